@@ -1,0 +1,125 @@
+"""The detector: a frame in, detections out."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from spotlet.detections import Detections
+from spotlet.errors import UsageError
+from spotlet.letterbox import ImageArray, Letterbox
+from spotlet.manifest import Manifest
+from spotlet.package import locate_model
+from spotlet.postprocess import detections_from_outputs
+from spotlet.session import ModelSession, SessionSettings
+
+
+class Detector:
+    """Localizes objects in frames of any size. One instance serves one thread.
+
+    Example:
+        >>> import numpy as np
+        >>> from spotlet import Detector
+        >>> detector = Detector("garments")
+        >>> detections = detector(np.zeros((480, 640, 3), np.uint8))
+        >>> detections.boxes_xyxy.shape[1]
+        4
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        score_threshold: float | None = None,
+        iou_threshold: float | None = None,
+        max_detections: int | None = None,
+        session: SessionSettings = SessionSettings(),  # noqa: B008
+    ) -> None:
+        """Loads a model.
+
+        Args:
+            model: a bundled name, a package folder, or an `.onnx` file.
+            score_threshold: the least score kept, in [0, 1]; None takes the manifest's.
+            iou_threshold: overlap over which NMS drops the weaker box of a class, in (0, 1];
+                None takes the manifest's.
+            max_detections: the most that one frame gives; None takes the manifest's.
+            session: threads and execution provider.
+
+        Raises:
+            ModelFileError: there is no such model, or its file cannot be used.
+            UsageError: a threshold is out of its range.
+        """
+        if score_threshold is not None and not 0 <= score_threshold <= 1:
+            raise UsageError(f"score threshold {score_threshold}: must be from 0 to 1")
+        if iou_threshold is not None and not 0 < iou_threshold <= 1:
+            raise UsageError(f"IoU threshold {iou_threshold}: must be over 0 and at most 1")
+        if max_detections is not None and max_detections < 1:
+            raise UsageError(f"max detections {max_detections}: must be at least 1")
+        self.session = ModelSession(locate_model(model), session)
+        asked = {
+            "score_threshold": score_threshold,
+            "iou_threshold": iou_threshold,
+            "max_detections": max_detections,
+        }
+        self.rule = replace(
+            self.manifest.detection,
+            **{key: value for key, value in asked.items() if value is not None},  # type: ignore[arg-type]
+        )
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the model says of itself."""
+        return self.session.manifest
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes; the index is the class id."""
+        return self.manifest.classes
+
+    def __call__(self, frame_bgr: ImageArray) -> Detections:
+        """Returns what is in a frame.
+
+        Args:
+            frame_bgr: (H, W, 3) uint8 BGR, any size, as OpenCV gives it.
+
+        Returns:
+            Boxes in pixels of this frame, clipped to it; best score first.
+
+        Raises:
+            UsageError: the array is not such a frame.
+        """
+        return self.detect([frame_bgr])[0]
+
+    def detect(self, frames_bgr: Sequence[ImageArray]) -> list[Detections]:
+        """Returns what is in each frame, with one call of the network for all of them.
+
+        Args:
+            frames_bgr: (H, W, 3) uint8 BGR each, of any sizes.
+
+        Raises:
+            UsageError: an array is not such a frame.
+        """
+        if not frames_bgr:
+            return []
+        boxes_of = [self._letterbox(frame) for frame in frames_bgr]
+        canvases = np.empty((len(frames_bgr), *self.manifest.input.size_hw, 3), np.uint8)
+        for letterbox, frame, canvas in zip(boxes_of, frames_bgr, canvases, strict=True):
+            letterbox.apply(frame, out=canvas)
+        boxes, scores = self.session.run(canvases)
+        return [
+            detections_from_outputs(boxes[n], scores[n], letterbox, self.class_names, self.rule)
+            for n, letterbox in enumerate(boxes_of)
+        ]
+
+    def _letterbox(self, frame_bgr: ImageArray) -> Letterbox:
+        if not isinstance(frame_bgr, np.ndarray) or frame_bgr.dtype != np.uint8:
+            raise UsageError(
+                f"a frame of type {getattr(frame_bgr, 'dtype', type(frame_bgr).__name__)}: "
+                "must be a numpy array of uint8"
+            )
+        if frame_bgr.ndim != 3 or frame_bgr.shape[2] != 3 or frame_bgr.size == 0:
+            raise UsageError(f"a frame of shape {frame_bgr.shape}: must be (H, W, 3), BGR")
+        rule = self.manifest.input
+        size_hw = (frame_bgr.shape[0], frame_bgr.shape[1])
+        return Letterbox(size_hw, rule.size_hw, rule.interpolation, rule.pad_value)

@@ -1,0 +1,128 @@
+"""From a frame of any size to the network's canvas and back: the one implementation.
+
+Training's validation, the export gate and the device all call this module, so a box that is
+right in one of them is right in all.
+
+The frame is scaled by one factor so that it just fits, rounded to whole pixels, and centred
+on a canvas of one grey value. OpenCV's resize aligns pixel *edges* (a continuous coordinate
+x goes to x * new_width / width), so that boxes follow by a scale for each axis, taken after
+the rounding, and an offset.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from spotlet.boxes import FloatArray, clip_boxes
+from spotlet.errors import UsageError
+
+ImageArray = npt.NDArray[np.uint8]
+
+PAD_VALUE = 114
+"""Grey of the border. Near the mean of photographs, so that it is no edge of its own."""
+
+INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "nearest": cv2.INTER_NEAREST}
+"""The names that a manifest may use, and what they are in OpenCV."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """How a frame of one size lies on a canvas of another.
+
+    Attributes:
+        frame_hw: height and width of the frame, pixels.
+        canvas_hw: height and width of the canvas, pixels.
+        interpolation: a key of `INTERPOLATIONS`.
+        pad_value: grey of the border, 0 to 255.
+
+    Raises:
+        UsageError: a side is below 1, or the interpolation is unknown.
+
+    Example:
+        >>> box = Letterbox((720, 1280), (320, 320))
+        >>> box.resized_hw, box.offset_xy
+        ((180, 320), (0, 70))
+    """
+
+    frame_hw: tuple[int, int]
+    canvas_hw: tuple[int, int]
+    interpolation: str = "linear"
+    pad_value: int = PAD_VALUE
+
+    def __post_init__(self) -> None:
+        if min(*self.frame_hw, *self.canvas_hw) < 1:
+            raise UsageError(
+                f"letterbox from {self.frame_hw} to {self.canvas_hw}: each side must be at "
+                "least 1 pixel"
+            )
+        if self.interpolation not in INTERPOLATIONS:
+            raise UsageError(
+                f"interpolation {self.interpolation!r}: must be one of {', '.join(INTERPOLATIONS)}"
+            )
+
+    @property
+    def resized_hw(self) -> tuple[int, int]:
+        """Height and width of the frame on the canvas, whole pixels, at least 1."""
+        (height, width), (canvas_height, canvas_width) = self.frame_hw, self.canvas_hw
+        scale = min(canvas_height / height, canvas_width / width)
+        return (
+            min(max(round(height * scale), 1), canvas_height),
+            min(max(round(width * scale), 1), canvas_width),
+        )
+
+    @property
+    def offset_xy(self) -> tuple[int, int]:
+        """Left and upper border, pixels of the canvas; an odd rest goes right and below."""
+        height, width = self.resized_hw
+        return (self.canvas_hw[1] - width) // 2, (self.canvas_hw[0] - height) // 2
+
+    def apply(self, frame: ImageArray, out: ImageArray | None = None) -> ImageArray:
+        """Returns the canvas with the frame on it.
+
+        Args:
+            frame: (H, W, 3) uint8 of the size `frame_hw`, any colour order.
+            out: (canvas H, canvas W, 3) uint8, C-contiguous, to write into instead of a new
+                array.
+
+        Returns:
+            (canvas H, canvas W, 3) uint8; `out` where it was given.
+        """
+        if frame.shape != (*self.frame_hw, 3) or frame.dtype != np.uint8:
+            raise UsageError(
+                f"frame of shape {frame.shape} and type {frame.dtype}: this letterbox takes "
+                f"{(*self.frame_hw, 3)} uint8"
+            )
+        canvas = np.empty((*self.canvas_hw, 3), np.uint8) if out is None else out
+        height, width = self.resized_hw
+        left, top = self.offset_xy
+        canvas[:top] = self.pad_value
+        canvas[top + height :] = self.pad_value
+        canvas[top : top + height, :left] = self.pad_value
+        canvas[top : top + height, left + width :] = self.pad_value
+        canvas[top : top + height, left : left + width] = cv2.resize(
+            frame, (width, height), interpolation=INTERPOLATIONS[self.interpolation]
+        )
+        return canvas
+
+    def to_canvas(self, boxes_xyxy: FloatArray) -> FloatArray:
+        """Returns boxes in canvas pixels for boxes in frame pixels, (N, 4) each."""
+        scale, offset = self._scale_and_offset()
+        moved: FloatArray = (boxes_xyxy * scale + offset).astype(np.float32)
+        return moved
+
+    def to_frame(self, boxes_xyxy: FloatArray) -> FloatArray:
+        """Returns boxes in frame pixels, clipped to it, for boxes in canvas pixels, (N, 4)."""
+        scale, offset = self._scale_and_offset()
+        moved: FloatArray = ((boxes_xyxy - offset) / scale).astype(np.float32)
+        return clip_boxes(moved, self.frame_hw)
+
+    def _scale_and_offset(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        scale_y = self.resized_hw[0] / self.frame_hw[0]
+        scale_x = self.resized_hw[1] / self.frame_hw[1]
+        left, top = self.offset_xy
+        return (
+            np.array([scale_x, scale_y, scale_x, scale_y]),
+            np.array([left, top, left, top], np.float64),
+        )

@@ -1,0 +1,207 @@
+"""The manifest: what a model file says about itself.
+
+JSON under the key `spotlet` in the ONNX metadata, so that the `.onnx` alone is enough. The
+runtime reads every name, size and rule from here and guesses nothing from shapes.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, TypeVar
+
+from spotlet.errors import ModelFileError
+from spotlet.letterbox import INTERPOLATIONS, PAD_VALUE
+
+METADATA_KEY = "spotlet"
+"""Where the manifest lies in the ONNX file's metadata."""
+
+SCHEMA = 1
+"""The newest manifest that this version reads."""
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise ModelFileError(f"manifest: {what}; export the model again")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRule:
+    """How a frame becomes the graph's input, uint8 (N, H, W, 3).
+
+    Attributes:
+        name: of the graph's input.
+        size_hw: of the canvas, pixels.
+        colour_order: of the last axis; `BGR`, as OpenCV gives it.
+        resize: `letterbox`, see `spotlet.letterbox`.
+        interpolation: a key of `spotlet.letterbox.INTERPOLATIONS`.
+        pad_value: grey of the border, 0 to 255.
+    """
+
+    name: str = "image"
+    size_hw: tuple[int, int]
+    colour_order: str = "BGR"
+    resize: str = "letterbox"
+    interpolation: str = "linear"
+    pad_value: int = PAD_VALUE
+
+    def __post_init__(self) -> None:
+        _require(_is_size(self.size_hw), f"input size {self.size_hw!r} must be two whole numbers")
+        _require(self.colour_order == "BGR", f"colour order {self.colour_order!r} must be BGR")
+        _require(self.resize == "letterbox", f"resize {self.resize!r} must be letterbox")
+        _require(
+            self.interpolation in INTERPOLATIONS,
+            f"interpolation {self.interpolation!r} must be one of {', '.join(INTERPOLATIONS)}",
+        )
+        _require(
+            type(self.pad_value) is int and 0 <= self.pad_value <= 255,
+            f"pad value {self.pad_value!r} must be from 0 to 255",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputRule:
+    """What the graph's two outputs mean.
+
+    Attributes:
+        boxes: name of the output (N, K, 4).
+        box_encoding: `xyxy_unit`: left, top, right, bottom in [0, 1] of the canvas.
+        scores: name of the output (N, K, C).
+        score_activation: `sigmoid` (classes independent) or `softmax`, applied in the graph.
+    """
+
+    boxes: str = "boxes"
+    box_encoding: str = "xyxy_unit"
+    scores: str = "scores"
+    score_activation: str = "sigmoid"
+
+    def __post_init__(self) -> None:
+        _require(
+            self.box_encoding == "xyxy_unit", f"box encoding {self.box_encoding!r} is not known"
+        )
+        _require(
+            self.score_activation in ("sigmoid", "softmax"),
+            f"score activation {self.score_activation!r} is not known",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionRule:
+    """How the outputs become detections.
+
+    Attributes:
+        score_threshold: the least score kept, in [0, 1].
+        iou_threshold: non-maximum suppression drops a box that overlaps a better one of the
+            same class by more than this, in (0, 1].
+        max_detections: the most that one frame gives.
+    """
+
+    score_threshold: float = 0.4
+    iou_threshold: float = 0.6
+    max_detections: int = 300
+
+    def __post_init__(self) -> None:
+        _require(
+            _is_number(self.score_threshold) and 0 <= self.score_threshold <= 1,
+            f"score threshold {self.score_threshold!r} must be from 0 to 1",
+        )
+        _require(
+            _is_number(self.iou_threshold) and 0 < self.iou_threshold <= 1,
+            f"IoU threshold {self.iou_threshold!r} must be over 0 and at most 1",
+        )
+        _require(
+            type(self.max_detections) is int and self.max_detections >= 1,
+            f"max detections {self.max_detections!r} must be a whole number from 1",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Everything that the runtime knows of a model.
+
+    Attributes:
+        name: of the model, as a person would say it.
+        classes: their names; the index is the class id.
+        input: how a frame becomes the input.
+        output: what the outputs mean.
+        detection: how they become detections.
+        training: what it was trained on, for how long, with which metrics; free JSON.
+        parity: what the export gate measured; free JSON.
+        producer: what wrote the file.
+
+    Raises:
+        ModelFileError: a value breaks its rule.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    input: InputRule
+    output: OutputRule = field(default_factory=OutputRule)
+    detection: DetectionRule = field(default_factory=DetectionRule)
+    training: dict[str, Any] = field(default_factory=dict)
+    parity: dict[str, Any] = field(default_factory=dict)
+    producer: str = "spotlet"
+
+    def __post_init__(self) -> None:
+        _require(
+            len(self.classes) > 0 and all(isinstance(name, str) for name in self.classes),
+            "classes must be a list of names with at least one",
+        )
+        _require(len(set(self.classes)) == len(self.classes), "classes must not repeat a name")
+
+    def to_json(self) -> str:
+        """Returns the manifest as the text that rides in the ONNX metadata."""
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Manifest":
+        """Returns the manifest that a model file carries.
+
+        Raises:
+            ModelFileError: not JSON, a newer schema, a key missing or unknown, a bad value.
+        """
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ModelFileError(
+                f"manifest: not JSON ({type(error).__name__}); export the model again"
+            ) from error
+        _require(isinstance(content, dict), "must be a JSON object")
+        schema = content.pop("schema", None)
+        _require(type(schema) is int and schema >= 1, f"schema {schema!r} must be a whole number")
+        if schema > SCHEMA:
+            raise ModelFileError(
+                f"manifest: schema {schema} is newer than this spotlet reads ({SCHEMA}); "
+                "run `pip install --upgrade spotlet`"
+            )
+        for key, rule in (("input", InputRule), ("output", OutputRule), ("detection", DetectionRule)):
+            content[key] = _build(rule, content.get(key), f"{key}: ")
+        _require(isinstance(content.get("classes"), list), "classes must be a list of names")
+        content["classes"] = tuple(content["classes"])
+        return _build(cls, content, "")
+
+
+_Rule = TypeVar("_Rule")
+
+
+def _build(rule: type[_Rule], content: object, where: str) -> _Rule:
+    """Returns the dataclass from JSON; a key that is missing or unknown is an error."""
+    _require(isinstance(content, dict), f"{where}must be a JSON object")
+    assert isinstance(content, dict)
+    known = {item.name for item in fields(rule)}  # type: ignore[arg-type]
+    unknown, missing = sorted(set(content) - known), sorted(known - set(content))
+    _require(not unknown, f"{where}unknown key {', '.join(map(repr, unknown))}")
+    _require(not missing, f"{where}missing key {', '.join(map(repr, missing))}")
+    values = {key: tuple(v) if key == "size_hw" and isinstance(v, list) else v
+              for key, v in content.items()}
+    return rule(**values)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_size(value: object) -> bool:
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(type(side) is int and 1 <= side <= 8192 for side in value)
+    )

@@ -1,0 +1,81 @@
+"""From the graph's two tensors to the detections of one frame."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from spotlet.boxes import FloatArray
+from spotlet.detections import Detections
+from spotlet.letterbox import Letterbox
+from spotlet.manifest import DetectionRule
+
+MAX_CANDIDATES = 3000
+"""The best candidates that enter suppression: a bound on time when every cell fires."""
+
+
+def detections_from_outputs(
+    boxes: FloatArray,
+    scores: FloatArray,
+    letterbox: Letterbox,
+    class_names: tuple[str, ...],
+    rule: DetectionRule,
+) -> Detections:
+    """Returns the objects of one frame.
+
+    Every class of every cell that reaches the threshold is a candidate, as the COCO protocol
+    has it; greedy non-maximum suppression (NMS) then acts within each class.
+
+    Args:
+        boxes: (K, 4) xyxy in [0, 1] of the canvas.
+        scores: (K, C) in [0, 1].
+        letterbox: how the frame lay on the canvas.
+        class_names: C names.
+        rule: thresholds and limits.
+
+    Returns:
+        Best score first; boxes in frame pixels, clipped, none of them empty.
+    """
+    cells, class_ids = np.nonzero(scores >= max(rule.score_threshold, 1e-6))
+    if len(cells) == 0:
+        return Detections.none(class_names)
+    candidate_scores = scores[cells, class_ids]
+    if len(cells) > MAX_CANDIDATES:
+        best = np.argpartition(-candidate_scores, MAX_CANDIDATES)[:MAX_CANDIDATES]
+        cells, class_ids, candidate_scores = cells[best], class_ids[best], candidate_scores[best]
+    height, width = letterbox.canvas_hw
+    canvas_boxes = boxes[cells] * np.array([width, height, width, height], np.float32)
+    kept = suppress(canvas_boxes, candidate_scores, class_ids, rule.iou_threshold)
+    frame_boxes = letterbox.to_frame(canvas_boxes[kept])
+    found = Detections(frame_boxes, candidate_scores[kept], class_ids[kept], class_names)
+    has_area = np.all(frame_boxes[:, 2:] > frame_boxes[:, :2], axis=1)
+    return found.select(np.flatnonzero(has_area)[: rule.max_detections])
+
+
+def suppress(
+    boxes_xyxy: FloatArray,
+    scores: FloatArray,
+    class_ids: npt.NDArray[np.int64],
+    iou_threshold: float,
+) -> npt.NDArray[np.int64]:
+    """Returns the indices that greedy NMS within each class keeps, best score first.
+
+    Args:
+        boxes_xyxy: (N, 4) pixels.
+        scores: (N,), in [0, 1].
+        class_ids: (N,).
+        iou_threshold: a box that overlaps a kept one of its class by more is dropped.
+
+    Returns:
+        (M,) int64 indices; equal scores keep the order that they came in.
+    """
+    order = np.argsort(-scores, kind="stable")
+    boxes_xywh = np.concatenate([boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]], axis=1)
+    kept = cv2.dnn.NMSBoxesBatched(
+        boxes_xywh[order].astype(np.float64),
+        scores[order],
+        class_ids[order].astype(np.int32),
+        0.0,
+        iou_threshold,
+    )
+    ranks = np.sort(np.asarray(kept, np.int64).ravel())
+    return order[ranks].astype(np.int64)

@@ -1,0 +1,148 @@
+"""The onnxruntime session: threads, execution provider, and a manifest that fits the graph."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from spotlet.boxes import FloatArray
+from spotlet.errors import ModelFileError, UsageError
+from spotlet.letterbox import ImageArray
+from spotlet.manifest import METADATA_KEY, Manifest
+
+CPU_PROVIDER = "CPUExecutionProvider"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSettings:
+    """How onnxruntime runs a model.
+
+    Attributes:
+        threads: for the operators of one inference; 0 leaves it to onnxruntime.
+        provider: an execution provider's name, with or without `ExecutionProvider`.
+        strict_provider: refuse to fall back to the CPU when the provider is not to be had.
+    """
+
+    threads: int = 0
+    provider: str = "CPU"
+    strict_provider: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threads < 0:
+            raise UsageError(f"threads {self.threads}: must be 0 (automatic) or more")
+
+
+class ModelSession:
+    """A loaded model: canvases in, the two tensors out.
+
+    Attributes:
+        manifest: what the file says of itself, checked against the graph.
+        path: of the `.onnx` file.
+        provider: the execution provider in use, which may be the CPU where the one that was
+            asked for could not be had and `strict_provider` is off.
+    """
+
+    def __init__(self, path: Path, settings: SessionSettings = SessionSettings()) -> None:  # noqa: B008
+        """Loads a model file.
+
+        Raises:
+            ModelFileError: no such file, no ONNX, no manifest, or one that does not fit.
+            UsageError: the provider is unknown here and `strict_provider` is on.
+        """
+        self.path = path
+        self._session = _open(path, settings)
+        self.provider = str(self._session.get_providers()[0])
+        text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        if text is None:
+            raise ModelFileError(
+                f"{path}: no spotlet manifest in the file; write it with `spotlet export`"
+            )
+        try:
+            self.manifest = Manifest.from_json(text)
+            self._check_graph()
+        except ModelFileError as error:
+            raise ModelFileError(f"{path}: {error}") from error
+        self._output_names = [self.manifest.output.boxes, self.manifest.output.scores]
+
+    def run(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
+        """Returns boxes (N, K, 4) and scores (N, K, C) for canvases (N, H, W, 3) uint8."""
+        boxes, scores = self._session.run(self._output_names, {self.manifest.input.name: canvases})
+        return boxes, scores
+
+    def _check_graph(self) -> None:
+        """Raises ModelFileError where the manifest names what the graph does not have."""
+        rule = self.manifest.input
+        inputs = {item.name: item for item in self._session.get_inputs()}
+        outputs = {item.name: item for item in self._session.get_outputs()}
+        wanted: list[tuple[str, dict[str, ort.NodeArg], str, list[int]]] = [
+            (rule.name, inputs, "tensor(uint8)", [*rule.size_hw, 3]),
+            (self.manifest.output.boxes, outputs, "tensor(float)", [4]),
+            (self.manifest.output.scores, outputs, "tensor(float)", [len(self.manifest.classes)]),
+        ]
+        for name, arguments, type_name, last_sides in wanted:
+            if name not in arguments:
+                raise ModelFileError(f"manifest names {name!r}, but the graph has no such tensor")
+            shape, kind = arguments[name].shape, arguments[name].type
+            if kind != type_name or list(shape[-len(last_sides) :]) != last_sides:
+                raise ModelFileError(
+                    f"tensor {name!r} is {kind} {shape}, the manifest wants {type_name} ending "
+                    f"in {last_sides}"
+                )
+
+
+def _open(path: Path, settings: SessionSettings) -> ort.InferenceSession:
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no such file")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = settings.threads
+    options.inter_op_num_threads = 1
+    # A camera delivers a frame every 33 ms: threads that spin in between only burn power.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 4
+    provider = full_provider_name(settings.provider)
+    available = ort.get_available_providers()
+    if provider not in available and settings.strict_provider:
+        raise UsageError(
+            f"provider {settings.provider}: not in this onnxruntime, which has "
+            f"{', '.join(available)}"
+        )
+    wanted = [provider] if provider in available else []
+    try:
+        session = ort.InferenceSession(
+            os.fspath(path), options, providers=list(dict.fromkeys([*wanted, CPU_PROVIDER]))
+        )
+    except Exception as error:  # onnxruntime's exceptions share no public base class
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelFileError(f"{path}: onnxruntime cannot load it ({reason})") from error
+    if settings.strict_provider and session.get_providers()[0] != provider:
+        raise UsageError(f"provider {settings.provider}: onnxruntime fell back to the CPU")
+    return session
+
+
+def full_provider_name(name: str) -> str:
+    """Returns onnxruntime's name of a provider for a short or full one: CUDA, CPU, …"""
+    return name if name.endswith("ExecutionProvider") else f"{name}ExecutionProvider"
+
+
+def synthetic_canvases(size_hw: tuple[int, int]) -> ImageArray:
+    """Returns canvases that test a network at its edges, the same on every machine.
+
+    Black, white, noise, a horizontal ramp and vertical stripes, by integer arithmetic alone.
+
+    Args:
+        size_hw: height and width, pixels.
+
+    Returns:
+        (5, H, W, 3) uint8.
+    """
+    height, width = size_hw
+    index = np.arange(height * width * 3, dtype=np.uint64).reshape(height, width, 3)
+    # Knuth's multiplicative hash, TAOCP vol. 3, section 6.4: bits 24..31 look random.
+    noise = ((index * np.uint64(2654435761)) % np.uint64(2**32)) >> np.uint64(24)
+    columns = np.arange(width, dtype=np.uint64)[None, :, None]
+    ramp = np.broadcast_to(columns * np.uint64(255) // np.uint64(max(width - 1, 1)), index.shape)
+    stripes = np.broadcast_to((columns // np.uint64(8)) % np.uint64(2) * np.uint64(255), index.shape)
+    black = np.zeros_like(index)
+    return np.stack([black, black + np.uint64(255), noise, ramp, stripes]).astype(np.uint8)
