@@ -1,0 +1,1 @@
+"""Trained model packages that ship with the wheel. Data, no logic."""

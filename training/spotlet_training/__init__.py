@@ -1,0 +1,1 @@
+"""Training: labelled images in, a checkpoint out. The parts are its modules; see `training`."""

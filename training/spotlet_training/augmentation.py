@@ -1,0 +1,193 @@
+"""Pictures that were never taken: mosaics, scale, shift, flips and colour.
+
+Every source picture goes through one affine map straight onto the canvas: one interpolation,
+the device's (bilinear, edge-aligned), whatever the augmentations.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from spotlet.boxes import FloatArray, box_area
+from spotlet.errors import UsageError
+from spotlet.letterbox import PAD_VALUE, ImageArray, Letterbox
+from spotlet_training.datasets import Sample
+
+FLIPS = ("none", "horizontal", "vertical", "both")
+"""The axes along which a picture may be mirrored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentationSettings:
+    """How far pictures are changed.
+
+    Attributes:
+        mosaic: probability that a canvas is made of four pictures, while mosaics are on.
+        scale: factors by which a picture's letterboxed size is multiplied, least and greatest.
+        mosaic_scale: the same within a mosaic.
+        aspect: greatest relative change of width against height.
+        shift: greatest shift of a single picture, as a share of the canvas.
+        flips: one of `FLIPS`; each named axis is mirrored with probability 0.5.
+        brightness: greatest gain and offset, as shares of the range.
+        saturation: greatest relative change of the saturation.
+        hue: greatest turn of the hue, as a share of the circle.
+        least_visible: an object of which less than this share stays visible is not labelled.
+    """
+
+    mosaic: float = 0.5
+    scale: tuple[float, float] = (0.6, 1.4)
+    mosaic_scale: tuple[float, float] = (0.5, 1.2)
+    aspect: float = 0.1
+    shift: float = 0.15
+    flips: str = "horizontal"
+    brightness: float = 0.3
+    saturation: float = 0.4
+    hue: float = 0.02
+    least_visible: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.flips not in FLIPS:
+            raise UsageError(f"flips {self.flips!r}: must be one of {', '.join(FLIPS)}")
+        for name in ("mosaic", "least_visible", "brightness", "saturation", "hue"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"augmentation {name} {getattr(self, name)}: must be from 0 to 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """One training example.
+
+    Attributes:
+        image_bgr: (H, W, 3) uint8.
+        boxes_xyxy: (N, 4) float32, canvas pixels, clipped.
+        class_ids: (N,) int64.
+        ignored: (N,) bool.
+    """
+
+    image_bgr: ImageArray
+    boxes_xyxy: FloatArray
+    class_ids: npt.NDArray[np.int64]
+    ignored: npt.NDArray[np.bool_]
+
+
+def plain_canvas(sample: Sample, size_hw: tuple[int, int]) -> Canvas:
+    """Returns the sample as the device would see it: letterboxed, nothing else."""
+    height, width = sample.image_bgr.shape[:2]
+    letterbox = Letterbox((height, width), size_hw)
+    return Canvas(
+        letterbox.apply(sample.image_bgr),
+        letterbox.to_canvas(sample.boxes_xyxy),
+        sample.class_ids,
+        sample.ignored,
+    )
+
+
+def augmented_canvas(
+    samples: Sequence[Sample],
+    size_hw: tuple[int, int],
+    settings: AugmentationSettings,
+    rng: np.random.Generator,
+) -> Canvas:
+    """Returns a new example.
+
+    Args:
+        samples: one picture, or four for a mosaic.
+        size_hw: of the canvas, pixels.
+        settings: how far pictures are changed.
+        rng: the only source of chance.
+    """
+    image = np.full((*size_hw, 3), PAD_VALUE, np.uint8)
+    height, width = size_hw
+    regions = [(0, 0, width, height)]
+    if len(samples) == 4:
+        centre_x, centre_y = (int(side * rng.uniform(0.3, 0.7)) for side in (width, height))
+        regions = [
+            (0, 0, centre_x, centre_y),
+            (centre_x, 0, width, centre_y),
+            (0, centre_y, centre_x, height),
+            (centre_x, centre_y, width, height),
+        ]
+    placed = [
+        _place(sample, image, region, settings, rng)
+        for sample, region in zip(samples, regions, strict=True)
+    ]
+    visible = [np.flatnonzero(keep) for _, keep in placed]
+    return Canvas(
+        _recolour(image, settings, rng),
+        np.concatenate([boxes[keep] for boxes, keep in placed]),
+        np.concatenate([s.class_ids[k] for s, k in zip(samples, visible, strict=True)]),
+        np.concatenate([s.ignored[k] for s, k in zip(samples, visible, strict=True)]),
+    )
+
+
+def _place(
+    sample: Sample,
+    image: ImageArray,
+    region: tuple[int, int, int, int],
+    settings: AugmentationSettings,
+    rng: np.random.Generator,
+) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Draws a picture into a region of the canvas; returns its boxes and which stay visible."""
+    left, top, right, bottom = region
+    whole = (right - left, bottom - top) == (image.shape[1], image.shape[0])
+    source_hw = np.array(sample.image_bgr.shape[:2])
+    fit = float(np.min(np.array(image.shape[:2]) / source_hw))
+    factor = float(np.exp(rng.uniform(*np.log(settings.scale if whole else settings.mosaic_scale))))
+    stretch = np.exp(rng.uniform(-settings.aspect, settings.aspect) / 2 * np.array([1, -1]))
+    scale_xy = fit * factor * stretch
+    size_xy = scale_xy * source_hw[::-1]
+    room = np.array([right - left, bottom - top]) - size_xy
+    if whole:
+        limit = settings.shift * np.array([right - left, bottom - top])
+        offset = (
+            np.array([left, top]) + room / 2 + rng.uniform(-1, 1, 2) * (limit + np.abs(room) / 2)
+        )
+    else:  # anywhere within, or any cut-out of what is larger than the region
+        offset = np.array([left, top]) + room * rng.uniform(0, 1, 2)
+    flip_x = settings.flips in ("horizontal", "both") and rng.random() < 0.5
+    flip_y = settings.flips in ("vertical", "both") and rng.random() < 0.5
+    sign = np.where([flip_x, flip_y], -1.0, 1.0)
+    offset = np.where([flip_x, flip_y], offset + size_xy, offset)
+    gain = scale_xy * sign
+    # OpenCV counts pixel centres, boxes count edges: half a pixel lies between the two.
+    shift = offset + gain * 0.5 - 0.5 - np.array([left, top])
+    matrix = np.array([[gain[0], 0, shift[0]], [0, gain[1], shift[1]]])
+    view = image[top:bottom, left:right]
+    view[:] = cv2.warpAffine(
+        sample.image_bgr,
+        matrix,
+        (right - left, bottom - top),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(PAD_VALUE,) * 3,
+    )
+    moved = sample.boxes_xyxy * np.tile(gain, 2) + np.tile(offset, 2)
+    moved = np.concatenate(
+        [np.minimum(moved[:, :2], moved[:, 2:]), np.maximum(moved[:, :2], moved[:, 2:])], axis=1
+    ).astype(np.float32)
+    clipped = np.clip(moved, [left, top, left, top], [right, bottom, right, bottom])
+    clipped = clipped.astype(np.float32)
+    keep = box_area(clipped) >= settings.least_visible * np.maximum(box_area(moved), 1e-6)
+    keep &= np.all(clipped[:, 2:] - clipped[:, :2] >= 2, axis=1)
+    return clipped, keep
+
+
+def _recolour(
+    image: ImageArray, settings: AugmentationSettings, rng: np.random.Generator
+) -> ImageArray:
+    """Returns the picture with another brightness, contrast, saturation and hue."""
+    gain = 1 + rng.uniform(-1, 1) * settings.brightness
+    offset = 127.5 * (1 - gain) + rng.uniform(-1, 1) * settings.brightness * 64
+    ramp = np.arange(256, dtype=np.float32)
+    levels = np.clip(ramp * gain + offset, 0, 255).astype(np.uint8)
+    image = cv2.LUT(image, levels).astype(np.uint8)
+    hue, saturation, value = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2HSV))
+    turn = rng.uniform(-1, 1) * settings.hue * 180
+    richer = 1 + rng.uniform(-1, 1) * settings.saturation
+    hue = cv2.LUT(hue, ((ramp + turn) % 180).astype(np.uint8))
+    saturation = cv2.LUT(saturation, np.clip(ramp * richer, 0, 255).astype(np.uint8))
+    recoloured = cv2.cvtColor(cv2.merge([hue, saturation, value]), cv2.COLOR_HSV2BGR)
+    return recoloured.astype(np.uint8)

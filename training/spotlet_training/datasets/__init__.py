@@ -1,0 +1,15 @@
+"""Labelled sets of images: COCO JSON, YOLO txt and Pascal VOC, told apart by their files."""
+
+from spotlet_training.datasets.discover import Splits, open_dataset, open_splits
+from spotlet_training.datasets.labels import ImageLabels, LabelledImages
+from spotlet_training.datasets.sample import Dataset, Sample
+
+__all__ = [
+    "Dataset",
+    "ImageLabels",
+    "LabelledImages",
+    "Sample",
+    "Splits",
+    "open_dataset",
+    "open_splits",
+]

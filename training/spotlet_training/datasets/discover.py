@@ -1,0 +1,161 @@
+"""Opens a labelled set, whatever its format."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from spotlet.errors import DatasetError
+from spotlet_training.datasets.coco import find_coco_files, read_coco
+from spotlet_training.datasets.labels import ImageLabels, LabelledImages, LabelledSet
+from spotlet_training.datasets.voc import is_voc, read_voc
+from spotlet_training.datasets.yolo import find_yolo_file, read_yolo
+
+VALIDATION_PART = 0.2
+"""The part of the images that becomes the validation split of a set without one."""
+
+STRAY_CLICK_PIXELS = 2
+"""A box with both sides below this is hardly an object that somebody meant to mark."""
+
+LOOKED_FOR = (
+    "COCO (annotations/train.json, annotations/instances_train*.json or "
+    "train/_annotations.coco.json), YOLO (data.yaml), Pascal VOC (Annotations/ and "
+    "ImageSets/Main/train.txt, or train/*.xml)"
+)
+"""What a folder may hold, for the message when it holds none of it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Splits:
+    """A labelled set, opened.
+
+    Attributes:
+        train: what to train on.
+        val: what to measure on.
+        class_names: the classes of both; the index is the class id.
+        format: `coco`, `yolo` or `voc`.
+        notes: lines to show the user: what was decided, what looks odd.
+    """
+
+    train: LabelledImages
+    val: LabelledImages
+    class_names: tuple[str, ...]
+    format: str
+    notes: tuple[str, ...] = ()
+
+
+def open_dataset(root: str | Path, split: Literal["train", "val"]) -> LabelledImages:
+    """Returns one split of a labelled set; see `open_splits`."""
+    splits = open_splits(root)
+    return splits.train if split == "train" else splits.val
+
+
+def open_splits(root: str | Path) -> Splits:
+    """Returns both splits of a labelled set, its format told by the files in it.
+
+    All labels are read and checked now, images are decoded when they are loaded. A set
+    without a validation split gives up a fifth of its images to one, chosen by a hash of
+    their names, so that the choice stays when images are added.
+
+    Args:
+        root: the set's folder, or the `data.yaml` of a YOLO set.
+
+    Raises:
+        DatasetError: no such folder, no known format or more than one, no image or object in
+            a split, or labels that break a rule; the message names files and lines.
+    """
+    root = Path(root)
+    name, content = _read(root)
+    train, val, notes = content.train, content.val, [*content.notes]
+    if val is None:
+        train, val = _split(root, train)
+        notes.append(
+            f"no validation split in the set: {len(val)} of {len(train) + len(val)} images were "
+            "set aside for it, by a hash of their names"
+        )
+    for split, labels in (("train", train), ("val", val)):
+        if not labels:
+            raise DatasetError(f"{root}: no images in the {split} split")
+        if not any(len(one.class_ids) for one in labels):
+            raise DatasetError(
+                f"{root}: {len(labels)} images but no labelled object in the {split} split; check "
+                f"that the labels lie where the {name.upper()} format has them"
+            )
+    notes += _odd_traits(train, val)
+    names = content.class_names
+    return Splits(
+        LabelledImages(names, train), LabelledImages(names, val), names, name, tuple(notes)
+    )
+
+
+def _read(root: Path) -> tuple[str, LabelledSet]:
+    if root.is_file() and root.suffix in (".yaml", ".yml"):
+        return "yolo", read_yolo(root)
+    if not root.is_dir():
+        raise DatasetError(f"{root}: no such folder; a labelled set is a folder")
+    description = find_yolo_file(root)
+    formats = {
+        "yolo": description is not None,
+        "coco": bool(find_coco_files(root)),
+        "voc": is_voc(root),
+    }
+    found = [name for name, there in formats.items() if there]
+    if not found:
+        raise DatasetError(f"{root}: not a labelled set; looked for {LOOKED_FOR}")
+    if len(found) > 1:
+        raise DatasetError(
+            f"{root}: labels of more than one format ({', '.join(found)}); keep those of one, or "
+            "give the data.yaml itself"
+        )
+    if description is not None:
+        return "yolo", read_yolo(description)
+    return found[0], read_coco(root) if found[0] == "coco" else read_voc(root)
+
+
+def _split(
+    root: Path, labels: Sequence[ImageLabels]
+) -> tuple[list[ImageLabels], list[ImageLabels]]:
+    """Returns a training and a validation part; whether an image is in it hangs on its name."""
+    if len(labels) < 2:
+        raise DatasetError(
+            f"{root}: {len(labels)} images and no validation split; at least 2 images are needed"
+        )
+    ranks = [_rank(one.path) for one in labels]
+    # A small set may have no name with a low rank, or none with a high one.
+    limit = min(max(VALIDATION_PART, min(ranks)), sorted(ranks)[-2])
+    train = [one for one, rank in zip(labels, ranks, strict=True) if rank > limit]
+    val = [one for one, rank in zip(labels, ranks, strict=True) if rank <= limit]
+    return train, val
+
+
+def _rank(path: Path) -> float:
+    """Returns a number in [0, 1) that looks random and hangs on the file's name alone."""
+    digest = hashlib.sha256(path.name.encode()).digest()
+    return int.from_bytes(digest[:4], "big") / 2**32
+
+
+def _odd_traits(train: Sequence[ImageLabels], val: Sequence[ImageLabels]) -> list[str]:
+    notes = []
+    shared = {one.path.resolve() for one in train} & {one.path.resolve() for one in val}
+    if shared:
+        notes.append(
+            f"{len(shared)} images are in both splits ({min(shared).name}): figures measured on "
+            "val will flatter"
+        )
+    for split, labels in (("training", train), ("validation", val)):
+        empty = sum(len(one.class_ids) == 0 for one in labels)
+        if empty:
+            notes.append(f"{empty} of {len(labels)} {split} images have no labelled object")
+    tiny = [
+        one.path.name
+        for one in (*train, *val)
+        for box in one.boxes_xyxy
+        if one.size_hw is not None and max(box[2:] - box[:2]) < STRAY_CLICK_PIXELS
+    ]
+    if tiny:
+        notes.append(
+            f"{len(tiny)} boxes are smaller than {STRAY_CLICK_PIXELS} pixels, likely stray clicks "
+            f"({', '.join(tiny[:3])}); they are used as they are"
+        )
+    return notes

@@ -1,0 +1,144 @@
+"""Labels that were read up front, over image files that are decoded when they are asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from spotlet.boxes import FloatArray
+from spotlet.errors import DatasetError
+from spotlet.letterbox import ImageArray
+from spotlet_training.datasets.sample import Sample
+
+LabelRow = tuple[tuple[float, float, float, float], int, bool]
+"""One object as a reader finds it: its box xyxy, its class id, whether it is ignored."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageLabels:
+    """The objects of one image file.
+
+    Attributes:
+        path: of the image.
+        boxes_xyxy: (N, 4) float32, on the pixel grid's edges: pixels where the labels declare
+            the image's size, else (YOLO) fractions of its width and height.
+        class_ids: (N,) int64.
+        ignored: (N,) bool.
+        size_hw: height and width that the labels declare, pixels; None where they do not.
+    """
+
+    path: Path
+    boxes_xyxy: FloatArray
+    class_ids: npt.NDArray[np.int64]
+    ignored: npt.NDArray[np.bool_]
+    size_hw: tuple[int, int] | None = None
+
+    @classmethod
+    def from_rows(
+        cls, path: Path, rows: Sequence[LabelRow], size_hw: tuple[int, int] | None = None
+    ) -> "ImageLabels":
+        """Returns the labels of an image, in the order of the rows."""
+        return cls(
+            path,
+            np.array([box for box, _, _ in rows], np.float32).reshape(-1, 4),
+            np.array([class_id for _, class_id, _ in rows], np.int64),
+            np.array([ignored for _, _, ignored in rows], np.bool_),
+            size_hw,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelledSet:
+    """What the reader of a format returns.
+
+    Attributes:
+        class_names: the classes, shared by both splits.
+        train: labels of the training images.
+        val: labels of the validation images; None where the set has no such split.
+        notes: lines worth telling the user.
+    """
+
+    class_names: tuple[str, ...]
+    train: list[ImageLabels]
+    val: list[ImageLabels] | None
+    notes: list[str]
+
+
+class LabelledImages:
+    """A `Dataset` over image files."""
+
+    def __init__(self, class_names: tuple[str, ...], labels: Sequence[ImageLabels]) -> None:
+        """Takes labels that were checked by their reader."""
+        self._class_names = class_names
+        self._labels = tuple(labels)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes; the index is the class id."""
+        return self._class_names
+
+    @property
+    def labels(self) -> tuple[ImageLabels, ...]:
+        """The labels of every image, without the images."""
+        return self._labels
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def load(self, index: int) -> Sample:
+        """Returns the image at `index`, from 0, with arrays that the caller may change.
+
+        The picture stands as its EXIF orientation says: labelling tools show it so, and the
+        device reads it so.
+
+        Raises:
+            DatasetError: the file cannot be decoded, or has another size than its labels say.
+        """
+        labels = self._labels[index]
+        image = decode_image(labels.path)
+        height, width = image.shape[:2]
+        if labels.size_hw is None:
+            boxes = labels.boxes_xyxy * np.array([width, height, width, height], np.float32)
+        else:
+            _check_size(labels.path, (height, width), labels.size_hw)
+            boxes = labels.boxes_xyxy.copy()
+        return Sample(
+            image, boxes, labels.class_ids.copy(), labels.ignored.copy(), labels.path.name
+        )
+
+
+def decode_image(path: Path) -> ImageArray:
+    """Returns the picture in a file as (H, W, 3) uint8 BGR, EXIF orientation applied.
+
+    Raises:
+        DatasetError: the file cannot be read, or is no image.
+    """
+    try:
+        # Read by Python and not by OpenCV, which cannot open every file name on every system.
+        content = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror})") from error
+    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    if image is None:
+        raise DatasetError(f"{path}: is not an image that OpenCV can decode; save it again as PNG")
+    return np.asarray(image, np.uint8)
+
+
+def _check_size(path: Path, actual_hw: tuple[int, int], declared_hw: tuple[int, int]) -> None:
+    if actual_hw == declared_hw:
+        return
+    (height, width), (declared_height, declared_width) = actual_hw, declared_hw
+    if actual_hw == declared_hw[::-1]:
+        remedy = (
+            "the labels seem made on the picture before its EXIF orientation turned it; save "
+            "the images upright and without that tag, and label or turn the boxes accordingly"
+        )
+    else:
+        remedy = "label this picture again, or put back the one that was labelled"
+    raise DatasetError(
+        f"{path}: is {width} x {height} pixels, but its labels say {declared_width} x "
+        f"{declared_height}; {remedy}"
+    )

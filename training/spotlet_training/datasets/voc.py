@@ -1,0 +1,170 @@
+"""Pascal VOC: one XML file an image, boxes as the indices of the first and last pixel, from 1.
+
+So a box over a whole image of 640 x 480 is 1, 1, 640, 480; on the pixel grid's edges, as
+spotlet counts, it is 0, 0, 640, 480. A box of equal first and last pixel is one pixel wide.
+
+Source: Everingham and Winn, "The PASCAL Visual Object Classes Challenge 2012 Development Kit",
+section 4.3.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from spotlet.errors import DatasetError
+from spotlet_training.datasets.checks import IMAGE_SUFFIXES, Problems, read_text, settle_box
+from spotlet_training.datasets.labels import ImageLabels, LabelledSet
+
+CLASS_FILES = ("labels.txt", "classes.txt")
+"""A file of class names, one a line, that fixes their order where it is there."""
+
+SPLIT_FOLDERS = {"train": ("train",), "val": ("val", "valid")}
+"""Folders with images and XML files side by side, as Roboflow exports them."""
+
+VocRow = tuple[tuple[float, float, float, float], str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Annotation:
+    file: Path
+    image: Path
+    size_hw: tuple[int, int]
+    rows: tuple[VocRow, ...]
+
+
+def is_voc(root: Path) -> bool:
+    """Whether the folder holds a Pascal VOC set."""
+    return any(_split_files(root).values())
+
+
+def read_voc(root: Path) -> LabelledSet:
+    """Returns the labels of a Pascal VOC set.
+
+    Classes are those of `labels.txt` or `classes.txt`; without one, the names in both splits
+    in alphabetical order.
+
+    Raises:
+        DatasetError: a file cannot be read or contradicts itself; see `checks`.
+    """
+    problems = Problems(root)
+    files = _split_files(root)
+    if "train" not in files:
+        raise DatasetError(f"{root}: no VOC list of a train split, only one of val")
+    splits: dict[str, list[_Annotation]] = {}
+    for split, paths in files.items():
+        found = (_read_annotation(root, path, problems) for path in paths)
+        splits[split] = [annotation for annotation in found if annotation is not None]
+        images = Counter(annotation.image for annotation in splits[split])
+        for image in (image for image, count in images.items() if count > 1):
+            problems.add(image, f"is there twice in {split}")
+    names = _class_names(root, (one for part in splits.values() for one in part))
+    for annotation in (one for part in splits.values() for one in part):
+        for number, (_, name, _) in enumerate(annotation.rows, start=1):
+            if name not in names:
+                problems.add(annotation.file, f"object {number}: unknown class {name!r}")
+    problems.raise_if_any()
+    index_of = {name: index for index, name in enumerate(names)}
+    labels = {
+        split: [_labels(annotation, index_of) for annotation in part]
+        for split, part in splits.items()
+    }
+    return LabelledSet(names, labels["train"], labels.get("val"), [])
+
+
+def _split_files(root: Path) -> dict[str, list[Path]]:
+    """Returns the XML files of each split that is there, whether or not they exist."""
+    found: dict[str, list[Path]] = {}
+    annotations, lists = root / "Annotations", root / "ImageSets" / "Main"
+    for split, folders in SPLIT_FOLDERS.items():
+        if (lists / f"{split}.txt").is_file():
+            lines = read_text(lists / f"{split}.txt").splitlines()
+            # The lists of one class carry a flag after the name: 1, 0 or -1.
+            stems = [re.sub(r"\s+-?[01]$", "", line.strip()) for line in lines]
+            found[split] = [annotations / f"{stem}.xml" for stem in stems if stem]
+        elif beside := [path for name in folders for path in sorted((root / name).glob("*.xml"))]:
+            found[split] = beside
+    if not found and (whole := sorted(annotations.glob("*.xml"))):
+        found["train"] = whole
+    return found
+
+
+def _class_names(root: Path, annotations: Iterable[_Annotation]) -> tuple[str, ...]:
+    for path in (root / name for name in CLASS_FILES):
+        if path.is_file():
+            lines = (line.strip() for line in read_text(path).splitlines())
+            names = tuple(line for line in lines if line)
+            if len(set(names)) != len(names) or not names:
+                raise DatasetError(f"{path}: must be class names, one a line, none of them twice")
+            return names
+    return tuple(sorted({name for one in annotations for _, name, _ in one.rows}))
+
+
+def _labels(annotation: _Annotation, index_of: dict[str, int]) -> ImageLabels:
+    rows = [(box, index_of[name], difficult) for box, name, difficult in annotation.rows]
+    return ImageLabels.from_rows(annotation.image, rows, annotation.size_hw)
+
+
+def _read_annotation(root: Path, file: Path, problems: Problems) -> _Annotation | None:
+    """Returns what one XML file says; None where a problem was noted."""
+    try:
+        # Bytes, because an XML file may declare another encoding than UTF-8.
+        tree = ElementTree.fromstring(file.read_bytes())
+    except OSError as error:
+        problems.add(file, f"cannot be read ({error.strerror})")
+        return None
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        problems.add(file, f"is not XML ({error})")
+        return None
+    image = _find_image(root, file, tree.findtext("filename"))
+    if image is None:
+        problems.add(file, f"its image is missing: {tree.findtext('filename')!r}")
+        return None
+    try:
+        size_hw = _whole(tree, "size/height"), _whole(tree, "size/width")
+    except ValueError as error:
+        problems.add(file, f"{error}; write the image's size in pixels there")
+        return None
+    rows = []
+    for number, element in enumerate(tree.iter("object"), start=1):
+        try:
+            rows.append(_read_object(element, size_hw))
+        except ValueError as error:
+            problems.add(file, f"object {number}: {error}")
+    return _Annotation(file, image, size_hw, tuple(rows))
+
+
+def _read_object(element: ElementTree.Element, size_hw: tuple[int, int]) -> VocRow:
+    name = (element.findtext("name") or "").strip()
+    if not name:
+        raise ValueError("has no <name>")
+    box = element.find("bndbox")
+    words = [None if box is None else box.findtext(key) for key in ("xmin", "ymin", "xmax", "ymax")]
+    try:
+        left, top, right, bottom = (float(word or "") for word in words)
+    except ValueError:
+        raise ValueError("has no <bndbox> of four numbers") from None
+    edges = settle_box((left - 1, top - 1, right, bottom), (size_hw[1], size_hw[0]))
+    return edges, name, (element.findtext("difficult") or "0").strip() == "1"
+
+
+def _whole(tree: ElementTree.Element, path: str) -> int:
+    """Returns the positive whole number in an element."""
+    text = (tree.findtext(path) or "").strip()
+    if not text.isdecimal() or int(text) == 0:
+        raise ValueError(f"<{path}> is {text!r}")
+    return int(text)
+
+
+def _find_image(root: Path, file: Path, filename: str | None) -> Path | None:
+    """Returns the image of an annotation: the one named like it, or the one that it names.
+
+    In this order, because the lists of a split name both files by one stem, and <filename>
+    goes stale when somebody renames the two.
+    """
+    names = [file.stem + suffix for suffix in sorted(IMAGE_SUFFIXES)]
+    names += [Path(filename.strip().replace("\\", "/")).name] if filename else []
+    places = (folder / name for name in names for folder in (root / "JPEGImages", file.parent))
+    return next((place for place in places if place.is_file()), None)

@@ -1,0 +1,78 @@
+"""A network that learns one batch at a time."""
+
+import torch
+from torch import nn
+from torch.nn.utils import clip_grad_norm_
+
+from spotlet.errors import SpotletError
+from spotlet_training.batches import Batch
+from spotlet_training.hardware import pick_device, pick_precision
+from spotlet_training.losses import Losses, detection_losses
+from spotlet_training.network import NetworkSettings, TwoHeadDetector
+from spotlet_training.optimisation import MovingAverage, make_optimiser, make_schedule
+from spotlet_training.settings import TrainingSettings
+
+GRADIENT_LIMIT = 10.0
+"""Norm to which gradients are cut: a bad first batch must not throw the weights away."""
+
+
+class TrainingError(SpotletError):
+    """A training cannot go on."""
+
+
+class Learner:
+    """A network with its optimiser, schedule and moving average.
+
+    Attributes:
+        network: what learns.
+        average: the moving average of its weights, which is what is kept.
+        device: where it learns.
+    """
+
+    def __init__(self, class_count: int, settings: TrainingSettings, total_steps: int) -> None:
+        """Makes a new network, its weights drawn from the settings' seed."""
+        torch.manual_seed(settings.seed)
+        self.device = pick_device(settings)
+        self._dtype = pick_precision(settings, self.device)
+        shape = NetworkSettings(class_count=class_count, size_hw=settings.size_hw)
+        self.network = channels_last(TwoHeadDetector(shape).to(self.device)).train()
+        self.average = MovingAverage(self.network, settings.average_share * total_steps)
+        self._optimiser = make_optimiser(self.network, settings)
+        self._schedule = make_schedule(self._optimiser, settings, total_steps)
+        self._total_steps = total_steps
+        self._steps = 0
+
+    def step(self, batch: Batch) -> Losses:
+        """Learns one batch; returns its losses.
+
+        Raises:
+            TrainingError: the loss is not a finite number; the weights stay as they were.
+        """
+        images = batch.images.to(self.device, non_blocking=True)
+        objects = batch.objects.to(self.device)
+        with torch.autocast(self.device.type, self._dtype, enabled=self._dtype != torch.float32):
+            prediction = self.network.raw(images)
+        size_hw = self.network.settings.size_hw
+        progress = self._steps / self._total_steps
+        losses = detection_losses(prediction, objects, size_hw, progress)
+        if not torch.isfinite(losses.total):
+            raise TrainingError(
+                f"loss {losses.total.item()} after {self._steps} steps: not finite; try a lower "
+                "--learning-rate"
+            )
+        self._optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(losses.total)
+        clip_grad_norm_(self.network.parameters(), GRADIENT_LIMIT)
+        self._optimiser.step()
+        self._schedule.step()
+        self.average.update(self.network)
+        self._steps += 1
+        return losses
+
+
+def channels_last(network: TwoHeadDetector) -> TwoHeadDetector:
+    """Returns the network with convolution weights laid out for NHWC kernels, which are faster."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
+    return network

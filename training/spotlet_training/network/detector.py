@@ -1,0 +1,124 @@
+"""The dense two-head detector: a class head and a box head over every cell of a pyramid."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from spotlet_training.network.backbone import Backbone, ConvUnit, Pyramid, normalise
+from spotlet_training.network.settings import STRIDES, NetworkSettings
+
+RARE_SCORE = 0.01
+"""Score of every cell before training: most cells are background.
+
+Source: Lin et al. 2017, Focal Loss, arXiv:1708.02002, section 4.1.
+"""
+
+MAX_LOG_DISTANCE = 5.0
+"""Bound on the box head's output: e^5 = 148 strides, far over any canvas."""
+
+
+class RawPrediction(NamedTuple):
+    """The network's answer for a batch, as the losses want it.
+
+    Attributes:
+        logits: (N, K, C), before the sigmoid.
+        boxes: (N, K, 4) xyxy in canvas pixels, unclipped.
+    """
+
+    logits: Tensor
+    boxes: Tensor
+
+
+class Head(nn.Module):
+    """A class tower and a box tower for one level, which share nothing."""
+
+    def __init__(self, settings: NetworkSettings) -> None:
+        super().__init__()
+        width, depth = settings.pyramid_channels, settings.head_convolutions
+        self.class_tower = nn.Sequential(*(ConvUnit(width, width) for _ in range(depth)))
+        self.box_tower = nn.Sequential(*(ConvUnit(width, width) for _ in range(depth)))
+        self.class_prediction = nn.Conv2d(width, settings.class_count, 1)
+        self.box_prediction = nn.Conv2d(width, 4, 1)
+        nn.init.normal_(self.class_prediction.weight, std=0.01)
+        nn.init.constant_(_bias(self.class_prediction), -math.log((1 - RARE_SCORE) / RARE_SCORE))
+        nn.init.normal_(self.box_prediction.weight, std=0.01)
+        nn.init.constant_(_bias(self.box_prediction), math.log(2.0))
+
+    def forward(self, level: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns logits (N, cells, C) and log distances (N, cells, 4), row by row."""
+        logits = self.class_prediction(self.class_tower(level))
+        distances = self.box_prediction(self.box_tower(level))
+        return logits.flatten(2).transpose(1, 2), distances.flatten(2).transpose(1, 2)
+
+
+class TwoHeadDetector(nn.Module):
+    """Camera bytes in, boxes and scores for every cell out.
+
+    A cell predicts the distances from its centre to the four sides of a box, in units of its
+    stride and on a log scale (Tian et al. 2019, FCOS, arXiv:1904.01355, equations 1 and 3,
+    here with a log for every side).
+
+    Attributes:
+        settings: what it is made of.
+    """
+
+    cell_centres: Tensor
+    cell_strides: Tensor
+
+    def __init__(self, settings: NetworkSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.backbone = Backbone(settings)
+        self.pyramid = Pyramid(settings)
+        self.heads = nn.ModuleList(Head(settings) for _ in STRIDES)
+        centres, strides = cell_grid(settings.size_hw)
+        self.register_buffer("cell_centres", centres, persistent=False)
+        self.register_buffer("cell_strides", strides, persistent=False)
+
+    def raw(self, image: Tensor) -> RawPrediction:
+        """Returns logits and boxes in canvas pixels for uint8 BGR (N, H, W, 3)."""
+        levels = self.pyramid(self.backbone(normalise(image)))
+        parts = [head(level) for head, level in zip(self.heads, levels, strict=True)]
+        logits = torch.cat([part[0] for part in parts], dim=1).float()
+        log_distances = torch.cat([part[1] for part in parts], dim=1).float()
+        distances = log_distances.clamp(max=MAX_LOG_DISTANCE).exp() * self.cell_strides[:, None]
+        top_left = self.cell_centres - distances[..., :2]
+        bottom_right = self.cell_centres + distances[..., 2:]
+        return RawPrediction(logits, torch.cat([top_left, bottom_right], dim=-1))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the design's two outputs for uint8 BGR (N, H, W, 3).
+
+        Returns:
+            boxes (N, K, 4) xyxy in [0, 1] of the canvas, and scores (N, K, C) in [0, 1].
+        """
+        logits, boxes = self.raw(image)
+        height, width = self.settings.size_hw
+        sides = torch.tensor([width, height, width, height], dtype=boxes.dtype, device=boxes.device)
+        return (boxes / sides).clamp(0.0, 1.0), logits.sigmoid()
+
+
+def cell_grid(size_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Returns where the cells of the three levels lie, finest level first, row by row.
+
+    Args:
+        size_hw: height and width of the canvas, pixels, multiples of the largest stride.
+
+    Returns:
+        centres (K, 2) xy in canvas pixels and strides (K,), float32.
+    """
+    centres, strides = [], []
+    for stride in STRIDES:
+        rows = (torch.arange(size_hw[0] // stride) + 0.5) * stride
+        columns = (torch.arange(size_hw[1] // stride) + 0.5) * stride
+        y, x = torch.meshgrid(rows, columns, indexing="ij")
+        centres.append(torch.stack([x.flatten(), y.flatten()], dim=1))
+        strides.append(torch.full((x.numel(),), float(stride)))
+    return torch.cat(centres), torch.cat(strides)
+
+
+def _bias(layer: nn.Conv2d) -> Tensor:
+    assert layer.bias is not None
+    return layer.bias

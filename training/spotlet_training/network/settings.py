@@ -1,0 +1,38 @@
+"""What a network is made of: enough to build it again from a checkpoint."""
+
+from dataclasses import dataclass
+
+from spotlet.errors import UsageError
+
+STRIDES = (8, 16, 32)
+"""Canvas pixels from one cell to the next, for each level of the pyramid."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSettings:
+    """The shape of a two-head detector.
+
+    Attributes:
+        class_count: classes, C.
+        size_hw: height and width of the canvas, pixels, multiples of the largest stride.
+        channels: of the stem and the four stages, at strides 2, 4, 8, 16 and 32.
+        blocks: residual blocks in each of the four stages.
+        pyramid_channels: of every level of the feature pyramid and of both heads.
+        head_convolutions: 3x3 convolutions in each head, before the one that predicts.
+    """
+
+    class_count: int
+    size_hw: tuple[int, int] = (320, 320)
+    channels: tuple[int, int, int, int, int] = (16, 24, 48, 96, 112)
+    blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
+    pyramid_channels: int = 48
+    head_convolutions: int = 2
+
+    def __post_init__(self) -> None:
+        if self.class_count < 1:
+            raise UsageError(f"class count {self.class_count}: must be at least 1")
+        if any(side < STRIDES[-1] or side % STRIDES[-1] for side in self.size_hw):
+            raise UsageError(
+                f"image size {self.size_hw[0]}x{self.size_hw[1]}: each side must be a multiple "
+                f"of {STRIDES[-1]}"
+            )

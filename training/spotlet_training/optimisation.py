@@ -1,0 +1,72 @@
+"""The optimiser, its schedule and the moving average of the weights."""
+
+import copy
+import math
+
+import torch
+from torch import nn
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import OneCycleLR
+
+from spotlet_training.network import TwoHeadDetector
+from spotlet_training.settings import TrainingSettings
+
+RECIPE_BATCH = 8
+"""The batch size for which the recipe's learning rate is meant."""
+
+
+def make_optimiser(network: nn.Module, settings: TrainingSettings) -> AdamW:
+    """Returns AdamW that decays convolution weights alone (arXiv:1711.05101)."""
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    plain = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": settings.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return AdamW(groups, lr=peak_learning_rate(settings))
+
+
+def make_schedule(optimiser: AdamW, settings: TrainingSettings, steps: int) -> OneCycleLR:
+    """Returns the one-cycle schedule (Smith and Topin 2017, arXiv:1708.07120) over all steps."""
+    return OneCycleLR(
+        optimiser,
+        max_lr=peak_learning_rate(settings),
+        total_steps=steps,
+        pct_start=settings.warm_up,
+        final_div_factor=1e3,
+    )
+
+
+def peak_learning_rate(settings: TrainingSettings) -> float:
+    """Returns the schedule's peak for the batch size at hand.
+
+    Source: the square-root rule for Adam, Malladi et al. 2022, arXiv:2205.10287.
+    """
+    return settings.learning_rate * math.sqrt(settings.batch_size / RECIPE_BATCH)
+
+
+class MovingAverage:
+    """An exponential moving average of a network's weights and statistics.
+
+    Attributes:
+        network: the averaged network, in evaluation mode.
+    """
+
+    def __init__(self, network: TwoHeadDetector, horizon_steps: float) -> None:
+        """Starts from a copy of `network`; `horizon_steps` is the mean age of what it holds."""
+        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self._horizon = max(horizon_steps, 1.0)
+        self._steps = 0
+
+    @torch.no_grad()
+    def update(self, network: TwoHeadDetector) -> None:
+        """Takes one step towards `network`; the first steps are larger."""
+        self._steps += 1
+        share = max(1 / self._horizon, 1 / (1 + self._steps / 2))
+        for mean, new in zip(
+            self.network.state_dict().values(), network.state_dict().values(), strict=True
+        ):
+            if mean.is_floating_point():
+                mean.lerp_(new, share)
+            else:
+                mean.copy_(new)

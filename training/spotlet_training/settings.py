@@ -1,0 +1,62 @@
+"""How a training goes."""
+
+from dataclasses import dataclass, field
+
+from spotlet.errors import UsageError
+from spotlet_training.augmentation import AugmentationSettings
+
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSettings:
+    """One recipe for all sets.
+
+    Attributes:
+        epochs: passes over the training images.
+        size_hw: of the canvas, pixels, multiples of 32.
+        batch_size: canvases a step.
+        learning_rate: the schedule's peak, for 8 canvases a step; it is scaled with the
+            square root of the batch size.
+        weight_decay: of convolution weights; biases and BatchNorm have none.
+        warm_up: share of the steps over which the learning rate rises.
+        plain_share: the last share of the epochs goes without mosaics.
+        average_share: horizon of the moving average of the weights, as a share of all steps.
+        seed: of the initial weights, the order and the augmentations.
+        device: one of `DEVICES`; `auto` takes CUDA where there is one.
+        precision: one of `PRECISIONS`; `auto` takes bfloat16 on CUDA and on processors with
+            bfloat16 matrix units (AMX), else float32.
+        loaders: threads that decode and augment; 0 takes one for each processor, 8 at most.
+        cache_bytes: how much memory decoded images may keep.
+        augmentation: how far pictures are changed.
+    """
+
+    epochs: int = 30
+    size_hw: tuple[int, int] = (320, 320)
+    batch_size: int = 8
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.05
+    warm_up: float = 0.1
+    plain_share: float = 0.2
+    average_share: float = 0.04
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    loaders: int = 0
+    cache_bytes: int = 2 * 1024**3
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise UsageError(f"epochs {self.epochs}: must be at least 1")
+        if self.batch_size < 1:
+            raise UsageError(f"batch size {self.batch_size}: must be at least 1")
+        if not self.learning_rate > 0:
+            raise UsageError(f"learning rate {self.learning_rate}: must be over 0")
+        if self.device not in DEVICES:
+            raise UsageError(f"device {self.device!r}: must be one of {', '.join(DEVICES)}")
+        if self.precision not in PRECISIONS:
+            raise UsageError(
+                f"precision {self.precision!r}: must be one of {', '.join(PRECISIONS)}"
+            )
