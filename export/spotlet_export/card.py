@@ -1,0 +1,53 @@
+"""The model card: what a stranger must know before using a package."""
+
+from spotlet.manifest import Manifest
+from spotlet_export.report import Report
+
+
+def model_card(manifest: Manifest, report: Report, model_bytes: int) -> str:
+    """Returns the card as Markdown, from what was measured and nothing else."""
+    height, width = manifest.input.size_hw
+    training = manifest.training
+    facts = [
+        f"- Classes: {', '.join(manifest.classes)}",
+        f"- Input: {width}x{height} uint8 BGR, letterboxed "
+        f"({manifest.input.interpolation}, border {manifest.input.pad_value})",
+        f"- File: {model_bytes / 1e6:.2f} MB, written by {manifest.producer}",
+    ]
+    if "train_images" in training:
+        facts.append(
+            f"- Trained on {training['train_images']} images, epoch {training['epoch']} of "
+            f"{training['settings']['epochs']} kept"
+        )
+        facts.append(
+            f"- Validation ({training['val_images']} images, which also chose the epoch): "
+            f"AP50 {training['val_ap50']:.3f}, AP {training['val_ap']:.3f}"
+        )
+    return "\n".join(
+        [
+            f"# {manifest.name}",
+            "",
+            *facts,
+            "",
+            "## The export is the same network",
+            "",
+            "PyTorch (eager, float32) against onnxruntime and the shipped runtime:",
+            "",
+            "```",
+            report.table(),
+            "```",
+            "",
+            "## Use",
+            "",
+            "```python",
+            "from spotlet import Detector",
+            "",
+            f'detector = Detector("{manifest.name}")  # or the path of this folder',
+            "detections = detector(frame_bgr)",
+            "```",
+            "",
+            "Licence of the training data: not recorded by the exporter; add it here before you",
+            "pass the model on.",
+            "",
+        ]
+    )

@@ -1,0 +1,179 @@
+"""The comparisons of the gate: tensors, then detections."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from spotlet import Detector, open_stream
+from spotlet.boxes import FloatArray, box_iou
+from spotlet.detections import Detections
+from spotlet.errors import GateError
+from spotlet.letterbox import ImageArray
+from spotlet.manifest import Manifest
+from spotlet.session import ModelSession, synthetic_canvases
+from spotlet_export.frames import CheckFrame
+from spotlet_export.report import Row
+from spotlet_export.witness import witness_canvas, witness_detections, witness_tensors
+from spotlet_training.network import TwoHeadDetector
+
+TENSOR_LIMIT = 1e-4
+"""Greatest difference of a tensor's elements: boxes in [0, 1] of the canvas, scores."""
+
+IOU_LIMIT = 0.99
+"""Least overlap of a detection with its partner."""
+
+SCORE_LIMIT = 1e-3
+"""Greatest difference of a detection's score from its partner's."""
+
+PARTNER_IOU = 0.5
+"""Overlap from which two detections are taken for the same object."""
+
+FIRST_THRESHOLD = 0.1
+LAST_THRESHOLD = 0.001
+"""Detections are compared from a low score up, lower still where there are too few."""
+
+ENOUGH_DETECTIONS = 50
+
+BATCH = 8
+
+
+def compare_tensors(
+    network: TwoHeadDetector, session: ModelSession, frames: Sequence[CheckFrame]
+) -> list[Row]:
+    """Returns the rows for PyTorch against onnxruntime on the same canvases.
+
+    Args:
+        network: the checkpoint's, as trained: not folded, not traced.
+        session: of the exported file.
+        frames: real ones and edge cases.
+    """
+    manifest = session.manifest
+    groups = {
+        "real frames": [witness_canvas(f.image_bgr, manifest) for f in frames if f.real],
+        "edge cases": [
+            *(witness_canvas(f.image_bgr, manifest) for f in frames if not f.real),
+            *synthetic_canvases(manifest.input.size_hw),
+        ],
+    }
+    rows = []
+    for over, canvases in groups.items():
+        expected = witness_tensors(network, np.stack(canvases))
+        batched = _in_batches(session, np.stack(canvases), BATCH)
+        single = _in_batches(session, np.stack(canvases), 1)
+        for name, want, many, one in zip(
+            ("boxes", "scores"), expected, batched, single, strict=True
+        ):
+            for what, got in ((f"batch {BATCH}", many), ("batch 1", one)):
+                rows.append(
+                    Row(
+                        name=f"tensor {name}, max |Δ|",
+                        over=f"{len(canvases)} {over}, {what}",
+                        measured=largest_difference(want, got),
+                        limit=TENSOR_LIMIT,
+                    )
+                )
+    return rows
+
+
+def compare_detections(
+    network: TwoHeadDetector, model: Path, frames: Sequence[CheckFrame], folder: Path
+) -> list[Row]:
+    """Returns the rows for the witness against the shipped runtime, from image files.
+
+    Args:
+        network: the checkpoint's.
+        model: the exported file.
+        frames: real ones and edge cases.
+        folder: where the frames can be written as files; empty.
+
+    Raises:
+        GateError: the network finds too little for the comparison to prove anything.
+    """
+    manifest = Detector(model).manifest
+    canvases = np.stack([witness_canvas(frame.image_bgr, manifest) for frame in frames])
+    boxes, scores = witness_tensors(network, canvases)
+    threshold, expected = _enough_detections(boxes, scores, frames, manifest)
+    for frame in frames:
+        cv2.imwrite(str(folder / f"{frame.name}.png"), frame.image_bgr)
+    detector = Detector(model, score_threshold=threshold)
+    with open_stream(folder) as stream:
+        found = {Path(frame.source).stem: detector(frame.image) for frame in stream}
+    pairs, unmatched = [], 0
+    for frame, want in zip(frames, expected, strict=True):
+        matched = match(want, found[frame.name])
+        pairs += [(want, found[frame.name], a, b) for a, b in matched]
+        unmatched += len(want) + len(found[frame.name]) - 2 * len(matched)
+    sizes = len({frame.image_bgr.shape for frame in frames})
+    over = f"{sum(map(len, expected))} detections, {len(frames)} files of {sizes} sizes"
+    ious = [float(box_iou(w.boxes_xyxy[[a]], f.boxes_xyxy[[b]])[0, 0]) for w, f, a, b in pairs]
+    deltas = [abs(float(w.scores[a] - f.scores[b])) for w, f, a, b in pairs]
+    return [
+        Row(name="detections without a partner", over=over, measured=unmatched, limit=0),
+        Row(
+            name="detections, least IoU",
+            over=over,
+            measured=min(ious, default=0.0),
+            limit=IOU_LIMIT,
+            at_least=True,
+        ),
+        Row(
+            name="detections, max |Δ| of scores",
+            over=over,
+            measured=max(deltas, default=np.inf),
+            limit=SCORE_LIMIT,
+        ),
+    ]
+
+
+def match(wanted: Detections, found: Detections) -> list[tuple[int, int]]:
+    """Returns pairs of indices, best overlap first, one to one.
+
+    Partners are of the same class and overlap by `PARTNER_IOU` at least; how well they agree
+    is for the rows to say.
+    """
+    iou = box_iou(wanted.boxes_xyxy, found.boxes_xyxy)
+    fits = (wanted.class_ids[:, None] == found.class_ids[None]) & (iou >= PARTNER_IOU)
+    quality = np.where(fits, iou, -1.0)
+    pairs = []
+    while quality.size and quality.max() > 0:
+        a, b = (int(index) for index in np.unravel_index(quality.argmax(), quality.shape))
+        pairs.append((a, b))
+        quality[a, :] = -1.0
+        quality[:, b] = -1.0
+    return pairs
+
+
+def largest_difference(wanted: FloatArray, got: FloatArray) -> float:
+    """Returns max |wanted - got|; infinite where shapes differ or a value is not finite."""
+    if wanted.shape != got.shape or not (np.isfinite(wanted).all() and np.isfinite(got).all()):
+        return float("inf")
+    return float(np.abs(wanted - got).max())
+
+
+def _in_batches(
+    session: ModelSession, canvases: ImageArray, size: int
+) -> tuple[FloatArray, FloatArray]:
+    parts = [session.run(canvases[i : i + size]) for i in range(0, len(canvases), size)]
+    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+
+
+def _enough_detections(
+    boxes: FloatArray, scores: FloatArray, frames: Sequence[CheckFrame], manifest: Manifest
+) -> tuple[float, list[Detections]]:
+    """Returns a score threshold that gives enough detections to compare, and those."""
+    threshold = FIRST_THRESHOLD
+    while threshold >= LAST_THRESHOLD:
+        found = [
+            witness_detections(boxes[n], scores[n], frame.image_bgr, manifest, threshold)
+            for n, frame in enumerate(frames)
+        ]
+        if sum(map(len, found)) >= ENOUGH_DETECTIONS:
+            return threshold, found
+        threshold /= 2
+    raise GateError(
+        f"the network finds fewer than {ENOUGH_DETECTIONS} objects in {len(frames)} frames even "
+        f"at a score of {LAST_THRESHOLD}: nothing to compare; train it longer, or give --data "
+        "images that it was trained for"
+    )

@@ -1,0 +1,110 @@
+"""The witness: detections from the PyTorch network by a second, slow and obvious way.
+
+The gate compares the shipped runtime against this. If it went through the runtime's own
+letterbox and suppression, a fault in them would be on both sides and nobody would see it; so
+this module imports neither, and says the rules of the manifest again in its own words.
+"""
+
+import cv2
+import numpy as np
+import torch
+
+from spotlet.boxes import FloatArray
+from spotlet.detections import Detections
+from spotlet.letterbox import ImageArray
+from spotlet.manifest import Manifest
+from spotlet_training.network import TwoHeadDetector
+
+
+def witness_canvas(frame_bgr: ImageArray, manifest: Manifest) -> ImageArray:
+    """Returns the frame letterboxed for the network, (H, W, 3) uint8 BGR."""
+    rule = manifest.input
+    left, top, new_width, new_height = _placement(frame_bgr, manifest)
+    resized = cv2.resize(frame_bgr, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
+    below = rule.size_hw[0] - new_height - top
+    right = rule.size_hw[1] - new_width - left
+    grey = (rule.pad_value,) * 3
+    return cv2.copyMakeBorder(
+        resized, top, below, left, right, cv2.BORDER_CONSTANT, value=grey
+    ).astype(np.uint8)
+
+
+def witness_tensors(
+    network: TwoHeadDetector, canvases: ImageArray
+) -> tuple[FloatArray, FloatArray]:
+    """Returns boxes (N, K, 4) and scores (N, K, C) of the PyTorch network, eager, float32."""
+    with torch.inference_mode():
+        boxes, scores = network(torch.from_numpy(canvases))
+    return boxes.numpy(), scores.numpy()
+
+
+def witness_detections(
+    boxes: FloatArray,
+    scores: FloatArray,
+    frame_bgr: ImageArray,
+    manifest: Manifest,
+    score_threshold: float,
+) -> Detections:
+    """Returns the objects of one frame, box by box and pair by pair.
+
+    Args:
+        boxes: (K, 4) of the network, in [0, 1] of the canvas.
+        scores: (K, C).
+        frame_bgr: the frame, for its size.
+        manifest: the rules.
+        score_threshold: the least score kept.
+    """
+    left, top, new_width, new_height = _placement(frame_bgr, manifest)
+    frame_height, frame_width = frame_bgr.shape[:2]
+    canvas_height, canvas_width = manifest.input.size_hw
+    candidates = sorted(
+        (
+            (float(scores[cell, c]), int(cell), int(c))
+            for cell, c in np.argwhere(scores >= score_threshold)
+        ),
+        key=lambda item: (-item[0], item[1], item[2]),
+    )
+    kept: list[tuple[float, tuple[float, ...], tuple[float, ...], int]] = []
+    for score, cell, class_id in candidates:
+        x1, y1, x2, y2 = (float(value) for value in boxes[cell])
+        on_canvas = (x1 * canvas_width, y1 * canvas_height, x2 * canvas_width, y2 * canvas_height)
+        if any(
+            other_class == class_id
+            and _overlap(on_canvas, other) > manifest.detection.iou_threshold
+            for _, other, _, other_class in kept
+        ):
+            continue
+        in_frame = (
+            min(max((on_canvas[0] - left) * frame_width / new_width, 0.0), frame_width),
+            min(max((on_canvas[1] - top) * frame_height / new_height, 0.0), frame_height),
+            min(max((on_canvas[2] - left) * frame_width / new_width, 0.0), frame_width),
+            min(max((on_canvas[3] - top) * frame_height / new_height, 0.0), frame_height),
+        )
+        kept.append((score, on_canvas, in_frame, class_id))
+    seen = [item for item in kept if item[2][2] > item[2][0] and item[2][3] > item[2][1]]
+    seen = seen[: manifest.detection.max_detections]
+    return Detections(
+        np.array([item[2] for item in seen], np.float32).reshape(-1, 4),
+        np.array([item[0] for item in seen], np.float32),
+        np.array([item[3] for item in seen], np.int64),
+        manifest.classes,
+    )
+
+
+def _placement(frame_bgr: ImageArray, manifest: Manifest) -> tuple[int, int, int, int]:
+    """Returns left, top, width and height of the frame on the canvas, whole pixels."""
+    height, width = frame_bgr.shape[:2]
+    canvas_height, canvas_width = manifest.input.size_hw
+    scale = min(canvas_height / height, canvas_width / width)
+    new_height = max(1, min(canvas_height, round(scale * height)))
+    new_width = max(1, min(canvas_width, round(scale * width)))
+    return (canvas_width - new_width) // 2, (canvas_height - new_height) // 2, new_width, new_height
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    area_a, area_b = (a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1])
+    return width * height / (area_a + area_b - width * height)
