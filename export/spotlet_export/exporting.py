@@ -81,7 +81,7 @@ def export_package(
         onnx.helper.set_model_props(model, {METADATA_KEY: final.to_json()})
         content = model.SerializeToString()
         parity = parity_record(report, probed, content)
-        with atomic_folder(package) as folder:
+        with atomic_folder(package, marker=MODEL_FILE) as folder:
             (folder / MODEL_FILE).write_bytes(content)
             text = json.dumps(parity, indent=1, ensure_ascii=False)
             (folder / PARITY_FILE).write_text(text + "\n", encoding="utf-8")

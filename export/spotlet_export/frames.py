@@ -15,8 +15,9 @@ REAL_FRAMES = 24
 RESHAPES_HW = (None, (360, 640), (500, 300), (96, 128))
 """Sizes into which real images are cut and scaled in turn: their own, wide, tall, small."""
 
-EDGE_SIZES_HW = ((8, 8), (7, 640), (640, 7), (1, 1), (333, 517))
-"""Frames that no camera gives: tiny, or of an extreme aspect ratio, odd in both sides."""
+EDGE_SIZES_HW = ((8, 8), (7, 640), (640, 7), (1, 1), (333, 517), (425, 640))
+"""Frames that no camera gives: tiny, or of an extreme aspect ratio, odd in both
+sides, or half a pixel from the canvas."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,6 +5,9 @@ letterbox and suppression, a fault in them would be on both sides and nobody wou
 this module imports neither, and says the rules of the manifest again in its own words.
 """
 
+from fractions import Fraction
+from math import floor
+
 import cv2
 import numpy as np
 import torch
@@ -95,9 +98,10 @@ def _placement(frame_bgr: ImageArray, manifest: Manifest) -> tuple[int, int, int
     """Returns left, top, width and height of the frame on the canvas, whole pixels."""
     height, width = frame_bgr.shape[:2]
     canvas_height, canvas_width = manifest.input.size_hw
-    scale = min(canvas_height / height, canvas_width / width)
-    new_height = max(1, min(canvas_height, round(scale * height)))
-    new_width = max(1, min(canvas_width, round(scale * width)))
+    scale = min(Fraction(canvas_height, height), Fraction(canvas_width, width))
+    # A half goes up, without the error of a float.
+    new_height = max(1, min(canvas_height, floor(scale * height + Fraction(1, 2))))
+    new_width = max(1, min(canvas_width, floor(scale * width + Fraction(1, 2))))
     return (canvas_width - new_width) // 2, (canvas_height - new_height) // 2, new_width, new_height
 
 

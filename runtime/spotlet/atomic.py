@@ -15,48 +15,82 @@ def atomic_file(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside `path`, which takes its place when the block succeeds.
 
     Raises:
-        OutputError: the folder cannot be made or written.
+        OutputError: the folder cannot be made or written, or `path` is something else than a
+            file: a folder, a device, a pipe.
     """
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path}: is not a file; give the path of a file to write")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+        )
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+        raise _not_writable(path, error) from error
     os.close(handle)
     temporary = Path(name)
     temporary.chmod(0o644)
     try:
         yield temporary
-        temporary.replace(path)
+        _move(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, *, marker: str = "") -> Iterator[Path]:
     """Gives an empty folder beside `path`, which takes its place when the block succeeds.
 
-    A folder that was there is replaced; when the block fails it stays as it was.
+    A folder that was there is replaced, and what was in it is gone; when the block fails it
+    stays as it was.
+
+    Args:
+        path: of the folder.
+        marker: name of a file. A folder that holds one of this name is ours to replace, any
+            other must be empty: nobody loses a home folder to a mistyped output.
 
     Raises:
-        OutputError: the folder cannot be made, or `path` is a file.
+        OutputError: the folder cannot be made, `path` is a file, or a folder with other
+            things in it.
     """
-    if path.exists() and not path.is_dir():
-        raise OutputError(f"{path}: is a file; a folder is written there")
+    _check_replaceable(path, marker)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+        raise _not_writable(path, error) from error
     temporary.chmod(0o755)
+    old = temporary.with_name(temporary.name + "-old")
     try:
         yield temporary
         if path.exists():
-            old = temporary.with_name(temporary.name + "-old")
-            path.replace(old)
-            temporary.replace(path)
-            shutil.rmtree(old)
-        else:
-            temporary.replace(path)
+            _move(path, old)
+        _move(temporary, path)
     finally:
+        if old.exists() and not path.exists():
+            old.replace(path)
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _check_replaceable(path: Path, marker: str) -> None:
+    if not path.exists():
+        return
+    if not path.is_dir() or path.is_symlink():
+        raise OutputError(f"{path}: is not a folder; give the path of a folder to write")
+    ours = marker != "" and (path / marker).exists()
+    if not ours and any(path.iterdir()):
+        raise OutputError(
+            f"{path}: is a folder with other things in it, which would be lost; give a new one"
+        )
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        source.replace(target)
+    except OSError as error:
+        raise _not_writable(target, error) from error
+
+
+def _not_writable(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"{path}: cannot be written ({error.strerror})")

@@ -3,10 +3,10 @@
 Training's validation, the export gate and the device all call this module, so a box that is
 right in one of them is right in all.
 
-The frame is scaled by one factor so that it just fits, rounded to whole pixels, and centred
-on a canvas of one grey value. OpenCV's resize aligns pixel *edges* (a continuous coordinate
-x goes to x * new_width / width), so that boxes follow by a scale for each axis, taken after
-the rounding, and an offset.
+The frame is scaled by one factor so that it just fits, rounded to whole pixels (a half goes
+up, as in C++ and JavaScript), and centred on a canvas of one grey value. OpenCV's resize
+aligns pixel *edges* (a continuous coordinate x goes to x * new_width / width), so that boxes
+follow by a scale for each axis, taken after the rounding, and an offset.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Letterbox:
         pad_value: grey of the border, 0 to 255.
 
     Raises:
-        UsageError: a side is below 1, or the interpolation is unknown.
+        UsageError: a side is below 1, the interpolation is unknown, or the grey is no byte.
 
     Example:
         >>> box = Letterbox((720, 1280), (320, 320))
@@ -61,16 +61,17 @@ class Letterbox:
             raise UsageError(
                 f"interpolation {self.interpolation!r}: must be one of {', '.join(INTERPOLATIONS)}"
             )
+        if not 0 <= self.pad_value <= 255:
+            raise UsageError(f"pad value {self.pad_value}: must be from 0 to 255")
 
     @property
     def resized_hw(self) -> tuple[int, int]:
         """Height and width of the frame on the canvas, whole pixels, at least 1."""
         (height, width), (canvas_height, canvas_width) = self.frame_hw, self.canvas_hw
-        scale = min(canvas_height / height, canvas_width / width)
-        return (
-            min(max(round(height * scale), 1), canvas_height),
-            min(max(round(width * scale), 1), canvas_width),
-        )
+        # In whole numbers, because a float product next to a half rounds either way.
+        if canvas_height * width <= canvas_width * height:
+            return canvas_height, max((2 * width * canvas_height + height) // (2 * height), 1)
+        return max((2 * height * canvas_width + width) // (2 * width), 1), canvas_width
 
     @property
     def offset_xy(self) -> tuple[int, int]:
@@ -88,6 +89,9 @@ class Letterbox:
 
         Returns:
             (canvas H, canvas W, 3) uint8; `out` where it was given.
+
+        Raises:
+            UsageError: the frame or `out` has another shape or type.
         """
         if frame.shape != (*self.frame_hw, 3) or frame.dtype != np.uint8:
             raise UsageError(
@@ -95,6 +99,11 @@ class Letterbox:
                 f"{(*self.frame_hw, 3)} uint8"
             )
         canvas = np.empty((*self.canvas_hw, 3), np.uint8) if out is None else out
+        if canvas.shape != (*self.canvas_hw, 3) or canvas.dtype != np.uint8:
+            raise UsageError(
+                f"out of shape {canvas.shape} and type {canvas.dtype}: this letterbox writes "
+                f"{(*self.canvas_hw, 3)} uint8"
+            )
         height, width = self.resized_hw
         left, top = self.offset_xy
         canvas[:top] = self.pad_value

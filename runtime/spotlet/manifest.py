@@ -44,11 +44,12 @@ class InputRule:
     pad_value: int = PAD_VALUE
 
     def __post_init__(self) -> None:
+        _require(_is_text(self.name), f"input name {self.name!r} must be text")
         _require(_is_size(self.size_hw), f"input size {self.size_hw!r} must be two whole numbers")
         _require(self.colour_order == "BGR", f"colour order {self.colour_order!r} must be BGR")
         _require(self.resize == "letterbox", f"resize {self.resize!r} must be letterbox")
         _require(
-            self.interpolation in INTERPOLATIONS,
+            isinstance(self.interpolation, str) and self.interpolation in INTERPOLATIONS,
             f"interpolation {self.interpolation!r} must be one of {', '.join(INTERPOLATIONS)}",
         )
         _require(
@@ -74,6 +75,8 @@ class OutputRule:
     score_activation: str = "sigmoid"
 
     def __post_init__(self) -> None:
+        for output in (self.boxes, self.scores):
+            _require(_is_text(output), f"output name {output!r} must be text")
         _require(
             self.box_encoding == "xyxy_unit", f"box encoding {self.box_encoding!r} is not known"
         )
@@ -141,15 +144,27 @@ class Manifest:
     producer: str = "spotlet"
 
     def __post_init__(self) -> None:
+        for key, text in (("name", self.name), ("producer", self.producer)):
+            _require(_is_text(text), f"{key} {text!r} must be text")
+        for key, record in (("training", self.training), ("parity", self.parity)):
+            _require(isinstance(record, dict), f"{key} must be a JSON object")
         _require(
-            len(self.classes) > 0 and all(isinstance(name, str) for name in self.classes),
+            len(self.classes) > 0 and all(_is_text(name) for name in self.classes),
             "classes must be a list of names with at least one",
         )
         _require(len(set(self.classes)) == len(self.classes), "classes must not repeat a name")
 
     def to_json(self) -> str:
-        """Returns the manifest as the text that rides in the ONNX metadata."""
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, ensure_ascii=False)
+        """Returns the manifest as the text that rides in the ONNX metadata.
+
+        Raises:
+            ModelFileError: `training` or `parity` holds what JSON cannot, as NaN.
+        """
+        content = {"schema": SCHEMA, **asdict(self)}
+        try:
+            return json.dumps(content, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ModelFileError(f"manifest: cannot be written as JSON ({error})") from error
 
     @classmethod
     def from_json(cls, text: str) -> "Manifest":
@@ -172,7 +187,11 @@ class Manifest:
                 f"manifest: schema {schema} is newer than this spotlet reads ({SCHEMA}); "
                 "run `pip install --upgrade spotlet`"
             )
-        for key, rule in (("input", InputRule), ("output", OutputRule), ("detection", DetectionRule)):
+        for key, rule in (
+            ("input", InputRule),
+            ("output", OutputRule),
+            ("detection", DetectionRule),
+        ):
             content[key] = _build(rule, content.get(key), f"{key}: ")
         _require(isinstance(content.get("classes"), list), "classes must be a list of names")
         content["classes"] = tuple(content["classes"])
@@ -190,9 +209,15 @@ def _build(rule: type[_Rule], content: object, where: str) -> _Rule:
     unknown, missing = sorted(set(content) - known), sorted(known - set(content))
     _require(not unknown, f"{where}unknown key {', '.join(map(repr, unknown))}")
     _require(not missing, f"{where}missing key {', '.join(map(repr, missing))}")
-    values = {key: tuple(v) if key == "size_hw" and isinstance(v, list) else v
-              for key, v in content.items()}
+    values = {
+        key: tuple(v) if key == "size_hw" and isinstance(v, list) else v
+        for key, v in content.items()
+    }
     return rule(**values)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
 
 
 def _is_number(value: object) -> bool:

@@ -12,6 +12,10 @@ PARITY_FILE = "parity.json"
 """The file of a package that holds what the export gate measured."""
 
 
+CARD_FILE = "CARD.md"
+"""The file of a package that tells a person what the model is."""
+
+
 def bundled_models() -> dict[str, Path]:
     """Returns the packages that came with the installation, by name."""
     root = Path(str(resources.files("spotlet_models")))

@@ -1,5 +1,7 @@
 """From the graph's two tensors to the detections of one frame."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,12 @@ from spotlet.manifest import DetectionRule
 
 MAX_CANDIDATES = 3000
 """The best candidates that enter suppression: a bound on time when every cell fires."""
+
+EVERY_SCORE = -1.0
+"""For OpenCV's own threshold, which drops what is not over it: candidates are chosen before."""
+
+LEAST_SCORE = 1e-6
+"""A score below this is none, whatever the threshold: a threshold of 0 means all that fire."""
 
 
 def detections_from_outputs(
@@ -26,7 +34,8 @@ def detections_from_outputs(
     has it; greedy non-maximum suppression (NMS) then acts within each class.
 
     Args:
-        boxes: (K, 4) xyxy in [0, 1] of the canvas.
+        boxes: (K, 4) xyxy in [0, 1] of the canvas. What is over is cut; a box that is then
+            empty or not finite is no candidate, so that it cannot suppress a good one.
         scores: (K, C) in [0, 1].
         letterbox: how the frame lay on the canvas.
         class_names: C names.
@@ -35,20 +44,23 @@ def detections_from_outputs(
     Returns:
         Best score first; boxes in frame pixels, clipped, none of them empty.
     """
-    cells, class_ids = np.nonzero(scores >= max(rule.score_threshold, 1e-6))
+    boxes = np.clip(boxes, 0.0, 1.0)
+    has_area = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+    fires = scores >= max(rule.score_threshold, LEAST_SCORE)
+    cells, class_ids = np.nonzero(fires & has_area[:, None])
     if len(cells) == 0:
         return Detections.none(class_names)
     candidate_scores = scores[cells, class_ids]
     if len(cells) > MAX_CANDIDATES:
-        best = np.argpartition(-candidate_scores, MAX_CANDIDATES)[:MAX_CANDIDATES]
+        best = np.sort(np.argpartition(-candidate_scores, MAX_CANDIDATES)[:MAX_CANDIDATES])
         cells, class_ids, candidate_scores = cells[best], class_ids[best], candidate_scores[best]
     height, width = letterbox.canvas_hw
     canvas_boxes = boxes[cells] * np.array([width, height, width, height], np.float32)
     kept = suppress(canvas_boxes, candidate_scores, class_ids, rule.iou_threshold)
     frame_boxes = letterbox.to_frame(canvas_boxes[kept])
     found = Detections(frame_boxes, candidate_scores[kept], class_ids[kept], class_names)
-    has_area = np.all(frame_boxes[:, 2:] > frame_boxes[:, :2], axis=1)
-    return found.select(np.flatnonzero(has_area)[: rule.max_detections])
+    on_frame = np.all(frame_boxes[:, 2:] > frame_boxes[:, :2], axis=1)
+    return found.select(np.flatnonzero(on_frame)[: rule.max_detections])
 
 
 def suppress(
@@ -60,7 +72,7 @@ def suppress(
     """Returns the indices that greedy NMS within each class keeps, best score first.
 
     Args:
-        boxes_xyxy: (N, 4) pixels.
+        boxes_xyxy: (N, 4) pixels, each with an area.
         scores: (N,), in [0, 1].
         class_ids: (N,).
         iou_threshold: a box that overlaps a kept one of its class by more is dropped.
@@ -68,13 +80,19 @@ def suppress(
     Returns:
         (M,) int64 indices; equal scores keep the order that they came in.
     """
+    if len(scores) == 0:
+        return np.zeros(0, np.int64)
     order = np.argsort(-scores, kind="stable")
+    # OpenCV moves each class's boxes apart by the greatest coordinate: the least must be 0.
+    boxes_xyxy = boxes_xyxy - boxes_xyxy.min()
     boxes_xywh = np.concatenate([boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]], axis=1)
-    kept = cv2.dnn.NMSBoxesBatched(
+    # OpenCV's type stubs know sequences only; arrays are what it converts fastest.
+    nms: Any = cv2.dnn.NMSBoxesBatched
+    kept = nms(
         boxes_xywh[order].astype(np.float64),
         scores[order],
         class_ids[order].astype(np.int32),
-        0.0,
+        EVERY_SCORE,
         iou_threshold,
     )
     ranks = np.sort(np.asarray(kept, np.int64).ravel())

@@ -44,7 +44,7 @@ class ModelSession:
             asked for could not be had and `strict_provider` is off.
     """
 
-    def __init__(self, path: Path, settings: SessionSettings = SessionSettings()) -> None:  # noqa: B008
+    def __init__(self, path: Path, settings: SessionSettings = SessionSettings()) -> None:
         """Loads a model file.
 
         Raises:
@@ -67,8 +67,32 @@ class ModelSession:
         self._output_names = [self.manifest.output.boxes, self.manifest.output.scores]
 
     def run(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
-        """Returns boxes (N, K, 4) and scores (N, K, C) for canvases (N, H, W, 3) uint8."""
-        boxes, scores = self._session.run(self._output_names, {self.manifest.input.name: canvases})
+        """Returns boxes (N, K, 4) and scores (N, K, C) for canvases (N, H, W, 3) uint8.
+
+        A graph whose batch is fixed at 1 is called once a canvas.
+
+        Raises:
+            ModelFileError: onnxruntime fails on it, or the outputs do not belong together.
+        """
+        if self._one_at_a_time and len(canvases) > 1:
+            results = [self._run_once(canvas[np.newaxis]) for canvas in canvases]
+            boxes, scores = (np.concatenate(parts) for parts in zip(*results, strict=True))
+            return boxes, scores
+        return self._run_once(canvases)
+
+    def _run_once(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
+        feeds = {self.manifest.input.name: canvases}
+        try:
+            boxes, scores = self._session.run(self._output_names, feeds)
+        except Exception as error:  # onnxruntime's exceptions share no public base class
+            raise ModelFileError(
+                f"{self.path}: onnxruntime cannot run it ({_first_line(error)})"
+            ) from error
+        if not len(canvases) == len(boxes) == len(scores) or boxes.shape[1] != scores.shape[1]:
+            raise ModelFileError(
+                f"{self.path}: gave boxes {boxes.shape} and scores {scores.shape} for "
+                f"{len(canvases)} canvases; must be (N, K, 4) and (N, K, C)"
+            )
         return boxes, scores
 
     def _check_graph(self) -> None:
@@ -76,20 +100,26 @@ class ModelSession:
         rule = self.manifest.input
         inputs = {item.name: item for item in self._session.get_inputs()}
         outputs = {item.name: item for item in self._session.get_outputs()}
-        wanted: list[tuple[str, dict[str, ort.NodeArg], str, list[int]]] = [
-            (rule.name, inputs, "tensor(uint8)", [*rule.size_hw, 3]),
-            (self.manifest.output.boxes, outputs, "tensor(float)", [4]),
-            (self.manifest.output.scores, outputs, "tensor(float)", [len(self.manifest.classes)]),
+        classes = len(self.manifest.classes)
+        wanted: list[tuple[str, dict[str, ort.NodeArg], str, int, list[int]]] = [
+            (rule.name, inputs, "tensor(uint8)", 4, [*rule.size_hw, 3]),
+            (self.manifest.output.boxes, outputs, "tensor(float)", 3, [4]),
+            (self.manifest.output.scores, outputs, "tensor(float)", 3, [classes]),
         ]
-        for name, arguments, type_name, last_sides in wanted:
+        for name, arguments, type_name, rank, last_sides in wanted:
             if name not in arguments:
                 raise ModelFileError(f"manifest names {name!r}, but the graph has no such tensor")
             shape, kind = arguments[name].shape, arguments[name].type
-            if kind != type_name or list(shape[-len(last_sides) :]) != last_sides:
+            ends_well = list(shape[-len(last_sides) :]) == last_sides
+            if kind != type_name or len(shape) != rank or not ends_well:
                 raise ModelFileError(
-                    f"tensor {name!r} is {kind} {shape}, the manifest wants {type_name} ending "
-                    f"in {last_sides}"
+                    f"tensor {name!r} is {kind} {shape}, the manifest wants {type_name} of "
+                    f"{rank} axes ending in {last_sides}"
                 )
+        batch = inputs[rule.name].shape[0]
+        if isinstance(batch, int) and batch != 1:
+            raise ModelFileError(f"the graph's batch is fixed at {batch}; must be free or 1")
+        self._one_at_a_time = batch == 1
 
 
 def _open(path: Path, settings: SessionSettings) -> ort.InferenceSession:
@@ -114,15 +144,20 @@ def _open(path: Path, settings: SessionSettings) -> ort.InferenceSession:
             os.fspath(path), options, providers=list(dict.fromkeys([*wanted, CPU_PROVIDER]))
         )
     except Exception as error:  # onnxruntime's exceptions share no public base class
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelFileError(f"{path}: onnxruntime cannot load it ({reason})") from error
+        raise ModelFileError(
+            f"{path}: onnxruntime cannot load it ({_first_line(error)})"
+        ) from error
     if settings.strict_provider and session.get_providers()[0] != provider:
         raise UsageError(f"provider {settings.provider}: onnxruntime fell back to the CPU")
     return session
 
 
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 def full_provider_name(name: str) -> str:
-    """Returns onnxruntime's name of a provider for a short or full one: CUDA, CPU, …"""
+    """Returns onnxruntime's name of a provider for a short or full one, as CUDA or CPU."""
     return name if name.endswith("ExecutionProvider") else f"{name}ExecutionProvider"
 
 
@@ -143,6 +178,8 @@ def synthetic_canvases(size_hw: tuple[int, int]) -> ImageArray:
     noise = ((index * np.uint64(2654435761)) % np.uint64(2**32)) >> np.uint64(24)
     columns = np.arange(width, dtype=np.uint64)[None, :, None]
     ramp = np.broadcast_to(columns * np.uint64(255) // np.uint64(max(width - 1, 1)), index.shape)
-    stripes = np.broadcast_to((columns // np.uint64(8)) % np.uint64(2) * np.uint64(255), index.shape)
+    stripes = np.broadcast_to(
+        (columns // np.uint64(8)) % np.uint64(2) * np.uint64(255), index.shape
+    )
     black = np.zeros_like(index)
     return np.stack([black, black + np.uint64(255), noise, ramp, stripes]).astype(np.uint8)

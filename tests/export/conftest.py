@@ -1,0 +1,21 @@
+"""One export for all tests of the gate: building the graph takes seconds."""
+
+from pathlib import Path
+
+import onnx
+import pytest
+
+from spotlet_export.exporting import make_manifest
+from spotlet_export.graph import build_graph
+from spotlet_training.checkpoint import Checkpoint, load_checkpoint
+
+
+@pytest.fixture(scope="session")
+def checkpoint(shapes_checkpoint: Path) -> Checkpoint:
+    return load_checkpoint(shapes_checkpoint)
+
+
+@pytest.fixture(scope="session")
+def built(checkpoint: Checkpoint) -> onnx.ModelProto:
+    """The graph of the shapes' checkpoint; copy it before changing it."""
+    return build_graph(checkpoint.network, make_manifest(checkpoint, "shapes"))

@@ -1,0 +1,240 @@
+"""The gate lets the right network through, and nothing else."""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper, numpy_helper
+from shapes import Shapes
+
+from spotlet import Detector
+from spotlet.cli import main
+from spotlet.detections import Detections
+from spotlet.errors import GateError
+from spotlet.letterbox import ImageArray, Letterbox
+from spotlet.manifest import METADATA_KEY, Manifest
+from spotlet.verification import check_model
+from spotlet_export import exporting
+from spotlet_export.frames import check_frames
+from spotlet_export.report import Report, Row
+from spotlet_training.checkpoint import Checkpoint
+
+Plant = Callable[[onnx.ModelProto], None]
+
+
+@pytest.fixture
+def export_with(
+    monkeypatch: pytest.MonkeyPatch,
+    built: onnx.ModelProto,
+    checkpoint: Checkpoint,
+    shapes: Shapes,
+    tmp_path: Path,
+) -> Callable[..., Report]:
+    """Exports through the gate, with a fault planted in the graph; returns the report."""
+
+    def export(plant: Plant = lambda _: None) -> Report:
+        def faulty(_network: object, _manifest: Manifest) -> onnx.ModelProto:
+            model = copy.deepcopy(built)
+            plant(model)
+            return model
+
+        monkeypatch.setattr(exporting, "build_graph", faulty)
+        reports: list[Report] = []
+        package = tmp_path / "package"
+        exporting.export_package(checkpoint, package, shapes, on_report=reports.append)
+        return reports[0]
+
+    return export
+
+
+def test_the_same_network_passes_and_its_package_is_whole(
+    export_with: Callable[..., Report], tmp_path: Path
+) -> None:
+    report = export_with()
+    assert report.passed
+    package = tmp_path / "package"
+    assert sorted(path.name for path in package.iterdir()) == [
+        "CARD.md",
+        "model.onnx",
+        "parity.json",
+    ]
+    parity = json.loads((package / "parity.json").read_text("utf-8"))
+    assert parity["passed"] is True
+    assert len(parity["rows"]) == len(report.rows) == 11
+    assert check_model(package).passed
+    assert [path.name for path in tmp_path.iterdir()] == ["package"]
+    assert Detector(package).manifest.parity["passed"] is True
+
+
+def _weight(model: onnx.ModelProto, rank: int = 4) -> onnx.TensorProto:
+    return next(t for t in model.graph.initializer if len(t.dims) == rank and t.dims[0] > 8)
+
+
+def perturb_one_weight(model: onnx.ModelProto) -> None:
+    tensor = _weight(model)
+    values = numpy_helper.to_array(tensor).copy()
+    values.flat[5] += 0.05
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+
+def round_weights_to_float16(model: onnx.ModelProto) -> None:
+    for tensor in model.graph.initializer:
+        if len(tensor.dims) == 4:
+            values = numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+
+
+def swap_colour_order(model: onnx.ModelProto) -> None:
+    """Feeds the network RGB, as an exporter that also converts colours would."""
+    indices = numpy_helper.from_array(np.array([2, 1, 0], np.int64), "rgb_order")
+    model.graph.initializer.append(indices)
+    for node in model.graph.node:
+        for position, name in enumerate(node.input):
+            if name == "image":
+                node.input[position] = "image_rgb"
+    model.graph.node.insert(
+        0, helper.make_node("Gather", ["image", "rgb_order"], ["image_rgb"], axis=3)
+    )
+
+
+def drop_an_activation(model: onnx.ModelProto) -> None:
+    for node in model.graph.node:
+        if node.op_type == "Sigmoid":
+            node.op_type = "Identity"
+
+
+def _replace_output(model: onnx.ModelProto, output: str, order: list[int]) -> None:
+    for node in model.graph.node:
+        for position, name in enumerate(node.output):
+            if name == output:
+                node.output[position] = f"{output}_before"
+    indices = numpy_helper.from_array(np.array(order, np.int64), f"{output}_order")
+    model.graph.initializer.append(indices)
+    model.graph.node.append(
+        helper.make_node("Gather", [f"{output}_before", f"{output}_order"], [output], axis=2)
+    )
+
+
+def transpose_boxes(model: onnx.ModelProto) -> None:
+    _replace_output(model, "boxes", [1, 0, 3, 2])
+
+
+def swap_the_classes(model: onnx.ModelProto) -> None:
+    _replace_output(model, "scores", [1, 0])
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        perturb_one_weight,
+        round_weights_to_float16,
+        swap_colour_order,
+        drop_an_activation,
+        transpose_boxes,
+        swap_the_classes,
+    ],
+    ids=lambda plant: plant.__name__,
+)
+def test_a_fault_in_the_graph_is_caught_and_nothing_written(
+    export_with: Callable[..., Report], tmp_path: Path, plant: Plant
+) -> None:
+    with pytest.raises(GateError, match="nothing written: tensor"):
+        export_with(plant)
+    assert list(tmp_path.iterdir()) == []
+
+
+def forget_the_padding(self: Letterbox, boxes_xyxy: "np.ndarray") -> "np.ndarray":  # type: ignore[type-arg]
+    scale_y = self.resized_hw[0] / self.frame_hw[0]
+    scale_x = self.resized_hw[1] / self.frame_hw[1]
+    return (boxes_xyxy / np.array([scale_x, scale_y, scale_x, scale_y])).astype(np.float32)
+
+
+def test_a_runtime_that_forgets_the_padding_is_caught(
+    export_with: Callable[..., Report], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Letterbox, "to_frame", forget_the_padding)
+    with pytest.raises(GateError, match="nothing written: detections"):
+        export_with()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_runtime_that_swaps_colours_is_caught(
+    export_with: Callable[..., Report], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    right = Detector.__call__
+
+    def swapped(self: Detector, frame_bgr: ImageArray) -> Detections:
+        return right(self, np.ascontiguousarray(frame_bgr[..., ::-1]))
+
+    monkeypatch.setattr(Detector, "__call__", swapped)
+    with pytest.raises(GateError, match="nothing written: detections"):
+        export_with()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_runtime_that_resizes_otherwise_is_caught(
+    export_with: Callable[..., Report], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = Letterbox.apply
+
+    def nearest(self: Letterbox, frame: ImageArray, out: ImageArray | None = None) -> ImageArray:
+        other = Letterbox(self.frame_hw, self.canvas_hw, "nearest", self.pad_value)
+        return right(other, frame, out)
+
+    monkeypatch.setattr(Letterbox, "apply", nearest)
+    with pytest.raises(GateError, match="nothing written: detections"):
+        export_with()
+
+
+def test_a_failing_gate_leaves_an_older_package_alone(
+    export_with: Callable[..., Report], tmp_path: Path
+) -> None:
+    older = tmp_path / "package"
+    older.mkdir()
+    (older / "model.onnx").write_bytes(b"older")
+    with pytest.raises(GateError):
+        export_with(transpose_boxes)
+    assert (older / "model.onnx").read_bytes() == b"older"
+
+
+def test_a_figure_that_is_no_number_does_not_pass() -> None:
+    rows = [
+        Row(name="a", over="b", measured=float("nan"), limit=1.0, at_least=at_least)
+        for at_least in (True, False)
+    ]
+    assert not any(row.passed for row in rows)
+    assert not Report(()).passed
+
+
+def test_frames_have_at_least_three_sizes_and_twenty_are_real() -> None:
+    frames = check_frames(Shapes(40))
+    real = [frame for frame in frames if frame.real]
+    assert len(real) >= 20
+    assert len({frame.image_bgr.shape for frame in real}) >= 3
+    assert len({frame.name for frame in frames}) == len(frames)
+
+
+def test_the_command_exits_with_3_and_says_which_row_failed(
+    shapes_checkpoint: Path,
+    shapes_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["export", str(shapes_checkpoint), "--data", str(shapes_folder)]
+    package = tmp_path / "package"
+    with monkeypatch.context() as planted:
+        planted.setattr(Letterbox, "to_frame", forget_the_padding)
+        assert main([*arguments, "--out", str(package)]) == 3
+    printed = capsys.readouterr()
+    assert "FAIL" in printed.out
+    assert "nothing written" in printed.err
+    assert list(tmp_path.iterdir()) == []
+    assert main([*arguments, "--out", str(package)]) == 0
+    assert "PASS" in capsys.readouterr().out
+    properties = onnx.load(package / "model.onnx").metadata_props
+    assert [item.key for item in properties] == [METADATA_KEY]

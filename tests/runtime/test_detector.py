@@ -1,0 +1,255 @@
+"""The detector over a model that finds what is white: an object whose true box is known."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+from spotlet.detections import Detections
+from spotlet.detector import Detector
+from spotlet.errors import ModelFileError, UsageError
+from spotlet.letterbox import ImageArray, Letterbox
+from spotlet.manifest import METADATA_KEY, InputRule, Manifest
+from spotlet.session import SessionSettings
+
+CANVAS_HW = (48, 80)
+MANIFEST = Manifest(name="whites", classes=("dark", "white"), input=InputRule(size_hw=CANVAS_HW))
+
+
+def first_and_last(profile: str, length: int, name: str) -> list[NodeProto]:
+    """Returns nodes that give where a profile (N, length) is 1 at first and ends, in [0, 1]."""
+    node = helper.make_node
+    return [
+        node("ArgMax", [profile], [f"{name}_first_index"], axis=1, keepdims=1),
+        node("ArgMax", [profile], [f"{name}_last"], axis=1, keepdims=1, select_last_index=1),
+        node("Add", [f"{name}_last", "one"], [f"{name}_end_index"]),
+        *(
+            step
+            for end in ("first", "end")
+            for step in (
+                node("Cast", [f"{name}_{end}_index"], [f"{name}_{end}_float"], to=1),
+                node("Div", [f"{name}_{end}_float", f"{name}_side"], [f"{name}_{end}"]),
+            )
+        ),
+    ]
+
+
+@pytest.fixture(scope="module")
+def white_finder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose one box is that of the pixels over 127, score 0.75 where there are any."""
+    height, width = CANVAS_HW
+    node = helper.make_node
+    nodes = [
+        node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        node("ReduceMin", ["float", "channel_axis"], ["grey"], keepdims=0),
+        node("Greater", ["grey", "middle"], ["is_white"]),
+        node("Cast", ["is_white"], ["white"], to=TensorProto.FLOAT),
+        node("ReduceMax", ["white", "row_axis"], ["columns"], keepdims=0),
+        node("ReduceMax", ["white", "column_axis"], ["rows"], keepdims=0),
+        *first_and_last("columns", width, "x"),
+        *first_and_last("rows", height, "y"),
+        node("Concat", ["x_first", "y_first", "x_end", "y_end"], ["flat"], axis=1),
+        node("Unsqueeze", ["flat", "row_axis"], ["boxes"]),
+        node("ReduceMax", ["columns", "row_axis"], ["any"], keepdims=1),
+        node("Unsqueeze", ["any", "row_axis"], ["any_deep"]),
+        node("Mul", ["any_deep", "score_of_class"], ["scores"]),
+    ]
+    constants: dict[str, npt.NDArray[Any]] = {
+        "channel_axis": np.array([3], np.int64),
+        "row_axis": np.array([1], np.int64),
+        "column_axis": np.array([2], np.int64),
+        "one": np.array(1, np.int64),
+        "middle": np.array(127, np.float32),
+        "x_side": np.array(width, np.float32),
+        "y_side": np.array(height, np.float32),
+        "score_of_class": np.array([[[0.125, 0.75]]], np.float32),
+    }
+    graph = helper.make_graph(
+        nodes,
+        "whites",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", height, width, 3])],
+        [
+            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["N", 1, 4]),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 1, 2]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    helper.set_model_props(model, {METADATA_KEY: MANIFEST.to_json()})
+    onnx.checker.check_model(model)
+    path = tmp_path_factory.mktemp("white_finder") / "model.onnx"
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def detector(white_finder: Path) -> Detector:
+    return Detector(white_finder, session=SessionSettings(threads=1))
+
+
+def frame_with_white(size_hw: tuple[int, int], box: tuple[int, int, int, int]) -> ImageArray:
+    frame = np.zeros((*size_hw, 3), np.uint8)
+    left, top, right, bottom = box
+    frame[top:bottom, left:right] = 255
+    return frame
+
+
+def equal(a: Detections, b: Detections) -> bool:
+    return (
+        np.array_equal(a.boxes_xyxy, b.boxes_xyxy)
+        and np.array_equal(a.scores, b.scores)
+        and np.array_equal(a.class_ids, b.class_ids)
+    )
+
+
+def span(draw: st.DrawFn, side: int) -> tuple[int, int]:
+    """Draws where an object begins and ends.
+
+    It reaches over both quarters, where two pixels of the canvas would be taken, and over the
+    middle, where one would: so no scaling loses it.
+    """
+    return draw(st.integers(0, side // 5)), draw(st.integers(side - side // 5, side))
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> tuple[ImageArray, tuple[int, int, int, int]]:
+    sides = st.one_of(st.integers(1, 12), st.integers(1, 700))
+    height, width = draw(sides), draw(sides)
+    (left, right), (top, bottom) = span(draw, width), span(draw, height)
+    box = (left, top, right, bottom)
+    return frame_with_white((height, width), box), box
+
+
+@settings(max_examples=150, deadline=None)
+@given(frames())
+def test_boxes_come_back_in_pixels_of_a_frame_of_any_size(
+    detector: Detector, drawn: tuple[ImageArray, tuple[int, int, int, int]]
+) -> None:
+    frame, box = drawn
+    height, width = frame.shape[:2]
+    (found,) = detector(frame)
+    assert (found.name, found.score) == ("white", 0.75)
+    resized_height, resized_width = Letterbox((height, width), CANVAS_HW).resized_hw
+    # An edge is seen to a pixel of the canvas, and that is this many pixels of the frame.
+    coarse = np.array([width / resized_width, height / resized_height] * 2)
+    assert np.all(np.abs(np.array(found.box_xyxy) - box) <= coarse + 1e-3)
+    assert np.all(np.array(found.box_xyxy) >= 0)
+    assert np.all(np.array(found.box_xyxy) <= (width, height) * 2)
+
+
+@pytest.mark.parametrize("size_hw", [(48, 80), (96, 160), (480, 800), (96, 80), (48, 320)])
+def test_a_box_on_the_grid_of_the_canvas_comes_back_exactly(
+    detector: Detector, size_hw: tuple[int, int]
+) -> None:
+    height, width = size_hw
+    box = (width // 4, height // 4, width // 2, 3 * height // 4)
+    (found,) = detector(frame_with_white(size_hw, box))
+    np.testing.assert_allclose(found.box_xyxy, box, atol=1e-4)
+
+
+def test_a_batch_of_frames_of_different_sizes_equals_single_calls(detector: Detector) -> None:
+    batch = [
+        frame_with_white((30, 20), (4, 5, 12, 25)),
+        np.zeros((1, 50, 3), np.uint8),
+        frame_with_white((480, 640), (100, 200, 300, 400)),
+        frame_with_white((7, 300), (0, 0, 300, 7)),
+    ]
+    together = detector.detect(batch)
+    assert [len(found) for found in together] == [1, 0, 1, 1]
+    assert all(equal(found, detector(frame)) for found, frame in zip(together, batch, strict=True))
+
+
+def test_no_frames_give_no_detections(detector: Detector) -> None:
+    assert detector.detect([]) == []
+
+
+def test_a_frame_that_is_a_view_gives_what_its_copy_gives(detector: Detector) -> None:
+    whole = frame_with_white((120, 200), (30, 40, 90, 100))
+    whole[50:60, 40:50, 1] = 90
+    for view in (
+        whole[10:110, 20:150],
+        whole[::-1],
+        whole[:, ::-1],
+        whole[..., ::-1],
+        whole[::2, ::3],
+        whole.transpose(1, 0, 2),
+    ):
+        assert not view.flags.c_contiguous
+        assert len(detector(view)) == 1
+        assert equal(detector(view), detector(view.copy()))
+
+
+def test_a_frame_is_left_as_it_was(detector: Detector) -> None:
+    frame = frame_with_white((60, 90), (1, 2, 30, 40))
+    before = frame.copy()
+    detector(frame)
+    np.testing.assert_array_equal(frame, before)
+
+
+@pytest.mark.parametrize(
+    ("frame", "what"),
+    [
+        (np.zeros((4, 4, 3), np.float32), "of type float32"),
+        (np.zeros((4, 4, 3), np.int64), "of type int64"),
+        ([[[0, 0, 0]]], "of type list"),
+        (None, "of type NoneType"),
+        (np.zeros((4, 4), np.uint8), r"of shape \(4, 4\): must be \(H, W, 3\)"),
+        (np.zeros((4, 4, 4), np.uint8), r"of shape \(4, 4, 4\): must be \(H, W, 3\)"),
+        (np.zeros((4, 4, 1), np.uint8), r"of shape \(4, 4, 1\): must be \(H, W, 3\)"),
+        (np.zeros((1, 4, 4, 3), np.uint8), r"of shape \(1, 4, 4, 3\): must be \(H, W, 3\)"),
+        (np.zeros((0, 4, 3), np.uint8), r"of shape \(0, 4, 3\): must be \(H, W, 3\)"),
+    ],
+)
+def test_what_is_no_frame_is_an_error(detector: Detector, frame: ImageArray, what: str) -> None:
+    with pytest.raises(UsageError, match=what):
+        detector(frame)
+
+
+def test_thresholds_of_the_manifest_hold_unless_others_are_given(white_finder: Path) -> None:
+    frame = frame_with_white((48, 80), (10, 10, 40, 40))
+    assert Detector(white_finder).rule == MANIFEST.detection
+    assert [one.name for one in Detector(white_finder)(frame)] == ["white"]
+    assert len(Detector(white_finder, score_threshold=0.76)(frame)) == 0
+    low = Detector(white_finder, score_threshold=0.125)
+    assert [one.name for one in low(frame)] == ["white", "dark"]
+    one_at_most = Detector(white_finder, score_threshold=0.125, max_detections=1)
+    assert [one.name for one in one_at_most(frame)] == ["white"]
+
+
+@pytest.mark.parametrize(
+    ("settings_of", "what"),
+    [
+        ({"score_threshold": -0.1}, "score threshold -0.1"),
+        ({"score_threshold": 1.5}, "score threshold 1.5"),
+        ({"score_threshold": float("nan")}, "score threshold nan"),
+        ({"iou_threshold": 0.0}, "IoU threshold 0.0"),
+        ({"iou_threshold": 1.01}, "IoU threshold 1.01"),
+        ({"max_detections": 0}, "max detections 0"),
+    ],
+)
+def test_a_setting_out_of_its_range_is_an_error(
+    white_finder: Path, settings_of: dict[str, float], what: str
+) -> None:
+    with pytest.raises(UsageError, match=what):
+        Detector(white_finder, **settings_of)  # type: ignore[arg-type]
+
+
+def test_a_detector_is_opened_by_file_and_by_package(white_finder: Path) -> None:
+    assert Detector(white_finder.parent).manifest == Detector(str(white_finder)).manifest
+    assert Detector(white_finder).class_names == ("dark", "white")
+
+
+def test_a_model_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="no such file, folder or bundled model"):
+        Detector(tmp_path / "none.onnx")
+
+
+def test_two_detectors_give_the_same(white_finder: Path, detector: Detector) -> None:
+    frame = frame_with_white((333, 77), (3, 30, 60, 300))
+    assert equal(Detector(white_finder)(frame), detector(frame))

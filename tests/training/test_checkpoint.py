@@ -1,0 +1,77 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from spotlet_training.checkpoint import (
+    METADATA_KEY,
+    Checkpoint,
+    CheckpointError,
+    load_checkpoint,
+    save_checkpoint,
+)
+from spotlet_training.network import NetworkSettings, TwoHeadDetector
+
+
+@pytest.fixture
+def checkpoint() -> Checkpoint:
+    torch.manual_seed(1)
+    network = TwoHeadDetector(NetworkSettings(class_count=2, size_hw=(64, 64))).eval()
+    return Checkpoint(network=network, class_names=("a", "b"), training={"epochs": 3})
+
+
+def test_a_checkpoint_comes_back_as_it_was(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "best.safetensors"
+    save_checkpoint(checkpoint, path)
+    back = load_checkpoint(path)
+    assert back.class_names == ("a", "b")
+    assert back.training == {"epochs": 3}
+    assert back.network.settings == checkpoint.network.settings
+    image = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        for mine, theirs in zip(checkpoint.network(image), back.network(image), strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
+
+
+def test_a_missing_file_says_what_writes_one(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        load_checkpoint(tmp_path / "best.safetensors")
+
+
+def test_a_damaged_file_is_one_clear_error(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    save_checkpoint(checkpoint, path)
+    content = path.read_bytes()
+    for damaged in (b"", b"no weights at all", content[: len(content) // 2]):
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="not a safetensors file"):
+            load_checkpoint(path)
+
+
+def test_somebody_elses_safetensors_are_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(3)}, path)
+    with pytest.raises(CheckpointError, match="not written by"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": 99}, "newer spotlet"),
+        ({"network": {"class_count": 2, "depth": 9}}, "unknown network setting"),
+        ({"network": {"class_count": 7, "size_hw": [64, 64]}}, "do not fit"),
+    ],
+)
+def test_a_header_that_does_not_fit_is_refused(
+    checkpoint: Checkpoint, tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    path = tmp_path / "best.safetensors"
+    save_checkpoint(checkpoint, path)
+    header = {"schema": 1, "network": {"class_count": 2, "size_hw": [64, 64]}}
+    header |= {"classes": ["a", "b"], "training": {}} | change
+    save_file(load_file(path), path, metadata={METADATA_KEY: json.dumps(header)})
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(path)

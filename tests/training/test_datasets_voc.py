@@ -1,0 +1,152 @@
+"""What only Pascal VOC sets have: inclusive pixel indices, difficult objects, class order."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from spotlet.errors import DatasetError
+from spotlet_training.datasets import open_splits
+
+SIZE = "<size><width>40</width><height>30</height><depth>3</depth></size>"
+
+
+def an_object(name: str = "nut", edges: tuple[int, ...] = (1, 1, 40, 30), rest: str = "") -> str:
+    tags = zip(("xmin", "ymin", "xmax", "ymax"), edges, strict=True)
+    box = "".join(f"<{tag}>{edge}</{tag}>" for tag, edge in tags)
+    return f"<object><name>{name}</name>{rest}<bndbox>{box}</bndbox></object>"
+
+
+def write_image(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), np.zeros((30, 40, 3), np.uint8))
+
+
+def write_set(root: Path, train: str = SIZE + an_object(), val: str = SIZE + an_object()) -> Path:
+    for folder in ("Annotations", "ImageSets/Main"):
+        (root / folder).mkdir(parents=True)
+    for split, body in (("train", train), ("val", val)):
+        write_image(root / "JPEGImages" / f"{split}1.jpg")
+        (root / "Annotations" / f"{split}1.xml").write_text(f"<annotation>{body}</annotation>")
+        (root / "ImageSets" / "Main" / f"{split}.txt").write_text(f"{split}1\n")
+    return root
+
+
+def test_indices_of_pixels_become_edges(tmp_path: Path) -> None:
+    body = SIZE + an_object() + an_object(edges=(5, 6, 5, 7))
+    sample = open_splits(write_set(tmp_path, body)).train.load(0)
+    assert sample.boxes_xyxy.tolist() == [[0, 0, 40, 30], [4, 5, 5, 7]]
+
+
+def test_a_box_of_one_pixel_is_kept_and_told(tmp_path: Path) -> None:
+    body = SIZE + an_object() + an_object(edges=(5, 6, 5, 6))
+    splits = open_splits(write_set(tmp_path, body))
+    assert len(splits.train.load(0).boxes_xyxy) == 2
+    assert "1 boxes are smaller than 2 pixels" in splits.notes[0]
+
+
+def test_difficult_objects_are_ignored_and_truncated_ones_are_not(tmp_path: Path) -> None:
+    flags = ("<difficult>1</difficult>", "<difficult>0</difficult>", "<truncated>1</truncated>")
+    body = SIZE + "".join(an_object(rest=flag) for flag in flags)
+    sample = open_splits(write_set(tmp_path, body)).train.load(0)
+    assert sample.ignored.tolist() == [True, False, False]
+
+
+def test_classes_are_the_names_of_both_splits_in_alphabetical_order(tmp_path: Path) -> None:
+    root = write_set(tmp_path, SIZE + an_object("nut"), SIZE + an_object("bolt"))
+    splits = open_splits(root)
+    assert splits.class_names == splits.val.class_names == ("bolt", "nut")
+    assert splits.train.load(0).class_ids.tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["labels.txt", "classes.txt"])
+def test_a_file_of_classes_fixes_their_order(tmp_path: Path, name: str) -> None:
+    root = write_set(tmp_path)
+    (root / name).write_text("washer\nnut\nbolt\n\n")
+    assert open_splits(root).class_names == ("washer", "nut", "bolt")
+
+
+def test_the_lists_of_one_class_may_carry_a_flag(tmp_path: Path) -> None:
+    root = write_set(tmp_path)
+    (root / "ImageSets" / "Main" / "train.txt").write_text("train1 -1\n")
+    assert len(open_splits(root).train) == 1
+
+
+def test_a_set_without_lists_is_split(tmp_path: Path) -> None:
+    root = write_set(tmp_path)
+    for path in (root / "ImageSets" / "Main").iterdir():
+        path.unlink()
+    splits = open_splits(root)
+    assert (len(splits.train), len(splits.val)) == (1, 1)
+    assert "no validation split" in splits.notes[0]
+
+
+def test_images_and_annotations_may_lie_side_by_side(tmp_path: Path) -> None:
+    for split in ("train", "valid"):
+        write_image(tmp_path / split / "a.png")
+        (tmp_path / split / "a.xml").write_text(f"<annotation>{SIZE}{an_object()}</annotation>")
+    splits = open_splits(tmp_path)
+    assert (splits.format, len(splits.train), len(splits.val)) == ("voc", 1, 1)
+
+
+def test_a_stale_file_name_does_not_win_over_the_image_of_the_same_name(tmp_path: Path) -> None:
+    root = write_set(tmp_path, f"<filename>val1.jpg</filename>{SIZE}{an_object()}")
+    assert open_splits(root).train.labels[0].path.name == "train1.jpg"
+
+
+def test_the_file_name_is_used_where_no_image_has_the_same_name(tmp_path: Path) -> None:
+    root = write_set(tmp_path, f"<filename>C:\\photos\\x.jpeg</filename>{SIZE}{an_object()}")
+    image = root / "JPEGImages" / "train1.jpg"
+    image.rename(image.with_name("x.jpeg"))
+    assert open_splits(root).train.load(0).name == "x.jpeg"
+
+
+def test_a_file_in_another_encoding_than_utf_8_is_read(tmp_path: Path) -> None:
+    root = write_set(tmp_path)
+    text = f'<?xml version="1.0" encoding="ISO-8859-1"?><annotation>{SIZE}{an_object("Mü")}'
+    (root / "Annotations" / "train1.xml").write_bytes((text + "</annotation>").encode("latin-1"))
+    assert "Mü" in open_splits(root).class_names
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        (an_object(), "<size/height> is ''"),
+        (SIZE.replace("40", "0") + an_object(), "<size/width> is '0'"),
+        (SIZE.replace("40", "-4") + an_object(), "<size/width> is '-4'"),
+        (SIZE + "<object></object>", "object 1: has no <name>"),
+        (SIZE + "<object><name>nut</name></object>", "object 1: has no <bndbox>"),
+        (SIZE + an_object().replace("40", "forty"), "object 1: has no <bndbox>"),
+        (SIZE + an_object(edges=(5, 5, 4, 8)), "object 1: box .* has no area"),
+        (SIZE + an_object(edges=(5, 5, 60, 8)), "object 1: box .* is outside"),
+        (SIZE + "<object>", "is not XML"),
+    ],
+)
+def test_what_breaks_the_format_is_one_clear_line(tmp_path: Path, body: str, what: str) -> None:
+    root = write_set(tmp_path, body)
+    with pytest.raises(DatasetError, match=what) as raised:
+        open_splits(root)
+    assert "Annotations/train1.xml: " in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_listed_annotation_that_is_missing_is_an_error(tmp_path: Path) -> None:
+    root = write_set(tmp_path)
+    (root / "Annotations" / "val1.xml").unlink()
+    with pytest.raises(DatasetError, match=r"val1\.xml: cannot be read"):
+        open_splits(root)
+
+
+def test_a_file_of_classes_with_a_name_twice_is_an_error(tmp_path: Path) -> None:
+    root = write_set(tmp_path)
+    (root / "labels.txt").write_text("nut\nnut\n")
+    with pytest.raises(DatasetError, match=r"labels\.txt: must be class names"):
+        open_splits(root)
+
+
+def test_a_set_with_only_a_validation_list_is_an_error(tmp_path: Path) -> None:
+    root = write_set(tmp_path)
+    (root / "ImageSets" / "Main" / "train.txt").unlink()
+    with pytest.raises(DatasetError, match="train split"):
+        open_splits(root)

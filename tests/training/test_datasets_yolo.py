@@ -1,0 +1,163 @@
+"""What only YOLO sets have: the description's many spellings, outlines, lists, stray files."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from spotlet.errors import DatasetError
+from spotlet_training.datasets import open_splits
+from spotlet_training.datasets.yolo import label_path
+
+
+def write_image(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), np.zeros((30, 40, 3), np.uint8))
+
+
+def write_set(root: Path, description: str, labels: str = "0 0.5 0.5 1 1") -> Path:
+    for split in ("train", "valid"):
+        write_image(root / split / "images" / "a.png")
+        path = root / split / "labels" / "a.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("0 0.5 0.5 1 1")
+    (root / "train" / "labels" / "a.txt").write_text(labels)
+    (root / "data.yaml").write_text(description)
+    return root
+
+
+SPLITS = "train: train/images\nval: valid/images\n"
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        SPLITS,
+        "train: ../train/images\nval: ../valid/images\n",
+        "path: .\n" + SPLITS,
+        "path: ''\n" + SPLITS,
+        "path: /content/of/another/machine\n" + SPLITS,
+        "path: ../datasets/elsewhere\n" + SPLITS,
+        "train: [train/images]\nval: valid/images/\n",
+        "train: train\nval: valid\n",
+        "train: lists/train.txt\nval: valid/images\n",
+    ],
+)
+def test_the_splits_are_found_however_they_are_written(tmp_path: Path, entries: str) -> None:
+    root = write_set(tmp_path, entries + "names: [bolt]\n")
+    (root / "lists").mkdir()
+    (root / "lists" / "train.txt").write_text("../train/images/a.png\n\n")
+    splits = open_splits(root)
+    assert (len(splits.train), len(splits.val)) == (1, 1)
+    assert splits.train.load(0).boxes_xyxy.tolist() == [[0, 0, 40, 30]]
+
+
+def test_a_list_may_name_images_from_the_folder_of_the_set(tmp_path: Path) -> None:
+    root = write_set(tmp_path, "train: lists/train.txt\nval: valid/images\nnames: [bolt]\n")
+    (root / "lists").mkdir()
+    (root / "lists" / "train.txt").write_text("./train/images/a.png\n")
+    assert len(open_splits(root).train) == 1
+
+
+def test_a_list_that_names_a_missing_image_is_an_error_with_its_line(tmp_path: Path) -> None:
+    root = write_set(tmp_path, "train: train.txt\nval: valid/images\nnames: [bolt]\n")
+    (root / "train.txt").write_text("train/images/a.png\ntrain/images/b.png\n")
+    with pytest.raises(DatasetError, match=r"train\.txt:2: no such image 'train/images/b\.png'"):
+        open_splits(root)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("[bolt, nut]", ("bolt", "nut")),
+        ("{1: nut, 0: bolt}", ("bolt", "nut")),
+        ("[10, 3.5]", ("10", "3.5")),
+    ],
+)
+def test_names_may_be_a_list_or_numbered(
+    tmp_path: Path, names: str, expected: tuple[str, ...]
+) -> None:
+    root = write_set(tmp_path, f"{SPLITS}names: {names}\nnc: 2\n")
+    assert open_splits(root).class_names == expected
+
+
+@pytest.mark.parametrize(
+    ("description", "what"),
+    [
+        ("names: [", "is not YAML"),
+        ("- a", "must have the keys"),
+        (SPLITS, "no `names`"),
+        (SPLITS + "names: []", "no `names`"),
+        (SPLITS + "names: bolt", "no `names`"),
+        (SPLITS + "names: {1: bolt, 2: nut}", "must be from 0 to 1"),
+        (SPLITS + "names: [yes, no]", "put it in quotes"),
+        (SPLITS + "names: [bolt, bolt]", "is twice"),
+        (SPLITS + "names: [bolt]\nnc: 2", "`nc` is 2, but `names` has 1"),
+        (SPLITS + "names: [bolt]\nkpt_shape: [17, 3]", "key points"),
+        ("val: valid/images\nnames: [bolt]", "no `train`"),
+        ("train: 3\nnames: [bolt]", "must be names of folders"),
+        ("train: trian/images\nnames: [bolt]", "'trian/images', and there is no such"),
+    ],
+)
+def test_a_wrong_description_is_one_clear_line(tmp_path: Path, description: str, what: str) -> None:
+    root = write_set(tmp_path, description)
+    with pytest.raises(DatasetError, match=what) as raised:
+        open_splits(root)
+    assert "data.yaml" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_outline_becomes_the_box_around_it(tmp_path: Path) -> None:
+    outline = "0 0.5 0.1 0.75 0.5 0.5 0.9 0.25 0.5"
+    root = write_set(tmp_path, SPLITS + "names: [bolt]", outline)
+    np.testing.assert_allclose(open_splits(root).train.load(0).boxes_xyxy, [[10, 3, 30, 27]])
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("bolt 0.5 0.5 1 1", "is not made of numbers"),
+        ("0 0.5 0.5 1", "3 numbers after the class"),
+        ("0 0.5 0.5 1 1 0.87", "5 numbers after the class"),
+        ("1 0.5 0.5 1 1", "unknown class 1; must be from 0 to 0"),
+        ("-1 0.5 0.5 1 1", "unknown class -1"),
+        ("0.5 0.5 0.5 1 1", "unknown class 0.5"),
+        ("nan 0.5 0.5 1 1", "unknown class nan"),
+        ("0 20 15 40 30", "outside its image of 1 x 1"),
+        ("0 0.5 0.5 1e-12 1", "has no area"),
+    ],
+)
+def test_a_wrong_line_is_an_error_with_its_number(tmp_path: Path, line: str, what: str) -> None:
+    root = write_set(tmp_path, SPLITS + "names: [bolt]", f"0 0.5 0.5 1 1\n\n{line}\n")
+    with pytest.raises(DatasetError, match=what) as raised:
+        open_splits(root)
+    assert "train/labels/a.txt:3: " in str(raised.value)
+
+
+def test_labels_without_their_image_are_an_error(tmp_path: Path) -> None:
+    root = write_set(tmp_path, SPLITS + "names: [bolt]")
+    (root / "train" / "labels" / "b.txt").write_text("")
+    with pytest.raises(DatasetError, match=r"train/labels/b\.txt: its image is missing"):
+        open_splits(root)
+
+
+def test_what_tools_leave_beside_images_and_labels_is_passed_over(tmp_path: Path) -> None:
+    root = write_set(tmp_path, SPLITS + "names: [bolt]")
+    (root / "train" / "labels" / "classes.txt").write_text("bolt\n")
+    (root / "train" / "labels.cache").write_text("")
+    (root / "train" / "images" / "._a.png").write_text("")
+    (root / "train" / "images" / "Thumbs.db").write_text("")
+    assert len(open_splits(root).train) == 1
+
+
+@pytest.mark.parametrize(
+    ("image", "labels"),
+    [
+        ("set/images/train/a.jpg", "set/labels/train/a.txt"),
+        ("images/set/images/a.b.jpg", "images/set/labels/a.b.txt"),
+        ("set/my-images/a.jpg", "set/my-images/a.txt"),
+    ],
+)
+def test_the_last_images_folder_becomes_labels(image: str, labels: str) -> None:
+    assert label_path(Path(image)) == Path(labels)

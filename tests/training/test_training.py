@@ -1,0 +1,144 @@
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from shapes import Shapes
+
+from spotlet.errors import DatasetError, UsageError
+from spotlet_training.batches import CachedDataset, ahead, training_batches
+from spotlet_training.checkpoint import load_checkpoint
+from spotlet_training.datasets import Sample
+from spotlet_training.learner import Learner, TrainingError
+from spotlet_training.optimisation import MovingAverage
+from spotlet_training.settings import TrainingSettings
+from spotlet_training.training import BEST_CHECKPOINT, train
+
+QUICK = TrainingSettings(epochs=2, size_hw=(96, 96), batch_size=4, device="cpu")
+
+
+def test_training_learns_and_keeps_its_best_epoch(shapes: Shapes, tmp_path: Path) -> None:
+    settings = replace(QUICK, epochs=12, precision="float32")
+    epochs = train(shapes, shapes, settings, tmp_path)
+    assert epochs[-1].loss < epochs[0].loss
+    best = max(epochs, key=lambda epoch: epoch.ap)
+    assert best.ap50 > 0.5
+    kept = load_checkpoint(tmp_path / BEST_CHECKPOINT)
+    assert kept.training["epoch"] == best.number
+    assert kept.training["val_ap"] == round(best.ap, 4)
+    assert kept.class_names == shapes.class_names
+
+
+def test_the_same_seed_gives_the_same_training(shapes: Shapes, tmp_path: Path) -> None:
+    losses = [
+        [epoch.loss for epoch in train(shapes, shapes, settings, tmp_path)]
+        for settings in (QUICK, replace(QUICK, loaders=1), replace(QUICK, seed=1))
+    ]
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
+
+
+def test_every_image_leads_one_canvas_in_an_epoch(shapes: Shapes) -> None:
+    settings = replace(QUICK, epochs=1, plain_share=1.0)
+    seen: list[int] = []
+
+    class Recorder(CachedDataset):
+        def load(self, index: int) -> Sample:
+            seen.append(index)
+            return super().load(index)
+
+    with ThreadPoolExecutor(2) as pool:
+        batches = list(training_batches(Recorder(shapes, 0), settings, 0, pool))
+    assert sorted(seen) == list(range(len(shapes)))
+    assert [batch.images.shape for batch in batches] == [(4, 96, 96, 3)] * 4
+    for batch in batches:
+        assert batch.images.dtype == torch.uint8
+        assert int(batch.objects.image_ids.max()) < 4
+
+
+def test_a_set_smaller_than_a_batch_is_one_batch(shapes: Shapes) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        batches = list(training_batches(shapes, replace(QUICK, batch_size=64), 0, pool))
+    assert [len(batch.images) for batch in batches] == [len(shapes)]
+
+
+def test_work_done_ahead_comes_in_order_and_bounded() -> None:
+    started: list[int] = []
+
+    def square(number: int) -> int:
+        started.append(number)
+        return number * number
+
+    with ThreadPoolExecutor(3) as pool:
+        results = ahead(square, range(50), pool, depth=4)
+        assert next(results) == 0
+        assert max(started) <= 5
+        assert list(results) == [n * n for n in range(1, 50)]
+
+
+def test_a_cache_never_grows_past_its_bound(shapes: Shapes) -> None:
+    one = shapes.load(0).image_bgr.nbytes
+    cached = CachedDataset(shapes, 3 * one)
+    kept = [cached.load(index) for index in range(len(shapes))]
+    again = [cached.load(index) for index in range(len(shapes))]
+    assert [mine is theirs for mine, theirs in zip(kept, again, strict=True)].count(True) == 3
+    np.testing.assert_array_equal(kept[9].image_bgr, again[9].image_bgr)
+
+
+def test_the_average_lies_between_where_the_weights_were_and_are() -> None:
+    learner = Learner(1, QUICK, 10)
+    average = MovingAverage(learner.network, 4)
+    before = learner.network.backbone.stem[0].weight.detach().clone()
+    with torch.no_grad():
+        learner.network.backbone.stem[0].weight += 1.0
+    for _ in range(3):
+        average.update(learner.network)
+    moved = average.network.backbone.stem[0].weight - before
+    assert bool(((moved > 0.5) & (moved < 1.0)).all())
+
+
+def test_a_loss_that_is_no_number_stops_before_it_harms(shapes: Shapes) -> None:
+    learner = Learner(2, QUICK, 10)
+    with torch.no_grad():
+        learner.network.heads[0].class_prediction.bias.fill_(torch.nan)
+    with ThreadPoolExecutor(1) as pool:
+        batch = next(training_batches(shapes, QUICK, 0, pool))
+    stem = learner.network.backbone.stem[0].weight.detach().clone()
+    with pytest.raises(TrainingError, match="not finite"):
+        learner.step(batch)
+    torch.testing.assert_close(learner.network.backbone.stem[0].weight, stem, rtol=0, atol=0)
+
+
+def test_sets_of_other_classes_are_refused(shapes: Shapes, tmp_path: Path) -> None:
+    other = replace(shapes, class_names=("disc", "square"))
+    with pytest.raises(DatasetError, match="must be the same"):
+        train(shapes, other, QUICK, tmp_path)
+    with pytest.raises(DatasetError, match="at least one image"):
+        train(replace(shapes, count=0), shapes, QUICK, tmp_path)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 11])
+def test_a_training_of_few_steps_rises_and_falls(shapes: Shapes, steps: int) -> None:
+    settings = replace(QUICK, batch_size=len(shapes))
+    learner = Learner(2, settings, steps)
+    with ThreadPoolExecutor(1) as pool:
+        batch = next(training_batches(shapes, settings, 0, pool))
+    for _ in range(steps):
+        assert learner.step(batch).total.isfinite()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
+def test_cuda_that_is_not_there_is_a_clear_error(shapes: Shapes, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no CUDA device"):
+        train(shapes, shapes, replace(QUICK, device="cuda"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("epochs", 0), ("batch_size", 0), ("learning_rate", 0.0), ("device", "tpu")],
+)
+def test_a_setting_out_of_its_range_is_refused(setting: str, value: object) -> None:
+    with pytest.raises(UsageError, match=str(value)):
+        replace(QUICK, **{setting: value})  # type: ignore[arg-type]
