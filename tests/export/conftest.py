@@ -4,6 +4,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+import torch
 
 from spotlet_export.exporting import make_manifest
 from spotlet_export.graph import build_graph
@@ -19,3 +20,9 @@ def checkpoint(shapes_checkpoint: Path) -> Checkpoint:
 def built(checkpoint: Checkpoint) -> onnx.ModelProto:
     """The graph of the shapes' checkpoint; copy it before changing it."""
     return build_graph(checkpoint.network, make_manifest(checkpoint, "shapes"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Keeps torch on one thread: networks this small only wait for the others."""
+    torch.set_num_threads(1)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from spotlet.boxes import FloatArray, box_area
 from spotlet.errors import UsageError
-from spotlet.letterbox import PAD_VALUE, ImageArray, Letterbox
+from spotlet.letterbox import PAD_VALUE, ImageArray
 from spotlet_training.datasets import Sample
 
 FLIPS = ("none", "horizontal", "vertical", "both")
@@ -71,18 +71,6 @@ class Canvas:
     boxes_xyxy: FloatArray
     class_ids: npt.NDArray[np.int64]
     ignored: npt.NDArray[np.bool_]
-
-
-def plain_canvas(sample: Sample, size_hw: tuple[int, int]) -> Canvas:
-    """Returns the sample as the device would see it: letterboxed, nothing else."""
-    height, width = sample.image_bgr.shape[:2]
-    letterbox = Letterbox((height, width), size_hw)
-    return Canvas(
-        letterbox.apply(sample.image_bgr),
-        letterbox.to_canvas(sample.boxes_xyxy),
-        sample.class_ids,
-        sample.ignored,
-    )
 
 
 def augmented_canvas(

@@ -28,11 +28,13 @@ def make_optimiser(network: nn.Module, settings: TrainingSettings) -> AdamW:
 
 def make_schedule(optimiser: AdamW, settings: TrainingSettings, steps: int) -> OneCycleLR:
     """Returns the one-cycle schedule (Smith and Topin 2017, arXiv:1708.07120) over all steps."""
+    # torch divides by the length of the rise and of the fall: each needs a step or two.
+    steps = max(steps, 4)
     return OneCycleLR(
         optimiser,
         max_lr=peak_learning_rate(settings),
         total_steps=steps,
-        pct_start=settings.warm_up,
+        pct_start=max(settings.warm_up, 2 / steps),
         final_div_factor=1e3,
     )
 

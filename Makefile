@@ -1,0 +1,54 @@
+# Everything starts from Python >= 3.11 and make. `.venv` is made on the first call, and kept.
+#
+#   make demo       the shipped model on the shipped clip: out/demo.mp4, out/demo.png (no torch)
+#   make pipeline   train, export through the gate, run: the whole story in a few minutes
+#   make test       the tests            make check    format, lint, types, import rules
+
+PYTHON ?= python3
+OUT ?= out
+
+# Two environments, so that the demo proves that the runtime needs no torch.
+DEMO := .venv/demo
+DEV := .venv/dev
+DEMO_READY := $(DEMO)/.ready
+DEV_READY := $(DEV)/.ready
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo pipeline test check format clean
+
+demo: $(DEMO_READY)
+	$(DEMO)/bin/spotlet demo --out $(OUT)
+
+pipeline: $(DEV_READY)
+	$(DEV)/bin/spotlet scenes $(OUT)/pipeline/scenes --count 1600 --val 100 --seed 1 --overwrite
+	$(DEV)/bin/spotlet train $(OUT)/pipeline/scenes --epochs 8 --out $(OUT)/pipeline --overwrite
+	$(DEV)/bin/spotlet export $(OUT)/pipeline/best.safetensors --data $(OUT)/pipeline/scenes \
+		--out $(OUT)/pipeline/model
+	$(DEV)/bin/spotlet check $(OUT)/pipeline/model
+	$(DEV)/bin/spotlet demo --model $(OUT)/pipeline/model --out $(OUT)/pipeline
+
+test: $(DEV_READY)
+	$(DEV)/bin/python -m pytest
+
+check: $(DEV_READY)
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/mypy
+	$(DEV)/bin/lint-imports
+
+format: $(DEV_READY)
+	$(DEV)/bin/ruff format .
+	$(DEV)/bin/ruff check --fix .
+
+clean:
+	rm -rf .venv out build dist
+
+$(DEMO_READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python $(PIP_INSTALL) --editable ".[evaluation]"
+	touch $@
+
+$(DEV_READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/python $(PIP_INSTALL) --editable ".[dev]"
+	touch $@

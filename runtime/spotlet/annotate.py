@@ -1,0 +1,171 @@
+"""Pictures for people: detections drawn on their frame, and frames side by side."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from spotlet.detections import Detection, Detections
+from spotlet.errors import UsageError
+from spotlet.letterbox import ImageArray, Letterbox
+
+Colour = tuple[int, int, int]
+
+PALETTE_RGB: tuple[Colour, ...] = (
+    (255, 60, 60),
+    (0, 255, 0),
+    (15, 90, 255),
+    (45, 240, 255),
+    (255, 210, 0),
+    (255, 180, 240),
+    (60, 135, 45),
+    (255, 0, 225),
+    (0, 120, 195),
+    (255, 180, 135),
+    (210, 30, 120),
+    (0, 240, 165),
+    (150, 210, 0),
+    (150, 75, 180),
+    (255, 135, 0),
+    (135, 105, 0),
+    (210, 225, 135),
+    (165, 0, 255),
+    (180, 75, 75),
+    (0, 165, 135),
+)
+"""Each is the colour farthest from those before it in CIELAB, among the saturated ones of
+middle lightness; any two are at least 34 apart. Class 20 begins again at the first."""
+
+LINE_SHARE = 1 / 360
+"""Width of a box's line over the frame's shorter side."""
+
+LEAST_RIMMED_PIXELS = 160
+"""Shorter side from which a line gets a rim in black or white; below it hides too much."""
+
+TEXT_SHARE = 1 / 45
+"""Height of a capital letter over the frame's shorter side."""
+
+LEAST_TEXT_PIXELS = 8
+"""Height of the smallest capital letter that can be read."""
+
+MOST_LABEL_SHARE = 1 / 6
+"""A label higher than this share of the frame would hide what it names: it is left out."""
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_FONT_CAPITAL_PIXELS = 21  # at scale 1, by measurement
+_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
+
+
+def class_colour_bgr(class_id: int) -> Colour:
+    """Returns the colour of a class, always the same for an id.
+
+    Example:
+        >>> class_colour_bgr(0)
+        (60, 60, 255)
+    """
+    red, green, blue = PALETTE_RGB[class_id % len(PALETTE_RGB)]
+    return blue, green, red
+
+
+def draw_detections(frame_bgr: ImageArray, detections: Detections) -> ImageArray:
+    """Returns a copy of the frame with boxes, names and scores on it.
+
+    Lines and text grow with the frame. A label stands above its box, else below, else inside,
+    and always within the frame; where it would be too small to read or would cover what it
+    names it is left out, and the colour alone tells the class.
+
+    Args:
+        frame_bgr: (H, W, 3) uint8.
+        detections: in pixels of that frame.
+
+    Returns:
+        (H, W, 3) uint8; the best detection lies on top.
+    """
+    image = np.array(frame_bgr, order="C")
+    weakest_first = list(detections)[::-1]
+    for found in weakest_first:
+        _draw_box(image, found)
+    for found in weakest_first:
+        _draw_label(image, found)
+    return image
+
+
+def contact_sheet(
+    images: Sequence[ImageArray], columns: int, cell_hw: tuple[int, int]
+) -> ImageArray:
+    """Returns the images side by side, row by row, each fitted into a cell.
+
+    Args:
+        images: (H, W, 3) uint8 BGR each, of any sizes; at least one.
+        columns: of the sheet, at least 1.
+        cell_hw: height and width of a cell, pixels.
+
+    Returns:
+        (rows * cell height, columns * cell width, 3) uint8 BGR; cells left over are white.
+
+    Raises:
+        UsageError: no image, or a number below 1.
+    """
+    if not images or columns < 1:
+        raise UsageError(
+            f"a contact sheet of {len(images)} images in {columns} columns: needs one of each"
+        )
+    height, width = cell_hw
+    rows = -(-len(images) // columns)
+    sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
+    for number, image in enumerate(images):
+        top, left = number // columns * height, number % columns * width
+        cell = Letterbox((image.shape[0], image.shape[1]), cell_hw, "area", pad_value=255)
+        sheet[top : top + height, left : left + width] = cell.apply(image)
+    return sheet
+
+
+def _draw_box(image: ImageArray, found: Detection) -> None:
+    """Draws a box in its class's colour, rimmed in black or white where there is room."""
+    height, width = image.shape[:2]
+    line = max(1, round(min(height, width) * LINE_SHARE))
+    # The line lies inside the box, so that it shows in full at the frame's border.
+    inset = line // 2
+    left, top, right, bottom = (round(side) for side in found.box_xyxy)
+    first = (min(left + inset, width - 1), min(top + inset, height - 1))
+    last = (max(right - 1 - inset, first[0]), max(bottom - 1 - inset, first[1]))
+    colour = class_colour_bgr(found.class_id)
+    if line > 1:
+        cv2.rectangle(image, first, last, _contrast(colour), line + max(2, line // 2 * 2))
+    elif min(height, width) >= LEAST_RIMMED_PIXELS:
+        around = (first[0] - 1, first[1] - 1), (last[0] + 1, last[1] + 1)
+        cv2.rectangle(image, *around, _contrast(colour), line)
+    cv2.rectangle(image, first, last, colour, line)
+
+
+def _draw_label(image: ImageArray, found: Detection) -> None:
+    """Draws the name and the score on a filled label, where there is room for one."""
+    height, width = image.shape[:2]
+    text_pixels = max(LEAST_TEXT_PIXELS, min(height, width) * TEXT_SHARE)
+    scale = text_pixels / _FONT_CAPITAL_PIXELS
+    weight = max(1, round(text_pixels / 9))
+    margin = max(2, round(text_pixels / 3))
+    text = f"{found.name} {found.score:.2f}"
+    (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, weight)
+    label_width, label_height = text_width + 2 * margin, text_height + below + margin
+    if label_width > width or label_height > height * MOST_LABEL_SHARE:
+        return
+    left, top, right, bottom = (round(side) for side in found.box_xyxy)
+    left = min(max(left, 0), width - label_width)
+    if top - label_height >= 0:
+        top -= label_height
+    elif bottom + label_height <= height:
+        top = bottom
+    elif 3 * label_height > bottom - top or label_width > right - left:
+        return
+    colour = class_colour_bgr(found.class_id)
+    image[top : top + label_height, left : left + label_width] = colour
+    base_line = (left + margin, top + margin // 2 + text_height)
+    cv2.putText(image, text, base_line, _FONT, scale, _contrast(colour), weight, cv2.LINE_AA)
+
+
+def _contrast(colour_bgr: Colour) -> Colour:
+    """Returns black or white, whichever stands out from the colour more."""
+    blue, green, red = colour_bgr
+    # Luma of ITU-R BT.601, section 2.5.1.
+    return _BLACK if 0.114 * blue + 0.587 * green + 0.299 * red > 128 else _WHITE

@@ -1,0 +1,171 @@
+"""The program `spotlet`: finds the command, runs it, says in one line what went wrong.
+
+A command is a module with `add_arguments(parser)` and `run(args) -> int`, registered as an entry
+point of the group `spotlet.commands` and imported only when it is called.
+
+Exit codes: 0 done; 2 wrong usage; 3 a gate did not pass; 4 an input cannot be read or an output
+not written; 130 interrupted with Ctrl-C, 143 ended with SIGTERM, in both cases after the files
+that were being written are finished. When the reader of a pipe goes, as `head` does, the
+command ends quietly with 0.
+"""
+
+import argparse
+import contextlib
+import difflib
+import importlib.metadata
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from types import FrameType, ModuleType
+from typing import NoReturn
+
+from spotlet.errors import SpotletError, UsageError
+
+COMMAND_GROUP = "spotlet.commands"
+"""Entry points of this group are commands."""
+
+OWN_PACKAGES = ("spotlet", "spotlet_training", "spotlet_export", "spotlet_models")
+"""A module missing from these is a bug of ours, not a package to install."""
+
+SUMMARIES = {
+    "demo": "the shipped model on the shipped clip: a video, counts and figures",
+    "run": "detect in images, a video, a camera or a URL",
+    "check": "test that a model computes the right thing on this machine",
+    "info": "what a model says of itself",
+    "doctor": "what this installation and machine can do",
+    "train": "train a detector on a labelled set",
+    "evaluate": "average precision of a checkpoint or a model on a labelled set",
+    "scenes": "generate labelled training scenes and the demo's clip",
+    "export": "turn a checkpoint into a proven model package",
+}
+"""One line a command, in the order of `spotlet --help`, where no command is imported."""
+
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came. Whatever finishes its files on Ctrl-C does the same now."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are Spotlet's: one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see `{self.prog} --help`")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns the exit code.
+
+    Args:
+        argv: the words after `spotlet`; None takes the process's own.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    program = "spotlet"
+    try:
+        with _sigterm_as_exception():
+            if not words or words[0] in ("-h", "--help", "help"):
+                print(_help(), flush=True)
+                return 0 if words else UsageError.exit_code
+            if words[0] in ("-V", "--version"):
+                print(f"spotlet {importlib.metadata.version('spotlet')}", flush=True)
+                return 0
+            command = _find_command(words[0])
+            program = f"spotlet {command.name}"
+            code = _run(command, program, words[1:])
+            sys.stdout.flush()
+            return code
+    except SpotletError as error:
+        if "--debug" in words:
+            traceback.print_exc()
+        print(f"{program}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # What is still buffered has nowhere to go, and Python would say so at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Terminated:
+        print(f"{program}: terminated", file=sys.stderr)
+        return EXIT_TERMINATED
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _run(command: importlib.metadata.EntryPoint, program: str, words: list[str]) -> int:
+    """Imports a command and runs it."""
+    try:
+        module: ModuleType = command.load()
+        parser = _Parser(prog=program, description=_summary(command), allow_abbrev=False)
+        parser.add_argument(
+            "--debug", action="store_true", help="show where in the code an error came from"
+        )
+        module.add_arguments(parser)
+        try:
+            args = parser.parse_args(words)
+        except SystemExit as end:  # --help was asked for
+            return int(end.code or 0)
+        return int(module.run(args))
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if not missing or missing in OWN_PACKAGES:
+            raise
+        extras = f"[{','.join(command.extras)}]" if command.extras else ""
+        raise UsageError(f'needs {missing}: pip install "spotlet{extras}"') from error
+
+
+def _commands() -> dict[str, importlib.metadata.EntryPoint]:
+    """Returns the installed commands by name, in the order of `SUMMARIES`, others after."""
+    found = {point.name: point for point in importlib.metadata.entry_points(group=COMMAND_GROUP)}
+    return {name: found[name] for name in (*SUMMARIES, *sorted(found)) if name in found}
+
+
+def _find_command(name: str) -> importlib.metadata.EntryPoint:
+    commands = _commands()
+    if name in commands:
+        return commands[name]
+    if name.startswith("-"):
+        raise UsageError(f"{name}: no such option here; options follow the command")
+    close = difflib.get_close_matches(name, commands, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(commands)}"
+    raise UsageError(f"{name}: no such command; {hint}")
+
+
+def _summary(command: importlib.metadata.EntryPoint) -> str:
+    return SUMMARIES.get(command.name, f"from {command.module}")
+
+
+def _help() -> str:
+    lines = [
+        "usage: spotlet COMMAND [options]      spotlet COMMAND --help      spotlet --version",
+        "",
+        "Train a small two-head object detector, export it, run it on live video.",
+        "",
+    ]
+    commands = _commands()
+    width = max(map(len, commands), default=0)
+    for name, command in commands.items():
+        extra = f"   [spotlet{command.extras}]".replace("'", "") if command.extras else ""
+        lines.append(f"  {name:<{width}}  {_summary(command)}{extra}")
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def _sigterm_as_exception() -> Iterator[None]:
+    """Turns SIGTERM into `Terminated` meanwhile; only the main thread may set this."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,100 @@
+"""`spotlet doctor`: what this installation and machine can do."""
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+from cv2 import videoio_registry
+
+from spotlet.errors import SpotletError
+from spotlet.package import bundled_models
+from spotlet.sinks import VideoSink
+from spotlet.streams import open_stream
+from spotlet.terminal import table
+
+EXTRAS = {
+    "evaluation": ("faster_coco_eval",),
+    "training": ("torch", "safetensors", "yaml", "faster_coco_eval"),
+    "export": ("torch", "onnx", "onnxscript"),
+}
+"""What each extra of the installation brings, as modules."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("--json", action="store_true", help="the same as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints what was found. Nothing missing is an error: most of it is optional."""
+    found = {
+        "spotlet": metadata.version("spotlet"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count() or 1,
+        "numpy": np.__version__,
+        "onnxruntime": ort.__version__,
+        "providers": ort.get_available_providers(),
+        "opencv": cv2.__version__,
+        "video files": _backends(videoio_registry.getStreamBackends()),
+        "cameras": _backends(videoio_registry.getCameraBackends()),
+        "windows (--show)": _window_toolkit(),
+        "writes .mp4": _writes_video(".mp4"),
+        "writes .avi": _writes_video(".avi"),
+        **{f"extra [{extra}]": _extra(extra) for extra in EXTRAS},
+        "bundled models": list(bundled_models()) or "none",
+    }
+    if args.json:
+        print(json.dumps(found, indent=2))
+    else:
+        print(table([(key, _plain(value)) for key, value in found.items()]))
+    return 0
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _backends(backends: object) -> list[str]:
+    assert isinstance(backends, list | tuple)
+    # Some are listed although they are plugins that are not there.
+    present = (backend for backend in backends if videoio_registry.hasBackend(backend))
+    return list(dict.fromkeys(map(videoio_registry.getBackendName, present)))
+
+
+def _window_toolkit() -> str:
+    lines = (line.split(":", 1) for line in cv2.getBuildInformation().splitlines() if ":" in line)
+    name = next((value.strip() for key, value in lines if key.strip() == "GUI"), "")
+    return "none; pip install opencv-python" if name in ("", "NONE") else name
+
+
+def _writes_video(suffix: str) -> str:
+    """Returns `yes` when a video that is written here can be read back."""
+    frame_count = 3
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"try{suffix}"
+        try:
+            sink = VideoSink(path)
+            for _ in range(frame_count):
+                sink.write_image(np.full((48, 64, 3), 128, np.uint8))
+            sink.close()
+            with open_stream(path) as stream:
+                read_back = sum(1 for _ in stream)
+        except SpotletError as error:
+            return f"no: {error}"
+    return "yes" if read_back == frame_count else f"no: {read_back} of {frame_count} frames back"
+
+
+def _extra(extra: str) -> str:
+    missing = [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]
+    if not missing:
+        return "installed"
+    return f'no {", ".join(missing)}; pip install "spotlet[{extra}]"'

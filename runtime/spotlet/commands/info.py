@@ -1,0 +1,59 @@
+"""`spotlet info`: what a model says of itself."""
+
+import argparse
+import json
+import textwrap
+
+from spotlet.detector import Detector
+from spotlet.terminal import table
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("model", help="a bundled name, a package folder, or an .onnx file")
+    parser.add_argument("--json", action="store_true", help="the whole manifest as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the manifest."""
+    session = Detector(args.model).session
+    manifest = session.manifest
+    if args.json:
+        print(json.dumps(json.loads(manifest.to_json()), indent=2, ensure_ascii=False))
+        return 0
+    height, width = manifest.input.size_hw
+    rule = manifest.detection
+    rows = [
+        ("model", manifest.name),
+        ("file", f"{session.path} ({session.path.stat().st_size / 1e6:.2f} MB)"),
+        ("produced by", manifest.producer),
+        (
+            "input",
+            f"{manifest.input.name!r}: {width} x {height}, {manifest.input.colour_order}, "
+            f"{manifest.input.resize} ({manifest.input.interpolation}, "
+            f"grey {manifest.input.pad_value})",
+        ),
+        (
+            "outputs",
+            f"{manifest.output.boxes!r} ({manifest.output.box_encoding}), "
+            f"{manifest.output.scores!r} ({manifest.output.score_activation})",
+        ),
+        (
+            "detection",
+            f"score from {rule.score_threshold}, NMS at IoU {rule.iou_threshold}, "
+            f"at most {rule.max_detections} a frame",
+        ),
+        *((f"training {key}", _short(value)) for key, value in manifest.training.items()),
+        *((f"parity {key}", _short(value)) for key, value in manifest.parity.items()),
+    ]
+    print(table(rows))
+    print(f"{len(manifest.classes)} classes:")
+    print(textwrap.fill(", ".join(manifest.classes), initial_indent="  ", subsequent_indent="  "))
+    return 0
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return textwrap.shorten(text, 100, placeholder=" …")

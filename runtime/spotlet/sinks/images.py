@@ -1,0 +1,79 @@
+"""Detections drawn on image files."""
+
+from pathlib import Path
+
+import cv2
+
+from spotlet.annotate import draw_detections
+from spotlet.atomic import atomic_file
+from spotlet.detections import Detections
+from spotlet.errors import OutputError, UsageError
+from spotlet.streams import Frame
+
+SAVED_SUFFIXES = (".png", ".jpg", ".jpeg")
+"""What images are saved as. One of another kind becomes a PNG."""
+
+
+class ImageSink:
+    """Annotated images: many in a folder under their own names, or one in a file."""
+
+    def __init__(self, path: str | Path, *, single: bool = False) -> None:
+        """Makes the folder.
+
+        Args:
+            path: the folder; with `single`, the image file.
+            single: one image is expected, and `path` is its name.
+
+        Raises:
+            UsageError: `single`, and the suffix is not one of `SAVED_SUFFIXES`.
+            OutputError: the folder cannot be made.
+        """
+        self.path = Path(path)
+        self._single = single
+        self._names: set[Path] = set()
+        if single and self.path.suffix.lower() not in SAVED_SUFFIXES:
+            raise UsageError(f"{path}: an image is saved as {', '.join(SAVED_SUFFIXES)}")
+        try:
+            (self.path.parent if single else self.path).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+
+    @property
+    def written(self) -> str | None:
+        """How many images lie where; None when there was none."""
+        if not self._names:
+            return None
+        return str(self.path) if self._single else f"{self.path} ({len(self._names)} images)"
+
+    def write(self, frame: Frame, detections: Detections) -> None:
+        """Saves the frame with its detections drawn on it.
+
+        Raises:
+            UsageError: it would replace the image that it comes from.
+            OutputError: it cannot be written.
+        """
+        target = self.path if self._single else self._target(frame)
+        if target.resolve() == Path(frame.source).resolve():
+            raise UsageError(f"{target}: would replace the source; save to another place")
+        encoded, content = cv2.imencode(target.suffix, draw_detections(frame.image, detections))
+        if not encoded:
+            raise OutputError(f"{target}: OpenCV cannot encode this image")
+        with atomic_file(target) as temporary:
+            try:
+                temporary.write_bytes(content.tobytes())
+            except OSError as error:
+                raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
+        self._names.add(target)
+
+    def close(self) -> None:
+        """Does nothing: each image is finished when it is written."""
+
+    def _target(self, frame: Frame) -> Path:
+        """Returns a name that this run has not used: a glob may find one name in two folders."""
+        name = Path(frame.source).name
+        if Path(name).suffix.lower() not in SAVED_SUFFIXES:
+            name = f"{Path(name).stem}.png"
+        target = self.path / name
+        if target in self._names:
+            target = target.with_name(f"{target.stem}-{frame.index}{target.suffix}")
+        return target

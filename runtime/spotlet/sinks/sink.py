@@ -1,0 +1,28 @@
+"""What every sink has in common."""
+
+from typing import Protocol
+
+from spotlet.detections import Detections
+from spotlet.streams import Frame
+
+
+class Sink(Protocol):
+    """Takes the frames of one run and what was found in them.
+
+    A sink checks at construction that it can write, so that no work is lost later, and leaves
+    whole files behind whenever it is closed.
+    """
+
+    @property
+    def written(self) -> str | None:
+        """What lies where after `close`, for people; None where nothing was written."""
+
+    def write(self, frame: Frame, detections: Detections) -> None:
+        """Takes a frame.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+
+    def close(self) -> None:
+        """Finishes what is being written. A second call does nothing."""

@@ -1,0 +1,59 @@
+"""Detections drawn in a window."""
+
+import cv2
+
+from spotlet.annotate import draw_detections
+from spotlet.detections import Detections
+from spotlet.errors import UsageError
+from spotlet.streams import Frame
+
+_ESCAPE_KEY = 27
+
+
+class WindowClosed(Exception):  # noqa: N818 - not an error: the person at the window is done
+    """The window was closed, or `q` or Esc was pressed in it."""
+
+
+class WindowSink:
+    """A window that shows the newest annotated frame."""
+
+    def __init__(self, title: str) -> None:
+        """Opens the window.
+
+        Raises:
+            UsageError: this OpenCV has no windows, or there is no display.
+        """
+        self._title = title
+        self._open = False
+        try:
+            cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        except cv2.error as error:
+            raise UsageError(
+                "--show: no window can be opened; the OpenCV that spotlet installs has none. On "
+                "a desktop run `pip uninstall opencv-python-headless` and then "
+                "`pip install opencv-python`, or use --save"
+            ) from error
+        self._open = True
+
+    @property
+    def written(self) -> str | None:
+        """None: a window leaves nothing behind."""
+        return None
+
+    def write(self, frame: Frame, detections: Detections) -> None:
+        """Shows the frame.
+
+        Raises:
+            WindowClosed: the person at the window wants no more.
+        """
+        cv2.imshow(self._title, draw_detections(frame.image, detections))
+        key = cv2.waitKey(1) & 0xFF
+        visible = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
+        if key in (ord("q"), _ESCAPE_KEY) or not visible:
+            raise WindowClosed
+
+    def close(self) -> None:
+        """Closes the window."""
+        if self._open:
+            self._open = False
+            cv2.destroyWindow(self._title)

@@ -1,0 +1,128 @@
+"""What a source's text means: an image, a folder, a video file, a camera or a URL."""
+
+import glob
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from spotlet.errors import SourceError, UsageError
+
+SourceKind = Literal["image", "images", "video", "camera", "url"]
+
+IMAGE_SUFFIXES = frozenset(
+    {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+)
+"""What counts as an image, in lower case. Any other file is tried as a video."""
+
+URL_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https")
+"""The URLs that are opened."""
+
+_SECRET_KEY = r"[\w.-]*(?:pass|pwd|token|key|auth|secret|user|login)[\w.-]*"
+# The second branch is a password with an unescaped slash: no port has a letter in it.
+_USER_INFO = re.compile(r"^(\w[\w+.-]*://)(?:[^/?#]*@|[^/?#@:\[]*:\d*[^/?#@\d][^@]*@)")
+_SECRET_VALUE = re.compile(rf"([?&]{_SECRET_KEY}=)[^&#]*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source that was told apart but not opened.
+
+    Attributes:
+        kind: `image` is one file, `images` a folder or a glob.
+        name: how to call it before people: no credentials in it.
+        location: what OpenCV opens: a path, a URL or a camera's index. Empty for images.
+        paths: the image files, in natural order; empty for the other kinds.
+    """
+
+    kind: SourceKind
+    name: str
+    location: str | int = ""
+    paths: tuple[Path, ...] = ()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether frames come at their own pace: a camera or a URL."""
+        return self.kind in ("camera", "url")
+
+
+def locate_source(source: str | int | Path) -> Source:
+    """Returns what a source is.
+
+    Args:
+        source: the path of an image, of a folder of images or of a video file; a glob of
+            images; a camera's index, as a number or as digits; a URL.
+
+    Raises:
+        SourceError: there is no such file, or no image in the folder.
+        UsageError: the text cannot be a source.
+
+    Example:
+        >>> locate_source("rtsp://admin:secret@10.0.0.7/door").name
+        'rtsp://10.0.0.7/door'
+        >>> locate_source("0").kind
+        'camera'
+    """
+    text = str(source)
+    if not isinstance(source, Path):
+        if text.removeprefix("-").isdecimal():
+            return _camera(int(text))
+        if "://" in text:
+            return _url(text)
+    path = Path(source) if not isinstance(source, int) else Path(text)
+    if not text or "\0" in text:
+        raise UsageError("an empty source: must be a file, a folder, a glob, a camera or a URL")
+    if path.is_dir():
+        return _images(text, list(path.iterdir()), "this folder holds no image")
+    if path.is_file():
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            return Source("image", text, paths=(path,))
+        return Source("video", text, location=text)
+    if glob.has_magic(text):
+        found = [Path(name) for name in glob.glob(text, recursive=True)]  # noqa: PTH207
+        return _images(text, found, "no image fits this pattern")
+    raise SourceError(f"{text}: no such file or folder")
+
+
+def without_credentials(url: str) -> str:
+    """Returns the URL without user, password and what its query calls a secret."""
+    return _SECRET_VALUE.sub(r"\1***", _USER_INFO.sub(r"\1", url))
+
+
+def natural_key(path: Path) -> tuple[tuple[str | int, ...], ...]:
+    """Returns a sort key in which `frame10` follows `frame9`."""
+    return tuple(
+        tuple(
+            int(part) if part.isdecimal() else part.casefold() for part in re.split(r"(\d+)", name)
+        )
+        for name in path.parts
+    )
+
+
+def _camera(index: int) -> Source:
+    if index < 0:
+        raise UsageError(f"camera {index}: an index counts from 0")
+    return Source("camera", f"camera {index}", location=index)
+
+
+def _url(text: str) -> Source:
+    scheme = text.split("://", 1)[0].lower()
+    if scheme not in URL_SCHEMES:
+        raise UsageError(
+            f"{without_credentials(text)}: a URL must begin with one of "
+            f"{', '.join(f'{known}://' for known in URL_SCHEMES)}"
+        )
+    return Source("url", without_credentials(text), location=text)
+
+
+def _images(name: str, found: list[Path], nothing: str) -> Source:
+    paths = [
+        path
+        for path in found
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "." and path.is_file()
+    ]
+    if not paths:
+        raise SourceError(
+            f"{name}: {nothing} (an image ends in {', '.join(sorted(IMAGE_SUFFIXES))})"
+        )
+    return Source("images", name, paths=tuple(sorted(paths, key=natural_key)))

@@ -1,0 +1,140 @@
+"""Video files, cameras and URLs as frames, through OpenCV."""
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from spotlet.errors import SourceError
+from spotlet.letterbox import ImageArray
+from spotlet.streams.frame import Frame, take_frame
+from spotlet.streams.opencv_log import quiet_opencv
+from spotlet.streams.source import Source
+
+COUNTING_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
+"""Containers that store how many frames they hold. For others OpenCV estimates the number
+from the duration of the longest track, which may be the sound."""
+
+ESTIMATE_SLACK_SECONDS = 1.0
+ESTIMATE_SLACK_SHARE = 0.05
+"""How much earlier than its estimated duration a whole file may end: the lesser of both."""
+
+MAX_PLAUSIBLE_FPS = 1000.0
+"""Over this, what a source calls its frame rate is the tick of its clock."""
+
+
+class VideoReader:
+    """A video file, a camera or a URL, through OpenCV."""
+
+    def __init__(self, source: Source, timeout_seconds: float) -> None:
+        """Opens the source and decodes its first frame.
+
+        Raises:
+            SourceError: it cannot be opened, or not even one frame can be decoded.
+        """
+        self.ended_early: str | None = None
+        self._source = source
+        self._index = 0
+        self._last_pts = 0.0
+        self._capture = _open_capture(source, timeout_seconds)
+        with quiet_opencv():
+            decoded, image = self._capture.read()
+        if not decoded:
+            self._capture.release()
+            raise SourceError(f"{source.name}: {_NOT_OPENED[source.kind]}")
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps: float | None = fps if 0 < fps <= MAX_PLAUSIBLE_FPS else None
+        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        self.frame_count: int | None = (
+            int(count) if source.kind != "camera" and 0 < count < 2**53 else None
+        )
+        self.size_hw: tuple[int, int] | None = image.shape[0], image.shape[1]
+        self._first: Frame | None = self._stamp(np.asarray(image, np.uint8))
+
+    def read(self) -> Frame | None:
+        """Returns the next frame; None at the end, which `ended_early` then explains."""
+        if self._first is not None:
+            frame, self._first = self._first, None
+            return frame
+        if not self._capture.isOpened():
+            return None
+        with quiet_opencv():
+            decoded, image = self._capture.read()
+        if not decoded:
+            self.ended_early = self._explain_end()
+            self._capture.release()
+            return None
+        return self._stamp(np.asarray(image, np.uint8))
+
+    def close(self) -> None:
+        """Releases the file or the device."""
+        self._first = None
+        self._capture.release()
+
+    def _stamp(self, image: ImageArray) -> Frame:
+        self._last_pts = self._pts_seconds()
+        says_pts = self._source.kind == "video" or (
+            self._source.kind == "url" and (self._index == 0 or self._last_pts > 0)
+        )
+        frame = take_frame(
+            image, self._source.name, self._index, self._last_pts if says_pts else None
+        )
+        self._index += 1
+        return frame
+
+    def _pts_seconds(self) -> float:
+        """Returns the time of the frame just read: after `read`, OpenCV's position is its own."""
+        seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        if math.isfinite(seconds) and (seconds > self._last_pts or self._index == 0):
+            return max(seconds, 0.0)
+        if self.fps is not None and self._source.kind == "video":
+            return max(self._index / self.fps, self._last_pts)
+        return self._last_pts
+
+    def _explain_end(self) -> str | None:
+        """Returns what is wrong with an end here; None for the end of a whole file."""
+        if self._source.kind == "camera":
+            return f"the camera gave no more frames after {self._index}"
+        if self.frame_count is None:
+            is_file = self._source.kind == "video"
+            return None if is_file else f"the stream ended after {self._index} frames"
+        if self._index >= self.frame_count:
+            return None
+        if self.fps is not None:
+            frame_seconds, said_seconds = 1 / self.fps, self.frame_count / self.fps
+            slack_seconds = min(ESTIMATE_SLACK_SECONDS, ESTIMATE_SLACK_SHARE * said_seconds)
+            if Path(self._source.name).suffix.lower() in COUNTING_SUFFIXES:
+                slack_seconds = frame_seconds / 2
+            if said_seconds - (self._last_pts + frame_seconds) <= slack_seconds:
+                return None
+        is_url = self._source.kind == "url"
+        cause = "the connection was lost" if is_url else "the file is cut short or damaged"
+        return f"ended after {self._index} of {self.frame_count} frames; {cause}"
+
+
+_NOT_OPENED = {
+    "video": "not a video that OpenCV can decode, or a damaged one",
+    "camera": "no such camera, or another program uses it",
+    "url": "cannot be reached, or no frame of it can be decoded",
+}
+
+
+def _open_capture(source: Source, timeout_seconds: float) -> cv2.VideoCapture:
+    """Returns the open capture; raises SourceError."""
+    capture = cv2.VideoCapture()
+    with quiet_opencv():
+        if source.kind == "url":
+            milliseconds = max(round(timeout_seconds * 1000), 1)
+            limits = [
+                cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
+                milliseconds,
+                cv2.CAP_PROP_READ_TIMEOUT_MSEC,
+                milliseconds,
+            ]
+            opened = capture.open(str(source.location), cv2.CAP_FFMPEG, limits)
+        else:
+            opened = capture.open(source.location)
+    if not opened:
+        raise SourceError(f"{source.name}: {_NOT_OPENED[source.kind]}")
+    return capture

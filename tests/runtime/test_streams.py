@@ -1,0 +1,434 @@
+import functools
+import http.server
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from spotlet.errors import SourceError, UsageError
+from spotlet.letterbox import ImageArray
+from spotlet.streams import Frame, Stream, locate_source, open_stream
+from spotlet.streams.feeds import NewestFrame
+from spotlet.streams.source import natural_key, without_credentials
+
+WriteClip = Callable[..., Path]
+
+
+def _numbered(count: int) -> list[ImageArray]:
+    """Frames whose number is how many columns after the first are white, lossy coding or not."""
+    frames = [np.zeros((48, 64, 3), np.uint8) for _ in range(count)]
+    for number, frame in enumerate(frames):
+        frame[:, : number + 1] = 255
+    return frames
+
+
+def _number(image: ImageArray) -> int:
+    return int((image.mean(axis=(0, 2)) > 128).sum()) - 1
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mp4", ".webm"])
+def test_a_video_gives_every_frame_in_order_with_its_time(
+    tmp_path: Path, write_clip: WriteClip, suffix: str
+) -> None:
+    path = write_clip(tmp_path / f"clip{suffix}", _numbered(50), fps=20)
+    with open_stream(path) as stream:
+        assert (stream.kind, stream.mode, stream.fps) == ("video", "video", 20)
+        assert (stream.size_hw, stream.frame_count) == ((48, 64), 50)
+        frames = list(stream)
+    assert [_number(frame.image) for frame in frames] == list(range(50))
+    assert [frame.index for frame in frames] == list(range(50))
+    assert [frame.pts_seconds for frame in frames] == pytest.approx(np.arange(50) / 20, abs=2e-3)
+    assert all(frame.dropped == 0 and frame.epoch == 0 for frame in frames)
+    assert all(frame.source == str(path) for frame in frames)
+    assert stream.ended_early is None
+
+
+def test_frames_are_stamped_with_the_time_of_their_capture(
+    tmp_path: Path, write_clip: WriteClip
+) -> None:
+    before = time.time(), time.monotonic()
+    with open_stream(write_clip(tmp_path / "clip.avi", _numbered(3))) as stream:
+        frames = list(stream)
+    assert before[0] <= frames[0].captured_at <= frames[2].captured_at <= time.time()
+    assert before[1] <= frames[0].captured_monotonic <= time.monotonic()
+
+
+def test_frames_are_independent_of_each_other(tmp_path: Path, write_clip: WriteClip) -> None:
+    with open_stream(write_clip(tmp_path / "clip.avi", _numbered(3))) as stream:
+        frames = list(stream)
+    frames[0].image[:] = 0
+    assert _number(frames[1].image) == 1
+
+
+def _with_index_first(content: bytes) -> bytes:
+    """Moves an MP4's `moov` box before its `mdat`, as "fast start" does."""
+    boxes, start = {}, 0
+    while start < len(content):
+        size = struct.unpack(">I", content[start : start + 4])[0]
+        boxes[content[start + 4 : start + 8]] = content[start : start + size]
+        start += size
+    moov = bytearray(boxes.pop(b"moov"))
+    table = moov.index(b"stco") + 8
+    count = struct.unpack(">I", moov[table : table + 4])[0]
+    for at in range(table + 4, table + 4 + 4 * count, 4):
+        moved = struct.unpack(">I", moov[at : at + 4])[0] + len(moov)
+        moov[at : at + 4] = struct.pack(">I", moved)
+    head = boxes.pop(b"ftyp")
+    return head + bytes(moov) + b"".join(boxes.values())
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mp4", ".webm"])
+def test_a_truncated_video_gives_the_frames_before_the_cut_and_says_so(
+    tmp_path: Path, write_clip: WriteClip, suffix: str
+) -> None:
+    generator = np.random.default_rng(0)
+    frames = [generator.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(50)]
+    whole = write_clip(tmp_path / f"whole{suffix}", frames).read_bytes()
+    if suffix == ".mp4":
+        whole = _with_index_first(whole)
+    cut = tmp_path / f"cut{suffix}"
+    cut.write_bytes(whole[: len(whole) * 6 // 10])
+    with open_stream(cut) as stream:
+        count = len(list(stream))
+    assert 20 <= count <= 35
+    assert stream.ended_early is not None
+    assert f"ended after {count} of 50 frames" in stream.ended_early
+
+
+def test_leaving_early_is_no_early_end(tmp_path: Path, write_clip: WriteClip) -> None:
+    with open_stream(write_clip(tmp_path / "clip.avi", _numbered(10))) as stream:
+        for _ in stream:
+            break
+    assert stream.ended_early is None
+
+
+@pytest.mark.parametrize("name", ["text.mp4", "text.avi", "text.jpg", "text.png", "text.xyz"])
+@pytest.mark.parametrize("content", [b"", b"hello world\n" * 300])
+def test_what_is_no_picture_is_refused_in_one_line(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=r"OpenCV can decode") as caught:
+        list(open_stream(path))
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_opencv_and_ffmpeg_write_nothing_of_their_own(
+    tmp_path: Path, write_clip: WriteClip
+) -> None:
+    cut = write_clip(tmp_path / "clip.mp4", _numbered(20))
+    cut.write_bytes(cut.read_bytes()[:-200])
+    code = (
+        "import sys, spotlet\n"
+        "for source in sys.argv[1:]:\n"
+        "    try: list(spotlet.open_stream(source))\n"
+        "    except spotlet.SpotletError: print('refused')\n"
+    )
+    sources = [str(cut), "63", "rtsp://127.0.0.1:9/x"]
+    environment = {k: v for k, v in os.environ.items() if k != "OPENCV_FFMPEG_LOGLEVEL"}
+    command = [sys.executable, "-c", code, *sources]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["refused"] * 3
+    assert done.stderr == ""
+
+
+def test_a_stream_is_closed_after_its_loop_and_says_so(
+    tmp_path: Path, write_clip: WriteClip
+) -> None:
+    stream = open_stream(write_clip(tmp_path / "clip.avi", _numbered(3)))
+    assert len(list(stream)) == 3
+    with pytest.raises(UsageError, match="this stream is closed"):
+        iter(stream)
+    stream.close()
+
+
+def _save(path: Path, image: ImageArray, *parameters: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), image, parameters)
+    return path
+
+
+def test_an_image_is_one_frame(tmp_path: Path) -> None:
+    path = _save(tmp_path / "one.png", _numbered(8)[7])
+    with open_stream(path) as stream:
+        assert (stream.kind, stream.frame_count, stream.fps) == ("image", 1, None)
+        frames = list(stream)
+    assert [_number(frame.image) for frame in frames] == [7]
+    assert frames[0].pts_seconds is None
+
+
+def test_a_folder_gives_its_images_in_natural_order_and_nothing_else(tmp_path: Path) -> None:
+    numbers = [10, 2, 1, 9]
+    for number in numbers:
+        _save(tmp_path / "many" / f"frame{number}.png", _numbered(20)[number])
+    (tmp_path / "many" / "notes.txt").write_text("no image")
+    (tmp_path / "many" / ".hidden.png").write_bytes(b"no image")
+    (tmp_path / "many" / "folder.png").mkdir()
+    with open_stream(tmp_path / "many") as stream:
+        assert (stream.kind, stream.frame_count, stream.mode) == ("images", 4, "video")
+        frames = list(stream)
+    assert [_number(frame.image) for frame in frames] == sorted(numbers)
+    assert [frame.index for frame in frames] == [0, 1, 2, 3]
+    assert Path(frames[3].source).name == "frame10.png"
+
+
+def test_a_glob_gives_the_images_that_fit(tmp_path: Path) -> None:
+    for name in ("a1.png", "a2.jpg", "b1.png"):
+        _save(tmp_path / name, _numbered(1)[0])
+    with open_stream(f"{tmp_path}/a*") as stream:
+        assert [Path(frame.source).name for frame in stream] == ["a1.png", "a2.jpg"]
+
+
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="holds no image"):
+        open_stream(tmp_path)
+
+
+def test_a_glob_without_images_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no image fits this pattern"):
+        open_stream(f"{tmp_path}/*.png")
+
+
+def test_a_damaged_image_in_a_folder_is_named(tmp_path: Path) -> None:
+    good = _save(tmp_path / "a.png", _numbered(1)[0])
+    (tmp_path / "b.png").write_bytes(good.read_bytes()[:40])
+    frames = iter(open_stream(tmp_path))
+    next(frames)
+    with pytest.raises(SourceError, match=r"b\.png"):
+        next(frames)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "expected"),
+    [
+        ((48, 64), np.uint8, (100, 100, 100)),
+        ((48, 64, 4), np.uint8, (100, 100, 100)),
+        ((48, 64, 3), np.uint16, (100, 100, 100)),
+        ((48, 64), np.uint16, (100, 100, 100)),
+    ],
+)
+def test_grey_transparent_and_16_bit_images_come_as_three_bytes_a_pixel(
+    tmp_path: Path, shape: tuple[int, ...], kind: type, expected: tuple[int, int, int]
+) -> None:
+    value = 100 if kind is np.uint8 else 100 * 257
+    path = _save(tmp_path / "odd.png", np.full(shape, value, kind))
+    with open_stream(path) as stream:
+        (frame,) = stream
+    assert frame.image.dtype == np.uint8
+    assert frame.image.shape == (48, 64, 3)
+    assert tuple(frame.image[0, 0]) == expected
+
+
+def test_an_image_is_turned_as_its_exif_orientation_says(tmp_path: Path) -> None:
+    image = np.zeros((40, 80, 3), np.uint8)
+    image[:, :40] = 255
+    plain = _save(tmp_path / "plain.jpg", image).read_bytes()
+    # APP1 with a TIFF header and one entry: tag 0x0112 (orientation), a short, 6: turn right.
+    tiff = b"MM\x00\x2a\x00\x00\x00\x08" + b"\x00\x01" + b"\x01\x12\x00\x03\x00\x00\x00\x01"
+    tiff += b"\x00\x06\x00\x00" + b"\x00\x00\x00\x00"
+    exif = b"Exif\x00\x00" + tiff
+    turned = tmp_path / "turned.jpg"
+    turned.write_bytes(
+        plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + plain[2:]
+    )
+    with open_stream(turned) as stream:
+        (frame,) = stream
+    assert frame.size_hw == (80, 40)
+    assert frame.image[10, 20].min() > 200
+    assert frame.image[70, 20].max() < 50
+
+
+def test_an_image_with_a_name_outside_ascii_is_read(tmp_path: Path) -> None:
+    path = _save(tmp_path / "plain.png", _numbered(1)[0]).rename(tmp_path / "Übung 画像.png")
+    assert len(list(open_stream(path))) == 1
+
+
+def test_live_mode_gives_the_newest_frame_and_counts_the_rest(
+    tmp_path: Path, write_clip: WriteClip
+) -> None:
+    path = write_clip(tmp_path / "clip.avi", _numbered(50), fps=50)
+    given = []
+    with open_stream(path, mode="live") as stream:
+        for frame in stream:
+            given.append(frame)
+            time.sleep(0.1)
+    indices = [frame.index for frame in given]
+    assert 5 <= len(given) <= 15  # a second of video, looked at ten times a second
+    assert indices == sorted(set(indices))
+    assert [frame.dropped for frame in given] == list(np.diff([-1, *indices]) - 1)
+    assert indices[-1] == 49
+    assert all(_number(frame.image) == frame.index for frame in given)
+
+
+def test_max_fps_holds_a_live_stream_back_by_dropping(
+    tmp_path: Path, write_clip: WriteClip
+) -> None:
+    path = write_clip(tmp_path / "clip.avi", _numbered(50), fps=50)
+    with open_stream(path, mode="live", max_fps=10) as stream:
+        given = list(stream)
+    assert 8 <= len(given) <= 13
+    assert sum(frame.dropped for frame in given) >= 30
+
+
+def test_max_fps_holds_a_video_back_by_waiting(tmp_path: Path, write_clip: WriteClip) -> None:
+    path = write_clip(tmp_path / "clip.avi", _numbered(10), fps=50)
+    started = time.monotonic()
+    with open_stream(path, max_fps=20) as stream:
+        assert len(list(stream)) == 10
+    assert time.monotonic() - started >= 9 / 20
+
+
+def test_a_live_stream_leaves_no_thread_behind(tmp_path: Path, write_clip: WriteClip) -> None:
+    path = write_clip(tmp_path / "clip.avi", _numbered(50), fps=10)
+    with open_stream(path, mode="live") as stream:
+        next(iter(stream))
+    assert not [each for each in threading.enumerate() if each.name == "spotlet-capture"]
+
+
+class _FailingReader:
+    fps: float | None = None
+    size_hw: tuple[int, int] | None = None
+    frame_count: int | None = None
+    ended_early: str | None = None
+    closed = False
+
+    def read(self) -> Frame | None:
+        raise SourceError("the cable is cut")
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_an_error_in_the_capture_thread_reaches_the_consumer() -> None:
+    reader = _FailingReader()
+    feed = NewestFrame(reader, at_own_pace=True)
+    with pytest.raises(SourceError, match="the cable is cut"):
+        feed.next()
+    feed.close()
+    assert reader.closed
+
+
+def test_a_camera_that_is_not_there_is_an_error() -> None:
+    for source in (63, "63"):
+        with pytest.raises(SourceError, match="camera 63: no such camera"):
+            open_stream(source)
+
+
+def test_a_file_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(SourceError, match=r"missing\.mp4: no such file"):
+        open_stream("missing.mp4")
+
+
+@pytest.fixture
+def clip_server(tmp_path: Path, write_clip: WriteClip) -> Iterator[str]:
+    write_clip(tmp_path / "clip.avi", _numbered(20))
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=os.fspath(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_a_url_is_read_and_its_credentials_are_not_shown(clip_server: str) -> None:
+    with open_stream(f"http://user:secret@{clip_server}/clip.avi", mode="video") as stream:
+        frames = list(stream)
+    assert stream.kind == "url"
+    assert [_number(frame.image) for frame in frames] == list(range(20))
+    assert frames[0].source == stream.source == f"http://{clip_server}/clip.avi"
+
+
+def test_a_url_is_live_by_default(clip_server: str) -> None:
+    with open_stream(f"http://{clip_server}/clip.avi") as stream:
+        assert stream.mode == "live"
+        indices = [frame.index for frame in stream]
+    assert indices[-1] == 19
+
+
+def test_a_url_that_nobody_answers_is_an_error_without_its_credentials() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        with pytest.raises(SourceError, match="cannot be reached") as caught:
+            open_stream(f"rtsp://user:secret@{address}/door")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_url_that_never_answers_is_given_up_after_the_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/clip.mp4"
+        started = time.monotonic()
+        with pytest.raises(SourceError, match="cannot be reached"):
+            open_stream(url, timeout_seconds=0.5)
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://user:secret@10.0.0.7:554/door", "rtsp://10.0.0.7:554/door"),
+        ("rtsp://user:se@cret@host/door", "rtsp://host/door"),
+        ("rtsp://user:se/cret@host/door", "rtsp://host/door"),
+        ("rtsp://host:554/door@2", "rtsp://host:554/door@2"),
+        ("rtsp://[::1]:554/door@2", "rtsp://[::1]:554/door@2"),
+        ("http://host/v?ch=1&password=secret&x=2", "http://host/v?ch=1&password=***&x=2"),
+        ("http://host/v?apiToken=secret#top", "http://host/v?apiToken=***#top"),
+        ("rtsp://host/door", "rtsp://host/door"),
+    ],
+)
+def test_credentials_are_taken_out_of_a_url(url: str, shown: str) -> None:
+    assert without_credentials(url) == shown
+
+
+def test_sources_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "a.MP4").touch()
+    (tmp_path / "a.JPG").touch()
+    assert locate_source(0).location == 0
+    assert locate_source("12").name == "camera 12"
+    assert locate_source("https://host/x").is_live
+    assert locate_source(tmp_path / "a.MP4").kind == "video"
+    assert locate_source(str(tmp_path / "a.JPG")).kind == "image"
+    assert locate_source(tmp_path).kind == "images"
+
+
+@pytest.mark.parametrize("source", ["", "-1", "ftp://host/x", "file:///etc/passwd"])
+def test_what_cannot_be_a_source_is_refused(source: str) -> None:
+    with pytest.raises(UsageError):
+        locate_source(source)
+
+
+def test_natural_order_counts_numbers() -> None:
+    names = ["b/1.png", "a/10.png", "a/9.png", "a/x.png", "a/9b.png"]
+    ordered = [path.as_posix() for path in sorted(map(Path, names), key=natural_key)]
+    assert ordered == ["a/9.png", "a/9b.png", "a/10.png", "a/x.png", "b/1.png"]
+
+
+def _open(**settings: object) -> Stream:
+    return open_stream("missing.mp4", **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("settings", [{"mode": "fast"}, {"max_fps": 0}, {"timeout_seconds": -1}])
+def test_settings_out_of_their_range_are_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="must be"):
+        _open(**settings)
+
+
+def test_images_have_no_live_mode(tmp_path: Path) -> None:
+    path = _save(tmp_path / "one.png", _numbered(1)[0])
+    with pytest.raises(UsageError, match="no live mode"):
+        open_stream(path, mode="live")

@@ -1,0 +1,82 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from spotlet.cli import main
+from spotlet.errors import UsageError
+from spotlet_training.commands.train import parse_size, pick_folder
+from spotlet_training.training import BEST_CHECKPOINT
+
+QUICK = ["--epochs", "2", "--image-size", "64", "--batch-size", "8", "--device", "cpu"]
+
+
+def test_train_writes_a_checkpoint_and_a_history(
+    shapes_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert main(["train", str(shapes_folder), "--out", str(out), *QUICK]) == 0
+    printed = capsys.readouterr()
+    assert "yolo, 16 images to train on, 8 to validate on" in printed.out
+    assert "spotlet export" in printed.out
+    assert sorted(path.name for path in out.iterdir()) == [BEST_CHECKPOINT, "history.csv"]
+    with (out / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert rows[0]["best"] == "1"
+    assert float(rows[0]["loss"]) > 0
+
+
+def test_train_does_not_replace_a_checkpoint_unasked(
+    shapes_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = tmp_path / BEST_CHECKPOINT
+    checkpoint.write_bytes(b"weeks of work")
+    assert main(["train", str(shapes_folder), "--out", str(tmp_path), *QUICK]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert checkpoint.read_bytes() == b"weeks of work"
+    assert pick_folder(tmp_path, shapes_folder, overwrite=True) == tmp_path
+
+
+def test_the_default_folder_is_always_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert pick_folder(None, Path("birds"), overwrite=False) == Path("runs/birds")
+    Path("runs/birds").mkdir(parents=True)
+    assert pick_folder(None, Path("birds"), overwrite=False) == Path("runs/birds-2")
+
+
+@pytest.mark.parametrize("text", ["", "big", "320x", "32x32x3", "-32"])
+def test_an_image_size_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--image-size"):
+        parse_size(text)
+
+
+def test_training_on_no_dataset_is_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", str(tmp_path / "nothing")]) == 4
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_evaluate_measures_a_checkpoint(
+    shapes_checkpoint: Path, shapes_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["evaluate", str(shapes_checkpoint), str(shapes_folder)]
+    assert main([*arguments, "--split", "train"]) == 0
+    table = capsys.readouterr().out
+    assert "square" in table
+    assert main([*arguments, "--split", "train", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["images"] == 16
+    assert figures["ap50"] > 0.5
+    assert set(figures["per_class_ap"]) == {"square", "disc"}
+
+
+def test_evaluate_refuses_a_set_of_other_classes(
+    squares_model: Path, shapes_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(squares_model), str(shapes_folder)]) == 4
+    assert "must be the same" in capsys.readouterr().err
