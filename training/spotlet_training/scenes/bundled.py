@@ -1,0 +1,80 @@
+"""The sample that ships with the package: 2,000 garments and a dozen photographs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from spotlet.errors import DatasetError
+from spotlet.letterbox import ImageArray
+from spotlet_training.scenes.fashion import SIDE, FashionObjects, Split
+
+SAMPLE_FOLDER = Path(__file__).parent / "sample"
+
+TRAINING_PHOTOGRAPHS = (
+    "astronaut",
+    "brick",
+    "camera",
+    "clock",
+    "grass",
+    "gravel",
+    "hubble",
+    "ihc",
+    "retina",
+)
+"""Behind training scenes only."""
+
+HELD_OUT_PHOTOGRAPHS = ("chelsea", "coffee", "rocket")
+"""Behind validation scenes and the demo's clip only."""
+
+SAMPLE_COUNTS: dict[Split, int] = {"train": 1600, "t10k": 400}
+"""Objects of each split in the sample, the same number of each class, in the classes' order."""
+
+SHEET_COLUMNS = 40
+"""Photos in a row of a sheet."""
+
+
+def load_sample(split: Split) -> FashionObjects:
+    """Returns the sample's objects of a split, class by class.
+
+    Raises:
+        DatasetError: the file is missing or damaged, as after an incomplete installation.
+    """
+    count = SAMPLE_COUNTS[split]
+    sheet = _read(SAMPLE_FOLDER / f"objects-{split}.png", cv2.IMREAD_GRAYSCALE)
+    if sheet.shape != (count // SHEET_COLUMNS * SIDE, SHEET_COLUMNS * SIDE):
+        raise DatasetError(f"objects-{split}.png: {sheet.shape} pixels; install spotlet again")
+    photos = sheet.reshape(-1, SIDE, SHEET_COLUMNS, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE)
+    class_ids = np.repeat(np.arange(10, dtype=np.int64), count // 10)
+    return FashionObjects(np.ascontiguousarray(photos), class_ids)
+
+
+def load_photographs(use: Literal["training", "held-out"]) -> list[ImageArray]:
+    """Returns the photographs for a use, (H, W, 3) uint8 BGR each, at most 600 pixels a side.
+
+    Raises:
+        DatasetError: a file is missing or damaged, as after an incomplete installation.
+    """
+    names: Sequence[str] = TRAINING_PHOTOGRAPHS if use == "training" else HELD_OUT_PHOTOGRAPHS
+    return [load_photograph(name) for name in names]
+
+
+def load_photograph(name: str) -> ImageArray:
+    """Returns one photograph by name, (H, W, 3) uint8 BGR.
+
+    Raises:
+        DatasetError: the file is missing or damaged.
+    """
+    return _read(SAMPLE_FOLDER / f"{name}.jpg", cv2.IMREAD_COLOR)
+
+
+def _read(path: Path, flags: int) -> ImageArray:
+    try:
+        image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), flags)
+    except (OSError, cv2.error) as error:
+        raise DatasetError(f"{path}: cannot be read; install spotlet again") from error
+    if image is None:
+        raise DatasetError(f"{path}: not an image; install spotlet again")
+    return image.astype(np.uint8, copy=False)
