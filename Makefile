@@ -20,10 +20,11 @@ demo: $(DEMO_READY)
 	$(DEMO)/bin/spotlet demo --out $(OUT)
 
 pipeline: $(DEV_READY)
-	$(DEV)/bin/spotlet scenes $(OUT)/pipeline/scenes --count 1600 --val 100 --seed 1 --overwrite
-	$(DEV)/bin/spotlet train $(OUT)/pipeline/scenes --epochs 8 --out $(OUT)/pipeline --overwrite
-	$(DEV)/bin/spotlet export $(OUT)/pipeline/best.safetensors --data $(OUT)/pipeline/scenes \
-		--out $(OUT)/pipeline/model
+	rm -rf $(OUT)/pipeline
+	$(DEV)/bin/spotlet scenes $(OUT)/pipeline/scenes --count 1600 --val 100 --objects sample
+	$(DEV)/bin/spotlet train $(OUT)/pipeline/scenes --epochs 8 --out $(OUT)/pipeline/training
+	$(DEV)/bin/spotlet export $(OUT)/pipeline/training/best.safetensors \
+		--data $(OUT)/pipeline/scenes --out $(OUT)/pipeline/model
 	$(DEV)/bin/spotlet check $(OUT)/pipeline/model
 	$(DEV)/bin/spotlet demo --model $(OUT)/pipeline/model --out $(OUT)/pipeline
 
