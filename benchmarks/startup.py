@@ -3,7 +3,8 @@
     python benchmarks/startup.py [MODEL] [--runs 9]
 
 Measures, from the start of the interpreter: time until the imports are done, time until the
-first detection in a 720p frame, and peak memory then (Linux only). `MODEL` is as `spotlet run` takes it.
+first detection in a 720p frame, and peak memory then (Linux only). `MODEL` is as `spotlet run`
+takes it.
 """
 
 import argparse

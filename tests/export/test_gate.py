@@ -12,6 +12,7 @@ from onnx import helper, numpy_helper
 from shapes import Shapes
 
 from spotlet import Detector
+from spotlet.boxes import FloatArray
 from spotlet.cli import main
 from spotlet.detections import Detections
 from spotlet.errors import GateError
@@ -70,8 +71,9 @@ def test_the_same_network_passes_and_its_package_is_whole(
     assert Detector(package).manifest.parity["passed"] is True
 
 
-def _weight(model: onnx.ModelProto, rank: int = 4) -> onnx.TensorProto:
-    return next(t for t in model.graph.initializer if len(t.dims) == rank and t.dims[0] > 8)
+def _weight(model: onnx.ModelProto) -> onnx.TensorProto:
+    found: onnx.TensorProto = next(t for t in model.graph.initializer if len(t.dims) == 4)
+    return found
 
 
 def perturb_one_weight(model: onnx.ModelProto) -> None:
@@ -147,10 +149,12 @@ def test_a_fault_in_the_graph_is_caught_and_nothing_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def forget_the_padding(self: Letterbox, boxes_xyxy: "np.ndarray") -> "np.ndarray":  # type: ignore[type-arg]
+def forget_the_padding(self: Letterbox, boxes_xyxy: FloatArray) -> FloatArray:
     scale_y = self.resized_hw[0] / self.frame_hw[0]
     scale_x = self.resized_hw[1] / self.frame_hw[1]
-    return (boxes_xyxy / np.array([scale_x, scale_y, scale_x, scale_y])).astype(np.float32)
+    scale = np.array([scale_x, scale_y, scale_x, scale_y], np.float32)
+    moved: FloatArray = boxes_xyxy / scale
+    return moved
 
 
 def test_a_runtime_that_forgets_the_padding_is_caught(

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -9,7 +11,7 @@ SIZE_HW = (96, 128)
 CENTRES, CELL_STRIDES = cell_grid(SIZE_HW)
 
 
-def objects_of(boxes: list[tuple[float, ...]], class_ids: list[int]) -> Objects:
+def objects_of(boxes: Sequence[tuple[float, ...]], class_ids: list[int]) -> Objects:
     count = len(boxes)
     return Objects(
         torch.zeros(count, dtype=torch.int64),

@@ -4,11 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from spotlet_training.scenes import validation_scenes
-
 from spotlet_export.exporting import export_package
 from spotlet_training.checkpoint import load_checkpoint
 from spotlet_training.datasets import Dataset, open_dataset
+from spotlet_training.scenes import validation_scenes
 
 SCENES = 24
 """Generated scenes to compare on when no images are given."""
