@@ -14,6 +14,9 @@ from spotlet.manifest import METADATA_KEY, Manifest
 
 CPU_PROVIDER = "CPUExecutionProvider"
 
+MAX_THREADS = 256
+"""More is a slip of the finger: onnxruntime would start them all."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSettings:
@@ -30,8 +33,10 @@ class SessionSettings:
     strict_provider: bool = False
 
     def __post_init__(self) -> None:
-        if self.threads < 0:
-            raise UsageError(f"threads {self.threads}: must be 0 (automatic) or more")
+        if not 0 <= self.threads <= MAX_THREADS:
+            raise UsageError(
+                f"threads {self.threads}: must be from 1 to {MAX_THREADS}, or 0 (automatic)"
+            )
 
 
 class ModelSession:
