@@ -14,10 +14,13 @@ from spotlet.errors import OutputError
 def atomic_file(path: Path) -> Iterator[Path]:
     """Gives a temporary path beside `path`, which takes its place when the block succeeds.
 
+    A link stays a link: what it points to is replaced. The file's mode is that of any new file.
+
     Raises:
-        OutputError: the folder cannot be made or written, or `path` is something else than a
-            file: a folder, a device, a pipe.
+        OutputError: the folder cannot be made or written, `path` is something else than a
+            file (a folder, a device, a pipe), or the block could not write.
     """
+    path = path.resolve()
     if path.exists() and not path.is_file():
         raise OutputError(f"{path}: is not a file; give the path of a file to write")
     try:
@@ -29,10 +32,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
         raise _not_writable(path, error) from error
     os.close(handle)
     temporary = Path(name)
-    temporary.chmod(0o644)
     try:
         yield temporary
-        _move(temporary, path)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise _not_writable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -51,21 +56,23 @@ def atomic_folder(path: Path, *, marker: str = "") -> Iterator[Path]:
 
     Raises:
         OutputError: the folder cannot be made, `path` is a file, or a folder with other
-            things in it.
+            things in it, or the block could not write.
     """
-    _check_replaceable(path, marker)
+    check_replaceable(path, marker=marker)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     except OSError as error:
         raise _not_writable(path, error) from error
-    temporary.chmod(0o755)
+    temporary.chmod(0o777 & ~_umask())
     old = temporary.with_name(temporary.name + "-old")
     try:
         yield temporary
         if path.exists():
-            _move(path, old)
-        _move(temporary, path)
+            path.replace(old)
+        temporary.replace(path)
+    except OSError as error:
+        raise _not_writable(path, error) from error
     finally:
         if old.exists() and not path.exists():
             old.replace(path)
@@ -73,7 +80,12 @@ def atomic_folder(path: Path, *, marker: str = "") -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _check_replaceable(path: Path, marker: str) -> None:
+def check_replaceable(path: Path, *, marker: str = "") -> None:
+    """Does nothing where `atomic_folder` may write, so that it can be asked before long work.
+
+    Raises:
+        OutputError: `path` is a file, or a folder with other things in it.
+    """
     if not path.exists():
         return
     if not path.is_dir() or path.is_symlink():
@@ -85,11 +97,11 @@ def _check_replaceable(path: Path, marker: str) -> None:
         )
 
 
-def _move(source: Path, target: Path) -> None:
-    try:
-        source.replace(target)
-    except OSError as error:
-        raise _not_writable(target, error) from error
+def _umask() -> int:
+    """Returns the process's mask for new files, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def _not_writable(path: Path, error: OSError) -> OutputError:

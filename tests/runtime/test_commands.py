@@ -271,7 +271,8 @@ def test_run_refuses_a_bad_output_before_any_work(
         ("--classes", ",", 2, "nothing is no class of this model"),
         ("--score", 2, 2, "must be from 0 to 1"),
         ("--iou", 0, 2, "must be over 0"),
-        ("--threads", -1, 2, "must be 0 (automatic) or more"),
+        ("--threads", -1, 2, "must be from 1 to 256, or 0 (automatic)"),
+        ("--threads", 100_000, 2, "must be from 1 to 256"),
         ("--max-fps", 0, 2, "must be over 0"),
         ("--max-frames", 0, 2, "must be at least 1"),
         ("--mode", "fast", 2, "invalid choice: 'fast'"),
@@ -281,6 +282,35 @@ def test_run_refuses_a_bad_output_before_any_work(
         assert _run("run", squares_model, clip, option, value) == code
         assert message in _errors(capsys)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_run_never_replaces_a_picture_that_it_has_yet_to_read(
+    tmp_path: Path,
+    squares_model: Path,
+    draw_squares: Callable[..., ImageArray],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pictures = [tmp_path / name / "1.png" for name in ("a", "b")]
+    for picture in pictures:
+        picture.parent.mkdir()
+        cv2.imwrite(str(picture), draw_squares((60, 80), red=(10, 10, 40, 40)))
+    before = [picture.read_bytes() for picture in pictures]
+    earlier = tmp_path / "earlier.ndjson"
+    earlier.write_text("results of last week")
+    pattern, folder = tmp_path / "*" / "1.png", tmp_path / "b"
+    refused: Sequence[tuple[object, ...]] = [
+        (pattern, "--save", folder),
+        (folder, "--ndjson", folder / "1.png"),
+        (folder, "--save", tmp_path / "out.mkv"),
+        (folder, "--save", tmp_path / "out.mkv", "--ndjson", earlier),
+        (pictures[0], "--save", tmp_path / "out.png", "--ndjson", tmp_path / "out.png"),
+    ]
+    for words in refused:
+        assert _run("run", squares_model, *words) == 2
+        assert _errors(capsys)
+    assert [picture.read_bytes() for picture in pictures] == before
+    assert earlier.read_text() == "results of last week"
+    assert not (tmp_path / "out.mkv").exists()
 
 
 def test_run_says_when_a_provider_is_not_to_be_had(

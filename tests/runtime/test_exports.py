@@ -38,6 +38,7 @@ def test_the_public_names_of_streams_and_sinks_are_these() -> None:
         "WindowClosed",
         "WindowSink",
         "frame_record",
+        "refuse_source",
         "save_sink",
     ]
 

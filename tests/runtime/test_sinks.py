@@ -174,7 +174,9 @@ def test_images_keep_their_names_and_become_png_where_they_must(tmp_path: Path) 
 
 def test_an_image_never_replaces_its_source(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="would replace the source"):
-        ImageSink(tmp_path).write(_frame(source=str(tmp_path / "one.png")), _found())
+        ImageSink(tmp_path, sources=frozenset({(tmp_path / "one.png").resolve()})).write(
+            _frame(source=str(tmp_path / "one.png")), _found()
+        )
 
 
 def test_images_under_a_file_are_an_error(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def assign(
     trust = min(progress / PHASE_IN, 1.0)
     least = 1.0 + 3.0 * (1.0 - trust)
     best_overlaps = iou.masked_fill(~allowed, 0.0).topk(IOU_COUNTED, dim=1).values
-    wanted = best_overlaps.sum(dim=1).clamp(min=least).floor()
+    wanted = best_overlaps.sum(dim=1).clamp(min=least).round()
     order = cost.argsort(dim=1)
     rank = torch.empty_like(order).scatter_(
         1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)

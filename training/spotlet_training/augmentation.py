@@ -16,6 +16,9 @@ from spotlet.errors import UsageError
 from spotlet.letterbox import PAD_VALUE, ImageArray
 from spotlet_training.datasets import Sample
 
+LEAST_SIDE = 2.0
+"""Below this side, canvas pixels, an object leaves no mark to learn or to ignore."""
+
 FLIPS = ("none", "horizontal", "vertical", "both")
 """The axes along which a picture may be mirrored."""
 
@@ -34,7 +37,8 @@ class AugmentationSettings:
         brightness: greatest gain and offset, as shares of the range.
         saturation: greatest relative change of the saturation.
         hue: greatest turn of the hue, as a share of the circle.
-        least_visible: an object of which less than this share stays visible is not labelled.
+        least_visible: an object of which less than this share stays visible is ignored: too
+            little to learn it by, too much to be learnt as background.
     """
 
     mosaic: float = 0.5
@@ -102,13 +106,13 @@ def augmented_canvas(
         _place(sample, image, region, settings, rng)
         for sample, region in zip(samples, regions, strict=True)
     ]
-    visible = [np.flatnonzero(keep) for _, keep in placed]
-    return Canvas(
-        _recolour(image, settings, rng),
-        np.concatenate([boxes[keep] for boxes, keep in placed]),
-        np.concatenate([s.class_ids[k] for s, k in zip(samples, visible, strict=True)]),
-        np.concatenate([s.ignored[k] for s, k in zip(samples, visible, strict=True)]),
-    )
+    boxes = np.concatenate([boxes for boxes, _ in placed])
+    class_ids = np.concatenate([sample.class_ids for sample in samples])
+    ignored = np.concatenate([sample.ignored for sample in samples])
+    ignored |= np.concatenate([share for _, share in placed]) < settings.least_visible
+    seen = np.all(boxes[:, 2:] - boxes[:, :2] >= LEAST_SIDE, axis=1)
+    recoloured = _recolour(image, settings, rng)
+    return Canvas(recoloured, boxes[seen], class_ids[seen], ignored[seen])
 
 
 def _place(
@@ -117,8 +121,8 @@ def _place(
     region: tuple[int, int, int, int],
     settings: AugmentationSettings,
     rng: np.random.Generator,
-) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
-    """Draws a picture into a region of the canvas; returns its boxes and which stay visible."""
+) -> tuple[FloatArray, FloatArray]:
+    """Draws a picture into a region of the canvas; returns its boxes and their visible shares."""
     left, top, right, bottom = region
     whole = (right - left, bottom - top) == (image.shape[1], image.shape[0])
     source_hw = np.array(sample.image_bgr.shape[:2])
@@ -158,9 +162,7 @@ def _place(
     ).astype(np.float32)
     clipped = np.clip(moved, [left, top, left, top], [right, bottom, right, bottom])
     clipped = clipped.astype(np.float32)
-    keep = box_area(clipped) >= settings.least_visible * np.maximum(box_area(moved), 1e-6)
-    keep &= np.all(clipped[:, 2:] - clipped[:, :2] >= 2, axis=1)
-    return clipped, keep
+    return clipped, box_area(clipped) / np.maximum(box_area(moved), 1e-6)
 
 
 def _recolour(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ def evaluate_network(
     truths: list[Truth] = []
     found: list[Detections] = []
     prepared = ahead(prepare, range(len(dataset)), pool, depth=2 * BATCH_SIZE)
-    while group := [item for item, _ in zip(prepared, range(BATCH_SIZE), strict=False)]:
+    while group := list(islice(prepared, BATCH_SIZE)):
         images = torch.from_numpy(np.stack([canvas for _, _, canvas in group])).to(device)
         with torch.inference_mode():
             boxes, scores = (tensor.cpu().numpy() for tensor in network(images))

@@ -23,7 +23,11 @@ def pick_precision(settings: TrainingSettings, device: torch.device) -> torch.dt
     """Returns the type in which convolutions are computed; weights stay float32."""
     if settings.precision != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[settings.precision]
-    fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else has_bfloat16_matrix_units()
+    fast = (
+        torch.cuda.is_bf16_supported(including_emulation=False)
+        if device.type == "cuda"
+        else has_bfloat16_matrix_units()
+    )
     return torch.bfloat16 if fast else torch.float32
 
 

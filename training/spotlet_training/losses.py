@@ -86,10 +86,10 @@ def counted_cells(
         size_hw: of the canvas, pixels.
     """
     centres = cell_grid(size_hw)[0].to(like.device)
-    counted = torch.ones(like.shape[:2], device=like.device)
-    for index in objects.ignored.nonzero().flatten().tolist():
-        box = objects.boxes_xyxy[index]
-        inside = ((centres > box[:2]) & (centres < box[2:])).all(dim=1)
-        counted[objects.image_ids[index], inside] = 0.0
+    boxes = objects.boxes_xyxy[objects.ignored][:, None]
+    inside = ((centres > boxes[..., :2]) & (centres < boxes[..., 2:])).all(dim=-1)
+    covers = torch.zeros(like.shape[:2], device=like.device)
+    covers.index_add_(0, objects.image_ids[objects.ignored], inside.to(covers.dtype))
+    counted = (covers == 0).to(like.dtype)
     counted[pairs.image_ids, pairs.cells] = 1.0
     return counted

@@ -19,7 +19,7 @@ from spotlet.atomic import atomic_file
 from spotlet.commands.options import add_session_arguments, session_settings
 from spotlet.detections import Detections
 from spotlet.detector import Detector
-from spotlet.errors import InputError, OutputError
+from spotlet.errors import InputError
 from spotlet.evaluation import Truth, average_precision
 from spotlet.letterbox import ImageArray
 from spotlet.session import SessionSettings
@@ -156,7 +156,4 @@ def _write_png(path: Path, image: ImageArray) -> None:
     encoded, content = cv2.imencode(path.suffix, image)
     assert encoded
     with atomic_file(path) as temporary:
-        try:
-            temporary.write_bytes(content.tobytes())
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+        temporary.write_bytes(content.tobytes())

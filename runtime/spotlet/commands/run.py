@@ -14,7 +14,7 @@ from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import SourceError, UsageError
 from spotlet.session import full_provider_name
-from spotlet.sinks import NdjsonSink, Sink, WindowClosed, WindowSink, save_sink
+from spotlet.sinks import NdjsonSink, Sink, WindowClosed, WindowSink, refuse_source, save_sink
 from spotlet.streams import Frame, Stream, open_stream
 from spotlet.terminal import Progress, table
 
@@ -157,13 +157,16 @@ def _open_sinks(args: argparse.Namespace, stream: Stream) -> Iterator[list[Sink]
     """Opens the outputs that were asked for, and closes each of them whatever happens."""
     sinks: list[Sink] = []
     with contextlib.ExitStack() as stack:
-        if args.ndjson is not None:
-            if args.ndjson != "-" and Path(args.ndjson).resolve() == Path(args.source).resolve():
-                raise UsageError(f"--ndjson {args.ndjson}: would replace the source")
-            sinks.append(NdjsonSink(args.ndjson))
-            stack.callback(sinks[-1].close)
+        if args.ndjson not in (None, "-"):
+            refuse_source(Path(args.ndjson), stream.files)
+            if args.save is not None and Path(args.ndjson).resolve() == Path(args.save).resolve():
+                raise UsageError(f"--ndjson and --save {args.save}: must be two places")
+        # First what may be refused: opening the NDJSON empties a file that is there.
         if args.save is not None:
             sinks.append(save_sink(args.save, stream, max_fps=args.max_fps))
+            stack.callback(sinks[-1].close)
+        if args.ndjson is not None:
+            sinks.append(NdjsonSink(args.ndjson))
             stack.callback(sinks[-1].close)
         if args.show:
             sinks.append(WindowSink(f"spotlet: {stream.source}"))

@@ -3,7 +3,7 @@
 from spotlet.sinks.choice import save_sink
 from spotlet.sinks.images import ImageSink
 from spotlet.sinks.ndjson import NdjsonSink, frame_record
-from spotlet.sinks.sink import Sink
+from spotlet.sinks.sink import Sink, refuse_source
 from spotlet.sinks.video import VideoSink
 from spotlet.sinks.window import WindowClosed, WindowSink
 
@@ -15,5 +15,6 @@ __all__ = [
     "WindowClosed",
     "WindowSink",
     "frame_record",
+    "refuse_source",
     "save_sink",
 ]

@@ -4,9 +4,13 @@ from pathlib import Path
 
 from spotlet.errors import UsageError
 from spotlet.sinks.images import SAVED_SUFFIXES, ImageSink
-from spotlet.sinks.sink import Sink
+from spotlet.sinks.sink import Sink, refuse_source
 from spotlet.sinks.video import CODECS, VideoSink
 from spotlet.streams import Stream
+from spotlet.streams.source import IMAGE_SUFFIXES
+
+FILE_SUFFIXES = IMAGE_SUFFIXES | {".avi", ".gif", ".mkv", ".mov", ".mp4", ".webm", ".wmv"}
+"""Who saves to such a name means a file, not a folder."""
 
 
 def save_sink(path: str | Path, stream: Stream, *, max_fps: float | None = None) -> Sink:
@@ -21,21 +25,20 @@ def save_sink(path: str | Path, stream: Stream, *, max_fps: float | None = None)
         max_fps: the rate to which a live stream is held, which its video then has.
 
     Raises:
-        UsageError: the path does not suit the source, or is the source.
+        UsageError: the path does not suit the source, or is a file of the source.
         OutputError: it cannot be written.
     """
     target = Path(path)
     suffix = target.suffix.lower()
-    if stream.kind in ("image", "video") and target.resolve() == Path(stream.source).resolve():
-        raise UsageError(f"{path}: would replace the source; save to another place")
+    refuse_source(target, stream.files)
     if stream.kind == "image" and suffix in SAVED_SUFFIXES:
-        return ImageSink(target, single=True)
+        return ImageSink(target, single=True, sources=stream.files)
     if suffix in CODECS and stream.kind != "image":
         rates = [rate for rate in (stream.fps, max_fps) if rate is not None]
         playback_fps = min(rates, default=None) if stream.mode == "live" else stream.fps
         return VideoSink(target, playback_fps)
-    if stream.kind in ("image", "images") and suffix not in (*CODECS, *SAVED_SUFFIXES):
-        return ImageSink(target)
+    if stream.kind in ("image", "images") and suffix not in FILE_SUFFIXES:
+        return ImageSink(target, sources=stream.files)
     if stream.kind == "image":
         raise UsageError(f"{path}: one image is saved as {', '.join(SAVED_SUFFIXES)}")
     if stream.kind == "images":

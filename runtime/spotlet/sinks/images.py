@@ -8,6 +8,7 @@ from spotlet.annotate import draw_detections
 from spotlet.atomic import atomic_file
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
+from spotlet.sinks.sink import refuse_source
 from spotlet.streams import Frame
 
 SAVED_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -17,12 +18,15 @@ SAVED_SUFFIXES = (".png", ".jpg", ".jpeg")
 class ImageSink:
     """Annotated images: many in a folder under their own names, or one in a file."""
 
-    def __init__(self, path: str | Path, *, single: bool = False) -> None:
+    def __init__(
+        self, path: str | Path, *, single: bool = False, sources: frozenset[Path] = frozenset()
+    ) -> None:
         """Makes the folder.
 
         Args:
             path: the folder; with `single`, the image file.
             single: one image is expected, and `path` is its name.
+            sources: resolved paths of files that must not be replaced.
 
         Raises:
             UsageError: `single`, and the suffix is not one of `SAVED_SUFFIXES`.
@@ -30,6 +34,7 @@ class ImageSink:
         """
         self.path = Path(path)
         self._single = single
+        self._sources = sources
         self._names: set[Path] = set()
         if single and self.path.suffix.lower() not in SAVED_SUFFIXES:
             raise UsageError(f"{path}: an image is saved as {', '.join(SAVED_SUFFIXES)}")
@@ -49,20 +54,16 @@ class ImageSink:
         """Saves the frame with its detections drawn on it.
 
         Raises:
-            UsageError: it would replace the image that it comes from.
+            UsageError: it would replace one of the sources.
             OutputError: it cannot be written.
         """
         target = self.path if self._single else self._target(frame)
-        if target.resolve() == Path(frame.source).resolve():
-            raise UsageError(f"{target}: would replace the source; save to another place")
+        refuse_source(target, self._sources)
         encoded, content = cv2.imencode(target.suffix, draw_detections(frame.image, detections))
         if not encoded:
             raise OutputError(f"{target}: OpenCV cannot encode this image")
         with atomic_file(target) as temporary:
-            try:
-                temporary.write_bytes(content.tobytes())
-            except OSError as error:
-                raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
+            temporary.write_bytes(content.tobytes())
         self._names.add(target)
 
     def close(self) -> None:

@@ -1,8 +1,10 @@
 """What every sink has in common."""
 
+from pathlib import Path
 from typing import Protocol
 
 from spotlet.detections import Detections
+from spotlet.errors import UsageError
 from spotlet.streams import Frame
 
 
@@ -26,3 +28,17 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Finishes what is being written. A second call does nothing."""
+
+
+def refuse_source(target: Path, sources: frozenset[Path]) -> None:
+    """Does nothing where `target` is none of the files that are read.
+
+    Args:
+        target: what is about to be written.
+        sources: resolved paths.
+
+    Raises:
+        UsageError: it is one of them.
+    """
+    if target.resolve() in sources:
+        raise UsageError(f"{target}: would replace the source; save to another place")

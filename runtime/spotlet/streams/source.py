@@ -41,6 +41,13 @@ class Source:
     paths: tuple[Path, ...] = ()
 
     @property
+    def files(self) -> frozenset[Path]:
+        """The files that are read, resolved; none for cameras and URLs."""
+        if self.kind == "video":
+            return frozenset({Path(str(self.location)).resolve()})
+        return frozenset(path.resolve() for path in self.paths)
+
+    @property
     def is_live(self) -> bool:
         """Whether frames come at their own pace: a camera or a URL."""
         return self.kind in ("camera", "url")

@@ -48,6 +48,11 @@ class Stream:
         return self._source.name
 
     @property
+    def files(self) -> frozenset[Path]:
+        """The files that are read, resolved; none for cameras and URLs."""
+        return self._source.files
+
+    @property
     def kind(self) -> SourceKind:
         """`image`, `images` (a folder or a glob), `video`, `camera` or `url`."""
         return self._source.kind

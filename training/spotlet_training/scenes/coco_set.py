@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 
 from spotlet.atomic import atomic_folder
-from spotlet.errors import OutputError, UsageError
+from spotlet.errors import UsageError
 from spotlet_training.datasets.sample import Dataset
 
 JPEG_QUALITY = 92
@@ -35,15 +35,12 @@ def write_coco_set(
     if folder.is_dir() and any(folder.iterdir()):
         raise UsageError(f"{folder}: is not empty; give a folder that is not there yet")
     with atomic_folder(folder) as whole:
-        try:
-            (whole / "annotations").mkdir()
-            for name, dataset in (("train", train), ("val", val)):
-                (whole / name).mkdir()
-                content = _write_images(whole / name, dataset, on_image)
-                text = json.dumps(content, separators=(",", ":"))
-                (whole / "annotations" / f"{name}.json").write_text(text + "\n")
-        except OSError as error:
-            raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
+        (whole / "annotations").mkdir()
+        for name, dataset in (("train", train), ("val", val)):
+            (whole / name).mkdir()
+            content = _write_images(whole / name, dataset, on_image)
+            text = json.dumps(content, separators=(",", ":"))
+            (whole / "annotations" / f"{name}.json").write_text(text + "\n")
 
 
 def _write_images(
