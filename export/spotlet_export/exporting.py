@@ -12,8 +12,8 @@ from typing import Any
 
 import onnx
 
-from spotlet.atomic import atomic_folder
-from spotlet.errors import GateError
+from spotlet.atomic import atomic_folder, check_replaceable
+from spotlet.errors import GateError, OutputError
 from spotlet.manifest import METADATA_KEY, InputRule, Manifest
 from spotlet.package import CARD_FILE, MODEL_FILE, PARITY_FILE
 from spotlet.session import ModelSession
@@ -25,6 +25,9 @@ from spotlet_export.parity import compare_detections, compare_tensors
 from spotlet_export.report import Report
 from spotlet_training.checkpoint import Checkpoint
 from spotlet_training.datasets import Dataset
+
+PACKAGE_FILES = {MODEL_FILE, PARITY_FILE, CARD_FILE}
+"""What a package is made of, and so what a new one may replace."""
 
 VERSIONS_OF = ("spotlet", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")
 
@@ -65,9 +68,10 @@ def export_package(
 
     Raises:
         GateError: a row failed; nothing was written.
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or holds something else than a package.
     """
-    manifest = make_manifest(checkpoint, name or package.name)
+    check_package_folder(package)
+    manifest = make_manifest(checkpoint, name or package.resolve().name)
     on_step("building the ONNX graph")
     model = build_graph(checkpoint.network, manifest)
     with tempfile.TemporaryDirectory(prefix="spotlet-export-") as scratch:
@@ -81,13 +85,28 @@ def export_package(
         onnx.helper.set_model_props(model, {METADATA_KEY: final.to_json()})
         content = model.SerializeToString()
         parity = parity_record(report, probed, content)
-        with atomic_folder(package, marker=MODEL_FILE) as folder:
+        with atomic_folder(package, marker=PARITY_FILE) as folder:
             (folder / MODEL_FILE).write_bytes(content)
             text = json.dumps(parity, indent=1, ensure_ascii=False)
             (folder / PARITY_FILE).write_text(text + "\n", encoding="utf-8")
             card = model_card(final, report, len(content))
             (folder / CARD_FILE).write_text(card, encoding="utf-8")
     return Export(package=package, report=report, model_bytes=len(content))
+
+
+def check_package_folder(package: Path) -> None:
+    """Does nothing where a package may be written: in a new or empty folder, or over a package.
+
+    Raises:
+        OutputError: the folder holds something that is not ours, which would be lost.
+    """
+    check_replaceable(package, marker=PARITY_FILE)
+    if package.is_dir():
+        foreign = sorted({path.name for path in package.iterdir()} - PACKAGE_FILES)
+        if foreign:
+            raise OutputError(
+                f"{package}: holds {', '.join(foreign[:3])}, which would be lost; give a new folder"
+            )
 
 
 def make_manifest(checkpoint: Checkpoint, name: str) -> Manifest:

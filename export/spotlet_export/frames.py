@@ -10,7 +10,7 @@ from spotlet.letterbox import ImageArray
 from spotlet_training.datasets import Dataset
 
 REAL_FRAMES = 24
-"""Real images that are compared, where the set has as many."""
+"""Frames made of real images: of as many images as the set has."""
 
 RESHAPES_HW = (None, (360, 640), (500, 300), (96, 128))
 """Sizes into which real images are cut and scaled in turn: their own, wide, tall, small."""
@@ -46,10 +46,11 @@ def check_frames(dataset: Dataset) -> list[CheckFrame]:
     """
     if not len(dataset):
         raise GateError("the set to compare on is empty; give --data a set with images")
-    count = min(REAL_FRAMES, len(dataset))
     frames = []
-    for number in range(max(count, len(RESHAPES_HW))):
-        image = dataset.load(number * len(dataset) // count % len(dataset)).image_bgr
+    for number in range(REAL_FRAMES):
+        index = number * len(dataset) // REAL_FRAMES
+        image = dataset.load(index).image_bgr
+        # In a set with fewer images than frames an image comes again in another shape.
         size_hw = RESHAPES_HW[number % len(RESHAPES_HW)]
         shaped = image if size_hw is None else cut_and_scale(image, size_hw)
         frames.append(CheckFrame(f"real-{number:02d}", shaped, real=True))

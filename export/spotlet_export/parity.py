@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -35,6 +36,9 @@ LAST_THRESHOLD = 0.001
 """Detections are compared from a low score up, lower still where there are too few."""
 
 ENOUGH_DETECTIONS = 50
+
+TIES_ALLOWED = 4
+"""One frame in so many may be decided by a tie."""
 
 BATCH = 8
 
@@ -82,6 +86,11 @@ def compare_detections(
 ) -> list[Row]:
     """Returns the rows for the witness against the shipped runtime, from image files.
 
+    Two cells whose scores differ by less than float noise, or one at the very threshold, may
+    fall either way. So where a frame's detections differ, the witness judges again on
+    onnxruntime's tensors, which the tensor rows bind to PyTorch's: if the runtime agrees with
+    that, a tie decided the frame, and it is counted as such.
+
     Args:
         network: the checkpoint's.
         model: the exported file.
@@ -91,40 +100,87 @@ def compare_detections(
     Raises:
         GateError: the network finds too little for the comparison to prove anything.
     """
-    manifest = Detector(model).manifest
+    detector = Detector(model)
+    manifest = detector.manifest
     canvases = np.stack([witness_canvas(frame.image_bgr, manifest) for frame in frames])
-    boxes, scores = witness_tensors(network, canvases)
-    threshold, expected = _enough_detections(boxes, scores, frames, manifest)
+    threshold, expected = _enough_detections(witness_tensors(network, canvases), frames, manifest)
+    tied = _witness(_in_batches(detector.session, canvases, 1), frames, manifest, threshold)
     for frame in frames:
         cv2.imwrite(str(folder / f"{frame.name}.png"), frame.image_bgr)
     detector = Detector(model, score_threshold=threshold)
     with open_stream(folder) as stream:
         found = {Path(frame.source).stem: detector(frame.image) for frame in stream}
-    pairs, unmatched = [], 0
-    for frame, want in zip(frames, expected, strict=True):
-        matched = match(want, found[frame.name])
-        pairs += [(want, found[frame.name], a, b) for a, b in matched]
-        unmatched += len(want) + len(found[frame.name]) - 2 * len(matched)
+    ties = 0
+    agreements = []
+    for frame, want, tie in zip(frames, expected, tied, strict=True):
+        agreement = agree(want, found[frame.name])
+        if not agreement.passed and agree(tie, found[frame.name]).passed:
+            agreement = agree(tie, found[frame.name])
+            ties += 1
+        agreements.append(agreement)
     sizes = len({frame.image_bgr.shape for frame in frames})
     over = f"{sum(map(len, expected))} detections, {len(frames)} files of {sizes} sizes"
-    ious = [float(box_iou(w.boxes_xyxy[[a]], f.boxes_xyxy[[b]])[0, 0]) for w, f, a, b in pairs]
-    deltas = [abs(float(w.scores[a] - f.scores[b])) for w, f, a, b in pairs]
     return [
-        Row(name="detections without a partner", over=over, measured=unmatched, limit=0),
+        Row(
+            name="detections without a partner",
+            over=over,
+            measured=sum(item.unmatched for item in agreements),
+            limit=0,
+        ),
         Row(
             name="detections, least IoU",
             over=over,
-            measured=min(ious, default=0.0),
+            measured=min(item.least_iou for item in agreements),
             limit=IOU_LIMIT,
             at_least=True,
         ),
         Row(
             name="detections, max |Δ| of scores",
             over=over,
-            measured=max(deltas, default=np.inf),
+            measured=max(item.score_difference for item in agreements),
             limit=SCORE_LIMIT,
         ),
+        Row(
+            name="frames that a tie decided",
+            over=f"{len(frames)} files",
+            measured=ties,
+            limit=len(frames) // TIES_ALLOWED,
+        ),
     ]
+
+
+class Agreement(NamedTuple):
+    """How well the detections of one frame agree.
+
+    Attributes:
+        unmatched: how many on either side have no partner.
+        least_iou: of the pairs; 1 where there is none.
+        score_difference: greatest of the pairs; 0 where there is none.
+    """
+
+    unmatched: int
+    least_iou: float
+    score_difference: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether every figure keeps its limit."""
+        return (
+            self.unmatched == 0
+            and self.least_iou >= IOU_LIMIT
+            and self.score_difference <= SCORE_LIMIT
+        )
+
+
+def agree(wanted: Detections, found: Detections) -> Agreement:
+    """Returns how well two results for one frame agree."""
+    pairs = match(wanted, found)
+    overlaps = box_iou(wanted.boxes_xyxy, found.boxes_xyxy)
+    return Agreement(
+        len(wanted) + len(found) - 2 * len(pairs),
+        min((float(overlaps[a, b]) for a, b in pairs), default=1.0),
+        max((abs(float(wanted.scores[a] - found.scores[b])) for a, b in pairs), default=0.0),
+    )
 
 
 def match(wanted: Detections, found: Detections) -> list[tuple[int, int]]:
@@ -159,16 +215,25 @@ def _in_batches(
     return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
 
+def _witness(
+    tensors: tuple[FloatArray, FloatArray],
+    frames: Sequence[CheckFrame],
+    manifest: Manifest,
+    threshold: float,
+) -> list[Detections]:
+    return [
+        witness_detections(boxes, scores, frame.image_bgr, manifest, threshold)
+        for boxes, scores, frame in zip(*tensors, frames, strict=True)
+    ]
+
+
 def _enough_detections(
-    boxes: FloatArray, scores: FloatArray, frames: Sequence[CheckFrame], manifest: Manifest
+    tensors: tuple[FloatArray, FloatArray], frames: Sequence[CheckFrame], manifest: Manifest
 ) -> tuple[float, list[Detections]]:
     """Returns a score threshold that gives enough detections to compare, and those."""
     threshold = FIRST_THRESHOLD
     while threshold >= LAST_THRESHOLD:
-        found = [
-            witness_detections(boxes[n], scores[n], frame.image_bgr, manifest, threshold)
-            for n, frame in enumerate(frames)
-        ]
+        found = _witness(tensors, frames, manifest, threshold)
         if sum(map(len, found)) >= ENOUGH_DETECTIONS:
             return threshold, found
         threshold /= 2

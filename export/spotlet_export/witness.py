@@ -18,12 +18,17 @@ from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
 from spotlet_training.network import TwoHeadDetector
 
+INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "nearest": cv2.INTER_NEAREST}
+"""What the manifest's words mean, told a second time as everything here."""
+
 
 def witness_canvas(frame_bgr: ImageArray, manifest: Manifest) -> ImageArray:
     """Returns the frame letterboxed for the network, (H, W, 3) uint8 BGR."""
     rule = manifest.input
     left, top, new_width, new_height = _placement(frame_bgr, manifest)
-    resized = cv2.resize(frame_bgr, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
+    resized = cv2.resize(
+        frame_bgr, (new_width, new_height), interpolation=INTERPOLATIONS[rule.interpolation]
+    )
     below = rule.size_hw[0] - new_height - top
     right = rule.size_hw[1] - new_width - left
     grey = (rule.pad_value,) * 3

@@ -15,14 +15,17 @@ from spotlet import Detector
 from spotlet.boxes import FloatArray
 from spotlet.cli import main
 from spotlet.detections import Detections
-from spotlet.errors import GateError
+from spotlet.errors import GateError, OutputError
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.manifest import METADATA_KEY, Manifest
 from spotlet.verification import check_model
 from spotlet_export import exporting
 from spotlet_export.frames import check_frames
+from spotlet_export.parity import agree
 from spotlet_export.report import Report, Row
-from spotlet_training.checkpoint import Checkpoint
+from spotlet_training.checkpoint import Checkpoint, load_checkpoint
+from spotlet_training.settings import TrainingSettings
+from spotlet_training.training import BEST_CHECKPOINT, train
 
 Plant = Callable[[onnx.ModelProto], None]
 
@@ -65,7 +68,7 @@ def test_the_same_network_passes_and_its_package_is_whole(
     ]
     parity = json.loads((package / "parity.json").read_text("utf-8"))
     assert parity["passed"] is True
-    assert len(parity["rows"]) == len(report.rows) == 11
+    assert len(parity["rows"]) == len(report.rows) == 12
     assert check_model(package).passed
     assert [path.name for path in tmp_path.iterdir()] == ["package"]
     assert Detector(package).manifest.parity["passed"] is True
@@ -197,12 +200,11 @@ def test_a_runtime_that_resizes_otherwise_is_caught(
 def test_a_failing_gate_leaves_an_older_package_alone(
     export_with: Callable[..., Report], tmp_path: Path
 ) -> None:
-    older = tmp_path / "package"
-    older.mkdir()
-    (older / "model.onnx").write_bytes(b"older")
+    export_with()
+    older = {path: path.read_bytes() for path in (tmp_path / "package").iterdir()}
     with pytest.raises(GateError):
         export_with(transpose_boxes)
-    assert (older / "model.onnx").read_bytes() == b"older"
+    assert {path: path.read_bytes() for path in (tmp_path / "package").iterdir()} == older
 
 
 def test_a_figure_that_is_no_number_does_not_pass() -> None:
@@ -242,3 +244,47 @@ def test_the_command_exits_with_3_and_says_which_row_failed(
     assert "PASS" in capsys.readouterr().out
     properties = onnx.load(package / "model.onnx").metadata_props
     assert [item.key for item in properties] == [METADATA_KEY]
+
+
+def test_a_folder_with_other_things_in_it_is_left_alone(
+    export_with: Callable[..., Report], tmp_path: Path
+) -> None:
+    package = tmp_path / "package"
+    export_with()
+    (package / "notes.txt").write_text("licence of my photographs")
+    with pytest.raises(OutputError, match=r"holds notes.txt"):
+        export_with()
+    assert (package / "notes.txt").read_text() == "licence of my photographs"
+    (package / "notes.txt").unlink()
+    assert export_with().passed
+
+
+def detections_of(*rows: tuple[float, ...]) -> Detections:
+    boxes = np.array([row[:4] for row in rows], np.float32).reshape(-1, 4)
+    scores = np.array([row[4] for row in rows], np.float32)
+    return Detections(boxes, scores, np.zeros(len(rows), np.int64), ("thing",))
+
+
+def test_agreement_is_what_one_counts_by_hand() -> None:
+    wanted = detections_of((0, 0, 10, 10, 0.9), (20, 20, 30, 30, 0.5))
+    found = detections_of((0, 0, 10, 9, 0.8), (50, 50, 60, 60, 0.4))
+    agreement = agree(wanted, found)
+    assert agreement.unmatched == 2
+    assert agreement.least_iou == pytest.approx(0.9)
+    assert agreement.score_difference == pytest.approx(0.1)
+    assert agree(wanted, wanted).passed
+    assert agree(detections_of(), detections_of()).passed
+    assert not agree(wanted, detections_of()).passed
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_network_that_hardly_knows_anything_passes_too(
+    shapes: Shapes, tmp_path: Path, seed: int
+) -> None:
+    """Its scores lie close together, where float noise decides which of two cells is best."""
+    settings = TrainingSettings(
+        epochs=2, size_hw=(96, 96), batch_size=4, seed=seed, device="cpu", precision="float32"
+    )
+    train(shapes, shapes, settings, tmp_path)
+    weak = load_checkpoint(tmp_path / BEST_CHECKPOINT)
+    assert exporting.export_package(weak, tmp_path / "package", shapes).report.passed
