@@ -4,7 +4,7 @@ A command is a module with `add_arguments(parser)` and `run(args) -> int`, regis
 point of the group `spotlet.commands` and imported only when it is called.
 
 Exit codes: 0 done; 2 wrong usage; 3 a gate did not pass; 4 an input cannot be read or an output
-not written; 130 interrupted with Ctrl-C, 143 ended with SIGTERM, in both cases after the files
+not written; 130 interrupted with Ctrl-C, 143 ended with SIGTERM or SIGHUP, both after the files
 that were being written are finished. When the reader of a pipe goes, as `head` does, the
 command ends quietly with 0.
 """
@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import difflib
 import importlib.metadata
+import io
 import os
 import signal
 import sys
@@ -22,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType, ModuleType
 from typing import NoReturn
 
-from spotlet.errors import SpotletError, UsageError
+from spotlet.errors import InputError, SpotletError, UsageError
 
 COMMAND_GROUP = "spotlet.commands"
 """Entry points of this group are commands."""
@@ -38,7 +39,7 @@ SUMMARIES = {
     "doctor": "what this installation and machine can do",
     "train": "train a detector on a labelled set",
     "evaluate": "average precision of a checkpoint or a model on a labelled set",
-    "scenes": "generate labelled training scenes and the demo's clip",
+    "scenes": "generate labelled scenes of garments on photographs to train on",
     "export": "turn a checkpoint into a proven model package",
 }
 """One line a command, in the order of `spotlet --help`, where no command is imported."""
@@ -48,7 +49,7 @@ EXIT_TERMINATED = 143
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came. Whatever finishes its files on Ctrl-C does the same now."""
+    """SIGTERM or SIGHUP came. Whatever finishes its files on Ctrl-C does the same now."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -66,8 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     program = "spotlet"
+    _settle_streams()
     try:
-        with _sigterm_as_exception():
+        with _termination_as_exception():
             if not words or words[0] in ("-h", "--help", "help"):
                 print(_help(), flush=True)
                 return 0 if words else UsageError.exit_code
@@ -84,10 +86,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         print(f"{program}: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            print(f"{program}: cannot be written or read ({error.strerror})", file=sys.stderr)
         # What is still buffered has nowhere to go, and Python would say so at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 0 if isinstance(error, BrokenPipeError) else InputError.exit_code
     except Terminated:
         print(f"{program}: terminated", file=sys.stderr)
         return EXIT_TERMINATED
@@ -154,9 +158,24 @@ def _help() -> str:
     return "\n".join(lines)
 
 
+def _settle_streams() -> None:
+    """Makes standard output and error fit to print on, whatever they are.
+
+    A service manager may have closed them, and an old terminal's encoding must not stop a run
+    because of an accent in a file's name.
+    """
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 @contextlib.contextmanager
-def _sigterm_as_exception() -> Iterator[None]:
-    """Turns SIGTERM into `Terminated` meanwhile; only the main thread may set this."""
+def _termination_as_exception() -> Iterator[None]:
+    """Turns SIGTERM and SIGHUP into `Terminated` meanwhile; only the main thread may set this."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -164,8 +183,10 @@ def _sigterm_as_exception() -> Iterator[None]:
     def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, stop)
+    signals = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = {each: signal.signal(each, stop) for each in signals}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -54,8 +54,8 @@ class Detector:
             raise UsageError(f"score threshold {score_threshold}: must be from 0 to 1")
         if iou_threshold is not None and not 0 < iou_threshold <= 1:
             raise UsageError(f"IoU threshold {iou_threshold}: must be over 0 and at most 1")
-        if max_detections is not None and max_detections < 1:
-            raise UsageError(f"max detections {max_detections}: must be at least 1")
+        if max_detections is not None and (type(max_detections) is not int or max_detections < 1):
+            raise UsageError(f"max detections {max_detections}: must be a whole number from 1")
         self.session = ModelSession(locate_model(model), session)
         asked = {
             "score_threshold": score_threshold,

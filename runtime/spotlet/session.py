@@ -14,6 +14,9 @@ from spotlet.manifest import METADATA_KEY, Manifest
 
 CPU_PROVIDER = "CPUExecutionProvider"
 
+PROVIDER_ENDING = "ExecutionProvider"
+"""What onnxruntime adds to a provider's name, and people leave out."""
+
 MAX_THREADS = 256
 """More is a slip of the finger: onnxruntime would start them all."""
 
@@ -162,8 +165,19 @@ def _first_line(error: Exception) -> str:
 
 
 def full_provider_name(name: str) -> str:
-    """Returns onnxruntime's name of a provider for a short or full one, as CUDA or CPU."""
-    return name if name.endswith("ExecutionProvider") else f"{name}ExecutionProvider"
+    """Returns onnxruntime's name of a provider for a short or full one, as CUDA or cpu.
+
+    Raises:
+        UsageError: onnxruntime knows no such provider, on any machine.
+    """
+    # Plug-in providers are in the second list alone.
+    names = [*ort.get_all_providers(), *ort.get_available_providers()]
+    known = {each.lower(): each for each in names}
+    for candidate in (name.lower(), f"{name}{PROVIDER_ENDING}".lower()):
+        if candidate in known:
+            return str(known[candidate])
+    short = sorted(each.removesuffix(PROVIDER_ENDING) for each in known.values())
+    raise UsageError(f"provider {name}: unknown; onnxruntime knows {', '.join(short)}")
 
 
 def synthetic_canvases(size_hw: tuple[int, int]) -> ImageArray:

@@ -57,11 +57,14 @@ class CheckReport:
         path: of the `.onnx` file.
         provider: the execution provider that computed.
         rows: one for each rule that could be tested.
+        recorded: whether there was a `parity.json` to compare with; without it only the
+            model's own consistency was tested.
     """
 
     path: Path
     provider: str
     rows: tuple[CheckRow, ...]
+    recorded: bool
 
     @property
     def passed(self) -> bool:
@@ -108,7 +111,7 @@ def check_model(
     )
     if PROBE_KEY in parity:
         rows.append(_check_probe(outputs, parity[PROBE_KEY], path))
-    return CheckReport(path, session.provider, tuple(rows))
+    return CheckReport(path, session.provider, tuple(rows), bool(parity))
 
 
 def probe(session: ModelSession) -> list[dict[str, Any]]:

@@ -316,11 +316,11 @@ def test_run_never_replaces_a_picture_that_it_has_yet_to_read(
 def test_run_says_when_a_provider_is_not_to_be_had(
     clip: Path, squares_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ("run", squares_model, clip, "--max-frames", 1, "--provider", "NoSuch")
+    words = ("run", squares_model, clip, "--max-frames", 1, "--provider", "Rknpu")
     assert _run(*words) == 0
-    assert "NoSuch: not to be had here; on CPUExecutionProvider" in capsys.readouterr().err
+    assert "Rknpu: not to be had here; on CPUExecutionProvider" in capsys.readouterr().err
     assert _run(*words, "--strict-provider") == 2
-    assert "provider NoSuch: not in this onnxruntime" in _errors(capsys)
+    assert "provider Rknpu: not in this onnxruntime" in _errors(capsys)
 
 
 def test_info_shows_the_manifest_for_people_and_as_json(

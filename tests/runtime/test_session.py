@@ -150,7 +150,7 @@ def test_an_input_of_another_number_of_axes_is_an_error(
     tmp_path: Path, shape: tuple[str | int, ...]
 ) -> None:
     path = write_model(tmp_path / "m.onnx", input_shape=shape)
-    with pytest.raises(ModelFileError, match="of 4 axes"):
+    with pytest.raises(ModelFileError, match=r"of 4 axes|cannot load it"):
         ModelSession(path)
 
 
@@ -197,9 +197,9 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 
 def test_a_provider_that_is_not_there_falls_back_unless_it_is_strict(tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.onnx")
-    assert ModelSession(path, SessionSettings(provider="Abacus")).provider == CPU_PROVIDER
-    with pytest.raises(UsageError, match="provider Abacus: not in this onnxruntime"):
-        ModelSession(path, SessionSettings(provider="Abacus", strict_provider=True))
+    assert ModelSession(path, SessionSettings(provider="Rknpu")).provider == CPU_PROVIDER
+    with pytest.raises(UsageError, match="provider Rknpu: not in this onnxruntime"):
+        ModelSession(path, SessionSettings(provider="Rknpu", strict_provider=True))
 
 
 def test_a_negative_number_of_threads_is_an_error() -> None:
@@ -208,7 +208,9 @@ def test_a_negative_number_of_threads_is_an_error() -> None:
 
 
 def test_a_provider_may_be_named_short_or_in_full() -> None:
-    assert full_provider_name("CPU") == full_provider_name(CPU_PROVIDER) == CPU_PROVIDER
+    assert full_provider_name("cpu") == full_provider_name(CPU_PROVIDER) == CPU_PROVIDER
+    with pytest.raises(UsageError, match=r"provider Abacus: unknown; .*CPU, CUDA"):
+        full_provider_name("Abacus")
 
 
 def test_synthetic_canvases_are_the_same_everywhere() -> None:

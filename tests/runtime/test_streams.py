@@ -200,13 +200,17 @@ def test_a_glob_without_images_is_an_error(tmp_path: Path) -> None:
         open_stream(f"{tmp_path}/*.png")
 
 
-def test_a_damaged_image_in_a_folder_is_named(tmp_path: Path) -> None:
+def test_a_damaged_image_in_a_folder_is_named_and_stops_no_other(tmp_path: Path) -> None:
     good = _save(tmp_path / "a.png", _numbered(1)[0])
     (tmp_path / "b.png").write_bytes(good.read_bytes()[:40])
-    frames = iter(open_stream(tmp_path))
-    next(frames)
+    _save(tmp_path / "c.png", _numbered(1)[0])
+    with open_stream(tmp_path) as stream:
+        assert [Path(frame.source).name for frame in stream] == ["a.png", "c.png"]
+        assert stream.ended_early is not None
+        assert "1 of 3 images cannot be used" in stream.ended_early
+        assert "b.png" in stream.ended_early
     with pytest.raises(SourceError, match=r"b\.png"):
-        next(frames)
+        next(iter(open_stream(tmp_path / "b.png")))
 
 
 @pytest.mark.parametrize(

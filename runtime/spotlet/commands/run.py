@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with (
             open_stream(args.source, mode=args.mode, max_fps=args.max_fps) as stream,
-            _open_sinks(args, stream) as sinks,
+            _open_sinks(args, stream, detector.session.path) as sinks,
             _progress(sinks, stream, args.max_frames) as progress,
             contextlib.suppress(WindowClosed),
         ):
@@ -153,12 +153,12 @@ def _wanted_classes(text: str | None, class_names: tuple[str, ...]) -> tuple[str
 
 
 @contextlib.contextmanager
-def _open_sinks(args: argparse.Namespace, stream: Stream) -> Iterator[list[Sink]]:
+def _open_sinks(args: argparse.Namespace, stream: Stream, model: Path) -> Iterator[list[Sink]]:
     """Opens the outputs that were asked for, and closes each of them whatever happens."""
     sinks: list[Sink] = []
     with contextlib.ExitStack() as stack:
         if args.ndjson not in (None, "-"):
-            refuse_source(Path(args.ndjson), stream.files)
+            refuse_source(Path(args.ndjson), stream.files | {model.resolve()})
             if args.save is not None and Path(args.ndjson).resolve() == Path(args.save).resolve():
                 raise UsageError(f"--ndjson and --save {args.save}: must be two places")
         # First what may be refused: opening the NDJSON empties a file that is there.

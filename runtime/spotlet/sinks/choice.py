@@ -38,6 +38,8 @@ def save_sink(path: str | Path, stream: Stream, *, max_fps: float | None = None)
         playback_fps = min(rates, default=None) if stream.mode == "live" else stream.fps
         return VideoSink(target, playback_fps)
     if stream.kind in ("image", "images") and suffix not in FILE_SUFFIXES:
+        if target.resolve() in {path.parent for path in stream.files}:
+            raise UsageError(f"{path}: holds the sources; save to another folder")
         return ImageSink(target, sources=stream.files)
     if stream.kind == "image":
         raise UsageError(f"{path}: one image is saved as {', '.join(SAVED_SUFFIXES)}")

@@ -75,6 +75,8 @@ class ImageSink:
         if Path(name).suffix.lower() not in SAVED_SUFFIXES:
             name = f"{Path(name).stem}.png"
         target = self.path / name
-        if target in self._names:
-            target = target.with_name(f"{target.stem}-{frame.index}{target.suffix}")
+        number = frame.index
+        while target in self._names:
+            target = self.path / f"{Path(name).stem}-{number}{Path(name).suffix}"
+            number += 1
         return target

@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import os
 import sys
 import time
+from io import FileIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -66,13 +68,15 @@ class NdjsonSink:
         """
         self._name = str(target)
         self._lines = 0
-        self._file: BinaryIO
+        self._bytes = 0
+        self._file: BinaryIO | FileIO
         if self._name == "-":
             self._file = sys.stdout.buffer
             return
         try:
             Path(target).parent.mkdir(parents=True, exist_ok=True)
-            self._file = Path(target).open("wb")  # noqa: SIM115 - closed by `close`
+            # Without a buffer: what could not be written must not come back at `close`.
+            self._file = Path(target).open("wb", buffering=0)  # noqa: SIM115 - see `close`
         except OSError as error:
             raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
 
@@ -98,11 +102,20 @@ class NdjsonSink:
         except BrokenPipeError:
             raise
         except OSError as error:
+            self._cut_to_whole_lines()
             raise OutputError(f"{self._name}: cannot be written ({error.strerror})") from error
         self._lines += 1
+        self._bytes += len(line)
 
     def close(self) -> None:
         """Closes the file; standard output stays open."""
         if self._name != "-":
-            with contextlib.suppress(BrokenPipeError):  # a named pipe whose reader has gone
+            # A named pipe whose reader has gone, or a full disk, of which `write` has told.
+            with contextlib.suppress(OSError):
                 self._file.close()
+
+    def _cut_to_whole_lines(self) -> None:
+        """Removes the part of a line that a full disk let through."""
+        if self._name != "-":
+            with contextlib.suppress(OSError):
+                os.truncate(self._name, self._bytes)

@@ -31,7 +31,7 @@ class Sink(Protocol):
 
 
 def refuse_source(target: Path, sources: frozenset[Path]) -> None:
-    """Does nothing where `target` is none of the files that are read.
+    """Does nothing where `target` is none of the files that are read, under no name of theirs.
 
     Args:
         target: what is about to be written.
@@ -40,5 +40,8 @@ def refuse_source(target: Path, sources: frozenset[Path]) -> None:
     Raises:
         UsageError: it is one of them.
     """
-    if target.resolve() in sources:
+    same = target.resolve() in sources
+    if not same and target.is_file() and target.stat().st_nlink > 1:
+        same = any(target.samefile(source) for source in sources)
+    if same:
         raise UsageError(f"{target}: would replace the source; save to another place")

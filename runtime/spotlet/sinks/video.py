@@ -11,6 +11,7 @@ from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.streams import Frame
+from spotlet.streams.opencv_log import quiet_opencv
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
 """The containers that are written, and the codec that every OpenCV can encode for each."""
@@ -99,12 +100,22 @@ class VideoSink:
             self._writer.release()
             self._writer = None
             try:
-                if self._partial.stat().st_size == 0:
-                    raise OSError(0, "the encoder left an empty file")
+                if self._frames_in_file() < self._frames:
+                    raise OSError(0, "the video is not whole; is the disk full?")
                 self._partial.replace(self.path)
             except OSError as error:
+                self._partial.unlink(missing_ok=True)
+                self._frames = 0
                 raise OutputError(f"{self.path}: cannot be written ({error.strerror})") from error
         self._partial.unlink(missing_ok=True)
+
+    def _frames_in_file(self) -> int:
+        """Returns how many frames the finished file says it has: OpenCV hides a full disk."""
+        with quiet_opencv():
+            capture = cv2.VideoCapture(os.fspath(self._partial), cv2.CAP_FFMPEG)
+            count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+            capture.release()
+        return count
 
     def _open_writer(self, size_hw: tuple[int, int]) -> cv2.VideoWriter:
         height, width = (side + side % 2 for side in size_hw)

@@ -22,18 +22,28 @@ class ImageReader:
         self.ended_early: str | None = None
         self._paths = paths
         self._index = 0
+        self._bad: list[SourceError] = []
 
     def read(self) -> Frame | None:
         """Returns the next image; None after the last.
 
+        One of several that cannot be read is left out, and `ended_early` tells of it.
+
         Raises:
-            SourceError: the file cannot be read or holds no whole image.
+            SourceError: the only image cannot be read or is no whole image.
         """
-        if self._index >= len(self._paths):
-            return None
-        path, index = self._paths[self._index], self._index
-        self._index += 1
-        return take_frame(read_image(path), os.fspath(path), index, None)
+        while self._index < len(self._paths):
+            path, index = self._paths[self._index], self._index
+            self._index += 1
+            try:
+                return take_frame(read_image(path), os.fspath(path), index, None)
+            except SourceError as error:
+                if len(self._paths) == 1:
+                    raise
+                self._bad.append(error)
+                count = f"{len(self._bad)} of {len(self._paths)} images cannot be used"
+                self.ended_early = f"{count}, the first: {self._bad[0]}"
+        return None
 
     def close(self) -> None:
         """Ends the reading."""
