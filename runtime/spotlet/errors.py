@@ -3,10 +3,12 @@
     SpotletError              exit  1   never raised itself: catch it to catch all
     ├── UsageError            exit  2   an argument or a setting breaks a rule
     ├── GateError             exit  3   a check did not pass; nothing was written
+    │   └── TrainingError               a training cannot go on
     └── InputError            exit  4   something outside cannot be read or written
         ├── ModelFileError              a model file or its manifest
         ├── SourceError                 an image, a video, a camera
         ├── DatasetError                a labelled set
+        ├── CheckpointError             a trained network's weights
         └── OutputError                 a place to write to
 
 A message is one line: what was given, the rule, the remedy.
@@ -31,6 +33,10 @@ class GateError(SpotletError):
     exit_code = 3
 
 
+class TrainingError(GateError):
+    """A training cannot go on; the best checkpoint so far is kept."""
+
+
 class InputError(SpotletError):
     """Something outside the program cannot be read or written."""
 
@@ -47,6 +53,10 @@ class SourceError(InputError):
 
 class DatasetError(InputError):
     """A labelled set is missing, damaged or contradicts itself."""
+
+
+class CheckpointError(InputError):
+    """A checkpoint cannot be read."""
 
 
 class OutputError(InputError):

@@ -5,10 +5,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from spotlet.errors import CheckpointError
 from spotlet_training.checkpoint import (
     METADATA_KEY,
     Checkpoint,
-    CheckpointError,
     load_checkpoint,
     save_checkpoint,
 )

@@ -345,7 +345,7 @@ def test_a_file_that_is_no_image_is_an_error_when_it_is_loaded(
     path = next(any_set[1].rglob("a.png"))
     path.write_bytes(content)
     dataset = open_dataset(any_set[1], "train")
-    with pytest.raises(DatasetError, match=r"a\.png: is not an image"):
+    with pytest.raises(DatasetError, match=r"a\.png: not an image"):
         dataset.load(0)
 
 

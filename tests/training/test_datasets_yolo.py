@@ -159,5 +159,10 @@ def test_what_tools_leave_beside_images_and_labels_is_passed_over(tmp_path: Path
         ("set/my-images/a.jpg", "set/my-images/a.txt"),
     ],
 )
-def test_the_last_images_folder_becomes_labels(image: str, labels: str) -> None:
-    assert label_path(Path(image)) == Path(labels)
+def test_the_last_images_folder_becomes_labels(image: str, labels: str, tmp_path: Path) -> None:
+    (tmp_path / labels).parent.mkdir(parents=True)
+    assert label_path(tmp_path / image) == tmp_path / labels
+
+
+def test_labels_may_lie_beside_their_images_under_any_folder(tmp_path: Path) -> None:
+    assert label_path(tmp_path / "images" / "birds" / "a.jpg") == tmp_path / "images/birds/a.txt"

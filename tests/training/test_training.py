@@ -7,11 +7,11 @@ import pytest
 import torch
 from shapes import Shapes
 
-from spotlet.errors import DatasetError, UsageError
+from spotlet.errors import DatasetError, TrainingError, UsageError
 from spotlet_training.batches import CachedDataset, ahead, training_batches
 from spotlet_training.checkpoint import load_checkpoint
 from spotlet_training.datasets import Sample
-from spotlet_training.learner import Learner, TrainingError
+from spotlet_training.learner import Learner
 from spotlet_training.network import TwoHeadDetector
 from spotlet_training.optimisation import MovingAverage
 from spotlet_training.settings import TrainingSettings

@@ -56,10 +56,10 @@ class Objects:
     def to(self, device: torch.device) -> "Objects":
         """Returns the same objects on a device."""
         return Objects(
-            self.image_ids.to(device, non_blocking=True),
-            self.boxes_xyxy.to(device, non_blocking=True),
-            self.class_ids.to(device, non_blocking=True),
-            self.ignored.to(device, non_blocking=True),
+            self.image_ids.to(device),
+            self.boxes_xyxy.to(device),
+            self.class_ids.to(device),
+            self.ignored.to(device),
         )
 
 
@@ -109,12 +109,14 @@ def assign(
         1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
     )
     taken = (rank < wanted[:, None]) & allowed
-    # A cell that several objects want goes to the one for which it costs least.
+    # A cell that several objects want goes to the one for which it costs least; of equals, to
+    # the first.
     flat = image_ids * boxes.shape[1] + cells
-    cheapest = torch.full((logits.shape[0] * boxes.shape[1],), torch.inf, device=cost.device)
-    cheapest.scatter_reduce_(0, flat[taken], cost[taken], "amin")
-    taken &= cost <= cheapest[flat]
     object_ids = torch.arange(len(cells), device=cells.device)[:, None].expand_as(cells)
+    for rival in (cost, object_ids.to(cost.dtype)):
+        least_of = torch.full((logits.shape[0] * boxes.shape[1],), torch.inf, device=cost.device)
+        least_of.scatter_reduce_(0, flat[taken], rival[taken], "amin")
+        taken &= rival <= least_of[flat]
     return Assignment(image_ids[taken], cells[taken], object_ids[taken], iou[taken])
 
 

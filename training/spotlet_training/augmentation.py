@@ -34,7 +34,8 @@ class AugmentationSettings:
         aspect: greatest relative change of width against height.
         shift: greatest shift of a single picture, as a share of the canvas.
         flips: one of `FLIPS`; each named axis is mirrored with probability 0.5.
-        brightness: greatest gain and offset, as shares of the range.
+        brightness: greatest relative change of the contrast; a quarter of it, as a share of
+            the range, is the greatest offset.
         saturation: greatest relative change of the saturation.
         hue: greatest turn of the hue, as a share of the circle.
         least_visible: an object of which less than this share stays visible is ignored: too
@@ -162,7 +163,8 @@ def _place(
     ).astype(np.float32)
     clipped = np.clip(moved, [left, top, left, top], [right, bottom, right, bottom])
     clipped = clipped.astype(np.float32)
-    return clipped, box_area(clipped) / np.maximum(box_area(moved), 1e-6)
+    share = box_area(clipped) / np.maximum(box_area(moved), 1e-6)
+    return clipped, share.astype(np.float32)
 
 
 def _recolour(

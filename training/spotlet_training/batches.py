@@ -8,6 +8,7 @@ how many threads made them.
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -39,6 +40,7 @@ class CachedDataset:
 
     def __init__(self, dataset: Dataset, limit_bytes: int) -> None:
         self._dataset = dataset
+        self._lock = Lock()
         self._room = limit_bytes
         self._kept: dict[int, Sample] = {}
 
@@ -51,13 +53,14 @@ class CachedDataset:
         return len(self._dataset)
 
     def load(self, index: int) -> Sample:
-        """Returns a sample, decoded now or before."""
+        """Returns a sample, decoded now or before; its arrays are shared, and not to be changed."""
         sample = self._kept.get(index)
         if sample is None:
             sample = self._dataset.load(index)
-            if sample.image_bgr.nbytes <= self._room:
-                self._room -= sample.image_bgr.nbytes
-                self._kept[index] = sample
+            with self._lock:
+                if index not in self._kept and sample.image_bgr.nbytes <= self._room:
+                    self._room -= sample.image_bgr.nbytes
+                    self._kept[index] = sample
         return sample
 
 
@@ -87,7 +90,7 @@ def training_batches(
         return augmented_canvas(samples, settings.size_hw, settings.augmentation, own_rng)
 
     size = min(settings.batch_size, len(dataset))
-    count = len(dataset) // size
+    count = settings.steps_per_epoch(len(dataset))
     canvases = ahead(canvas, range(count * size), pool, depth=3 * size)
     for _ in range(count):
         yield collate([next(canvases) for _ in range(size)])

@@ -12,15 +12,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from spotlet.atomic import atomic_file
-from spotlet.errors import InputError
+from spotlet.errors import CheckpointError, OutputError, UsageError
 from spotlet_training.network import NetworkSettings, TwoHeadDetector
 
 METADATA_KEY = "spotlet"
 SCHEMA = 1
-
-
-class CheckpointError(InputError):
-    """A checkpoint cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +51,10 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         for name, value in checkpoint.network.state_dict().items()
     }
     with atomic_file(path) as temporary:
-        save_file(weights, temporary, metadata={METADATA_KEY: json.dumps(header)})
+        try:
+            save_file(weights, temporary, metadata={METADATA_KEY: json.dumps(header)})
+        except SafetensorError as error:  # how it wraps a full disk
+            raise OutputError(f"{path}: cannot be written ({error})") from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -91,11 +90,12 @@ def load_checkpoint(path: Path) -> Checkpoint:
         }
         network = TwoHeadDetector(NetworkSettings(**shape))
         network.load_state_dict(weights)
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        class_names = tuple(header["classes"])
+        if len(class_names) != network.settings.class_count:
+            raise ValueError(f"{len(class_names)} class names")
+        return Checkpoint(
+            network=network.eval(), class_names=class_names, training=header["training"]
+        )
+    except (ValueError, KeyError, TypeError, RuntimeError, UsageError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{path}: header and weights do not fit ({reason})") from error
-    return Checkpoint(
-        network=network.eval(),
-        class_names=tuple(header["classes"]),
-        training=header["training"],
-    )

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
-from spotlet.errors import SpotletError
+from spotlet.errors import TrainingError
 from spotlet_training.batches import Batch
 from spotlet_training.hardware import pick_device, pick_precision
 from spotlet_training.losses import Losses, detection_losses
@@ -14,10 +14,6 @@ from spotlet_training.settings import TrainingSettings
 
 GRADIENT_LIMIT = 10.0
 """Norm to which gradients are cut: a bad first batch must not throw the weights away."""
-
-
-class TrainingError(SpotletError):
-    """A training cannot go on."""
 
 
 class Learner:
@@ -46,9 +42,9 @@ class Learner:
         """Learns one batch; returns its losses.
 
         Raises:
-            TrainingError: the loss is not a finite number; the weights stay as they were.
+            TrainingError: the loss is not a finite number; no step was taken.
         """
-        images = batch.images.to(self.device, non_blocking=True)
+        images = batch.images.to(self.device)
         objects = batch.objects.to(self.device)
         with torch.autocast(self.device.type, self._dtype, enabled=self._dtype != torch.float32):
             prediction = self.network.raw(images)

@@ -47,13 +47,19 @@ class TrainingSettings:
     cache_bytes: int = 2 * 1024**3
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
+    def steps_per_epoch(self, images: int) -> int:
+        """Returns how many batches an epoch has; an incomplete one is left out."""
+        return max(images // self.batch_size, 1)
+
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise UsageError(f"epochs {self.epochs}: must be at least 1")
-        if self.batch_size < 1:
-            raise UsageError(f"batch size {self.batch_size}: must be at least 1")
-        if not self.learning_rate > 0:
-            raise UsageError(f"learning rate {self.learning_rate}: must be over 0")
+        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0), ("loaders", 0)):
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} {getattr(self, name)}: must be at least {least}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise UsageError(f"learning_rate {self.learning_rate}: must be over 0")
+        for name in ("weight_decay", "warm_up", "plain_share", "average_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} {getattr(self, name)}: must be from 0 to 1")
         if self.device not in DEVICES:
             raise UsageError(f"device {self.device!r}: must be one of {', '.join(DEVICES)}")
         if self.precision not in PRECISIONS:

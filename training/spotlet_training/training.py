@@ -102,7 +102,7 @@ def train(
             f"classes {train_set.class_names} to train on, {val_set.class_names} to validate on: "
             "must be the same"
         )
-    steps = max(len(train_set) // settings.batch_size, 1)
+    steps = settings.steps_per_epoch(len(train_set))
     learner = Learner(len(train_set.class_names), settings, steps * settings.epochs)
     train_set = CachedDataset(train_set, settings.cache_bytes)
     val_set = CachedDataset(val_set, settings.cache_bytes // 4)

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from spotlet.errors import UsageError
+from spotlet.image_files import IMAGE_SUFFIXES
 from spotlet.sinks.images import SAVED_SUFFIXES, ImageSink
 from spotlet.sinks.sink import Sink, refuse_source
 from spotlet.sinks.video import CODECS, VideoSink
 from spotlet.streams import Stream
-from spotlet.streams.source import IMAGE_SUFFIXES
 
 FILE_SUFFIXES = IMAGE_SUFFIXES | {".avi", ".gif", ".mkv", ".mov", ".mp4", ".webm", ".wmv"}
 """Who saves to such a name means a file, not a folder."""

@@ -10,8 +10,8 @@ from spotlet.annotate import draw_detections
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
 from spotlet.letterbox import ImageArray, Letterbox
+from spotlet.opencv_log import quiet_opencv
 from spotlet.streams import Frame
-from spotlet.streams.opencv_log import quiet_opencv
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
 """The containers that are written, and the codec that every OpenCV can encode for each."""

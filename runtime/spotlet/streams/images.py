@@ -3,13 +3,9 @@
 import os
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from spotlet.errors import SourceError
-from spotlet.letterbox import ImageArray
+from spotlet.image_files import read_image
 from spotlet.streams.frame import Frame, take_frame
-from spotlet.streams.opencv_log import quiet_opencv
 
 
 class ImageReader:
@@ -48,25 +44,3 @@ class ImageReader:
     def close(self) -> None:
         """Ends the reading."""
         self._index = len(self._paths)
-
-
-def read_image(path: Path) -> ImageArray:
-    """Returns an image file as (H, W, 3) uint8 BGR, turned as its EXIF orientation says.
-
-    Grey, 16-bit and transparent images are converted, the last by leaving alpha out.
-
-    Raises:
-        SourceError: the file cannot be read or holds no whole image.
-    """
-    try:
-        content = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
-    with quiet_opencv():
-        try:
-            image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
-        except cv2.error:  # a size over OpenCV's limit, among others
-            image = None
-    if image is None:
-        raise SourceError(f"{path}: not an image that OpenCV can decode, or a damaged one")
-    return np.asarray(image, np.uint8)

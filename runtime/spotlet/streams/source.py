@@ -7,13 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from spotlet.errors import SourceError, UsageError
+from spotlet.image_files import IMAGE_SUFFIXES
 
 SourceKind = Literal["image", "images", "video", "camera", "url"]
-
-IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
-"""What counts as an image, in lower case. Any other file is tried as a video."""
 
 URL_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https")
 """The URLs that are opened."""

@@ -8,8 +8,8 @@ import numpy as np
 
 from spotlet.errors import SourceError
 from spotlet.letterbox import ImageArray
+from spotlet.opencv_log import quiet_opencv
 from spotlet.streams.frame import Frame, take_frame
-from spotlet.streams.opencv_log import quiet_opencv
 from spotlet.streams.source import Source
 
 COUNTING_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})

@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     cv2.setNumThreads(1)
     epochs: list[Epoch] = []
     started = time.perf_counter()
-    steps = settings.epochs * max(len(splits.train) // settings.batch_size, 1)
+    steps = settings.epochs * settings.steps_per_epoch(len(splits.train))
     with Progress("train", total=steps, unit="steps") as progress:
 
         def after_step(step: Step) -> None:

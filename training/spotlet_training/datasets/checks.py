@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spotlet.errors import DatasetError
+from spotlet.image_files import IMAGE_SUFFIXES
 
 NAMED_PROBLEMS = 5
 """So many problems are named in a message, the rest is counted."""
@@ -16,9 +17,6 @@ ROUNDING_PIXELS = 2.0
 
 ROUNDING_FRACTION = 0.01
 """Or by this part of the side, where that is more."""
-
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""Files that are taken for images, in lower case."""
 
 
 class Problems:

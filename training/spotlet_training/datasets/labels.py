@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from spotlet.boxes import FloatArray
-from spotlet.errors import DatasetError
+from spotlet.errors import DatasetError, SourceError
+from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
 from spotlet_training.datasets.sample import Sample
 
@@ -111,20 +111,15 @@ class LabelledImages:
 
 
 def decode_image(path: Path) -> ImageArray:
-    """Returns the picture in a file as (H, W, 3) uint8 BGR, EXIF orientation applied.
+    """Returns the picture in a file as (H, W, 3) uint8 BGR, as the device would read it.
 
     Raises:
         DatasetError: the file cannot be read, or is no image.
     """
     try:
-        # Read by Python and not by OpenCV, which cannot open every file name on every system.
-        content = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror})") from error
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
-    if image is None:
-        raise DatasetError(f"{path}: is not an image that OpenCV can decode; save it again as PNG")
-    return np.asarray(image, np.uint8)
+        return read_image(path)
+    except SourceError as error:
+        raise DatasetError(str(error)) from error
 
 
 def _check_size(path: Path, actual_hw: tuple[int, int], declared_hw: tuple[int, int]) -> None:

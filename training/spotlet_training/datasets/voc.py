@@ -15,7 +15,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from spotlet.errors import DatasetError
-from spotlet_training.datasets.checks import IMAGE_SUFFIXES, Problems, read_text, settle_box
+from spotlet.image_files import IMAGE_SUFFIXES
+from spotlet_training.datasets.checks import Problems, read_text, settle_box
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet
 
 CLASS_FILES = ("labels.txt", "classes.txt")

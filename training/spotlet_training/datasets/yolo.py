@@ -150,11 +150,16 @@ def _check_strays(folder: Path, images: list[Path], problems: Problems) -> None:
 
 
 def label_path(image: Path) -> Path:
-    """Returns where the labels of an image lie: the last folder `images` becomes `labels`."""
+    """Returns where the labels of an image lie.
+
+    The last folder `images` becomes `labels`; where there is no such folder, they lie beside
+    the image.
+    """
     folders = list(image.parent.parts)
     if "images" in folders:
         folders[len(folders) - 1 - folders[::-1].index("images")] = "labels"
-    return Path(*folders, image.stem + ".txt")
+    folder = Path(*folders)
+    return (folder if folder.is_dir() else image.parent) / f"{image.stem}.txt"
 
 
 def _read_labels(image: Path, names: tuple[str, ...], problems: Problems) -> list[LabelRow]:

@@ -7,6 +7,10 @@ from spotlet.errors import UsageError
 STRIDES = (8, 16, 32)
 """Canvas pixels from one cell to the next, for each level of the pyramid."""
 
+LEAST_SIDE, MOST_SIDE = 64, 4096
+"""Of the canvas, pixels. Below, the coarsest level is one cell, of which BatchNorm cannot take
+statistics; above, a batch does not fit into any memory."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSettings:
@@ -31,8 +35,9 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         if self.class_count < 1:
             raise UsageError(f"class count {self.class_count}: must be at least 1")
-        if any(side < STRIDES[-1] or side % STRIDES[-1] for side in self.size_hw):
-            raise UsageError(
-                f"image size {self.size_hw[0]}x{self.size_hw[1]}: each side must be a multiple "
-                f"of {STRIDES[-1]}"
-            )
+        for side in self.size_hw:
+            if not LEAST_SIDE <= side <= MOST_SIDE or side % STRIDES[-1]:
+                raise UsageError(
+                    f"image size {self.size_hw[0]}x{self.size_hw[1]}: each side must be a "
+                    f"multiple of {STRIDES[-1]}, from {LEAST_SIDE} to {MOST_SIDE}"
+                )
