@@ -85,6 +85,27 @@ def test_no_cell_learns_two_objects() -> None:
         assert len(set(pairs.cells.tolist())) == len(pairs.cells)
 
 
+def test_of_two_equal_objects_each_cell_has_one() -> None:
+    same = (20.0, 20.0, 80.0, 80.0)
+    logits = torch.zeros(1, len(CENTRES), 2)
+    pairs = assign(logits, perfect_boxes(same), objects_of([same, same], [0, 1]), SIZE_HW, 1.0)
+    assert len(set(pairs.cells.tolist())) == len(pairs.cells) > 0
+
+
+def test_of_equally_good_cells_the_central_ones_are_taken() -> None:
+    box = (16.0, 16.0, 80.0, 80.0)
+    predicted = torch.zeros(1, len(CENTRES), 4)
+    # Of the finest level alone, all equally good; overlaps of 0.4 ask for four cells.
+    fine = CELL_STRIDES == 8
+    predicted[0, fine] = torch.tensor((16.0, 16.0, 80.0, 41.6))
+    logits = torch.zeros(1, len(CENTRES), 1)
+    pairs = assign(logits, predicted, objects_of([box], [0]), SIZE_HW, 1.0)
+    centre = torch.tensor([48.0, 48.0])
+    distance = torch.linalg.norm(CENTRES - centre, dim=1)
+    assert len(pairs.cells) == 4
+    assert float(distance[pairs.cells].max()) <= float(distance[fine].sort().values[3]) + 1e-4
+
+
 def test_an_ignored_object_takes_no_cell_and_none_at_all_is_no_error() -> None:
     logits = torch.zeros(1, len(CENTRES), 1)
     objects = objects_of([(20.0, 20, 80, 80)], [0])

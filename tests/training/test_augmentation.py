@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,67 @@ def test_a_picture_without_objects_gives_a_canvas_without_objects() -> None:
         [empty] * 4, (96, 96), AugmentationSettings(), np.random.default_rng(0)
     )
     assert canvas.boxes_xyxy.shape == (0, 4)
+
+
+def left_is_white(seed: int, flips: str) -> tuple[bool, bool]:
+    """Returns whether the left and the upper half of the canvas are the brighter ones."""
+    image = np.zeros((60, 60, 3), np.uint8)
+    image[:30, :30] = 255
+    corner = Sample(
+        image,
+        np.array([[0, 0, 30, 30]], np.float32),
+        np.zeros(1, np.int64),
+        np.zeros(1, np.bool_),
+        "corner",
+    )
+    settings = replace(PLAIN_COLOURS, flips=flips, scale=(1, 1), aspect=0, shift=0)
+    canvas = augmented_canvas([corner], (60, 60), settings, np.random.default_rng(seed))
+    x, y = canvas.boxes_xyxy[0, :2]
+    assert canvas.image_bgr[int(y) + 15, int(x) + 15].min() > 200
+    return bool(x < 15), bool(y < 15)
+
+
+@pytest.mark.parametrize(
+    ("flips", "ways"),
+    [
+        ("none", {(True, True)}),
+        ("horizontal", {(True, True), (False, True)}),
+        ("vertical", {(True, True), (True, False)}),
+        ("both", {(True, True), (True, False), (False, True), (False, False)}),
+    ],
+)
+def test_pictures_are_mirrored_along_the_asked_axes_alone(
+    flips: str, ways: set[tuple[bool, bool]]
+) -> None:
+    assert {left_is_white(seed, flips) for seed in range(40)} == ways
+
+
+def test_colours_change_unless_told_not_to() -> None:
+    sample = white_box_on_black(2)
+    sample.image_bgr[:] = (40, 90, 160)
+    still = replace(PLAIN_COLOURS, scale=(1, 1), aspect=0, shift=0)
+    moved = replace(still, brightness=0.3, saturation=0.4, hue=0.05)
+    for settings, changes in ((still, False), (moved, True)):
+        means = [
+            augmented_canvas([sample], sample.image_bgr.shape[:2], settings, rng).image_bgr.mean(
+                (0, 1)
+            )
+            for rng in map(np.random.default_rng, range(8))
+        ]
+        spread = np.std(means, axis=0)
+        assert bool((spread > 3).all()) == changes
+        assert bool((spread < 1).all()) != changes
+
+
+def test_what_is_hardly_seen_is_ignored_and_not_background() -> None:
+    """A box of which a mosaic shows a sliver must not be taught as empty."""
+    faint = 0
+    for seed in range(60):
+        samples = [white_box_on_black(seed + n) for n in range(4)]
+        canvas = augmented_canvas(samples, (128, 128), PLAIN_COLOURS, np.random.default_rng(seed))
+        faint += int(canvas.ignored.sum())
+        assert len(canvas.ignored) == len(canvas.boxes_xyxy) == len(canvas.class_ids)
+    assert faint > 5
 
 
 def test_an_unknown_flip_is_refused() -> None:

@@ -48,6 +48,24 @@ def test_cells_in_an_ignored_box_are_no_background() -> None:
     assert ignored.total.item() == pytest.approx(0.0, abs=1e-3)
 
 
+def test_an_object_in_front_of_an_ignored_one_is_learnt() -> None:
+    both = Objects(
+        torch.zeros(2, dtype=torch.int64),
+        torch.tensor([BOX, (40.0, 40.0, 56.0, 56.0)]),
+        torch.zeros(2, dtype=torch.int64),
+        torch.tensor([True, False]),
+    )
+    boxes = torch.tensor((40.0, 40.0, 56.0, 56.0)).expand(1, len(CENTRES), 4)
+    logits = torch.full((1, len(CENTRES), 1), -9.0, requires_grad=True)
+    losses = detection_losses(RawPrediction(logits, boxes), both, SIZE_HW, 1.0)
+    torch.autograd.backward(losses.total)
+    assert logits.grad is not None
+    # Raised where the object is, left alone in the rest of the ignored box.
+    inside = ((CENTRES > 24) & (CENTRES < 72)).all(1)
+    moved = logits.grad[0, :, 0].abs() > 1e-3
+    assert 0 < int((moved & inside).sum()) < int(inside.sum())
+
+
 def test_a_batch_without_objects_teaches_that_there_are_none() -> None:
     logits = torch.zeros(2, len(CENTRES), 3, requires_grad=True)
     nothing = Objects(

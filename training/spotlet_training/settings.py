@@ -38,7 +38,7 @@ class TrainingSettings:
     learning_rate: float = 4e-3
     weight_decay: float = 0.05
     warm_up: float = 0.1
-    plain_share: float = 0.07
+    plain_share: float = 0.2
     average_share: float = 0.04
     seed: int = 0
     device: str = "auto"
