@@ -65,13 +65,12 @@ def witness_detections(
     left, top, new_width, new_height = _placement(frame_bgr, manifest)
     frame_height, frame_width = frame_bgr.shape[:2]
     canvas_height, canvas_width = manifest.input.size_hw
-    candidates = sorted(
-        (
-            (float(scores[cell, c]), int(cell), int(c))
-            for cell, c in np.argwhere(scores >= score_threshold)
-        ),
-        key=lambda item: (-item[0], item[1], item[2]),
-    )
+    firing = [
+        (float(scores[cell, class_id]), int(cell), int(class_id))
+        for cell, class_id in np.argwhere(scores >= score_threshold)
+        if manifest.detection.every_class or class_id == scores[cell].argmax()
+    ]
+    candidates = sorted(firing, key=lambda item: (-item[0], item[1], item[2]))
     kept: list[tuple[float, tuple[float, ...], tuple[float, ...], int]] = []
     for score, cell, class_id in candidates:
         x1, y1, x2, y2 = (float(value) for value in boxes[cell])

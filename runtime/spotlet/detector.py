@@ -34,6 +34,7 @@ class Detector:
         score_threshold: float | None = None,
         iou_threshold: float | None = None,
         max_detections: int | None = None,
+        every_class: bool | None = None,
         session: SessionSettings = SessionSettings(),  # noqa: B008
     ) -> None:
         """Loads a model.
@@ -44,6 +45,8 @@ class Detector:
             iou_threshold: overlap over which NMS drops the weaker box of a class, in (0, 1];
                 None takes the manifest's.
             max_detections: the most that one frame gives; None takes the manifest's.
+            every_class: whether one place may be several classes, as COCO's AP wants it, or its
+                best class only; None takes the manifest's.
             session: threads and execution provider.
 
         Raises:
@@ -61,6 +64,7 @@ class Detector:
             "score_threshold": score_threshold,
             "iou_threshold": iou_threshold,
             "max_detections": max_detections,
+            "every_class": every_class,
         }
         self.rule = replace(
             self.manifest.detection,

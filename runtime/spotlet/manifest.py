@@ -95,11 +95,14 @@ class DetectionRule:
         iou_threshold: non-maximum suppression drops a box that overlaps a better one of the
             same class by more than this, in (0, 1].
         max_detections: the most that one frame gives.
+        every_class: whether a cell is a candidate for every class that reaches the threshold,
+            as COCO's AP wants it, or for its best class only, as a person wants it.
     """
 
     score_threshold: float = 0.4
     iou_threshold: float = 0.6
     max_detections: int = 300
+    every_class: bool = False
 
     def __post_init__(self) -> None:
         _require(
@@ -113,6 +116,9 @@ class DetectionRule:
         _require(
             type(self.max_detections) is int and self.max_detections >= 1,
             f"max detections {self.max_detections!r} must be a whole number from 1",
+        )
+        _require(
+            isinstance(self.every_class, bool), f"every class {self.every_class!r}: true or false"
         )
 
 

@@ -30,8 +30,9 @@ def detections_from_outputs(
 ) -> Detections:
     """Returns the objects of one frame.
 
-    Every class of every cell that reaches the threshold is a candidate, as the COCO protocol
-    has it; greedy non-maximum suppression (NMS) then acts within each class.
+    A cell whose score reaches the threshold is a candidate for its best class, or for every
+    such class where the rule says so; greedy non-maximum suppression (NMS) then acts within
+    each class.
 
     Args:
         boxes: (K, 4) xyxy in [0, 1] of the canvas. What is over is cut; a box that is then
@@ -47,7 +48,12 @@ def detections_from_outputs(
     boxes = np.clip(boxes, 0.0, 1.0)
     has_area = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
     fires = scores >= max(rule.score_threshold, LEAST_SCORE)
-    cells, class_ids = np.nonzero(fires & has_area[:, None])
+    fires &= has_area[:, None]
+    if rule.every_class:
+        cells, class_ids = np.nonzero(fires)
+    else:
+        cells = np.flatnonzero(fires.any(axis=1))
+        class_ids = scores[cells].argmax(axis=1)
     if len(cells) == 0:
         return Detections.none(class_names)
     candidate_scores = scores[cells, class_ids]

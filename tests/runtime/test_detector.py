@@ -217,6 +217,8 @@ def test_thresholds_of_the_manifest_hold_unless_others_are_given(white_finder: P
     assert [one.name for one in Detector(white_finder)(frame)] == ["white"]
     assert len(Detector(white_finder, score_threshold=0.76)(frame)) == 0
     low = Detector(white_finder, score_threshold=0.125)
+    assert [one.name for one in low(frame)] == ["white"]
+    low = Detector(white_finder, score_threshold=0.125, every_class=True)
     assert [one.name for one in low(frame)] == ["white", "dark"]
     one_at_most = Detector(white_finder, score_threshold=0.125, max_detections=1)
     assert [one.name for one in one_at_most(frame)] == ["white"]

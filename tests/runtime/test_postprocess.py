@@ -17,7 +17,7 @@ Box = tuple[int, int, int, int]
 Candidate = tuple[Box, float, int]
 
 NAMES = ("cat", "dog", "owl")
-RULE = DetectionRule(score_threshold=0.3, iou_threshold=0.5, max_detections=100)
+RULE = DetectionRule(score_threshold=0.3, iou_threshold=0.5, max_detections=100, every_class=True)
 SQUARE = Letterbox((100, 100), (100, 100))
 
 
@@ -141,6 +141,15 @@ def test_a_score_equal_to_the_threshold_is_kept() -> None:
 def test_a_threshold_of_zero_still_wants_a_score() -> None:
     rule = replace(RULE, score_threshold=0.0)
     assert found_in([[0, 0, 1, 1]], [[0, 0.001, 0]], rule=rule).class_ids.tolist() == [1]
+
+
+def test_of_a_cell_only_the_best_class_is_a_candidate_unless_every_one_is_asked_for() -> None:
+    boxes, scores = [[0, 0, 1, 1], [0, 0, 0.2, 0.2]], [[0.5, 0.7, 0.6], [0.2, 0.1, 0.4]]
+    best = found_in(boxes, scores, rule=replace(RULE, every_class=False))
+    assert best.class_ids.tolist() == [1, 2]
+    np.testing.assert_allclose(best.scores, [0.7, 0.4])
+    every = found_in(boxes, scores)
+    assert every.class_ids.tolist() == [1, 2, 0, 2]
 
 
 def test_every_class_of_a_cell_is_a_candidate() -> None:

@@ -17,8 +17,8 @@ from spotlet_training.batches import ahead
 from spotlet_training.datasets import Dataset, Sample
 from spotlet_training.network import TwoHeadDetector
 
-COCO_RULE = DetectionRule(score_threshold=0.001, max_detections=300)
-"""AP integrates over all scores; of each class it counts the best 100 in an image."""
+COCO_RULE = DetectionRule(score_threshold=0.001, max_detections=300, every_class=True)
+"""AP integrates over all scores and classes; of each it counts the best 100 in an image."""
 
 BATCH_SIZE = 16
 

@@ -73,11 +73,12 @@ def play(model: str | Path, folder: Path, out: Path, settings: SessionSettings) 
         InputError: there is no such model or demo, or `out` cannot be written.
     """
     truths, class_names = _read_truth(folder / "truth.json")
-    detector = Detector(model, score_threshold=MEASURE_SCORE, session=settings)
+    detector = Detector(model, session=settings)
+    measured = Detector(model, score_threshold=MEASURE_SCORE, every_class=True, session=settings)
     if class_names != detector.class_names:
         raise InputError(f"{folder}: the truth's classes are not those of the model {model}")
-    drawn_score = detector.manifest.detection.score_threshold
     found: list[Detections] = []
+    candidates: list[Detections] = []
     pictures: list[ImageArray] = []
     seconds = 0.0
     shown = {round(n) for n in np.linspace(0, len(truths) - 1, SHEET_COLUMNS * SHEET_ROWS)}
@@ -92,15 +93,14 @@ def play(model: str | Path, folder: Path, out: Path, settings: SessionSettings) 
                 detections = detector(frame.image)
                 seconds += time.perf_counter() - started
                 found.append(detections)
-                picture = draw_detections(
-                    frame.image, detections.select(detections.scores >= drawn_score)
-                )
+                candidates.append(measured(frame.image))
+                picture = draw_detections(frame.image, detections)
                 video.write_image(picture)
                 if frame.index in shown:
                     pictures.append(picture)
                 progress.advance()
     _write_png(out / "demo.png", contact_sheet(pictures, SHEET_COLUMNS, SHEET_CELL_HW))
-    _report(truths, found, class_names, drawn_score)
+    _report(truths, found, candidates, class_names)
     print(f"{len(found)} frames, {len(found) / max(seconds, 1e-9):.0f} detected a second")
     print(f"wrote {video.written}\nwrote {out / 'demo.png'}")
 
@@ -125,16 +125,12 @@ def _read_truth(path: Path) -> tuple[list[Truth], tuple[str, ...]]:
 def _report(
     truths: Sequence[Truth],
     found: Sequence[Detections],
+    candidates: Sequence[Detections],
     class_names: tuple[str, ...],
-    drawn_score: float,
 ) -> None:
     """Prints the counts of each class and, where it can be measured, the average precision."""
     true_counts = Counter(int(each) for truth in truths for each in truth.class_ids)
-    found_counts = Counter(
-        int(each)
-        for detections in found
-        for each in detections.class_ids[detections.scores >= drawn_score]
-    )
+    found_counts = Counter(int(each) for detections in found for each in detections.class_ids)
     rows: list[list[object]] = [
         [name, true_counts[class_id], found_counts[class_id]]
         for class_id, name in enumerate(class_names)
@@ -144,7 +140,7 @@ def _report(
     if measurable:
         header += ["AP50", "AP"]
         rows.append(["all", true_counts.total(), found_counts.total()])
-        accuracy = average_precision(truths, found, class_names)
+        accuracy = average_precision(truths, candidates, class_names)
         for row, (_, ap50, ap) in zip(rows, accuracy.rows(), strict=True):
             row += [ap50, ap]
     print(table(rows, header))

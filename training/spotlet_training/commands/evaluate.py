@@ -60,6 +60,7 @@ def evaluate(model: str, dataset: LabelledImages) -> Accuracy:
         model,
         score_threshold=COCO_RULE.score_threshold,
         max_detections=COCO_RULE.max_detections,
+        every_class=COCO_RULE.every_class,
     )
     require_classes(dataset, detector.class_names)
     return evaluate_detector(detector, dataset)
