@@ -16,8 +16,9 @@ def model_card(manifest: Manifest, report: Report, model_bytes: int) -> str:
     ]
     if "train_images" in training:
         facts.append(
-            f"- Trained on {training['train_images']} images, epoch {training['epoch']} of "
-            f"{training['settings']['epochs']} kept"
+            f"- Trained on {training['train_images']} images"
+            f"{' of ' + training['data'] if training.get('data') else ''}, "
+            f"epoch {training['epoch']} of {training['settings']['epochs']} kept"
         )
         facts.append(
             f"- Validation ({training['val_images']} images, which also chose the epoch): "

@@ -144,7 +144,8 @@ def test_a_threshold_of_zero_still_wants_a_score() -> None:
 
 
 def test_of_a_cell_only_the_best_class_is_a_candidate_unless_every_one_is_asked_for() -> None:
-    boxes, scores = [[0, 0, 1, 1], [0, 0, 0.2, 0.2]], [[0.5, 0.7, 0.6], [0.2, 0.1, 0.4]]
+    boxes = [[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 0.2, 0.2]]
+    scores = [[0.5, 0.7, 0.6], [0.2, 0.1, 0.4]]
     best = found_in(boxes, scores, rule=replace(RULE, every_class=False))
     assert best.class_ids.tolist() == [1, 2]
     np.testing.assert_allclose(best.scores, [0.7, 0.4])

@@ -26,7 +26,7 @@ BATCH_SIZE = 16
 def evaluate_network(
     network: TwoHeadDetector, dataset: Dataset, pool: ThreadPoolExecutor
 ) -> Accuracy:
-    """Returns the accuracy of a network on a set, computed in float32 as it is exported.
+    """Returns the accuracy of a network on a set, in float32 and not in training's precision.
 
     Args:
         network: in evaluation mode, on its device.

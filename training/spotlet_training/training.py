@@ -1,7 +1,7 @@
 """The training loop: a labelled set in, the best checkpoint out."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from os import cpu_count
@@ -12,7 +12,7 @@ import torch
 
 from spotlet.errors import DatasetError
 from spotlet.evaluation import Accuracy
-from spotlet_training.batches import CachedDataset, training_batches
+from spotlet_training.batches import Batch, CachedDataset, training_batches
 from spotlet_training.checkpoint import Checkpoint, save_checkpoint
 from spotlet_training.datasets import Dataset
 from spotlet_training.evaluation import evaluate_network
@@ -74,6 +74,7 @@ def train(
     settings: TrainingSettings,
     out: Path,
     *,
+    data_name: str = "",
     on_step: Callable[[Step], None] = lambda _: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> list[Epoch]:
@@ -84,6 +85,7 @@ def train(
         val_set: labelled images, the same classes, to choose the best epoch by.
         settings: the recipe.
         out: folder for `BEST_CHECKPOINT`, written anew whenever an epoch is the best so far.
+        data_name: what the set is called, for the checkpoint's record.
         on_step: called after each step.
         on_epoch: called after each epoch.
 
@@ -110,21 +112,16 @@ def train(
     with ThreadPoolExecutor(settings.loaders or min(cpu_count() or 1, 8)) as pool:
         for number in range(settings.epochs):
             started = time.perf_counter()
-            sums = np.zeros(3)
-            for step, batch in enumerate(training_batches(train_set, settings, number, pool)):
-                losses = learner.step(batch)
-                sums += [losses.total.item(), losses.scores.item(), losses.boxes.item()]
-                on_step(
-                    Step(epoch=number + 1, step=step + 1, steps=steps, loss=losses.total.item())
-                )
+            batches = training_batches(train_set, settings, number, pool)
+            loss, scores_loss, boxes_loss = _learn(learner, batches, number + 1, steps, on_step)
             accuracy = evaluate_network(learner.average.network, val_set, pool)
             if accuracy.ap is None or accuracy.ap50 is None:
                 raise DatasetError("the validation images hold no object to measure by")
             epoch = Epoch(
                 number=number + 1,
-                loss=sums[0] / steps,
-                scores_loss=sums[1] / steps,
-                boxes_loss=sums[2] / steps,
+                loss=loss,
+                scores_loss=scores_loss,
+                boxes_loss=boxes_loss,
                 ap=accuracy.ap,
                 ap50=accuracy.ap50,
                 accuracy=accuracy,
@@ -133,9 +130,27 @@ def train(
             )
             epochs.append(epoch)
             if epoch.best:
-                _keep(learner.average, train_set, val_set, settings, epoch, out)
+                _keep(learner.average, train_set, val_set, settings, epoch, data_name, out)
             on_epoch(epoch)
     return epochs
+
+
+def _learn(
+    learner: Learner,
+    batches: Iterable[Batch],
+    epoch: int,
+    steps: int,
+    on_step: Callable[[Step], None],
+) -> tuple[float, float, float]:
+    """Learns the batches of one epoch; returns the means of the loss and its two parts."""
+    sums = np.zeros(3)
+    for step, batch in enumerate(batches, start=1):
+        losses = learner.step(batch)
+        figures = torch.stack([losses.total.detach(), losses.scores, losses.boxes]).tolist()
+        sums += figures
+        on_step(Step(epoch=epoch, step=step, steps=steps, loss=figures[0]))
+    total, scores, boxes = (sums / steps).tolist()
+    return total, scores, boxes
 
 
 def _keep(
@@ -144,9 +159,11 @@ def _keep(
     val_set: Dataset,
     settings: TrainingSettings,
     epoch: Epoch,
+    data_name: str,
     out: Path,
 ) -> None:
     training = {
+        "data": data_name,
         "settings": asdict(settings),
         "epoch": epoch.number,
         "train_images": len(train_set),

@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "model", help="a .safetensors checkpoint, or a model as `spotlet run` takes"
     )
     parser.add_argument("dataset", type=Path, help="folder of a COCO, YOLO or Pascal VOC set")
-    parser.add_argument("--split", choices=("train", "val"), default="val")
+    parser.add_argument(
+        "--split", choices=("train", "val"), default="val", help="to measure on [%(default)s]"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import re
+import shlex
 import time
 from pathlib import Path
 
@@ -26,24 +27,45 @@ DEFAULTS = TrainingSettings()
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("dataset", type=Path, help="folder of a COCO, YOLO or Pascal VOC set")
-    parser.add_argument("--epochs", type=int, default=DEFAULTS.epochs)
+    parser.add_argument(
+        "--epochs", type=int, default=DEFAULTS.epochs, help="passes over the images [%(default)s]"
+    )
     parser.add_argument(
         "--image-size",
         default="320",
         metavar="N|HxW",
-        help="of the network's canvas, multiples of 32 (default: %(default)s)",
+        help="of the network's canvas, pixels, multiples of 32 [%(default)s]",
     )
-    parser.add_argument("--batch-size", type=int, default=DEFAULTS.batch_size)
-    parser.add_argument("--learning-rate", type=float, default=DEFAULTS.learning_rate)
-    parser.add_argument("--seed", type=int, default=DEFAULTS.seed)
+    parser.add_argument(
+        "--batch-size", type=int, default=DEFAULTS.batch_size, help="canvases a step [%(default)s]"
+    )
+    parser.add_argument(
+        "--learning-rate",
+        type=float,
+        default=DEFAULTS.learning_rate,
+        help="the peak, for batches of 8 [%(default)s]",
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=DEFAULTS.seed,
+        help="of weights, order and augmentation [%(default)s]",
+    )
     parser.add_argument(
         "--flips",
         choices=FLIPS,
         default=DEFAULTS.augmentation.flips,
-        help="axes along which a mirrored picture is a possible picture (default: %(default)s)",
+        help="axes along which a mirrored picture could be a picture of yours [%(default)s]",
     )
-    parser.add_argument("--device", choices=DEVICES, default=DEFAULTS.device)
-    parser.add_argument("--precision", choices=PRECISIONS, default=DEFAULTS.precision)
+    parser.add_argument(
+        "--device", choices=DEVICES, default=DEFAULTS.device, help="auto takes CUDA if it can"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=DEFAULTS.precision,
+        help="auto takes bfloat16 where the hardware multiplies it",
+    )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="default: a new folder runs/DATASET"
     )
@@ -78,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
     # Our own threads prepare the pictures; OpenCV's would fight with torch's for the cores.
     cv2.setNumThreads(1)
     epochs: list[Epoch] = []
+    write_history(epochs, out / HISTORY)  # a folder that cannot be written is told of now
     started = time.perf_counter()
     steps = settings.epochs * settings.steps_per_epoch(len(splits.train))
     with Progress("train", total=steps, unit="steps") as progress:
@@ -94,15 +117,24 @@ def run(args: argparse.Namespace) -> int:
             )
             write_history(epochs, out / HISTORY)
 
-        train(splits.train, splits.val, settings, out, on_step=after_step, on_epoch=after_epoch)
+        train(
+            splits.train,
+            splits.val,
+            settings,
+            out,
+            data_name=dataset_name(args.dataset),
+            on_step=after_step,
+            on_epoch=after_epoch,
+        )
     best = [epoch for epoch in epochs if epoch.best][-1]
     print(table(best.accuracy.rows(), header=("class", "AP50", "AP")))
     print(
         f"best: epoch {best.number}, validation AP50 {best.ap50:.3f}, "
         f"AP {best.ap:.3f}; {duration(time.perf_counter() - started)}"
     )
-    checkpoint = out / BEST_CHECKPOINT
-    print(f"next: spotlet export {checkpoint} --data {args.dataset} --out models/{out.name}")
+    words = ["spotlet", "export", str(out / BEST_CHECKPOINT), "--data", str(args.dataset)]
+    words += ["--out", f"models/{dataset_name(args.dataset)}"]
+    print(f"next: {shlex.join(words)}")
     return 0
 
 
@@ -134,11 +166,17 @@ def pick_folder(asked: Path | None, dataset: Path, *, overwrite: bool) -> Path:
                 f"{asked}: holds a checkpoint; give another --out, or --overwrite to replace it"
             )
         return asked
-    name = dataset.resolve().name
+    name = dataset_name(dataset)
     number = 1
     while (folder := Path("runs") / (name if number == 1 else f"{name}-{number}")).exists():
         number += 1
     return folder
+
+
+def dataset_name(dataset: Path) -> str:
+    """Returns what a set is called: its folder, also where its `data.yaml` was given."""
+    path = dataset.resolve()
+    return path.parent.name if path.is_file() else path.name
 
 
 def write_history(epochs: list[Epoch], path: Path) -> None:
