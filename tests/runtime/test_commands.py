@@ -366,7 +366,12 @@ def demo_folder(tmp_path: Path, write_clip: WriteClip, moving_square: Callable[.
     folder.mkdir()
     write_clip(folder / "clip.mp4", moving_square(30))
     frames = [
-        {"frame": n, "boxes": [[20 + 4 * n, 80, 80 + 4 * n, 140]], "class_ids": [2]}
+        {
+            "frame": n,
+            "boxes": [[20 + 4 * n, 80, 80 + 4 * n, 140]],
+            "class_ids": [2],
+            "ignored": [False],
+        }
         for n in range(30)
     ]
     truth = {"schema": 1, "classes": ["blue", "green", "red"], "frames": frames}

@@ -15,6 +15,8 @@ from spotlet_training.datasets import open_dataset
 from spotlet_training.scenes import CLASS_NAMES, training_scenes
 from spotlet_training.scenes.bundled import load_photograph, load_sample
 from spotlet_training.scenes.clip import SHOTS, ClipSettings, render_clip, write_clip
+from spotlet_training.scenes.fashion import FashionObjects
+from spotlet_training.scenes.typical import is_typical
 
 DEMO = Path(str(resources.files("spotlet_models"))) / "demo"
 
@@ -92,8 +94,17 @@ def test_a_clip_shows_what_its_truth_says(tmp_path: Path) -> None:
                 moved = np.array(found) + [first_column, first_row] * 2 - box
                 errors.append(np.abs(moved).max())
     assert len(errors) >= 10
-    # The few others have a neighbour of which too little is seen to be in the truth.
+    # The few others have a neighbour of which hardly a trace is seen.
     assert np.percentile(errors, 85) <= 2, errors
+
+
+def test_a_garment_is_typical_where_its_nearest_neighbours_are_of_its_class() -> None:
+    rng = np.random.default_rng(0)
+    dark, bright = rng.integers(0, 60, (40, 28, 28)), rng.integers(180, 255, (40, 28, 28))
+    photos = np.concatenate([dark, bright]).astype(np.uint8)
+    known = FashionObjects(photos, np.repeat([0, 1], 40))
+    asked = FashionObjects(photos[[0, 50, 1, 51]] // 2 * 2, np.array([0, 1, 1, 0]))
+    assert is_typical(asked, known).tolist() == [True, True, False, False]
 
 
 def test_the_same_seed_gives_the_same_clip_and_the_truth_of_it(tmp_path: Path) -> None:
@@ -106,6 +117,7 @@ def test_the_same_seed_gives_the_same_clip_and_the_truth_of_it(tmp_path: Path) -
         np.testing.assert_array_equal(frame.image_bgr, same.image_bgr)
         np.testing.assert_array_equal(frame.boxes_xyxy, labels["boxes"])
         np.testing.assert_array_equal(frame.class_ids, labels["class_ids"])
+        np.testing.assert_array_equal(frame.ignored, labels["ignored"])
 
 
 def test_the_shipped_clip_is_small_and_aligned_with_its_truth() -> None:
@@ -115,13 +127,18 @@ def test_the_shipped_clip_is_small_and_aligned_with_its_truth() -> None:
     assert tuple(truth["classes"]) == CLASS_NAMES
     frames = frames_of(DEMO / "clip.mp4")
     assert [frame["frame"] for frame in truth["frames"]] == list(range(len(frames)))
-    shown = np.concatenate([np.array(frame["class_ids"], int) for frame in truth["frames"]])
+    shown = np.concatenate(
+        [
+            np.array(frame["class_ids"])[~np.array(frame["ignored"], bool)]
+            for frame in truth["frames"]
+        ]
+    )
     assert np.bincount(shown, minlength=10).min() > 100
     height, width = frames[0].shape[:2]
     sides = []
     for frame in truth["frames"]:
         boxes = np.array(frame["boxes"]).reshape(-1, 4)
-        assert len(boxes) == len(frame["class_ids"])
+        assert len(boxes) == len(frame["class_ids"]) == len(frame["ignored"])
         assert np.all(boxes >= 0)
         assert np.all(boxes <= [width, height, width, height])
         assert np.all(boxes[:, 2:] > boxes[:, :2])

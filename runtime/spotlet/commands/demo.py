@@ -115,7 +115,7 @@ def _read_truth(path: Path) -> tuple[list[Truth], tuple[str, ...]]:
         Truth(
             np.array(frame["boxes"], np.float32).reshape(-1, 4),
             np.array(frame["class_ids"], np.int64),
-            np.zeros(len(frame["class_ids"]), np.bool_),
+            np.array(frame["ignored"], np.bool_),
         )
         for frame in content["frames"]
     ]
@@ -129,7 +129,7 @@ def _report(
     class_names: tuple[str, ...],
 ) -> None:
     """Prints the counts of each class and, where it can be measured, the average precision."""
-    true_counts = Counter(int(each) for truth in truths for each in truth.class_ids)
+    true_counts = Counter(int(each) for truth in truths for each in truth.class_ids[~truth.ignored])
     found_counts = Counter(int(each) for detections in found for each in detections.class_ids)
     rows: list[list[object]] = [
         [name, true_counts[class_id], found_counts[class_id]]
