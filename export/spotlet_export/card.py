@@ -3,9 +3,19 @@
 from spotlet.manifest import Manifest
 from spotlet_export.report import Report
 
+NO_NOTES = """Licence and sources of the training data: not given. `spotlet export --notes FILE` puts
+what that file says here; do so before you pass the model on."""
 
-def model_card(manifest: Manifest, report: Report, model_bytes: int) -> str:
-    """Returns the card as Markdown, from what was measured and nothing else."""
+
+def model_card(manifest: Manifest, report: Report, model_bytes: int, notes: str = "") -> str:
+    """Returns the card as Markdown: what was measured, and the author's notes.
+
+    Args:
+        manifest: of the model.
+        report: of the gate.
+        model_bytes: size of the ONNX file.
+        notes: Markdown about data, licence, purpose; may be empty.
+    """
     height, width = manifest.input.size_hw
     training = manifest.training
     facts = [
@@ -47,8 +57,7 @@ def model_card(manifest: Manifest, report: Report, model_bytes: int) -> str:
             "detections = detector(frame_bgr)",
             "```",
             "",
-            "Licence of the training data: not recorded by the exporter; add it here before you",
-            "pass the model on.",
+            notes.strip() or NO_NOTES,
             "",
         ]
     )

@@ -53,6 +53,7 @@ def export_package(
     compare_on: Dataset,
     *,
     name: str | None = None,
+    notes: str = "",
     on_step: Callable[[str], None] = lambda _: None,
     on_report: Callable[[Report], None] = lambda _: None,
 ) -> Export:
@@ -63,6 +64,8 @@ def export_package(
         package: folder to write; one that is there is replaced as a whole.
         compare_on: images to compare on, best of the kind that the model is meant for.
         name: of the model; the folder's name by default.
+        notes: Markdown for the card: where the data is from, under which licence, what the
+            model is for.
         on_step: called with what begins now.
         on_report: called with what was measured, passed or not.
 
@@ -89,7 +92,7 @@ def export_package(
             (folder / MODEL_FILE).write_bytes(content)
             text = json.dumps(parity, indent=1, ensure_ascii=False)
             (folder / PARITY_FILE).write_text(text + "\n", encoding="utf-8")
-            card = model_card(final, report, len(content))
+            card = model_card(final, report, len(content), notes)
             (folder / CARD_FILE).write_text(card, encoding="utf-8")
     return Export(package=package, report=report, model_bytes=len(content))
 

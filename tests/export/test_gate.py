@@ -240,8 +240,13 @@ def test_the_command_exits_with_3_and_says_which_row_failed(
     assert "FAIL" in printed.out
     assert "nothing written" in printed.err
     assert list(tmp_path.iterdir()) == []
-    assert main([*arguments, "--out", str(package)]) == 0
+    notes = tmp_path / "notes.md"
+    assert main([*arguments, "--out", str(package), "--notes", str(notes)]) == 4
+    assert "cannot be read" in capsys.readouterr().err
+    notes.write_text("Pictures: my own, CC0.")
+    assert main([*arguments, "--out", str(package), "--notes", str(notes)]) == 0
     assert "PASS" in capsys.readouterr().out
+    assert "Pictures: my own, CC0." in (package / "CARD.md").read_text("utf-8")
     properties = onnx.load(package / "model.onnx").metadata_props
     assert [item.key for item in properties] == [METADATA_KEY]
 

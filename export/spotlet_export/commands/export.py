@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from spotlet.errors import InputError
 from spotlet_export.exporting import export_package
 from spotlet_training.checkpoint import load_checkpoint
 from spotlet_training.datasets import Dataset, open_dataset
@@ -25,6 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DATASET",
         help="compare on this set's validation images (default: generated scenes)",
     )
+    parser.add_argument(
+        "--notes",
+        type=Path,
+        metavar="FILE",
+        help="Markdown for the model card: sources and licence of the data, purpose",
+    )
     parser.add_argument("--name", help="of the model (default: the folder's name)")
 
 
@@ -42,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
         args.out,
         compare_on,
         name=args.name,
+        notes=read_notes(args.notes),
         on_step=lambda text: print(f"{text} …", file=sys.stderr),
         on_report=lambda report: print(report.table()),
     )
@@ -50,3 +58,17 @@ def run(args: argparse.Namespace) -> int:
         f"try `spotlet run {done.package} VIDEO --save out.mp4`"
     )
     return 0
+
+
+def read_notes(path: Path | None) -> str:
+    """Returns the text of a file, and none where there is no file to read.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    if path is None:
+        return ""
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as UTF-8 text; give a Markdown file") from error
