@@ -3,8 +3,8 @@
 from spotlet.manifest import Manifest
 from spotlet_export.report import Report
 
-NO_NOTES = """Licence and sources of the training data: not given. `spotlet export --notes FILE` puts
-what that file says here; do so before you pass the model on."""
+NO_NOTES = """Sources and licence of the training data: not given. `spotlet export --notes FILE`
+puts what that file says here; do so before you pass the model on."""
 
 
 def model_card(manifest: Manifest, report: Report, model_bytes: int, notes: str = "") -> str:
