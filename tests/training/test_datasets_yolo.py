@@ -124,7 +124,7 @@ def test_an_outline_becomes_the_box_around_it(tmp_path: Path) -> None:
         ("-1 0.5 0.5 1 1", "unknown class -1"),
         ("0.5 0.5 0.5 1 1", "unknown class 0.5"),
         ("nan 0.5 0.5 1 1", "unknown class nan"),
-        ("0 20 15 40 30", "outside its image of 1 x 1"),
+        ("0 20 15 40 30", "outside its image .in fractions of its sides"),
         ("0 0.5 0.5 1e-12 1", "has no area"),
     ],
 )

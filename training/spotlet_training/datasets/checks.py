@@ -74,7 +74,8 @@ def settle_box(
         abs(edge - edge_cut) > slack[axis % 2]
         for axis, (edge, edge_cut) in enumerate(zip(box_xyxy, cut, strict=True))
     )
-    where = f"its image of {width} x {height}; correct or remove it"
+    size = "(in fractions of its sides)" if size_wh is None else f"of {width} x {height}"
+    where = f"its image {size}; correct or remove it"
     if sticks_out:
         raise ValueError(f"box {text} is outside {where}")
     if not _has_area(cut):
