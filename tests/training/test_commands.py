@@ -28,6 +28,30 @@ def test_train_writes_a_checkpoint_and_a_history(
     assert float(rows[0]["loss"]) > 0
 
 
+def test_training_goes_on_from_a_checkpoint(
+    shapes_checkpoint: Path,
+    shapes_folder: Path,
+    squares_model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["train", str(shapes_folder), "--device", "cpu", "--epochs", "1", "--out"]
+    small = ["--image-size", "96", "--learning-rate", "0.0001"]
+    new, further = tmp_path / "new", tmp_path / "further"
+    assert main([*words, str(new), *small]) == 0
+    assert main([*words, str(further), *small, "--weights", str(shapes_checkpoint)]) == 0
+    losses = []
+    for folder in (new, further):
+        with (folder / "history.csv").open(newline="") as file:
+            losses.append(float(next(csv.DictReader(file))["loss"]))
+    assert losses[1] < losses[0] / 1.5
+    capsys.readouterr()
+    other = [str(tmp_path / "other"), "--weights", str(shapes_checkpoint), "--image-size", "64"]
+    assert main([*words, *other]) == 2
+    assert "the training wants" in capsys.readouterr().err
+    assert main([*words, str(tmp_path / "bad"), "--weights", str(squares_model)]) == 4
+
+
 def test_train_does_not_replace_a_checkpoint_unasked(
     shapes_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

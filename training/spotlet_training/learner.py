@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
 
-from spotlet.errors import TrainingError
+from spotlet.errors import TrainingError, UsageError
 from spotlet_training.batches import Batch
 from spotlet_training.hardware import pick_device, pick_precision
 from spotlet_training.losses import Losses, detection_losses
@@ -25,13 +25,30 @@ class Learner:
         device: where it learns.
     """
 
-    def __init__(self, class_count: int, settings: TrainingSettings, total_steps: int) -> None:
-        """Makes a new network, its weights drawn from the settings' seed."""
+    def __init__(
+        self,
+        class_count: int,
+        settings: TrainingSettings,
+        total_steps: int,
+        start: TwoHeadDetector | None = None,
+    ) -> None:
+        """Makes a network: its weights drawn from the settings' seed, or those of `start`.
+
+        Raises:
+            UsageError: `start` has another shape.
+        """
         torch.manual_seed(settings.seed)
         self.device = pick_device(settings)
         self._dtype = pick_precision(settings, self.device)
         shape = NetworkSettings(class_count=class_count, size_hw=settings.size_hw)
-        self.network = channels_last(TwoHeadDetector(shape).to(self.device)).train()
+        network = TwoHeadDetector(shape)
+        if start is not None:
+            if start.settings != shape:
+                raise UsageError(
+                    f"weights of {start.settings}: the training wants {shape}, and no other"
+                )
+            network.load_state_dict(start.state_dict())
+        self.network = channels_last(network.to(self.device)).train()
         self.average = MovingAverage(self.network, settings.average_share * total_steps)
         self._optimiser = make_optimiser(self.network, settings)
         self._schedule = make_schedule(self._optimiser, settings, total_steps)

@@ -17,6 +17,7 @@ from spotlet_training.checkpoint import Checkpoint, save_checkpoint
 from spotlet_training.datasets import Dataset
 from spotlet_training.evaluation import evaluate_network
 from spotlet_training.learner import Learner
+from spotlet_training.network import TwoHeadDetector
 from spotlet_training.optimisation import MovingAverage
 from spotlet_training.settings import TrainingSettings
 
@@ -74,6 +75,7 @@ def train(
     settings: TrainingSettings,
     out: Path,
     *,
+    start: TwoHeadDetector | None = None,
     data_name: str = "",
     on_step: Callable[[Step], None] = lambda _: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
@@ -85,6 +87,7 @@ def train(
         val_set: labelled images, the same classes, to choose the best epoch by.
         settings: the recipe.
         out: folder for `BEST_CHECKPOINT`, written anew whenever an epoch is the best so far.
+        start: weights to start from, of the same shape; None draws new ones from the seed.
         data_name: what the set is called, for the checkpoint's record.
         on_step: called after each step.
         on_epoch: called after each epoch.
@@ -105,7 +108,7 @@ def train(
             "must be the same"
         )
     steps = settings.steps_per_epoch(len(train_set))
-    learner = Learner(len(train_set.class_names), settings, steps * settings.epochs)
+    learner = Learner(len(train_set.class_names), settings, steps * settings.epochs, start)
     train_set = CachedDataset(train_set, settings.cache_bytes)
     val_set = CachedDataset(val_set, settings.cache_bytes // 4)
     epochs: list[Epoch] = []

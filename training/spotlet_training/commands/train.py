@@ -13,8 +13,10 @@ from spotlet.atomic import atomic_file
 from spotlet.errors import UsageError
 from spotlet.terminal import Progress, duration, table
 from spotlet_training.augmentation import FLIPS, AugmentationSettings
+from spotlet_training.checkpoint import load_checkpoint
 from spotlet_training.datasets import open_splits
 from spotlet_training.hardware import pick_device, pick_precision
+from spotlet_training.network import TwoHeadDetector
 from spotlet_training.settings import DEVICES, PRECISIONS, TrainingSettings
 from spotlet_training.training import BEST_CHECKPOINT, Epoch, Step, train
 
@@ -67,6 +69,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="auto takes bfloat16 where the hardware multiplies it",
     )
     parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="start from this one, of the same classes and size, and not from nothing",
+    )
+    parser.add_argument(
         "--out", type=Path, metavar="DIR", help="default: a new folder runs/DATASET"
     )
     parser.add_argument(
@@ -88,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
     )
     out = pick_folder(args.out, args.dataset, overwrite=args.overwrite)
     splits = open_splits(args.dataset)
+    start = starting_weights(args.weights, splits.class_names)
     device = pick_device(settings)
     dtype = str(pick_precision(settings, device)).removeprefix("torch.")
     for note in splits.notes:
@@ -122,6 +131,7 @@ def run(args: argparse.Namespace) -> int:
             splits.val,
             settings,
             out,
+            start=start,
             data_name=dataset_name(args.dataset),
             on_step=after_step,
             on_epoch=after_epoch,
@@ -171,6 +181,24 @@ def pick_folder(asked: Path | None, dataset: Path, *, overwrite: bool) -> Path:
     while (folder := Path("runs") / (name if number == 1 else f"{name}-{number}")).exists():
         number += 1
     return folder
+
+
+def starting_weights(path: Path | None, class_names: tuple[str, ...]) -> TwoHeadDetector | None:
+    """Returns the network of a checkpoint to start from; None where none is given.
+
+    Raises:
+        CheckpointError: it cannot be read.
+        UsageError: it has other classes.
+    """
+    if path is None:
+        return None
+    checkpoint = load_checkpoint(path)
+    if checkpoint.class_names != class_names:
+        raise UsageError(
+            f"--weights {path}: its classes are {', '.join(checkpoint.class_names)}; must be the "
+            f"set's, {', '.join(class_names)}"
+        )
+    return checkpoint.network
 
 
 def dataset_name(dataset: Path) -> str:

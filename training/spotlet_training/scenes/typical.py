@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from spotlet_training.scenes.fashion import FashionObjects
 
-NEIGHBOURS = 5
+NEIGHBOURS = 20
 
 _CHUNK = 500  # objects at a time, to bound the matrix of distances
 
