@@ -14,11 +14,14 @@ SIDES = (64.0, 170.0)
 SPEEDS = (45.0, 190.0)
 """Pixels a second."""
 
-MOST_SPIN = 14.0
-"""Degrees a second, either way."""
+MOST_ANGLE = 10.0
+"""Degrees from upright about which a garment sways, either way."""
 
-MOST_ANGLE = 14.0
-"""Degrees from upright in the middle of the track, either way."""
+MOST_SWAY = 10.0
+"""Degrees by which it sways; with the angle at most the 20 degrees of training scenes."""
+
+SWAY_RATE = 1.3
+"""Radians a second."""
 
 SWELL = 0.07
 """Greatest share by which a garment grows and shrinks on its way."""
@@ -44,7 +47,7 @@ class Track:
         middle_xy: a place inside the frame, pixels.
         velocity_xy: pixels a second.
         angle_degrees: at `middle_seconds`, clockwise.
-        spin: degrees a second.
+        sway: degrees by which it turns to and fro.
         swell: share by which its size swings.
         mirrored: left and right exchanged.
     """
@@ -57,7 +60,7 @@ class Track:
     middle_xy: tuple[float, float]
     velocity_xy: tuple[float, float]
     angle_degrees: float
-    spin: float
+    sway: float
     swell: float
     mirrored: bool
 
@@ -73,7 +76,7 @@ class Track:
         return Pose(
             center_xy=(float(x), float(y)),
             scale=self.side * (1 + self.swell * float(np.sin(1.7 * since))) / long_side,
-            angle_degrees=self.angle_degrees + self.spin * since,
+            angle_degrees=self.angle_degrees + self.sway * float(np.sin(SWAY_RATE * since)),
             mirrored=self.mirrored,
         )
 
@@ -133,7 +136,7 @@ def _draw(
         middle_xy=(float(rng.uniform(0.08, 0.92) * width), float(rng.uniform(0.1, 0.9) * height)),
         velocity_xy=(float(np.cos(heading) * speed), float(np.sin(heading) * speed)),
         angle_degrees=float(rng.uniform(-1, 1) * MOST_ANGLE),
-        spin=float(rng.uniform(-1, 1) * MOST_SPIN),
+        sway=float(rng.uniform(-1, 1) * MOST_SWAY),
         swell=float(rng.uniform(0, SWELL)),
         mirrored=bool(rng.random() < 0.5),
     )
