@@ -33,7 +33,7 @@ MODEL_NAME = "garments"
 MEASURE_SCORE = 0.01
 """AP integrates over the scores, so it is measured from far below what is drawn."""
 
-SHEET_COLUMNS, SHEET_ROWS, SHEET_CELL_HW = 4, 3, (270, 480)
+SHEET_COLUMNS, SHEET_ROWS, SHEET_CELL_HW = 4, 3, (300, 400)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
