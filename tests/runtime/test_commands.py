@@ -387,7 +387,7 @@ def test_demo_writes_a_video_and_a_sheet_and_measures_itself(
     assert _frame_count(out / "demo.mp4") == 30
     sheet = cv2.imread(str(out / "demo.png"))
     assert sheet is not None
-    assert sheet.shape == (3 * 270, 4 * 480, 3)
+    assert sheet.shape == (3 * 300, 4 * 400, 3)
     printed = capsys.readouterr().out
     row = next(line.split() for line in printed.splitlines() if line.startswith("red "))
     assert row[1:3] == ["30", "30"]
