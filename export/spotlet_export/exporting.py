@@ -140,7 +140,7 @@ def _measure(
     on_step("comparing detections: PyTorch against the runtime, from image files")
     folder = scratch / "frames"
     folder.mkdir()
-    rows += compare_detections(checkpoint.network, file, frames, folder)
+    rows += compare_detections(checkpoint.network, session, frames, folder)
     return Report(tuple(rows)), probe(session)
 
 
