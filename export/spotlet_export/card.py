@@ -30,9 +30,15 @@ def model_card(manifest: Manifest, report: Report, model_bytes: int, notes: str 
             f"{' of ' + training['data'] if training.get('data') else ''}, "
             f"epoch {training['epoch']} of {training['settings']['epochs']} kept"
         )
+    if "val_ap" in training:
         facts.append(
             f"- Validation ({training['val_images']} images, which also chose the epoch): "
             f"AP50 {training['val_ap50']:.3f}, AP {training['val_ap']:.3f}"
+        )
+    if "val_iou" in training:
+        facts.append(
+            f"- One object an image. Validation ({training['val_images']} images): accuracy "
+            f"{training['val_accuracy']:.3f}, mean IoU {training['val_iou']:.3f}"
         )
     return "\n".join(
         [

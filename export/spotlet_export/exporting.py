@@ -14,7 +14,7 @@ import onnx
 
 from spotlet.atomic import atomic_folder, check_replaceable
 from spotlet.errors import GateError, OutputError
-from spotlet.manifest import METADATA_KEY, InputRule, Manifest
+from spotlet.manifest import METADATA_KEY, InputRule, Manifest, OutputRule
 from spotlet.package import CARD_FILE, MODEL_FILE, PARITY_FILE
 from spotlet.session import ModelSession
 from spotlet.verification import PROBE_KEY, SHA256_KEY, probe
@@ -118,6 +118,7 @@ def make_manifest(checkpoint: Checkpoint, name: str) -> Manifest:
         name=name,
         classes=checkpoint.class_names,
         input=InputRule(size_hw=checkpoint.network.settings.size_hw),
+        output=OutputRule(score_activation=checkpoint.network.score_activation),
         training=checkpoint.training,
         producer=f"spotlet {version('spotlet')}",
     )

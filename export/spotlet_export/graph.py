@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from spotlet.manifest import METADATA_KEY, Manifest
-from spotlet_training.network import TwoHeadDetector
+from spotlet_training.network import Network
 from spotlet_training.network.backbone import ConvUnit
 
 OPSET = 18
@@ -20,7 +20,7 @@ IR_VERSION = 8
 """ONNX file format; the one of opset 18's own time, which every newer onnxruntime loads."""
 
 
-def build_graph(network: TwoHeadDetector, manifest: Manifest) -> onnx.ModelProto:
+def build_graph(network: Network, manifest: Manifest) -> onnx.ModelProto:
     """Returns the network as ONNX, with its manifest inside.
 
     Precondition: the network is in evaluation mode, on the CPU, in float32. Postcondition: the
@@ -55,7 +55,7 @@ def build_graph(network: TwoHeadDetector, manifest: Manifest) -> onnx.ModelProto
     return model
 
 
-def fold_batch_norms(network: TwoHeadDetector) -> nn.Module:
+def fold_batch_norms(network: Network) -> nn.Module:
     """Returns a copy in which each BatchNorm is part of the convolution before it."""
     folded = copy.deepcopy(network).eval()
     for module in folded.modules():

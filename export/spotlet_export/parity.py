@@ -17,7 +17,7 @@ from spotlet.session import ModelSession, synthetic_canvases
 from spotlet_export.frames import CheckFrame
 from spotlet_export.report import Row
 from spotlet_export.witness import witness_canvas, witness_detections, witness_tensors
-from spotlet_training.network import TwoHeadDetector
+from spotlet_training.network import Network
 
 TENSOR_LIMIT = 1e-4
 """Greatest difference of a tensor's elements: boxes in [0, 1] of the canvas, scores."""
@@ -36,6 +36,8 @@ LAST_THRESHOLD = 0.001
 """Detections are compared from a low score up, lower still where there are too few."""
 
 ENOUGH_DETECTIONS = 50
+"""For a comparison to prove something. A network of few cells cannot give so many: of it, half
+of what it can give is enough."""
 
 TIES_ALLOWED = 4
 """One frame in so many may be decided by a tie."""
@@ -44,7 +46,7 @@ BATCH = 8
 
 
 def compare_tensors(
-    network: TwoHeadDetector, session: ModelSession, frames: Sequence[CheckFrame]
+    network: Network, session: ModelSession, frames: Sequence[CheckFrame]
 ) -> list[Row]:
     """Returns the rows for PyTorch against onnxruntime on the same canvases.
 
@@ -82,7 +84,7 @@ def compare_tensors(
 
 
 def compare_detections(
-    network: TwoHeadDetector, session: ModelSession, frames: Sequence[CheckFrame], folder: Path
+    network: Network, session: ModelSession, frames: Sequence[CheckFrame], folder: Path
 ) -> list[Row]:
     """Returns the rows for the witness against the shipped runtime, from image files.
 
@@ -232,14 +234,15 @@ def _enough_detections(
     tensors: tuple[FloatArray, FloatArray], frames: Sequence[CheckFrame], manifest: Manifest
 ) -> tuple[float, list[Detections]]:
     """Returns a score threshold that gives enough detections to compare, and those."""
+    enough = min(ENOUGH_DETECTIONS, tensors[0].shape[1] * len(frames) // 2)
     threshold = FIRST_THRESHOLD
     while threshold >= LAST_THRESHOLD:
         found = _witness(tensors, frames, manifest, threshold)
-        if sum(map(len, found)) >= ENOUGH_DETECTIONS:
+        if sum(map(len, found)) >= enough:
             return threshold, found
         threshold /= 2
     raise GateError(
-        f"the network finds fewer than {ENOUGH_DETECTIONS} objects in {len(frames)} frames even "
+        f"the network finds fewer than {enough} objects in {len(frames)} frames even "
         f"at a score of {LAST_THRESHOLD}: nothing to compare; train it longer, or give --data "
         "images that it was trained for"
     )

@@ -16,7 +16,7 @@ from spotlet.boxes import FloatArray
 from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
-from spotlet_training.network import TwoHeadDetector
+from spotlet_training.network import Network
 
 INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "nearest": cv2.INTER_NEAREST}
 """What the manifest's words mean, told a second time as everything here."""
@@ -37,9 +37,7 @@ def witness_canvas(frame_bgr: ImageArray, manifest: Manifest) -> ImageArray:
     ).astype(np.uint8)
 
 
-def witness_tensors(
-    network: TwoHeadDetector, canvases: ImageArray
-) -> tuple[FloatArray, FloatArray]:
+def witness_tensors(network: Network, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
     """Returns boxes (N, K, 4) and scores (N, K, C) of the PyTorch network, eager, float32."""
     with torch.inference_mode():
         boxes, scores = network(torch.from_numpy(canvases))

@@ -12,13 +12,13 @@ from spotlet_training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from spotlet_training.network import NetworkSettings, TwoHeadDetector
+from spotlet_training.network import DetectorSettings, TwoHeadDetector
 
 
 @pytest.fixture
 def checkpoint() -> Checkpoint:
     torch.manual_seed(1)
-    network = TwoHeadDetector(NetworkSettings(class_count=2, size_hw=(64, 64))).eval()
+    network = TwoHeadDetector(DetectorSettings(class_count=2, size_hw=(64, 64))).eval()
     return Checkpoint(network=network, class_names=("a", "b"), training={"epochs": 3})
 
 

@@ -2,14 +2,14 @@ import pytest
 import torch
 
 from spotlet.errors import UsageError
-from spotlet_training.network import NetworkSettings, TwoHeadDetector
+from spotlet_training.network import DetectorSettings, TwoHeadDetector
 from spotlet_training.network.detector import cell_grid
 
 
 @pytest.fixture(scope="module")
 def network() -> TwoHeadDetector:
     torch.manual_seed(0)
-    return TwoHeadDetector(NetworkSettings(class_count=5, size_hw=(96, 160))).eval()
+    return TwoHeadDetector(DetectorSettings(class_count=5, size_hw=(96, 160))).eval()
 
 
 def test_outputs_have_the_designs_shapes_and_ranges(network: TwoHeadDetector) -> None:
@@ -46,11 +46,11 @@ def test_a_cell_answers_for_the_place_where_it_lies(network: TwoHeadDetector) ->
 
 
 def test_the_size_is_about_what_an_edge_device_wants() -> None:
-    count = sum(p.numel() for p in TwoHeadDetector(NetworkSettings(class_count=10)).parameters())
+    count = sum(p.numel() for p in TwoHeadDetector(DetectorSettings(class_count=10)).parameters())
     assert 0.8e6 < count < 1.0e6
 
 
 @pytest.mark.parametrize("size_hw", [(0, 320), (320, 300), (16, 16)])
 def test_a_size_that_does_not_divide_is_refused(size_hw: tuple[int, int]) -> None:
     with pytest.raises(UsageError, match="multiple of 32"):
-        NetworkSettings(class_count=1, size_hw=size_hw)
+        DetectorSettings(class_count=1, size_hw=size_hw)

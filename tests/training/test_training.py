@@ -13,13 +13,13 @@ from spotlet_training.batches import CachedDataset, ahead, training_batches
 from spotlet_training.checkpoint import load_checkpoint
 from spotlet_training.datasets import Sample
 from spotlet_training.learner import Learner
-from spotlet_training.network import TwoHeadDetector
+from spotlet_training.network import Network
 from spotlet_training.optimisation import MovingAverage
 from spotlet_training.settings import TrainingSettings
 from spotlet_training.training import BEST_CHECKPOINT, train
 
 
-def stem_weight(network: TwoHeadDetector) -> torch.Tensor:
+def stem_weight(network: Network) -> torch.Tensor:
     """Returns the weight itself, not a copy."""
     return network.get_parameter("backbone.stem.0.weight").detach()
 

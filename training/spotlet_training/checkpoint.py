@@ -13,10 +13,18 @@ from safetensors.torch import save_file
 
 from spotlet.atomic import atomic_file
 from spotlet.errors import CheckpointError, OutputError, UsageError
-from spotlet_training.network import NetworkSettings, TwoHeadDetector
+from spotlet_training.network import (
+    DetectorSettings,
+    LocalizerSettings,
+    Network,
+    TwoHeadDetector,
+    build_localizer,
+)
 
 METADATA_KEY = "spotlet"
-SCHEMA = 1
+SCHEMA = 2
+"""The newest header that this version reads. In the first there was one family of networks, and
+so no `family`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +37,7 @@ class Checkpoint:
         training: data, schedule, metrics; free JSON.
     """
 
-    network: TwoHeadDetector
+    network: Network
     class_names: tuple[str, ...]
     training: dict[str, Any] = field(default_factory=dict)
 
@@ -42,7 +50,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """
     header = {
         "schema": SCHEMA,
-        "network": asdict(checkpoint.network.settings),
+        **describe_network(checkpoint.network),
         "classes": checkpoint.class_names,
         "training": checkpoint.training,
     }
@@ -80,15 +88,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise CheckpointError(
                 f"{path}: written by a newer spotlet; run `pip install --upgrade spotlet`"
             )
-        known = {item.name for item in fields(NetworkSettings)}
-        unknown = set(header["network"]) - known
-        if unknown:
-            raise CheckpointError(f"{path}: unknown network setting {sorted(unknown)}")
-        shape: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in header["network"].items()
-        }
-        network = TwoHeadDetector(NetworkSettings(**shape))
+        network = build_network(header.get("family", "detector"), header["network"])
         network.load_state_dict(weights)
         class_names = tuple(header["classes"])
         if len(class_names) != network.settings.class_count:
@@ -99,3 +99,31 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except (ValueError, KeyError, TypeError, RuntimeError, UsageError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(f"{path}: header and weights do not fit ({reason})") from error
+
+
+def describe_network(network: Network) -> dict[str, Any]:
+    """Returns the part of a header from which `build_network` makes the network again."""
+    family = "detector" if isinstance(network, TwoHeadDetector) else "localizer"
+    # Every settings class is a dataclass, which its protocol cannot say.
+    return {"family": family, "network": asdict(network.settings)}  # type: ignore[call-overload]
+
+
+def build_network(family: str, settings: dict[str, Any]) -> Network:
+    """Returns a network of a header's family and settings, its weights drawn by chance.
+
+    Raises:
+        ValueError: the family or a setting is unknown.
+        UsageError: a setting is out of its range.
+    """
+    if family not in ("detector", "localizer"):
+        raise ValueError(f"unknown family {family!r}")
+    kind = DetectorSettings if family == "detector" else LocalizerSettings
+    unknown = set(settings) - {item.name for item in fields(kind)}
+    if unknown:
+        raise ValueError(f"unknown network setting {sorted(unknown)}")
+    shape: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()
+    }
+    if family == "detector":
+        return TwoHeadDetector(DetectorSettings(**shape))
+    return build_localizer(LocalizerSettings(**shape))

@@ -15,7 +15,7 @@ from spotlet.manifest import DetectionRule
 from spotlet.postprocess import detections_from_outputs
 from spotlet_training.batches import ahead
 from spotlet_training.datasets import Dataset, Sample
-from spotlet_training.network import TwoHeadDetector
+from spotlet_training.network import Network
 
 COCO_RULE = DetectionRule(score_threshold=0.001, max_detections=300, every_class=True)
 """AP integrates over all scores and classes; of each it counts the best 100 in an image."""
@@ -23,9 +23,7 @@ COCO_RULE = DetectionRule(score_threshold=0.001, max_detections=300, every_class
 BATCH_SIZE = 16
 
 
-def evaluate_network(
-    network: TwoHeadDetector, dataset: Dataset, pool: ThreadPoolExecutor
-) -> Accuracy:
+def evaluate_network(network: Network, dataset: Dataset, pool: ThreadPoolExecutor) -> Accuracy:
     """Returns the accuracy of a network on a set, in float32 and not in training's precision.
 
     Args:
@@ -34,7 +32,7 @@ def evaluate_network(
         pool: threads that decode.
     """
     size_hw = network.settings.size_hw
-    device = network.cell_centres.device
+    device = network.device
 
     def prepare(index: int) -> tuple[Sample, Letterbox, ImageArray]:
         sample = dataset.load(index)

@@ -1,5 +1,7 @@
 """A network that learns one batch at a time."""
 
+from typing import TypeVar
+
 import torch
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
@@ -8,9 +10,11 @@ from spotlet.errors import TrainingError, UsageError
 from spotlet_training.batches import Batch
 from spotlet_training.hardware import pick_device, pick_precision
 from spotlet_training.losses import Losses, detection_losses
-from spotlet_training.network import NetworkSettings, TwoHeadDetector
+from spotlet_training.network import DetectorSettings, Network, TwoHeadDetector
 from spotlet_training.optimisation import MovingAverage, make_optimiser, make_schedule
 from spotlet_training.settings import TrainingSettings
+
+Module = TypeVar("Module", bound=nn.Module)
 
 GRADIENT_LIMIT = 10.0
 """Norm to which gradients are cut: a bad first batch must not throw the weights away."""
@@ -30,7 +34,7 @@ class Learner:
         class_count: int,
         settings: TrainingSettings,
         total_steps: int,
-        start: TwoHeadDetector | None = None,
+        start: Network | None = None,
     ) -> None:
         """Makes a network: its weights drawn from the settings' seed, or those of `start`.
 
@@ -40,7 +44,7 @@ class Learner:
         torch.manual_seed(settings.seed)
         self.device = pick_device(settings)
         self._dtype = pick_precision(settings, self.device)
-        shape = NetworkSettings(class_count=class_count, size_hw=settings.size_hw)
+        shape = DetectorSettings(class_count=class_count, size_hw=settings.size_hw)
         network = TwoHeadDetector(shape)
         if start is not None:
             if start.settings != shape:
@@ -83,7 +87,7 @@ class Learner:
         return losses
 
 
-def channels_last(network: TwoHeadDetector) -> TwoHeadDetector:
+def channels_last(network: Module) -> Module:
     """Returns the network with convolution weights laid out for NHWC kernels, which are faster."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

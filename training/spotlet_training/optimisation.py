@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
-from spotlet_training.network import TwoHeadDetector
+from spotlet_training.network import Network
 from spotlet_training.settings import TrainingSettings
 
 RECIPE_BATCH = 8
@@ -54,14 +54,14 @@ class MovingAverage:
         network: the averaged network, in evaluation mode.
     """
 
-    def __init__(self, network: TwoHeadDetector, horizon_steps: float) -> None:
+    def __init__(self, network: Network, horizon_steps: float) -> None:
         """Starts from a copy of `network`; `horizon_steps` is the mean age of what it holds."""
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._horizon = max(horizon_steps, 1.0)
         self._steps = 0
 
     @torch.no_grad()
-    def update(self, network: TwoHeadDetector) -> None:
+    def update(self, network: Network) -> None:
         """Takes one step towards `network`; the first steps are larger."""
         self._steps += 1
         share = max(1 / self._horizon, 1 / (1 + self._steps / 2))

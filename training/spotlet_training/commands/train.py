@@ -16,7 +16,7 @@ from spotlet_training.augmentation import FLIPS, AugmentationSettings
 from spotlet_training.checkpoint import load_checkpoint
 from spotlet_training.datasets import open_splits
 from spotlet_training.hardware import pick_device, pick_precision
-from spotlet_training.network import TwoHeadDetector
+from spotlet_training.network import Network
 from spotlet_training.settings import DEVICES, PRECISIONS, TrainingSettings
 from spotlet_training.training import BEST_CHECKPOINT, Epoch, Step, train
 
@@ -183,7 +183,7 @@ def pick_folder(asked: Path | None, dataset: Path, *, overwrite: bool) -> Path:
     return folder
 
 
-def starting_weights(path: Path | None, class_names: tuple[str, ...]) -> TwoHeadDetector | None:
+def starting_weights(path: Path | None, class_names: tuple[str, ...]) -> Network | None:
     """Returns the network of a checkpoint to start from; None where none is given.
 
     Raises:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spotlet_training.network.settings import NetworkSettings
+from spotlet_training.network.settings import DetectorSettings
 
 
 class ConvUnit(nn.Sequential):
@@ -40,7 +40,7 @@ class ResidualBlock(nn.Module):
 class Backbone(nn.Module):
     """A stem and four stages, each of which halves the picture."""
 
-    def __init__(self, settings: NetworkSettings) -> None:
+    def __init__(self, settings: DetectorSettings) -> None:
         super().__init__()
         self.stem = ConvUnit(3, settings.channels[0], stride=2)
         self.stages = nn.ModuleList(
@@ -73,7 +73,7 @@ class Backbone(nn.Module):
 class Pyramid(nn.Module):
     """Top-down feature pyramid (Lin et al. 2017, arXiv:1612.03144, Fig. 3)."""
 
-    def __init__(self, settings: NetworkSettings) -> None:
+    def __init__(self, settings: DetectorSettings) -> None:
         super().__init__()
         width = settings.pyramid_channels
         self.lateral = nn.ModuleList(

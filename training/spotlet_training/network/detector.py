@@ -1,13 +1,14 @@
 """The dense two-head detector: a class head and a box head over every cell of a pyramid."""
 
 import math
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from spotlet_training.network.backbone import Backbone, ConvUnit, Pyramid, normalise
-from spotlet_training.network.settings import STRIDES, NetworkSettings
+from spotlet_training.network.contract import Network
+from spotlet_training.network.settings import STRIDES, DetectorSettings
 
 RARE_SCORE = 0.01
 """Score of every cell before training: most cells are background.
@@ -34,7 +35,7 @@ class RawPrediction(NamedTuple):
 class Head(nn.Module):
     """A class tower and a box tower for one level, which share nothing."""
 
-    def __init__(self, settings: NetworkSettings) -> None:
+    def __init__(self, settings: DetectorSettings) -> None:
         super().__init__()
         width, depth = settings.pyramid_channels, settings.head_convolutions
         self.class_tower = nn.Sequential(*(ConvUnit(width, width) for _ in range(depth)))
@@ -53,7 +54,7 @@ class Head(nn.Module):
         return logits.flatten(2).transpose(1, 2), distances.flatten(2).transpose(1, 2)
 
 
-class TwoHeadDetector(nn.Module):
+class TwoHeadDetector(Network):
     """Camera bytes in, boxes and scores for every cell out.
 
     A cell predicts the distances from its centre to the four sides of a box, in units of its
@@ -64,10 +65,12 @@ class TwoHeadDetector(nn.Module):
         settings: what it is made of.
     """
 
+    score_activation: ClassVar[str] = "sigmoid"
+    settings: DetectorSettings
     cell_centres: Tensor
     cell_strides: Tensor
 
-    def __init__(self, settings: NetworkSettings) -> None:
+    def __init__(self, settings: DetectorSettings) -> None:
         super().__init__()
         self.settings = settings
         self.backbone = Backbone(settings)

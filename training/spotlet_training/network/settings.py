@@ -13,7 +13,7 @@ statistics; above, a batch does not fit into any memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkSettings:
+class DetectorSettings:
     """The shape of a two-head detector.
 
     Attributes:
