@@ -11,18 +11,22 @@ import numpy.typing as npt
 from spotlet_training.scenes.fashion import FashionObjects
 
 NEIGHBOURS = 20
+"""How many must agree about a garment of the demo's clip."""
 
 _CHUNK = 500  # objects at a time, to bound the matrix of distances
 
 
-def is_typical(objects: FashionObjects, known: FashionObjects) -> npt.NDArray[np.bool_]:
+def is_typical(
+    objects: FashionObjects, known: FashionObjects, neighbours: int = NEIGHBOURS
+) -> npt.NDArray[np.bool_]:
     """Returns (N,): whether the nearest known photos of each object are all of its class.
 
     Near by the Euclidean distance of pixels; no network has a say.
 
     Args:
         objects: N to judge.
-        known: `NEIGHBOURS` or more to judge by, none of them among `objects`.
+        known: to judge by, none of them among `objects`; more than `neighbours`.
+        neighbours: how many must agree.
     """
     references = known.photos.reshape(len(known), -1).astype(np.float32) / 255
     half_norms = (references**2).sum(axis=1) / 2
@@ -32,7 +36,7 @@ def is_typical(objects: FashionObjects, known: FashionObjects) -> npt.NDArray[np
         asked = photos.reshape(len(photos), -1).astype(np.float32) / 255
         # |a - b|² without |a|², which is the same for all b, and halved.
         distances = half_norms - asked @ references.T
-        nearest = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+        nearest = np.argpartition(distances, neighbours, axis=1)[:, :neighbours]
         own = objects.class_ids[start : start + _CHUNK, None]
         agree.append((known.class_ids[nearest] == own).all(axis=1))
     return np.concatenate(agree) if agree else np.zeros(0, np.bool_)

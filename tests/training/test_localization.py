@@ -1,0 +1,438 @@
+"""The localization experiment: its scenes, its losses, a run, the report and the command."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from spotlet.cli import main
+from spotlet.errors import GateError, UsageError
+from spotlet_training.commands.experiment import chosen_steps, default_folder
+from spotlet_training.localization import frozen
+from spotlet_training.localization.experiment import Run, checkpoint_path, run_ladder
+from spotlet_training.localization.figures import draw_box, draw_curves, draw_scenes
+from spotlet_training.localization.frozen import (
+    SETTINGS,
+    VARIANTS,
+    FrozenScenes,
+    FrozenSet,
+    digest_of,
+    frozen_set,
+)
+from spotlet_training.localization.ladder import AFTER, BEFORE, BEST, Step, ladder
+from spotlet_training.localization.learning import (
+    EpochFigures,
+    Measures,
+    Outcome,
+    learn,
+    measure,
+    pick,
+)
+from spotlet_training.localization.recipe import (
+    BOX_LOSSES,
+    Recipe,
+    box_loss,
+    centre_and_size,
+    localization_loss,
+)
+from spotlet_training.localization.report import summarise, verdicts
+from spotlet_training.network import LocalizerSettings, RawLocalization, build_localizer
+from spotlet_training.scenes import CLASS_NAMES
+from spotlet_training.scenes.bundled import load_photographs, load_sample
+from spotlet_training.scenes.single import SingleSettings, compose_single
+
+CPU = torch.device("cpu")
+
+
+def rectangles(count: int, seed: int) -> FrozenScenes:
+    """Bright rectangles on black, 64 x 64: the class says whether one is tall or wide."""
+    rng = np.random.default_rng(seed)
+    images = np.zeros((count, 64, 64, 3), np.uint8)
+    boxes = np.zeros((count, 4), np.float32)
+    class_ids = np.arange(count) % 2
+    for index, tall in enumerate(class_ids == 0):
+        width, height = (14, 30) if tall else (30, 14)
+        left, top = rng.integers(0, 64 - width), rng.integers(0, 64 - height)
+        images[index, top : top + height, left : left + width] = 200
+        boxes[index] = left, top, left + width, top + height
+    return FrozenScenes(
+        torch.from_numpy(images), torch.from_numpy(boxes / 64), torch.from_numpy(class_ids)
+    )
+
+
+@pytest.fixture(scope="module")
+def small_set() -> FrozenSet:
+    train, val = rectangles(96, 0), rectangles(24, 1)
+    return FrozenSet(train, val, "plain", True, digest_of(train, val), True)
+
+
+def small_recipe(trunk: str = "flat", **changes: object) -> Recipe:
+    network = LocalizerSettings(class_count=len(CLASS_NAMES), size_hw=(64, 64), trunk=trunk)
+    return replace(Recipe(network=network, epochs=2, batch_size=8), **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_quick_scenes_are_the_frozen_ones(variant: frozen.Variant) -> None:
+    data = frozen_set(variant, quick=True)
+    assert (len(data.train), len(data.val)) == (600, 200)
+    assert data.digest == digest_of(data.train, data.val)
+    assert torch.bincount(data.train.class_ids).tolist() == [60] * 10
+
+
+@pytest.fixture
+def redrawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FrozenSet]:
+    """Composes the quick scenes with every garment drawn another way."""
+    compose = compose_single
+
+    def redraw(level: int, shift: int) -> FrozenSet:
+        def other(rng: np.random.Generator, *rest: Any) -> tuple[np.ndarray, np.ndarray]:
+            image, box = compose(rng, *rest)
+            image[128, 128] = np.clip(image[128, 128].astype(int) + level, 0, 255)
+            return np.roll(image, shift, axis=1), box + shift
+
+        monkeypatch.setattr(frozen, "compose_single", other)
+        return frozen_set("plain", quick=True)
+
+    return redraw
+
+
+def test_scenes_whose_pixels_are_rounded_otherwise_pass_and_are_told(
+    redrawn: Callable[..., FrozenSet],
+) -> None:
+    data = redrawn(level=1, shift=0)
+    assert not data.exact
+    assert data.digest != frozen_set("photo", quick=True).digest
+
+
+def test_other_scenes_are_refused(redrawn: Callable[..., FrozenSet]) -> None:
+    with pytest.raises(GateError, match=r"constraints\.txt"):
+        redrawn(level=0, shift=1)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_scenes_box_is_tight_about_its_garment(variant: frozen.Variant) -> None:
+    """Told by a second scene that differs in the garment's colour alone."""
+    objects = load_sample("t10k")
+    photographs = load_photographs("held-out") if variant == "photo" else []
+    for index in range(0, 400, 40):
+        photo, class_id = objects.photos[index], int(objects.class_ids[index])
+        settings = replace(SETTINGS[variant], dyed=False)
+        image, box = compose_single(
+            np.random.default_rng(index), photo, class_id, photographs, settings
+        )
+        assert image.shape == (256, 256, 3)
+        assert bool(((box[:2] >= 0) & (box[2:] <= 256)).all())
+        if variant == "plain":
+            rows, columns = np.nonzero(image.max(axis=2) > 40)
+            seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            np.testing.assert_allclose(box, seen, atol=2)
+
+
+def test_a_garment_never_leaves_the_canvas() -> None:
+    objects = load_sample("t10k")
+    settings = SingleSettings(object_sides=(200, 256), shift=200, max_angle_degrees=45)
+    for index in range(40):
+        _, box = compose_single(
+            np.random.default_rng(index), objects.photos[index * 10], int(index // 4), [], settings
+        )
+        sides = box[2:] - box[:2]
+        assert max(sides) > 100
+        assert box.min() >= 0
+        assert box.max() <= 256
+
+
+@pytest.mark.parametrize("sides", [(0, 10), (20, 10), (10, 300)])
+def test_scene_settings_out_of_range_are_refused(sides: tuple[float, float]) -> None:
+    with pytest.raises(UsageError, match="object sides"):
+        SingleSettings(object_sides=sides, shift=1)
+
+
+def test_the_published_network_is_the_published_network() -> None:
+    network = build_localizer(LocalizerSettings(class_count=10))
+    counts = {name: weights.numel() for name, weights in network.named_parameters()}
+    features = 32 * 64 * 64
+    assert list(counts.values()) == [
+        3 * 16 * 9, 16, 16 * 32 * 9, 32, features * 10, 10, features * 4, 4,
+    ]  # fmt: skip
+    assert sum(counts.values()) == 1_840_110
+
+
+def test_relu_after_pooling_is_relu_before_pooling() -> None:
+    torch.manual_seed(0)
+    network = build_localizer(LocalizerSettings(class_count=3, size_hw=(64, 64))).eval()
+    image = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
+    first, second = network.get_submodule("trunk.0"), network.get_submodule("trunk.3")
+    pixels = image.permute(0, 3, 1, 2) / 255
+    pool = torch.nn.functional.max_pool2d
+    features = pool(second(pool(first(pixels).relu(), 2)).relu(), 2).flatten(1)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            network.raw(image).boxes, network.get_submodule("box_head")(features)
+        )
+
+
+@pytest.mark.parametrize("trunk", ["flat", "integral"])
+def test_a_localizer_has_the_designs_two_outputs(trunk: str) -> None:
+    network = build_localizer(LocalizerSettings(class_count=7, size_hw=(64, 96), trunk=trunk))
+    image = torch.randint(0, 256, (3, 64, 96, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        boxes, scores = network.eval()(image)
+    assert boxes.shape == (3, 1, 4)
+    assert scores.shape == (3, 1, 7)
+    torch.testing.assert_close(scores.sum(dim=2), torch.ones(3, 1))
+    assert float(boxes.min()) >= 0
+    assert float(boxes.max()) <= 1
+
+
+def test_a_side_lies_at_the_mean_of_its_heatmap() -> None:
+    """All heat in one corner cell puts the box's sides there; none anywhere, in the middle."""
+    network = build_localizer(LocalizerSettings(class_count=2, size_hw=(64, 96), trunk="integral"))
+    last = network.get_submodule("box_head.1")
+    assert isinstance(last, torch.nn.Conv2d)
+    torch.nn.init.zeros_(last.weight)
+    image = torch.zeros((1, 64, 96, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        torch.testing.assert_close(network.eval().raw(image).boxes, torch.full((1, 4), 0.5))
+    places = network.get_buffer("places")
+    assert places[:, 0].tolist() == [0, 0, 0, 0]
+    assert places[:, -1].tolist() == [1, 1, 1, 1]
+    assert places.shape == (4, 4 * 6)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"class_count": 0}, {"size_hw": (250, 256)}, {"trunk": "deep"}, {"dropout": 1.0}]
+)
+def test_localizer_settings_out_of_range_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        LocalizerSettings(**{"class_count": 3, **changes})  # type: ignore[arg-type]
+
+
+def test_losses_are_what_they_say() -> None:
+    truth = torch.tensor([[0.2, 0.2, 0.6, 0.6]])
+    moved = truth + 0.1
+    assert float(box_loss(truth, truth, "corners-giou")) == pytest.approx(0, abs=1e-6)
+    assert float(box_loss(moved, truth, "corners")) == pytest.approx(0.1**2 / 2)
+    assert float(box_loss(moved, truth, "centre-size")) == pytest.approx(0.1**2 / 4)
+    # Overlap 0.3 x 0.3, union 0.32 - 0.09, hull 0.5 x 0.5.
+    giou = 0.09 / 0.23 - 0.02 / 0.25
+    both = 0.1**2 / 2 + 1 - giou
+    assert float(box_loss(moved, truth, "corners-giou")) == pytest.approx(both, abs=1e-5)
+    torch.testing.assert_close(centre_and_size(truth), torch.tensor([[0.4, 0.4, 0.4, 0.4]]))
+
+
+def test_a_box_that_is_inside_out_still_learns() -> None:
+    inside_out = torch.tensor([[0.6, 0.6, 0.5, 0.5]], requires_grad=True)
+    truth = torch.tensor([[0.2, 0.2, 0.9, 0.9]])
+    for kind in BOX_LOSSES:
+        (gradient,) = torch.autograd.grad(box_loss(inside_out, truth, kind), inside_out)
+        assert bool((gradient[:, :2] > 0).all()), "the low sides go down"
+        assert bool((gradient[:, 2:] < 0).all()), "the high sides go up"
+
+
+def test_the_weight_weighs_the_box_loss_alone() -> None:
+    prediction = RawLocalization(torch.zeros(1, 4), torch.tensor([[0.0, 0.0, 1.0, 1.0]]))
+    truth, class_ids = torch.tensor([[0.0, 0.0, 1.0, 0.5]]), torch.tensor([2])
+    losses = [
+        float(localization_loss(prediction, truth, class_ids, small_recipe(box_weight=weight)))
+        for weight in (0.0, 1.0, 5.0)
+    ]
+    assert losses[0] == pytest.approx(np.log(4))
+    assert losses[2] - losses[0] == pytest.approx(5 * (losses[1] - losses[0]))
+
+
+def test_a_mirrored_scenes_box_is_mirrored_with_it() -> None:
+    torch.manual_seed(0)
+    scenes = rectangles(32, 3)
+    picked = pick(scenes, torch.arange(32), CPU, mirrored=True)
+    changed = 0
+    for index in range(32):
+        x1, y1, x2, y2 = (picked.boxes[index] * 64).round().int().tolist()
+        assert bool((picked.images[index, y1:y2, x1:x2] == 200).all())
+        assert int((picked.images[index] == 200).sum()) == (x2 - x1) * (y2 - y1) * 3
+        changed += not torch.equal(picked.images[index], scenes.images[index])
+    assert 8 < changed < 24
+    assert torch.equal(scenes.boxes, rectangles(32, 3).boxes), "the set itself is untouched"
+
+
+def test_a_localizer_learns_where_and_what(small_set: FrozenSet) -> None:
+    recipe = small_recipe(
+        "integral", epochs=8, box_weight=5.0, box_loss="corners-giou", schedule="one-cycle",
+        learning_rate=4e-3,
+    )  # fmt: skip
+    figures: list[EpochFigures] = []
+    network, outcome = learn(recipe, small_set, 0, CPU, torch.float32, figures.append)
+    assert len(figures) == 8
+    assert outcome.val.accuracy >= 0.9
+    assert outcome.val.iou > 0.7
+    assert outcome.val == measure(network, small_set.val)
+    assert not network.training
+
+
+def test_a_run_is_repeatable(small_set: FrozenSet) -> None:
+    first, second = (learn(small_recipe(), small_set, 3, CPU, torch.float32)[1] for _ in range(2))
+    assert first.epochs == second.epochs
+    other = learn(small_recipe(), small_set, 4, CPU, torch.float32)[1]
+    assert other.epochs != first.epochs
+
+
+def test_measures_count_what_they_say() -> None:
+    class Fixed(torch.nn.Module):
+        device = CPU
+
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            boxes = torch.tensor([0.0, 0.0, 0.5, 1.0]).expand(len(images), 1, 4)
+            scores = torch.tensor([0.9, 0.1]).expand(len(images), 1, 2)
+            return boxes, scores
+
+    boxes = torch.tensor([[0, 0, 0.5, 1], [0, 0, 1, 1], [0, 0, 0.5, 0.4], [0.5, 0, 1, 1]])
+    scenes = FrozenScenes(
+        torch.zeros((4, 8, 8, 3), dtype=torch.uint8), boxes, torch.tensor([0, 0, 1, 0])
+    )
+    found = measure(Fixed(), scenes)  # type: ignore[arg-type]
+    assert found.accuracy == 0.75
+    assert found.iou == pytest.approx((1 + 0.5 + 0.4 + 0) / 4)
+    assert (found.over_50, found.over_75) == (0.5, 0.25)
+    # Mean errors of the four sides: -1/8, 0, -1/4, +3/20.
+    assert found.common_error == pytest.approx((0.125 + 0 + 0.25 + 0.15) / 4)
+
+
+def small_ladder() -> tuple[Step, ...]:
+    first = Step(name=BEFORE, change="-", parent="", recipe=small_recipe())
+    last = Step(name=BEST, change="all", parent=BEFORE, recipe=small_recipe("integral"))
+    return first, last
+
+
+def test_a_finished_run_is_not_trained_again(small_set: FrozenSet, tmp_path: Path) -> None:
+    told: list[tuple[str, int, bool]] = []
+
+    def go(steps: tuple[Step, ...], seeds: int) -> list[Run]:
+        return run_ladder(
+            steps, seeds, small_set, tmp_path, device=CPU, precision=torch.float32,
+            on_run=lambda run, found: told.append((run.step, run.seed, found)),
+        )  # fmt: skip
+
+    first = go(small_ladder(), 1)
+    checkpoint_path(tmp_path, BEST, 0).unlink()  # as if it was interrupted here
+    again = go(small_ladder(), 2)
+    assert [found for _, _, found in told] == [False, False, True, False, False, False]
+    assert again[0] == first[0]
+    assert again[1].outcome.epochs == first[1].outcome.epochs
+    other = replace(small_ladder()[0], recipe=small_recipe(box_weight=2.0))
+    with pytest.raises(UsageError, match="another --out"):
+        go((other,), 1)
+
+
+def outcome_of(accuracy: float, iou: float, parameters: int) -> Outcome:
+    measures = Measures(accuracy=accuracy, iou=iou, over_50=0.5, over_75=0.1, common_error=0.0)
+    return Outcome(epochs=(), train=measures, val=measures, parameters=parameters, seconds=1.0)
+
+
+def test_verdicts_are_of_the_means_and_can_fail() -> None:
+    steps = tuple(step for step in ladder() if step.name in (BEFORE, AFTER, BEST))
+    figures = {
+        BEFORE: [(0.9, 0.40), (0.8, 0.44)],
+        AFTER: [(0.9, 0.60), (0.9, 0.64)],
+        BEST: [(0.9, 0.95), (0.95, 0.80)],
+    }
+    runs = [
+        Run(step=name, seed=seed, outcome=outcome_of(*each, 100 if name == BEST else 200))
+        for name, pair in figures.items()
+        for seed, each in enumerate(pair)
+    ]
+    summaries = summarise(steps, runs)
+    assert [round(each.val_iou.mean, 3) for each in summaries] == [0.42, 0.62, 0.875]
+    assert summaries[0].val_iou.spread == pytest.approx(0.04 / np.sqrt(2))
+    lines = {(each.step, each.condition): each.holds for each in verdicts(summaries)}
+    assert lines == {
+        (BEFORE, "IoU 0.420 <= 0.45"): True,
+        (BEFORE, "accuracy 0.850 >= 0.85"): True,
+        (BEFORE, "30 <= 30 epochs"): True,
+        (AFTER, "IoU 0.620 >= 0.61"): True,
+        (AFTER, "accuracy 0.900 >= 0.87"): True,
+        (AFTER, "30 <= 30 epochs"): True,
+        (BEST, "IoU 0.875 >= 0.90"): False,
+        (BEST, "accuracy 0.925 >= 0.90"): True,
+        (BEST, "30 <= 30 epochs"): True,
+        (BEST, "100 < 200 parameters"): True,
+    }
+
+
+def test_every_step_is_one_change_of_an_earlier_one() -> None:
+    steps = ladder()
+    names = [step.name for step in steps]
+    assert len(set(names)) == len(names)
+    for number, step in enumerate(steps):
+        assert step.recipe.epochs <= 30
+        assert step.parent in names[:number] or number == 0
+
+
+def test_the_command_goes_from_scenes_to_results(
+    small_set: FrozenSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    from spotlet_training.commands import experiment
+
+    monkeypatch.setattr(experiment, "frozen_set", lambda *_, **__: small_set)
+    monkeypatch.setattr(experiment, "ladder", lambda _: small_ladder())
+    out = tmp_path / "out"
+    words = ["experiment", "localization", "--quick", "--out", str(out), "--device", "cpu"]
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert "QUICK" in printed
+    assert f"spotlet export {out}/runs/best-0.safetensors" in printed
+    results = json.loads((out / "results.json").read_text())
+    assert results["quick"] is True
+    assert results["scenes"]["sha256"] == small_set.digest
+    assert [each["step"]["name"] for each in results["steps"]] == [BEFORE, BEST]
+    assert len(results["runs"][0]["outcome"]["epochs"]) == 2
+    assert cv2.imread(str(out / "curves.png")) is not None
+    scenes = cv2.imread(str(out / "scenes.png"))
+    assert scenes is not None
+    assert scenes.shape == (2 * (34 + 64), 6 * 64, 3)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "curves.png", "results.json", "runs", "scenes.png",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "words", [["--seeds", "0"], ["--steps", "before,magic"], ["--device", "cuda"]]
+)
+def test_wrong_usage_is_told(words: list[str]) -> None:
+    if words[1] == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    assert main(["experiment", "localization", *words]) == UsageError.exit_code
+
+
+def test_steps_are_chosen_in_the_ladders_order() -> None:
+    chosen = chosen_steps(ladder(), "best, before")
+    assert [step.name for step in chosen] == [BEFORE, BEST]
+    assert str(default_folder("photo", quick=True)) == "runs/localization-photo-quick"
+
+
+def test_a_drawn_box_covers_the_pixels_that_it_says() -> None:
+    image = np.zeros((20, 40, 3), np.uint8)
+    draw_box(image, np.array([0.25, 0.25, 0.75, 0.75], np.float32), (1, 2, 3), 1)
+    rows, columns = np.nonzero(image.any(axis=2))
+    assert (columns.min(), rows.min(), columns.max(), rows.max()) == (10, 5, 29, 14)
+    assert not image[6:14, 11:29].any()
+    before = image.copy()
+    draw_box(image, np.array([0.5, 0.5, 0.2, 0.2], np.float32), (9, 9, 9), 1)
+    np.testing.assert_array_equal(image, before)
+
+
+def test_pictures_that_cannot_be_written_leave_nothing(
+    small_set: FrozenSet, tmp_path: Path
+) -> None:
+    (tmp_path / "curves.png").mkdir()
+    with pytest.raises(Exception, match="is not a file"):
+        draw_curves(small_ladder(), [], tmp_path / "curves.png")
+    network = build_localizer(small_recipe().network).eval()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Exception, match="file"):
+        draw_scenes([("before", network)], small_set, tmp_path / "file" / "scenes.png")

@@ -1,0 +1,165 @@
+"""`spotlet experiment`: a published experiment again, as a table, curves and a verdict."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from spotlet.atomic import atomic_file
+from spotlet.errors import UsageError
+from spotlet.terminal import Progress, duration
+from spotlet_training.hardware import pick_device, pick_precision
+from spotlet_training.localization.experiment import (
+    Run,
+    checkpoint_path,
+    load_localizer,
+    run_ladder,
+)
+from spotlet_training.localization.figures import draw_curves, draw_scenes
+from spotlet_training.localization.frozen import VARIANTS, frozen_set
+from spotlet_training.localization.ladder import AFTER, BEFORE, BEST, Step, ladder
+from spotlet_training.localization.learning import EpochFigures
+from spotlet_training.localization.report import (
+    changes_table,
+    results_record,
+    results_table,
+    summarise,
+    verdicts,
+    verdicts_table,
+)
+from spotlet_training.settings import DEVICES, PRECISIONS, TrainingSettings
+
+EPOCHS, SEEDS = 30, 3
+QUICK_EPOCHS, QUICK_SEEDS = 8, 1
+
+RESULTS, CURVES, SCENES = "results.json", "curves.png", "scenes.png"
+"""Files in the output folder."""
+
+ROUNDED = "not the frozen one: the same scenes, a few pixels rounded otherwise"
+
+PICTURED = (BEFORE, AFTER, BEST)
+"""The steps in the pictures."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument(
+        "name",
+        choices=("localization",),
+        help="localization: a network that classifies well and localizes poorly, and the cure",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"fewer scenes, {QUICK_EPOCHS} epochs, one seed: how it goes, not what comes out",
+    )
+    parser.add_argument(
+        "--scenes",
+        choices=VARIANTS,
+        default="plain",
+        help="photo: photographs behind, wide position and scale [%(default)s]",
+    )
+    parser.add_argument(
+        "--steps", metavar="A,B", help="only these steps of the ladder (default: all)"
+    )
+    parser.add_argument("--seeds", type=int, help=f"runs of each step [{SEEDS}; quick: 1]")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="auto takes CUDA")
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="auto takes bfloat16 where the hardware multiplies it",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="runs that lie there are not trained again (default: runs/localization…)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command; returns 0, or raises what the exit code says."""
+    hardware = TrainingSettings(device=args.device, precision=args.precision)
+    device = pick_device(hardware)
+    precision = pick_precision(hardware, device)
+    seeds = args.seeds if args.seeds is not None else QUICK_SEEDS if args.quick else SEEDS
+    if seeds < 1:
+        raise UsageError(f"--seeds {seeds}: must be at least 1")
+    steps = chosen_steps(ladder(QUICK_EPOCHS if args.quick else EPOCHS), args.steps)
+    out = args.out or default_folder(args.scenes, quick=args.quick)
+    data = frozen_set(args.scenes, quick=args.quick)
+    print(
+        f"{len(data.train)} scenes to learn from, {len(data.val)} held out, {args.scenes}; "
+        f"SHA-256 {data.digest[:12]}…, {'the frozen one' if data.exact else ROUNDED}"
+    )
+    print(
+        f"{len(steps)} steps, {seeds} seeds, on {device} in "
+        f"{str(precision).removeprefix('torch.')}, writing to {out}\n"
+    )
+    print(f"{changes_table(steps)}\n", flush=True)
+    started = time.perf_counter()
+    total = seeds * sum(step.recipe.epochs for step in steps)
+    with Progress("experiment", total=total, unit="epochs", plain_seconds=30) as progress:
+
+        def after_epoch(step: Step, seed: int, epoch: int, figures: EpochFigures) -> None:
+            progress.advance(
+                note=f"{step.name} seed {seed} epoch {epoch}: accuracy "
+                f"{figures.val_accuracy:.3f}, IoU {figures.val_iou:.3f}"
+            )
+
+        def after_run(run: Run, found: bool) -> None:
+            val = run.outcome.val
+            progress.message(
+                f"{run.step} seed {run.seed}: accuracy {val.accuracy:.3f}, IoU {val.iou:.3f}, "
+                + ("found in the folder" if found else duration(run.outcome.seconds))
+            )
+            if found:
+                progress.advance(len(run.outcome.epochs))
+
+        runs = run_ladder(
+            steps, seeds, data, out,
+            device=device, precision=precision, on_epoch=after_epoch, on_run=after_run,
+        )  # fmt: skip
+    summaries = summarise(steps, runs)
+    lines = verdicts(summaries)
+    record = results_record(data, summaries, runs, lines)
+    with atomic_file(out / RESULTS) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    pictured = [step for step in steps if step.name in PICTURED]
+    if pictured:
+        draw_curves(pictured, runs, out / CURVES)
+        networks = [(step.name, load_localizer(out, step.name, 0)) for step in pictured]
+        draw_scenes(networks, data, out / SCENES)
+    print(f"\nmean ± standard deviation over {seeds} seeds; last epoch's weights, held-out scenes")
+    print(results_table(summaries))
+    print(f"\n{verdicts_table(lines)}")
+    if args.quick:
+        print("\nQUICK: fewer scenes and epochs than the experiment; the verdicts are not its own")
+    print(f"\n{out}: {RESULTS}{f', {CURVES}, {SCENES}' if pictured else ''}")
+    print(f"{duration(time.perf_counter() - started)}")
+    if any(step.name == BEST for step in steps):
+        print(f"next: spotlet export {checkpoint_path(out, BEST, 0)} --out models/localizer")
+    return 0
+
+
+def chosen_steps(steps: tuple[Step, ...], names: str | None) -> tuple[Step, ...]:
+    """Returns the steps of the names, in the ladder's order; all where none is named.
+
+    Raises:
+        UsageError: there is no such step.
+    """
+    if names is None:
+        return steps
+    asked = [name.strip() for name in names.split(",")]
+    known = [step.name for step in steps]
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        raise UsageError(f"--steps {', '.join(unknown)}: must be of {', '.join(known)}")
+    return tuple(step for step in steps if step.name in asked)
+
+
+def default_folder(scenes: str, *, quick: bool) -> Path:
+    """Returns the folder of an experiment: always the same, so that it can be gone on with."""
+    parts = ["localization", *(["photo"] if scenes == "photo" else []), *(["quick"] * quick)]
+    return Path("runs") / "-".join(parts)

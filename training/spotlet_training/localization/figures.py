@@ -1,0 +1,136 @@
+"""The experiment's pictures: curves by epoch, and the same scenes before and after."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from spotlet.atomic import atomic_file
+from spotlet.boxes import FloatArray, box_iou
+from spotlet.letterbox import ImageArray
+from spotlet_training.localization.experiment import Run
+from spotlet_training.localization.frozen import FrozenScenes, FrozenSet
+from spotlet_training.localization.ladder import Step
+from spotlet_training.network import Localizer
+
+COLOURS = ("#c4442f", "#2f6fc4", "#2e8b57")
+"""Of the steps in both pictures, in their order."""
+
+SHOWN = 6
+"""Held-out scenes in the picture, the first of them: no choice."""
+
+STRIP = 34
+"""Height of the strip of text over a scene, pixels."""
+
+
+def draw_curves(steps: Sequence[Step], runs: Sequence[Run], path: Path) -> None:
+    """Writes a PNG: accuracy and IoU by epoch, a colour for each step, a line for each seed.
+
+    Args:
+        steps: at most as many as `COLOURS`.
+        runs: of these steps; others are left out.
+        path: of the picture.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    for axes, what in zip(figure.subplots(1, 2), ("accuracy", "iou"), strict=True):
+        for step, colour in zip(steps, COLOURS, strict=False):
+            for number, run in enumerate(run for run in runs if run.step == step.name):
+                _draw_run(axes, run, what, colour, step.name if number == 0 else "")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("mean IoU" if what == "iou" else "accuracy")
+        axes.set_ylim(0, 1)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.plot([], [], color="grey", label="held-out")
+        axes.plot([], [], color="grey", linestyle=":", label="training")
+        axes.legend(loc="lower right", frameon=False, ncols=2)
+    with atomic_file(path) as temporary:
+        figure.savefig(temporary, dpi=130)
+
+
+def _draw_run(axes: Axes, run: Run, what: str, colour: str, label: str) -> None:
+    epochs = range(1, len(run.outcome.epochs) + 1)
+    for split, line, width in (("val", "-", 1.6), ("train", ":", 1.0)):
+        values = [getattr(figures, f"{split}_{what}") for figures in run.outcome.epochs]
+        axes.plot(
+            epochs, values, line, color=colour, linewidth=width,
+            label=label if split == "val" else "",
+        )  # fmt: skip
+
+
+def draw_scenes(networks: Sequence[tuple[str, Localizer]], data: FrozenSet, path: Path) -> None:
+    """Writes a PNG: a row for each network, the first held-out scenes, truth and found box.
+
+    Args:
+        networks: name and network, at most as many as `COLOURS`.
+        data: the scenes.
+        path: of the picture.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    count = min(SHOWN, len(data.val))
+    scenes = FrozenScenes(
+        data.val.images[:count], data.val.boxes[:count], data.val.class_ids[:count]
+    )
+    rows = [
+        np.hstack(_row(name, network, scenes, data.class_names, colour))
+        for (name, network), colour in zip(networks, COLOURS, strict=False)
+    ]
+    with atomic_file(path) as temporary:
+        cv2.imwrite(str(temporary), np.vstack(rows))
+
+
+def _row(
+    name: str,
+    network: Localizer,
+    scenes: FrozenScenes,
+    class_names: tuple[str, ...],
+    colour: str,
+) -> list[ImageArray]:
+    """Returns the scenes of a row, each with a strip of text."""
+    with torch.inference_mode():
+        boxes, scores = (tensor[:, 0].numpy() for tensor in network(scenes.images))
+    overlaps = np.diagonal(box_iou(boxes, scenes.boxes.numpy()))
+    bgr = tuple(int(colour[n : n + 2], 16) for n in (5, 3, 1))
+    cells = []
+    for index, image in enumerate(scenes.images.numpy()):
+        scene = np.ascontiguousarray(image)
+        draw_box(scene, scenes.boxes[index].numpy(), (255, 255, 255), 1)
+        draw_box(scene, boxes[index], bgr, 2)
+        strip = np.full((STRIP, scene.shape[1], 3), 255, np.uint8)
+        found = class_names[int(scores[index].argmax())]
+        mark = "" if scores[index].argmax() == scenes.class_ids[index] else " (wrong)"
+        for line, text in enumerate((f"{name}: IoU {overlaps[index]:.2f}", f"{found}{mark}")):
+            cv2.putText(
+                strip, text, (4, 13 + 15 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.42,
+                bgr if line == 0 else (60, 60, 60), 1, cv2.LINE_AA,
+            )  # fmt: skip
+        cells.append(np.vstack([strip, scene]).astype(np.uint8))
+    return cells
+
+
+def draw_box(image: ImageArray, box: FloatArray, bgr: tuple[int, ...], thickness: int) -> None:
+    """Draws a box, in place, its line just inside the pixels that the box covers.
+
+    Args:
+        image: (H, W, 3) uint8.
+        box: (4,) xyxy in units of the image's sides; one that is empty is not drawn.
+        bgr: colour.
+        thickness: of the line, pixels.
+    """
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = np.rint(box * np.array([width, height, width, height])).astype(int).tolist()
+    if x2 <= x1 or y2 <= y1:
+        return
+    inner = image[y1:y2, x1:x2].copy()
+    image[y1:y2, x1:x2] = bgr
+    kept = (slice(thickness, -thickness), slice(thickness, -thickness))
+    image[y1:y2, x1:x2][kept] = inner[kept]

@@ -1,0 +1,57 @@
+"""The steps of the experiment: each is the one that it starts from, and one change."""
+
+from dataclasses import dataclass, replace
+
+from spotlet_training.localization.recipe import Recipe
+
+BEFORE, AFTER, BEST = "before", "weight-5", "best"
+
+DOMINATED_WEIGHT = 0.1
+"""Of the box loss, before. The publication says that the class loss dominated, not by how much."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One rung.
+
+    Attributes:
+        name: short, also of the files that its runs leave.
+        change: against the step it starts from, in words.
+        parent: name of that step; empty for the first.
+        recipe: the whole of it.
+    """
+
+    name: str
+    change: str
+    parent: str
+    recipe: Recipe
+
+
+def ladder(epochs: int = 30) -> tuple[Step, ...]:
+    """Returns the steps, in order.
+
+    Args:
+        epochs: of every step; the published experiment allows 30.
+    """
+    before = Recipe(epochs=epochs, box_weight=DOMINATED_WEIGHT)
+    even = replace(before, box_weight=1.0)
+    weighted = replace(before, box_weight=5.0)
+    dropped = replace(weighted, network=replace(weighted.network, dropout=0.3))
+    overlap = replace(weighted, box_loss="corners-giou")
+    settled = replace(weighted, schedule="one-cycle")
+    integral = replace(settled, network=replace(settled.network, trunk="integral"))
+    best = replace(integral, box_loss="corners-giou", mirrored=True)
+    return (
+        _step(BEFORE, "", f"as published, box weight {DOMINATED_WEIGHT}", before),
+        _step("weight-1", BEFORE, "box weight 1", even),
+        _step(AFTER, BEFORE, "box weight 5", weighted),
+        _step("dropout", AFTER, "dropout 0.3 after the convolutions", dropped),
+        _step("iou-loss", AFTER, "1 - GIoU beside Smooth-L1", overlap),
+        _step("decay", AFTER, "the learning rate falls to 0", settled),
+        _step("integral", "decay", "fully convolutional, sides from heatmaps", integral),
+        _step(BEST, "integral", "1 - GIoU beside Smooth-L1, mirrored scenes", best),
+    )
+
+
+def _step(name: str, parent: str, change: str, recipe: Recipe) -> Step:
+    return Step(name=name, change=change, parent=parent, recipe=recipe)

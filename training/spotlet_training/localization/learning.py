@@ -1,0 +1,202 @@
+"""One run of the experiment: a recipe and a seed in, a trained network and its figures out."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch.optim import Adam
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+
+from spotlet.errors import TrainingError
+from spotlet_training.learner import channels_last
+from spotlet_training.localization.frozen import FrozenScenes, FrozenSet
+from spotlet_training.localization.recipe import Recipe, localization_loss
+from spotlet_training.network import Localizer, build_localizer
+from spotlet_training.overlap import paired_iou
+
+WARM_UP = 0.15
+"""Share of a one-cycle schedule over which the learning rate rises."""
+
+CURVE_SCENES = 300
+"""Held-out scenes, the first of them, on which a network is measured after each epoch: a third of
+the time of a training would go into measuring on all of them."""
+
+MEASURED_AT_ONCE = 50
+"""Scenes in a batch that is only measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """How well a network does on scenes.
+
+    Attributes:
+        accuracy: share of scenes whose class is right.
+        iou: mean overlap of the box with the true one, whatever the class.
+        over_50: share of boxes with an IoU of at least 0.5.
+        over_75: share of boxes with an IoU of at least 0.75.
+        common_error: how far the boxes of all scenes are off together: the mean error of each
+            side over the scenes, its size averaged over the four sides, in units of the canvas.
+    """
+
+    accuracy: float
+    iou: float
+    over_50: float
+    over_75: float
+    common_error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochFigures:
+    """What one epoch came to.
+
+    Attributes:
+        train_accuracy: mean over its steps, as they were learned.
+        train_iou: the same of the mean IoU.
+        val_accuracy: after it, on the first `CURVE_SCENES` held-out scenes.
+        val_iou: the same.
+    """
+
+    train_accuracy: float
+    train_iou: float
+    val_accuracy: float
+    val_iou: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run came to. The weights are those of the last epoch: none was chosen.
+
+    Attributes:
+        epochs: in order.
+        train: the trained network on the training scenes.
+        val: the trained network on the held-out scenes.
+        parameters: of the network.
+        seconds: wall time of the training, the measuring of each epoch included.
+    """
+
+    epochs: tuple[EpochFigures, ...]
+    train: Measures
+    val: Measures
+    parameters: int
+    seconds: float
+
+
+def learn(
+    recipe: Recipe,
+    data: FrozenSet,
+    seed: int,
+    device: torch.device,
+    precision: torch.dtype,
+    on_epoch: Callable[[EpochFigures], None] = lambda _: None,
+) -> tuple[Localizer, Outcome]:
+    """Trains a localizer, and measures it.
+
+    Args:
+        recipe: the network and its training.
+        data: the scenes.
+        seed: of the weights, the order of the scenes and what else is left to chance.
+        device: where it learns.
+        precision: of convolutions while it learns, and of what is measured after each epoch;
+            the trained network is measured in float32.
+        on_epoch: called after each epoch.
+
+    Returns:
+        The network, in evaluation mode, on the CPU; and what the run came to.
+
+    Raises:
+        TrainingError: the loss is not a finite number.
+    """
+    torch.manual_seed(seed)
+    network = channels_last(build_localizer(recipe.network).to(device))
+    optimiser = Adam(network.parameters(), recipe.learning_rate)
+    steps = len(data.train) // recipe.batch_size
+    glimpse = pick(data.val, torch.arange(min(CURVE_SCENES, len(data.val))), device)
+    schedule = make_schedule(optimiser, recipe, steps * recipe.epochs)
+    epochs = []
+    started = time.perf_counter()
+    for _ in range(recipe.epochs):
+        network.train()
+        order = torch.randperm(len(data.train))
+        sums = torch.zeros(2)
+        for step in range(steps):
+            chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+            batch = pick(data.train, chosen, device, mirrored=recipe.mirrored)
+            with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+                prediction = network.raw(batch.images)
+            loss = localization_loss(prediction, batch.boxes, batch.class_ids, recipe)
+            if not torch.isfinite(loss):
+                raise TrainingError(f"loss {loss.item()}: not finite; lower the learning rate")
+            optimiser.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            optimiser.step()
+            if schedule is not None:
+                schedule.step()
+            right = (prediction.logits.argmax(dim=1) == batch.class_ids).float().mean()
+            overlap = paired_iou(prediction.boxes.detach(), batch.boxes).mean()
+            sums += torch.stack([right, overlap]).cpu()
+        val = measure(network, glimpse, precision)
+        accuracy, iou = (sums / steps).tolist()
+        epochs.append(
+            EpochFigures(
+                train_accuracy=accuracy, train_iou=iou, val_accuracy=val.accuracy, val_iou=val.iou
+            )
+        )
+        on_epoch(epochs[-1])
+    seconds = time.perf_counter() - started
+    outcome = Outcome(
+        epochs=tuple(epochs),
+        train=measure(network, data.train),
+        val=measure(network, data.val),
+        parameters=sum(weights.numel() for weights in network.parameters()),
+        seconds=seconds,
+    )
+    return network.eval().cpu(), outcome
+
+
+def make_schedule(optimiser: Adam, recipe: Recipe, steps: int) -> LRScheduler | None:
+    """Returns the recipe's schedule over all steps; None where the rate is constant."""
+    if recipe.schedule == "constant":
+        return None
+    return OneCycleLR(optimiser, recipe.learning_rate, total_steps=max(steps, 4), pct_start=WARM_UP)
+
+
+def pick(
+    scenes: FrozenScenes, chosen: torch.Tensor, device: torch.device, *, mirrored: bool = False
+) -> FrozenScenes:
+    """Returns the chosen scenes, on a device; each mirrored with a chance of one half, if asked."""
+    images, boxes = scenes.images[chosen], scenes.boxes[chosen]
+    if mirrored:
+        turned = torch.rand(len(chosen)) < 0.5
+        images[turned] = images[turned].flip(2)
+        left, right = boxes[turned, 0], boxes[turned, 2]
+        boxes[turned, 0], boxes[turned, 2] = 1 - right, 1 - left
+    return FrozenScenes(images.to(device), boxes.to(device), scenes.class_ids[chosen].to(device))
+
+
+@torch.no_grad()
+def measure(
+    network: Localizer, scenes: FrozenScenes, precision: torch.dtype = torch.float32
+) -> Measures:
+    """Returns how well a network does on scenes, boxes clipped to the canvas."""
+    network.eval()
+    right, overlaps, errors = [], [], []
+    for start in range(0, len(scenes), MEASURED_AT_ONCE):
+        batch = pick(
+            scenes,
+            torch.arange(start, min(start + MEASURED_AT_ONCE, len(scenes))),
+            network.device,
+        )
+        with torch.autocast(network.device.type, precision, enabled=precision != torch.float32):
+            boxes, scores = network(batch.images)
+        right.append(scores[:, 0].argmax(dim=1) == batch.class_ids)
+        overlaps.append(paired_iou(boxes[:, 0], batch.boxes))
+        errors.append(boxes[:, 0] - batch.boxes)
+    iou = torch.cat(overlaps)
+    return Measures(
+        accuracy=torch.cat(right).float().mean().item(),
+        iou=iou.mean().item(),
+        over_50=(iou >= 0.5).float().mean().item(),
+        over_75=(iou >= 0.75).float().mean().item(),
+        common_error=torch.cat(errors).mean(dim=0).abs().mean().item(),
+    )

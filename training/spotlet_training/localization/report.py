@@ -1,0 +1,202 @@
+"""What the experiment came to: figures over the seeds, verdicts, and a file with all of it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from spotlet.terminal import table
+from spotlet_training.localization.experiment import Run, surroundings
+from spotlet_training.localization.frozen import SETTINGS, FrozenSet
+from spotlet_training.localization.ladder import AFTER, BEFORE, BEST, Step
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A figure over the seeds.
+
+    Attributes:
+        mean: over the seeds.
+        spread: sample standard deviation over the seeds; 0 for one seed.
+    """
+
+    mean: float
+    spread: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.3f} ± {self.spread:.3f}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """One step over its seeds.
+
+    Attributes:
+        step: which.
+        train_accuracy: of the trained network on the training scenes.
+        train_iou: the same.
+        val_accuracy: of the trained network on the held-out scenes.
+        val_iou: the same.
+        over_50: share of held-out boxes with an IoU of at least 0.5.
+        over_75: share of held-out boxes with an IoU of at least 0.75.
+        common_error: how far the held-out boxes are off together, in units of the canvas.
+        parameters: of the network.
+        seconds: of a training.
+    """
+
+    step: Step
+    train_accuracy: Figure
+    train_iou: Figure
+    val_accuracy: Figure
+    val_iou: Figure
+    over_50: Figure
+    over_75: Figure
+    common_error: Figure
+    parameters: int
+    seconds: Figure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One condition, and whether it holds for the mean over the seeds.
+
+    Attributes:
+        step: name of the step it is about.
+        condition: in words, with the figure.
+        holds: whether it does.
+    """
+
+    step: str
+    condition: str
+    holds: bool
+
+
+def summarise(steps: Sequence[Step], runs: Sequence[Run]) -> list[Summary]:
+    """Returns the figures of each step that was run, in the steps' order."""
+    summaries = []
+    for step in steps:
+        outcomes = [run.outcome for run in runs if run.step == step.name]
+        if not outcomes:
+            continue
+        summaries.append(
+            Summary(
+                step=step,
+                train_accuracy=_over_seeds([each.train.accuracy for each in outcomes]),
+                train_iou=_over_seeds([each.train.iou for each in outcomes]),
+                val_accuracy=_over_seeds([each.val.accuracy for each in outcomes]),
+                val_iou=_over_seeds([each.val.iou for each in outcomes]),
+                over_50=_over_seeds([each.val.over_50 for each in outcomes]),
+                over_75=_over_seeds([each.val.over_75 for each in outcomes]),
+                common_error=_over_seeds([each.val.common_error for each in outcomes]),
+                parameters=outcomes[0].parameters,
+                seconds=_over_seeds([each.seconds for each in outcomes]),
+            )
+        )
+    return summaries
+
+
+def results_table(summaries: Sequence[Summary]) -> str:
+    """Returns the ladder as text, a line for each step."""
+    rows = [
+        (
+            each.step.name,
+            each.train_accuracy,
+            each.train_iou,
+            each.val_accuracy,
+            each.val_iou,
+            each.over_50,
+            each.over_75,
+            each.common_error,
+            each.parameters,
+            round(each.seconds.mean),
+        )
+        for each in summaries
+    ]
+    header = (
+        "step", "train accuracy", "train IoU", "accuracy", "IoU", "IoU >= 0.5", "IoU >= 0.75",
+        "common error", "parameters", "seconds",
+    )  # fmt: skip
+    return table(rows, header=header)
+
+
+def changes_table(steps: Sequence[Step]) -> str:
+    """Returns what each step changes, as text."""
+    return table(
+        [(step.name, step.parent or "-", step.change) for step in steps],
+        header=("step", "from", "change"),
+    )
+
+
+def verdicts(summaries: Sequence[Summary]) -> list[Verdict]:
+    """Returns the conditions that the experiment is judged by, each with its verdict.
+
+    Of every step but the first: the task's (IoU at least 0.60, accuracy at least 0.85, at most
+    30 epochs). Of the first, that it shows the symptom; of `weight-5`, that it reaches what was
+    published; of `best`, what this project asks of it.
+    """
+    lines = []
+    published = next((s.parameters for s in summaries if s.step.name == BEFORE), None)
+    for each in summaries:
+        name, iou, accuracy = each.step.name, each.val_iou.mean, each.val_accuracy.mean
+        lowest_iou, lowest_accuracy = TARGETS.get(name, (0.60, 0.85))
+        if name == BEFORE:
+            lines.append(_at_most(name, "IoU", iou, 0.45))
+        else:
+            lines.append(_at_least(name, "IoU", iou, lowest_iou))
+        lines.append(_at_least(name, "accuracy", accuracy, lowest_accuracy))
+        epochs = each.step.recipe.epochs
+        lines.append(Verdict(step=name, condition=f"{epochs} <= 30 epochs", holds=epochs <= 30))
+        if name == BEST and published is not None:
+            condition = f"{each.parameters:,} < {published:,} parameters"
+            lines.append(Verdict(step=name, condition=condition, holds=each.parameters < published))
+    return lines
+
+
+TARGETS = {BEFORE: (0.0, 0.85), AFTER: (0.61, 0.87), BEST: (0.90, 0.90)}
+"""Least IoU and accuracy of the steps that are held to more, or to something else, than the task:
+what was published of the first two, and what this project asks of the last."""
+
+
+def verdicts_table(lines: Sequence[Verdict]) -> str:
+    """Returns the verdicts as text."""
+    return table(
+        [(each.step, each.condition, "holds" if each.holds else "DOES NOT HOLD") for each in lines],
+        header=("step", "condition", ""),
+    )
+
+
+def results_record(
+    data: FrozenSet, summaries: Sequence[Summary], runs: Sequence[Run], lines: Sequence[Verdict]
+) -> dict[str, Any]:
+    """Returns the content of `results.json`."""
+    return {
+        "schema": SCHEMA,
+        "experiment": "localization",
+        "quick": data.quick,
+        "scenes": {
+            "variant": data.variant,
+            "train": len(data.train),
+            "val": len(data.val),
+            "settings": asdict(SETTINGS[data.variant]),
+            "sha256": data.digest,
+            "exact": data.exact,
+        },
+        "surroundings": surroundings(),
+        "steps": [asdict(each) for each in summaries],
+        "verdicts": [asdict(each) for each in lines],
+        "runs": [asdict(run) for run in runs],
+    }
+
+
+def _over_seeds(values: Sequence[float]) -> Figure:
+    return Figure(mean=mean(values), spread=stdev(values) if len(values) > 1 else 0.0)
+
+
+def _at_least(step: str, what: str, value: float, limit: float) -> Verdict:
+    return Verdict(step=step, condition=f"{what} {value:.3f} >= {limit:.2f}", holds=value >= limit)
+
+
+def _at_most(step: str, what: str, value: float, limit: float) -> Verdict:
+    return Verdict(step=step, condition=f"{what} {value:.3f} <= {limit:.2f}", holds=value <= limit)
