@@ -12,7 +12,12 @@ from spotlet_training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from spotlet_training.network import DetectorSettings, TwoHeadDetector
+from spotlet_training.network import (
+    DetectorSettings,
+    LocalizerSettings,
+    TwoHeadDetector,
+    build_localizer,
+)
 
 
 @pytest.fixture
@@ -33,6 +38,31 @@ def test_a_checkpoint_comes_back_as_it_was(checkpoint: Checkpoint, tmp_path: Pat
     with torch.no_grad():
         for mine, theirs in zip(checkpoint.network(image), back.network(image), strict=True):
             torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("trunk", ["flat", "integral"])
+def test_a_localizers_checkpoint_comes_back_as_it_was(trunk: str, tmp_path: Path) -> None:
+    settings = LocalizerSettings(class_count=2, size_hw=(64, 96), trunk=trunk, dropout=0.3)
+    network = build_localizer(settings).eval()
+    path = tmp_path / "best.safetensors"
+    save_checkpoint(Checkpoint(network=network, class_names=("a", "b")), path)
+    back = load_checkpoint(path)
+    assert back.network.settings == settings
+    image = torch.randint(0, 256, (1, 64, 96, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        for mine, theirs in zip(network(image), back.network(image), strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
+
+
+def test_a_checkpoint_of_the_first_schema_is_a_detectors(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    path = tmp_path / "best.safetensors"
+    save_checkpoint(checkpoint, path)
+    header = {"schema": 1, "network": {"class_count": 2, "size_hw": [64, 64]}}
+    header |= {"classes": ["a", "b"], "training": {}}
+    save_file(load_file(path), path, metadata={METADATA_KEY: json.dumps(header)})
+    assert load_checkpoint(path).network.settings == checkpoint.network.settings
 
 
 def test_a_missing_file_says_what_writes_one(tmp_path: Path) -> None:
@@ -63,6 +93,9 @@ def test_somebody_elses_safetensors_are_told_apart(tmp_path: Path) -> None:
         ({"schema": 99}, "newer spotlet"),
         ({"network": {"class_count": 2, "depth": 9}}, "unknown network setting"),
         ({"network": {"class_count": 7, "size_hw": [64, 64]}}, "do not fit"),
+        ({"family": "oracle"}, "unknown family"),
+        ({"family": "localizer", "network": {"class_count": 2, "channels": 9}}, "unknown network"),
+        ({"family": "localizer", "network": {"class_count": 2, "trunk": "deep"}}, "trunk"),
     ],
 )
 def test_a_header_that_does_not_fit_is_refused(

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from rectangles import rectangle_set, rectangles
 
 from spotlet.cli import main
 from spotlet.errors import GateError, UsageError
@@ -50,26 +51,9 @@ from spotlet_training.scenes.single import SingleSettings, compose_single
 CPU = torch.device("cpu")
 
 
-def rectangles(count: int, seed: int) -> FrozenScenes:
-    """Bright rectangles on black, 64 x 64: the class says whether one is tall or wide."""
-    rng = np.random.default_rng(seed)
-    images = np.zeros((count, 64, 64, 3), np.uint8)
-    boxes = np.zeros((count, 4), np.float32)
-    class_ids = np.arange(count) % 2
-    for index, tall in enumerate(class_ids == 0):
-        width, height = (14, 30) if tall else (30, 14)
-        left, top = rng.integers(0, 64 - width), rng.integers(0, 64 - height)
-        images[index, top : top + height, left : left + width] = 200
-        boxes[index] = left, top, left + width, top + height
-    return FrozenScenes(
-        torch.from_numpy(images), torch.from_numpy(boxes / 64), torch.from_numpy(class_ids)
-    )
-
-
 @pytest.fixture(scope="module")
 def small_set() -> FrozenSet:
-    train, val = rectangles(96, 0), rectangles(24, 1)
-    return FrozenSet(train, val, "plain", True, digest_of(train, val), True)
+    return rectangle_set()
 
 
 def small_recipe(trunk: str = "flat", **changes: object) -> Recipe:
