@@ -49,11 +49,11 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     """A localizer of each trunk, saved by the experiment and read back."""
     data = rectangle_set()
     settings = LocalizerSettings(class_count=CLASSES, size_hw=(64, 64), trunk=request.param)
-    recipe = Recipe(network=settings, epochs=6, batch_size=8, box_weight=5.0, schedule="one-cycle")
+    recipe = Recipe(network=settings, epochs=6, batch_size=8, box_weight=5.0, schedule="cosine")
     network, outcome = learn(recipe, data, 0, torch.device("cpu"), torch.float32)
     out = tmp_path_factory.mktemp(request.param)
     terms = {"recipe": {"epochs": 6}}
-    write_run(out, Run(step="best", seed=0, outcome=outcome), network, data, terms)
+    write_run(out, Run(step="best", seed=0, outcome=outcome, surroundings={}), network, data, terms)
     return load_checkpoint(checkpoint_path(out, "best", 0))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from spotlet.atomic import atomic_file
 from spotlet.errors import UsageError
 from spotlet.terminal import Progress, duration
-from spotlet_training.hardware import pick_device, pick_precision
+from spotlet_training.hardware import keep_freed_memory, pick_device, pick_precision
 from spotlet_training.localization.experiment import (
     Run,
     checkpoint_path,
@@ -98,6 +98,7 @@ def run(args: argparse.Namespace) -> int:
         f"{str(precision).removeprefix('torch.')}, writing to {out}\n"
     )
     print(f"{changes_table(steps)}\n", flush=True)
+    keep_freed_memory()
     started = time.perf_counter()
     total = seeds * sum(step.recipe.epochs for step in steps)
     with Progress("experiment", total=total, unit="epochs", plain_seconds=30) as progress:

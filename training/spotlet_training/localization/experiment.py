@@ -1,5 +1,6 @@
 """The whole experiment: every step with every seed, finished runs kept."""
 
+import hashlib
 import json
 import platform
 from collections.abc import Callable, Sequence
@@ -37,11 +38,13 @@ class Run:
         step: name of the step.
         seed: of all chance in it.
         outcome: what it came to.
+        surroundings: versions and machine that made it.
     """
 
     step: str
     seed: int
     outcome: Outcome
+    surroundings: dict[str, Any]
 
 
 def run_ladder(
@@ -91,7 +94,7 @@ def run_ladder(
                 on_epoch(step, seed, count, figures)
 
             network, outcome = learn(step.recipe, data, seed, device, precision, after_epoch)
-            run = Run(step=step.name, seed=seed, outcome=outcome)
+            run = Run(step=step.name, seed=seed, outcome=outcome, surroundings=surroundings())
             write_run(out, run, network, data, _terms(step, data, device, precision))
         runs.append(run)
         on_run(run, found)
@@ -132,11 +135,11 @@ def write_run(
         "val_iou": round(run.outcome.val.iou, 4),
         "torch": torch.__version__,
     }
+    path = checkpoint_path(out, run.step, run.seed)
     save_checkpoint(
-        Checkpoint(network=network, class_names=data.class_names, training=record),
-        checkpoint_path(out, run.step, run.seed),
+        Checkpoint(network=network, class_names=data.class_names, training=record), path
     )
-    content = {"terms": terms, "outcome": asdict(run.outcome)}
+    content = {"terms": terms, "checkpoint_sha256": _sha256(path), **asdict(run)}
     with atomic_file(_figures_path(out, run.step, run.seed)) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
@@ -144,23 +147,31 @@ def write_run(
 def read_run(out: Path, step: Step, seed: int, terms: dict[str, Any]) -> Run | None:
     """Returns a run that was finished before; None where there is none.
 
+    A run whose checkpoint is gone, or not the one that it wrote, is none.
+
     Raises:
         UsageError: its figures cannot be read, or it was made on other terms.
     """
-    path = _figures_path(out, step.name, seed)
-    if not path.is_file() or not checkpoint_path(out, step.name, seed).is_file():
+    path, checkpoint = _figures_path(out, step.name, seed), checkpoint_path(out, step.name, seed)
+    if not path.is_file() or not checkpoint.is_file():
         return None
     try:
         content = json.loads(path.read_text("utf-8"))
         same = content["terms"] == terms
-        outcome = _outcome(content["outcome"])
+        whole = content["checkpoint_sha256"] == _sha256(checkpoint)
+        run = Run(
+            step=step.name,
+            seed=seed,
+            outcome=_outcome(content["outcome"]),
+            surroundings=content["surroundings"],
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{path}: not a run's figures; give another --out") from error
     if not same:
         raise UsageError(
             f"{path}: a run of other scenes, another recipe or precision; give another --out"
         )
-    return Run(step=step.name, seed=seed, outcome=outcome)
+    return run if whole else None
 
 
 def surroundings() -> dict[str, Any]:
@@ -172,6 +183,7 @@ def surroundings() -> dict[str, Any]:
         "opencv": cv2.__version__,
         "machine": f"{platform.system()} {platform.machine()}",
         "processors": cpu_count(),
+        "threads": torch.get_num_threads(),
     }
 
 
@@ -201,3 +213,7 @@ def _outcome(content: dict[str, Any]) -> Outcome:
 
 def _figures_path(out: Path, step: str, seed: int) -> Path:
     return out / RUNS / f"{step}-{seed}.json"
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -38,9 +38,10 @@ def ladder(epochs: int = 30) -> tuple[Step, ...]:
     weighted = replace(before, box_weight=5.0)
     dropped = replace(weighted, network=replace(weighted.network, dropout=0.3))
     overlap = replace(weighted, box_loss="corners-giou")
-    settled = replace(weighted, schedule="one-cycle")
+    settled = replace(weighted, schedule="cosine")
     integral = replace(settled, network=replace(settled.network, trunk="integral"))
-    best = replace(integral, box_loss="corners-giou", mirrored=True)
+    overlapping = replace(integral, box_loss="corners-giou")
+    best = replace(overlapping, mirrored=True)
     return (
         _step(BEFORE, "", f"as published, box weight {DOMINATED_WEIGHT}", before),
         _step("weight-1", BEFORE, "box weight 1", even),
@@ -49,7 +50,8 @@ def ladder(epochs: int = 30) -> tuple[Step, ...]:
         _step("iou-loss", AFTER, "1 - GIoU beside Smooth-L1", overlap),
         _step("decay", AFTER, "the learning rate falls to 0", settled),
         _step("integral", "decay", "fully convolutional, sides from heatmaps", integral),
-        _step(BEST, "integral", "1 - GIoU beside Smooth-L1, mirrored scenes", best),
+        _step("integral-iou", "integral", "1 - GIoU beside Smooth-L1", overlapping),
+        _step(BEST, "integral-iou", "every other scene mirrored", best),
     )
 
 

@@ -6,17 +6,14 @@ from dataclasses import dataclass
 
 import torch
 from torch.optim import Adam
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
-from spotlet.errors import TrainingError
+from spotlet.errors import TrainingError, UsageError
 from spotlet_training.learner import channels_last
 from spotlet_training.localization.frozen import FrozenScenes, FrozenSet
 from spotlet_training.localization.recipe import Recipe, localization_loss
 from spotlet_training.network import Localizer, build_localizer
 from spotlet_training.overlap import paired_iou
-
-WARM_UP = 0.15
-"""Share of a one-cycle schedule over which the learning rate rises."""
 
 CURVE_SCENES = 300
 """Held-out scenes, the first of them, on which a network is measured after each epoch: a third of
@@ -90,7 +87,7 @@ def learn(
     precision: torch.dtype,
     on_epoch: Callable[[EpochFigures], None] = lambda _: None,
 ) -> tuple[Localizer, Outcome]:
-    """Trains a localizer, and measures it.
+    """Trains a localizer, and measures it. An incomplete batch is left out of each epoch.
 
     Args:
         recipe: the network and its training.
@@ -98,7 +95,7 @@ def learn(
         seed: of the weights, the order of the scenes and what else is left to chance.
         device: where it learns.
         precision: of convolutions while it learns, and of what is measured after each epoch;
-            the trained network is measured in float32.
+            the heads' last layers and the trained network's measures are float32.
         on_epoch: called after each epoch.
 
     Returns:
@@ -106,7 +103,10 @@ def learn(
 
     Raises:
         TrainingError: the loss is not a finite number.
+        UsageError: there are fewer scenes than a batch has.
     """
+    if len(data.train) < recipe.batch_size:
+        raise UsageError(f"{len(data.train)} scenes: a batch has {recipe.batch_size}")
     torch.manual_seed(seed)
     network = channels_last(build_localizer(recipe.network).to(device))
     optimiser = Adam(network.parameters(), recipe.learning_rate)
@@ -158,7 +158,7 @@ def make_schedule(optimiser: Adam, recipe: Recipe, steps: int) -> LRScheduler | 
     """Returns the recipe's schedule over all steps; None where the rate is constant."""
     if recipe.schedule == "constant":
         return None
-    return OneCycleLR(optimiser, recipe.learning_rate, total_steps=max(steps, 4), pct_start=WARM_UP)
+    return CosineAnnealingLR(optimiser, steps)
 
 
 def pick(

@@ -1,8 +1,8 @@
 """How a localizer learns, and the two losses of its heads."""
 
 from dataclasses import dataclass, field
+from math import inf
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -11,8 +11,8 @@ from spotlet_training.network import LocalizerSettings, RawLocalization
 from spotlet_training.overlap import paired_giou
 from spotlet_training.scenes import CLASS_NAMES
 
-BOX_LOSSES = ("corners", "centre-size", "corners-giou")
-SCHEDULES = ("constant", "one-cycle")
+BOX_LOSSES = ("corners", "corners-giou")
+SCHEDULES = ("constant", "cosine")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,13 +21,14 @@ class Recipe:
 
     Attributes:
         network: its shape.
-        box_loss: `corners` for Smooth-L1 on the four sides, `centre-size` for Smooth-L1 on
-            centre, width and height, `corners-giou` for the first plus 1 - GIoU.
+        box_loss: `corners` for Smooth-L1 on the four sides, `corners-giou` for that plus
+            1 - GIoU.
         box_weight: weight of the box loss beside the class loss.
         epochs: passes over the scenes.
         batch_size: scenes a step.
-        learning_rate: of Adam; the peak where the schedule is not constant.
-        schedule: `constant`, or `one-cycle` (Smith and Topin 2017, arXiv:1708.07120).
+        learning_rate: of Adam; where the schedule is not constant, of the first step.
+        schedule: `constant`, or `cosine` for half a cosine down to 0 (Loshchilov and Hutter
+            2017, arXiv:1608.03983, equation 5, without restarts).
         mirrored: whether a scene is shown mirrored every other time, by chance.
 
     Raises:
@@ -50,7 +51,7 @@ class Recipe:
             raise UsageError(f"box loss {self.box_loss!r}: must be one of {', '.join(BOX_LOSSES)}")
         if self.schedule not in SCHEDULES:
             raise UsageError(f"schedule {self.schedule!r}: must be one of {', '.join(SCHEDULES)}")
-        if self.box_weight < 0 or self.learning_rate <= 0:
+        if not 0 <= self.box_weight < inf or not 0 < self.learning_rate < inf:
             raise UsageError("box weight must be 0 or more, and the learning rate over 0")
         if self.epochs < 1 or self.batch_size < 1:
             raise UsageError("epochs and batch size must be at least 1")
@@ -80,15 +81,7 @@ def box_loss(found: Tensor, truth: Tensor, kind: str) -> Tensor:
     Source: Smooth-L1 is Girshick 2015, Fast R-CNN, arXiv:1504.08083, equation 3; the sum of a
     distance and GIoU is Carion et al. 2020, arXiv:2005.12872, section 3.1.
     """
-    if kind == "centre-size":
-        return F.smooth_l1_loss(centre_and_size(found), centre_and_size(truth))
     distance = F.smooth_l1_loss(found, truth)
     if kind == "corners-giou":
         return distance + (1 - paired_giou(found, truth)).mean()
     return distance
-
-
-def centre_and_size(boxes_xyxy: Tensor) -> Tensor:
-    """Returns (N, 4): centre x, centre y, width, height of boxes (N, 4) xyxy."""
-    low, high = boxes_xyxy[:, :2], boxes_xyxy[:, 2:]
-    return torch.cat([(low + high) / 2, high - low], dim=1)

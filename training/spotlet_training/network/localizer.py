@@ -104,10 +104,17 @@ class FlatLocalizer(Localizer):
         self.class_head = nn.Linear(features, settings.class_count)
         self.box_head = nn.Linear(features, 4)
 
+    def features(self, image: Tensor) -> Tensor:
+        """Returns what both heads see, (N, 32 * H/4 * W/4), none below 0."""
+        flat: Tensor = self.trunk(image.permute(0, 3, 1, 2).to(torch.float32) / 255)
+        return flat
+
     def raw(self, image: Tensor) -> RawLocalization:
         """Returns logits and unclipped boxes for uint8 BGR (N, H, W, 3)."""
-        features = self.trunk(image.permute(0, 3, 1, 2).to(torch.float32) / 255)
-        return RawLocalization(self.class_head(features).float(), self.box_head(features).float())
+        features = self.features(image).float()
+        # In bfloat16 a side of 200 pixels would be rounded to whole pixels.
+        with torch.autocast(features.device.type, enabled=False):
+            return RawLocalization(self.class_head(features), self.box_head(features))
 
 
 class IntegralLocalizer(Localizer):
@@ -132,7 +139,8 @@ class IntegralLocalizer(Localizer):
         )
         self.class_tower = nn.Sequential(ConvUnit(64, 128, stride=2), ResidualBlock(128))
         self.class_head = nn.Linear(128, settings.class_count)
-        self.box_head = nn.Sequential(ConvUnit(64, 64), nn.Conv2d(64, 4, 1))
+        self.box_tower = ConvUnit(64, 64)
+        self.box_head = nn.Conv2d(64, 4, 1)
         rows, columns = settings.size_hw[0] // 16, settings.size_hw[1] // 16
         # From edge to edge of the canvas, and not from centre to centre of the outer cells:
         # a mean cannot lie outside of what it is taken over.
@@ -145,9 +153,11 @@ class IntegralLocalizer(Localizer):
     def raw(self, image: Tensor) -> RawLocalization:
         """Returns logits and unclipped boxes for uint8 BGR (N, H, W, 3)."""
         features = self.trunk(normalise(image))
-        logits = self.class_head(self.class_tower(features).mean(dim=(2, 3)))
-        heat = self.box_head(features).float().flatten(2).softmax(dim=2)
-        return RawLocalization(logits.float(), (heat * self.places).sum(dim=2))
+        classes = self.class_tower(features).float().mean(dim=(2, 3))
+        sides = self.box_tower(features).float()
+        with torch.autocast(sides.device.type, enabled=False):
+            heat = self.box_head(sides).flatten(2).softmax(dim=2)
+            return RawLocalization(self.class_head(classes), (heat * self.places).sum(dim=2))
 
 
 def build_localizer(settings: LocalizerSettings) -> Localizer:
