@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from spotlet_training.localization.frozen import FrozenScenes, FrozenSet, digest_of
+from spotlet_training.localization.record import digest_of
+from spotlet_training.localization.scenes import FrozenScenes, FrozenSet
 
 
 def rectangles(count: int, seed: int) -> FrozenScenes:

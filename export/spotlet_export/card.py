@@ -25,10 +25,12 @@ def model_card(manifest: Manifest, report: Report, model_bytes: int, notes: str 
         f"- File: {model_bytes / 1e6:.2f} MB, written by {manifest.producer}",
     ]
     if "train_images" in training:
+        chosen = "val_ap" in training  # else the last epoch's weights were kept
         facts.append(
             f"- Trained on {training['train_images']} images"
             f"{' of ' + training['data'] if training.get('data') else ''}, "
-            f"epoch {training['epoch']} of {training['settings']['epochs']} kept"
+            + (f"epoch {training['epoch']} of " if chosen else "")
+            + f"{training['settings']['epochs']} {'kept' if chosen else 'epochs'}"
         )
     if "val_ap" in training:
         facts.append(

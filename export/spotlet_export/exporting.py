@@ -14,7 +14,7 @@ import onnx
 
 from spotlet.atomic import atomic_folder, check_replaceable
 from spotlet.errors import GateError, OutputError
-from spotlet.manifest import METADATA_KEY, InputRule, Manifest, OutputRule
+from spotlet.manifest import METADATA_KEY, DetectionRule, InputRule, Manifest, OutputRule
 from spotlet.package import CARD_FILE, MODEL_FILE, PARITY_FILE
 from spotlet.session import ModelSession
 from spotlet.verification import PROBE_KEY, SHA256_KEY, probe
@@ -25,6 +25,7 @@ from spotlet_export.parity import compare_detections, compare_tensors
 from spotlet_export.report import Report
 from spotlet_training.checkpoint import Checkpoint
 from spotlet_training.datasets import Dataset
+from spotlet_training.network import Localizer
 
 PACKAGE_FILES = {MODEL_FILE, PARITY_FILE, CARD_FILE}
 """What a package is made of, and so what a new one may replace."""
@@ -112,12 +113,20 @@ def check_package_folder(package: Path) -> None:
             )
 
 
+def make_detection_rule(checkpoint: Checkpoint) -> DetectionRule:
+    """Returns the default rule; a localizer gives one object a frame."""
+    if isinstance(checkpoint.network, Localizer):
+        return DetectionRule(max_detections=1)
+    return DetectionRule()
+
+
 def make_manifest(checkpoint: Checkpoint, name: str) -> Manifest:
     """Returns the manifest of a checkpoint's export, before it was measured."""
     return Manifest(
         name=name,
         classes=checkpoint.class_names,
         input=InputRule(size_hw=checkpoint.network.settings.size_hw),
+        detection=make_detection_rule(checkpoint),
         output=OutputRule(score_activation=checkpoint.network.score_activation),
         training=checkpoint.training,
         producer=f"spotlet {version('spotlet')}",

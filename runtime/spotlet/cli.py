@@ -39,6 +39,7 @@ SUMMARIES = {
     "doctor": "what this installation and machine can do",
     "train": "train a detector on a labelled set",
     "evaluate": "average precision of a checkpoint or a model on a labelled set",
+    "experiment": "a published experiment again: why a detector localizes poorly, and the cure",
     "scenes": "generate labelled scenes of garments on photographs to train on",
     "export": "turn a checkpoint into a proven model package",
 }

@@ -1,8 +1,9 @@
 """The localization experiment: its scenes, its losses, a run, the report and the command."""
 
 import json
+import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +14,18 @@ import torch
 from rectangles import rectangle_set, rectangles
 
 from spotlet.cli import main
-from spotlet.errors import GateError, UsageError
+from spotlet.errors import GateError, OutputError, UsageError
 from spotlet_training.commands.experiment import chosen_steps, default_folder
 from spotlet_training.localization import frozen
 from spotlet_training.localization.experiment import Run, checkpoint_path, run_ladder
 from spotlet_training.localization.figures import draw_box, draw_curves, draw_scenes
-from spotlet_training.localization.frozen import (
-    SETTINGS,
-    VARIANTS,
-    FrozenScenes,
-    FrozenSet,
-    digest_of,
-    frozen_set,
-)
+from spotlet_training.localization.frozen import SETTINGS, compose_scenes, frozen_set
 from spotlet_training.localization.ladder import AFTER, BEFORE, BEST, Step, ladder
 from spotlet_training.localization.learning import (
     EpochFigures,
     Measures,
     Outcome,
+    constant_box,
     learn,
     measure,
     pick,
@@ -41,7 +36,9 @@ from spotlet_training.localization.recipe import (
     box_loss,
     localization_loss,
 )
+from spotlet_training.localization.record import difference, landmarks_of
 from spotlet_training.localization.report import summarise, verdicts
+from spotlet_training.localization.scenes import SPLITS, VARIANTS, FrozenScenes, FrozenSet, Variant
 from spotlet_training.network import LocalizerSettings, RawLocalization, build_localizer
 from spotlet_training.scenes import CLASS_NAMES
 from spotlet_training.scenes.bundled import load_photographs, load_sample
@@ -60,24 +57,57 @@ def small_recipe(trunk: str = "flat", **changes: object) -> Recipe:
     return replace(Recipe(network=network, epochs=2, batch_size=8), **changes)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_the_quick_scenes_are_the_frozen_ones(variant: frozen.Variant) -> None:
-    data = frozen_set(variant, quick=True)
-    assert (len(data.train), len(data.val)) == (600, 200)
-    assert data.digest == digest_of(data.train, data.val)
-    assert torch.bincount(data.train.class_ids).tolist() == [60] * 10
+@pytest.fixture(scope="module")
+def quick_plain() -> FrozenSet:
+    return frozen_set("plain", quick=True)
+
+
+def test_the_quick_scenes_are_the_frozen_ones(quick_plain: FrozenSet) -> None:
+    assert (len(quick_plain.train), len(quick_plain.val)) == (600, 200)
+    assert torch.bincount(quick_plain.train.class_ids).tolist() == [60] * 10
+    frozen_set("photo", quick=True)
+
+
+def noisy(images: torch.Tensor) -> torch.Tensor:
+    rng = np.random.default_rng(0)
+    noise = torch.from_numpy(rng.integers(-10, 11, images.shape))
+    return (images.int() + noise).clamp(0, 255).to(torch.uint8)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda s: replace(s, class_ids=s.class_ids.flip(0)), "another class"),
+        (lambda s: replace(s, boxes=s.boxes.flip(0)), "another box"),
+        (lambda s: replace(s, boxes=s.boxes.mean(dim=0).expand(len(s), 4)), "another box"),
+        (lambda s: replace(s, images=s.images.flip(0)), "another grey"),
+        (lambda s: replace(s, images=noisy(s.images)), "another grey"),
+        (lambda s: replace(s, images=s.images[..., :1].repeat(1, 1, 1, 3) // 2), "another grey"),
+        (
+            lambda s: FrozenScenes(s.images[1:], s.boxes[1:], s.class_ids[1:]),
+            "199 scenes, not 200",
+        ),
+    ],
+)
+def test_scenes_that_are_others_are_told(
+    change: Callable[[FrozenScenes], FrozenScenes], told: str, quick_plain: FrozenSet
+) -> None:
+    recorded = landmarks_of(quick_plain.val)
+    assert difference(recorded, recorded) == ""
+    assert told in difference(landmarks_of(change(quick_plain.val)), recorded)
 
 
 @pytest.fixture
-def redrawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FrozenSet]:
-    """Composes the quick scenes with every garment drawn another way."""
+def redrawn(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], FrozenSet]:
+    """Draws the quick scenes with a pixel changed in each, by so many levels."""
     compose = compose_single
 
-    def redraw(level: int, shift: int) -> FrozenSet:
+    def redraw(levels: int) -> FrozenSet:
         def other(rng: np.random.Generator, *rest: Any) -> tuple[np.ndarray, np.ndarray]:
             image, box = compose(rng, *rest)
-            image[128, 128] = np.clip(image[128, 128].astype(int) + level, 0, 255)
-            return np.roll(image, shift, axis=1), box + shift
+            image[:128] = np.clip(image[:128].astype(int) + levels, 0, 255)
+            image[0, 0] ^= 1
+            return image, box
 
         monkeypatch.setattr(frozen, "compose_single", other)
         return frozen_set("plain", quick=True)
@@ -86,48 +116,57 @@ def redrawn(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FrozenSet]:
 
 
 def test_scenes_whose_pixels_are_rounded_otherwise_pass_and_are_told(
-    redrawn: Callable[..., FrozenSet],
+    redrawn: Callable[[int], FrozenSet], quick_plain: FrozenSet
 ) -> None:
-    data = redrawn(level=1, shift=0)
+    data = redrawn(0)
+    assert data.digest != quick_plain.digest
     assert not data.exact
-    assert data.digest != frozen_set("photo", quick=True).digest
 
 
-def test_other_scenes_are_refused(redrawn: Callable[..., FrozenSet]) -> None:
+def test_other_scenes_are_refused(redrawn: Callable[[int], FrozenSet]) -> None:
     with pytest.raises(GateError, match=r"constraints\.txt"):
-        redrawn(level=0, shift=1)
+        redrawn(3)
+
+
+def test_no_garment_is_in_both_splits() -> None:
+    photos = {split: frozen.frozen_objects(split, quick=True).photos for split in SPLITS}
+    train = {photo.tobytes() for photo in photos["train"]}
+    assert not any(photo.tobytes() in train for photo in photos["t10k"])
+
+
+def test_a_scenes_box_is_tight_about_its_garment() -> None:
+    objects = load_sample("t10k")
+    for index in range(0, 400, 40):
+        photo, class_id = objects.photos[index], int(objects.class_ids[index])
+        image, box = compose_single(
+            np.random.default_rng(index), photo, class_id, [], SETTINGS["plain"]
+        )
+        rows, columns = np.nonzero(image.max(axis=2) > 40)
+        seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        np.testing.assert_allclose(box, seen, atol=2)
+
+
+def test_a_background_moves_no_box() -> None:
+    """The same chance with photographs behind: only the background may differ."""
+    objects, photographs = load_sample("t10k"), load_photographs("held-out")
+    settings = replace(SETTINGS["photo"], dyed=False)
+    for index in range(0, 400, 80):
+        photo, class_id = objects.photos[index], int(objects.class_ids[index])
+        plain, photographed = (
+            compose_single(np.random.default_rng(index), photo, class_id, behind, settings)
+            for behind in ([], photographs)
+        )
+        np.testing.assert_array_equal(plain[1], photographed[1])
+        left, top, right, bottom = plain[1].astype(int)
+        assert not np.array_equal(plain[0], photographed[0])
+        assert (plain[0][top:bottom, left:right].max(axis=2) > 40).mean() > 0.2
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_a_scenes_box_is_tight_about_its_garment(variant: frozen.Variant) -> None:
-    """Told by a second scene that differs in the garment's colour alone."""
-    objects = load_sample("t10k")
-    photographs = load_photographs("held-out") if variant == "photo" else []
-    for index in range(0, 400, 40):
-        photo, class_id = objects.photos[index], int(objects.class_ids[index])
-        settings = replace(SETTINGS[variant], dyed=False)
-        image, box = compose_single(
-            np.random.default_rng(index), photo, class_id, photographs, settings
-        )
-        assert image.shape == (256, 256, 3)
-        assert bool(((box[:2] >= 0) & (box[2:] <= 256)).all())
-        if variant == "plain":
-            rows, columns = np.nonzero(image.max(axis=2) > 40)
-            seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-            np.testing.assert_allclose(box, seen, atol=2)
-
-
-def test_a_garment_never_leaves_the_canvas() -> None:
-    objects = load_sample("t10k")
-    settings = SingleSettings(object_sides=(200, 256), shift=200, max_angle_degrees=45)
-    for index in range(40):
-        _, box = compose_single(
-            np.random.default_rng(index), objects.photos[index * 10], int(index // 4), [], settings
-        )
-        sides = box[2:] - box[:2]
-        assert max(sides) > 100
-        assert box.min() >= 0
-        assert box.max() <= 256
+def test_every_garment_is_seen_whole(variant: Variant) -> None:
+    scenes = compose_scenes("t10k", variant, frozen.frozen_objects("t10k", quick=True))
+    assert float(scenes.boxes.min()) > 0
+    assert float(scenes.boxes.max()) < 1
 
 
 @pytest.mark.parametrize("sides", [(0, 10), (20, 10), (10, 300)])
@@ -174,18 +213,23 @@ def test_a_localizer_has_the_designs_two_outputs(trunk: str) -> None:
 
 
 def test_a_side_lies_at_the_mean_of_its_heatmap() -> None:
-    """All heat in one corner cell puts the box's sides there; none anywhere, in the middle."""
+    """Without heat anywhere, in the middle; with heat in one cell, at that cell's place."""
     network = build_localizer(LocalizerSettings(class_count=2, size_hw=(64, 96), trunk="integral"))
-    last = network.get_submodule("box_head")
-    assert isinstance(last, torch.nn.Conv2d)
-    torch.nn.init.zeros_(last.weight)
-    image = torch.zeros((1, 64, 96, 3), dtype=torch.uint8)
-    with torch.no_grad():
-        torch.testing.assert_close(network.eval().raw(image).boxes, torch.full((1, 4), 0.5))
-    places = network.get_buffer("places")
-    assert places[:, 0].tolist() == [0, 0, 0, 0]
-    assert places[:, -1].tolist() == [1, 1, 1, 1]
-    assert places.shape == (4, 4 * 6)
+    network.eval()
+
+    def boxes(heat: torch.Tensor) -> torch.Tensor:
+        head = network.get_submodule("box_head")
+        handle = head.register_forward_hook(lambda *_: heat)
+        with torch.no_grad():
+            found = network.raw(torch.zeros((1, 64, 96, 3), dtype=torch.uint8)).boxes
+        handle.remove()
+        return found
+
+    torch.testing.assert_close(boxes(torch.zeros(1, 4, 4, 6)), torch.full((1, 4), 0.5))
+    heat = torch.zeros(1, 4, 4, 6)
+    for side, (row, column) in enumerate([(0, 1), (1, 0), (0, 4), (2, 0)]):
+        heat[0, side, row, column] = 100.0
+    torch.testing.assert_close(boxes(heat), torch.tensor([[1 / 5, 1 / 3, 4 / 5, 2 / 3]]))
 
 
 @pytest.mark.parametrize(
@@ -304,9 +348,33 @@ def test_a_finished_run_is_not_trained_again(small_set: FrozenSet, tmp_path: Pat
     assert [found for _, _, found in told] == [False, False, True, False, False, False]
     assert again[0] == first[0]
     assert again[1].outcome.epochs == first[1].outcome.epochs
+    shutil.copy(checkpoint_path(tmp_path, BEFORE, 0), checkpoint_path(tmp_path, BEST, 0))
+    go(small_ladder(), 1)
+    assert told[-1] == (BEST, 0, False), "another run's checkpoint is not this one's"
     other = replace(small_ladder()[0], recipe=small_recipe(box_weight=2.0))
     with pytest.raises(UsageError, match="another --out"):
         go((other,), 1)
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_training(
+    small_set: FrozenSet, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    trained: list[object] = []
+    with pytest.raises(OutputError, match="another --out"):
+        run_ladder(
+            small_ladder(), 1, small_set, tmp_path / "file", device=CPU, precision=torch.float32,
+            on_epoch=lambda *figures: trained.append(figures),
+        )  # fmt: skip
+    assert not trained
+
+
+def test_the_mean_box_looks_at_no_picture(small_set: FrozenSet) -> None:
+    found = constant_box(small_set)
+    blind = replace(small_set, val=replace(small_set.val, images=small_set.val.images * 0))
+    assert found == constant_box(blind)
+    assert found.accuracy == 0.5
+    assert 0.1 < found.iou < 0.5
 
 
 def outcome_of(accuracy: float, iou: float, parameters: int) -> Outcome:
@@ -345,8 +413,13 @@ def test_verdicts_are_of_the_means_and_can_fail() -> None:
         (BEST, "IoU 0.875 >= 0.90"): False,
         (BEST, "accuracy 0.925 >= 0.90"): True,
         (BEST, "30 <= 30 epochs"): True,
-        (BEST, "100 < 200 parameters"): True,
+        (BEST, "100 < 1,840,110 parameters"): True,
     }
+
+
+def leaves(settings: dict[str, Any]) -> dict[str, Any]:
+    flat = {key: value for key, value in settings.items() if not isinstance(value, dict)}
+    return flat | {f"network {key}": value for key, value in settings["network"].items()}
 
 
 def test_every_step_is_one_change_of_an_earlier_one() -> None:
@@ -355,7 +428,12 @@ def test_every_step_is_one_change_of_an_earlier_one() -> None:
     assert len(set(names)) == len(names)
     for number, step in enumerate(steps):
         assert step.recipe.epochs <= 30
-        assert step.parent in names[:number] or number == 0
+        if number == 0:
+            continue
+        parent = steps[names.index(step.parent)]
+        assert names.index(step.parent) < number
+        mine, theirs = (leaves(asdict(each.recipe)) for each in (step, parent))
+        assert len(mine.items() - theirs.items()) == 1, step.name
 
 
 def test_the_command_goes_from_scenes_to_results(
@@ -368,15 +446,18 @@ def test_the_command_goes_from_scenes_to_results(
     monkeypatch.setattr(experiment, "ladder", lambda _: small_ladder())
     out = tmp_path / "out"
     words = ["experiment", "localization", "--quick", "--out", str(out), "--device", "cpu"]
-    assert main(words) == 0
+    assert main([*words, "--steps", BEST]) == 0
+    assert main([*words, "--steps", BEFORE]) == 0
     printed = capsys.readouterr().out
     assert "QUICK" in printed
+    assert "holds" not in printed, "verdicts are of the experiment alone"
     assert f"spotlet export {out}/runs/best-0.safetensors" in printed
     results = json.loads((out / "results.json").read_text())
     assert results["quick"] is True
     assert results["scenes"]["sha256"] == small_set.digest
-    assert [each["step"]["name"] for each in results["steps"]] == [BEFORE, BEST]
+    assert [each["step"]["name"] for each in results["steps"]] == [BEFORE, BEST], "of both calls"
     assert len(results["runs"][0]["outcome"]["epochs"]) == 2
+    assert results["runs"][0]["surroundings"]["torch"] == torch.__version__
     assert cv2.imread(str(out / "curves.png")) is not None
     scenes = cv2.imread(str(out / "scenes.png"))
     assert scenes is not None
@@ -387,7 +468,7 @@ def test_the_command_goes_from_scenes_to_results(
 
 
 @pytest.mark.parametrize(
-    "words", [["--seeds", "0"], ["--steps", "before,magic"], ["--device", "cuda"]]
+    "words", [["--seeds", "0"], ["--steps", "before,magic"], ["--steps", ""], ["--device", "cuda"]]
 )
 def test_wrong_usage_is_told(words: list[str]) -> None:
     if words[1] == "cuda" and torch.cuda.is_available():
@@ -412,13 +493,11 @@ def test_a_drawn_box_covers_the_pixels_that_it_says() -> None:
     np.testing.assert_array_equal(image, before)
 
 
-def test_pictures_that_cannot_be_written_leave_nothing(
-    small_set: FrozenSet, tmp_path: Path
-) -> None:
+def test_pictures_that_cannot_be_written_are_told(small_set: FrozenSet, tmp_path: Path) -> None:
     (tmp_path / "curves.png").mkdir()
-    with pytest.raises(Exception, match="is not a file"):
+    with pytest.raises(OutputError, match="is not a file"):
         draw_curves(small_ladder(), [], tmp_path / "curves.png")
     network = build_localizer(small_recipe().network).eval()
     (tmp_path / "file").write_text("")
-    with pytest.raises(Exception, match="file"):
+    with pytest.raises(OutputError, match=r"scenes\.png"):
         draw_scenes([("before", network)], small_set, tmp_path / "file" / "scenes.png")

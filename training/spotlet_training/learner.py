@@ -10,7 +10,7 @@ from spotlet.errors import TrainingError, UsageError
 from spotlet_training.batches import Batch
 from spotlet_training.hardware import pick_device, pick_precision
 from spotlet_training.losses import Losses, detection_losses
-from spotlet_training.network import DetectorSettings, Network, TwoHeadDetector
+from spotlet_training.network import DetectorSettings, TwoHeadDetector
 from spotlet_training.optimisation import MovingAverage, make_optimiser, make_schedule
 from spotlet_training.settings import TrainingSettings
 
@@ -34,7 +34,7 @@ class Learner:
         class_count: int,
         settings: TrainingSettings,
         total_steps: int,
-        start: Network | None = None,
+        start: TwoHeadDetector | None = None,
     ) -> None:
         """Makes a network: its weights drawn from the settings' seed, or those of `start`.
 

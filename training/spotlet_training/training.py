@@ -17,7 +17,7 @@ from spotlet_training.checkpoint import Checkpoint, save_checkpoint
 from spotlet_training.datasets import Dataset
 from spotlet_training.evaluation import evaluate_network
 from spotlet_training.learner import Learner
-from spotlet_training.network import Network
+from spotlet_training.network import TwoHeadDetector
 from spotlet_training.optimisation import MovingAverage
 from spotlet_training.settings import TrainingSettings
 
@@ -75,7 +75,7 @@ def train(
     settings: TrainingSettings,
     out: Path,
     *,
-    start: Network | None = None,
+    start: TwoHeadDetector | None = None,
     data_name: str = "",
     on_step: Callable[[Step], None] = lambda _: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,

@@ -3,6 +3,7 @@
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from spotlet.atomic import atomic_file
@@ -12,13 +13,14 @@ from spotlet_training.hardware import keep_freed_memory, pick_device, pick_preci
 from spotlet_training.localization.experiment import (
     Run,
     checkpoint_path,
+    finished_runs,
     load_localizer,
     run_ladder,
 )
 from spotlet_training.localization.figures import draw_curves, draw_scenes
-from spotlet_training.localization.frozen import VARIANTS, frozen_set
+from spotlet_training.localization.frozen import frozen_set
 from spotlet_training.localization.ladder import AFTER, BEFORE, BEST, Step, ladder
-from spotlet_training.localization.learning import EpochFigures
+from spotlet_training.localization.learning import EpochFigures, constant_box
 from spotlet_training.localization.report import (
     changes_table,
     results_record,
@@ -27,6 +29,7 @@ from spotlet_training.localization.report import (
     verdicts,
     verdicts_table,
 )
+from spotlet_training.localization.scenes import VARIANTS, FrozenSet
 from spotlet_training.settings import DEVICES, PRECISIONS, TrainingSettings
 
 EPOCHS, SEEDS = 30, 3
@@ -36,6 +39,12 @@ RESULTS, CURVES, SCENES = "results.json", "curves.png", "scenes.png"
 """Files in the output folder."""
 
 ROUNDED = "not the frozen one: the same scenes, a few pixels rounded otherwise"
+
+QUICK_NOTE = "QUICK: fewer scenes and epochs than the experiment; the figures are not its own"
+
+CAPTION = """Last epoch's weights, measured on the held-out scenes unless the column says training;
+mean ± standard deviation over the seeds. Common error: how far all boxes are off together, in
+canvases. (mean box): the mean training box for every scene, no picture looked at."""
 
 PICTURED = (BEFORE, AFTER, BEST)
 """The steps in the pictures."""
@@ -86,21 +95,32 @@ def run(args: argparse.Namespace) -> int:
     seeds = args.seeds if args.seeds is not None else QUICK_SEEDS if args.quick else SEEDS
     if seeds < 1:
         raise UsageError(f"--seeds {seeds}: must be at least 1")
-    steps = chosen_steps(ladder(QUICK_EPOCHS if args.quick else EPOCHS), args.steps)
+    whole = ladder(QUICK_EPOCHS if args.quick else EPOCHS)
+    steps = chosen_steps(whole, args.steps)
     out = args.out or default_folder(args.scenes, quick=args.quick)
     data = frozen_set(args.scenes, quick=args.quick)
+    if args.quick:
+        print(QUICK_NOTE)
     print(
         f"{len(data.train)} scenes to learn from, {len(data.val)} held out, {args.scenes}; "
         f"SHA-256 {data.digest[:12]}…, {'the frozen one' if data.exact else ROUNDED}"
     )
     print(
-        f"{len(steps)} steps, {seeds} seeds, on {device} in "
-        f"{str(precision).removeprefix('torch.')}, writing to {out}\n"
+        f"{len(steps)} steps, {counted(seeds)}, on {device} in "
+        f"{str(precision).removeprefix('torch.')}, writing to {out}; a run that is finished stays "
+        f"there, the same command goes on after it\n\n{changes_table(steps)}\n",
+        flush=True,
     )
-    print(f"{changes_table(steps)}\n", flush=True)
     keep_freed_memory()
     started = time.perf_counter()
-    total = seeds * sum(step.recipe.epochs for step in steps)
+    there = finished_runs(whole, data, out, device=device, precision=precision)
+    done = {(run.step, run.seed) for run in there}
+    total = sum(
+        step.recipe.epochs
+        for step in steps
+        for seed in range(seeds)
+        if (step.name, seed) not in done
+    )
     with Progress("experiment", total=total, unit="epochs", plain_seconds=30) as progress:
 
         def after_epoch(step: Step, seed: int, epoch: int, figures: EpochFigures) -> None:
@@ -115,33 +135,52 @@ def run(args: argparse.Namespace) -> int:
                 f"{run.step} seed {run.seed}: accuracy {val.accuracy:.3f}, IoU {val.iou:.3f}, "
                 + ("found in the folder" if found else duration(run.outcome.seconds))
             )
-            if found:
-                progress.advance(len(run.outcome.epochs))
 
-        runs = run_ladder(
+        run_ladder(
             steps, seeds, data, out,
             device=device, precision=precision, on_epoch=after_epoch, on_run=after_run,
         )  # fmt: skip
-    summaries = summarise(steps, runs)
-    lines = verdicts(summaries)
-    record = results_record(data, summaries, runs, lines)
-    with atomic_file(out / RESULTS) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    pictured = [step for step in steps if step.name in PICTURED]
-    if pictured:
-        draw_curves(pictured, runs, out / CURVES)
-        networks = [(step.name, load_localizer(out, step.name, 0)) for step in pictured]
-        draw_scenes(networks, data, out / SCENES)
-    print(f"\nmean ± standard deviation over {seeds} seeds; last epoch's weights, held-out scenes")
-    print(results_table(summaries))
-    print(f"\n{verdicts_table(lines)}")
-    if args.quick:
-        print("\nQUICK: fewer scenes and epochs than the experiment; the verdicts are not its own")
-    print(f"\n{out}: {RESULTS}{f', {CURVES}, {SCENES}' if pictured else ''}")
-    print(f"{duration(time.perf_counter() - started)}")
-    if any(step.name == BEST for step in steps):
+    # Of all that lies there, so that a later call for some steps takes nothing away.
+    runs = finished_runs(whole, data, out, device=device, precision=precision)
+    report(whole, runs, data, out)
+    print(duration(time.perf_counter() - started))
+    if checkpoint_path(out, BEST, 0).is_file():
         print(f"next: spotlet export {checkpoint_path(out, BEST, 0)} --out models/localizer")
     return 0
+
+
+def report(steps: Sequence[Step], runs: Sequence[Run], data: FrozenSet, out: Path) -> None:
+    """Prints what the runs came to, and writes `RESULTS` and the pictures.
+
+    Verdicts are given of the experiment alone: its conditions say nothing of other scenes.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    summaries, reference = summarise(steps, runs), constant_box(data)
+    judged = data.variant == "plain" and not data.quick
+    lines = verdicts(summaries) if judged else []
+    record = results_record(data, reference, summaries, runs, lines)
+    with atomic_file(out / RESULTS) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    there = {run.step for run in runs if run.seed == 0}
+    pictured = [step for step in steps if step.name in PICTURED and step.name in there]
+    if pictured:
+        title = f"{data.variant} scenes{', QUICK' if data.quick else ''}"
+        draw_curves(pictured, runs, out / CURVES, title)
+        networks = [(step.name, load_localizer(out, step.name, 0)) for step in pictured]
+        draw_scenes(networks, data, out / SCENES)
+    print(f"\n{results_table(summaries, reference)}\n\n{CAPTION}")
+    if lines:
+        print(f"\n{verdicts_table(lines)}")
+    if data.quick:
+        print(f"\n{QUICK_NOTE}")
+    print(f"\n{out}: {RESULTS}{f', {CURVES}, {SCENES}' if pictured else ''}")
+
+
+def counted(seeds: int) -> str:
+    """Returns how many seeds, in words."""
+    return f"{seeds} seed{'s' if seeds > 1 else ''}"
 
 
 def chosen_steps(steps: tuple[Step, ...], names: str | None) -> tuple[Step, ...]:
@@ -154,9 +193,8 @@ def chosen_steps(steps: tuple[Step, ...], names: str | None) -> tuple[Step, ...]
         return steps
     asked = [name.strip() for name in names.split(",")]
     known = [step.name for step in steps]
-    unknown = [name for name in asked if name not in known]
-    if unknown:
-        raise UsageError(f"--steps {', '.join(unknown)}: must be of {', '.join(known)}")
+    if not set(asked) <= set(known):
+        raise UsageError(f"--steps {names!r}: must be of {', '.join(known)}")
     return tuple(step for step in steps if step.name in asked)
 
 

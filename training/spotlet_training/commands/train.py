@@ -16,7 +16,7 @@ from spotlet_training.augmentation import FLIPS, AugmentationSettings
 from spotlet_training.checkpoint import load_checkpoint
 from spotlet_training.datasets import open_splits
 from spotlet_training.hardware import keep_freed_memory, pick_device, pick_precision
-from spotlet_training.network import Network
+from spotlet_training.network import TwoHeadDetector
 from spotlet_training.settings import DEVICES, PRECISIONS, TrainingSettings
 from spotlet_training.training import BEST_CHECKPOINT, Epoch, Step, train
 
@@ -184,16 +184,18 @@ def pick_folder(asked: Path | None, dataset: Path, *, overwrite: bool) -> Path:
     return folder
 
 
-def starting_weights(path: Path | None, class_names: tuple[str, ...]) -> Network | None:
+def starting_weights(path: Path | None, class_names: tuple[str, ...]) -> TwoHeadDetector | None:
     """Returns the network of a checkpoint to start from; None where none is given.
 
     Raises:
         CheckpointError: it cannot be read.
-        UsageError: it has other classes.
+        UsageError: it is no detector, or has other classes.
     """
     if path is None:
         return None
     checkpoint = load_checkpoint(path)
+    if not isinstance(checkpoint.network, TwoHeadDetector):
+        raise UsageError(f"--weights {path}: a single-object localizer; must be a detector")
     if checkpoint.class_names != class_names:
         raise UsageError(
             f"--weights {path}: its classes are {', '.join(checkpoint.class_names)}; must be the "

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import count
 from os import cpu_count
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,8 @@ import numpy as np
 import torch
 
 from spotlet.atomic import atomic_file
-from spotlet.errors import UsageError
+from spotlet.errors import OutputError, UsageError
 from spotlet_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from spotlet_training.localization.frozen import FrozenSet
 from spotlet_training.localization.ladder import Step
 from spotlet_training.localization.learning import (
     EpochFigures,
@@ -24,6 +24,7 @@ from spotlet_training.localization.learning import (
     Outcome,
     learn,
 )
+from spotlet_training.localization.scenes import FrozenSet
 from spotlet_training.network import Localizer
 
 RUNS = "runs"
@@ -72,9 +73,15 @@ def run_ladder(
 
     Raises:
         UsageError: the folder holds a run of other scenes, another recipe or precision.
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written; nothing was trained.
         TrainingError: a loss is not a finite number.
     """
+    try:
+        (out / RUNS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{out}: cannot be made ({error.strerror}); give another --out"
+        ) from error
     todo = [(step, seed) for seed in range(seeds) for step in steps]
     # All of them before the first is trained, or an hour is lost to the last one's refusal.
     known = {
@@ -86,18 +93,45 @@ def run_ladder(
         run = known[step.name, seed]
         found = run is not None
         if run is None:
-            count = 0
+            numbers = count(1)
 
-            def after_epoch(figures: EpochFigures, step: Step = step, seed: int = seed) -> None:
-                nonlocal count
-                count += 1
-                on_epoch(step, seed, count, figures)
+            def after_epoch(
+                figures: EpochFigures,
+                step: Step = step,
+                seed: int = seed,
+                numbers: Iterator[int] = numbers,
+            ) -> None:
+                on_epoch(step, seed, next(numbers), figures)
 
             network, outcome = learn(step.recipe, data, seed, device, precision, after_epoch)
             run = Run(step=step.name, seed=seed, outcome=outcome, surroundings=surroundings())
             write_run(out, run, network, data, _terms(step, data, device, precision))
         runs.append(run)
         on_run(run, found)
+    return runs
+
+
+def finished_runs(
+    steps: Sequence[Step],
+    data: FrozenSet,
+    out: Path,
+    *,
+    device: torch.device,
+    precision: torch.dtype,
+) -> list[Run]:
+    """Returns the runs that lie in a folder, step by step, each step's seeds from 0 on.
+
+    Raises:
+        UsageError: one of them is of other scenes, another recipe or precision.
+    """
+    runs = []
+    for step in steps:
+        terms = _terms(step, data, device, precision)
+        for seed in count():
+            run = read_run(out, step, seed, terms)
+            if run is None:
+                break
+            runs.append(run)
     return runs
 
 

@@ -13,8 +13,9 @@ from spotlet.atomic import atomic_file
 from spotlet.boxes import FloatArray, box_iou
 from spotlet.letterbox import ImageArray
 from spotlet_training.localization.experiment import Run
-from spotlet_training.localization.frozen import FrozenScenes, FrozenSet
 from spotlet_training.localization.ladder import Step
+from spotlet_training.localization.learning import CURVE_SCENES
+from spotlet_training.localization.scenes import FrozenScenes, FrozenSet
 from spotlet_training.network import Localizer
 
 COLOURS = ("#c4442f", "#2f6fc4", "#2e8b57")
@@ -27,18 +28,20 @@ STRIP = 34
 """Height of the strip of text over a scene, pixels."""
 
 
-def draw_curves(steps: Sequence[Step], runs: Sequence[Run], path: Path) -> None:
+def draw_curves(steps: Sequence[Step], runs: Sequence[Run], path: Path, title: str = "") -> None:
     """Writes a PNG: accuracy and IoU by epoch, a colour for each step, a line for each seed.
 
     Args:
         steps: at most as many as `COLOURS`.
         runs: of these steps; others are left out.
         path: of the picture.
+        title: over it.
 
     Raises:
         OutputError: it cannot be written.
     """
     figure = Figure(figsize=(10, 4.2), layout="constrained")
+    figure.suptitle(title)
     for axes, what in zip(figure.subplots(1, 2), ("accuracy", "iou"), strict=True):
         for step, colour in zip(steps, COLOURS, strict=False):
             for number, run in enumerate(run for run in runs if run.step == step.name):
@@ -48,8 +51,8 @@ def draw_curves(steps: Sequence[Step], runs: Sequence[Run], path: Path) -> None:
         axes.set_ylim(0, 1)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.plot([], [], color="grey", label="held-out")
-        axes.plot([], [], color="grey", linestyle=":", label="training")
+        axes.plot([], [], color="grey", label=f"{CURVE_SCENES} held-out scenes")
+        axes.plot([], [], color="grey", linestyle=":", label="training, as it learns")
         axes.legend(loc="lower right", frameon=False, ncols=2)
     with atomic_file(path) as temporary:
         figure.savefig(temporary, dpi=130)
@@ -84,8 +87,9 @@ def draw_scenes(networks: Sequence[tuple[str, Localizer]], data: FrozenSet, path
         np.hstack(_row(name, network, scenes, data.class_names, colour))
         for (name, network), colour in zip(networks, COLOURS, strict=False)
     ]
+    _, encoded = cv2.imencode(".png", np.vstack(rows))
     with atomic_file(path) as temporary:
-        cv2.imwrite(str(temporary), np.vstack(rows))
+        temporary.write_bytes(encoded.tobytes())
 
 
 def _row(

@@ -3,23 +3,14 @@
 Needs all of Fashion-MNIST. Done once: other garments or other settings are another experiment.
 """
 
-import json
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from spotlet.atomic import atomic_file
-from spotlet_training.localization.frozen import (
-    RECORD,
-    SPLITS,
-    VARIANTS,
-    by_turns,
-    compose_split,
-    digest_of,
-    landmarks_of,
-    record_key,
-)
+from spotlet_training.localization.frozen import by_turns, compose_scenes, frozen_objects
+from spotlet_training.localization.record import digest_of, landmarks_of, set_name, write_record
+from spotlet_training.localization.scenes import SPLITS, VARIANTS
 from spotlet_training.scenes.dataset import VALIDATION_OBJECTS
 from spotlet_training.scenes.fashion import FashionObjects, Split, load_fashion
 from spotlet_training.scenes.typical import is_typical
@@ -36,34 +27,38 @@ COUNTS: dict[Split, int] = {"train": 1200, "t10k": 1000}
 def choose_objects() -> dict[Split, list[int]]:
     """Returns for each split the garments' indices, scene by scene, the classes in turn."""
     train = load_fashion("train")
-    held_out = load_fashion("t10k").select(VALIDATION_OBJECTS)
     others = train.select(slice(TRAIN_CANDIDATES.stop, None))
-    chosen: dict[Split, list[int]] = {}
-    judged: dict[Split, tuple[FashionObjects, FashionObjects]] = {
-        "train": (train.select(TRAIN_CANDIDATES), others),
-        "t10k": (held_out, train),
+    held_out = load_fashion("t10k").select(VALIDATION_OBJECTS)
+    judged: dict[Split, tuple[FashionObjects, FashionObjects, int]] = {
+        "train": (train.select(TRAIN_CANDIDATES), others, TRAIN_CANDIDATES.start),
+        "t10k": (held_out, train, VALIDATION_OBJECTS.start),
     }
-    for split, (candidates, known) in judged.items():
+    chosen: dict[Split, list[int]] = {}
+    for split, (candidates, known, first) in judged.items():
         typical = np.flatnonzero(is_typical(candidates, known, NEIGHBOURS))
         turns = by_turns(candidates.select(typical), COUNTS[split])
-        chosen[split] = typical[turns].tolist()
+        chosen[split] = (typical[turns] + first).tolist()
     return chosen
 
 
 def main() -> int:
     """Writes the record; returns the exit code."""
-    record: dict[str, object] = {"objects": choose_objects()}
-    path = Path(__file__).parent / RECORD
-    path.write_text(json.dumps(record), "utf-8")  # what is composed next reads it
+    chosen = choose_objects()
+    digests, landmarks = {}, {}
     for variant in VARIANTS:
         for quick in (False, True):
-            parts = [compose_split(split, variant, quick=quick) for split in SPLITS]
-            record[record_key(variant, quick=quick)] = {
-                "sha256": digest_of(*parts),
-                "landmarks": [landmarks_of(part) for part in parts],
-            }
-    with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(record, separators=(",", ":")) + "\n", "utf-8")
+            name = set_name(variant, quick=quick)
+            parts = []
+            for split in SPLITS:
+                objects = (
+                    frozen_objects(split, quick=True)
+                    if quick
+                    else load_fashion(split).select(np.array(chosen[split], np.int64))
+                )
+                parts.append((split, compose_scenes(split, variant, objects)))
+            digests[name] = digest_of(*(part for _, part in parts))
+            landmarks[name] = [(split, landmarks_of(part)) for split, part in parts]
+    write_record(Path(__file__).parent, chosen, digests, landmarks)
     return 0
 
 

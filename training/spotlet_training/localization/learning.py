@@ -5,13 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from torch.optim import Adam
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 from spotlet.errors import TrainingError, UsageError
 from spotlet_training.learner import channels_last
-from spotlet_training.localization.frozen import FrozenScenes, FrozenSet
 from spotlet_training.localization.recipe import Recipe, localization_loss
+from spotlet_training.localization.scenes import FrozenScenes, FrozenSet
 from spotlet_training.network import Localizer, build_localizer
 from spotlet_training.overlap import paired_iou
 
@@ -174,29 +175,42 @@ def pick(
     return FrozenScenes(images.to(device), boxes.to(device), scenes.class_ids[chosen].to(device))
 
 
+def constant_box(data: FrozenSet) -> Measures:
+    """Returns what the mean training box does on the held-out scenes, with the commonest class.
+
+    No picture is looked at: a network that localizes must do better.
+    """
+    count = len(data.val)
+    box = data.train.boxes.mean(dim=0).expand(count, 4)
+    class_ids = torch.full((count,), int(data.train.class_ids.mode().values))
+    return measures_of(class_ids, box, data.val)
+
+
 @torch.no_grad()
 def measure(
     network: Localizer, scenes: FrozenScenes, precision: torch.dtype = torch.float32
 ) -> Measures:
     """Returns how well a network does on scenes, boxes clipped to the canvas."""
     network.eval()
-    right, overlaps, errors = [], [], []
+    class_ids, boxes = [], []
     for start in range(0, len(scenes), MEASURED_AT_ONCE):
-        batch = pick(
-            scenes,
-            torch.arange(start, min(start + MEASURED_AT_ONCE, len(scenes))),
-            network.device,
-        )
+        chosen = torch.arange(start, min(start + MEASURED_AT_ONCE, len(scenes)))
+        batch = pick(scenes, chosen, network.device)
         with torch.autocast(network.device.type, precision, enabled=precision != torch.float32):
-            boxes, scores = network(batch.images)
-        right.append(scores[:, 0].argmax(dim=1) == batch.class_ids)
-        overlaps.append(paired_iou(boxes[:, 0], batch.boxes))
-        errors.append(boxes[:, 0] - batch.boxes)
-    iou = torch.cat(overlaps)
+            found, scores = network(batch.images)
+        class_ids.append(scores[:, 0].argmax(dim=1).cpu())
+        boxes.append(found[:, 0].float().cpu())
+    return measures_of(torch.cat(class_ids), torch.cat(boxes), scenes)
+
+
+def measures_of(class_ids: Tensor, boxes: Tensor, scenes: FrozenScenes) -> Measures:
+    """Returns how well classes (N,) and boxes (N, 4), in units of the canvas, fit the scenes."""
+    truth = scenes.boxes.cpu()
+    iou = paired_iou(boxes, truth)
     return Measures(
-        accuracy=torch.cat(right).float().mean().item(),
+        accuracy=(class_ids == scenes.class_ids.cpu()).float().mean().item(),
         iou=iou.mean().item(),
         over_50=(iou >= 0.5).float().mean().item(),
         over_75=(iou >= 0.75).float().mean().item(),
-        common_error=torch.cat(errors).mean(dim=0).abs().mean().item(),
+        common_error=(boxes - truth).mean(dim=0).abs().mean().item(),
     )

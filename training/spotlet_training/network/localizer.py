@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from spotlet.errors import UsageError
 from spotlet_training.network.backbone import ConvUnit, ResidualBlock, normalise
 from spotlet_training.network.contract import Network
+from spotlet_training.network.settings import check_canvas
 
 TRUNKS = ("flat", "integral")
 
@@ -37,8 +38,7 @@ class LocalizerSettings:
     def __post_init__(self) -> None:
         if self.class_count < 1:
             raise UsageError(f"class count {self.class_count}: must be at least 1")
-        if min(self.size_hw) < 64 or any(side % 32 for side in self.size_hw):
-            raise UsageError(f"image size {self.size_hw}: sides must be multiples of 32, from 64")
+        check_canvas(self.size_hw)
         if self.trunk not in TRUNKS:
             raise UsageError(f"trunk {self.trunk!r}: must be one of {', '.join(TRUNKS)}")
         if not 0 <= self.dropout < 1:

@@ -35,9 +35,18 @@ class DetectorSettings:
     def __post_init__(self) -> None:
         if self.class_count < 1:
             raise UsageError(f"class count {self.class_count}: must be at least 1")
-        for side in self.size_hw:
-            if not LEAST_SIDE <= side <= MOST_SIDE or side % STRIDES[-1]:
-                raise UsageError(
-                    f"image size {self.size_hw[0]}x{self.size_hw[1]}: each side must be a "
-                    f"multiple of {STRIDES[-1]}, from {LEAST_SIDE} to {MOST_SIDE}"
-                )
+        check_canvas(self.size_hw)
+
+
+def check_canvas(size_hw: tuple[int, int]) -> None:
+    """Does nothing where a canvas has sides that the networks can take.
+
+    Raises:
+        UsageError: it has not.
+    """
+    fits = [LEAST_SIDE <= side <= MOST_SIDE and side % STRIDES[-1] == 0 for side in size_hw]
+    if len(fits) != 2 or not all(fits):
+        raise UsageError(
+            f"image size {'x'.join(map(str, size_hw))}: each side must be a multiple of "
+            f"{STRIDES[-1]}, from {LEAST_SIDE} to {MOST_SIDE}"
+        )

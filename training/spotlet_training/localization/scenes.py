@@ -1,0 +1,56 @@
+"""The experiment's scenes as arrays."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from spotlet_training.scenes import CLASS_NAMES
+from spotlet_training.scenes.fashion import Split
+
+Variant = Literal["plain", "photo"]
+VARIANTS: tuple[Variant, ...] = ("plain", "photo")
+
+SPLITS: tuple[Split, ...] = ("train", "t10k")
+"""Fashion-MNIST's, which the scenes keep."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrozenScenes:
+    """Scenes of one split, in memory.
+
+    Attributes:
+        images: (N, H, W, 3) uint8 BGR.
+        boxes: (N, 4) float32 xyxy, in units of the image's sides.
+        class_ids: (N,) int64, indices into `CLASS_NAMES`.
+    """
+
+    images: Tensor
+    boxes: Tensor
+    class_ids: Tensor
+
+    def __len__(self) -> int:
+        return len(self.class_ids)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrozenSet:
+    """The experiment's data.
+
+    Attributes:
+        train: to learn from, of training garments.
+        val: to measure on, of held-out garments.
+        variant: what lies behind the garments.
+        quick: whether it is the smaller set of the quick experiment.
+        digest: SHA-256 of all of it, hexadecimal.
+        exact: whether that is the recorded one; else a few pixels were rounded another way.
+    """
+
+    train: FrozenScenes
+    val: FrozenScenes
+    variant: Variant
+    quick: bool
+    digest: str
+    exact: bool
+
+    class_names = CLASS_NAMES
