@@ -291,7 +291,9 @@ def test_a_localizer_learns_where_and_what(small_set: FrozenSet) -> None:
         learning_rate=4e-3,
     )  # fmt: skip
     figures: list[EpochFigures] = []
-    network, outcome = learn(recipe, small_set, 0, CPU, torch.float32, figures.append)
+    network, outcome = learn(
+        recipe, small_set, 0, CPU, torch.float32, lambda _, each: figures.append(each)
+    )
     assert len(figures) == 8
     assert outcome.val.accuracy >= 0.9
     assert outcome.val.iou > 0.7

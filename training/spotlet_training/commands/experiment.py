@@ -92,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
     hardware = TrainingSettings(device=args.device, precision=args.precision)
     device = pick_device(hardware)
     precision = pick_precision(hardware, device)
+    dtype = str(precision).removeprefix("torch.")
     seeds = args.seeds if args.seeds is not None else QUICK_SEEDS if args.quick else SEEDS
     if seeds < 1:
         raise UsageError(f"--seeds {seeds}: must be at least 1")
@@ -106,11 +107,10 @@ def run(args: argparse.Namespace) -> int:
         f"SHA-256 {data.digest[:12]}…, {'the frozen one' if data.exact else ROUNDED}"
     )
     print(
-        f"{len(steps)} steps, {counted(seeds)}, on {device} in "
-        f"{str(precision).removeprefix('torch.')}, writing to {out}; a run that is finished stays "
-        f"there, the same command goes on after it\n\n{changes_table(steps)}\n",
-        flush=True,
+        f"{len(steps)} steps, {counted(seeds)}, on {device} in {dtype}, writing to {out}\n"
+        "finished runs stay there: the same command goes on after an interruption\n"
     )
+    print(f"{changes_table(steps)}\n", flush=True)
     keep_freed_memory()
     started = time.perf_counter()
     there = finished_runs(whole, data, out, device=device, precision=precision)
@@ -142,14 +142,20 @@ def run(args: argparse.Namespace) -> int:
         )  # fmt: skip
     # Of all that lies there, so that a later call for some steps takes nothing away.
     runs = finished_runs(whole, data, out, device=device, precision=precision)
-    report(whole, runs, data, out)
+    report(whole, runs, data, out, {"device": device.type, "precision": dtype})
     print(duration(time.perf_counter() - started))
     if checkpoint_path(out, BEST, 0).is_file():
         print(f"next: spotlet export {checkpoint_path(out, BEST, 0)} --out models/localizer")
     return 0
 
 
-def report(steps: Sequence[Step], runs: Sequence[Run], data: FrozenSet, out: Path) -> None:
+def report(
+    steps: Sequence[Step],
+    runs: Sequence[Run],
+    data: FrozenSet,
+    out: Path,
+    hardware: dict[str, str],
+) -> None:
     """Prints what the runs came to, and writes `RESULTS` and the pictures.
 
     Verdicts are given of the experiment alone: its conditions say nothing of other scenes.
@@ -160,7 +166,7 @@ def report(steps: Sequence[Step], runs: Sequence[Run], data: FrozenSet, out: Pat
     summaries, reference = summarise(steps, runs), constant_box(data)
     judged = data.variant == "plain" and not data.quick
     lines = verdicts(summaries) if judged else []
-    record = results_record(data, reference, summaries, runs, lines)
+    record = results_record(data, reference, summaries, runs, lines, hardware)
     with atomic_file(out / RESULTS) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     there = {run.step for run in runs if run.seed == 0}

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import count
 from os import cpu_count
 from pathlib import Path
@@ -93,17 +94,8 @@ def run_ladder(
         run = known[step.name, seed]
         found = run is not None
         if run is None:
-            numbers = count(1)
-
-            def after_epoch(
-                figures: EpochFigures,
-                step: Step = step,
-                seed: int = seed,
-                numbers: Iterator[int] = numbers,
-            ) -> None:
-                on_epoch(step, seed, next(numbers), figures)
-
-            network, outcome = learn(step.recipe, data, seed, device, precision, after_epoch)
+            tell = partial(on_epoch, step, seed)
+            network, outcome = learn(step.recipe, data, seed, device, precision, tell)
             run = Run(step=step.name, seed=seed, outcome=outcome, surroundings=surroundings())
             write_run(out, run, network, data, _terms(step, data, device, precision))
         runs.append(run)

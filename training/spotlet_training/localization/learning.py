@@ -86,7 +86,7 @@ def learn(
     seed: int,
     device: torch.device,
     precision: torch.dtype,
-    on_epoch: Callable[[EpochFigures], None] = lambda _: None,
+    on_epoch: Callable[[int, EpochFigures], None] = lambda *_: None,
 ) -> tuple[Localizer, Outcome]:
     """Trains a localizer, and measures it. An incomplete batch is left out of each epoch.
 
@@ -97,7 +97,7 @@ def learn(
         device: where it learns.
         precision: of convolutions while it learns, and of what is measured after each epoch;
             the heads' last layers and the trained network's measures are float32.
-        on_epoch: called after each epoch.
+        on_epoch: called after each epoch, with its number from 1.
 
     Returns:
         The network, in evaluation mode, on the CPU; and what the run came to.
@@ -116,7 +116,7 @@ def learn(
     schedule = make_schedule(optimiser, recipe, steps * recipe.epochs)
     epochs = []
     started = time.perf_counter()
-    for _ in range(recipe.epochs):
+    for number in range(1, recipe.epochs + 1):
         network.train()
         order = torch.randperm(len(data.train))
         sums = torch.zeros(2)
@@ -143,7 +143,7 @@ def learn(
                 train_accuracy=accuracy, train_iou=iou, val_accuracy=val.accuracy, val_iou=val.iou
             )
         )
-        on_epoch(epochs[-1])
+        on_epoch(number, epochs[-1])
     seconds = time.perf_counter() - started
     outcome = Outcome(
         epochs=tuple(epochs),

@@ -13,6 +13,17 @@ from spotlet_training.localization.learning import Measures
 from spotlet_training.localization.scenes import FrozenSet
 
 SCHEMA = 1
+"""Of `results.json`."""
+
+TARGETS = {AFTER: (0.61, 0.87), BEST: (0.90, 0.90)}
+"""Least IoU and accuracy of the steps that are held to more than the task: what was published of
+the one, and what this project asks of the other."""
+
+SYMPTOM_IOU = 0.45
+"""Greatest IoU that still shows the published symptom."""
+
+PUBLISHED_PARAMETERS = 1_840_110
+"""Of the published network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,17 +175,6 @@ def verdicts(summaries: Sequence[Summary]) -> list[Verdict]:
     return lines
 
 
-TARGETS = {AFTER: (0.61, 0.87), BEST: (0.90, 0.90)}
-"""Least IoU and accuracy of the steps that are held to more than the task: what was published of
-the one, and what this project asks of the other."""
-
-SYMPTOM_IOU = 0.45
-"""Greatest IoU that still shows the published symptom."""
-
-PUBLISHED_PARAMETERS = 1_840_110
-"""Of the published network."""
-
-
 def verdicts_table(lines: Sequence[Verdict]) -> str:
     """Returns the verdicts as text."""
     return table(
@@ -189,6 +189,7 @@ def results_record(
     summaries: Sequence[Summary],
     runs: Sequence[Run],
     lines: Sequence[Verdict],
+    hardware: dict[str, str],
 ) -> dict[str, Any]:
     """Returns the content of `results.json`."""
     return {
@@ -203,6 +204,7 @@ def results_record(
             "sha256": data.digest,
             "exact": data.exact,
         },
+        "hardware": hardware,
         "mean_box": asdict(reference),
         "steps": [asdict(each) for each in summaries],
         "verdicts": [asdict(each) for each in lines],
