@@ -14,9 +14,9 @@ from pathlib import Path
 import torch
 
 from spotlet.terminal import table
-from spotlet_training.localization.experiment import checkpoint_path, load_localizer
 from spotlet_training.localization.frozen import frozen_set
 from spotlet_training.localization.ladder import ladder
+from spotlet_training.localization.runs import checkpoint_path, load_localizer
 from spotlet_training.network import FlatLocalizer
 
 SCENES = 100

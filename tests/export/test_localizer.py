@@ -15,9 +15,9 @@ from spotlet_export.exporting import export_package
 from spotlet_export.report import Report
 from spotlet_training.checkpoint import Checkpoint, load_checkpoint
 from spotlet_training.datasets import Sample
-from spotlet_training.localization.experiment import Run, checkpoint_path, write_run
 from spotlet_training.localization.learning import learn
 from spotlet_training.localization.recipe import Recipe
+from spotlet_training.localization.runs import Run, checkpoint_path, write_run
 from spotlet_training.network import LocalizerSettings, build_localizer
 
 CLASSES = 10

@@ -1,8 +1,7 @@
-"""The localization experiment: its scenes, its losses, a run, the report and the command."""
+"""The localization experiment: losses, runs, report and command."""
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,38 +10,30 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from rectangles import rectangle_set, rectangles
+from rectangles import rectangle_set
 
 from spotlet.cli import main
-from spotlet.errors import GateError, OutputError, UsageError
+from spotlet.errors import OutputError, UsageError
 from spotlet_training.commands.experiment import chosen_steps, default_folder
-from spotlet_training.localization import frozen
-from spotlet_training.localization.experiment import Run, checkpoint_path, run_ladder
+from spotlet_training.localization.experiment import run_ladder
 from spotlet_training.localization.figures import draw_box, draw_curves, draw_scenes
-from spotlet_training.localization.frozen import SETTINGS, compose_scenes, frozen_set
 from spotlet_training.localization.ladder import AFTER, BEFORE, BEST, Step, ladder
-from spotlet_training.localization.learning import (
-    EpochFigures,
-    Measures,
-    Outcome,
-    constant_box,
-    learn,
-    measure,
-    pick,
-)
+from spotlet_training.localization.learning import EpochFigures, Outcome, learn
+from spotlet_training.localization.measures import Measures, constant_box, measure
 from spotlet_training.localization.recipe import (
     BOX_LOSSES,
     Recipe,
     box_loss,
     localization_loss,
 )
-from spotlet_training.localization.record import difference, landmarks_of
 from spotlet_training.localization.report import summarise, verdicts
-from spotlet_training.localization.scenes import SPLITS, VARIANTS, FrozenScenes, FrozenSet, Variant
+from spotlet_training.localization.runs import Run, checkpoint_path
+from spotlet_training.localization.scenes import (
+    FrozenScenes,
+    FrozenSet,
+)
 from spotlet_training.network import LocalizerSettings, RawLocalization, build_localizer
 from spotlet_training.scenes import CLASS_NAMES
-from spotlet_training.scenes.bundled import load_photographs, load_sample
-from spotlet_training.scenes.single import SingleSettings, compose_single
 
 CPU = torch.device("cpu")
 
@@ -55,189 +46,6 @@ def small_set() -> FrozenSet:
 def small_recipe(trunk: str = "flat", **changes: object) -> Recipe:
     network = LocalizerSettings(class_count=len(CLASS_NAMES), size_hw=(64, 64), trunk=trunk)
     return replace(Recipe(network=network, epochs=2, batch_size=8), **changes)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def quick_plain() -> FrozenSet:
-    return frozen_set("plain", quick=True)
-
-
-def test_the_quick_scenes_are_the_frozen_ones(quick_plain: FrozenSet) -> None:
-    assert (len(quick_plain.train), len(quick_plain.val)) == (600, 200)
-    assert torch.bincount(quick_plain.train.class_ids).tolist() == [60] * 10
-    frozen_set("photo", quick=True)
-
-
-def noisy(images: torch.Tensor) -> torch.Tensor:
-    rng = np.random.default_rng(0)
-    noise = torch.from_numpy(rng.integers(-10, 11, images.shape))
-    return (images.int() + noise).clamp(0, 255).to(torch.uint8)
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (lambda s: replace(s, class_ids=s.class_ids.flip(0)), "another class"),
-        (lambda s: replace(s, boxes=s.boxes.flip(0)), "another box"),
-        (lambda s: replace(s, boxes=s.boxes.mean(dim=0).expand(len(s), 4)), "another box"),
-        (lambda s: replace(s, images=s.images.flip(0)), "another grey"),
-        (lambda s: replace(s, images=noisy(s.images)), "another grey"),
-        (lambda s: replace(s, images=s.images[..., :1].repeat(1, 1, 1, 3) // 2), "another grey"),
-        (
-            lambda s: FrozenScenes(s.images[1:], s.boxes[1:], s.class_ids[1:]),
-            "199 scenes, not 200",
-        ),
-    ],
-)
-def test_scenes_that_are_others_are_told(
-    change: Callable[[FrozenScenes], FrozenScenes], told: str, quick_plain: FrozenSet
-) -> None:
-    recorded = landmarks_of(quick_plain.val)
-    assert difference(recorded, recorded) == ""
-    assert told in difference(landmarks_of(change(quick_plain.val)), recorded)
-
-
-@pytest.fixture
-def redrawn(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], FrozenSet]:
-    """Draws the quick scenes with a pixel changed in each, by so many levels."""
-    compose = compose_single
-
-    def redraw(levels: int) -> FrozenSet:
-        def other(rng: np.random.Generator, *rest: Any) -> tuple[np.ndarray, np.ndarray]:
-            image, box = compose(rng, *rest)
-            image[:128] = np.clip(image[:128].astype(int) + levels, 0, 255)
-            image[0, 0] ^= 1
-            return image, box
-
-        monkeypatch.setattr(frozen, "compose_single", other)
-        return frozen_set("plain", quick=True)
-
-    return redraw
-
-
-def test_scenes_whose_pixels_are_rounded_otherwise_pass_and_are_told(
-    redrawn: Callable[[int], FrozenSet], quick_plain: FrozenSet
-) -> None:
-    data = redrawn(0)
-    assert data.digest != quick_plain.digest
-    assert not data.exact
-
-
-def test_other_scenes_are_refused(redrawn: Callable[[int], FrozenSet]) -> None:
-    with pytest.raises(GateError, match=r"constraints\.txt"):
-        redrawn(3)
-
-
-def test_no_garment_is_in_both_splits() -> None:
-    photos = {split: frozen.frozen_objects(split, quick=True).photos for split in SPLITS}
-    train = {photo.tobytes() for photo in photos["train"]}
-    assert not any(photo.tobytes() in train for photo in photos["t10k"])
-
-
-def test_a_scenes_box_is_tight_about_its_garment() -> None:
-    objects = load_sample("t10k")
-    for index in range(0, 400, 40):
-        photo, class_id = objects.photos[index], int(objects.class_ids[index])
-        image, box = compose_single(
-            np.random.default_rng(index), photo, class_id, [], SETTINGS["plain"]
-        )
-        rows, columns = np.nonzero(image.max(axis=2) > 40)
-        seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-        np.testing.assert_allclose(box, seen, atol=2)
-
-
-def test_a_background_moves_no_box() -> None:
-    """The same chance with photographs behind: only the background may differ."""
-    objects, photographs = load_sample("t10k"), load_photographs("held-out")
-    settings = replace(SETTINGS["photo"], dyed=False)
-    for index in range(0, 400, 80):
-        photo, class_id = objects.photos[index], int(objects.class_ids[index])
-        plain, photographed = (
-            compose_single(np.random.default_rng(index), photo, class_id, behind, settings)
-            for behind in ([], photographs)
-        )
-        np.testing.assert_array_equal(plain[1], photographed[1])
-        left, top, right, bottom = plain[1].astype(int)
-        assert not np.array_equal(plain[0], photographed[0])
-        assert (plain[0][top:bottom, left:right].max(axis=2) > 40).mean() > 0.2
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_every_garment_is_seen_whole(variant: Variant) -> None:
-    scenes = compose_scenes("t10k", variant, frozen.frozen_objects("t10k", quick=True))
-    assert float(scenes.boxes.min()) > 0
-    assert float(scenes.boxes.max()) < 1
-
-
-@pytest.mark.parametrize("sides", [(0, 10), (20, 10), (10, 300)])
-def test_scene_settings_out_of_range_are_refused(sides: tuple[float, float]) -> None:
-    with pytest.raises(UsageError, match="object sides"):
-        SingleSettings(object_sides=sides, shift=1)
-
-
-def test_the_published_network_is_the_published_network() -> None:
-    network = build_localizer(LocalizerSettings(class_count=10))
-    counts = {name: weights.numel() for name, weights in network.named_parameters()}
-    features = 32 * 64 * 64
-    assert list(counts.values()) == [
-        3 * 16 * 9, 16, 16 * 32 * 9, 32, features * 10, 10, features * 4, 4,
-    ]  # fmt: skip
-    assert sum(counts.values()) == 1_840_110
-
-
-def test_relu_after_pooling_is_relu_before_pooling() -> None:
-    torch.manual_seed(0)
-    network = build_localizer(LocalizerSettings(class_count=3, size_hw=(64, 64))).eval()
-    image = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
-    first, second = network.get_submodule("trunk.0"), network.get_submodule("trunk.3")
-    pixels = image.permute(0, 3, 1, 2) / 255
-    pool = torch.nn.functional.max_pool2d
-    features = pool(second(pool(first(pixels).relu(), 2)).relu(), 2).flatten(1)
-    with torch.no_grad():
-        torch.testing.assert_close(
-            network.raw(image).boxes, network.get_submodule("box_head")(features)
-        )
-
-
-@pytest.mark.parametrize("trunk", ["flat", "integral"])
-def test_a_localizer_has_the_designs_two_outputs(trunk: str) -> None:
-    network = build_localizer(LocalizerSettings(class_count=7, size_hw=(64, 96), trunk=trunk))
-    image = torch.randint(0, 256, (3, 64, 96, 3), dtype=torch.uint8)
-    with torch.no_grad():
-        boxes, scores = network.eval()(image)
-    assert boxes.shape == (3, 1, 4)
-    assert scores.shape == (3, 1, 7)
-    torch.testing.assert_close(scores.sum(dim=2), torch.ones(3, 1))
-    assert float(boxes.min()) >= 0
-    assert float(boxes.max()) <= 1
-
-
-def test_a_side_lies_at_the_mean_of_its_heatmap() -> None:
-    """Without heat anywhere, in the middle; with heat in one cell, at that cell's place."""
-    network = build_localizer(LocalizerSettings(class_count=2, size_hw=(64, 96), trunk="integral"))
-    network.eval()
-
-    def boxes(heat: torch.Tensor) -> torch.Tensor:
-        head = network.get_submodule("box_head")
-        handle = head.register_forward_hook(lambda *_: heat)
-        with torch.no_grad():
-            found = network.raw(torch.zeros((1, 64, 96, 3), dtype=torch.uint8)).boxes
-        handle.remove()
-        return found
-
-    torch.testing.assert_close(boxes(torch.zeros(1, 4, 4, 6)), torch.full((1, 4), 0.5))
-    heat = torch.zeros(1, 4, 4, 6)
-    for side, (row, column) in enumerate([(0, 1), (1, 0), (0, 4), (2, 0)]):
-        heat[0, side, row, column] = 100.0
-    torch.testing.assert_close(boxes(heat), torch.tensor([[1 / 5, 1 / 3, 4 / 5, 2 / 3]]))
-
-
-@pytest.mark.parametrize(
-    "changes", [{"class_count": 0}, {"size_hw": (250, 256)}, {"trunk": "deep"}, {"dropout": 1.0}]
-)
-def test_localizer_settings_out_of_range_are_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(UsageError):
-        LocalizerSettings(**{"class_count": 3, **changes})  # type: ignore[arg-type]
 
 
 def test_losses_are_what_they_say() -> None:
@@ -269,20 +77,6 @@ def test_the_weight_weighs_the_box_loss_alone() -> None:
     ]
     assert losses[0] == pytest.approx(np.log(4))
     assert losses[2] - losses[0] == pytest.approx(5 * (losses[1] - losses[0]))
-
-
-def test_a_mirrored_scenes_box_is_mirrored_with_it() -> None:
-    torch.manual_seed(0)
-    scenes = rectangles(32, 3)
-    picked = pick(scenes, torch.arange(32), CPU, mirrored=True)
-    changed = 0
-    for index in range(32):
-        x1, y1, x2, y2 = (picked.boxes[index] * 64).round().int().tolist()
-        assert bool((picked.images[index, y1:y2, x1:x2] == 200).all())
-        assert int((picked.images[index] == 200).sum()) == (x2 - x1) * (y2 - y1) * 3
-        changed += not torch.equal(picked.images[index], scenes.images[index])
-    assert 8 < changed < 24
-    assert torch.equal(scenes.boxes, rectangles(32, 3).boxes), "the set itself is untouched"
 
 
 def test_a_localizer_learns_where_and_what(small_set: FrozenSet) -> None:

@@ -10,17 +10,12 @@ from spotlet.atomic import atomic_file
 from spotlet.errors import UsageError
 from spotlet.terminal import Progress, duration
 from spotlet_training.hardware import keep_freed_memory, pick_device, pick_precision
-from spotlet_training.localization.experiment import (
-    Run,
-    checkpoint_path,
-    finished_runs,
-    load_localizer,
-    run_ladder,
-)
+from spotlet_training.localization.experiment import run_ladder
 from spotlet_training.localization.figures import draw_curves, draw_scenes
 from spotlet_training.localization.frozen import frozen_set
 from spotlet_training.localization.ladder import AFTER, BEFORE, BEST, Step, ladder
-from spotlet_training.localization.learning import EpochFigures, constant_box
+from spotlet_training.localization.learning import EpochFigures
+from spotlet_training.localization.measures import constant_box
 from spotlet_training.localization.report import (
     changes_table,
     results_record,
@@ -28,6 +23,12 @@ from spotlet_training.localization.report import (
     summarise,
     verdicts,
     verdicts_table,
+)
+from spotlet_training.localization.runs import (
+    Run,
+    checkpoint_path,
+    finished_runs,
+    load_localizer,
 )
 from spotlet_training.localization.scenes import VARIANTS, FrozenSet
 from spotlet_training.settings import DEVICES, PRECISIONS, TrainingSettings

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from spotlet.atomic import atomic_file
 from spotlet.boxes import FloatArray, box_iou
 from spotlet.letterbox import ImageArray
-from spotlet_training.localization.experiment import Run
 from spotlet_training.localization.ladder import Step
 from spotlet_training.localization.learning import CURVE_SCENES
+from spotlet_training.localization.runs import Run
 from spotlet_training.localization.scenes import FrozenScenes, FrozenSet
 from spotlet_training.network import Localizer
 

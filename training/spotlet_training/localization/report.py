@@ -6,10 +6,10 @@ from statistics import mean, stdev
 from typing import Any
 
 from spotlet.terminal import table
-from spotlet_training.localization.experiment import Run
 from spotlet_training.localization.frozen import SETTINGS
 from spotlet_training.localization.ladder import AFTER, BEFORE, BEST, Step
-from spotlet_training.localization.learning import Measures
+from spotlet_training.localization.measures import Measures
+from spotlet_training.localization.runs import Run
 from spotlet_training.localization.scenes import FrozenSet
 
 SCHEMA = 1

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from spotlet_training.scenes import CLASS_NAMES
@@ -54,3 +55,16 @@ class FrozenSet:
     exact: bool
 
     class_names = CLASS_NAMES
+
+
+def pick(
+    scenes: FrozenScenes, chosen: torch.Tensor, device: torch.device, *, mirrored: bool = False
+) -> FrozenScenes:
+    """Returns the chosen scenes, on a device; each mirrored with a chance of one half, if asked."""
+    images, boxes = scenes.images[chosen], scenes.boxes[chosen]
+    if mirrored:
+        turned = torch.rand(len(chosen)) < 0.5
+        images[turned] = images[turned].flip(2)
+        left, right = boxes[turned, 0], boxes[turned, 2]
+        boxes[turned, 0], boxes[turned, 2] = 1 - right, 1 - left
+    return FrozenScenes(images.to(device), boxes.to(device), scenes.class_ids[chosen].to(device))

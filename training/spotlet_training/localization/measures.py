@@ -1,0 +1,74 @@
+"""How well a localizer does on scenes."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spotlet_training.localization.scenes import FrozenScenes, FrozenSet, pick
+from spotlet_training.network import Localizer
+from spotlet_training.overlap import paired_iou
+
+MEASURED_AT_ONCE = 50
+"""Scenes in a batch that is only measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """How well a network does on scenes.
+
+    Attributes:
+        accuracy: share of scenes whose class is right.
+        iou: mean overlap of the box with the true one, whatever the class.
+        over_50: share of boxes with an IoU of at least 0.5.
+        over_75: share of boxes with an IoU of at least 0.75.
+        common_error: how far the boxes of all scenes are off together: the mean error of each
+            side over the scenes, its size averaged over the four sides, in units of the canvas.
+    """
+
+    accuracy: float
+    iou: float
+    over_50: float
+    over_75: float
+    common_error: float
+
+
+def constant_box(data: FrozenSet) -> Measures:
+    """Returns what the mean training box does on the held-out scenes, with the commonest class.
+
+    No picture is looked at: a network that localizes must do better.
+    """
+    count = len(data.val)
+    box = data.train.boxes.mean(dim=0).expand(count, 4)
+    class_ids = torch.full((count,), int(data.train.class_ids.mode().values))
+    return measures_of(class_ids, box, data.val)
+
+
+@torch.no_grad()
+def measure(
+    network: Localizer, scenes: FrozenScenes, precision: torch.dtype = torch.float32
+) -> Measures:
+    """Returns how well a network does on scenes, boxes clipped to the canvas."""
+    network.eval()
+    class_ids, boxes = [], []
+    for start in range(0, len(scenes), MEASURED_AT_ONCE):
+        chosen = torch.arange(start, min(start + MEASURED_AT_ONCE, len(scenes)))
+        batch = pick(scenes, chosen, network.device)
+        with torch.autocast(network.device.type, precision, enabled=precision != torch.float32):
+            found, scores = network(batch.images)
+        class_ids.append(scores[:, 0].argmax(dim=1).cpu())
+        boxes.append(found[:, 0].float().cpu())
+    return measures_of(torch.cat(class_ids), torch.cat(boxes), scenes)
+
+
+def measures_of(class_ids: Tensor, boxes: Tensor, scenes: FrozenScenes) -> Measures:
+    """Returns how well classes (N,) and boxes (N, 4), in units of the canvas, fit the scenes."""
+    truth = scenes.boxes.cpu()
+    iou = paired_iou(boxes, truth)
+    return Measures(
+        accuracy=(class_ids == scenes.class_ids.cpu()).float().mean().item(),
+        iou=iou.mean().item(),
+        over_50=(iou >= 0.5).float().mean().item(),
+        over_75=(iou >= 0.75).float().mean().item(),
+        common_error=(boxes - truth).mean(dim=0).abs().mean().item(),
+    )
