@@ -289,6 +289,13 @@ def test_a_drawn_box_covers_the_pixels_that_it_says() -> None:
     np.testing.assert_array_equal(image, before)
 
 
+def test_drawing_leaves_the_scenes_as_they_were(small_set: FrozenSet, tmp_path: Path) -> None:
+    before = small_set.val.images.clone()
+    network = build_localizer(small_recipe("integral").network).eval()
+    draw_scenes([("one", network), ("two", network)], small_set, tmp_path / "scenes.png")
+    assert torch.equal(small_set.val.images, before)
+
+
 def test_pictures_that_cannot_be_written_are_told(small_set: FrozenSet, tmp_path: Path) -> None:
     (tmp_path / "curves.png").mkdir()
     with pytest.raises(OutputError, match="is not a file"):

@@ -51,9 +51,9 @@ def draw_curves(steps: Sequence[Step], runs: Sequence[Run], path: Path, title: s
         axes.set_ylim(0, 1)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.plot([], [], color="grey", label=f"{CURVE_SCENES} held-out scenes")
-        axes.plot([], [], color="grey", linestyle=":", label="training, as it learns")
-        axes.legend(loc="lower right", frameon=False, ncols=2)
+    axes.plot([], [], color="grey", label=f"{CURVE_SCENES} held-out scenes")
+    axes.plot([], [], color="grey", linestyle=":", label="training, as it learns")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     with atomic_file(path) as temporary:
         figure.savefig(temporary, dpi=130)
 
@@ -106,7 +106,7 @@ def _row(
     bgr = tuple(int(colour[n : n + 2], 16) for n in (5, 3, 1))
     cells = []
     for index, image in enumerate(scenes.images.numpy()):
-        scene = np.ascontiguousarray(image)
+        scene = image.copy()
         draw_box(scene, scenes.boxes[index].numpy(), (255, 255, 255), 1)
         draw_box(scene, boxes[index], bgr, 2)
         strip = np.full((STRIP, scene.shape[1], 3), 255, np.uint8)
