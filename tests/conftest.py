@@ -7,11 +7,16 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from hypothesis import settings
 from onnx import TensorProto, helper
 from shapes import Shapes
 
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY, InputRule, Manifest
+
+# A machine that is busy with something else is no fault of the code.
+settings.register_profile("spotlet", deadline=None)
+settings.load_profile("spotlet")
 
 CANVAS_HW = (120, 160)
 CLASSES = ("blue", "green", "red")  # the index is the channel of BGR

@@ -126,7 +126,7 @@ def frames(draw: st.DrawFn) -> tuple[ImageArray, tuple[int, int, int, int]]:
     return frame_with_white((height, width), box), box
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(frames())
 def test_boxes_come_back_in_pixels_of_a_frame_of_any_size(
     detector: Detector, drawn: tuple[ImageArray, tuple[int, int, int, int]]

@@ -136,7 +136,7 @@ drawn_sides = st.integers(30, 300)
 canvas_pairs = st.tuples(st.integers(8, 96), st.integers(8, 96))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.tuples(drawn_sides, drawn_sides),
     canvas_pairs,
