@@ -50,7 +50,8 @@ def keep_freed_memory() -> None:
     """Lets freed memory stay with this process, where its C library is glibc.
 
     Otherwise every large tensor is mapped anew, and the kernel clears each of its pages: on two
-    cores that was a third of a training step of the flat localizer.
+    cores that was a third of a training step of the flat localizer, at 256 x 256 in its first
+    layer. For the detector it makes no difference.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:

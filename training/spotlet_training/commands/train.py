@@ -15,7 +15,7 @@ from spotlet.terminal import Progress, duration, table
 from spotlet_training.augmentation import FLIPS, AugmentationSettings
 from spotlet_training.checkpoint import load_checkpoint
 from spotlet_training.datasets import open_splits
-from spotlet_training.hardware import keep_freed_memory, pick_device, pick_precision
+from spotlet_training.hardware import pick_device, pick_precision
 from spotlet_training.network import TwoHeadDetector
 from spotlet_training.settings import DEVICES, PRECISIONS, TrainingSettings
 from spotlet_training.training import BEST_CHECKPOINT, Epoch, Step, train
@@ -108,7 +108,6 @@ def run(args: argparse.Namespace) -> int:
     print(f"training on {device} in {dtype}, writing to {out}", flush=True)
     # Our own threads prepare the pictures; OpenCV's would fight with torch's for the cores.
     cv2.setNumThreads(1)
-    keep_freed_memory()
     epochs: list[Epoch] = []
     write_history(epochs, out / HISTORY)  # a folder that cannot be written is told of now
     started = time.perf_counter()
