@@ -67,7 +67,9 @@ def class_colour_bgr(class_id: int) -> Colour:
     return blue, green, red
 
 
-def draw_detections(frame_bgr: ImageArray, detections: Detections) -> ImageArray:
+def draw_detections(
+    frame_bgr: ImageArray, detections: Detections, *, labels: bool = True
+) -> ImageArray:
     """Returns a copy of the frame with boxes, names and scores on it.
 
     Lines and text grow with the frame. A label stands above its box, else below, else inside,
@@ -77,6 +79,7 @@ def draw_detections(frame_bgr: ImageArray, detections: Detections) -> ImageArray
     Args:
         frame_bgr: (H, W, 3) uint8.
         detections: in pixels of that frame.
+        labels: whether to write names and scores; without, the colours tell the classes.
 
     Returns:
         (H, W, 3) uint8; the best detection lies on top.
@@ -85,7 +88,7 @@ def draw_detections(frame_bgr: ImageArray, detections: Detections) -> ImageArray
     weakest_first = list(detections)[::-1]
     for found in weakest_first:
         _draw_box(image, found)
-    for found in weakest_first:
+    for found in weakest_first if labels else ():
         _draw_label(image, found)
     return image
 

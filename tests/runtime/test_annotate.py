@@ -33,6 +33,19 @@ def test_drawing_leaves_the_frame_as_it_was() -> None:
     assert not (drawn == 60).all()
 
 
+def test_without_labels_nothing_is_drawn_outside_the_box() -> None:
+    frame = _grey(480, 640)
+    with_labels, without = (
+        draw_detections(frame, _one((100, 200, 300, 400)), labels=labels)
+        for labels in (True, False)
+    )
+    outside = np.ones((480, 640), bool)
+    outside[195:405, 95:305] = False
+    assert (without[outside] == frame[outside]).all()
+    assert (with_labels[outside] != frame[outside]).any()
+    assert (without[:, 95:305] != frame[:, 95:305]).any()
+
+
 def test_a_frame_without_detections_is_drawn_as_it_is() -> None:
     frame = _grey(24, 32)
     assert (draw_detections(frame, Detections.none(NAMES)) == frame).all()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +20,41 @@ ROUNDING_FRACTION = 0.01
 """Or by this part of the side, where that is more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A breach of a rule.
+
+    Attributes:
+        file: relative to the set's folder where it lies there.
+        what: which rule is broken, and the remedy; in formats without lines also where in the
+            file.
+        line: from 1; None in formats without lines.
+    """
+
+    file: Path
+    what: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.file}{'' if self.line is None else f':{self.line}'}: {self.what}"
+
+
 class Problems:
     """Gathers what is wrong with a set, so that one message names the first few."""
 
     def __init__(self, root: Path) -> None:
         """Starts without a problem in the set at `root`."""
         self._root = root
-        self._found: list[str] = []
+        self._found: list[Problem] = []
+
+    @property
+    def found(self) -> tuple[Problem, ...]:
+        """All of them, in the order in which they were noted."""
+        return tuple(self._found)
 
     def add(self, where: Path, what: str, line: int | None = None) -> None:
         """Notes a problem: in which file, where in it, which rule it breaks."""
-        place = where.relative_to(self._root) if where.is_relative_to(self._root) else where
-        self._found.append(f"{place}{'' if line is None else f':{line}'}: {what}")
+        self._found.append(Problem(inside(self._root, where), what, line))
 
     def raise_if_any(self) -> None:
         """Raises one error for all of them.
@@ -41,8 +65,13 @@ class Problems:
         if not self._found:
             return
         more = len(self._found) - NAMED_PROBLEMS
-        named = "; ".join(self._found[:NAMED_PROBLEMS]) + (f"; and {more} more" if more > 0 else "")
-        raise DatasetError(f"{self._root}: {named}")
+        named = "; ".join(map(str, self._found[:NAMED_PROBLEMS]))
+        raise DatasetError(f"{self._root}: {named}{f'; and {more} more' if more > 0 else ''}")
+
+
+def inside(root: Path, path: Path) -> Path:
+    """Returns the path relative to the set's folder, or as it is where it lies elsewhere."""
+    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def settle_box(
@@ -96,11 +125,24 @@ def read_text(path: Path) -> str:
         DatasetError: it cannot be read, or is not text.
     """
     try:
+        return text_of(path)
+    except ValueError as error:
+        raise DatasetError(f"{path}: {error}") from error
+
+
+def text_of(path: Path) -> str:
+    """Returns the text of a label file, as `read_text` does.
+
+    Raises:
+        ValueError: it cannot be read, or is not text. The message is the second half of a
+            sentence that starts with the file's name.
+    """
+    try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ValueError(f"cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
+        raise ValueError("is not UTF-8 text; save it as UTF-8") from error
 
 
 def is_image(path: Path) -> bool:

@@ -50,10 +50,10 @@ def find_coco_files(root: Path) -> dict[str, Path]:
 
 
 def read_coco(root: Path) -> LabelledSet:
-    """Returns the labels of a COCO set.
+    """Returns the labels of a COCO set, and what is wrong with them.
 
     Raises:
-        DatasetError: a file cannot be read or contradicts itself; see `checks`.
+        DatasetError: a file as a whole cannot be used.
     """
     files = find_coco_files(root)
     if "train" not in files:
@@ -72,9 +72,8 @@ def read_coco(root: Path) -> LabelledSet:
         split: _read_split(root, split, files[split], content, index_of, problems)
         for split, content in contents.items()
     }
-    problems.raise_if_any()
     names = tuple(kept[category] for category in sorted(kept))
-    return LabelledSet(names, labels["train"], labels.get("val"), notes)
+    return LabelledSet(names, labels["train"], labels.get("val"), notes, problems)
 
 
 def _read_json(path: Path) -> dict[str, list[dict[str, Any]]]:
@@ -142,15 +141,17 @@ def _read_split(
             problems.add(file, f"{where}image {row.get('image_id')!r} is not in the list of images")
         elif category not in index_of:
             problems.add(file, f"{where}unknown class: category {row.get('category_id')!r}")
-        elif image in rows:
+        elif image in sizes_hw:
             height, width = sizes_hw[image]
             try:
                 box = settle_box(_edges(row.get("bbox")), (width, height))
             except (ValueError, OverflowError) as error:
                 problems.add(file, f"{where}{error}")
                 continue
-            rows[image].append((box, index_of[category], bool(row.get("iscrowd", 0))))
-    return [ImageLabels.from_rows(paths[key], rows[key], sizes_hw[key]) for key in paths]
+            if image in rows:
+                crowd, place = bool(row.get("iscrowd", 0)), _id(row, "id") or 0
+                rows[image].append(LabelRow(box, index_of[category], crowd, place))
+    return [ImageLabels.from_rows(paths[key], rows[key], file, sizes_hw[key]) for key in paths]
 
 
 def _id(row: dict[str, Any], key: str) -> int | None:
@@ -182,7 +183,7 @@ def _read_images(
     content: dict[str, list[dict[str, Any]]],
     problems: Problems,
 ) -> tuple[dict[int, Path], dict[int, tuple[int, int]]]:
-    """Returns path and declared (height, width) of each image by its id."""
+    """Returns the path of each image that is there by its id, and each (height, width)."""
     paths: dict[int, Path] = {}
     sizes_hw: dict[int, tuple[int, int]] = {}
     seen: set[str] = set()
@@ -193,15 +194,16 @@ def _read_images(
             problems.add(file, f"image {identity!r}: must have a whole `id` and a `file_name`")
         elif not all(type(side) is int and side > 0 for side in size_hw):
             problems.add(file, f"image {identity}: must have its `width` and `height` in pixels")
-        elif identity in paths or name in seen:
+        elif identity in sizes_hw or name in seen:
             problems.add(file, f"image {identity} {name!r} is there twice")
         else:
             # Labelling tools on Windows write its separator.
             parts = name.replace("\\", "/")
             path = next((at / parts for at in folders if (at / parts).is_file()), None)
+            sizes_hw[identity] = row["height"], row["width"]
             if path is None:
                 problems.add(file, f"image {identity}: no such file {name!r} in the set")
             else:
-                paths[identity], sizes_hw[identity] = path, (row["height"], row["width"])
+                paths[identity] = path
         seen.add(str(name))
     return paths, sizes_hw

@@ -66,14 +66,14 @@ def open_splits(root: str | Path) -> Splits:
             a split, or labels that break a rule; the message names files and lines.
     """
     root = Path(root)
-    name, content = _read(root)
-    train, val, notes = content.train, content.val, [*content.notes]
-    if val is None:
-        train, val = _split(root, train)
-        notes.append(
-            f"no validation split in the set: {len(val)} of {len(train) + len(val)} images were "
-            "set aside for it, by a hash of their names"
+    name, content = read_labels(root)
+    content.problems.raise_if_any()
+    if content.val is None and len(content.train) < 2:
+        raise DatasetError(
+            f"{root}: {len(content.train)} images and no validation split; at least 2 images are "
+            "needed"
         )
+    train, val, notes = divide(content)
     for split, labels in (("train", train), ("val", val)):
         if not labels:
             raise DatasetError(f"{root}: no images in the {split} split")
@@ -82,14 +82,23 @@ def open_splits(root: str | Path) -> Splits:
                 f"{root}: {len(labels)} images but no labelled object in the {split} split; check "
                 f"that the labels lie where the {name.upper()} format has them"
             )
-    notes += _odd_traits(train, val)
+    notes = [*notes, *_odd_traits(train, val)]
     names = content.class_names
     return Splits(
         LabelledImages(names, train), LabelledImages(names, val), names, name, tuple(notes)
     )
 
 
-def _read(root: Path) -> tuple[str, LabelledSet]:
+def read_labels(root: Path) -> tuple[str, LabelledSet]:
+    """Returns the format of a labelled set, and its labels with what is wrong with them.
+
+    Args:
+        root: the set's folder, or the `data.yaml` of a YOLO set.
+
+    Raises:
+        DatasetError: no such folder, no known format or more than one, or a file as a whole
+            cannot be used.
+    """
     if root.is_file() and root.suffix in (".yaml", ".yml"):
         return "yolo", read_yolo(root)
     if not root.is_dir():
@@ -113,14 +122,23 @@ def _read(root: Path) -> tuple[str, LabelledSet]:
     return found[0], read_coco(root) if found[0] == "coco" else read_voc(root)
 
 
-def _split(
-    root: Path, labels: Sequence[ImageLabels]
-) -> tuple[list[ImageLabels], list[ImageLabels]]:
-    """Returns a training and a validation part; whether an image is in it hangs on its name."""
-    if len(labels) < 2:
-        raise DatasetError(
-            f"{root}: {len(labels)} images and no validation split; at least 2 images are needed"
-        )
+def divide(content: LabelledSet) -> tuple[list[ImageLabels], list[ImageLabels], list[str]]:
+    """Returns the training and the validation images, and notes.
+
+    They are those of the set, or, where it has no validation split and at least two images,
+    a choice that hangs on the images' names.
+    """
+    if content.val is not None or len(content.train) < 2:
+        return content.train, content.val or [], content.notes
+    train, val = _split(content.train)
+    note = (
+        f"no validation split in the set: {len(val)} of {len(content.train)} images were set "
+        "aside for it, by a hash of their names"
+    )
+    return train, val, [*content.notes, note]
+
+
+def _split(labels: Sequence[ImageLabels]) -> tuple[list[ImageLabels], list[ImageLabels]]:
     ranks = [_rank(one.path) for one in labels]
     # A small set may have no name with a low rank, or none with a high one.
     limit = min(max(VALIDATION_PART, min(ranks)), sorted(ranks)[-2])

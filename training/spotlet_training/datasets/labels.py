@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,25 @@ from spotlet.boxes import FloatArray
 from spotlet.errors import DatasetError, SourceError
 from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
+from spotlet_training.datasets.checks import Problems
 from spotlet_training.datasets.sample import Sample
 
-LabelRow = tuple[tuple[float, float, float, float], int, bool]
-"""One object as a reader finds it: its box xyxy, its class id, whether it is ignored."""
+
+class LabelRow(NamedTuple):
+    """One object as a reader finds it.
+
+    Attributes:
+        box_xyxy: on the pixel grid's edges, pixels or fractions.
+        class_id: index into the class names.
+        ignored: whether it is neither trained on nor counted.
+        place: where in the label file: the line (YOLO), the object (VOC), both from 1, or the
+            annotation's id (COCO).
+    """
+
+    box_xyxy: tuple[float, float, float, float]
+    class_id: int
+    ignored: bool
+    place: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,25 +44,35 @@ class ImageLabels:
         class_ids: (N,) int64.
         ignored: (N,) bool.
         size_hw: height and width that the labels declare, pixels; None where they do not.
+        label_file: in which the objects are listed.
+        places: N numbers, where in it, as `LabelRow` has them.
     """
 
     path: Path
     boxes_xyxy: FloatArray
     class_ids: npt.NDArray[np.int64]
     ignored: npt.NDArray[np.bool_]
-    size_hw: tuple[int, int] | None = None
+    size_hw: tuple[int, int] | None
+    label_file: Path
+    places: tuple[int, ...]
 
     @classmethod
     def from_rows(
-        cls, path: Path, rows: Sequence[LabelRow], size_hw: tuple[int, int] | None = None
+        cls,
+        path: Path,
+        rows: Sequence[LabelRow],
+        label_file: Path,
+        size_hw: tuple[int, int] | None = None,
     ) -> "ImageLabels":
         """Returns the labels of an image, in the order of the rows."""
         return cls(
             path,
-            np.array([box for box, _, _ in rows], np.float32).reshape(-1, 4),
-            np.array([class_id for _, class_id, _ in rows], np.int64),
-            np.array([ignored for _, _, ignored in rows], np.bool_),
+            np.array([row.box_xyxy for row in rows], np.float32).reshape(-1, 4),
+            np.array([row.class_id for row in rows], np.int64),
+            np.array([row.ignored for row in rows], np.bool_),
             size_hw,
+            label_file,
+            tuple(row.place for row in rows),
         )
 
 
@@ -59,12 +85,14 @@ class LabelledSet:
         train: labels of the training images.
         val: labels of the validation images; None where the set has no such split.
         notes: lines worth telling the user.
+        problems: what breaks a rule and is not in the labels; none may be left to train on.
     """
 
     class_names: tuple[str, ...]
     train: list[ImageLabels]
     val: list[ImageLabels] | None
     notes: list[str]
+    problems: Problems
 
 
 class LabelledImages:
@@ -103,7 +131,8 @@ class LabelledImages:
         if labels.size_hw is None:
             boxes = labels.boxes_xyxy * np.array([width, height, width, height], np.float32)
         else:
-            _check_size(labels.path, (height, width), labels.size_hw)
+            if fault := size_fault((height, width), labels.size_hw):
+                raise DatasetError(f"{labels.path}: {fault}")
             boxes = labels.boxes_xyxy.copy()
         return Sample(
             image, boxes, labels.class_ids.copy(), labels.ignored.copy(), labels.path.name
@@ -122,9 +151,13 @@ def decode_image(path: Path) -> ImageArray:
         raise DatasetError(str(error)) from error
 
 
-def _check_size(path: Path, actual_hw: tuple[int, int], declared_hw: tuple[int, int]) -> None:
+def size_fault(actual_hw: tuple[int, int], declared_hw: tuple[int, int]) -> str:
+    """Returns what is wrong where a picture has another size than its labels say, else nothing.
+
+    The text is the second half of a sentence that starts with the picture's path.
+    """
     if actual_hw == declared_hw:
-        return
+        return ""
     (height, width), (declared_height, declared_width) = actual_hw, declared_hw
     if actual_hw == declared_hw[::-1]:
         remedy = (
@@ -133,7 +166,7 @@ def _check_size(path: Path, actual_hw: tuple[int, int], declared_hw: tuple[int, 
         )
     else:
         remedy = "label this picture again, or put back the one that was labelled"
-    raise DatasetError(
-        f"{path}: is {width} x {height} pixels, but its labels say {declared_width} x "
-        f"{declared_height}; {remedy}"
+    return (
+        f"is {width} x {height} pixels, but its labels say {declared_width} x {declared_height}; "
+        f"{remedy}"
     )

@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 
 from spotlet.errors import DatasetError
 from spotlet.image_files import IMAGE_SUFFIXES
 from spotlet_training.datasets.checks import Problems, read_text, settle_box
-from spotlet_training.datasets.labels import ImageLabels, LabelledSet
+from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
 
 CLASS_FILES = ("labels.txt", "classes.txt")
 """A file of class names, one a line, that fixes their order where it is there."""
@@ -25,7 +26,12 @@ CLASS_FILES = ("labels.txt", "classes.txt")
 SPLIT_FOLDERS = {"train": ("train",), "val": ("val", "valid")}
 """Folders with images and XML files side by side, as Roboflow exports them."""
 
-VocRow = tuple[tuple[float, float, float, float], str, bool]
+
+class _VocRow(NamedTuple):
+    box_xyxy: tuple[float, float, float, float]
+    name: str
+    difficult: bool
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class _Annotation:
     file: Path
     image: Path
     size_hw: tuple[int, int]
-    rows: tuple[VocRow, ...]
+    rows: tuple[_VocRow, ...]
 
 
 def is_voc(root: Path) -> bool:
@@ -42,13 +48,13 @@ def is_voc(root: Path) -> bool:
 
 
 def read_voc(root: Path) -> LabelledSet:
-    """Returns the labels of a Pascal VOC set.
+    """Returns the labels of a Pascal VOC set, and what is wrong with them.
 
     Classes are those of `labels.txt` or `classes.txt`; without one, the names in both splits
     in alphabetical order.
 
     Raises:
-        DatasetError: a file cannot be read or contradicts itself; see `checks`.
+        DatasetError: a list of images or classes cannot be used.
     """
     problems = Problems(root)
     files = _split_files(root)
@@ -63,16 +69,15 @@ def read_voc(root: Path) -> LabelledSet:
             problems.add(image, f"is there twice in {split}")
     names = _class_names(root, (one for part in splits.values() for one in part))
     for annotation in (one for part in splits.values() for one in part):
-        for number, (_, name, _) in enumerate(annotation.rows, start=1):
-            if name not in names:
-                problems.add(annotation.file, f"object {number}: unknown class {name!r}")
-    problems.raise_if_any()
+        for row in annotation.rows:
+            if row.name not in names:
+                problems.add(annotation.file, f"object {row.number}: unknown class {row.name!r}")
     index_of = {name: index for index, name in enumerate(names)}
     labels = {
         split: [_labels(annotation, index_of) for annotation in part]
         for split, part in splits.items()
     }
-    return LabelledSet(names, labels["train"], labels.get("val"), [])
+    return LabelledSet(names, labels["train"], labels.get("val"), [], problems)
 
 
 def _split_files(root: Path) -> dict[str, list[Path]]:
@@ -100,12 +105,16 @@ def _class_names(root: Path, annotations: Iterable[_Annotation]) -> tuple[str, .
             if len(set(names)) != len(names) or not names:
                 raise DatasetError(f"{path}: must be class names, one a line, none of them twice")
             return names
-    return tuple(sorted({name for one in annotations for _, name, _ in one.rows}))
+    return tuple(sorted({row.name for one in annotations for row in one.rows}))
 
 
 def _labels(annotation: _Annotation, index_of: dict[str, int]) -> ImageLabels:
-    rows = [(box, index_of[name], difficult) for box, name, difficult in annotation.rows]
-    return ImageLabels.from_rows(annotation.image, rows, annotation.size_hw)
+    rows = [
+        LabelRow(row.box_xyxy, index_of[row.name], row.difficult, row.number)
+        for row in annotation.rows
+        if row.name in index_of
+    ]
+    return ImageLabels.from_rows(annotation.image, rows, annotation.file, annotation.size_hw)
 
 
 def _read_annotation(root: Path, file: Path, problems: Problems) -> _Annotation | None:
@@ -122,7 +131,6 @@ def _read_annotation(root: Path, file: Path, problems: Problems) -> _Annotation 
     image = _find_image(root, file, tree.findtext("filename"))
     if image is None:
         problems.add(file, f"its image is missing: {tree.findtext('filename')!r}")
-        return None
     try:
         size_hw = _whole(tree, "size/height"), _whole(tree, "size/width")
     except ValueError as error:
@@ -131,13 +139,15 @@ def _read_annotation(root: Path, file: Path, problems: Problems) -> _Annotation 
     rows = []
     for number, element in enumerate(tree.iter("object"), start=1):
         try:
-            rows.append(_read_object(element, size_hw))
+            rows.append(_read_object(element, number, size_hw))
         except ValueError as error:
             problems.add(file, f"object {number}: {error}")
+    if image is None:
+        return None
     return _Annotation(file, image, size_hw, tuple(rows))
 
 
-def _read_object(element: ElementTree.Element, size_hw: tuple[int, int]) -> VocRow:
+def _read_object(element: ElementTree.Element, number: int, size_hw: tuple[int, int]) -> _VocRow:
     name = (element.findtext("name") or "").strip()
     if not name:
         raise ValueError("has no <name>")
@@ -148,7 +158,8 @@ def _read_object(element: ElementTree.Element, size_hw: tuple[int, int]) -> VocR
     except ValueError:
         raise ValueError("has no <bndbox> of four numbers") from None
     edges = settle_box((left - 1, top - 1, right, bottom), (size_hw[1], size_hw[0]))
-    return edges, name, (element.findtext("difficult") or "0").strip() == "1"
+    difficult = (element.findtext("difficult") or "0").strip() == "1"
+    return _VocRow(edges, name, difficult, number)
 
 
 def _whole(tree: ElementTree.Element, path: str) -> int:

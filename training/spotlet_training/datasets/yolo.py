@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from spotlet.errors import DatasetError
-from spotlet_training.datasets.checks import Problems, is_image, read_text, settle_box
+from spotlet_training.datasets.checks import Problems, is_image, read_text, settle_box, text_of
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
 
 YOLO_FILES = ("data.yaml", "data.yml", "dataset.yaml")
@@ -28,13 +28,13 @@ def find_yolo_file(root: Path) -> Path | None:
 
 
 def read_yolo(description: Path) -> LabelledSet:
-    """Returns the labels of a YOLO set.
+    """Returns the labels of a YOLO set, and what is wrong with them.
 
     Args:
         description: its `data.yaml`.
 
     Raises:
-        DatasetError: a file cannot be read or contradicts itself; see `checks`.
+        DatasetError: the description, or a folder or list that it names, cannot be used.
     """
     try:
         content = yaml.safe_load(read_text(description))
@@ -51,8 +51,7 @@ def read_yolo(description: Path) -> LabelledSet:
     if train is None:
         raise DatasetError(f"{description}: no `train`; it names the folder of training images")
     val = _read_split(description, content, "val", names, problems)
-    problems.raise_if_any()
-    return LabelledSet(names, train, val, [])
+    return LabelledSet(names, train, val, [], problems)
 
 
 def _class_names(description: Path, content: dict[str, Any]) -> tuple[str, ...]:
@@ -103,7 +102,8 @@ def _read_split(
             problems.add(path, f"is there twice in `{split}`")
             continue
         seen.add(path)
-        labels.append(ImageLabels.from_rows(path, _read_labels(path, names, problems)))
+        rows = _read_labels(path, names, problems)
+        labels.append(ImageLabels.from_rows(path, rows, label_path(path)))
     return labels
 
 
@@ -167,18 +167,23 @@ def _read_labels(image: Path, names: tuple[str, ...], problems: Problems) -> lis
     path = label_path(image)
     if not path.is_file():
         return []
+    try:
+        lines = text_of(path).splitlines()
+    except ValueError as error:
+        problems.add(path, str(error))
+        return []
     rows: list[LabelRow] = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            rows.append(_read_line(line, names))
+            rows.append(_read_line(line, number, names))
         except ValueError as error:
             problems.add(path, str(error), number)
     return rows
 
 
-def _read_line(line: str, names: tuple[str, ...]) -> LabelRow:
+def _read_line(line: str, number: int, names: tuple[str, ...]) -> LabelRow:
     try:
         class_number, *values = (float(word) for word in line.split())
     except ValueError:
@@ -195,4 +200,4 @@ def _read_line(line: str, names: tuple[str, ...]) -> LabelRow:
             f"{len(values)} numbers after the class; must be 4 for a box, or an even number from "
             "6 for an outline"
         )
-    return settle_box(edges), int(class_number), False
+    return LabelRow(settle_box(edges), int(class_number), ignored=False, place=number)

@@ -1,0 +1,8 @@
+"""What is in a labelled set, and what is wrong with it."""
+
+from spotlet_training.inspection.findings import Finding
+from spotlet_training.inspection.harm import require_harmless
+from spotlet_training.inspection.sheet import labelled_sheet
+from spotlet_training.inspection.survey import Inspection, inspect_dataset
+
+__all__ = ["Finding", "Inspection", "inspect_dataset", "labelled_sheet", "require_harmless"]

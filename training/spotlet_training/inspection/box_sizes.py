@@ -1,0 +1,102 @@
+"""How large the boxes are on the network's canvas, against the cells that must find them."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from spotlet.boxes import FloatArray
+from spotlet.letterbox import Letterbox
+from spotlet_training.datasets import ImageLabels
+from spotlet_training.network.settings import MOST_SIDE, STRIDES
+
+FINEST_STRIDE = STRIDES[0]
+"""Side of the smallest cell, canvas pixels. Several objects below it share a cell, and a cell
+says one box."""
+
+SIZE_LIMITS = (FINEST_STRIDE, 32, 96)
+"""Longer sides that part the sizes, canvas pixels: a cell, and COCO's limits of small and medium
+objects (https://cocodataset.org/#detection-eval), which are the sides of squares."""
+
+SIZE_NAMES = (f"under {FINEST_STRIDE}", f"{FINEST_STRIDE} to 32", "32 to 96", "96 up")
+"""The sizes that the limits part, lower limit inclusive."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxSizes:
+    """The boxes that are trained on or counted.
+
+    Attributes:
+        sides: (N,) float32, each box's longer side, canvas pixels.
+        class_ids: (N,) int64.
+    """
+
+    sides: FloatArray
+    class_ids: npt.NDArray[np.int64]
+
+    def counts(self, class_id: int) -> tuple[int, ...]:
+        """Returns how many boxes of a class have each of the sizes in `SIZE_NAMES`."""
+        sides = self.sides[self.class_ids == class_id]
+        places = np.searchsorted(SIZE_LIMITS, sides, side="right")
+        return tuple(np.bincount(places, minlength=len(SIZE_NAMES)).tolist())
+
+    @property
+    def tiny(self) -> int:
+        """How many are below a cell of the finest stride."""
+        return int((self.sides < FINEST_STRIDE).sum())
+
+    @property
+    def mostly_tiny(self) -> bool:
+        """Whether more than half are below a cell of the finest stride."""
+        return 2 * self.tiny > len(self.sides)
+
+    def of_class(self, class_id: int) -> "BoxSizes":
+        """Returns those of one class."""
+        mask = self.class_ids == class_id
+        return BoxSizes(self.sides[mask], self.class_ids[mask])
+
+
+def measure_boxes(
+    labels: Iterable[ImageLabels],
+    canvas_hw: tuple[int, int],
+    sizes_hw: Mapping[Path, tuple[int, int]],
+) -> BoxSizes:
+    """Returns the longer sides of all boxes on the letterboxed canvas; ignored ones are left out.
+
+    Args:
+        labels: of the images.
+        canvas_hw: height and width of the canvas, pixels.
+        sizes_hw: height and width of the images that were decoded. Where neither this nor the
+            labels tell an image's size, its boxes are taken as large as they can be.
+    """
+    sides = [np.zeros(0, np.float32)]
+    class_ids = [np.zeros(0, np.int64)]
+    for one in labels:
+        size_hw = sizes_hw.get(one.path, one.size_hw)
+        width_height = one.boxes_xyxy[:, 2:] - one.boxes_xyxy[:, :2]
+        # In fractions of an image they reach their most where it has the canvas's own shape.
+        height, width = canvas_hw
+        if size_hw is not None:
+            height, width = Letterbox(size_hw, canvas_hw).resized_hw
+        unit_hw = one.size_hw or (1, 1)
+        scale = np.array([width / unit_hw[1], height / unit_hw[0]], np.float32)
+        kept = ~one.ignored
+        longer = (width_height * scale).max(axis=1, initial=0.0)[kept]
+        # Fractions in a text file are decimal: 7.9999 is a box of 8 pixels.
+        sides.append(longer.round(3))
+        class_ids.append(one.class_ids[kept])
+    return BoxSizes(np.concatenate(sides), np.concatenate(class_ids))
+
+
+def larger_canvas(sizes: BoxSizes, canvas_hw: tuple[int, int]) -> tuple[int, int] | None:
+    """Returns the smallest canvas of that shape on which half of the boxes fill a cell.
+
+    None where a canvas that large is more than the networks take.
+    """
+    factor = FINEST_STRIDE / max(float(np.median(sizes.sides)), 1e-6)
+    step = STRIDES[-1]
+    height, width = (math.ceil(side * factor / step) * step for side in canvas_hw)
+    return (height, width) if max(height, width) <= MOST_SIDE else None

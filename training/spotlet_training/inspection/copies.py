@@ -1,0 +1,74 @@
+"""Pictures that are in a set more than once."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from spotlet_training.datasets.checks import inside
+from spotlet_training.inspection.findings import Finding
+from spotlet_training.inspection.likeness import nearest_looks
+from spotlet_training.inspection.pictures import Picture
+
+NAMED_COPIES = 5
+"""So many of a group of copies are named, the rest is counted."""
+
+LEAK = "figures measured on it flatter and choose the best epoch; keep both in one split"
+"""Why a training picture among the validation pictures is harm."""
+
+
+def leaked_findings(train: Sequence[Picture], val: Sequence[Picture], root: Path) -> list[Finding]:
+    """Returns the validation pictures that are training pictures too, or copies of them."""
+    files = {picture.path.resolve() for picture in train}
+    bytes_of = {picture.digest: picture for picture in train if picture.digest}
+    nearest = nearest_looks([one.look for one in val], [one.look for one in train])
+    findings = []
+    for picture, alike in zip(val, nearest, strict=True):
+        if picture.path.resolve() in files:
+            what = "is in both splits"
+        elif picture.digest in bytes_of:
+            copied = inside(root, bytes_of[picture.digest].path)
+            what = f"is, byte for byte, the training picture {copied}"
+        elif alike is not None:
+            copied = inside(root, train[alike[0]].path)
+            what = f"shows the same as the training picture {copied} ({alike[1]} of 255 bits apart)"
+        else:
+            continue
+        file = inside(root, picture.path)
+        findings.append(
+            Finding(severity="error", kind="copies", message=f"{what}; {LEAK}", file=file)
+        )
+    return findings
+
+
+def repeated_findings(pictures: Sequence[Picture], root: Path) -> list[Finding]:
+    """Returns the pictures of one split that show the same, a group at a time."""
+    return [
+        Finding(
+            severity="note",
+            kind="copies",
+            message=f"shows the same as {_named([inside(root, one.path) for one in others])}, of "
+            "the same split; one of them is enough",
+            file=inside(root, first.path),
+        )
+        for first, *others in groups_of_copies(pictures)
+    ]
+
+
+def groups_of_copies(pictures: Sequence[Picture]) -> list[list[Picture]]:
+    """Returns the groups of two and more pictures that show the same, first ones first."""
+    looks = [picture.look for picture in pictures]
+    nearest = nearest_looks(looks, looks, earlier=True)
+    first_with: dict[bytes, int] = {}
+    leader: list[int] = []
+    groups: dict[int, list[Picture]] = {}
+    for index, (picture, alike) in enumerate(zip(pictures, nearest, strict=True)):
+        same = first_with.setdefault(picture.digest, index) if picture.digest else index
+        earlier = same if same != index or alike is None else alike[0]
+        leader.append(index if earlier == index else leader[earlier])
+        groups.setdefault(leader[index], []).append(picture)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _named(paths: Sequence[Path]) -> str:
+    more = len(paths) - NAMED_COPIES
+    named = [str(path) for path in paths[:NAMED_COPIES]] + ([f"{more} more"] if more > 0 else [])
+    return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)

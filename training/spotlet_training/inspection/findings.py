@@ -1,0 +1,61 @@
+"""What an inspection says of a set, one thing at a time."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Severity = Literal["error", "note"]
+
+Kind = Literal[
+    "labels",
+    "image",
+    "size",
+    "class",
+    "copies",
+    "tiny boxes",
+    "no objects",
+    "doubled box",
+    "turned",
+    "set",
+]
+"""What a finding is about, in the order in which people should read them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong with a set, or odd.
+
+    Attributes:
+        severity: `error` where training would stop at it, or its result would be harmed.
+        kind: what it is about.
+        message: what is so, which rule it breaks, the remedy.
+        file: relative to the set's folder; None where it is about the set as a whole.
+        line: of that file, from 1; None in formats without lines.
+    """
+
+    severity: Severity
+    kind: Kind
+    message: str
+    file: Path | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = "" if self.file is None else str(self.file)
+        place += "" if self.line is None else f":{self.line}"
+        return f"{place}: {self.message}" if place else self.message
+
+    def record(self) -> dict[str, str | int | None]:
+        """Returns it as JSON has it."""
+        return {
+            "severity": self.severity,
+            "kind": self.kind,
+            "file": None if self.file is None else self.file.as_posix(),
+            "line": self.line,
+            "message": self.message,
+        }
+
+
+def errors(findings: Iterable[Finding]) -> list[Finding]:
+    """Returns those that must be mended."""
+    return [finding for finding in findings if finding.severity == "error"]

@@ -1,0 +1,88 @@
+"""What training refuses, because its result would be bad without a word."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from spotlet.errors import DatasetError
+from spotlet_training.datasets import Splits
+from spotlet_training.inspection.box_sizes import measure_boxes
+from spotlet_training.inspection.copies import LEAK
+from spotlet_training.inspection.findings import Finding, errors
+from spotlet_training.inspection.label_rules import class_findings, size_findings
+
+NAMED_FINDINGS = 5
+"""So many are named in a message, the rest is counted."""
+
+
+def require_harmless(
+    root: Path, splits: Splits, canvas_hw: tuple[int, int], *, accept: bool = False
+) -> list[str]:
+    """Returns nothing where a set has no fault that would silently harm a training.
+
+    No image is decoded, so this takes moments; `inspect_dataset` looks closer.
+
+    Args:
+        root: of the set, for the message.
+        splits: the set.
+        canvas_hw: height and width of the network's canvas, pixels.
+        accept: return the faults, as lines to show, and raise nothing.
+
+    Raises:
+        DatasetError: a class without a training box, a training image among the validation
+            images, or more than half of the boxes smaller than the network's finest cell.
+    """
+    found = [str(finding) for finding in harmful_findings(splits, canvas_hw)]
+    if not found or accept:
+        return found
+    more = len(found) - NAMED_FINDINGS
+    named = "; ".join(found[:NAMED_FINDINGS]) + (f"; and {more} more" if more > 0 else "")
+    raise DatasetError(
+        f"{root}: {named}; `spotlet data check` tells more, --accept-problems trains nevertheless"
+    )
+
+
+def harmful_findings(splits: Splits, canvas_hw: tuple[int, int]) -> list[Finding]:
+    """Returns the errors that the labels and the files' bytes tell, images left undecoded."""
+    train, val, names = splits.train.labels, splits.val.labels, splits.class_names
+    sizes = measure_boxes(train, canvas_hw, {})
+    findings = class_findings(train, val, names) + size_findings(sizes, canvas_hw, names)
+    shared = same_files([one.path for one in train], [one.path for one in val])
+    if shared:
+        message = (
+            f"{len(shared)} of {len(val)} validation images are training images too "
+            f"({shared[0].name}); {LEAK}"
+        )
+        findings.append(Finding(severity="error", kind="copies", message=message))
+    return errors(findings)
+
+
+def same_files(train: Sequence[Path], val: Sequence[Path]) -> list[Path]:
+    """Returns the files of `val` that are in `train`, under the same name or byte for byte.
+
+    Only files of one length are read. A file that cannot be is left out: whoever decodes it
+    tells.
+    """
+    named = {path.resolve() for path in train}
+    lengths = {path: _length(path) for path in (*train, *val)}
+    common = {lengths[path] for path in train} & {lengths[path] for path in val} - {None}
+    contents = {_digest(path) for path in train if lengths[path] in common} - {None}
+    return [
+        path
+        for path in val
+        if path.resolve() in named or (lengths[path] in common and _digest(path) in contents)
+    ]
+
+
+def _length(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _digest(path: Path) -> bytes | None:
+    try:
+        return hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
+    except OSError:
+        return None

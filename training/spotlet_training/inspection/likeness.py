@@ -1,0 +1,100 @@
+"""Which pictures show the same: a hash that survives another encoding or size.
+
+The hash holds, for each of the lowest 255 frequencies of a small grey picture, whether its
+coefficient is above their median.
+
+The threshold was measured on 292 blood smears, 296 photographs of cards, 1,000 circuit boards
+and 800 photographs of groceries, of each set 60 pictures copied. JPEG at quality 30 and 70,
+half, 0.7 and twice the size, and a square of 320 pixels move a hash by 0 to 6 bits, a stretch
+of the brightness by 15 % by up to 16. Different pictures are apart by 64 or more among
+groceries and 86 or more among smears, where one pair of neighbouring fields has 24; two boards
+of one design, which differ in their defects alone, by 28 or more. The photographs of cards on
+one table are 56 or more apart, but for six pairs with 0 to 24: the same still life again, most
+with another exposure. At 20 bits or less five of those six pairs are alike, and nothing else
+in the four sets. The shorter hashes that are in use (8 x 8 gradients or frequencies) put
+boards of one design at a distance of 0 and 4, below that of real copies.
+
+Source: Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010,
+section 3.2.1 (DCT based hash), with more frequencies.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from spotlet.boxes import FloatArray
+from spotlet.letterbox import ImageArray
+
+Look = npt.NDArray[np.bool_]
+"""(255,) bool: the hash of a picture."""
+
+ALIKE_BITS = 20
+"""Pictures whose hashes differ in at most so many bits show the same; see above."""
+
+LOOK_SIDE, GREY_SIDE = 16, 64
+"""Frequencies of each axis that are looked at, of a grey picture with sides of this many pixels."""
+
+LEAST_CONTRAST = 1.0
+"""Standard deviation in grey levels below which a picture has no look: what its hash would
+tell is rounding."""
+
+_CHUNK = 2048  # rows compared with all others at a time: bounds the memory
+
+
+def look_of(image_bgr: ImageArray) -> Look | None:
+    """Returns the hash of a picture; None where the picture is of one colour.
+
+    Args:
+        image_bgr: (H, W, 3) uint8.
+
+    Returns:
+        (255,) bool.
+    """
+    grey = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY)
+    small = cv2.resize(grey, (GREY_SIDE, GREY_SIDE), interpolation=cv2.INTER_AREA)
+    if float(small.std()) < LEAST_CONTRAST:
+        return None
+    # The first coefficient is the mean brightness, which is no part of how it looks.
+    low = cv2.dct(small.astype(np.float32))[:LOOK_SIDE, :LOOK_SIDE].ravel()[1:]
+    return np.asarray(low > np.median(low), np.bool_)
+
+
+def nearest_looks(
+    looks: Sequence[Look | None], others: Sequence[Look | None], *, earlier: bool = False
+) -> list[tuple[int, int] | None]:
+    """Returns for each picture which of the others shows the same.
+
+    Args:
+        looks: of the pictures; None is like nothing.
+        others: of the pictures to compare with.
+        earlier: compare with those of a lower index alone; then `others` are `looks`.
+
+    Returns:
+        For each picture the index of the most alike and the bits between them; None where no
+        other is within `ALIKE_BITS`.
+    """
+    found: list[tuple[int, int] | None] = [None] * len(looks)
+    row_places, rows = _signs(looks)
+    column_places, columns = _signs(others)
+    if not len(rows) or not len(columns):
+        return found
+    for start in range(0, len(rows), _CHUNK):
+        places = row_places[start : start + _CHUNK]
+        # The product of two hashes is their equal bits less their unequal ones.
+        distances = (rows.shape[1] - rows[start : start + _CHUNK] @ columns.T) / 2
+        if earlier:
+            distances[column_places[None, :] >= places[:, None]] = np.inf
+        best = distances.argmin(axis=1)
+        least = distances[np.arange(len(best)), best]
+        for row in np.flatnonzero(least <= ALIKE_BITS).tolist():
+            found[int(places[row])] = int(column_places[best[row]]), round(float(least[row]))
+    return found
+
+
+def _signs(looks: Sequence[Look | None]) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """Returns the indices of the looks that there are, and these with bits as -1 and 1."""
+    there = [(index, look) for index, look in enumerate(looks) if look is not None]
+    bits = np.array([look for _, look in there]).reshape(len(there), LOOK_SIDE**2 - 1)
+    return np.array([index for index, _ in there], np.int64), bits.astype(np.float32) * 2 - 1

@@ -1,0 +1,128 @@
+"""A labelled set, looked at from all sides."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from spotlet_training.datasets import ImageLabels
+from spotlet_training.datasets.checks import Problem
+from spotlet_training.datasets.discover import divide, read_labels
+from spotlet_training.inspection.box_sizes import BoxSizes, measure_boxes
+from spotlet_training.inspection.copies import leaked_findings, repeated_findings
+from spotlet_training.inspection.findings import Finding, Severity
+from spotlet_training.inspection.label_rules import (
+    class_findings,
+    doubled_findings,
+    empty_findings,
+    size_findings,
+    stray_findings,
+)
+from spotlet_training.inspection.picture_rules import picture_findings
+from spotlet_training.inspection.pictures import Picture, read_pictures
+from spotlet_training.network.settings import check_canvas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Inspection:
+    """What is in a labelled set, and what is wrong with it.
+
+    Attributes:
+        root: the set's folder.
+        format: `coco`, `yolo` or `voc`.
+        canvas_hw: height and width of the canvas that boxes were measured on, pixels.
+        class_names: the classes; the index is the class id.
+        train: labels of the training images, faulty ones left out.
+        val: labels of the validation images, faulty ones left out.
+        sizes: of the training boxes.
+        pictures: what each image file turned out to be.
+        findings: errors first.
+    """
+
+    root: Path
+    format: str
+    canvas_hw: tuple[int, int]
+    class_names: tuple[str, ...]
+    train: tuple[ImageLabels, ...]
+    val: tuple[ImageLabels, ...]
+    sizes: BoxSizes
+    pictures: Mapping[Path, Picture]
+    findings: tuple[Finding, ...]
+
+
+def inspect_dataset(
+    root: str | Path,
+    canvas_hw: tuple[int, int] = (320, 320),
+    *,
+    on_picture: Callable[[], None] = lambda: None,
+) -> Inspection:
+    """Returns what is in a labelled set and all that is wrong with it; every image is decoded.
+
+    Args:
+        root: the set's folder, or the `data.yaml` of a YOLO set.
+        canvas_hw: height and width of the network's canvas, pixels, multiples of 32.
+        on_picture: called after each image file.
+
+    Raises:
+        DatasetError: no such folder, no known format or more than one, or a file that all
+            labels hang on cannot be used.
+        UsageError: no canvas of that size.
+    """
+    check_canvas(canvas_hw)
+    root = Path(root)
+    folder = root.parent if root.is_file() else root
+    format_name, content = read_labels(root)
+    train, val, notes = divide(content)
+    both, names = [*train, *val], content.class_names
+    pictures = read_pictures([one.path for one in both], on_picture)
+    train_pictures = [pictures[one.path] for one in train]
+    val_pictures = [pictures[one.path] for one in val]
+    sizes_hw = {path: one.size_hw for path, one in pictures.items() if not one.fault}
+    sizes = measure_boxes(train, canvas_hw, sizes_hw)
+    findings = [
+        *(_of_problem(problem) for problem in content.problems.found),
+        *_of_splits(train, val),
+        *(_of_set("note", note) for note in notes),
+        *picture_findings(both, pictures, folder),
+        *class_findings(train, val, names),
+        *size_findings(sizes, canvas_hw, names),
+        *leaked_findings(train_pictures, val_pictures, folder),
+        *repeated_findings(train_pictures, folder),
+        *repeated_findings(val_pictures, folder),
+        *doubled_findings(both, names, format_name, folder),
+        *stray_findings(both, sizes_hw, format_name, folder),
+        *empty_findings(both, folder),
+    ]
+    return Inspection(
+        root=folder,
+        format=format_name,
+        canvas_hw=canvas_hw,
+        class_names=names,
+        train=tuple(train),
+        val=tuple(val),
+        sizes=sizes,
+        pictures=pictures,
+        findings=tuple(sorted(findings, key=lambda finding: finding.severity != "error")),
+    )
+
+
+def _of_problem(problem: Problem) -> Finding:
+    return Finding(
+        severity="error",
+        kind="labels",
+        message=problem.what,
+        file=problem.file,
+        line=problem.line,
+    )
+
+
+def _of_splits(train: list[ImageLabels], val: list[ImageLabels]) -> list[Finding]:
+    """Returns the splits without an image."""
+    return [
+        _of_set("error", f"no usable image in the {split} split")
+        for split, labels in (("train", train), ("val", val))
+        if not labels
+    ]
+
+
+def _of_set(severity: Severity, message: str) -> Finding:
+    return Finding(severity=severity, kind="set", message=message)
