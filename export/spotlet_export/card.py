@@ -2,6 +2,7 @@
 
 from spotlet.manifest import Manifest
 from spotlet_export.report import Report
+from spotlet_training.operating_point import THRESHOLD_KEY
 
 NO_NOTES = """Sources and licence of the training data: not given. `spotlet export --notes FILE`
 puts what that file says here; do so before you pass the model on."""
@@ -36,6 +37,11 @@ def model_card(manifest: Manifest, report: Report, model_bytes: int, notes: str 
         facts.append(
             f"- Validation ({training['val_images']} images, which also chose the epoch): "
             f"AP50 {training['val_ap50']:.3f}, AP {training['val_ap']:.3f}"
+        )
+    if training.get(THRESHOLD_KEY) is not None:
+        facts.append(
+            f"- Score threshold: {manifest.detection.score_threshold:.2f} unless another is asked "
+            "for, the best (F1) on those validation images"
         )
     if "val_iou" in training:
         facts.append(

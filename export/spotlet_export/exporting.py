@@ -13,7 +13,7 @@ from typing import Any
 import onnx
 
 from spotlet.atomic import atomic_folder, check_replaceable
-from spotlet.errors import GateError, OutputError
+from spotlet.errors import CheckpointError, GateError, ModelFileError, OutputError
 from spotlet.manifest import METADATA_KEY, DetectionRule, InputRule, Manifest, OutputRule
 from spotlet.package import CARD_FILE, MODEL_FILE, PARITY_FILE
 from spotlet.session import ModelSession
@@ -26,6 +26,7 @@ from spotlet_export.report import Report
 from spotlet_training.checkpoint import Checkpoint
 from spotlet_training.datasets import Dataset
 from spotlet_training.network import Localizer
+from spotlet_training.operating_point import THRESHOLD_KEY
 
 PACKAGE_FILES = {MODEL_FILE, PARITY_FILE, CARD_FILE}
 """What a package is made of, and so what a new one may replace."""
@@ -114,10 +115,27 @@ def check_package_folder(package: Path) -> None:
 
 
 def make_detection_rule(checkpoint: Checkpoint) -> DetectionRule:
-    """Returns the default rule; a localizer gives one object a frame."""
+    """Returns the default rule; a localizer gives one object a frame.
+
+    The score threshold is the one that was best on the training's validation images, where the
+    checkpoint has one.
+
+    Raises:
+        CheckpointError: it has one that is none.
+    """
+    rule = DetectionRule()
     if isinstance(checkpoint.network, Localizer):
-        return DetectionRule(max_detections=1)
-    return DetectionRule()
+        rule = replace(rule, max_detections=1)
+    threshold = checkpoint.training.get(THRESHOLD_KEY)
+    if threshold is None:
+        return rule
+    try:
+        return replace(rule, score_threshold=threshold)
+    except ModelFileError as error:
+        raise CheckpointError(
+            f"the checkpoint's {THRESHOLD_KEY} {threshold!r} must be a number from 0 to 1; train "
+            "again, or take that line out of its record"
+        ) from error
 
 
 def make_manifest(checkpoint: Checkpoint, name: str) -> Manifest:

@@ -2,48 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from spotlet.boxes import FloatArray
+from spotlet.boxes import box_area
 from spotlet.detections import Detections
-from spotlet.errors import UsageError
+from spotlet.precision import (
+    ALL,
+    LARGE,
+    MEDIUM,
+    SMALL,
+    Truth,
+    mean_precision,
+    protocol_precision,
+)
 
-MAX_DETECTIONS = 100
-"""The best detections of a frame that count, for each class, as in the COCO protocol."""
+SIZE_SIDES = (32, 96)
+"""An object is small below the area of a square of the first side, pixels, medium from there to
+below that of the second, and large from there, as in the COCO protocol."""
 
 _IOU_50, _IOU_75 = 0, 5  # rows of the protocol's ten thresholds 0.50, 0.55, … 0.95
-_ALL, _SMALL, _MEDIUM, _LARGE = range(4)  # the protocol's ranges of area
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Truth:
-    """What is really in one frame.
-
-    Attributes:
-        boxes_xyxy: (N, 4) float32, pixels of the frame.
-        class_ids: (N,) int64.
-        ignored: (N,) bool: objects that need not be found and may be (COCO's `iscrowd`, VOC's
-            `difficult`). Of one of them, a detection is taken to lie inside by the share of the
-            detection that it covers, as COCO has it.
-
-    Raises:
-        UsageError: the arrays do not go together.
-    """
-
-    boxes_xyxy: FloatArray
-    class_ids: npt.NDArray[np.int64]
-    ignored: npt.NDArray[np.bool_]
-
-    def __post_init__(self) -> None:
-        count = len(self.class_ids)
-        if self.boxes_xyxy.shape != (count, 4) or self.ignored.shape != (count,):
-            raise UsageError(
-                f"truth of {self.boxes_xyxy.shape} boxes, {self.class_ids.shape} classes and "
-                f"{self.ignored.shape} marks: must be (N, 4), (N,) and (N,)"
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +34,15 @@ class Accuracy:
         ap: mean over the IoU thresholds 0.50, 0.55, … 0.95 and over the classes.
         ap50: at IoU 0.50.
         ap75: at IoU 0.75.
-        ap_small: objects below 32 x 32 pixels, by the area of their box.
-        ap_medium: from there to 96 x 96.
-        ap_large: above.
+        ap_small: `ap` of small objects, by the area of their box and `SIZE_SIDES`.
+        ap_medium: of medium ones.
+        ap_large: of large ones.
+        objects_small: how many small objects the truth has, those ignored left out.
+        objects_medium: of medium ones.
+        objects_large: of large ones.
         per_class_ap: `ap` of each class, by name.
         per_class_ap50: `ap50` of each class, by name.
+        per_class_objects: how many the truth has of each class, by name, those ignored left out.
     """
 
     ap: float | None
@@ -69,8 +51,12 @@ class Accuracy:
     ap_small: float | None
     ap_medium: float | None
     ap_large: float | None
+    objects_small: int
+    objects_medium: int
+    objects_large: int
     per_class_ap: Mapping[str, float | None]
     per_class_ap50: Mapping[str, float | None]
+    per_class_objects: Mapping[str, int]
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Returns name, AP50 and AP of each class and of all, as text for a table."""
@@ -78,8 +64,17 @@ class Accuracy:
             (name, self.per_class_ap50[name], self.per_class_ap[name]) for name in self.per_class_ap
         ]
         return [
-            (name, _as_text(ap50), _as_text(ap))
+            (name, figure_text(ap50), figure_text(ap))
             for name, ap50, ap in [*named, ("all", self.ap50, self.ap)]
+        ]
+
+    def size_rows(self) -> list[tuple[str, int, str]]:
+        """Returns name, number of objects and AP of each range of sizes, as text for a table."""
+        small, large = SIZE_SIDES
+        return [
+            (f"small, below {small} x {small}", self.objects_small, figure_text(self.ap_small)),
+            ("medium", self.objects_medium, figure_text(self.ap_medium)),
+            (f"large, from {large} x {large}", self.objects_large, figure_text(self.ap_large)),
         ]
 
 
@@ -100,97 +95,46 @@ def average_precision(
         UsageError: not as many truths as frames, a class id without a name, or
             faster-coco-eval is not installed.
     """
-    if len(truths) != len(found):
-        raise UsageError(f"{len(truths)} truths for {len(found)} frames: must be as many")
-    frames: list[Truth | Detections] = [*truths, *found]
-    for frame in frames:
-        if np.any((frame.class_ids < 0) | (frame.class_ids >= len(class_names))):
-            raise UsageError(f"a class id is not one of the {len(class_names)} classes")
-    precision = _precision(truths, found, len(class_names))
+    precision = protocol_precision(truths, found, len(class_names))
+    small, medium, large = _count_sizes(truths)
     return Accuracy(
-        ap=_mean(precision[:, :, :, _ALL]),
-        ap50=_mean(precision[_IOU_50, :, :, _ALL]),
-        ap75=_mean(precision[_IOU_75, :, :, _ALL]),
-        ap_small=_mean(precision[:, :, :, _SMALL]),
-        ap_medium=_mean(precision[:, :, :, _MEDIUM]),
-        ap_large=_mean(precision[:, :, :, _LARGE]),
+        ap=mean_precision(precision[:, :, :, ALL]),
+        ap50=mean_precision(precision[_IOU_50, :, :, ALL]),
+        ap75=mean_precision(precision[_IOU_75, :, :, ALL]),
+        ap_small=mean_precision(precision[:, :, :, SMALL]),
+        ap_medium=mean_precision(precision[:, :, :, MEDIUM]),
+        ap_large=mean_precision(precision[:, :, :, LARGE]),
+        objects_small=small,
+        objects_medium=medium,
+        objects_large=large,
         per_class_ap={
-            name: _mean(precision[:, :, class_id, _ALL])
+            name: mean_precision(precision[:, :, class_id, ALL])
             for class_id, name in enumerate(class_names)
         },
         per_class_ap50={
-            name: _mean(precision[_IOU_50, :, class_id, _ALL])
+            name: mean_precision(precision[_IOU_50, :, class_id, ALL])
+            for class_id, name in enumerate(class_names)
+        },
+        per_class_objects={
+            name: sum(int(np.sum(each.class_ids[~each.ignored] == class_id)) for each in truths)
             for class_id, name in enumerate(class_names)
         },
     )
 
 
-def _precision(
-    truths: Sequence[Truth], found: Sequence[Detections], class_count: int
-) -> npt.NDArray[np.float64]:
-    """Returns precision by (IoU threshold, recall, class, area range); -1 without truth."""
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            'average precision needs faster-coco-eval: pip install "spotlet[evaluation]"'
-        ) from error
-    if not any(len(truth.class_ids) for truth in truths):
-        return np.full((10, 101, class_count, 4), -1.0)
-    true_boxes, found_boxes = _records(truths), _records(found)
-    for record, frame_scores in zip(
-        found_boxes, (score for each in found for score in each.scores.tolist()), strict=True
-    ):
-        record["score"] = frame_scores
-    for record, ignored in zip(
-        true_boxes, (mark for each in truths for mark in each.ignored.tolist()), strict=True
-    ):
-        record["iscrowd"] = int(ignored)
-    dataset = {
-        "images": [{"id": number} for number in range(1, len(truths) + 1)],
-        "categories": [{"id": number, "name": str(number)} for number in range(class_count)],
-        "annotations": true_boxes,
-    }
-    truth_index = COCO(dataset, print_function=_discard)
-    found_index = COCO({**dataset, "annotations": found_boxes}, print_function=_discard)
-    evaluation = COCOeval_faster(truth_index, found_index, "bbox", print_function=_discard)
-    evaluation.evaluate()
-    evaluation.accumulate()
-    assert evaluation.params.maxDets[-1] == MAX_DETECTIONS
-    precision: npt.NDArray[np.float64] = np.asarray(evaluation.eval["precision"])[..., -1]
-    return precision
+def figure_text(figure: float | None) -> str:
+    """Returns a figure with three decimals, a dash where nothing was measured.
 
-
-def _records(frames: Sequence[Truth | Detections]) -> list[dict[str, Any]]:
-    """Returns COCO annotations, numbered from 1: to the evaluator, 0 means no match."""
-    records: list[dict[str, Any]] = []
-    for image_id, frame in enumerate(frames, start=1):
-        boxes = frame.boxes_xyxy.astype(np.float64)
-        sides = boxes[:, 2:] - boxes[:, :2]
-        boxes_xywh = np.concatenate([boxes[:, :2], sides], axis=1).tolist()
-        areas = np.prod(sides, axis=1).tolist()
-        for box, area, class_id in zip(boxes_xywh, areas, frame.class_ids.tolist(), strict=True):
-            records.append(
-                {
-                    "id": len(records) + 1,
-                    "image_id": image_id,
-                    "category_id": class_id,
-                    "bbox": box,
-                    "area": area,
-                    "iscrowd": 0,
-                }
-            )
-    return records
-
-
-def _mean(precision: npt.NDArray[np.float64]) -> float | None:
-    measured = precision[precision > -1]
-    return float(measured.mean()) if len(measured) else None
-
-
-def _as_text(figure: float | None) -> str:
+    Example:
+        >>> figure_text(0.5), figure_text(None)
+        ('0.500', '-')
+    """
     return "-" if figure is None else f"{figure:.3f}"
 
 
-def _discard(*_: object) -> None:
-    """Takes the evaluator's progress messages."""
+def _count_sizes(truths: Sequence[Truth]) -> list[int]:
+    """Returns how many objects are small, medium and large."""
+    limits = [side**2 for side in SIZE_SIDES]
+    areas = [box_area(each.boxes_xyxy[~each.ignored]) for each in truths]
+    ranges = np.searchsorted(limits, np.concatenate([*areas, np.zeros(0, np.float32)]), "right")
+    return [int(np.sum(ranges == number)) for number in range(3)]

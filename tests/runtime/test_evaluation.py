@@ -8,7 +8,8 @@ import pytest
 from spotlet.boxes import box_iou
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
-from spotlet.evaluation import Truth, average_precision
+from spotlet.evaluation import average_precision
+from spotlet.precision import Truth
 
 NAMES = ("cat", "dog")
 Box = tuple[float, float, float, float]
@@ -49,6 +50,16 @@ def test_finding_everything_exactly_gives_one() -> None:
     assert accuracy.ap_small is None
     assert accuracy.ap_medium is None
     assert accuracy.per_class_ap == {"cat": pytest.approx(1), "dog": pytest.approx(1)}
+
+
+def test_objects_are_counted_by_class_and_size_and_those_ignored_are_not() -> None:
+    boxes: list[Box] = [(0, 0, 31, 33), (0, 0, 32, 32), (0, 0, 96, 95), (0, 0, 96, 96), A]
+    truth = _truth(*((n % 2, box) for n, box in enumerate(boxes)), ignored=(4,))
+    accuracy = average_precision([truth, _truth((1, A))], [_found(), _found()], NAMES)
+    assert accuracy.per_class_objects == {"cat": 2, "dog": 3}
+    counts = accuracy.objects_small, accuracy.objects_medium, accuracy.objects_large
+    assert counts == (1, 2, 2)
+    assert [row[1] for row in accuracy.size_rows()] == [1, 2, 2]
 
 
 def test_finding_one_of_two_counts_the_recall_points_up_to_a_half() -> None:

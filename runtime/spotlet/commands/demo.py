@@ -20,8 +20,9 @@ from spotlet.commands.options import add_session_arguments, session_settings
 from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import InputError
-from spotlet.evaluation import Truth, average_precision
+from spotlet.evaluation import average_precision
 from spotlet.letterbox import ImageArray
+from spotlet.precision import Truth
 from spotlet.session import SessionSettings
 from spotlet.sinks import VideoSink
 from spotlet.streams import open_stream

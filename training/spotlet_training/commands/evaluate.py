@@ -2,21 +2,17 @@
 
 import argparse
 import json
-import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 
-from spotlet import Detector
-from spotlet.evaluation import Accuracy
+from spotlet.atomic import check_replaceable
+from spotlet.errors import UsageError
+from spotlet.evaluation import figure_text
+from spotlet.precision import PrecisionCurves, precision_curves
 from spotlet.terminal import table
-from spotlet_training.datasets import LabelledImages, open_dataset
-from spotlet_training.evaluation import (
-    COCO_RULE,
-    evaluate_detector,
-    evaluate_network,
-    require_classes,
-)
+from spotlet_training.datasets import open_dataset
+from spotlet_training.evaluation import SHOWN_RULE
+from spotlet_training.measurement import Measurement, measure
+from spotlet_training.report import PAGE_FILE, write_report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,41 +24,87 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split", choices=("train", "val"), default="val", help="to measure on [%(default)s]"
     )
+    parser.add_argument(
+        "--iou", type=float, metavar="T", help="also AP at this IoU threshold, as 0.33"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, help="of one inference [what the engine takes]"
+    )
+    parser.add_argument(
+        "--plots", type=Path, metavar="DIR", help="write report.html and its pictures there"
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns 0, or raises what the exit code says."""
+    if args.iou is not None and not 0 < args.iou <= 1:
+        raise UsageError(f"--iou {args.iou}: must be over 0 and at most 1")
+    if args.plots is not None:
+        check_replaceable(args.plots, marker=PAGE_FILE)
     dataset = open_dataset(args.dataset, args.split)
-    started = time.perf_counter()
-    accuracy = evaluate(args.model, dataset)
-    seconds = time.perf_counter() - started
+    measured = measure(args.model, dataset, threads=args.threads)
+    evaluation = measured.evaluation
+    asked = None
+    if args.iou is not None:
+        asked = precision_curves(
+            evaluation.truths, evaluation.found, evaluation.class_names, args.iou
+        )
+    page = None if args.plots is None else write_report(measured, dataset, args.plots)
     if args.json:
-        print(json.dumps({"images": len(dataset), **asdict(accuracy)}))
+        figures = measured.to_json() | ({} if page is None else {"report": str(page)})
+        if asked is not None:
+            figures |= {"iou": args.iou, "ap_iou": asked.ap, "per_class_ap_iou": asked.per_class_ap}
+        print(json.dumps(figures))
         return 0
-    print(table(accuracy.rows(), header=("class", "AP50", "AP")))
-    print(f"{args.model} on {len(dataset)} images, {seconds:.1f} s")
+    print(tables(measured, asked))
+    if page is not None:
+        print(f"report: {page}")
     return 0
 
 
-def evaluate(model: str, dataset: LabelledImages) -> Accuracy:
-    """Returns the accuracy of a checkpoint, through PyTorch, or of a model, through the runtime.
+def tables(measured: Measurement, asked: PrecisionCurves | None = None) -> str:
+    """Returns the figures as text, for people.
 
-    Raises:
-        UsageError: the set has other classes than the model.
+    Args:
+        measured: what was measured.
+        asked: AP at an IoU threshold that was asked for.
     """
-    if model.endswith(".safetensors"):
-        from spotlet_training.checkpoint import load_checkpoint
+    accuracy = measured.evaluation.accuracy
+    objects = [*accuracy.per_class_objects.values()]
+    columns = [
+        (name, count, *figures)
+        for (name, *figures), count in zip(accuracy.rows(), [*objects, sum(objects)], strict=True)
+    ]
+    header = ["class", "objects", "AP50", "AP"]
+    if asked is not None:
+        header.append(f"AP at IoU {asked.iou_threshold:g}")
+        at_iou = [*asked.per_class_ap.values(), asked.ap]
+        columns = [(*row, figure_text(ap)) for row, ap in zip(columns, at_iou, strict=True)]
+    lines = [
+        table(columns, header=header),
+        "",
+        table(accuracy.size_rows(), header=("size", "objects", "AP")),
+        "",
+        f"AP75 {figure_text(accuracy.ap75)}",
+        *_threshold_lines(measured),
+        f"latency: {measured.latency}",
+        f"{measured.name} on {len(measured.evaluation.truths)} images",
+    ]
+    return "\n".join(lines)
 
-        checkpoint = load_checkpoint(Path(model))
-        require_classes(dataset, checkpoint.class_names)
-        with ThreadPoolExecutor() as pool:
-            return evaluate_network(checkpoint.network, dataset, pool)
-    detector = Detector(
-        model,
-        score_threshold=COCO_RULE.score_threshold,
-        max_detections=COCO_RULE.max_detections,
-        every_class=COCO_RULE.every_class,
-    )
-    require_classes(dataset, detector.class_names)
-    return evaluate_detector(detector, dataset)
+
+def _threshold_lines(measured: Measurement) -> list[str]:
+    """Returns what comes of the best score threshold, and of the model's own."""
+    best = measured.evaluation.operating_point
+    if best is None:
+        return ["no object is found at any score threshold"]
+    points = [("best score threshold", best)]
+    own = measured.own_threshold
+    if own is not None and own != best.score_threshold and own >= SHOWN_RULE.score_threshold:
+        points.append(("the model's own", measured.evaluation.point_at(own)))
+    return [
+        f"{what} {point.score_threshold:.2f}: F1 {point.f1:.3f}, precision {point.precision:.3f}, "
+        f"recall {point.recall:.3f}"
+        for what, point in points
+    ]

@@ -1,0 +1,202 @@
+"""The report as one HTML page that needs nothing beside it and no network."""
+
+import base64
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from spotlet.evaluation import figure_text
+from spotlet_training.measurement import Measurement
+from spotlet_training.report.confusion import ConfusionMatrix
+
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff;
+       max-width: 62rem; margin: 0 auto; padding: 1rem 1.2rem 4rem; }
+h1 { font-size: 1.6rem; margin: 1rem 0 0; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2.4rem 0 .5rem; }
+p, ul { margin: .4rem 0; }
+.quiet { color: #666; font-size: .9rem; }
+.figures { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1.2rem 0; }
+.figures div { flex: 1 1 7.5rem; background: #f4f5f7; border-radius: .4rem; padding: .5rem .8rem; }
+.figures b { display: block; font-size: 1.45rem; line-height: 1.3; }
+.figures span { color: #666; font-size: .85rem; }
+.pair { display: flex; flex-wrap: wrap; gap: 1rem; }
+.pair img { flex: 1 1 20rem; min-width: 0; }
+img { max-width: 100%; height: auto; align-self: flex-start; }
+table { border-collapse: collapse; font-size: .92rem; }
+.wide { overflow-x: auto; }
+th, td { padding: .22rem .7rem; border-bottom: 1px solid #e3e3e3; text-align: left; }
+td { overflow-wrap: break-word; }
+summary { cursor: pointer; margin: .6rem 0; color: #666; }
+th + th, td.number { text-align: right; white-space: nowrap; }
+table.facts th { font-weight: normal; color: #666; white-space: nowrap; vertical-align: top; }
+"""
+
+GLOSSARY = (
+    ("IoU", "how well two boxes agree: the area they share over the area they cover together"),
+    ("AP50", "from 0 to 1: how much is found and how little invented, over all score thresholds, "
+     "where a box counts from IoU 0.5"),
+    ("AP", "the same, mean over IoU 0.50, 0.55, … 0.95: boxes must fit well"),
+    ("precision", "share of the boxes drawn that are right"),
+    ("recall", "share of the objects that are found"),
+    ("F1", "both in one figure: their harmonic mean, here the mean over the classes"),
+)  # fmt: skip
+
+Picture = tuple[str, bytes]
+"""Media type and content."""
+
+
+def make_page(
+    measured: Measurement,
+    matrix: ConfusionMatrix,
+    words: Sequence[str],
+    pictures: Mapping[str, Picture],
+) -> str:
+    """Returns the page.
+
+    Args:
+        measured: the figures.
+        matrix: the mistakes at the score threshold.
+        words: what it means, a sentence each.
+        pictures: by name: `history`, `best` and `worst` where there are such, `precision`,
+            `threshold` and `confusion`.
+    """
+
+    def picture(name: str, about: str) -> str:
+        if name not in pictures:
+            return ""
+        kind, content = pictures[name]
+        data = base64.b64encode(content).decode()
+        return f'<img alt="{html.escape(about)}" src="data:{kind};base64,{data}">'
+
+    title = html.escape(f"{_title(measured)}: how well it detects")
+    images = len(measured.evaluation.truths)
+    parts = [
+        f"<h1>{title}</h1>",
+        f'<p class="quiet">{html.escape(measured.name)}, measured on {images} images; '
+        f"time on {html.escape(measured.latency.engine)}</p>",
+        _figures(measured),
+        "<h2>What it means</h2>",
+        "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in words) + "</ul>",
+        "<h2>By class</h2>",
+        _class_table(measured, matrix),
+        _size_table(measured),
+    ]
+    if "history" in pictures:
+        parts += ["<h2>The training</h2>", picture("history", "Loss and accuracy by epoch")]
+    parts += [
+        "<h2>Precision and recall</h2>",
+        '<div class="pair">',
+        picture("precision", "Precision by recall of each class"),
+        picture("threshold", "Precision, recall and F1 by score threshold"),
+        "</div>",
+        "<h2>What is taken for what</h2>",
+        '<p class="quiet">Objects that are there (rows), by what they were found as (columns), at '
+        f"a score threshold of {measured.score_threshold:.2f} and IoU 0.5. Last row: boxes where "
+        "there is no such object. Last column: objects that were missed.</p>",
+        picture("confusion", "Confusion matrix"),
+        "<h2>Pictures with most mistakes</h2>",
+        '<p class="quiet">Look at the labels too: what is called false may be an object that '
+        "nobody marked, and what is called missed may not be there.</p>",
+        picture("worst", "Images with most mistakes") or "<p>There is no mistake to show.</p>",
+        "<h2>Pictures without a mistake</h2>",
+        picture("best", "Images without a mistake") or "<p>No picture is without a mistake.</p>",
+        "<h2>How it was trained</h2>",
+        *_recipe_parts(measured.training),
+        "<h2>The words</h2>",
+        _facts(GLOSSARY),
+    ]
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        + "\n".join(parts)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def recipe(training: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Returns what a training record tells, a row each, settings within settings unfolded.
+
+    Example:
+        >>> recipe({"epoch": 3, "settings": {"epochs": 30, "size_hw": [320, 320]}})
+        [('epoch', '3'), ('epochs', '30'), ('size hw', '320 x 320')]
+    """
+    rows: list[tuple[str, str]] = []
+    for key, value in training.items():
+        if isinstance(value, Mapping):
+            rows += recipe(value)
+        elif isinstance(value, list | tuple):
+            rows.append((key.replace("_", " "), " x ".join(map(str, value))))
+        elif value not in (None, ""):
+            rows.append((key.replace("_", " "), str(value)))
+    return rows
+
+
+def _title(measured: Measurement) -> str:
+    return str(measured.training.get("data") or PurePath(measured.name).name)
+
+
+def _recipe_parts(training: Mapping[str, Any]) -> list[str]:
+    """Returns the record's own entries, and below them those within others, folded away."""
+    own = {key: value for key, value in training.items() if not isinstance(value, Mapping)}
+    inner = {key: value for key, value in training.items() if isinstance(value, Mapping)}
+    parts = [_facts(recipe(own)) or "<p>The file does not tell.</p>"]
+    if inner:
+        settings = _facts(recipe(inner))
+        parts.append(f"<details><summary>Every setting</summary>{settings}</details>")
+    return parts
+
+
+def _figures(measured: Measurement) -> str:
+    accuracy, best = measured.evaluation.accuracy, measured.evaluation.operating_point
+    figures = [
+        (figure_text(accuracy.ap50), "AP50"),
+        (figure_text(accuracy.ap), "AP"),
+        (figure_text(None if best is None else best.f1), "best F1"),
+        (f"{measured.score_threshold:.2f}", "score threshold"),
+        (f"{measured.latency.median_ms:.1f} ms", "an image, in the median"),
+    ]
+    cells = [f"<div><b>{html.escape(a)}</b><span>{html.escape(b)}</span></div>" for a, b in figures]
+    return f'<div class="figures">{"".join(cells)}</div>'
+
+
+def _class_table(measured: Measurement, matrix: ConfusionMatrix) -> str:
+    columns = (matrix.objects, matrix.right, matrix.taken_for_another, matrix.missed, matrix.false)
+    counts = [[int(column[n]) for column in columns] for n in range(len(matrix.class_names))]
+    if len(counts) > 1:
+        counts.append([sum(each) for each in zip(*counts, strict=True)])
+    # With one class, the row of all would say the same again.
+    rows = [
+        (name, row[0], ap50, ap, *row[1:])
+        for (name, ap50, ap), row in zip(measured.evaluation.accuracy.rows(), counts, strict=False)
+    ]
+    header = ("class", "objects", "AP50", "AP", "found", "as another", "missed", "false")
+    return _table(header, rows)
+
+
+def _size_table(measured: Measurement) -> str:
+    rows = measured.evaluation.accuracy.size_rows()
+    return "<h2>By size in pixels</h2>" + _table(("size", "objects", "AP"), rows)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+    body = "".join(
+        f"<tr><td>{html.escape(str(row[0]))}</td>"
+        + "".join(f'<td class="number">{html.escape(str(cell))}</td>' for cell in row[1:])
+        + "</tr>\n"
+        for row in rows
+    )
+    return f'<div class="wide"><table><tr>{head}</tr>\n{body}</table></div>'
+
+
+def _facts(rows: Sequence[tuple[str, str]]) -> str:
+    if not rows:
+        return ""
+    body = "".join(
+        f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>\n"
+        for name, text in rows
+    )
+    return f'<table class="facts">{body}</table>'

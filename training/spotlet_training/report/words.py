@@ -1,0 +1,150 @@
+"""What the figures mean, in words of one who wants a detector and not a lecture."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spotlet_training.measurement import Measurement
+from spotlet_training.report.confusion import ConfusionMatrix
+from spotlet_training.report.history import EpochFigures
+
+FEW_OBJECTS = 20
+"""Below this number of objects, one more or less found moves a class's figures by over 5 %."""
+
+NOTABLE_SHARE = 0.1
+"""Of the objects or detections of a class: fewer mistakes of a kind are not worth a sentence."""
+
+LOOSE_BOXES = 0.3
+"""Part of AP50 that is lost at IoU 0.75, from which boxes are called loose."""
+
+LATE_EPOCHS = 0.95
+"""A best epoch beyond this share of all says that a longer training may go further."""
+
+MOST_NAMED = 3
+"""Classes in a sentence."""
+
+MOST_LETTERS = 24
+"""Of a name in a picture; the page has it in full."""
+
+
+def sentences(
+    measured: Measurement, matrix: ConfusionMatrix, history: Sequence[EpochFigures] = ()
+) -> list[str]:
+    """Returns what to know first, and what might be done about it.
+
+    Args:
+        measured: the figures.
+        matrix: the mistakes, at the score threshold that is used.
+        history: the epochs of the training, where they are known.
+    """
+    lines = [_overall(measured, matrix), _confused(matrix), *_missed_and_false(matrix)]
+    lines += [_sizes(measured), _boxes(measured), _few(matrix), _longer(measured, history)]
+    return [line for line in lines if line]
+
+
+def short(name: str, most: int = MOST_LETTERS) -> str:
+    """Returns a name that fits into a picture.
+
+    Example:
+        >>> short("a-name-that-nobody-would-ever-give")
+        'a-name-that-nobody-woul…'
+    """
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def _overall(measured: Measurement, matrix: ConfusionMatrix) -> str:
+    objects, right = int(matrix.objects.sum()), int(matrix.right.sum())
+    drawn = int(matrix.counts[:, :-1].sum())
+    if not objects:
+        return "There is no object in these images to measure by."
+    return (
+        f"At a score threshold of {measured.score_threshold:.2f} it finds {right} of {objects} "
+        f"objects ({_percent(right, objects)}); {right} of the {drawn} boxes that it draws are "
+        f"right ({_percent(right, drawn)})."
+    )
+
+
+def _confused(matrix: ConfusionMatrix) -> str:
+    if len(matrix.class_names) == 1:
+        return ""
+    confusions = matrix.confusions()
+    if not confusions:
+        return "No object is taken for one of another class."
+    pairs = [
+        f"{each.truth} with {each.found} ({each.count} of {each.objects})"
+        for number, each in enumerate(confusions[:MOST_NAMED])
+        if number == 0 or each.count > 1
+    ]
+    return f"Most often confused: {', '.join(pairs)}."
+
+
+def _missed_and_false(matrix: ConfusionMatrix) -> list[str]:
+    drawn = matrix.counts[:, :-1].sum(axis=0)
+    lines = []
+    for what, counts, totals, of in (
+        ("Most often missed, or found with a bad box", matrix.missed, matrix.objects, "objects"),
+        ("Most often drawn where there is no such object", matrix.false, drawn, "boxes"),
+    ):
+        share = counts / np.maximum(totals, 1)
+        order = [n for n in np.argsort(-share, kind="stable") if share[n] >= NOTABLE_SHARE]
+        named = [
+            f"{matrix.class_names[n]} ({counts[n]} of {totals[n]} {of})" for n in order[:MOST_NAMED]
+        ]
+        if named:
+            lines.append(f"{what}: {', '.join(named)}.")
+    return lines
+
+
+def _sizes(measured: Measurement) -> str:
+    accuracy = measured.evaluation.accuracy
+    larger = accuracy.ap_medium, accuracy.objects_medium
+    if accuracy.objects_large > accuracy.objects_medium:
+        larger = accuracy.ap_large, accuracy.objects_large
+    small, (large, count) = accuracy.ap_small, larger
+    if small is None or large is None or min(accuracy.objects_small, count) < FEW_OBJECTS:
+        return ""
+    if small > large / 2:
+        return ""
+    return (
+        f"Small objects are found worst: AP {small:.2f}, against {large:.2f} of larger ones. A "
+        "larger --image-size, or pictures from nearer, may help."
+    )
+
+
+def _boxes(measured: Measurement) -> str:
+    ap50, ap75 = measured.evaluation.accuracy.ap50, measured.evaluation.accuracy.ap75
+    if not ap50 or ap75 is None or ap75 > ap50 * (1 - LOOSE_BOXES):
+        return ""
+    return (
+        f"Objects are found, but many boxes are loose: AP50 is {ap50:.2f}, AP75 only {ap75:.2f}. "
+        "Boxes that were labelled loosely look the same: see the pictures below."
+    )
+
+
+def _few(matrix: ConfusionMatrix) -> str:
+    few = [
+        f"{name} ({count})"
+        for name, count in zip(matrix.class_names, matrix.objects.tolist(), strict=True)
+        if count < FEW_OBJECTS
+    ]
+    if not few:
+        return ""
+    more = f" and {len(few) - 10} more classes" if len(few) > 10 else ""
+    return (
+        f"Too few objects to trust the figures of {', '.join(few[:10])}{more}: label more of "
+        "them for validation."
+    )
+
+
+def _longer(measured: Measurement, history: Sequence[EpochFigures]) -> str:
+    best = measured.training.get("epoch")
+    if not history or not isinstance(best, int) or best <= LATE_EPOCHS * history[-1].number:
+        return ""
+    return (
+        f"The best epoch was number {best} of {history[-1].number}: a longer training (--epochs) "
+        "may go further."
+    )
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f} %" if whole else "-"

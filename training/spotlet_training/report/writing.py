@@ -1,0 +1,142 @@
+"""The report of a measurement: a folder with a page and its pictures."""
+
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spotlet.atomic import atomic_folder, check_replaceable
+from spotlet.detections import Detections
+from spotlet.errors import UsageError
+from spotlet.precision import precision_curves
+from spotlet_training.datasets import Dataset
+from spotlet_training.epochs import HISTORY
+from spotlet_training.matching import Judgement, judge
+from spotlet_training.measurement import CHECKPOINT_SUFFIX, Measurement, measure
+from spotlet_training.report.confusion import ConfusionMatrix, confusion_matrix
+from spotlet_training.report.history import EpochFigures, read_history
+from spotlet_training.report.marks import best_and_worst
+from spotlet_training.report.page import Picture, make_page
+from spotlet_training.report.words import sentences
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAGE_FILE = "report.html"
+
+REPORT_FOLDER = "report"
+"""Beside the checkpoint."""
+
+MOST_IMAGES = 6
+"""On a contact sheet."""
+
+DIAGRAM_DOTS = 110
+"""Dots an inch: twice what a page shows, for screens that have them."""
+
+JPEG_QUALITY = 85
+
+
+def write_report(measured: Measurement, dataset: Dataset, folder: Path) -> Path:
+    """Writes `report.html`, and its pictures for use elsewhere, and returns the page's path.
+
+    The page holds the pictures itself, and can be sent alone.
+
+    Args:
+        measured: the figures.
+        dataset: the images that were measured on, in the same order.
+        folder: to write; an earlier report there is replaced.
+
+    Raises:
+        OutputError: the folder cannot be written, or holds something else.
+        UsageError: matplotlib is not installed.
+    """
+    check_replaceable(folder, marker=PAGE_FILE)
+    truths, names = measured.evaluation.truths, measured.evaluation.class_names
+    found = measured.evaluation.shown_from(measured.score_threshold)
+    judgements = [judge(*frame) for frame in zip(truths, found, strict=True)]
+    matrix = confusion_matrix(truths, found, judgements, names)
+    history = own_history(measured)
+    with warnings.catch_warnings():
+        # Letters that matplotlib's font does not have become boxes; the page has them all.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        drawn = _draw(measured, dataset, found, judgements, matrix, history)
+    page = make_page(measured, matrix, sentences(measured, matrix, history), drawn)
+    with atomic_folder(folder, marker=PAGE_FILE) as temporary:
+        (temporary / PAGE_FILE).write_text(page, encoding="utf-8")
+        for name, (kind, content) in drawn.items():
+            suffix = kind.removeprefix("image/").replace("jpeg", "jpg")
+            (temporary / f"{name}.{suffix}").write_bytes(content)
+    return folder / PAGE_FILE
+
+
+def report_training(checkpoint: Path, dataset: Dataset) -> str:
+    """Writes the report of a training beside its checkpoint; returns a line about it.
+
+    Whatever goes wrong is told in that line and not raised: the training is not to be lost.
+
+    Args:
+        checkpoint: what was kept.
+        dataset: the validation images.
+    """
+    try:
+        page = write_report(
+            measure(str(checkpoint), dataset), dataset, checkpoint.parent / REPORT_FOLDER
+        )
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        return f"no report ({reason}); the checkpoint is not touched by that"
+    return f"report: {page}"
+
+
+def own_history(measured: Measurement) -> Sequence[EpochFigures]:
+    """Returns the epochs in the file beside a checkpoint, if they are of its training."""
+    if not measured.name.endswith(CHECKPOINT_SUFFIX):
+        return ()
+    history = read_history(Path(measured.name).with_name(HISTORY))
+    epoch, ap = measured.training.get("epoch"), measured.training.get("val_ap")
+    for each in history:
+        # Both are rounded, to as many digits or one more.
+        if each.number == epoch and isinstance(ap, float) and abs(each.ap - ap) < 1e-4:
+            return history
+    return ()
+
+
+def _draw(
+    measured: Measurement,
+    dataset: Dataset,
+    found: Sequence[Detections],
+    judgements: Sequence[Judgement],
+    matrix: ConfusionMatrix,
+    history: Sequence[EpochFigures],
+) -> dict[str, Picture]:
+    """Returns the pictures by name, those that there is something to show on."""
+    try:
+        from spotlet_training.report import curves, pictures
+    except ModuleNotFoundError as error:
+        raise UsageError('a report needs matplotlib: pip install "spotlet[training]"') from error
+    evaluation = measured.evaluation
+    truths = evaluation.truths
+    precision = precision_curves(truths, evaluation.found, evaluation.class_names)
+    diagrams = {
+        "precision": curves.draw_precision(precision),
+        "threshold": curves.draw_thresholds(evaluation.curves, measured.score_threshold),
+        "confusion": curves.draw_confusion(matrix),
+    }
+    if history:
+        diagrams["history"] = curves.draw_history(history, measured.training.get("epoch"))
+    drawn = {name: _encode(figure, "png", DIAGRAM_DOTS) for name, figure in diagrams.items()}
+    for name, indices in zip(
+        ("best", "worst"), best_and_worst(judgements, MOST_IMAGES), strict=True
+    ):
+        if indices:
+            sheet = pictures.draw_sheet(dataset, indices, truths, found, judgements)
+            drawn[name] = _encode(sheet, "jpeg", pictures.DOTS)
+    return drawn
+
+
+def _encode(figure: "Figure", kind: str, dots: int) -> Picture:
+    stream = io.BytesIO()
+    quality = {"quality": JPEG_QUALITY} if kind == "jpeg" else {"optimize": True}
+    figure.savefig(stream, format=kind, dpi=dots, pil_kwargs=quality)
+    return f"image/{kind}", stream.getvalue()
