@@ -6,12 +6,14 @@ import warnings
 
 import onnx
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from spotlet.manifest import METADATA_KEY, Manifest
 from spotlet_training.network import Network
 from spotlet_training.network.backbone import ConvUnit
+from spotlet_training.network.detector import SharedUnit
 
 OPSET = 18
 """ONNX operator set; onnxruntime 1.18, the oldest that is supported, has up to 21."""
@@ -55,17 +57,36 @@ def build_graph(network: Network, manifest: Manifest) -> onnx.ModelProto:
     return model
 
 
+class FoldedUnit(nn.Module):
+    """What a `SharedUnit` becomes: a convolution of its own for every level, and ReLU."""
+
+    def __init__(self, unit: SharedUnit) -> None:
+        super().__init__()
+        self.convolutions = nn.ModuleList(_fold(unit.convolution, norm) for norm in unit.norms)
+
+    def forward(self, levels: list[Tensor]) -> list[Tensor]:
+        """Returns what the unit does, in evaluation mode."""
+        pairs = zip(self.convolutions, levels, strict=True)
+        return [F.relu(convolution(level)) for convolution, level in pairs]
+
+
 def fold_batch_norms(network: Network) -> nn.Module:
     """Returns a copy in which each BatchNorm is part of the convolution before it."""
     folded = copy.deepcopy(network).eval()
-    for module in folded.modules():
-        if isinstance(module, ConvUnit):
-            convolution, norm = module[0], module[1]
-            assert isinstance(convolution, nn.Conv2d)
-            assert isinstance(norm, nn.BatchNorm2d)
-            module[0] = fuse_conv_bn_eval(convolution, norm)
-            module[1] = nn.Identity()
+    for parent in list(folded.modules()):
+        for name, module in parent.named_children():
+            if isinstance(module, SharedUnit):
+                setattr(parent, name, FoldedUnit(module))
+            elif isinstance(module, ConvUnit):
+                module[0] = _fold(module[0], module[1])
+                module[1] = nn.Identity()
     return folded
+
+
+def _fold(convolution: nn.Module, norm: nn.Module) -> nn.Conv2d:
+    assert isinstance(convolution, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
+    return fuse_conv_bn_eval(convolution, norm)
 
 
 def strip_development_traces(model: onnx.ModelProto) -> None:

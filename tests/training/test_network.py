@@ -3,7 +3,7 @@ import torch
 
 from spotlet.errors import UsageError
 from spotlet_training.network import DetectorSettings, TwoHeadDetector
-from spotlet_training.network.detector import cell_grid
+from spotlet_training.network.detector import SharedUnit, cell_grid
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +45,24 @@ def test_a_cell_answers_for_the_place_where_it_lies(network: TwoHeadDetector) ->
     assert divmod(int(fine.argmax()), 20)[1] > 15
 
 
-def test_the_size_is_about_what_an_edge_device_wants() -> None:
-    count = sum(p.numel() for p in TwoHeadDetector(DetectorSettings(class_count=10)).parameters())
-    assert 0.8e6 < count < 1.0e6
+@pytest.mark.parametrize(("size", "millions"), [("pico", 0.3), ("nano", 0.9), ("small", 2.5)])
+def test_the_sizes_are_about_what_edge_devices_want(size: str, millions: float) -> None:
+    network = TwoHeadDetector(DetectorSettings.of_size(size, 10, (64, 64)))
+    count = sum(p.numel() for p in network.parameters())
+    assert 0.9 * millions * 1e6 < count < 1.2 * millions * 1e6
+
+
+def test_a_size_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(UsageError, match="pico, nano, small"):
+        DetectorSettings.of_size("large", 2, (64, 64))
+
+
+def test_levels_share_their_heads_convolutions_but_no_statistics(network: TwoHeadDetector) -> None:
+    """Training on a level moves the BatchNorm of that level alone."""
+    unit = network.class_head.tower[0]
+    assert isinstance(unit, SharedUnit)
+    assert unit.convolution.weight.shape == (48, 48, 3, 3)
+    assert len({id(norm) for norm in unit.norms}) == 3
 
 
 @pytest.mark.parametrize("size_hw", [(0, 320), (320, 300), (16, 16)])

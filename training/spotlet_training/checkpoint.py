@@ -22,9 +22,9 @@ from spotlet_training.network import (
 )
 
 METADATA_KEY = "spotlet"
-SCHEMA = 2
+SCHEMA = 3
 """The newest header that this version reads. In the first there was one family of networks, and
-so no `family`."""
+so no `family`; detectors of the first and second had heads that shared nothing between levels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +81,20 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
     if text is None:
-        raise CheckpointError(f"{path}: safetensors, but not written by `spotlet train`")
+        raise CheckpointError(
+            f"{path}: safetensors, but not written by `spotlet train` as a checkpoint, which is "
+            "called best.safetensors"
+        )
     try:
         header = json.loads(text)
         if header["schema"] > SCHEMA:
             raise CheckpointError(
                 f"{path}: written by a newer spotlet; run `pip install --upgrade spotlet`"
+            )
+        if header["schema"] < SCHEMA and header.get("family", "detector") == "detector":
+            raise CheckpointError(
+                f"{path}: a detector of an older spotlet, built in another way; train it again, or "
+                "export it with the spotlet that trained it"
             )
         network = build_network(header.get("family", "detector"), header["network"])
         network.load_state_dict(weights)

@@ -5,8 +5,9 @@ from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from spotlet_training.network.backbone import Backbone, ConvUnit, Pyramid, normalise
+from spotlet_training.network.backbone import Backbone, Pyramid, normalise
 from spotlet_training.network.contract import Network
 from spotlet_training.network.settings import STRIDES, DetectorSettings
 
@@ -32,26 +33,51 @@ class RawPrediction(NamedTuple):
     boxes: Tensor
 
 
-class Head(nn.Module):
-    """A class tower and a box tower for one level, which share nothing."""
+class SharedUnit(nn.Module):
+    """A 3x3 convolution that serves every level, each with a BatchNorm of its own, and ReLU.
 
-    def __init__(self, settings: DetectorSettings) -> None:
+    Objects of all sizes teach the same weights; what differs between levels, the statistics, is
+    kept apart (Lyu et al. 2022, RTMDet, arXiv:2212.07784, section 3.2).
+    """
+
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        width, depth = settings.pyramid_channels, settings.head_convolutions
-        self.class_tower = nn.Sequential(*(ConvUnit(width, width) for _ in range(depth)))
-        self.box_tower = nn.Sequential(*(ConvUnit(width, width) for _ in range(depth)))
-        self.class_prediction = nn.Conv2d(width, settings.class_count, 1)
-        self.box_prediction = nn.Conv2d(width, 4, 1)
-        nn.init.normal_(self.class_prediction.weight, std=0.01)
-        nn.init.constant_(_bias(self.class_prediction), -math.log((1 - RARE_SCORE) / RARE_SCORE))
-        nn.init.normal_(self.box_prediction.weight, std=0.01)
-        nn.init.constant_(_bias(self.box_prediction), math.log(2.0))
+        self.convolution = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for _ in STRIDES)
 
-    def forward(self, level: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns logits (N, cells, C) and log distances (N, cells, 4), row by row."""
-        logits = self.class_prediction(self.class_tower(level))
-        distances = self.box_prediction(self.box_tower(level))
-        return logits.flatten(2).transpose(1, 2), distances.flatten(2).transpose(1, 2)
+    def forward(self, levels: list[Tensor]) -> list[Tensor]:
+        """Returns features of the same shapes, one (N, C, H, W) for each level."""
+        return [
+            F.relu(norm(self.convolution(level)), inplace=True)
+            for norm, level in zip(self.norms, levels, strict=True)
+        ]
+
+
+class Head(nn.Module):
+    """A tower of shared units, and the 1x1 convolution that predicts.
+
+    Attributes:
+        predictions: one convolution for each level.
+    """
+
+    def __init__(self, settings: DetectorSettings, outputs: int, bias: float) -> None:
+        super().__init__()
+        width = settings.pyramid_channels
+        self.tower = nn.Sequential(*(SharedUnit(width) for _ in range(settings.head_convolutions)))
+        self.predictions = nn.ModuleList(nn.Conv2d(width, outputs, 1) for _ in STRIDES)
+        for prediction in self.predictions:
+            assert isinstance(prediction, nn.Conv2d)
+            assert prediction.bias is not None
+            nn.init.normal_(prediction.weight, std=0.01)
+            nn.init.constant_(prediction.bias, bias)
+
+    def forward(self, levels: list[Tensor]) -> Tensor:
+        """Returns (N, K, outputs): all cells, finest level first, row by row."""
+        predicted = [
+            prediction(level)
+            for prediction, level in zip(self.predictions, self.tower(levels), strict=True)
+        ]
+        return torch.cat([one.flatten(2).transpose(1, 2) for one in predicted], dim=1)
 
 
 class TwoHeadDetector(Network):
@@ -75,7 +101,9 @@ class TwoHeadDetector(Network):
         self.settings = settings
         self.backbone = Backbone(settings)
         self.pyramid = Pyramid(settings)
-        self.heads = nn.ModuleList(Head(settings) for _ in STRIDES)
+        rare = -math.log((1 - RARE_SCORE) / RARE_SCORE)
+        self.class_head = Head(settings, settings.class_count, rare)
+        self.box_head = Head(settings, 4, math.log(2.0))
         centres, strides = cell_grid(settings.size_hw)
         self.register_buffer("cell_centres", centres, persistent=False)
         self.register_buffer("cell_strides", strides, persistent=False)
@@ -83,9 +111,7 @@ class TwoHeadDetector(Network):
     def raw(self, image: Tensor) -> RawPrediction:
         """Returns logits and boxes in canvas pixels for uint8 BGR (N, H, W, 3)."""
         levels = self.pyramid(self.backbone(normalise(image)))
-        parts = [head(level) for head, level in zip(self.heads, levels, strict=True)]
-        logits = torch.cat([part[0] for part in parts], dim=1).float()
-        log_distances = torch.cat([part[1] for part in parts], dim=1).float()
+        logits, log_distances = self.class_head(levels).float(), self.box_head(levels).float()
         distances = log_distances.clamp(max=MAX_LOG_DISTANCE).exp() * self.cell_strides[:, None]
         top_left = self.cell_centres - distances[..., :2]
         bottom_right = self.cell_centres + distances[..., 2:]
@@ -120,8 +146,3 @@ def cell_grid(size_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
         centres.append(torch.stack([x.flatten(), y.flatten()], dim=1))
         strides.append(torch.full((x.numel(),), float(stride)))
     return torch.cat(centres), torch.cat(strides)
-
-
-def _bias(layer: nn.Conv2d) -> Tensor:
-    assert layer.bias is not None
-    return layer.bias

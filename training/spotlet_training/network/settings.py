@@ -12,6 +12,10 @@ LEAST_SIDE, MOST_SIDE = 64, 4096
 statistics; above, a batch does not fit into any memory."""
 
 
+SIZES = ("pico", "nano", "small")
+"""Of the two-head detector, smallest first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorSettings:
     """The shape of a two-head detector.
@@ -27,7 +31,7 @@ class DetectorSettings:
 
     class_count: int
     size_hw: tuple[int, int] = (320, 320)
-    channels: tuple[int, int, int, int, int] = (16, 24, 48, 96, 112)
+    channels: tuple[int, int, int, int, int] = (16, 32, 64, 96, 128)
     blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
     pyramid_channels: int = 48
     head_convolutions: int = 2
@@ -36,6 +40,30 @@ class DetectorSettings:
         if self.class_count < 1:
             raise UsageError(f"class count {self.class_count}: must be at least 1")
         check_canvas(self.size_hw)
+
+    @classmethod
+    def of_size(cls, size: str, class_count: int, size_hw: tuple[int, int]) -> "DetectorSettings":
+        """Returns the settings of one of `SIZES`.
+
+        Channels are multiples of 16, the block in which onnxruntime's kernels for AVX-512 lay
+        them out.
+
+        Raises:
+            UsageError: no such size, or a number that the network cannot take.
+        """
+        if size not in SIZES:
+            raise UsageError(f"size {size!r}: must be one of {', '.join(SIZES)}")
+        channels, pyramid_channels = {
+            "pico": ((16, 16, 32, 64, 80), 32),
+            "nano": ((16, 32, 64, 96, 128), 48),
+            "small": ((32, 48, 96, 160, 224), 64),
+        }[size]
+        return cls(
+            class_count=class_count,
+            size_hw=size_hw,
+            channels=channels,
+            pyramid_channels=pyramid_channels,
+        )
 
 
 def check_canvas(size_hw: tuple[int, int]) -> None:
