@@ -112,8 +112,8 @@ def augmented_canvas(
     ignored = np.concatenate([sample.ignored for sample in samples])
     ignored |= np.concatenate([share for _, share in placed]) < settings.least_visible
     seen = np.all(boxes[:, 2:] - boxes[:, :2] >= LEAST_SIDE, axis=1)
-    recoloured = _recolour(image, settings, rng)
-    return Canvas(recoloured, boxes[seen], class_ids[seen], ignored[seen])
+    image = recoloured(image, settings, rng)
+    return Canvas(image, boxes[seen], class_ids[seen], ignored[seen])
 
 
 def _place(
@@ -167,7 +167,7 @@ def _place(
     return clipped, share.astype(np.float32)
 
 
-def _recolour(
+def recoloured(
     image: ImageArray, settings: AugmentationSettings, rng: np.random.Generator
 ) -> ImageArray:
     """Returns the picture with another brightness, contrast, saturation and hue."""
@@ -181,5 +181,5 @@ def _recolour(
     richer = 1 + rng.uniform(-1, 1) * settings.saturation
     hue = cv2.LUT(hue, ((ramp + turn) % 180).astype(np.uint8))
     saturation = cv2.LUT(saturation, np.clip(ramp * richer, 0, 255).astype(np.uint8))
-    recoloured = cv2.cvtColor(cv2.merge([hue, saturation, value]), cv2.COLOR_HSV2BGR)
-    return recoloured.astype(np.uint8)
+    result = cv2.cvtColor(cv2.merge([hue, saturation, value]), cv2.COLOR_HSV2BGR)
+    return result.astype(np.uint8)

@@ -1,0 +1,139 @@
+"""`spotlet pretrain`: pictures without boxes in, a backbone that has seen pictures out."""
+
+import argparse
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import cv2
+import torch
+
+from spotlet.errors import DatasetError, UsageError
+from spotlet.terminal import Progress
+from spotlet_training.hardware import pick_device, pick_precision
+from spotlet_training.network.settings import SIZES, DetectorSettings
+from spotlet_training.pretraining.backbone import save_backbone
+from spotlet_training.pretraining.distillation import DistillationSettings, Taught, distil
+from spotlet_training.pretraining.pictures import Views, find_pictures
+from spotlet_training.pretraining.targets import Targets, write_targets
+from spotlet_training.settings import DEVICES, PRECISIONS, TrainingSettings
+
+DEFAULTS = DistillationSettings()
+
+VIEW_SIDE = 192
+"""Pixels: six cells of the coarsest stride."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument(
+        "pictures",
+        type=Path,
+        nargs="+",
+        help="folders of pictures; of a labelled set, only its training pictures are looked at",
+    )
+    parser.add_argument(
+        "--size", choices=SIZES, nargs="+", default=list(SIZES), help="of the networks [all]"
+    )
+    parser.add_argument("--views", type=int, default=36000, help="to be made [%(default)s]")
+    parser.add_argument(
+        "--epochs", type=int, default=DEFAULTS.epochs, help="passes over the views [%(default)s]"
+    )
+    parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="[%(default)s]")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="auto takes CUDA")
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="auto", help="as of `spotlet train`"
+    )
+    parser.add_argument(
+        "--targets",
+        type=Path,
+        metavar="DIR",
+        help="keep the views and what the teacher says of them here (0.2 MB a view), and use "
+        "them again; default: a temporary folder",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/pretrained"), help="folder [%(default)s]"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes SIZE.safetensors for each size.
+
+    Raises:
+        DatasetError: a folder has no pictures.
+        OutputError: a folder cannot be written.
+        UsageError: a number is out of range.
+    """
+    settings = DistillationSettings(epochs=args.epochs, seed=args.seed)
+    if args.views < settings.batch_size or args.seed < 0:
+        raise UsageError(
+            f"--views {args.views} --seed {args.seed}: must be at least {settings.batch_size} and 0"
+        )
+    hardware = TrainingSettings(device=args.device, precision=args.precision)
+    device = pick_device(hardware)
+    dtype = pick_precision(hardware, device)
+    cv2.setNumThreads(1)
+    with ExitStack() as stack:
+        folder = args.targets or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        targets = make_targets(args, folder, device, dtype)
+        for size in args.size:
+            shape = DetectorSettings.of_size(size, 1, (VIEW_SIDE, VIEW_SIDE))
+            steps = args.epochs * (targets.count // settings.batch_size)
+            with Progress(size, total=steps, unit="steps") as progress:
+
+                def after_epoch(taught: Taught, progress: Progress = progress) -> None:
+                    unexplained = "  ".join(f"{share:.3f}" for share in taught.unexplained)
+                    progress.message(
+                        f"epoch {taught.number:>3}/{args.epochs}  unexplained at strides 8, 16, "
+                        f"32: {unexplained}  {taught.seconds:.1f} s"
+                    )
+
+                backbone = distil(
+                    targets,
+                    shape,
+                    settings,
+                    device=device,
+                    dtype=dtype,
+                    on_step=progress.advance,
+                    on_epoch=after_epoch,
+                )
+            about = {**targets.about, "views": targets.count, "epochs": args.epochs}
+            save_backbone(backbone, args.out / f"{size}.safetensors", about)
+            print(f"{args.out / f'{size}.safetensors'}: written")
+    return 0
+
+
+def make_targets(
+    args: argparse.Namespace, folder: Path, device: torch.device, dtype: torch.dtype
+) -> Targets:
+    """Returns the targets that lie in a folder, made now unless they are those asked for."""
+    pictures = [find_pictures(root) for root in args.pictures]
+    names = [root.resolve().name for root in args.pictures]
+    counts = [len(found) for found in pictures]
+    about = {"pictures": dict(zip(names, counts, strict=True)), "seed": args.seed}
+    try:
+        targets = Targets(folder)
+        if targets.count == args.views and targets.about == about:
+            print(f"{folder}: {targets.count} views, as they were made before")
+            return targets
+    except DatasetError:
+        pass
+    told = ", ".join(f"{name} ({count})" for name, count in zip(names, counts, strict=True))
+    print(f"{args.views} views of {told}", flush=True)
+    views = Views(pictures, side=VIEW_SIDE, seed=args.seed)
+    with (
+        ThreadPoolExecutor() as pool,
+        Progress("teacher", total=args.views, unit="views") as progress,
+    ):
+        write_targets(
+            views,
+            folder,
+            count=args.views,
+            device=device,
+            dtype=dtype,
+            about=about,
+            pool=pool,
+            on_views=progress.advance,
+        )
+    return Targets(folder)

@@ -1,0 +1,1 @@
+"""Backbones that have seen photographs: what a network of ImageNet knows, taught to ours."""

@@ -1,0 +1,175 @@
+"""A backbone learns to say what the teacher says.
+
+A 1x1 convolution, thrown away afterwards, turns the features of each stride into the teacher's
+at that stride; the loss is the mean squared error of its standardised channels.
+
+Source: Romero et al. 2015, FitNets, arXiv:1412.6550, equation 3 (hints through a regressor);
+Beyer et al. 2022, arXiv:2106.05237 (teacher and student see the same view; patience).
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from spotlet.errors import TrainingError, UsageError
+from spotlet_training.batches import ahead
+from spotlet_training.learner import channels_last
+from spotlet_training.network.backbone import Backbone, normalise
+from spotlet_training.network.settings import DetectorSettings
+from spotlet_training.pretraining.targets import Targets
+from spotlet_training.pretraining.teacher import TAP_CHANNELS
+
+GRADIENT_LIMIT = 5.0
+"""Norm to which gradients are cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DistillationSettings:
+    """How a backbone is taught.
+
+    Attributes:
+        epochs: passes over the views.
+        batch_size: views a step.
+        learning_rate: at the peak, after the warm-up; it falls to 0 as a cosine.
+        warm_up: steps over which the rate rises.
+        weight_decay: of convolution weights.
+        seed: of the initial weights and the order.
+    """
+
+    epochs: int = 8
+    batch_size: int = 32
+    learning_rate: float = 4e-3
+    warm_up: int = 300
+    weight_decay: float = 0.02
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "warm_up"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} {getattr(self, name)}: must be at least 1")
+
+
+class Student(nn.Module):
+    """A backbone with a regressor for each stride."""
+
+    def __init__(self, shape: DetectorSettings) -> None:
+        super().__init__()
+        self.backbone = Backbone(shape)
+        self.regressors = nn.ModuleList(
+            nn.Conv2d(inputs, outputs, 1)
+            for inputs, outputs in zip(shape.channels[2:], TAP_CHANNELS, strict=True)
+        )
+
+    def forward(self, views: Tensor) -> list[Tensor]:
+        """Returns guesses of the teacher's features for views (N, H, W, 3) uint8 BGR."""
+        levels = self.backbone(normalise(views))
+        return [regressor(level) for regressor, level in zip(self.regressors, levels, strict=True)]
+
+
+class Taught(NamedTuple):
+    """What one epoch came to.
+
+    Attributes:
+        number: from 1.
+        unexplained: share of the variance of the teacher's features that the student misses, at
+            strides 8, 16 and 32.
+        seconds: wall time.
+    """
+
+    number: int
+    unexplained: tuple[float, ...]
+    seconds: float
+
+
+def distil(
+    targets: Targets,
+    shape: DetectorSettings,
+    settings: DistillationSettings,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    on_step: Callable[[], None] = lambda: None,
+    on_epoch: Callable[[Taught], None] = lambda _: None,
+) -> Backbone:
+    """Returns a backbone that was taught on all views, on the CPU and in evaluation mode.
+
+    Args:
+        targets: what to learn.
+        shape: of the network whose backbone it is.
+        settings: how.
+        device: where it learns.
+        dtype: in which convolutions are computed.
+        on_step: called after each step.
+        on_epoch: called after each epoch.
+
+    Raises:
+        UsageError: there are fewer views than a batch holds.
+        TrainingError: the loss is no longer a finite number.
+    """
+    torch.manual_seed(settings.seed)
+    student = channels_last(Student(shape).to(device)).train()
+    optimiser = _optimiser(student, settings)
+    steps = targets.count // settings.batch_size
+    if not steps:
+        raise UsageError(f"{targets.count} views: must be at least {settings.batch_size}, a batch")
+    with ThreadPoolExecutor(1) as pool:
+        for epoch in range(settings.epochs):
+            started = time.perf_counter()
+            order = np.random.default_rng([settings.seed, epoch]).permutation(targets.count)
+            batches = np.split(order[: steps * settings.batch_size], steps)
+            sums = torch.zeros(len(TAP_CHANNELS), device=device)
+            loaded = ahead(partial(_load, targets, batches), range(steps), pool, depth=4)
+            for number, (views, features) in enumerate(loaded):
+                rate = learning_rate(epoch * steps + number, steps * settings.epochs, settings)
+                for group in optimiser.param_groups:
+                    group["lr"] = rate
+                with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+                    guesses = student(views.to(device))
+                errors = [
+                    F.mse_loss(guess.float(), true.to(device))
+                    for guess, true in zip(guesses, features, strict=True)
+                ]
+                losses = torch.stack(errors)
+                optimiser.zero_grad(set_to_none=True)
+                torch.autograd.backward(losses.sum())
+                nn.utils.clip_grad_norm_(student.parameters(), GRADIENT_LIMIT)
+                optimiser.step()
+                sums += losses.detach()
+                on_step()
+            unexplained = tuple((sums / steps).tolist())
+            if not all(map(math.isfinite, unexplained)):
+                raise TrainingError(f"loss {sum(unexplained)} in epoch {epoch + 1}: not finite")
+            on_epoch(Taught(epoch + 1, unexplained, time.perf_counter() - started))
+    return student.backbone.cpu().eval()
+
+
+def learning_rate(step: int, steps: int, settings: DistillationSettings) -> float:
+    """Returns the rate of a step, from 0, of so many: a linear rise under a falling cosine."""
+    rise = (step + 1) / settings.warm_up
+    return settings.learning_rate * min(rise, (1 + math.cos(math.pi * step / steps)) / 2)
+
+
+def _optimiser(student: Student, settings: DistillationSettings) -> torch.optim.AdamW:
+    decayed = [p for p in student.parameters() if p.ndim > 1]
+    plain = [p for p in student.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": settings.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate)
+
+
+def _load(
+    targets: Targets, batches: Sequence[npt.NDArray[np.int64]], number: int
+) -> tuple[Tensor, list[Tensor]]:
+    return targets.batch(batches[number])

@@ -1,0 +1,96 @@
+"""The pictures that a backbone is taught on, and the views of them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from spotlet.errors import DatasetError, SpotletError
+from spotlet.image_files import IMAGE_SUFFIXES, read_image
+from spotlet.letterbox import ImageArray
+from spotlet_training.augmentation import AugmentationSettings, recoloured
+from spotlet_training.datasets import open_splits
+
+FOLDER_POWER = 0.75
+"""A folder of n pictures is drawn from in proportion to n to this power: a large one does not
+drown the others, a small one is not shown until nothing is new in it."""
+
+AREA = (0.15, 1.0)
+"""Of a picture, the least and greatest share that a view shows."""
+
+ASPECT = 1.33
+"""The greatest stretch of a view's width against its height."""
+
+MOSAIC = 0.3
+"""The share of views that show four pictures: objects as small as detectors meet them."""
+
+
+def find_pictures(root: Path) -> list[Path]:
+    """Returns the pictures below a folder; of a labelled set, those to train on, and no other.
+
+    Raises:
+        DatasetError: there are none.
+    """
+    try:
+        return [labels.path for labels in open_splits(root).train.labels]
+    except SpotletError:
+        # Not a labelled set: any folder of pictures will do.
+        found = sorted(path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not found:
+        raise DatasetError(f"{root}: no pictures in this folder")
+    return found
+
+
+class Views:
+    """Cut-outs of pictures, recoloured and mirrored: as many as wanted, each reproducible.
+
+    Attributes:
+        side: of a view, pixels.
+    """
+
+    def __init__(self, folders: Sequence[Sequence[Path]], *, side: int, seed: int) -> None:
+        """Settles what is drawn from; nothing is decoded yet.
+
+        Args:
+            folders: the pictures of each folder.
+            side: of a view, pixels.
+            seed: of all chance.
+        """
+        self._folders = folders
+        self.side = side
+        self._seed = seed
+        weights = np.array([len(folder) for folder in folders], float) ** FOLDER_POWER
+        self._shares = weights / weights.sum()
+
+    def load(self, index: int) -> ImageArray:
+        """Returns view `index`, (side, side, 3) uint8 BGR.
+
+        Raises:
+            SourceError: a picture cannot be decoded.
+        """
+        rng = np.random.default_rng([self._seed, index])
+        settings = AugmentationSettings()
+        if rng.random() < MOSAIC:
+            half = self.side // 2
+            parts = [self._cut(half, rng) for _ in range(4)]
+            view = np.vstack([np.hstack(parts[:2]), np.hstack(parts[2:])])
+        else:
+            view = self._cut(self.side, rng)
+        return recoloured(view, settings, rng)
+
+    def _cut(self, side: int, rng: np.random.Generator) -> ImageArray:
+        folder = self._folders[rng.choice(len(self._folders), p=self._shares)]
+        image = read_image(folder[int(rng.integers(len(folder)))])
+        height, width = image.shape[:2]
+        share = np.sqrt(rng.uniform(*AREA))
+        stretch = np.exp(rng.uniform(-1, 1) * np.log(ASPECT) / 2)
+        long = share * np.sqrt(height * width)
+        cut_w = int(np.clip(round(long * stretch), 8, width))
+        cut_h = int(np.clip(round(long / stretch), 8, height))
+        left = int(rng.integers(width - cut_w + 1))
+        top = int(rng.integers(height - cut_h + 1))
+        cut = image[top : top + cut_h, left : left + cut_w]
+        if rng.random() < 0.5:
+            cut = cut[:, ::-1]
+        return np.asarray(cv2.resize(cut, (side, side)), np.uint8)

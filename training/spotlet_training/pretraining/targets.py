@@ -1,0 +1,150 @@
+"""What the teacher says of every view, worked out once and kept on disk for all students."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from spotlet.atomic import atomic_file
+from spotlet.errors import DatasetError, OutputError
+from spotlet_training.batches import ahead
+from spotlet_training.learner import channels_last
+from spotlet_training.network.settings import STRIDES
+from spotlet_training.pretraining.pictures import Views
+from spotlet_training.pretraining.teacher import TAP_CHANNELS, Teacher
+
+BATCH = 32
+"""Views that the teacher sees at once."""
+
+LEAST_VARIANCE = 1e-6
+"""A channel that hardly changes is not blown up."""
+
+DONE = "targets.json"
+"""Written last: without it, the folder holds nothing that can be used."""
+
+
+class Targets:
+    """Views and the teacher's features of them, read from a folder as they are needed.
+
+    Attributes:
+        about: what the views were made of.
+        count: of views.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Opens what `write_targets` wrote.
+
+        Raises:
+            DatasetError: there is nothing whole in the folder.
+        """
+        try:
+            facts = json.loads((folder / DONE).read_text(encoding="utf-8"))
+            self.about: dict[str, Any] = facts["about"]
+            self.count: int = facts["count"]
+            self._views, self._features = _open_arrays(folder, self.count, facts["side"], "r")
+            self._means = [torch.tensor(mean)[:, None, None] for mean in facts["means"]]
+            self._spreads = [torch.tensor(spread)[:, None, None] for spread in facts["spreads"]]
+        except (OSError, ValueError, KeyError) as error:
+            raise DatasetError(f"{folder}: no targets, or damaged ones ({error})") from error
+
+    def batch(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, list[Tensor]]:
+        """Returns views (N, side, side, 3) uint8 BGR and, for each stride, features (N, C, h, w).
+
+        Each channel of the features has mean 0 and deviation 1 over all views.
+        """
+        order = np.sort(indices)  # what lies together on the disk is read together
+        features = [
+            (torch.from_numpy(array[order]).float() - mean) / spread
+            for array, mean, spread in zip(self._features, self._means, self._spreads, strict=True)
+        ]
+        return torch.from_numpy(self._views[order]), features
+
+
+def write_targets(
+    views: Views,
+    folder: Path,
+    *,
+    count: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    about: dict[str, Any],
+    pool: ThreadPoolExecutor,
+    on_views: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Writes `count` views and the teacher's features of them into a folder.
+
+    Args:
+        views: to be shown.
+        folder: to be filled: some 210 kB for a view of 192 pixels.
+        count: of views.
+        device: where the teacher computes.
+        dtype: in which it does.
+        about: what the views are made of, to be told from others later.
+        pool: threads that make views.
+        on_views: called after each batch with the number of its views.
+
+    Raises:
+        OutputError: the folder cannot be written.
+        SourceError: a picture cannot be decoded.
+    """
+    teacher = channels_last(Teacher().to(device))
+    sums = [torch.zeros(2, channels, dtype=torch.float64) for channels in TAP_CHANNELS]
+    made = ahead(views.load, range(count), pool, depth=3 * BATCH)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / DONE).unlink(missing_ok=True)
+        pictures, features = _open_arrays(folder, count, views.side, "w+")
+        for start in range(0, count, BATCH):
+            end = min(start + BATCH, count)
+            pictures[start:end] = np.stack([next(made) for _ in range(start, end)])
+            shown = torch.from_numpy(pictures[start:end]).to(device)
+            with (
+                torch.no_grad(),
+                torch.autocast(device.type, dtype, enabled=dtype != torch.float32),
+            ):
+                taps = [tap.cpu().double() for tap in teacher(shown)]
+            for array, tap, total in zip(features, taps, sums, strict=True):
+                array[start:end] = tap.to(torch.float16).numpy()
+                total[0] += tap.mean((2, 3)).sum(0)
+                total[1] += tap.square().mean((2, 3)).sum(0)
+            on_views(end - start)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
+    means = [total[0] / count for total in sums]
+    spreads = [
+        (total[1] / count - mean.square()).clamp(min=LEAST_VARIANCE).sqrt()
+        for total, mean in zip(sums, means, strict=True)
+    ]
+    record = {
+        "about": about,
+        "count": count,
+        "side": views.side,
+        "means": [mean.tolist() for mean in means],
+        "spreads": [spread.tolist() for spread in spreads],
+    }
+    with atomic_file(folder / DONE) as temporary:
+        temporary.write_text(json.dumps(record), encoding="utf-8")
+
+
+def _open_arrays(
+    folder: Path, count: int, side: int, mode: Literal["r", "w+"]
+) -> tuple[npt.NDArray[np.uint8], list[npt.NDArray[np.float16]]]:
+    views: npt.NDArray[np.uint8] = np.lib.format.open_memmap(
+        folder / "views.npy", mode, dtype=np.uint8, shape=(count, side, side, 3)
+    )
+    features: list[npt.NDArray[np.float16]] = [
+        np.lib.format.open_memmap(
+            folder / f"stride{stride}.npy",
+            mode,
+            dtype=np.float16,
+            shape=(count, channels, side // stride, side // stride),
+        )
+        for stride, channels in zip(STRIDES, TAP_CHANNELS, strict=True)
+    ]
+    return views, features
