@@ -54,15 +54,17 @@ def test_a_localizers_checkpoint_comes_back_as_it_was(trunk: str, tmp_path: Path
             torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
 
 
-def test_a_checkpoint_of_the_first_schema_is_a_detectors(
-    checkpoint: Checkpoint, tmp_path: Path
+@pytest.mark.parametrize("old", [{"schema": 1}, {"schema": 2, "family": "detector"}])
+def test_a_detector_of_an_older_schema_is_told_as_such(
+    checkpoint: Checkpoint, old: dict[str, object], tmp_path: Path
 ) -> None:
     path = tmp_path / "best.safetensors"
     save_checkpoint(checkpoint, path)
-    header = {"schema": 1, "network": {"class_count": 2, "size_hw": [64, 64]}}
+    header = old | {"network": {"class_count": 2, "size_hw": [64, 64]}}
     header |= {"classes": ["a", "b"], "training": {}}
     save_file(load_file(path), path, metadata={METADATA_KEY: json.dumps(header)})
-    assert load_checkpoint(path).network.settings == checkpoint.network.settings
+    with pytest.raises(CheckpointError, match="older spotlet"):
+        load_checkpoint(path)
 
 
 def test_a_missing_file_says_what_writes_one(tmp_path: Path) -> None:
@@ -103,7 +105,7 @@ def test_a_header_that_does_not_fit_is_refused(
 ) -> None:
     path = tmp_path / "best.safetensors"
     save_checkpoint(checkpoint, path)
-    header = {"schema": 1, "network": {"class_count": 2, "size_hw": [64, 64]}}
+    header = {"schema": 3, "network": {"class_count": 2, "size_hw": [64, 64]}}
     header |= {"classes": ["a", "b"], "training": {}} | change
     save_file(load_file(path), path, metadata={METADATA_KEY: json.dumps(header)})
     with pytest.raises(CheckpointError, match=message):

@@ -7,6 +7,7 @@ import pytest
 from spotlet.cli import main
 from spotlet.errors import UsageError
 from spotlet_training.commands.train import parse_size, pick_folder
+from spotlet_training.state import LAST_STATE
 from spotlet_training.training import BEST_CHECKPOINT
 
 QUICK = ["--epochs", "2", "--image-size", "64", "--batch-size", "8", "--device", "cpu"]
@@ -20,12 +21,15 @@ def test_train_writes_a_checkpoint_and_a_history(
     printed = capsys.readouterr()
     assert "yolo, 16 images to train on, 8 to validate on" in printed.out
     assert "spotlet export" in printed.out
-    assert sorted(path.name for path in out.iterdir()) == [BEST_CHECKPOINT, "history.csv"]
+    written = {BEST_CHECKPOINT, LAST_STATE, "history.csv", "events"}
+    assert written <= {path.name for path in out.iterdir()}
+    assert "kept in memory: 16 of 16 images" in printed.err
     with (out / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert rows[0]["best"] == "1"
-    assert float(rows[0]["loss"]) > 0
+    for name in ("loss", "learning_rate", "ap", "ap50", "ap75"):
+        assert float(rows[0][name]) >= 0
 
 
 def test_training_goes_on_from_a_checkpoint(
@@ -45,10 +49,12 @@ def test_training_goes_on_from_a_checkpoint(
         with (folder / "history.csv").open(newline="") as file:
             losses.append(float(next(csv.DictReader(file))["loss"]))
     assert losses[1] < losses[0] / 1.5
-    capsys.readouterr()
-    other = [str(tmp_path / "other"), "--weights", str(shapes_checkpoint), "--image-size", "64"]
+    told = capsys.readouterr().out
+    assert "starting from pretrained nano: the backbone" in told
+    assert f"starting from {shapes_checkpoint}: the whole network" in told
+    other = [str(tmp_path / "other"), "--weights", str(shapes_checkpoint), "--size", "pico"]
     assert main([*words, *other]) == 2
-    assert "the training wants" in capsys.readouterr().err
+    assert "another size" in capsys.readouterr().err
     assert main([*words, str(tmp_path / "bad"), "--weights", str(squares_model)]) == 4
 
 

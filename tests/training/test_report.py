@@ -269,6 +269,24 @@ def test_the_page_needs_no_file_beside_it_and_no_network(tmp_path: Path) -> None
     assert "Most often confused: " in text
 
 
+def test_without_photographs_the_marks_stay_and_the_images_go(tmp_path: Path) -> None:
+    """The squares of `Shapes` are filled with blue; a blank picture has grey there."""
+    pictures = Shapes(4)
+    measured = _measured(pictures, wrong=4)
+    most = {}
+    for photographs in (True, False):
+        folder = tmp_path / str(photographs)
+        write_report(measured, pictures, folder, photographs=photographs)
+        sheet = cv2.imread(str(folder / "worst.jpg"))
+        assert sheet is not None
+        colours, counts = np.unique(sheet.reshape(-1, 3) // 32, axis=0, return_counts=True)
+        most[photographs] = dict(zip(map(tuple, colours.tolist()), counts.tolist(), strict=True))
+    blue, grey = (230 // 32, 40 // 32, 30 // 32), (200 // 32,) * 3
+    assert most[True].get(blue, 0) > 1000
+    assert most[False].get(blue, 0) < 50
+    assert most[False][grey] > 100_000 > most[True].get(grey, 0)
+
+
 def test_names_cannot_break_the_page() -> None:
     evil = "<script>alert(1)</script>"
     pictures = Shapes(2, class_names=(evil, "a & b"))

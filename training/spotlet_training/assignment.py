@@ -115,9 +115,12 @@ def assign(
     object_ids = torch.arange(len(cells), device=cells.device)[:, None].expand_as(cells)
     for rival in (cost, object_ids.to(cost.dtype)):
         least_of = torch.full((logits.shape[0] * boxes.shape[1],), torch.inf, device=cost.device)
-        least_of.scatter_reduce_(0, flat[taken], rival[taken], "amin")
+        asking = rival.masked_fill(~taken, torch.inf)
+        least_of.scatter_reduce_(0, flat.flatten(), asking.flatten(), "amin")
         taken &= rival <= least_of[flat]
-    return Assignment(image_ids[taken], cells[taken], object_ids[taken], iou[taken])
+    # How many pairs there are is the one thing in a step that a GPU must be waited for.
+    pairs = taken.nonzero(as_tuple=True)
+    return Assignment(image_ids[pairs], cells[pairs], object_ids[pairs], iou[pairs])
 
 
 def candidate_cells(boxes_xyxy: Tensor, size_hw: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
@@ -167,6 +170,6 @@ def _cost(
     sides = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).clamp(min=1.0)
     length = sides.prod(dim=1).sqrt()
     window = (2 * WINDOW_RADIUS + 1) ** 2
-    stride = torch.tensor(STRIDES, device=length.device).repeat_interleave(window)
+    stride = torch.cat([length.new_full((window,), stride) for stride in STRIDES])
     level_cost = torch.log2(length[:, None] / (STRIDES_IN_OBJECT * stride)).abs() + distance
     return trust * (class_cost + IOU_WEIGHT * iou_cost + centre_cost) + (1 - trust) * level_cost

@@ -2,11 +2,17 @@
 
 import ctypes
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from spotlet.errors import UsageError
 from spotlet_training.settings import TrainingSettings
+
+Result = TypeVar("Result")
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Names of glibc's `mallopt` (malloc.h)."""
@@ -38,6 +44,51 @@ def pick_precision(settings: TrainingSettings, device: torch.device) -> torch.dt
         else has_bfloat16_matrix_units()
     )
     return torch.bfloat16 if fast else torch.float32
+
+
+@contextmanager
+def fast_kernels(settings: TrainingSettings, device: torch.device) -> Iterator[None]:
+    """Lets CUDA's libraries choose their fastest kernels meanwhile.
+
+    cuDNN tries its algorithms on the first batch, whose shape is that of all. Products in float32
+    go through TF32 units (10 bits of mantissa) unless the settings ask for float32 by name.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    tried, tf32 = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
+    products = torch.get_float32_matmul_precision()
+    exact = settings.precision == "float32"
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = not exact
+    torch.set_float32_matmul_precision("highest" if exact else "high")
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = tried, tf32
+        torch.set_float32_matmul_precision(products)
+
+
+def compiled(function: Callable[[Tensor], Result]) -> Callable[[Tensor], Result]:
+    """Returns the function with kernels of its own, which torch makes at its first call.
+
+    Raises:
+        UsageError: at that call: torch cannot, mostly for want of a C++ compiler.
+    """
+    from torch._dynamo.exc import TorchDynamoException
+
+    fast = torch.compile(function)
+
+    def call(images: Tensor) -> Result:
+        try:
+            return fast(images)
+        except TorchDynamoException as error:
+            reason = str(error).splitlines()[0]
+            raise UsageError(
+                f"--compile: torch cannot compile the network here ({reason}); leave it out"
+            ) from error
+
+    return call
 
 
 def has_bfloat16_matrix_units() -> bool:

@@ -1,5 +1,6 @@
 """What the two heads learn: quality focal loss for scores, GIoU loss for boxes."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -33,9 +34,13 @@ class Losses(NamedTuple):
 
 
 def detection_losses(
-    prediction: RawPrediction, objects: Objects, size_hw: tuple[int, int], progress: float
+    prediction: RawPrediction,
+    objects: Objects,
+    size_hw: tuple[int, int],
+    progress: float,
+    total: Callable[[Tensor], Tensor] = lambda own: own,
 ) -> Losses:
-    """Returns the losses of a batch.
+    """Returns the losses of a batch, or of one process's share of it.
 
     A cell's target score is the IoU that its box reaches, so that a score tells how well an
     object is localized and not only that it is there.
@@ -45,15 +50,15 @@ def detection_losses(
         objects: what is in them.
         size_hw: of the canvas, pixels.
         progress: share of the training that is done, in [0, 1].
+        total: from a figure of one share to that of the whole batch: their sum. The losses of
+            all shares then add up to that of the batch.
     """
     pairs = assign(prediction.logits, prediction.boxes, objects, size_hw, progress)
     target = torch.zeros_like(prediction.logits)
     target[pairs.image_ids, pairs.cells, objects.class_ids[pairs.objects]] = pairs.iou
-    weight = pairs.iou.sum().clamp(min=1.0)
-    each = quality_focal_loss(prediction.logits, target)
-    if bool(objects.ignored.any()):
-        each = each * counted_cells(each, objects, pairs, size_hw)[..., None]
-    scores = each.sum() / weight
+    weight = total(pairs.iou.sum()).clamp(min=1.0)
+    counted = counted_cells(target, objects, pairs, size_hw)[..., None]
+    scores = (quality_focal_loss(prediction.logits, target) * counted).sum() / weight
     own = prediction.boxes[pairs.image_ids, pairs.cells]
     giou = paired_giou(own, objects.boxes_xyxy[pairs.objects])
     boxes = BOX_WEIGHT * ((1 - giou) * pairs.iou.clamp(min=0.1)).sum() / weight
@@ -85,11 +90,14 @@ def counted_cells(
         pairs: the assignment.
         size_hw: of the canvas, pixels.
     """
-    centres = cell_grid(size_hw)[0].to(like.device)
-    boxes = objects.boxes_xyxy[objects.ignored][:, None]
+    # Made on the device, and of all objects, so that a GPU is not waited for.
+    with like.device:
+        centres = cell_grid(size_hw)[0]
+    boxes = objects.boxes_xyxy[:, None]
     inside = ((centres > boxes[..., :2]) & (centres < boxes[..., 2:])).all(dim=-1)
     covers = torch.zeros(like.shape[:2], device=like.device)
-    covers.index_add_(0, objects.image_ids[objects.ignored], inside.to(covers.dtype))
+    hidden = inside & objects.ignored[:, None]
+    covers.index_add_(0, objects.image_ids, hidden.to(covers.dtype))
     counted = (covers == 0).to(like.dtype)
     counted[pairs.image_ids, pairs.cells] = 1.0
     return counted

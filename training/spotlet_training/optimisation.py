@@ -2,9 +2,10 @@
 
 import copy
 import math
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 
@@ -47,24 +48,53 @@ def peak_learning_rate(settings: TrainingSettings) -> float:
     return settings.learning_rate * math.sqrt(settings.batch_size / RECIPE_BATCH)
 
 
+def optimiser_tensors(optimiser: AdamW) -> dict[str, Tensor]:
+    """Returns what the optimiser remembers of each parameter, as `INDEX.NAME`."""
+    state: dict[int, dict[str, Tensor]] = optimiser.state_dict()["state"]
+    return {f"{index}.{name}": state[index][name] for index in state for name in state[index]}
+
+
+def restore_optimiser(
+    optimiser: AdamW, tensors: dict[str, Tensor], groups: list[dict[str, Any]]
+) -> None:
+    """Gives an optimiser back what `optimiser_tensors` and its groups held.
+
+    Raises:
+        ValueError: they are of other parameters.
+        IndexError: the same.
+        RuntimeError: the same.
+    """
+    parameters = [each for group in optimiser.param_groups for each in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, slot = name.partition(".")
+        index = int(number)
+        if tensor.ndim:
+            # In the layout of the weights, so that the same kernels go over both.
+            tensor = torch.empty_like(parameters[index]).copy_(tensor)
+        state.setdefault(index, {})[slot] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
 class MovingAverage:
     """An exponential moving average of a network's weights and statistics.
 
     Attributes:
         network: the averaged network, in evaluation mode.
+        steps: taken so far.
     """
 
     def __init__(self, network: Network, horizon_steps: float) -> None:
         """Starts from a copy of `network`; `horizon_steps` is the mean age of what it holds."""
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._horizon = max(horizon_steps, 1.0)
-        self._steps = 0
+        self.steps = 0
 
     @torch.no_grad()
     def update(self, network: Network) -> None:
         """Takes one step towards `network`; the first steps are larger."""
-        self._steps += 1
-        share = max(1 / self._horizon, 1 / (1 + self._steps / 2))
+        self.steps += 1
+        share = max(1 / self._horizon, 1 / (1 + self.steps / 2))
         for mean, new in zip(
             self.network.state_dict().values(), network.state_dict().values(), strict=True
         ):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from spotlet.errors import UsageError
 from spotlet_training.augmentation import AugmentationSettings
+from spotlet_training.network.settings import SIZES
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -14,6 +15,9 @@ class TrainingSettings:
     """One recipe for all sets.
 
     Attributes:
+        size: of the network, one of `SIZES`.
+        weights: to start from: `pretrained`, a backbone that comes with spotlet; `none`; or the
+            path of a checkpoint of the same size.
         epochs: passes over the training images.
         size_hw: of the canvas, pixels, multiples of 32.
         batch_size: canvases a step.
@@ -28,10 +32,14 @@ class TrainingSettings:
         precision: one of `PRECISIONS`; `auto` takes bfloat16 on CUDA and on processors with
             bfloat16 matrix units (AMX), else float32.
         loaders: threads that decode and augment; 0 takes one for each processor, 8 at most.
-        cache_bytes: how much memory decoded images may keep.
+        cache_bytes: how much memory decoded images to train on may keep, on one machine; a
+            quarter of it on top for those to validate on.
+        compile: whether `torch.compile` makes the network's own kernels first.
         augmentation: how far pictures are changed.
     """
 
+    size: str = "nano"
+    weights: str = "pretrained"
     epochs: int = 30
     size_hw: tuple[int, int] = (320, 320)
     batch_size: int = 8
@@ -45,6 +53,7 @@ class TrainingSettings:
     precision: str = "auto"
     loaders: int = 0
     cache_bytes: int = 2 * 1024**3
+    compile: bool = False
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
     def steps_per_epoch(self, images: int) -> int:
@@ -52,7 +61,13 @@ class TrainingSettings:
         return max(images // self.batch_size, 1)
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0), ("loaders", 0)):
+        for name, least in (
+            ("epochs", 1),
+            ("batch_size", 1),
+            ("seed", 0),
+            ("loaders", 0),
+            ("cache_bytes", 0),
+        ):
             if getattr(self, name) < least:
                 raise UsageError(f"{name} {getattr(self, name)}: must be at least {least}")
         if not 0 < self.learning_rate < float("inf"):
@@ -60,6 +75,8 @@ class TrainingSettings:
         for name in ("weight_decay", "warm_up", "plain_share", "average_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name} {getattr(self, name)}: must be from 0 to 1")
+        if self.size not in SIZES:
+            raise UsageError(f"size {self.size!r}: must be one of {', '.join(SIZES)}")
         if self.device not in DEVICES:
             raise UsageError(f"device {self.device!r}: must be one of {', '.join(DEVICES)}")
         if self.precision not in PRECISIONS:

@@ -1,72 +1,33 @@
 """The training loop: a labelled set in, the best checkpoint out."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
 from os import cpu_count
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from spotlet.errors import DatasetError
 from spotlet.evaluation import Accuracy
-from spotlet_training.batches import Batch, CachedDataset, training_batches
-from spotlet_training.checkpoint import Checkpoint, save_checkpoint
+from spotlet_training.batches import Batch, CachedDataset, on_device, training_batches
 from spotlet_training.datasets import Dataset
+from spotlet_training.distributed import ALONE, Ranks
+from spotlet_training.epochs import Epoch, Step
 from spotlet_training.evaluation import evaluate_network
-from spotlet_training.learner import Learner
-from spotlet_training.network import TwoHeadDetector
-from spotlet_training.optimisation import MovingAverage
+from spotlet_training.fingerprint import fingerprint
+from spotlet_training.hardware import fast_kernels
+from spotlet_training.learner import Learner, Reading
+from spotlet_training.record import BEST_CHECKPOINT, Record
 from spotlet_training.settings import TrainingSettings
+from spotlet_training.start import find_start
+from spotlet_training.state import LAST_STATE, check_resumable, load_state
 
-BEST_CHECKPOINT = "best.safetensors"
-"""The file in the output folder that `spotlet export` takes."""
+__all__ = ["BEST_CHECKPOINT", "Epoch", "Step", "train"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch:
-    """What one epoch came to.
-
-    Attributes:
-        number: from 1.
-        loss: mean total loss of its steps.
-        scores_loss: mean of the class head's part.
-        boxes_loss: mean of the box head's part.
-        ap: COCO's AP of the averaged weights on the validation images.
-        ap50: the same at IoU 0.50.
-        accuracy: the same by size and class.
-        seconds: wall time, validation included.
-        best: whether its weights were kept.
-    """
-
-    number: int
-    loss: float
-    scores_loss: float
-    boxes_loss: float
-    ap: float
-    ap50: float
-    accuracy: Accuracy
-    seconds: float
-    best: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """Where a training stands, after each step.
-
-    Attributes:
-        epoch: from 1.
-        step: within the epoch, from 1.
-        steps: in an epoch.
-        loss: of this step.
-    """
-
-    epoch: int
-    step: int
-    steps: int
-    loss: float
+READ_EVERY = 10
+"""Steps of a GPU after which its losses are read: reading waits until it has done its work."""
 
 
 def train(
@@ -75,31 +36,100 @@ def train(
     settings: TrainingSettings,
     out: Path,
     *,
-    start: TwoHeadDetector | None = None,
+    resume: bool = False,
+    ranks: Ranks = ALONE,
     data_name: str = "",
     on_step: Callable[[Step], None] = lambda _: None,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
+    on_note: Callable[[str], None] = lambda _: None,
 ) -> list[Epoch]:
     """Trains a detector, and keeps the weights that do best on the validation images.
+
+    The output folder holds `BEST_CHECKPOINT`, written anew whenever an epoch is the best so far,
+    and after each epoch `LAST_STATE` to resume from, `history.csv`, and curves for TensorBoard in
+    `events`. A training that was stopped at any moment, and resumed, ends with the weights of one
+    that was not: to the bit on the CPU of the same machine with as many threads, up to what
+    CUDA's kernels leave to chance on a GPU.
 
     Args:
         train_set: labelled images to learn from.
         val_set: labelled images, the same classes, to choose the best epoch by.
         settings: the recipe.
-        out: folder for `BEST_CHECKPOINT`, written anew whenever an epoch is the best so far.
-        start: weights to start from, of the same shape; None draws new ones from the seed.
+        out: the output folder, which no other training may be writing to.
+        resume: go on after the last whole epoch in `out`; a training that is finished stays as
+            it is, and returns its epochs.
+        ranks: the processes that train together; see `spotlet_training.distributed`.
         data_name: what the set is called, for the checkpoint's record.
-        on_step: called after each step.
-        on_epoch: called after each epoch.
+        on_step: called after each step; on a GPU, for several of them at once.
+        on_epoch: called after each epoch, when all of it is written.
+        on_note: called with lines worth telling the user.
 
     Returns:
-        The epochs, in order.
+        The epochs, in order, those before a resume included.
 
     Raises:
         DatasetError: a set is empty, or their classes differ.
-        TrainingError: the loss is no longer a finite number.
+        TrainingError: a loss, a gradient or a weight is no longer a finite number.
+        UsageError: the weights to start from are of another size; there is nothing to resume, or
+            it was another training; or another process is writing to `out`.
+        CheckpointError: the weights to start from, or the state to resume from, cannot be read.
         OutputError: `out` cannot be written.
     """
+    _check_sets(train_set, val_set)
+    steps = settings.steps_per_epoch(len(train_set))
+    data = fingerprint(train_set, val_set)
+    class_names = train_set.class_names
+    start = None if resume else find_start(settings.weights, settings.size, class_names)
+    learner = Learner(len(class_names), settings, steps * settings.epochs, start, ranks=ranks)
+    if not resume:
+        on_note(f"starting from {start}" if start else "starting from nothing but the seed")
+    about = {"data": data_name, "train_images": len(train_set), "val_images": len(val_set)}
+    cache_bytes = settings.cache_bytes // ranks.local_count
+    train_set = CachedDataset(train_set, cache_bytes)
+    val_set = CachedDataset(val_set, cache_bytes // 4)
+    with ExitStack() as stack:
+        record = None
+        if ranks.first:
+            record = Record(
+                out=out,
+                settings=settings,
+                data=data,
+                class_names=class_names,
+                about=about,
+                steps=steps,
+            )
+            stack.enter_context(record)
+        epochs = _restore(learner, settings, data, out) if resume else []
+        if record:
+            record.begin(epochs)
+        if len(epochs) >= settings.epochs:
+            return epochs
+        stack.enter_context(fast_kernels(settings, learner.device))
+        processors = max((cpu_count() or 1) // ranks.local_count, 1)
+        pool = stack.enter_context(ThreadPoolExecutor(settings.loaders or min(processors, 8)))
+        resumed = len(epochs)
+
+        def after_step(step: Step) -> None:
+            if record:
+                record.step(step, learner.learning_rate)
+            on_step(step)
+
+        for number in range(resumed + 1, settings.epochs + 1):
+            started = time.perf_counter()
+            batches = training_batches(train_set, settings, number - 1, pool, ranks)
+            losses = _learn(learner, on_device(batches, learner.device), number, steps, after_step)
+            learner.settle()
+            accuracy, threshold = _measure(learner, val_set, pool, ranks)
+            epochs.append(_sum_up(epochs, losses, learner, accuracy, threshold, started))
+            if record:
+                record.epoch(epochs, learner)
+            if number == resumed + 1:
+                on_note(f"kept in memory: {train_set} to train on, {val_set} to validate on")
+            on_epoch(epochs[-1])
+    return epochs
+
+
+def _check_sets(train_set: Dataset, val_set: Dataset) -> None:
     if not len(train_set) or not len(val_set):
         raise DatasetError("training needs at least one image to train and one to validate on")
     if train_set.class_names != val_set.class_names:
@@ -107,35 +137,14 @@ def train(
             f"classes {train_set.class_names} to train on, {val_set.class_names} to validate on: "
             "must be the same"
         )
-    steps = settings.steps_per_epoch(len(train_set))
-    learner = Learner(len(train_set.class_names), settings, steps * settings.epochs, start)
-    train_set = CachedDataset(train_set, settings.cache_bytes)
-    val_set = CachedDataset(val_set, settings.cache_bytes // 4)
-    epochs: list[Epoch] = []
-    with ThreadPoolExecutor(settings.loaders or min(cpu_count() or 1, 8)) as pool:
-        for number in range(settings.epochs):
-            started = time.perf_counter()
-            batches = training_batches(train_set, settings, number, pool)
-            loss, scores_loss, boxes_loss = _learn(learner, batches, number + 1, steps, on_step)
-            accuracy = evaluate_network(learner.average.network, val_set, pool)
-            if accuracy.ap is None or accuracy.ap50 is None:
-                raise DatasetError("the validation images hold no object to measure by")
-            epoch = Epoch(
-                number=number + 1,
-                loss=loss,
-                scores_loss=scores_loss,
-                boxes_loss=boxes_loss,
-                ap=accuracy.ap,
-                ap50=accuracy.ap50,
-                accuracy=accuracy,
-                seconds=time.perf_counter() - started,
-                best=all(accuracy.ap > earlier.ap for earlier in epochs),
-            )
-            epochs.append(epoch)
-            if epoch.best:
-                _keep(learner.average, train_set, val_set, settings, epoch, data_name, out)
-            on_epoch(epoch)
-    return epochs
+
+
+def _restore(learner: Learner, settings: TrainingSettings, data: str, out: Path) -> list[Epoch]:
+    """Brings a learner to where the training in a folder stopped; returns its epochs."""
+    state = load_state(out / LAST_STATE)
+    check_resumable(state, settings, data)
+    learner.restore(state.tensors, state.numbers)
+    return list(state.epochs)
 
 
 def _learn(
@@ -144,38 +153,62 @@ def _learn(
     epoch: int,
     steps: int,
     on_step: Callable[[Step], None],
-) -> tuple[float, float, float]:
+) -> Reading:
     """Learns the batches of one epoch; returns the means of the loss and its two parts."""
-    sums = np.zeros(3)
+    # Whatever a network leaves to chance comes from the seed and the epoch alone.
+    learner.seed(epoch)
+    readings: list[Reading] = []
+    every = 1 if learner.checks_each_step else READ_EVERY
     for step, batch in enumerate(batches, start=1):
-        losses = learner.step(batch)
-        figures = torch.stack([losses.total.detach(), losses.scores, losses.boxes]).tolist()
-        sums += figures
-        on_step(Step(epoch=epoch, step=step, steps=steps, loss=figures[0]))
-    total, scores, boxes = (sums / steps).tolist()
-    return total, scores, boxes
+        learner.step(batch)
+        if step % every == 0 or step == steps:
+            for reading in learner.read():
+                readings.append(reading)
+                done = Step(epoch=epoch, step=len(readings), steps=steps, loss=reading.total)
+                on_step(done)
+    return Reading(*np.mean(readings, axis=0).tolist())
 
 
-def _keep(
-    average: MovingAverage,
-    train_set: Dataset,
-    val_set: Dataset,
-    settings: TrainingSettings,
-    epoch: Epoch,
-    data_name: str,
-    out: Path,
-) -> None:
-    training = {
-        "data": data_name,
-        "settings": asdict(settings),
-        "epoch": epoch.number,
-        "train_images": len(train_set),
-        "val_images": len(val_set),
-        "val_ap": round(epoch.ap, 4),
-        "val_ap50": round(epoch.ap50, 4),
-        "torch": torch.__version__,
-    }
-    save_checkpoint(
-        Checkpoint(network=average.network, class_names=train_set.class_names, training=training),
-        out / BEST_CHECKPOINT,
+def _measure(
+    learner: Learner, val_set: Dataset, pool: ThreadPoolExecutor, ranks: Ranks
+) -> tuple[Accuracy, float | None]:
+    """Returns the accuracy and best score threshold of the averaged weights.
+
+    The first process finds them for all.
+    """
+    own = None
+    if ranks.first:
+        evaluation = evaluate_network(learner.average.network, val_set, pool)
+        best = evaluation.operating_point
+        own = evaluation.accuracy, None if best is None else best.score_threshold
+    measured = ranks.from_first(own)
+    if measured is None or measured[0].ap is None:
+        raise DatasetError("the validation images hold no object to measure by")
+    return measured
+
+
+def _sum_up(
+    earlier: Sequence[Epoch],
+    losses: Reading,
+    learner: Learner,
+    accuracy: Accuracy,
+    score_threshold: float | None,
+    started: float,
+) -> Epoch:
+    assert accuracy.ap is not None
+    assert accuracy.ap50 is not None
+    assert accuracy.ap75 is not None
+    return Epoch(
+        number=len(earlier) + 1,
+        loss=losses.total,
+        scores_loss=losses.scores,
+        boxes_loss=losses.boxes,
+        learning_rate=learner.learning_rate,
+        ap=accuracy.ap,
+        ap50=accuracy.ap50,
+        ap75=accuracy.ap75,
+        accuracy=accuracy,
+        seconds=time.perf_counter() - started,
+        best=all(accuracy.ap > epoch.ap for epoch in earlier),
+        score_threshold=score_threshold,
     )

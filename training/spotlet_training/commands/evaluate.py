@@ -33,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plots", type=Path, metavar="DIR", help="write report.html and its pictures there"
     )
+    parser.add_argument(
+        "--no-photographs",
+        action="store_true",
+        help="leave the images themselves out of --plots: only boxes, for sets to be kept private",
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
@@ -50,7 +55,10 @@ def run(args: argparse.Namespace) -> int:
         asked = precision_curves(
             evaluation.truths, evaluation.found, evaluation.class_names, args.iou
         )
-    page = None if args.plots is None else write_report(measured, dataset, args.plots)
+    page = None
+    if args.plots is not None:
+        photographs = not args.no_photographs
+        page = write_report(measured, dataset, args.plots, photographs=photographs)
     if args.json:
         figures = measured.to_json() | ({} if page is None else {"report": str(page)})
         if asked is not None:

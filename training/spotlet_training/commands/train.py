@@ -1,78 +1,86 @@
 """`spotlet train`: a labelled set in, the best checkpoint out."""
 
 import argparse
-import csv
+import math
+import os
 import re
 import shlex
 import time
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 
-from spotlet.atomic import atomic_file
 from spotlet.errors import UsageError
 from spotlet.terminal import Progress, duration, table
-from spotlet_training.augmentation import FLIPS, AugmentationSettings
-from spotlet_training.checkpoint import load_checkpoint
+from spotlet_training.augmentation import FLIPS
 from spotlet_training.datasets import open_splits
+from spotlet_training.distributed import Ranks, joined
 from spotlet_training.hardware import pick_device, pick_precision
-from spotlet_training.network import TwoHeadDetector
+from spotlet_training.inspection import require_harmless
+from spotlet_training.network.settings import SIZES
+from spotlet_training.report import report_training
 from spotlet_training.settings import DEVICES, PRECISIONS, TrainingSettings
+from spotlet_training.start import NONE, PRETRAINED
+from spotlet_training.state import LAST_STATE, load_state
 from spotlet_training.training import BEST_CHECKPOINT, Epoch, Step, train
 
-HISTORY = "history.csv"
-"""The file in the output folder with a line for each epoch."""
-
 DEFAULTS = TrainingSettings()
+
+GB = 1024**3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("dataset", type=Path, help="folder of a COCO, YOLO or Pascal VOC set")
-    parser.add_argument(
-        "--epochs", type=int, default=DEFAULTS.epochs, help="passes over the images [%(default)s]"
-    )
+    parser.add_argument("--size", choices=SIZES, help=f"of the network [{DEFAULTS.size}]")
+    parser.add_argument("--epochs", type=int, help=f"passes over the images [{DEFAULTS.epochs}]")
     parser.add_argument(
         "--image-size",
-        default="320",
         metavar="N|HxW",
-        help="of the network's canvas, pixels, multiples of 32 [%(default)s]",
+        help=f"of the network's canvas, pixels, multiples of 32 [{DEFAULTS.size_hw[0]}]",
     )
-    parser.add_argument(
-        "--batch-size", type=int, default=DEFAULTS.batch_size, help="canvases a step [%(default)s]"
-    )
+    parser.add_argument("--batch-size", type=int, help=f"canvases a step [{DEFAULTS.batch_size}]")
     parser.add_argument(
         "--learning-rate",
         type=float,
-        default=DEFAULTS.learning_rate,
-        help="the peak, for batches of 8 [%(default)s]",
+        help=f"the peak, for batches of 8 [{DEFAULTS.learning_rate}]",
     )
     parser.add_argument(
-        "--seed",
-        type=int,
-        default=DEFAULTS.seed,
-        help="of weights, order and augmentation [%(default)s]",
+        "--seed", type=int, help=f"of weights, order and augmentation [{DEFAULTS.seed}]"
     )
     parser.add_argument(
         "--flips",
         choices=FLIPS,
-        default=DEFAULTS.augmentation.flips,
-        help="axes along which a mirrored picture could be a picture of yours [%(default)s]",
+        help="axes along which a mirrored picture could be a picture of yours "
+        f"[{DEFAULTS.augmentation.flips}]",
     )
     parser.add_argument(
-        "--device", choices=DEVICES, default=DEFAULTS.device, help="auto takes CUDA if it can"
+        "--device", choices=DEVICES, help="auto, as without it, takes CUDA if it can"
     )
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
-        default=DEFAULTS.precision,
-        help="auto takes bfloat16 where the hardware multiplies it",
+        help="auto, as without it, takes bfloat16 where the hardware multiplies it",
+    )
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="let torch make the network's own kernels first; takes a C++ compiler and a minute",
+    )
+    parser.add_argument(
+        "--cache-gb",
+        type=float,
+        metavar="GB",
+        help="memory for decoded images to train on, and a quarter of it on top for those to "
+        f"validate on [{DEFAULTS.cache_bytes / GB:g}]",
     )
     parser.add_argument(
         "--weights",
-        type=Path,
-        metavar="CHECKPOINT",
-        help="start from this one, of the same classes and size, and not from nothing",
+        metavar="NAME|CHECKPOINT",
+        help=f"to start from: `{PRETRAINED}`, a backbone that has seen photographs and comes with "
+        f"spotlet, a checkpoint of the same size, or `{NONE}` [{DEFAULTS.weights}]",
     )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="default: a new folder runs/DATASET"
@@ -80,41 +88,71 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace a checkpoint that lies in --out"
     )
+    parser.add_argument(
+        "--accept-problems",
+        action="store_true",
+        help="train on a set with faults that harm the result; `spotlet data check` lists them",
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the training that was stopped in --out, as it was set up then",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command; returns 0, or raises what the exit code says."""
-    settings = TrainingSettings(
-        epochs=args.epochs,
-        size_hw=parse_size(args.image_size),
-        batch_size=args.batch_size,
-        learning_rate=args.learning_rate,
-        seed=args.seed,
-        device=args.device,
-        precision=args.precision,
-        augmentation=AugmentationSettings(flips=args.flips),
-    )
-    out = pick_folder(args.out, args.dataset, overwrite=args.overwrite)
+    """Runs the command; returns 0, or raises what the exit code says.
+
+    Of several processes that `torchrun` started, the first prints and writes.
+    """
+    with joined(args.device or DEFAULTS.device) as ranks, ExitStack() as stack:
+        if not ranks.first:
+            nowhere = stack.enter_context(Path(os.devnull).open("w"))
+            stack.enter_context(redirect_stdout(nowhere))
+            stack.enter_context(redirect_stderr(nowhere))
+        return _run(args, ranks)
+
+
+def _run(args: argparse.Namespace, ranks: Ranks) -> int:
+    out = args.out
+    if args.resume:
+        check_resume(args)
+    elif ranks.first:
+        out = pick_folder(out, args.dataset, overwrite=args.overwrite)
+    out = ranks.from_first(out)
+    saved = load_state(out / LAST_STATE) if args.resume else None
+    settings = asked_settings(args, saved.settings if saved else DEFAULTS)
+    epochs = list(saved.epochs) if saved else []
     splits = open_splits(args.dataset)
-    start = starting_weights(args.weights, splits.class_names)
+    # What is resumed was accepted, if it had to be, when it was started.
+    accept = args.accept_problems or args.resume
+    problems = require_harmless(args.dataset, splits, settings.size_hw, accept=accept)
     device = pick_device(settings)
     dtype = str(pick_precision(settings, device)).removeprefix("torch.")
-    for note in splits.notes:
+    for note in (*splits.notes, *problems):
         print(f"note: {note}")
     print(
         f"{args.dataset}: {splits.format}, {len(splits.train)} images to train on, "
         f"{len(splits.val)} to validate on, classes {', '.join(splits.class_names)}"
     )
-    print(f"training on {device} in {dtype}, writing to {out}", flush=True)
+    together = f", {ranks.count} processes" if ranks.count > 1 else ""
+    kind = f"{settings.size} on {device} in {dtype}"
+    print(f"training {kind}{together}, writing to {out}", flush=True)
+    if saved and saved.finished:
+        print(f"all {len(epochs)} epochs of this training are done: nothing is left to resume")
+    elif saved:
+        print(f"going on after epoch {len(epochs)} of {settings.epochs}", flush=True)
     # Our own threads prepare the pictures; OpenCV's would fight with torch's for the cores.
     cv2.setNumThreads(1)
-    epochs: list[Epoch] = []
-    write_history(epochs, out / HISTORY)  # a folder that cannot be written is told of now
     started = time.perf_counter()
-    steps = settings.epochs * settings.steps_per_epoch(len(splits.train))
+    left = settings.epochs - len(epochs)
+    steps = left * settings.steps_per_epoch(len(splits.train))
+    steps_done = 0
     with Progress("train", total=steps, unit="steps") as progress:
 
         def after_step(step: Step) -> None:
+            nonlocal steps_done
+            steps_done += 1
             progress.advance(note=f"loss {step.loss:.3f}")
 
         def after_epoch(epoch: Epoch) -> None:
@@ -124,28 +162,83 @@ def run(args: argparse.Namespace) -> int:
                 f"AP50 {epoch.ap50:.3f}  AP {epoch.ap:.3f}  "
                 f"{epoch.seconds:.1f} s{'  best so far' if epoch.best else ''}"
             )
-            write_history(epochs, out / HISTORY)
 
-        train(
-            splits.train,
-            splits.val,
-            settings,
-            out,
-            start=start,
-            data_name=dataset_name(args.dataset),
-            on_step=after_step,
-            on_epoch=after_epoch,
-        )
+        try:
+            train(
+                splits.train,
+                splits.val,
+                settings,
+                out,
+                resume=args.resume,
+                ranks=ranks,
+                data_name=dataset_name(args.dataset),
+                on_step=after_step,
+                on_epoch=after_epoch,
+                on_note=progress.message,
+            )
+        except KeyboardInterrupt:
+            if saved or steps_done:
+                progress.message(what_is_left(out, args.dataset))
+            raise
     best = [epoch for epoch in epochs if epoch.best][-1]
     print(table(best.accuracy.rows(), header=("class", "AP50", "AP")))
     print(
         f"best: epoch {best.number}, validation AP50 {best.ap50:.3f}, "
         f"AP {best.ap:.3f}; {duration(time.perf_counter() - started)}"
     )
+    if ranks.first:
+        print(report_training(out / BEST_CHECKPOINT, splits.val))
     words = ["spotlet", "export", str(out / BEST_CHECKPOINT), "--data", str(args.dataset)]
     words += ["--out", f"models/{dataset_name(args.dataset)}"]
     print(f"next: {shlex.join(words)}")
     return 0
+
+
+def asked_settings(args: argparse.Namespace, base: TrainingSettings) -> TrainingSettings:
+    """Returns the settings of `base` with what the options say in its place."""
+    size, flips, cache_gb = args.image_size, args.flips, args.cache_gb
+    if cache_gb is not None and not 0 <= cache_gb < math.inf:
+        raise UsageError(f"--cache-gb {cache_gb}: must be a number from 0")
+    asked = {
+        "size": args.size,
+        "weights": args.weights,
+        "epochs": args.epochs,
+        "size_hw": None if size is None else parse_size(size),
+        "batch_size": args.batch_size,
+        "learning_rate": args.learning_rate,
+        "seed": args.seed,
+        "device": args.device,
+        "precision": args.precision,
+        "compile": args.compile or None,
+        "cache_bytes": None if cache_gb is None else round(cache_gb * GB),
+        "augmentation": None if flips is None else replace(base.augmentation, flips=flips),
+    }
+    return replace(base, **{name: value for name, value in asked.items() if value is not None})
+
+
+def check_resume(args: argparse.Namespace) -> None:
+    """Does nothing where the options go together with `--resume`.
+
+    Raises:
+        UsageError: they do not.
+    """
+    if args.out is None:
+        raise UsageError("--resume: needs --out, the folder of the training that was stopped")
+    for name in ("weights", "overwrite"):
+        if getattr(args, name):
+            raise UsageError(f"--resume: goes on with what lies in --out; leave out --{name}")
+
+
+def what_is_left(out: Path, dataset: Path) -> str:
+    """Returns the line for somebody who stopped a training that had begun."""
+    if not (out / LAST_STATE).exists():
+        return "stopped before the first epoch was done: nothing to resume"
+    state = load_state(out / LAST_STATE)
+    words = ["spotlet", "train", str(dataset), "--out", str(out), "--resume"]
+    return (
+        f"stopped after epoch {len(state.epochs)} of {state.settings.epochs}; "
+        f"to go on: {shlex.join(words)}"
+    )
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -183,42 +276,7 @@ def pick_folder(asked: Path | None, dataset: Path, *, overwrite: bool) -> Path:
     return folder
 
 
-def starting_weights(path: Path | None, class_names: tuple[str, ...]) -> TwoHeadDetector | None:
-    """Returns the network of a checkpoint to start from; None where none is given.
-
-    Raises:
-        CheckpointError: it cannot be read.
-        UsageError: it is no detector, or has other classes.
-    """
-    if path is None:
-        return None
-    checkpoint = load_checkpoint(path)
-    if not isinstance(checkpoint.network, TwoHeadDetector):
-        raise UsageError(f"--weights {path}: a single-object localizer; must be a detector")
-    if checkpoint.class_names != class_names:
-        raise UsageError(
-            f"--weights {path}: its classes are {', '.join(checkpoint.class_names)}; must be the "
-            f"set's, {', '.join(class_names)}"
-        )
-    return checkpoint.network
-
-
 def dataset_name(dataset: Path) -> str:
     """Returns what a set is called: its folder, also where its `data.yaml` was given."""
     path = dataset.resolve()
     return path.parent.name if path.is_file() else path.name
-
-
-def write_history(epochs: list[Epoch], path: Path) -> None:
-    """Writes a CSV with a line for each epoch, whole or not at all."""
-    names = ("epoch", "loss", "scores_loss", "boxes_loss", "ap", "ap50", "seconds", "best")
-    with atomic_file(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(names)
-        for epoch in epochs:
-            figures = (
-                epoch.loss, epoch.scores_loss, epoch.boxes_loss, epoch.ap, epoch.ap50, epoch.seconds
-            )  # fmt: skip
-            writer.writerow(
-                [epoch.number, *(f"{figure:.5f}" for figure in figures), int(epoch.best)]
-            )

@@ -3,14 +3,17 @@
 import io
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from spotlet.atomic import atomic_folder, check_replaceable
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
 from spotlet.precision import precision_curves
-from spotlet_training.datasets import Dataset
+from spotlet_training.datasets import Dataset, Sample
 from spotlet_training.epochs import HISTORY
 from spotlet_training.matching import Judgement, judge
 from spotlet_training.measurement import CHECKPOINT_SUFFIX, Measurement, measure
@@ -36,8 +39,33 @@ DIAGRAM_DOTS = 110
 
 JPEG_QUALITY = 85
 
+BLANK_GREY = 200
+"""Of a picture that is left out."""
 
-def write_report(measured: Measurement, dataset: Dataset, folder: Path) -> Path:
+
+class Blank:
+    """A dataset whose pictures are empty: what is left are sizes, labels and names."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes; the index is the class id."""
+        return self._dataset.class_names
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def load(self, index: int) -> Sample:
+        """Returns the sample at `index` with a grey picture."""
+        sample = self._dataset.load(index)
+        return replace(sample, image_bgr=np.full_like(sample.image_bgr, BLANK_GREY))
+
+
+def write_report(
+    measured: Measurement, dataset: Dataset, folder: Path, *, photographs: bool = True
+) -> Path:
     """Writes `report.html`, and its pictures for use elsewhere, and returns the page's path.
 
     The page holds the pictures itself, and can be sent alone.
@@ -46,6 +74,8 @@ def write_report(measured: Measurement, dataset: Dataset, folder: Path) -> Path:
         measured: the figures.
         dataset: the images that were measured on, in the same order.
         folder: to write; an earlier report there is replaced.
+        photographs: whether the marks are drawn on the images, and not on empty ones, for sets
+            that may not be passed on.
 
     Raises:
         OutputError: the folder cannot be written, or holds something else.
@@ -60,7 +90,8 @@ def write_report(measured: Measurement, dataset: Dataset, folder: Path) -> Path:
     with warnings.catch_warnings():
         # Letters that matplotlib's font does not have become boxes; the page has them all.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        drawn = _draw(measured, dataset, found, judgements, matrix, history)
+        shown = dataset if photographs else Blank(dataset)
+        drawn = _draw(measured, shown, found, judgements, matrix, history)
     page = make_page(measured, matrix, sentences(measured, matrix, history), drawn)
     with atomic_folder(folder, marker=PAGE_FILE) as temporary:
         (temporary / PAGE_FILE).write_text(page, encoding="utf-8")
