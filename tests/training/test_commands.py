@@ -49,7 +49,7 @@ def test_training_goes_on_from_a_checkpoint(
         with (folder / "history.csv").open(newline="") as file:
             losses.append(float(next(csv.DictReader(file))["loss"]))
     assert losses[1] < losses[0] / 1.5
-    told = capsys.readouterr().out
+    told = "".join(capsys.readouterr())
     assert "starting from pretrained nano: the backbone" in told
     assert f"starting from {shapes_checkpoint}: the whole network" in told
     other = [str(tmp_path / "other"), "--weights", str(shapes_checkpoint), "--size", "pico"]
