@@ -6,7 +6,8 @@ import pytest
 
 from spotlet.cli import main
 from spotlet.errors import UsageError
-from spotlet_training.commands.train import parse_size, pick_folder
+from spotlet_training.commands.train import pick_folder
+from spotlet_training.recipe_options import parse_size
 from spotlet_training.state import LAST_STATE
 from spotlet_training.training import BEST_CHECKPOINT
 
