@@ -282,6 +282,17 @@ def test_agreement_is_what_one_counts_by_hand() -> None:
     assert not agree(wanted, detections_of()).passed
 
 
+def test_noise_on_a_sliver_is_no_disagreement() -> None:
+    """0.0006 pixels of width at the border: IoU 0.98, and nobody's pixel."""
+
+    def sliver(width: float) -> Detections:
+        box = np.array([[0, 188.9, width, 357.1]], np.float32)
+        return Detections(box, np.array([0.5], np.float32), np.array([0]), ("a",))
+
+    assert agree(sliver(0.00063), sliver(0.00064)).passed
+    assert not agree(sliver(1.0), sliver(1.02)).passed
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_network_that_hardly_knows_anything_passes_too(
     shapes: Shapes, tmp_path: Path, seed: int

@@ -64,7 +64,8 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights",
         metavar="NAME|CHECKPOINT",
         help=f"to start from: `{PRETRAINED}`, a backbone that has seen photographs and comes with "
-        f"spotlet, a checkpoint of the same size, or `{NONE}` [{DEFAULTS.weights}]",
+        "spotlet, a checkpoint or a file of `spotlet pretrain` of the same size, or "
+        f"`{NONE}` [{DEFAULTS.weights}]",
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from spotlet.errors import UsageError
 from spotlet_training.augmentation import AugmentationSettings
-from spotlet_training.network.settings import SIZES
+from spotlet_training.network.settings import SIZES, check_canvas
 
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -17,7 +17,7 @@ class TrainingSettings:
     Attributes:
         size: of the network, one of `SIZES`.
         weights: to start from: `pretrained`, a backbone that comes with spotlet; `none`; or the
-            path of a checkpoint of the same size.
+            path of a checkpoint, or of what `spotlet pretrain` wrote, of the same size.
         epochs: passes over the training images.
         size_hw: of the canvas, pixels, multiples of 32.
         batch_size: canvases a step.
@@ -70,6 +70,7 @@ class TrainingSettings:
         ):
             if getattr(self, name) < least:
                 raise UsageError(f"{name} {getattr(self, name)}: must be at least {least}")
+        check_canvas(self.size_hw)
         if not 0 < self.learning_rate < float("inf"):
             raise UsageError(f"learning_rate {self.learning_rate}: must be over 0")
         for name in ("weight_decay", "warm_up", "plain_share", "average_share"):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from spotlet.errors import UsageError
+from spotlet.errors import CheckpointError, UsageError
 from spotlet_training.checkpoint import load_checkpoint
 from spotlet_training.network import TwoHeadDetector
-from spotlet_training.pretraining.backbone import bundled_backbone, load_backbone
+from spotlet_training.pretraining.backbone import bundled_backbone, is_backbone, load_backbone
 
 PRETRAINED = "pretrained"
 """The bundled backbones, one for each size, taught by `spotlet pretrain`."""
@@ -69,7 +69,7 @@ def find_start(text: str, size: str, class_names: tuple[str, ...]) -> Start | No
     """Returns the weights that `--weights` names; None where every weight is to be drawn.
 
     Args:
-        text: `PRETRAINED`, `NONE`, or the path of a checkpoint.
+        text: `PRETRAINED`, `NONE`, or the path of a checkpoint or of what `spotlet pretrain` wrote.
         size: of the network, one of `SIZES`.
         class_names: of the set to train on. Where the checkpoint has others, the weights that
             mean its classes are left out.
@@ -81,9 +81,13 @@ def find_start(text: str, size: str, class_names: tuple[str, ...]) -> Start | No
     if text == NONE:
         return None
     if text == PRETRAINED:
-        weights = load_backbone(bundled_backbone(size))
-        return Start(
-            f"{PRETRAINED} {size}", {f"backbone.{name}": weights[name] for name in weights}
+        return _backbone_start(f"{PRETRAINED} {size}", bundled_backbone(size))
+    if is_backbone(Path(text)):
+        return _backbone_start(text, Path(text))
+    if not Path(text).exists():
+        raise CheckpointError(
+            f"--weights {text}: no such file; give {PRETRAINED}, {NONE}, or the path of a "
+            "checkpoint or of what `spotlet pretrain` wrote"
         )
     checkpoint = load_checkpoint(Path(text))
     if not isinstance(checkpoint.network, TwoHeadDetector):
@@ -95,3 +99,8 @@ def find_start(text: str, size: str, class_names: tuple[str, ...]) -> Start | No
         if same or not name.startswith(CLASS_PREDICTIONS)
     }
     return Start(text, weights)
+
+
+def _backbone_start(name: str, path: Path) -> Start:
+    weights = load_backbone(path)
+    return Start(name, {f"backbone.{part}": weights[part] for part in weights})

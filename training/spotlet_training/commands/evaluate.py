@@ -112,7 +112,7 @@ def _threshold_lines(measured: Measurement) -> list[str]:
     if own is not None and own != best.score_threshold and own >= SHOWN_RULE.score_threshold:
         points.append(("the model's own", measured.evaluation.point_at(own)))
     return [
-        f"{what} {point.score_threshold:.2f}: F1 {point.f1:.3f}, precision {point.precision:.3f}, "
-        f"recall {point.recall:.3f}"
+        f"{what} {point.score_threshold:.2f}: mean F1 of the classes {point.f1:.3f}; of all boxes "
+        f"precision {point.precision:.3f}, recall {point.recall:.3f}"
         for what, point in points
     ]

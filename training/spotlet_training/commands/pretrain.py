@@ -1,7 +1,10 @@
 """`spotlet pretrain`: pictures without boxes in, a backbone that has seen pictures out."""
 
 import argparse
+import hashlib
+import os
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,14 +12,14 @@ from pathlib import Path
 import cv2
 import torch
 
-from spotlet.errors import DatasetError, UsageError
+from spotlet.errors import OutputError, UsageError
 from spotlet.terminal import Progress
 from spotlet_training.hardware import pick_device, pick_precision
 from spotlet_training.network.settings import SIZES, DetectorSettings
 from spotlet_training.pretraining.backbone import save_backbone
 from spotlet_training.pretraining.distillation import DistillationSettings, Taught, distil
 from spotlet_training.pretraining.pictures import Views, find_pictures
-from spotlet_training.pretraining.targets import Targets, write_targets
+from spotlet_training.pretraining.targets import DONE, Targets, write_targets
 from spotlet_training.settings import DEVICES, PRECISIONS, TrainingSettings
 
 DEFAULTS = DistillationSettings()
@@ -55,21 +58,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/pretrained"), help="folder [%(default)s]"
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace what lies in --out and --targets"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes SIZE.safetensors for each size.
 
     Raises:
-        DatasetError: a folder has no pictures.
+        DatasetError: a folder has no pictures, or a labelled set has faults.
         OutputError: a folder cannot be written.
-        UsageError: a number is out of range.
+        UsageError: a number is out of range, or something would be replaced unasked.
     """
     settings = DistillationSettings(epochs=args.epochs, seed=args.seed)
     if args.views < settings.batch_size or args.seed < 0:
         raise UsageError(
             f"--views {args.views} --seed {args.seed}: must be at least {settings.batch_size} and 0"
         )
+    prepare_folder(args.out, args.size, overwrite=args.overwrite)
     hardware = TrainingSettings(device=args.device, precision=args.precision)
     device = pick_device(hardware)
     dtype = pick_precision(hardware, device)
@@ -111,14 +118,21 @@ def make_targets(
     pictures = [find_pictures(root) for root in args.pictures]
     names = [root.resolve().name for root in args.pictures]
     counts = [len(found) for found in pictures]
-    about = {"pictures": dict(zip(names, counts, strict=True)), "seed": args.seed}
-    try:
+    sources = [
+        [name, len(found), digest_of(root, found)]
+        for name, root, found in zip(names, args.pictures, pictures, strict=True)
+    ]
+    about = {"pictures": sources, "seed": args.seed, "side": VIEW_SIDE}
+    if (folder / DONE).exists():
         targets = Targets(folder)
         if targets.count == args.views and targets.about == about:
             print(f"{folder}: {targets.count} views, as they were made before")
             return targets
-    except DatasetError:
-        pass
+        if not args.overwrite:
+            raise UsageError(
+                f"--targets {folder}: holds views of other pictures, or another number of them; "
+                "give another folder, or --overwrite to replace them"
+            )
     told = ", ".join(f"{name} ({count})" for name, count in zip(names, counts, strict=True))
     print(f"{args.views} views of {told}", flush=True)
     views = Views(pictures, side=VIEW_SIDE, seed=args.seed)
@@ -137,3 +151,32 @@ def make_targets(
             on_views=progress.advance,
         )
     return Targets(folder)
+
+
+def prepare_folder(out: Path, sizes: Sequence[str], *, overwrite: bool) -> None:
+    """Makes the output folder, before hours are spent on what is to be written there.
+
+    Raises:
+        OutputError: it cannot be written.
+        UsageError: it holds a file of that name already, and `overwrite` is off.
+    """
+    there = [size for size in sizes if (out / f"{size}.safetensors").exists()]
+    if there and not overwrite:
+        raise UsageError(
+            f"{out}: holds {there[0]}.safetensors; give another --out, or --overwrite to replace it"
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written ({error.strerror})") from error
+
+
+def digest_of(root: Path, pictures: Sequence[Path]) -> str:
+    """Returns a hash of the names and sizes of pictures below a folder."""
+    digest = hashlib.sha256()
+    for path in pictures:
+        name = os.path.relpath(path, root)
+        digest.update(f"{name} {path.stat().st_size}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()[:16]

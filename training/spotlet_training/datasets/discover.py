@@ -103,13 +103,7 @@ def read_labels(root: Path) -> tuple[str, LabelledSet]:
         return "yolo", read_yolo(root)
     if not root.is_dir():
         raise DatasetError(f"{root}: no such folder; a labelled set is a folder")
-    description = find_yolo_file(root)
-    formats = {
-        "yolo": description is not None,
-        "coco": bool(find_coco_files(root)),
-        "voc": is_voc(root),
-    }
-    found = [name for name, there in formats.items() if there]
+    found = formats_of(root)
     if not found:
         raise DatasetError(f"{root}: not a labelled set; looked for {LOOKED_FOR}")
     if len(found) > 1:
@@ -117,9 +111,20 @@ def read_labels(root: Path) -> tuple[str, LabelledSet]:
             f"{root}: labels of more than one format ({', '.join(found)}); keep those of one, or "
             "give the data.yaml itself"
         )
+    description = find_yolo_file(root)
     if description is not None:
         return "yolo", read_yolo(description)
     return found[0], read_coco(root) if found[0] == "coco" else read_voc(root)
+
+
+def formats_of(folder: Path) -> list[str]:
+    """Returns the formats of which there are labels in a folder; none where it is no set."""
+    formats = {
+        "yolo": find_yolo_file(folder) is not None,
+        "coco": bool(find_coco_files(folder)),
+        "voc": is_voc(folder),
+    }
+    return [name for name, there in formats.items() if there]
 
 
 def divide(content: LabelledSet) -> tuple[list[ImageLabels], list[ImageLabels], list[str]]:

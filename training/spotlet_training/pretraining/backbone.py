@@ -60,6 +60,15 @@ def load_backbone(path: Path) -> dict[str, Tensor]:
     }
 
 
+def is_backbone(path: Path) -> bool:
+    """Returns whether `save_backbone` wrote a file, from its header."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return METADATA_KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
 def bundled_backbone(size: str) -> Path:
     """Returns where the backbone that comes with spotlet for a size lies."""
     return Path(str(resources.files("spotlet_models"))) / "pretrained" / f"{size}.safetensors"

@@ -6,11 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from spotlet.errors import DatasetError, SpotletError
+from spotlet.errors import DatasetError
 from spotlet.image_files import IMAGE_SUFFIXES, read_image
 from spotlet.letterbox import ImageArray
 from spotlet_training.augmentation import AugmentationSettings, recoloured
 from spotlet_training.datasets import open_splits
+from spotlet_training.datasets.discover import formats_of
 
 FOLDER_POWER = 0.75
 """A folder of n pictures is drawn from in proportion to n to this power: a large one does not
@@ -30,13 +31,20 @@ def find_pictures(root: Path) -> list[Path]:
     """Returns the pictures below a folder; of a labelled set, those to train on, and no other.
 
     Raises:
-        DatasetError: there are none.
+        DatasetError: there are none, a labelled set has faults, or lies further down, where its
+            validation pictures could not be told from the others.
     """
-    try:
+    if root.is_file() or formats_of(root):
         return [labels.path for labels in open_splits(root).train.labels]
-    except SpotletError:
-        # Not a labelled set: any folder of pictures will do.
-        found = sorted(path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not root.is_dir():
+        raise DatasetError(f"{root}: no such folder")
+    for folder in sorted(path for path in root.rglob("*") if path.is_dir()):
+        if formats_of(folder):
+            raise DatasetError(
+                f"{root}: holds the labelled set {folder}; name that set itself, so that its "
+                "validation pictures are left out"
+            )
+    found = sorted(path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     if not found:
         raise DatasetError(f"{root}: no pictures in this folder")
     return found

@@ -1,6 +1,7 @@
 """What the teacher says of every view, worked out once and kept on disk for all students."""
 
 import json
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -50,7 +51,7 @@ class Targets:
             self._views, self._features = _open_arrays(folder, self.count, facts["side"], "r")
             self._means = [torch.tensor(mean)[:, None, None] for mean in facts["means"]]
             self._spreads = [torch.tensor(spread)[:, None, None] for spread in facts["spreads"]]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise DatasetError(f"{folder}: no targets, or damaged ones ({error})") from error
 
     def batch(self, indices: npt.NDArray[np.int64]) -> tuple[Tensor, list[Tensor]]:
@@ -90,7 +91,7 @@ def write_targets(
         on_views: called after each batch with the number of its views.
 
     Raises:
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or has too little room.
         SourceError: a picture cannot be decoded.
     """
     teacher = channels_last(Teacher().to(device))
@@ -99,6 +100,7 @@ def write_targets(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / DONE).unlink(missing_ok=True)
+        _require_room(folder, count, views.side)
         pictures, features = _open_arrays(folder, count, views.side, "w+")
         for start in range(0, count, BATCH):
             end = min(start + BATCH, count)
@@ -130,6 +132,21 @@ def write_targets(
     }
     with atomic_file(folder / DONE) as temporary:
         temporary.write_text(json.dumps(record), encoding="utf-8")
+
+
+def _require_room(folder: Path, count: int, side: int) -> None:
+    """Does nothing where the arrays fit: a full disk under a mapped file kills the process."""
+    half = np.dtype(np.float16).itemsize
+    features = sum(
+        channels * (side // stride) ** 2 * half
+        for stride, channels in zip(STRIDES, TAP_CHANNELS, strict=True)
+    )
+    needed, free = count * (side * side * 3 + features), shutil.disk_usage(folder).free
+    if needed > free:
+        raise OutputError(
+            f"{folder}: {needed / 1e9:.1f} GB are needed for {count} views, {free / 1e9:.1f} are "
+            "free; name a folder on another disk with --targets, or make fewer --views"
+        )
 
 
 def _open_arrays(

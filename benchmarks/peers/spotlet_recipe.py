@@ -1,0 +1,62 @@
+"""Spotlet as a contender: `spotlet train` with its defaults."""
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.peers.contender import ContenderError, Measures, Plan, run_program
+from benchmarks.peers.graphs import count_parameters
+
+from spotlet_export.exporting import make_manifest
+from spotlet_export.graph import build_graph
+from spotlet_training.checkpoint import load_checkpoint
+from spotlet_training.evaluation import evaluate_network
+from spotlet_training.training import BEST_CHECKPOINT
+
+
+@dataclass(frozen=True, slots=True)
+class SpotletRecipe:
+    """The recipe that is compared with others.
+
+    Attributes:
+        size: of the network, as `spotlet train --size` takes it.
+        pretrained: whether it starts from the backbone that comes with Spotlet, its default.
+    """
+
+    size: str
+    pretrained: bool
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        return f"Spotlet {self.size}, {'own backbone' if self.pretrained else 'from scratch'}"
+
+    def train(self, plan: Plan, seed: int, folder: Path) -> None:
+        """Leaves the best checkpoint in an empty folder."""
+        command: list[str | Path] = [
+            sys.executable, "-m", "spotlet", "train", plan.dataset.resolve(), "--size", self.size,
+            "--weights", "pretrained" if self.pretrained else "none",
+            "--epochs", str(plan.epochs), "--image-size", str(plan.image_size),
+            "--seed", str(seed), "--device", "cpu", "--accept-problems", "--out", folder,
+        ]  # fmt: skip
+        run_program(command, folder / "train.log", folder=folder, threads=plan.threads)
+
+    def measure(self, plan: Plan, folder: Path) -> Measures:
+        """Returns the best checkpoint's accuracy, and exports it."""
+        checkpoint = load_checkpoint(folder / BEST_CHECKPOINT)
+        with ThreadPoolExecutor(plan.threads) as pool:
+            accuracy = evaluate_network(checkpoint.network, plan.splits.val, pool).accuracy
+        if accuracy.ap is None or accuracy.ap50 is None:
+            raise ContenderError(f"{plan.name}: no object in the validation images to measure by")
+        onnx = folder / "best.onnx"
+        graph = build_graph(checkpoint.network, make_manifest(checkpoint, plan.name))
+        onnx.write_bytes(graph.SerializeToString())
+        return Measures(
+            ap=accuracy.ap,
+            ap50=accuracy.ap50,
+            own_ap=accuracy.ap,
+            own_ap50=accuracy.ap50,
+            parameters=count_parameters(onnx),
+            onnx=onnx.name,
+        )
