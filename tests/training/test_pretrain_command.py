@@ -1,6 +1,6 @@
 import shutil
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -8,7 +8,6 @@ import pytest
 from shapes import Shapes
 
 from spotlet.cli import main
-from spotlet_training.pretraining import targets as targets_module
 from spotlet_training.pretraining.backbone import is_backbone
 from spotlet_training.pretraining.pictures import find_pictures
 from spotlet_training.pretraining.targets import Targets
@@ -99,10 +98,8 @@ def test_a_disk_without_room_is_told_of_before_it_is_filled(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def little_room(_: Any) -> Any:
-        return shutil._ntuple_diskusage(10**6, 0, 10**6)  # type: ignore[attr-defined]
-
-    monkeypatch.setattr(targets_module.shutil, "disk_usage", little_room)
+    room = SimpleNamespace(total=10**6, used=0, free=10**6)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: room)
     assert pretrain(pictures, "--targets", tmp_path / "t", "--out", tmp_path / "o") == 4
     assert "0.0 GB are needed for 64 views" in capsys.readouterr().err
 
