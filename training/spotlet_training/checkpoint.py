@@ -1,18 +1,11 @@
-"""A checkpoint: weights as safetensors, and in the file's header a JSON that tells what they are.
-
-No pickle: a checkpoint that a stranger sends can hold wrong numbers, but no code.
-"""
+"""A checkpoint: a network's weights, and in the file's header a JSON that tells what they are."""
 
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-
-from spotlet.atomic import atomic_file
-from spotlet.errors import CheckpointError, OutputError, UsageError
+from spotlet.errors import CheckpointError, UsageError
 from spotlet_training.network import (
     DetectorSettings,
     LocalizerSettings,
@@ -20,6 +13,7 @@ from spotlet_training.network import (
     TwoHeadDetector,
     build_localizer,
 )
+from spotlet_training.tensor_file import read_tensors, write_tensors
 
 METADATA_KEY = "spotlet"
 SCHEMA = 3
@@ -54,15 +48,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "classes": checkpoint.class_names,
         "training": checkpoint.training,
     }
-    weights = {
-        name: value.detach().to("cpu", copy=True).contiguous()
-        for name, value in checkpoint.network.state_dict().items()
-    }
-    with atomic_file(path) as temporary:
-        try:
-            save_file(weights, temporary, metadata={METADATA_KEY: json.dumps(header)})
-        except SafetensorError as error:  # how it wraps a full disk
-            raise OutputError(f"{path}: cannot be written ({error})") from error
+    write_tensors(checkpoint.network.state_dict(), METADATA_KEY, json.dumps(header), path)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -74,12 +60,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; `spotlet train` writes one")
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(METADATA_KEY)
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
+    weights, text = read_tensors(path, METADATA_KEY)
     if text is None:
         raise CheckpointError(
             f"{path}: safetensors, but not written by `spotlet train` as a checkpoint, which is "

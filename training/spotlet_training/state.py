@@ -8,15 +8,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from spotlet.atomic import atomic_file
-from spotlet.errors import CheckpointError, OutputError, UsageError
+from spotlet.errors import CheckpointError, UsageError
 from spotlet_training.augmentation import AugmentationSettings
 from spotlet_training.epochs import Epoch
 from spotlet_training.settings import TrainingSettings
+from spotlet_training.tensor_file import read_tensors, write_tensors
 
 LAST_STATE = "last.safetensors"
 """The file in the output folder, written after each epoch, that `--resume` goes on from."""
@@ -65,15 +63,7 @@ def save_state(state: TrainingState, path: Path) -> None:
         "epochs": [asdict(epoch) for epoch in state.epochs],
         "numbers": state.numbers,
     }
-    tensors = {
-        name: tensor.detach().to("cpu", copy=True).contiguous()
-        for name, tensor in state.tensors.items()
-    }
-    with atomic_file(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata={STATE_KEY: json.dumps(header)})
-        except SafetensorError as error:  # how it wraps a full disk
-            raise OutputError(f"{path}: cannot be written ({error})") from error
+    write_tensors(state.tensors, STATE_KEY, json.dumps(header), path)
 
 
 def load_state(path: Path) -> TrainingState:
@@ -88,12 +78,7 @@ def load_state(path: Path) -> TrainingState:
             f"{path}: nothing to resume; `spotlet train` writes it after its first epoch, so "
             "start without --resume"
         )
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(STATE_KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
+    tensors, text = read_tensors(path, STATE_KEY)
     if text is None:
         raise CheckpointError(f"{path}: safetensors, but not the state of a training")
     try:

@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from spotlet.atomic import atomic_file
-from spotlet.errors import CheckpointError, OutputError
+from spotlet.errors import CheckpointError
 from spotlet_training.network.backbone import Backbone
+from spotlet_training.tensor_file import read_tensors, write_tensors
 
 METADATA_KEY = "spotlet-backbone"
 
@@ -31,14 +29,10 @@ def save_backbone(backbone: Backbone, path: Path, about: dict[str, Any]) -> None
         OutputError: the folder cannot be written.
     """
     weights = {
-        name: (value.to(torch.float16) if value.is_floating_point() else value).contiguous()
+        name: value.to(torch.float16) if value.is_floating_point() else value
         for name, value in backbone.state_dict().items()
     }
-    with atomic_file(path) as temporary:
-        try:
-            save_file(weights, temporary, metadata={METADATA_KEY: json.dumps(about)})
-        except SafetensorError as error:  # how it wraps a full disk
-            raise OutputError(f"{path}: cannot be written ({error})") from error
+    write_tensors(weights, METADATA_KEY, json.dumps(about), path)
 
 
 def load_backbone(path: Path) -> dict[str, Tensor]:
@@ -47,13 +41,9 @@ def load_backbone(path: Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: no such file, or not one that `save_backbone` wrote.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            if METADATA_KEY not in (file.metadata() or {}):
-                raise CheckpointError(f"{path}: safetensors, but not of `spotlet pretrain`")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a file of weights ({error})") from error
+    tensors, text = read_tensors(path, METADATA_KEY)
+    if text is None:
+        raise CheckpointError(f"{path}: safetensors, but not of `spotlet pretrain`")
     return {
         name: value.float() if value.is_floating_point() else value
         for name, value in tensors.items()
@@ -61,11 +51,10 @@ def load_backbone(path: Path) -> dict[str, Tensor]:
 
 
 def is_backbone(path: Path) -> bool:
-    """Returns whether `save_backbone` wrote a file, from its header."""
+    """Returns whether `save_backbone` wrote a file."""
     try:
-        with safe_open(path, framework="pt") as file:
-            return METADATA_KEY in (file.metadata() or {})
-    except (SafetensorError, OSError):
+        return read_tensors(path, METADATA_KEY)[1] is not None
+    except CheckpointError:
         return False
 
 

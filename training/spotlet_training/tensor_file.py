@@ -1,0 +1,50 @@
+"""Tensors by name in a safetensors file, and in its header a text that tells what they are.
+
+No pickle: a file that a stranger sends can hold wrong numbers, but no code.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from spotlet.atomic import atomic_file
+from spotlet.errors import CheckpointError, OutputError
+
+
+def write_tensors(tensors: Mapping[str, Tensor], key: str, text: str, path: Path) -> None:
+    """Writes a file, whole or not at all.
+
+    Args:
+        tensors: on any device; copied, so that nothing is shared between them in the file.
+        key: of the header under which the text stands: what kind of file it is.
+        text: about the tensors.
+        path: to write to.
+
+    Raises:
+        OutputError: the folder cannot be written, or the disk is full.
+    """
+    copies = {
+        name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()
+    }
+    with atomic_file(path) as temporary:
+        try:
+            save_file(copies, temporary, metadata={key: text})
+        except SafetensorError as error:  # how it wraps a full disk
+            raise OutputError(f"{path}: cannot be written ({error})") from error
+
+
+def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], str | None]:
+    """Returns the tensors of a file and the text under `key`; None where it has none.
+
+    Raises:
+        CheckpointError: the file cannot be read, or is no safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, (file.metadata() or {}).get(key)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
