@@ -91,6 +91,11 @@ def compiled(function: Callable[[Tensor], Result]) -> Callable[[Tensor], Result]
     return call
 
 
+def computing_in(dtype: torch.dtype, device: torch.device) -> torch.autocast:
+    """Returns a context in which convolutions are computed in a type; float32 changes nothing."""
+    return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+
+
 def has_bfloat16_matrix_units() -> bool:
     """Returns whether this processor multiplies bfloat16 matrices in hardware (Intel AMX)."""
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()

@@ -11,7 +11,7 @@ from torch.nn.utils import clip_grad_norm_
 from spotlet.errors import CheckpointError, TrainingError
 from spotlet_training.batches import Batch
 from spotlet_training.distributed import ALONE, Ranks, prepare
-from spotlet_training.hardware import compiled, pick_device, pick_precision
+from spotlet_training.hardware import compiled, computing_in, pick_device, pick_precision
 from spotlet_training.losses import detection_losses
 from spotlet_training.network import DetectorSettings, TwoHeadDetector
 from spotlet_training.optimisation import (
@@ -105,7 +105,7 @@ class Learner:
                 step was not taken.
         """
         batch = batch.map(lambda tensor: tensor.to(self.device, non_blocking=True))
-        with torch.autocast(self.device.type, self._dtype, enabled=self._dtype != torch.float32):
+        with computing_in(self._dtype, self.device):
             prediction = self._raw(batch.images)
         size_hw = self.network.settings.size_hw
         progress = self._steps / self._total_steps

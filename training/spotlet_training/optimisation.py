@@ -17,14 +17,19 @@ RECIPE_BATCH = 8
 
 
 def make_optimiser(network: nn.Module, settings: TrainingSettings) -> AdamW:
+    """Returns the recipe's optimiser, at the schedule's peak."""
+    return decaying_adamw(network, peak_learning_rate(settings), settings.weight_decay)
+
+
+def decaying_adamw(network: nn.Module, learning_rate: float, weight_decay: float) -> AdamW:
     """Returns AdamW that decays convolution weights alone (arXiv:1711.05101)."""
     decayed = [p for p in network.parameters() if p.ndim > 1]
     plain = [p for p in network.parameters() if p.ndim <= 1]
     groups = [
-        {"params": decayed, "weight_decay": settings.weight_decay},
+        {"params": decayed, "weight_decay": weight_decay},
         {"params": plain, "weight_decay": 0.0},
     ]
-    return AdamW(groups, lr=peak_learning_rate(settings))
+    return AdamW(groups, lr=learning_rate)
 
 
 def make_schedule(optimiser: AdamW, settings: TrainingSettings, steps: int) -> OneCycleLR:

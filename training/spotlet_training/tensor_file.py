@@ -48,3 +48,12 @@ def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], str | None]:
             return tensors, (file.metadata() or {}).get(key)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
+
+
+def has_header(path: Path, key: str) -> bool:
+    """Returns whether a file is one of safetensors with a text under `key`; reads no tensor."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return key in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False

@@ -116,11 +116,9 @@ def make_targets(
 ) -> Targets:
     """Returns the targets that lie in a folder, made now unless they are those asked for."""
     pictures = [find_pictures(root) for root in args.pictures]
-    names = [root.resolve().name for root in args.pictures]
-    counts = [len(found) for found in pictures]
     sources = [
-        [name, len(found), digest_of(root, found)]
-        for name, root, found in zip(names, args.pictures, pictures, strict=True)
+        [root.resolve().name, len(found), digest_of(root, found)]
+        for root, found in zip(args.pictures, pictures, strict=True)
     ]
     about = {"pictures": sources, "seed": args.seed, "side": VIEW_SIDE}
     if (folder / DONE).exists():
@@ -133,7 +131,7 @@ def make_targets(
                 f"--targets {folder}: holds views of other pictures, or another number of them; "
                 "give another folder, or --overwrite to replace them"
             )
-    told = ", ".join(f"{name} ({count})" for name, count in zip(names, counts, strict=True))
+    told = ", ".join(f"{name} ({count})" for name, count, _ in sources)
     print(f"{args.views} views of {told}", flush=True)
     views = Views(pictures, side=VIEW_SIDE, seed=args.seed)
     with (

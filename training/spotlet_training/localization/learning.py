@@ -9,6 +9,7 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 from spotlet.errors import TrainingError, UsageError
+from spotlet_training.hardware import computing_in
 from spotlet_training.learner import channels_last
 from spotlet_training.localization.measures import Measures, measure
 from spotlet_training.localization.recipe import Recipe, localization_loss
@@ -100,7 +101,7 @@ def learn(
         for step in range(steps):
             chosen = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             batch = pick(data.train, chosen, device, mirrored=recipe.mirrored)
-            with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+            with computing_in(precision, device):
                 prediction = network.raw(batch.images)
             loss = localization_loss(prediction, batch.boxes, batch.class_ids, recipe)
             if not torch.isfinite(loss):

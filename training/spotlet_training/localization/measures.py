@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from spotlet_training.hardware import computing_in
 from spotlet_training.localization.scenes import FrozenScenes, FrozenSet, pick
 from spotlet_training.network import Localizer
 from spotlet_training.overlap import paired_iou
@@ -54,7 +55,7 @@ def measure(
     for start in range(0, len(scenes), MEASURED_AT_ONCE):
         chosen = torch.arange(start, min(start + MEASURED_AT_ONCE, len(scenes)))
         batch = pick(scenes, chosen, network.device)
-        with torch.autocast(network.device.type, precision, enabled=precision != torch.float32):
+        with computing_in(precision, network.device):
             found, scores = network(batch.images)
         class_ids.append(scores[:, 0].argmax(dim=1).cpu())
         boxes.append(found[:, 0].float().cpu())

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from spotlet.errors import CheckpointError
 from spotlet_training.network.backbone import Backbone
-from spotlet_training.tensor_file import read_tensors, write_tensors
+from spotlet_training.tensor_file import has_header, read_tensors, write_tensors
 
 METADATA_KEY = "spotlet-backbone"
 
@@ -52,10 +52,7 @@ def load_backbone(path: Path) -> dict[str, Tensor]:
 
 def is_backbone(path: Path) -> bool:
     """Returns whether `save_backbone` wrote a file."""
-    try:
-        return read_tensors(path, METADATA_KEY)[1] is not None
-    except CheckpointError:
-        return False
+    return has_header(path, METADATA_KEY)
 
 
 def bundled_backbone(size: str) -> Path:

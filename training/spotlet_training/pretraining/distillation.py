@@ -23,9 +23,11 @@ from torch.nn import functional as F
 
 from spotlet.errors import TrainingError, UsageError
 from spotlet_training.batches import ahead
+from spotlet_training.hardware import computing_in
 from spotlet_training.learner import channels_last
 from spotlet_training.network.backbone import Backbone, normalise
 from spotlet_training.network.settings import DetectorSettings
+from spotlet_training.optimisation import decaying_adamw
 from spotlet_training.pretraining.targets import Targets
 from spotlet_training.pretraining.teacher import TAP_CHANNELS
 
@@ -118,7 +120,7 @@ def distil(
     """
     torch.manual_seed(settings.seed)
     student = channels_last(Student(shape).to(device)).train()
-    optimiser = _optimiser(student, settings)
+    optimiser = decaying_adamw(student, settings.learning_rate, settings.weight_decay)
     steps = targets.count // settings.batch_size
     if not steps:
         raise UsageError(f"{targets.count} views: must be at least {settings.batch_size}, a batch")
@@ -133,7 +135,7 @@ def distil(
                 rate = learning_rate(epoch * steps + number, steps * settings.epochs, settings)
                 for group in optimiser.param_groups:
                     group["lr"] = rate
-                with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+                with computing_in(dtype, device):
                     guesses = student(views.to(device))
                 errors = [
                     F.mse_loss(guess.float(), true.to(device))
@@ -157,16 +159,6 @@ def learning_rate(step: int, steps: int, settings: DistillationSettings) -> floa
     """Returns the rate of a step, from 0, of so many: a linear rise under a falling cosine."""
     rise = (step + 1) / settings.warm_up
     return settings.learning_rate * min(rise, (1 + math.cos(math.pi * step / steps)) / 2)
-
-
-def _optimiser(student: Student, settings: DistillationSettings) -> torch.optim.AdamW:
-    decayed = [p for p in student.parameters() if p.ndim > 1]
-    plain = [p for p in student.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": decayed, "weight_decay": settings.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate)
 
 
 def _load(

@@ -15,6 +15,7 @@ from torch import Tensor
 from spotlet.atomic import atomic_file
 from spotlet.errors import DatasetError, OutputError
 from spotlet_training.batches import ahead
+from spotlet_training.hardware import computing_in
 from spotlet_training.learner import channels_last
 from spotlet_training.network.settings import STRIDES
 from spotlet_training.pretraining.pictures import Views
@@ -106,10 +107,7 @@ def write_targets(
             end = min(start + BATCH, count)
             pictures[start:end] = np.stack([next(made) for _ in range(start, end)])
             shown = torch.from_numpy(pictures[start:end]).to(device)
-            with (
-                torch.no_grad(),
-                torch.autocast(device.type, dtype, enabled=dtype != torch.float32),
-            ):
+            with torch.no_grad(), computing_in(dtype, device):
                 taps = [tap.cpu().double() for tap in teacher(shown)]
             for array, tap, total in zip(features, taps, sums, strict=True):
                 array[start:end] = tap.to(torch.float16).numpy()
