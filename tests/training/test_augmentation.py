@@ -113,12 +113,31 @@ def left_is_white(seed: int, flips: str) -> tuple[bool, bool]:
         ("horizontal", {(True, True), (False, True)}),
         ("vertical", {(True, True), (True, False)}),
         ("both", {(True, True), (True, False), (False, True), (False, False)}),
+        ("all", {(True, True), (True, False), (False, True), (False, False)}),
     ],
 )
 def test_pictures_are_mirrored_along_the_asked_axes_alone(
     flips: str, ways: set[tuple[bool, bool]]
 ) -> None:
     assert {left_is_white(seed, flips) for seed in range(40)} == ways
+
+
+def wide_as_seen(seed: int, flips: str) -> tuple[int, int]:
+    """Returns width and height, as drawn, of an object 40 x 10 in a square picture."""
+    image = np.zeros((60, 60, 3), np.uint8)
+    image[5:15, 10:50] = 255
+    boxes = np.array([[10, 5, 50, 15]], np.float32)
+    sample = Sample(image, boxes, np.zeros(1, np.int64), np.zeros(1, np.bool_), "bar")
+    settings = replace(PLAIN_COLOURS, flips=flips, scale=(1, 1), aspect=0, shift=0, mosaic=0)
+    canvas = augmented_canvas([sample], (60, 60), settings, np.random.default_rng(seed))
+    x1, y1, x2, y2 = (round(float(side)) for side in canvas.boxes_xyxy[0])
+    assert canvas.image_bgr[y1:y2, x1:x2].min() > 200  # the box moved with its picture
+    return x2 - x1, y2 - y1
+
+
+def test_quarter_turns_come_with_all_alone() -> None:
+    assert {wide_as_seen(seed, "both") for seed in range(40)} == {(40, 10)}
+    assert {wide_as_seen(seed, "all") for seed in range(40)} == {(40, 10), (10, 40)}
 
 
 def test_colours_change_unless_told_not_to() -> None:

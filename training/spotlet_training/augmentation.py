@@ -5,7 +5,7 @@ the device's (bilinear, edge-aligned), whatever the augmentations.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -19,8 +19,9 @@ from spotlet_training.datasets import Sample
 LEAST_SIDE = 2.0
 """Below this side, canvas pixels, an object leaves no mark to learn or to ignore."""
 
-FLIPS = ("none", "horizontal", "vertical", "both")
-"""The axes along which a picture may be mirrored."""
+FLIPS = ("none", "horizontal", "vertical", "both", "all")
+"""The axes along which a picture may be mirrored; `all` adds quarter turns, so that a square has
+its eight symmetries."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,8 @@ class AugmentationSettings:
         mosaic_scale: the same within a mosaic.
         aspect: greatest relative change of width against height.
         shift: greatest shift of a single picture, as a share of the canvas.
-        flips: one of `FLIPS`; each named axis is mirrored with probability 0.5.
+        flips: one of `FLIPS`; each named axis is mirrored with probability 0.5, and with `all`
+            the two axes change places as often.
         brightness: greatest relative change of the contrast; a quarter of it, as a share of
             the range, is the greatest offset.
         saturation: greatest relative change of the saturation.
@@ -124,6 +126,8 @@ def _place(
     rng: np.random.Generator,
 ) -> tuple[FloatArray, FloatArray]:
     """Draws a picture into a region of the canvas; returns its boxes and their visible shares."""
+    if settings.flips == "all" and rng.random() < 0.5:
+        sample = transposed(sample)
     left, top, right, bottom = region
     whole = (right - left, bottom - top) == (image.shape[1], image.shape[0])
     source_hw = np.array(sample.image_bgr.shape[:2])
@@ -140,8 +144,8 @@ def _place(
         )
     else:  # anywhere within, or any cut-out of what is larger than the region
         offset = np.array([left, top]) + room * rng.uniform(0, 1, 2)
-    flip_x = settings.flips in ("horizontal", "both") and rng.random() < 0.5
-    flip_y = settings.flips in ("vertical", "both") and rng.random() < 0.5
+    flip_x = settings.flips in ("horizontal", "both", "all") and rng.random() < 0.5
+    flip_y = settings.flips in ("vertical", "both", "all") and rng.random() < 0.5
     sign = np.where([flip_x, flip_y], -1.0, 1.0)
     offset = np.where([flip_x, flip_y], offset + size_xy, offset)
     gain = scale_xy * sign
@@ -165,6 +169,15 @@ def _place(
     clipped = clipped.astype(np.float32)
     share = box_area(clipped) / np.maximum(box_area(moved), 1e-6)
     return clipped, share.astype(np.float32)
+
+
+def transposed(sample: Sample) -> Sample:
+    """Returns the sample mirrored along its diagonal: rows become columns."""
+    return replace(
+        sample,
+        image_bgr=cv2.transpose(sample.image_bgr).astype(np.uint8, copy=False),
+        boxes_xyxy=sample.boxes_xyxy[:, [1, 0, 3, 2]],
+    )
 
 
 def recoloured(

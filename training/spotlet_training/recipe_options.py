@@ -37,7 +37,7 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--flips",
         choices=FLIPS,
-        help="axes along which a mirrored picture could be a picture of yours "
+        help="axes along which a mirrored picture could be a picture of yours; all: turned by a quarter, too "
         f"[{DEFAULTS.augmentation.flips}]",
     )
     parser.add_argument(
