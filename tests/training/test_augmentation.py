@@ -140,6 +140,29 @@ def test_quarter_turns_come_with_all_alone() -> None:
     assert {wide_as_seen(seed, "all") for seed in range(40)} == {(40, 10), (10, 40)}
 
 
+@pytest.mark.parametrize("flips", ["none", "both", "all"])
+def test_a_picture_as_large_as_the_canvas_is_often_not_resampled(flips: str) -> None:
+    """Of black and white alone nothing grey comes, wherever it goes; and the box goes with it."""
+    rng = np.random.default_rng(3)
+    image = np.repeat(rng.integers(0, 2, (64, 64, 1)) * 255, 3, axis=2).astype(np.uint8)
+    image[20:30, 16:24] = 255
+    image[19:31, [15, 24]] = image[[19, 30], 15:25] = 0
+    box = np.array([[16, 20, 24, 30]], np.float32)
+    sample = Sample(image, box, np.zeros(1, np.int64), np.zeros(1, np.bool_), "noise")
+    sharp = 0
+    for seed in range(60):
+        settings = replace(PLAIN_COLOURS, flips=flips, as_it_is=0.5)
+        canvas = augmented_canvas([sample], (64, 64), settings, np.random.default_rng(seed))
+        if set(np.unique(canvas.image_bgr)) <= {0, 114, 255}:
+            sharp += 1
+            x1, y1, x2, y2 = canvas.boxes_xyxy[0].astype(int)
+            assert sorted((x2 - x1, y2 - y1)) == [8, 10]
+            assert canvas.image_bgr[y1:y2, x1:x2].min() == 255
+    assert 20 <= sharp <= 40
+    larger = augmented_canvas([sample], (96, 96), settings, np.random.default_rng(0))
+    assert len(np.unique(larger.image_bgr)) > 3
+
+
 def test_colours_change_unless_told_not_to() -> None:
     sample = white_box_on_black(2)
     sample.image_bgr[:] = (40, 90, 160)

@@ -34,6 +34,9 @@ class AugmentationSettings:
         mosaic_scale: the same within a mosaic.
         aspect: greatest relative change of width against height.
         shift: greatest shift of a single picture, as a share of the canvas.
+        as_it_is: probability that a single picture as large as the canvas is not scaled, and moved
+            by whole pixels alone. The device does not resample such pictures; a network that only
+            saw resampled ones, a little blurred, draws its boxes too small.
         flips: one of `FLIPS`; each named axis is mirrored with probability 0.5, and with `all`
             the two axes change places as often.
         brightness: greatest relative change of the contrast; a quarter of it, as a share of
@@ -49,6 +52,7 @@ class AugmentationSettings:
     mosaic_scale: tuple[float, float] = (0.5, 1.2)
     aspect: float = 0.1
     shift: float = 0.15
+    as_it_is: float = 0.3
     flips: str = "horizontal"
     brightness: float = 0.3
     saturation: float = 0.4
@@ -58,7 +62,7 @@ class AugmentationSettings:
     def __post_init__(self) -> None:
         if self.flips not in FLIPS:
             raise UsageError(f"flips {self.flips!r}: must be one of {', '.join(FLIPS)}")
-        for name in ("mosaic", "least_visible", "brightness", "saturation", "hue"):
+        for name in ("mosaic", "as_it_is", "least_visible", "brightness", "saturation", "hue"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"augmentation {name} {getattr(self, name)}: must be from 0 to 1")
 
@@ -132,6 +136,9 @@ def _place(
     whole = (right - left, bottom - top) == (image.shape[1], image.shape[0])
     source_hw = np.array(sample.image_bgr.shape[:2])
     fit = float(np.min(np.array(image.shape[:2]) / source_hw))
+    as_it_is = whole and fit == 1 and rng.random() < settings.as_it_is
+    if as_it_is:
+        settings = replace(settings, scale=(1, 1), aspect=0)
     factor = float(np.exp(rng.uniform(*np.log(settings.scale if whole else settings.mosaic_scale))))
     stretch = np.exp(rng.uniform(-settings.aspect, settings.aspect) / 2 * np.array([1, -1]))
     scale_xy = fit * factor * stretch
@@ -142,6 +149,7 @@ def _place(
         offset = (
             np.array([left, top]) + room / 2 + rng.uniform(-1, 1, 2) * (limit + np.abs(room) / 2)
         )
+        offset = np.round(offset) if as_it_is else offset
     else:  # anywhere within, or any cut-out of what is larger than the region
         offset = np.array([left, top]) + room * rng.uniform(0, 1, 2)
     flip_x = settings.flips in ("horizontal", "both", "all") and rng.random() < 0.5

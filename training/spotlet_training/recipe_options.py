@@ -37,7 +37,8 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--flips",
         choices=FLIPS,
-        help="axes along which a mirrored picture could be a picture of yours; all: turned by a quarter, too "
+        help="axes along which a mirrored picture could be a picture of yours; all: it may also "
+        "be turned by a quarter "
         f"[{DEFAULTS.augmentation.flips}]",
     )
     parser.add_argument(
