@@ -94,7 +94,9 @@ class TwoHeadDetector(Network):
     score_activation: ClassVar[str] = "sigmoid"
     settings: DetectorSettings
     cell_centres: Tensor
-    cell_strides: Tensor
+    cell_reach: Tensor
+    unit_centres: Tensor
+    unit_reach: Tensor
 
     def __init__(self, settings: DetectorSettings) -> None:
         super().__init__()
@@ -105,17 +107,19 @@ class TwoHeadDetector(Network):
         self.class_head = Head(settings, settings.class_count, rare)
         self.box_head = Head(settings, 4, math.log(2.0))
         centres, strides = cell_grid(settings.size_hw)
-        self.register_buffer("cell_centres", centres, persistent=False)
-        self.register_buffer("cell_strides", strides, persistent=False)
+        # For each side of a box, so that decoding is one product and one sum: in pixels of the
+        # canvas for the losses, and in units of it for the device, which need not divide.
+        sides = torch.tensor([*settings.size_hw[::-1]] * 2, dtype=torch.float32)
+        signs = torch.tensor([-1.0, -1.0, 1.0, 1.0])
+        pixels = {"centres": centres.repeat(1, 2), "reach": strides[:, None] * signs}
+        for name, values in pixels.items():
+            self.register_buffer(f"cell_{name}", values, persistent=False)
+            self.register_buffer(f"unit_{name}", values / sides, persistent=False)
 
     def raw(self, image: Tensor) -> RawPrediction:
         """Returns logits and boxes in canvas pixels for uint8 BGR (N, H, W, 3)."""
-        levels = self.pyramid(self.backbone(normalise(image)))
-        logits, log_distances = self.class_head(levels).float(), self.box_head(levels).float()
-        distances = log_distances.clamp(max=MAX_LOG_DISTANCE).exp() * self.cell_strides[:, None]
-        top_left = self.cell_centres - distances[..., :2]
-        bottom_right = self.cell_centres + distances[..., 2:]
-        return RawPrediction(logits, torch.cat([top_left, bottom_right], dim=-1))
+        logits, distances = self._heads(image)
+        return RawPrediction(logits, self.cell_centres + distances * self.cell_reach)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the design's two outputs for uint8 BGR (N, H, W, 3).
@@ -123,10 +127,15 @@ class TwoHeadDetector(Network):
         Returns:
             boxes (N, K, 4) xyxy in [0, 1] of the canvas, and scores (N, K, C) in [0, 1].
         """
-        logits, boxes = self.raw(image)
-        height, width = self.settings.size_hw
-        sides = torch.tensor([width, height, width, height], dtype=boxes.dtype, device=boxes.device)
-        return (boxes / sides).clamp(0.0, 1.0), logits.sigmoid()
+        logits, distances = self._heads(image)
+        boxes = self.unit_centres + distances * self.unit_reach
+        return boxes.clamp(0.0, 1.0), logits.sigmoid()
+
+    def _heads(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns logits (N, K, C), and the distances (N, K, 4) to the sides, in strides."""
+        levels = self.pyramid(self.backbone(normalise(image)))
+        logits, log_distances = self.class_head(levels).float(), self.box_head(levels).float()
+        return logits, log_distances.clamp(max=MAX_LOG_DISTANCE).exp()
 
 
 def cell_grid(size_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
