@@ -31,6 +31,7 @@ class Detector:
         self,
         model: str | Path,
         *,
+        variant: str | None = None,
         score_threshold: float | None = None,
         iou_threshold: float | None = None,
         max_detections: int | None = None,
@@ -41,6 +42,7 @@ class Detector:
 
         Args:
             model: a bundled name, a package folder, or an `.onnx` file.
+            variant: which file of a package: `fp32`, as without it, or `int8`.
             score_threshold: the least score kept, in [0, 1]; None takes the manifest's.
             iou_threshold: overlap over which NMS drops the weaker box of a class, in (0, 1];
                 None takes the manifest's.
@@ -51,7 +53,7 @@ class Detector:
 
         Raises:
             ModelFileError: there is no such model, or its file cannot be used.
-            UsageError: a threshold is out of its range.
+            UsageError: a threshold is out of its range, or there can be no such variant.
         """
         if score_threshold is not None and not 0 <= score_threshold <= 1:
             raise UsageError(f"score threshold {score_threshold}: must be from 0 to 1")
@@ -59,7 +61,7 @@ class Detector:
             raise UsageError(f"IoU threshold {iou_threshold}: must be over 0 and at most 1")
         if max_detections is not None and (type(max_detections) is not int or max_detections < 1):
             raise UsageError(f"max detections {max_detections}: must be a whole number from 1")
-        self.session = ModelSession(locate_model(model), session)
+        self.session = ModelSession(locate_model(model, variant), session)
         asked = {
             "score_threshold": score_threshold,
             "iou_threshold": iou_threshold,
@@ -106,7 +108,7 @@ class Detector:
         """
         if not frames_bgr:
             return []
-        boxes_of = [self._letterbox(frame) for frame in frames_bgr]
+        boxes_of = [self.letterbox(frame) for frame in frames_bgr]
         canvases = np.empty((len(frames_bgr), *self.manifest.input.size_hw, 3), np.uint8)
         for letterbox, frame, canvas in zip(boxes_of, frames_bgr, canvases, strict=True):
             letterbox.apply(frame, out=canvas)
@@ -116,7 +118,15 @@ class Detector:
             for n, letterbox in enumerate(boxes_of)
         ]
 
-    def _letterbox(self, frame_bgr: ImageArray) -> Letterbox:
+    def letterbox(self, frame_bgr: ImageArray) -> Letterbox:
+        """Returns how a frame lies on the network's canvas.
+
+        Args:
+            frame_bgr: (H, W, 3) uint8 BGR, any size.
+
+        Raises:
+            UsageError: the array is not such a frame.
+        """
         if not isinstance(frame_bgr, np.ndarray) or frame_bgr.dtype != np.uint8:
             raise UsageError(
                 f"a frame of type {getattr(frame_bgr, 'dtype', type(frame_bgr).__name__)}: "

@@ -1,19 +1,29 @@
 """Where a model lies: a bundled name, a package folder, or an `.onnx` file."""
 
+import json
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
-from spotlet.errors import ModelFileError
+from spotlet.errors import ModelFileError, UsageError
 
 MODEL_FILE = "model.onnx"
 """The file of a package that runs by default."""
 
+VARIANTS = {"fp32": MODEL_FILE, "int8": "model.int8.onnx"}
+"""The files of a package that are the same network, by what they compute in."""
+
 PARITY_FILE = "parity.json"
 """The file of a package that holds what the export gate measured."""
 
-
 CARD_FILE = "CARD.md"
 """The file of a package that tells a person what the model is."""
+
+PARITY_SCHEMA = 2
+"""The newest `parity.json` that this version reads."""
+
+GOLDEN_FOLDER = "golden"
+"""The folder of a package with frames, and what its models must give for them."""
 
 
 def bundled_models() -> dict[str, Path]:
@@ -22,26 +32,96 @@ def bundled_models() -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{MODEL_FILE}"))}
 
 
-def locate_model(model: str | Path) -> Path:
+def locate_model(model: str | Path, variant: str | None = None) -> Path:
     """Returns the path of the `.onnx` file.
 
     Args:
         model: a path to a file, a path to a package folder, or a bundled name. A path wins
             over a name.
+        variant: one of `VARIANTS`, of a package or a bundled name; None takes its `MODEL_FILE`.
 
     Raises:
-        ModelFileError: there is no such model; the message lists the bundled ones.
+        ModelFileError: there is no such model, or the package has no such variant.
+        UsageError: no such variant, or one asked of what is a file already.
     """
+    if variant is not None and variant not in VARIANTS:
+        raise UsageError(f"variant {variant}: must be one of {', '.join(VARIANTS)}")
     path = Path(model)
-    if path.is_dir():
-        if (path / MODEL_FILE).is_file():
-            return path / MODEL_FILE
-        raise ModelFileError(f"{path}: a model package holds {MODEL_FILE}, this folder does not")
     if path.is_file():
+        if variant is not None:
+            raise UsageError(f"{path}: is one file; a variant is chosen of a package's folder")
         return path
     bundled = bundled_models()
-    if str(model) in bundled:
-        return bundled[str(model)] / MODEL_FILE
-    raise ModelFileError(
-        f"{model}: no such file, folder or bundled model (bundled: {', '.join(bundled) or 'none'})"
-    )
+    folder = path if path.is_dir() else bundled.get(str(model))
+    if folder is None:
+        names = ", ".join(bundled) or "none"
+        raise ModelFileError(f"{model}: no such file, folder or bundled model (bundled: {names})")
+    if not (folder / MODEL_FILE).is_file():
+        raise ModelFileError(f"{folder}: a model package holds {MODEL_FILE}, this folder does not")
+    file = folder / VARIANTS[variant or "fp32"]
+    if not file.is_file():
+        has = ", ".join(variants_of(folder))
+        raise ModelFileError(
+            f"{model}: has no {variant} variant, only {has}; `spotlet export --int8` makes one"
+        )
+    return file
+
+
+def locate_models(model: str | Path, variant: str | None = None) -> tuple[Path, ...]:
+    """Returns the paths of every `.onnx` file that is meant: of a package, all its variants.
+
+    Args:
+        model: as for `locate_model`.
+        variant: this one only.
+
+    Raises:
+        ModelFileError: as for `locate_model`.
+        UsageError: as for `locate_model`.
+    """
+    path = locate_model(model, variant)
+    if variant is not None or Path(model).is_file():
+        return (path,)
+    return tuple(variants_of(path.parent).values())
+
+
+def variants_of(folder: Path) -> dict[str, Path]:
+    """Returns the model files that a package holds, by variant."""
+    return {name: folder / file for name, file in VARIANTS.items() if (folder / file).is_file()}
+
+
+def read_parity(path: Path) -> dict[str, Any] | None:
+    """Returns what the package's `parity.json` holds of a model file.
+
+    Up to schema 1 a package had one model file, and the whole of `parity.json` was of it.
+
+    Args:
+        path: of the `.onnx` file.
+
+    Returns:
+        That part of the JSON; None where there is no `parity.json` beside the file.
+
+    Raises:
+        ModelFileError: it cannot be read, is newer than this version, or has no such file.
+    """
+    parity_path = path.parent / PARITY_FILE
+    if not parity_path.is_file():
+        return None
+    try:
+        content = json.loads(parity_path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"{parity_path}: not JSON; export the model again") from error
+    if not isinstance(content, dict):
+        raise ModelFileError(f"{parity_path}: must be a JSON object; export the model again")
+    schema = content.get("schema", 1)
+    if schema == 1:
+        return content
+    if type(schema) is int and schema > PARITY_SCHEMA:
+        raise ModelFileError(
+            f"{parity_path}: schema {schema} is newer than this spotlet reads ({PARITY_SCHEMA}); "
+            "run `pip install --upgrade spotlet`"
+        )
+    files = content.get("files")
+    entry = files.get(path.name) if isinstance(files, dict) else None
+    if not isinstance(entry, dict):
+        raise ModelFileError(f"{parity_path}: has nothing of {path.name}; export the model again")
+    return entry

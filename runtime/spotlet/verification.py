@@ -1,24 +1,28 @@
 """Is a model, on this machine, the network that was exported?"""
 
 import hashlib
-import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spotlet.boxes import FloatArray
+from spotlet.check_report import CheckReport, CheckRow
+from spotlet.detector import Detector
 from spotlet.errors import ModelFileError
 from spotlet.letterbox import ImageArray
-from spotlet.package import PARITY_FILE, locate_model
+from spotlet.package import GOLDEN_FOLDER, PARITY_FILE, VARIANTS, read_parity
+from spotlet.replay import golden_row, replay_golden
 from spotlet.session import ModelSession, SessionSettings, synthetic_canvases
 
 SHA256_KEY = "sha256"
-"""Where `parity.json` holds the checksum of `model.onnx`, in hexadecimal."""
+"""Where `parity.json` holds the checksum of a model file, in hexadecimal."""
 
 PROBE_KEY = "probe"
 """Where `parity.json` holds what `probe` gave at the export."""
+
+PROBE_TOLERANCE_KEY = "probe_tolerance"
+"""Where `parity.json` holds how far from the probe a machine may be; `PROBE_TOLERANCE` without."""
 
 PROBE_CELLS = 20
 """The best cells that a probe records of each canvas."""
@@ -34,84 +38,53 @@ RANGE_SLACK = 1e-5
 """What float32 may leave the range [0, 1] by."""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckRow:
-    """One rule, and whether the model keeps it.
-
-    Attributes:
-        rule: in words.
-        passed: whether it holds.
-        measured: what was found, in words.
-    """
-
-    rule: str
-    passed: bool
-    measured: str
-
-
-@dataclass(frozen=True, slots=True)
-class CheckReport:
-    """What the check of a model found.
-
-    Attributes:
-        path: of the `.onnx` file.
-        provider: the execution provider that computed.
-        rows: one for each rule that could be tested.
-        recorded: whether there was a `parity.json` to compare with; without it only the
-            model's own consistency was tested.
-    """
-
-    path: Path
-    provider: str
-    rows: tuple[CheckRow, ...]
-    recorded: bool
-
-    @property
-    def passed(self) -> bool:
-        """Whether every rule holds."""
-        return all(row.passed for row in self.rows)
-
-
 def check_model(
     model: str | Path,
     settings: SessionSettings = SessionSettings(),  # noqa: B008
+    *,
+    variant: str | None = None,
 ) -> CheckReport:
-    """Returns whether a model computes here what it computed where it was exported.
+    """Returns whether a model file computes here what it computed where it was exported.
 
     That its manifest fits its graph, that its file is the one of its package, that what it
     gives for five synthetic canvases lies in its range, is repeatable and does not depend on
-    the batch, and that it is what `parity.json` recorded for them.
+    the batch, that it is what `parity.json` recorded for them, and that the golden frames give
+    what they gave.
 
     Args:
         model: a bundled name, a package folder, or an `.onnx` file.
         settings: threads and execution provider.
+        variant: which file of a package; `fp32` where None.
 
     Raises:
         ModelFileError: there is no such model, it cannot be loaded, its manifest does not fit
-            it, or its `parity.json` cannot be read.
+            it, or its `parity.json` or golden frames cannot be read or have nothing of it.
+        UsageError: there can be no such variant.
     """
-    path = locate_model(model)
-    session = ModelSession(path, settings)
-    parity = _read_parity(path)
+    detector = Detector(model, variant=variant, session=settings)
+    session, path = detector.session, detector.session.path
+    parity, golden = read_parity(path), path.parent / GOLDEN_FOLDER
+    tolerance = _probe_tolerance(parity, path)
+    # Sums in another order may leave a value of eight bits on the other side of a step.
+    batch_tolerance = tolerance if path.name == VARIANTS["int8"] else BATCH_TOLERANCE
     canvases = synthetic_canvases(session.manifest.input.size_hw)
-    outputs = _run_each(session, canvases)
     rows = [CheckRow("the manifest fits the graph", True, "names, types and sides agree")]
-    if SHA256_KEY in parity:
+    if parity is not None:
         rows.append(_check_file(path, parity[SHA256_KEY]))
-    rows.append(_check_range(*outputs))
-    again = _largest_difference(outputs, _run_each(session, canvases))
-    rows.append(CheckRow("the same input gives the same output", again == 0, _differ(again)))
-    batched = _largest_difference(outputs, session.run(canvases))
-    rows.append(
-        CheckRow(
-            "a batch gives what single canvases give",
-            batched <= BATCH_TOLERANCE,
-            _differ(batched, BATCH_TOLERANCE),
-        )
-    )
-    if PROBE_KEY in parity:
-        rows.append(_check_probe(outputs, parity[PROBE_KEY], path))
-    return CheckReport(path, session.provider, tuple(rows), bool(parity))
+    with np.errstate(invalid="ignore"):  # infinities of a broken model: the rows tell of them
+        outputs = _run_each(session, canvases)
+        again = _largest_difference(outputs, _run_each(session, canvases))
+        batched = _largest_difference(outputs, session.run(canvases))
+        rows += [
+            _check_range(*outputs),
+            _difference_row("the same input gives the same output", again, 0.0),
+            _difference_row("a batch gives what single canvases give", batched, batch_tolerance),
+        ]
+        if parity is not None:
+            rows.append(_check_probe(outputs, parity[PROBE_KEY], tolerance, path))
+    if golden.is_dir():
+        rows.append(golden_row(replay_golden(detector, golden)))
+    return CheckReport(path, session.provider, tuple(rows), parity is not None or golden.is_dir())
 
 
 def probe(session: ModelSession) -> list[dict[str, Any]]:
@@ -156,20 +129,6 @@ def _run_each(session: ModelSession, canvases: ImageArray) -> tuple[FloatArray, 
     return np.concatenate(boxes), np.concatenate(scores)
 
 
-def _read_parity(path: Path) -> dict[str, Any]:
-    """Returns the package's `parity.json`; empty where there is none."""
-    parity_path = path.parent / PARITY_FILE
-    if not parity_path.is_file():
-        return {}
-    try:
-        content = json.loads(parity_path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelFileError(f"{parity_path}: not JSON; export the model again") from error
-    if not isinstance(content, dict):
-        raise ModelFileError(f"{parity_path}: must be a JSON object; export the model again")
-    return content
-
-
 def _check_file(path: Path, expected: object) -> CheckRow:
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     same = found == expected
@@ -187,8 +146,25 @@ def _check_range(boxes: FloatArray, scores: FloatArray) -> CheckRow:
     return CheckRow("outputs are finite and in [0, 1]", inside, ", ".join(ranges))
 
 
-def _check_probe(outputs: tuple[FloatArray, FloatArray], recorded: Any, path: Path) -> CheckRow:
+def _probe_tolerance(parity: dict[str, Any] | None, path: Path) -> float:
+    """Returns how far from the probe a machine may be, of a record that is whole."""
+    if parity is None:
+        return PROBE_TOLERANCE
+    missing = {SHA256_KEY, PROBE_KEY} - set(parity)
+    tolerance = parity.get(PROBE_TOLERANCE_KEY, PROBE_TOLERANCE)
+    if missing or type(tolerance) not in (int, float) or not 0 <= tolerance <= 1:
+        why = f"no {min(missing)}" if missing else f"{PROBE_TOLERANCE_KEY} {tolerance!r}"
+        raise ModelFileError(
+            f"{path.parent / PARITY_FILE}: {why} of {path.name}; export the model again"
+        )
+    return float(tolerance)
+
+
+def _check_probe(
+    outputs: tuple[FloatArray, FloatArray], recorded: Any, tolerance: float, path: Path
+) -> CheckRow:
     """Compares with the export at the cells that it recorded, so that ties do not matter."""
+    rule = "synthetic canvases give what they gave at the export"
     differences = []
     try:
         for boxes, scores, row in zip(*outputs, recorded, strict=True):
@@ -197,17 +173,14 @@ def _check_probe(outputs: tuple[FloatArray, FloatArray], recorded: Any, path: Pa
             for cell, class_id, score, *box in row["cells"]:
                 differences.append(abs(float(scores[cell, class_id]) - score))
                 differences.extend(np.abs(boxes[cell] - np.array(box)).tolist())
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except IndexError:
+        return CheckRow(rule, False, "fewer cells or classes: this is another model", float("inf"))
+    except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(
-            f"{path.parent / PARITY_FILE}: {PROBE_KEY} does not fit this model; export it again"
+            f"{path.parent / PARITY_FILE}: {PROBE_KEY} does not fit {path.name}; export it again"
         ) from error
     # max() of Python would pass over a NaN that is not the first.
-    largest = float(np.max(differences))
-    return CheckRow(
-        "synthetic canvases give what they gave at the export",
-        largest <= PROBE_TOLERANCE,
-        _differ(largest, PROBE_TOLERANCE),
-    )
+    return _difference_row(rule, float(np.max(differences)), tolerance, from_export=True)
 
 
 def _largest_difference(
@@ -219,5 +192,8 @@ def _largest_difference(
     )
 
 
-def _differ(largest: float, limit: float = 0.0) -> str:
-    return f"largest difference {largest:.2g}, allowed {limit:g}"
+def _difference_row(
+    rule: str, largest: float, limit: float, *, from_export: bool = False
+) -> CheckRow:
+    measured = f"largest difference {largest:.2g}, allowed {limit:g}"
+    return CheckRow(rule, largest <= limit, measured, largest if from_export else None)

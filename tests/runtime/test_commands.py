@@ -14,10 +14,12 @@ import pytest
 from spotlet.cli import main
 from spotlet.commands import demo
 from spotlet.errors import InputError
+from spotlet.golden import FP32_TOLERANCE, INT8_TOLERANCE, record_golden, write_golden
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
-from spotlet.session import SessionSettings
+from spotlet.session import ModelSession, SessionSettings
 from spotlet.streams import open_stream
+from spotlet.verification import probe
 
 WriteClip = Callable[..., Path]
 
@@ -334,17 +336,124 @@ def test_info_shows_the_manifest_for_people_and_as_json(
     assert Manifest.from_json(capsys.readouterr().out) == squares_manifest
 
 
+@pytest.fixture
+def package(
+    tmp_path: Path,
+    save_squares_model: Callable[..., Path],
+    draw_squares: Callable[..., ImageArray],
+) -> Path:
+    """A package of two variants with a golden frame each."""
+    folder = tmp_path / "package"
+    folder.mkdir()
+    frames = {"red": draw_squares((240, 320), red=(20, 30, 80, 90))}
+    records = {
+        name: record_golden(save_squares_model(folder / name), frames, tolerance)
+        for name, tolerance in (("model.onnx", FP32_TOLERANCE), ("model.int8.onnx", INT8_TOLERANCE))
+    }
+    write_golden(folder / "golden", frames, records)
+    return folder
+
+
 def test_check_passes_a_good_model_and_fails_a_changed_package(
     tmp_path: Path, save_squares_model: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save_squares_model(tmp_path / "model.onnx")
+    model = save_squares_model(tmp_path / "model.onnx")
     assert _run("check", tmp_path) == 0
-    assert capsys.readouterr().out.endswith("PASS\n")
-    (tmp_path / "parity.json").write_text('{"sha256": "0123"}')
+    output = capsys.readouterr().out
+    assert "note  no parity.json and no golden frames" in output
+    assert output.endswith("PASS\n")
+    probed = probe(ModelSession(model))
+    (tmp_path / "parity.json").write_text(json.dumps({"sha256": "0123", "probe": probed}))
     assert _run("check", tmp_path) == 3
-    output = capsys.readouterr()
-    assert "FAIL  the file is the one in parity.json" in output.out
-    assert output.err.startswith(f"spotlet check: {tmp_path}: FAIL: the file is the one")
+    printed = capsys.readouterr()
+    assert "FAIL  the file is the one in parity.json" in printed.out
+    assert printed.out.endswith("FAIL: 1 of 6 rules\n")
+    assert printed.err.startswith(
+        f"spotlet check: {tmp_path}: FAIL: model.onnx: the file is the one"
+    )
+
+
+def test_check_checks_every_variant_that_a_package_holds(
+    package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fp32, int8 = package / "model.onnx", package / "model.int8.onnx"
+    blocks: Sequence[tuple[tuple[object, ...], list[Path]]] = [
+        ((package,), [fp32, int8]),
+        ((package, "--variant", "fp32"), [fp32]),
+        ((package, "--variant", "int8"), [int8]),
+        ((int8,), [int8]),
+    ]
+    for words, files in blocks:
+        assert _run("check", *words) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line for line in lines if line.endswith("on CPUExecutionProvider")] == [
+            f"{path} on CPUExecutionProvider" for path in files
+        ]
+        golden = (
+            "  ok    golden frames give what they gave at the export: 1 of 1, largest difference"
+        )
+        assert sum(line.startswith(golden) for line in lines) == len(files)
+        passes = "PASS: largest difference 0 from the export"
+        assert lines.count(passes) == len(files)
+        assert lines[-1] == passes
+
+
+def test_check_names_the_file_and_the_frame_that_fail_and_goes_on(
+    package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = package / "golden" / "red.png"
+    image = cv2.imread(str(picture))
+    assert image is not None
+    cv2.imwrite(str(picture), image[:, ::-1])
+    assert _run("check", package) == 3
+    printed = capsys.readouterr()
+    assert printed.out.count("  FAIL  golden frames give") == 2
+    assert printed.err.count("\n") == 1
+    assert printed.err.startswith(f"spotlet check: {package}: FAIL: model.onnx: golden frames give")
+    assert "0 of 1" in printed.err
+    assert "red: the picture is not the export's" in printed.err
+
+
+def test_check_of_a_file_that_does_not_load_or_a_damaged_record_is_an_input_error(
+    package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (package / "model.int8.onnx").write_bytes(b"no model")
+    assert _run("check", package) == 4
+    assert "model.int8.onnx: onnxruntime cannot load it" in _errors(capsys)
+    (package / "golden" / "golden.json").write_text("{")
+    assert _run("check", package) == 4
+    assert "golden.json: cannot be read, or is no JSON; export the model again" in _errors(capsys)
+
+
+def test_a_variant_can_be_chosen_wherever_a_model_is_named(
+    package: Path, clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run("info", package, "--variant", "int8") == 0
+    printed = capsys.readouterr().out
+    assert str(package / "model.int8.onnx") in printed
+    size = f"{(package / 'model.onnx').stat().st_size / 1e6:.2f} MB"
+    assert f"fp32 model.onnx ({size}), int8 model.int8.onnx ({size})" in printed
+    words = ("run", package, clip, "--max-frames", 1)
+    (package / "model.onnx").write_bytes(b"no model")
+    assert _run(*words, "--variant", "int8") == 0
+    assert "red" in capsys.readouterr().out
+    assert _run(*words) == 4
+    assert "onnxruntime cannot load it" in _errors(capsys)
+    (package / "model.int8.onnx").unlink()
+    for command in (("run", package, clip), ("check", package), ("info", package)):
+        assert _run(*command, "--variant", "int8") == 4
+        assert "has no int8 variant, only fp32; `spotlet export --int8` makes" in _errors(capsys)
+        assert _run(*command, "--variant", "int4") == 2
+        assert "invalid choice: 'int4'" in _errors(capsys)
+    assert _run("demo", "--model", package, "--variant", "int8", "--out", tmp_path / "out") == 4
+    assert "has no int8 variant" in _errors(capsys)
+
+
+def test_info_of_a_file_that_is_in_no_package_names_no_variants(
+    squares_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run("info", squares_model) == 0
+    assert "variants" not in capsys.readouterr().out
 
 
 def test_doctor_shows_versions_and_that_videos_can_be_written(

@@ -1,9 +1,26 @@
+import json
 from pathlib import Path
 
 import pytest
 
-from spotlet.errors import ModelFileError
-from spotlet.package import MODEL_FILE, bundled_models, locate_model
+from spotlet.errors import ModelFileError, UsageError
+from spotlet.package import (
+    MODEL_FILE,
+    VARIANTS,
+    bundled_models,
+    locate_model,
+    locate_models,
+    read_parity,
+    variants_of,
+)
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package of both variants, of which nobody reads more than the names."""
+    for file in VARIANTS.values():
+        (tmp_path / file).touch()
+    return tmp_path
 
 
 def test_a_file_is_itself(tmp_path: Path) -> None:
@@ -40,3 +57,80 @@ def test_a_path_wins_over_a_bundled_name(tmp_path: Path, monkeypatch: pytest.Mon
         Path(name).mkdir(exist_ok=True)
         (Path(name) / MODEL_FILE).touch()
         assert locate_model(name) == Path(name) / MODEL_FILE
+
+
+def test_a_variant_is_one_of_the_packages_files(package: Path) -> None:
+    assert locate_model(package) == locate_model(package, "fp32") == package / "model.onnx"
+    assert locate_model(package, "int8") == package / "model.int8.onnx"
+    assert variants_of(package) == {
+        "fp32": package / "model.onnx",
+        "int8": package / "model.int8.onnx",
+    }
+
+
+def test_a_bundled_name_has_variants_too() -> None:
+    for name, folder in bundled_models().items():
+        assert locate_model(name, "fp32") == folder / MODEL_FILE
+        assert locate_models(name) == tuple(variants_of(folder).values())
+
+
+def test_a_variant_that_is_not_there_is_an_error_that_says_how_to_get_it(package: Path) -> None:
+    (package / "model.int8.onnx").unlink()
+    with pytest.raises(
+        ModelFileError, match="has no int8 variant, only fp32; `spotlet export --int8` makes one"
+    ):
+        locate_model(package, "int8")
+    assert list(variants_of(package)) == ["fp32"]
+
+
+def test_a_variant_that_cannot_be_is_wrong_usage(package: Path) -> None:
+    with pytest.raises(UsageError, match="variant int4: must be one of fp32, int8"):
+        locate_model(package, "int4")
+    with pytest.raises(UsageError, match="is one file; a variant is chosen of a package"):
+        locate_model(package / MODEL_FILE, "fp32")
+
+
+def test_of_a_package_every_model_is_meant_of_a_file_only_itself(package: Path) -> None:
+    files = (package / "model.onnx", package / "model.int8.onnx")
+    assert locate_models(package) == files
+    assert locate_models(package, "fp32") == files[:1]
+    assert locate_models(package, "int8") == files[1:]
+    assert locate_models(files[0]) == files[:1]
+    assert locate_models(files[1]) == files[1:]
+    files[0].unlink()
+    with pytest.raises(ModelFileError, match=r"holds model\.onnx, this folder does not"):
+        locate_models(package)
+
+
+def test_parity_of_schema_1_is_of_the_only_model(package: Path) -> None:
+    assert read_parity(package / MODEL_FILE) is None
+    for content in ({"schema": 1, "sha256": "12"}, {"sha256": "12"}):
+        (package / "parity.json").write_text(json.dumps(content))
+        assert read_parity(package / MODEL_FILE) == content
+
+
+def test_parity_of_schema_2_has_a_record_for_each_file(package: Path) -> None:
+    files = {MODEL_FILE: {"sha256": "12"}, "model.int8.onnx": {"sha256": "34"}}
+    (package / "parity.json").write_text(json.dumps({"schema": 2, "files": files}))
+    for name, record in files.items():
+        assert read_parity(package / name) == record
+    with pytest.raises(ModelFileError, match=r"parity\.json: has nothing of other\.onnx; export"):
+        read_parity(package / "other.onnx")
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("no JSON", "not JSON"),
+        ("[]", "must be a JSON object"),
+        ('{"schema": 3, "files": {}}', "schema 3 is newer than this spotlet reads"),
+        ('{"schema": "2"}', "has nothing of"),
+        ('{"schema": 2}', "has nothing of"),
+        ('{"schema": 2, "files": []}', "has nothing of"),
+        ('{"schema": 2, "files": {"model.onnx": 3}}', "has nothing of"),
+    ],
+)
+def test_parity_that_cannot_be_read_is_an_error(package: Path, text: str, match: str) -> None:
+    (package / "parity.json").write_text(text)
+    with pytest.raises(ModelFileError, match=match):
+        read_parity(package / MODEL_FILE)

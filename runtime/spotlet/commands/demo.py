@@ -16,7 +16,7 @@ import numpy as np
 
 from spotlet.annotate import contact_sheet, draw_detections
 from spotlet.atomic import atomic_file
-from spotlet.commands.options import add_session_arguments, session_settings
+from spotlet.commands.options import add_session_arguments, add_variant_argument, session_settings
 from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import InputError
@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=MODEL_NAME,
         help="another model of the clip's classes (default: %(default)s)",
     )
+    add_variant_argument(parser)
     add_session_arguments(parser)
 
 
@@ -57,11 +58,17 @@ def run(args: argparse.Namespace) -> int:
         InputError: the installation has no demo, or the folder cannot be written.
     """
     folder = Path(str(resources.files("spotlet_models"))) / "demo"
-    play(args.model, folder, Path(args.out), session_settings(args))
+    play(args.model, folder, Path(args.out), session_settings(args), args.variant)
     return 0
 
 
-def play(model: str | Path, folder: Path, out: Path, settings: SessionSettings) -> None:
+def play(
+    model: str | Path,
+    folder: Path,
+    out: Path,
+    settings: SessionSettings,
+    variant: str | None = None,
+) -> None:
     """Writes the annotated clip and a contact sheet, prints counts, AP and frames a second.
 
     Args:
@@ -69,13 +76,19 @@ def play(model: str | Path, folder: Path, out: Path, settings: SessionSettings) 
         folder: holds `clip.mp4` and `truth.json`.
         out: folder to write `demo.mp4` and `demo.png` to.
         settings: threads and execution provider.
+        variant: which file of a package; `fp32` where None.
 
     Raises:
         InputError: there is no such model or demo, or `out` cannot be written.
     """
     truths, class_names = _read_truth(folder / "truth.json")
-    detector = Detector(model, session=settings)
-    measured = Detector(model, score_threshold=MEASURE_SCORE, every_class=True, session=settings)
+    detector = Detector(model, variant=variant, session=settings)
+    measured = Detector(
+        detector.session.path,
+        score_threshold=MEASURE_SCORE,
+        every_class=True,
+        session=settings,
+    )
     if class_names != detector.class_names:
         raise InputError(f"{folder}: the truth's classes are not those of the model {model}")
     found: list[Detections] = []

@@ -3,20 +3,23 @@
 import argparse
 import json
 import textwrap
+from pathlib import Path
 
+from spotlet.commands.options import add_model_arguments
 from spotlet.detector import Detector
+from spotlet.package import VARIANTS, variants_of
 from spotlet.terminal import table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("model", help="a bundled name, a package folder, or an .onnx file")
+    add_model_arguments(parser)
     parser.add_argument("--json", action="store_true", help="the whole manifest as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the manifest."""
-    session = Detector(args.model).session
+    session = Detector(args.model, variant=args.variant).session
     manifest = session.manifest
     if args.json:
         print(json.dumps(json.loads(manifest.to_json()), indent=2, ensure_ascii=False))
@@ -25,7 +28,8 @@ def run(args: argparse.Namespace) -> int:
     rule = manifest.detection
     rows = [
         ("model", manifest.name),
-        ("file", f"{session.path} ({session.path.stat().st_size / 1e6:.2f} MB)"),
+        ("file", f"{session.path} ({_megabytes(session.path)})"),
+        *_variants(session.path),
         ("produced by", manifest.producer),
         (
             "input",
@@ -50,6 +54,20 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(manifest.classes)} classes:")
     print(textwrap.fill(", ".join(manifest.classes), initial_indent="  ", subsequent_indent="  "))
     return 0
+
+
+def _variants(path: Path) -> list[tuple[str, str]]:
+    """Returns the row of a package's model files; none for a file that is in no package."""
+    if path.name not in VARIANTS.values():
+        return []
+    found = variants_of(path.parent).items()
+    return [
+        ("variants", ", ".join(f"{name} {file.name} ({_megabytes(file)})" for name, file in found))
+    ]
+
+
+def _megabytes(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.2f} MB"
 
 
 def _short(value: object) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 
+from spotlet.package import VARIANTS
 from spotlet.session import SessionSettings
 
 
@@ -18,6 +19,26 @@ def add_session_arguments(parser: argparse.ArgumentParser) -> None:
         "--strict-provider",
         action="store_true",
         help="stop where the provider is not to be had, instead of using the CPU",
+    )
+
+
+def add_model_arguments(parser: argparse.ArgumentParser, without: str = "fp32") -> None:
+    """Adds which model: its name or path, and `--variant`.
+
+    Args:
+        parser: of the command.
+        without: what is taken where no variant is given, in words.
+    """
+    parser.add_argument("model", help="a bundled name, a package folder, or an .onnx file")
+    add_variant_argument(parser, without)
+
+
+def add_variant_argument(parser: argparse.ArgumentParser, without: str = "fp32") -> None:
+    """Adds `--variant`, for a command that names its model otherwise."""
+    parser.add_argument(
+        "--variant",
+        choices=tuple(VARIANTS),
+        help=f"which file of a package; {without} by default",
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from spotlet.commands.options import add_session_arguments, session_settings
+from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
 from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import SourceError, UsageError
@@ -21,7 +21,7 @@ from spotlet.terminal import Progress, table
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("model", help="a bundled name, a package folder, or an .onnx file")
+    add_model_arguments(parser)
     parser.add_argument(
         "source", help="a file, a folder, a glob in quotes, a camera's index, an rtsp or http URL"
     )
@@ -64,7 +64,11 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--max-frames {args.max_frames}: must be at least 1")
     settings = session_settings(args)
     detector = Detector(
-        args.model, score_threshold=args.score, iou_threshold=args.iou, session=settings
+        args.model,
+        variant=args.variant,
+        score_threshold=args.score,
+        iou_threshold=args.iou,
+        session=settings,
     )
     if detector.session.provider != full_provider_name(settings.provider):
         print(

@@ -1,0 +1,59 @@
+"""What the check of a model found."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """One rule, and whether the model keeps it.
+
+    Attributes:
+        rule: in words.
+        passed: whether it holds.
+        measured: what was found, in words.
+        difference: greatest |Δ| of a tensor's number from what the export recorded; None where
+            the rule compares with no record.
+    """
+
+    rule: str
+    passed: bool
+    measured: str
+    difference: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What the check of a model file found.
+
+    Attributes:
+        path: of the `.onnx` file.
+        provider: the execution provider that computed.
+        rows: one for each rule that could be tested.
+        recorded: whether there was a `parity.json` or golden frames to compare with; without
+            them only the model's own consistency was tested.
+    """
+
+    path: Path
+    provider: str
+    rows: tuple[CheckRow, ...]
+    recorded: bool
+
+    @property
+    def passed(self) -> bool:
+        """Whether every rule holds."""
+        return all(row.passed for row in self.rows)
+
+    @property
+    def failures(self) -> tuple[CheckRow, ...]:
+        """The rows that do not hold."""
+        return tuple(row for row in self.rows if not row.passed)
+
+    @property
+    def largest_difference(self) -> float | None:
+        """Greatest |Δ| of a tensor's number from the export's; None where nothing was recorded."""
+        differences = [row.difference for row in self.rows if row.difference is not None]
+        # Not max() of Python, which could pass over a NaN.
+        return float(np.max(differences)) if differences else None

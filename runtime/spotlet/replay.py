@@ -1,0 +1,188 @@
+"""Replays a package's golden frames: does this machine compute what the export's did?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from spotlet.agreement import PARTNER_IOU, Agreement, agree, seen_among
+from spotlet.check_report import CheckRow
+from spotlet.detections import Detections
+from spotlet.detector import Detector
+from spotlet.errors import ModelFileError, SourceError, UsageError
+from spotlet.golden import GoldenTolerance, read_golden
+from spotlet.image_files import read_image
+from spotlet.letterbox import ImageArray
+from spotlet.observation import Observation, observe, pixels_sha256
+from spotlet.postprocess import detections_from_outputs
+
+INFINITE = float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenResult:
+    """How far this machine is from the export's, on one frame.
+
+    Attributes:
+        name: of the frame.
+        allowed: what it may differ by.
+        faults: what is wrong and by how much, in words; empty where nothing is.
+        canvas: greatest |Δ| of the letterboxed canvas, grey levels.
+        tensors: greatest |Δ| of boxes, in [0, 1] of the canvas, and scores; NaN where the model
+            gave any. All of these are infinite where the picture is not the export's.
+        scores: greatest |Δ| of a detection's score from its partner's.
+        iou: least overlap of a detection with its partner.
+        unmatched: detections, on either side, without a partner.
+    """
+
+    name: str
+    allowed: GoldenTolerance
+    faults: tuple[str, ...]
+    canvas: float = INFINITE
+    tensors: float = INFINITE
+    scores: float = INFINITE
+    iou: float = 0.0
+    unmatched: int = 0
+
+    @property
+    def passed(self) -> bool:
+        """Whether it keeps every tolerance."""
+        return not self.faults
+
+
+def replay_golden(detector: Detector, folder: Path) -> tuple[GoldenResult, ...]:
+    """Returns how far this machine is from the export's, for each golden frame.
+
+    Args:
+        detector: of a file of the package, with the model's own rule.
+        folder: the package's golden frames.
+
+    Raises:
+        ModelFileError: the folder is not whole, or has nothing of this model file.
+        UsageError: the detector has thresholds of its own.
+    """
+    if detector.rule != detector.manifest.detection:
+        raise UsageError(f"{folder}: was recorded with the model's own thresholds; give none")
+    file_name = detector.session.path.name
+    tolerance, recorded = read_golden(folder, file_name, detector.class_names)
+    results = []
+    for name, wanted in recorded.items():
+        try:
+            frame = read_image(folder / f"{name}.png")
+        except SourceError as error:
+            raise ModelFileError(f"{error}; export the model again") from error
+        fault = _picture_fault(frame, wanted)
+        if fault is None:
+            results.append(_compare(name, wanted, detector, frame, tolerance))
+        else:
+            results.append(GoldenResult(name=name, allowed=tolerance, faults=(fault,)))
+    return tuple(results)
+
+
+def golden_row(results: Sequence[GoldenResult]) -> CheckRow:
+    """Returns what the golden frames came to, as one rule of a check.
+
+    Args:
+        results: of `replay_golden`, at least one.
+    """
+    bad = [result for result in results if not result.passed]
+    largest = float(np.max([result.tensors for result in results]))
+    measured = (
+        f"{len(results) - len(bad)} of {len(results)}, largest difference {largest:.2g} "
+        f"(of {results[0].allowed.tensors:g} allowed)"
+    )
+    if bad:
+        measured += f"; {bad[0].name}: {', '.join(bad[0].faults)}"
+    return CheckRow("golden frames give what they gave at the export", not bad, measured, largest)
+
+
+def _picture_fault(frame: ImageArray, wanted: Observation) -> str | None:
+    if frame.shape[:2] != wanted.size_hw:
+        return f"the picture is {_size(frame.shape[:2])}, the export's was {_size(wanted.size_hw)}"
+    if pixels_sha256(frame) != wanted.pixels:
+        return "the picture is not the export's, or this OpenCV decodes it otherwise"
+    return None
+
+
+def _compare(
+    name: str,
+    wanted: Observation,
+    detector: Detector,
+    frame: ImageArray,
+    allowed: GoldenTolerance,
+) -> GoldenResult:
+    found = observe(detector, frame)
+    canvas = wanted.canvas.difference(found.canvas)
+    heads = [wanted.boxes.difference(found.boxes), wanted.scores.difference(found.scores)]
+    tensors = float(np.max(heads))  # max() of Python could pass over a NaN
+    doubtful = wanted.detections, found.detections
+    if allowed.ties:
+        doubtful = _without_ties(*doubtful, detector, frame, allowed)
+    least_score = detector.rule.score_threshold + allowed.scores
+    agreement = agree(*doubtful, least_score=least_score)
+    return GoldenResult(
+        name=name,
+        allowed=allowed,
+        faults=tuple(_faults(canvas, tensors, agreement, allowed)),
+        canvas=canvas,
+        tensors=tensors,
+        scores=agreement.score_difference,
+        iou=agreement.least_iou,
+        unmatched=agreement.unmatched,
+    )
+
+
+def _without_ties(
+    wanted: Detections,
+    found: Detections,
+    detector: Detector,
+    frame: ImageArray,
+    allowed: GoldenTolerance,
+) -> tuple[Detections, Detections]:
+    """Returns what was wanted and has no such candidate here, and what is of no wanted object."""
+    letterbox = detector.letterbox(frame)
+    boxes, scores = detector.session.run(letterbox.apply(frame)[np.newaxis])
+    everything = replace(
+        detector.rule,
+        score_threshold=max(detector.rule.score_threshold - allowed.scores, 0),
+        iou_threshold=1.0,
+        max_detections=scores[0].size,
+        every_class=True,
+    )
+    names = detector.class_names
+    candidates = detections_from_outputs(boxes[0], scores[0], letterbox, names, everything)
+    seen = seen_among(wanted, candidates, least_iou=allowed.iou, score_difference=allowed.scores)
+    same_object = seen_among(found, wanted, least_iou=PARTNER_IOU, score_difference=1.0)
+    return wanted.select(~seen), found.select(~same_object)
+
+
+def _faults(
+    canvas: float, tensors: float, agreement: Agreement, allowed: GoldenTolerance
+) -> list[str]:
+    """Returns what is wrong, in words. Each test is put so that a NaN does not pass it."""
+    faults = []
+    if canvas == INFINITE:
+        faults.append("another size of canvas: this is another model")
+    elif not canvas <= allowed.canvas:
+        faults.append(f"canvas differs by {canvas:.3g} grey levels: this OpenCV resizes otherwise")
+    if not np.isfinite(tensors):
+        faults.append("tensors not finite, or of another shape")
+    elif not tensors <= allowed.tensors:
+        why = f"; the canvas does by {canvas:.2g} grey levels" * (0 < canvas <= allowed.canvas)
+        faults.append(f"tensors differ by {tensors:.2g}, allowed {allowed.tensors:g}{why}")
+    if agreement.unmatched:
+        plural = "s" * (agreement.unmatched > 1)
+        faults.append(f"{agreement.unmatched} detection{plural} without a partner")
+    if not agreement.score_difference <= allowed.scores:
+        difference = agreement.score_difference
+        faults.append(f"a score differs by {difference:.2g}, allowed {allowed.scores:g}")
+    if not agreement.least_iou >= allowed.iou:
+        least = agreement.least_iou
+        faults.append(f"a box overlaps its partner by {least:.4g}, wanted {allowed.iou:g}")
+    return faults
+
+
+def _size(size_hw: tuple[int, ...]) -> str:
+    height, width = size_hw
+    return f"{width} x {height}"
