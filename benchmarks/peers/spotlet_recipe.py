@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.peers.contender import ContenderError, Measures, Plan, run_program
 from benchmarks.peers.graphs import count_parameters
 
-from spotlet_export.exporting import make_manifest
+from spotlet_export.describing import make_manifest
 from spotlet_export.graph import build_graph
 from spotlet_training.checkpoint import load_checkpoint
 from spotlet_training.evaluation import evaluate_network

@@ -1,5 +1,5 @@
 """Export: a checkpoint in, a proven model package out."""
 
-from spotlet_export.exporting import Export, export_package
+from spotlet_export.exporting import Export, ExportSettings, export_package
 
-__all__ = ["Export", "export_package"]
+__all__ = ["Export", "ExportSettings", "export_package"]

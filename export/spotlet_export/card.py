@@ -1,35 +1,104 @@
 """The model card: what a stranger must know before using a package."""
 
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
 from spotlet.manifest import Manifest
+from spotlet.package import GOLDEN_FOLDER, VARIANTS
+from spotlet_export.card_code import cpp_code, javascript_code, python_code, python_int8_code
+from spotlet_export.card_contract import contract_section
+from spotlet_export.card_markdown import code_span, fenced, section
+from spotlet_export.card_measured import accuracy_section, int8_section, parity_section
 from spotlet_export.report import Report
+from spotlet_export.variants import INT8
+from spotlet_training.evaluation import Evaluation
 from spotlet_training.operating_point import THRESHOLD_KEY
 
 NO_NOTES = """Sources and licence of the training data: not given. `spotlet export --notes FILE`
 puts what that file says here; do so before you pass the model on."""
 
+NOTES_TITLE = "What it is for, and where its data is from"
+"""Stands over the author's notes, where they bring no heading of their own."""
 
-def model_card(manifest: Manifest, report: Report, model_bytes: int, notes: str = "") -> str:
-    """Returns the card as Markdown: what was measured, and the author's notes.
+GOLDEN_SOURCES = {"data": "from the data", "generated": "drawn"}
+"""What a golden frame is, by whence it is."""
 
-    Args:
+BILINEAR_RULE = """To come within a grey level of OpenCV, scale the frame yourself before you draw
+it: pixel x of new_w lies at (x + 0.5) * w / new_w - 0.5 of the frame, at least 0 and at most w - 1,
+between its two nearest pixels, and y likewise; no other smoothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardContents:
+    """What a card is written from.
+
+    Attributes:
         manifest: of the model.
-        report: of the gate.
-        model_bytes: size of the ONNX file.
-        notes: Markdown about data, licence, purpose; may be empty.
+        report: of the gate, with the rows of every file.
+        file_bytes: size of each model file, by name.
+        evaluations: on the validation images, through the runtime, by name of the model file;
+            empty where no labelled data was given.
+        quantisation: record of the int8 file, see `int8_section`; None where there is none.
+        data_name: of the set that the validation images are from; None where it has none.
+        golden_frames: how many ride in the package.
+        golden_source: a key of `GOLDEN_SOURCES`.
+        notes: the author's Markdown about purpose, data, licence, failures; may be empty.
     """
+
+    manifest: Manifest
+    report: Report
+    file_bytes: Mapping[str, int]
+    evaluations: Mapping[str, Evaluation] = field(default_factory=dict)
+    quantisation: Mapping[str, Any] | None = None
+    data_name: str | None = None
+    golden_frames: int = 0
+    golden_source: str = "data"
+    notes: str = ""
+
+
+def model_card(contents: CardContents) -> str:
+    """Returns the card as Markdown: what was measured, the author's notes, how to use it."""
+    manifest, quantisation = contents.manifest, contents.quantisation
+    threshold = manifest.detection.score_threshold
+    parts = [
+        f"# {manifest.name}",
+        "\n".join(_facts(contents)),
+        accuracy_section(contents.evaluations, threshold, contents.data_name),
+        _notes(contents.notes),
+        parity_section(contents.report),
+        *([] if quantisation is None else [int8_section(quantisation, contents.file_bytes)]),
+        contract_section(manifest),
+        _use(contents),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _facts(contents: CardContents) -> list[str]:
+    """Returns the lines at the card's head."""
+    manifest = contents.manifest
     height, width = manifest.input.size_hw
-    training = manifest.training
-    facts = [
-        f"- Classes: {', '.join(manifest.classes)}",
+    files = [f"{code_span(name)} {size / 1e6:.2f} MB" for name, size in contents.file_bytes.items()]
+    return [
+        f"- Classes: {', '.join(code_span(name) for name in manifest.classes)}",
         f"- Input: {width}x{height} uint8 BGR, letterboxed "
         f"({manifest.input.interpolation}, border {manifest.input.pad_value})",
-        f"- File: {model_bytes / 1e6:.2f} MB, written by {manifest.producer}",
+        f"- {'Files' if len(files) > 1 else 'File'}: {', '.join(files)}, written by "
+        f"{manifest.producer}",
+        *_training_facts(manifest),
     ]
+
+
+def _training_facts(manifest: Manifest) -> list[str]:
+    """Returns what the training says of itself, as far as it was recorded."""
+    training = manifest.training
+    facts = []
     if "train_images" in training:
         chosen = "val_ap" in training  # else the last epoch's weights were kept
         facts.append(
             f"- Trained on {training['train_images']} images"
-            f"{' of ' + training['data'] if training.get('data') else ''}, "
+            f"{' of ' + code_span(training['data']) if training.get('data') else ''}, "
             + (f"epoch {training['epoch']} of " if chosen else "")
             + f"{training['settings']['epochs']} {'kept' if chosen else 'epochs'}"
         )
@@ -48,30 +117,60 @@ def model_card(manifest: Manifest, report: Report, model_bytes: int, notes: str 
             f"- One object an image. Validation ({training['val_images']} images): accuracy "
             f"{training['val_accuracy']:.3f}, mean IoU {training['val_iou']:.3f}"
         )
-    return "\n".join(
-        [
-            f"# {manifest.name}",
-            "",
-            *facts,
-            "",
-            "## The export is the same network",
-            "",
-            "PyTorch (eager, float32) against onnxruntime and the shipped runtime:",
-            "",
-            "```",
-            report.table(),
-            "```",
-            "",
-            "## Use",
-            "",
-            "```python",
-            "from spotlet import Detector",
-            "",
-            f'detector = Detector("{manifest.name}")  # or the path of this folder',
-            "detections = detector(frame_bgr)",
-            "```",
-            "",
-            notes.strip() or NO_NOTES,
-            "",
+    return facts
+
+
+def _notes(notes: str) -> str:
+    """Returns the author's notes, or that there are none, under a heading."""
+    text = notes.strip() or NO_NOTES
+    return text if text.startswith("#") else section(NOTES_TITLE, text)
+
+
+def _use(contents: CardContents) -> str:
+    """Returns how to call the model, and how to try it on a device."""
+    manifest = contents.manifest
+    paragraphs = ["### Python", fenced(python_code(manifest), "python")]
+    if contents.quantisation is not None:
+        paragraphs += [
+            "The file in eight bits instead:",
+            fenced(python_int8_code(manifest), "python"),
+            f"The programs below take it as they are, under its name `{VARIANTS[INT8]}`.",
         ]
+    return section(
+        "Use",
+        *paragraphs,
+        "### C++",
+        "C++17, with onnxruntime and OpenCV. The session is made by `Ort::Env env; Ort::Session "
+        'session(env, "model.onnx", Ort::SessionOptions{});`, on Windows with `L"model.onnx"`.',
+        fenced(cpp_code(manifest), "cpp"),
+        "### JavaScript",
+        "In the browser, with onnxruntime-web.",
+        fenced(javascript_code(manifest), "js"),
+        _canvas_scaling(manifest),
+        "### On the device",
+        _device(contents),
+    )
+
+
+def _canvas_scaling(manifest: Manifest) -> str:
+    """Returns how a browser's canvas differs from the contract."""
+    interpolation = manifest.input.interpolation
+    return (
+        "A browser scales a picture onto a canvas in a way of its own, not as OpenCV's "
+        f"`INTER_{interpolation.upper()}`: boxes can be off by a pixel and scores by a little. A "
+        "frame that is already as large as its place on the canvas is not scaled and gives the "
+        "same boxes as in Python." + (f" {BILINEAR_RULE}" if interpolation == "linear" else "")
+    )
+
+
+def _device(contents: CardContents) -> str:
+    """Returns how to see that a device computes what was measured here."""
+    command = fenced(f"spotlet check {shlex.quote(contents.manifest.name)}")
+    if not contents.golden_frames:
+        return f"Says PASS where the model computes there what it did here:\n\n{command}"
+    return (
+        f"`{GOLDEN_FOLDER}/` holds {contents.golden_frames} frames "
+        f"({GOLDEN_SOURCES[contents.golden_source]}) and what the model must find in them. This "
+        "runs them on the device at hand, with its onnxruntime, and says PASS or by how much it "
+        f"differs:\n\n{command}"
     )

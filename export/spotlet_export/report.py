@@ -11,6 +11,7 @@ class Row:
     """One thing that must hold.
 
     Attributes:
+        variant: the file that it is about.
         name: what was compared.
         over: on what, for a person.
         measured: the figure.
@@ -18,6 +19,7 @@ class Row:
         at_least: the direction of the limit.
     """
 
+    variant: str
     name: str
     over: str
     measured: float
@@ -53,10 +55,11 @@ class Report:
         return tuple(row for row in self.rows if not row.passed)
 
     def table(self) -> str:
-        """Returns the rows as text: what, over what, figure, limit, verdict."""
+        """Returns the rows as text: which file, what, over what, figure, limit, verdict."""
         return table(
             [
                 (
+                    row.variant,
                     row.name,
                     row.over,
                     f"{row.measured:.3g}",
@@ -65,9 +68,11 @@ class Report:
                 )
                 for row in self.rows
             ],
-            header=("compared", "over", "measured", "limit", ""),
+            header=("file", "compared", "over", "measured", "limit", ""),
         )
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """Returns the rows as JSON values."""
-        return [{**asdict(row), "passed": row.passed} for row in self.rows]
+    def of(self, variant: str) -> list[dict[str, Any]]:
+        """Returns the rows about one file, as JSON values."""
+        return [
+            {**asdict(row), "passed": row.passed} for row in self.rows if row.variant == variant
+        ]

@@ -6,7 +6,7 @@ import onnx
 import pytest
 import torch
 
-from spotlet_export.exporting import make_manifest
+from spotlet_export.describing import make_manifest
 from spotlet_export.graph import build_graph
 from spotlet_training.checkpoint import Checkpoint, load_checkpoint
 

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from spotlet import Detector
 from spotlet.detections import Detections
 from spotlet.errors import DatasetError
 from spotlet.evaluation import Accuracy, average_precision
@@ -15,6 +17,7 @@ from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.manifest import DetectionRule
 from spotlet.postprocess import detections_from_outputs
 from spotlet.precision import Truth
+from spotlet.session import SessionSettings
 from spotlet_training.batches import ahead
 from spotlet_training.datasets import Dataset, Sample
 from spotlet_training.network import Network
@@ -105,6 +108,32 @@ def evaluate_network(network: Network, dataset: Dataset, pool: ThreadPoolExecuto
             for rule, into in ((COCO_RULE, found), (SHOWN_RULE, shown)):
                 into.append(detections_from_outputs(boxes[n], scores[n], letterbox, names, rule))
     return _evaluation(truths, found, shown, names)
+
+
+def evaluate_model(
+    model: str | Path,
+    dataset: Dataset,
+    session: SessionSettings = SessionSettings(),  # noqa: B008
+) -> Evaluation:
+    """Returns how an exported model does on a set, through the runtime that is shipped.
+
+    Args:
+        model: as `spotlet.Detector` takes it.
+        dataset: labelled images.
+        session: threads and execution provider.
+
+    Raises:
+        ModelFileError: the model cannot be used.
+    """
+    find = Detector(
+        model,
+        score_threshold=COCO_RULE.score_threshold,
+        max_detections=COCO_RULE.max_detections,
+        every_class=COCO_RULE.every_class,
+        session=session,
+    )
+    show = Detector(model, score_threshold=SHOWN_RULE.score_threshold, session=session)
+    return evaluate_detector(find, show, dataset)
 
 
 def evaluate_detector(find: Detect, show: Detect, dataset: Dataset) -> Evaluation:

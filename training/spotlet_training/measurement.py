@@ -15,10 +15,8 @@ from spotlet.session import SessionSettings
 from spotlet_training.checkpoint import load_checkpoint
 from spotlet_training.datasets import Dataset
 from spotlet_training.evaluation import (
-    COCO_RULE,
-    SHOWN_RULE,
     Evaluation,
-    evaluate_detector,
+    evaluate_model,
     evaluate_network,
     network_detector,
     require_classes,
@@ -117,18 +115,10 @@ def _measure_checkpoint(model: str, dataset: Dataset, session: SessionSettings) 
 def _measure_model(model: str, dataset: Dataset, session: SessionSettings) -> Measurement:
     detector = Detector(model, session=session)
     require_classes(dataset, detector.class_names)
-    find = Detector(
-        model,
-        score_threshold=COCO_RULE.score_threshold,
-        max_detections=COCO_RULE.max_detections,
-        every_class=COCO_RULE.every_class,
-        session=session,
-    )
-    show = Detector(model, score_threshold=SHOWN_RULE.score_threshold, session=session)
     provider = detector.session.provider
     return Measurement(
         name=model,
-        evaluation=evaluate_detector(find, show, dataset),
+        evaluation=evaluate_model(model, dataset, session),
         latency=measure_latency(
             detector, dataset, f"onnxruntime, {provider}, {_threads_text(session.threads)}"
         ),

@@ -4,10 +4,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from spotlet.errors import InputError
-from spotlet_export.exporting import export_package
+from spotlet.errors import InputError, UsageError
+from spotlet_export.exporting import Export, ExportSettings, export_package
+from spotlet_export.golden_frames import SOURCES
+from spotlet_export.variants import DEFAULT_BUDGET
 from spotlet_training.checkpoint import load_checkpoint
 from spotlet_training.datasets import Dataset, open_dataset
+from spotlet_training.evaluation import require_classes
 from spotlet_training.scenes import validation_scenes
 
 SCENES = 24
@@ -24,7 +27,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="DATASET",
-        help="compare on this set's validation images (default: generated scenes)",
+        help="the model's own set: its validation images are compared on, with their labels "
+        "(default: generated scenes, without labels)",
+    )
+    parser.add_argument(
+        "--int8",
+        action="store_true",
+        help="also write an int8 variant, calibrated on the training images of --data",
+    )
+    parser.add_argument(
+        "--int8-budget",
+        type=float,
+        default=DEFAULT_BUDGET,
+        metavar="AP",
+        help="what int8 may cost; layers stay in float until it holds [%(default)s]",
+    )
+    parser.add_argument(
+        "--golden",
+        choices=SOURCES,
+        help="frames that the package carries for `spotlet check`: of your images, or drawings, "
+        "for a package that others get [data, where --data is given]",
     )
     parser.add_argument(
         "--notes",
@@ -32,32 +54,78 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="Markdown for the model card: sources and licence of the data, purpose",
     )
+    parser.add_argument(
+        "--attach",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="copy it into the package: the licence of the data, a picture that the notes show; "
+        "may be given again",
+    )
     parser.add_argument("--name", help="of the model (default: the folder's name)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns 0, or raises what the exit code says."""
+    if args.int8 and args.data is None:
+        raise UsageError("--int8 needs --data: training images to calibrate on, and labels")
     checkpoint = load_checkpoint(args.checkpoint)
-    compare_on: Dataset
-    if args.data is None:
-        compare_on = validation_scenes(SCENES, seed=0, objects="sample")
-        print("no --data: comparing on generated scenes", file=sys.stderr)
-    else:
-        compare_on = open_dataset(args.data, "val")
+    compare_on, calibrate_on = open_sets(args.data, checkpoint.class_names, int8=args.int8)
     done = export_package(
         checkpoint,
         args.out,
         compare_on,
-        name=args.name,
-        notes=read_notes(args.notes),
+        ExportSettings(
+            name=args.name,
+            int8_budget=args.int8_budget,
+            golden=args.golden or ("generated" if args.data is None else "data"),
+            notes=read_notes(args.notes),
+            attachments=args.attach,
+        ),
+        calibrate_on=calibrate_on,
         on_step=lambda text: print(f"{text} …", file=sys.stderr),
         on_report=lambda report: print(report.table()),
     )
+    if done.quantisation is not None:
+        print(int8_text(done))
+    sizes = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in done.file_bytes.items())
     print(
-        f"PASS: {done.package} holds the same network ({done.model_bytes / 1e6:.2f} MB); "
+        f"PASS: {done.package} holds the same network ({sizes}); "
         f"try `spotlet run {done.package} VIDEO --save out.mp4`"
     )
     return 0
+
+
+def open_sets(
+    data: Path | None, class_names: tuple[str, ...], *, int8: bool
+) -> tuple[Dataset, Dataset | None]:
+    """Returns what to compare on, and what to calibrate int8 on.
+
+    Raises:
+        DatasetError: the set cannot be read, or has other classes than the model.
+    """
+    if data is None:
+        print("no --data: comparing on generated scenes, without the accuracy", file=sys.stderr)
+        return validation_scenes(SCENES, seed=0, objects="sample"), None
+    compare_on = open_dataset(data, "val")
+    require_classes(compare_on, class_names)
+    return compare_on, open_dataset(data, "train") if int8 else None
+
+
+def int8_text(done: Export) -> str:
+    """Returns what int8 cost and gained, in one line."""
+    record = done.quantisation
+    assert record is not None
+    in_float = record["float_layers"]
+    latency = record["latency"]
+    return (
+        f"int8: {record['layers'] - len(in_float)} of {record['layers']} hidden layers"
+        f"{', in float: ' + ', '.join(in_float) if in_float else ''}; AP "
+        f"{-record['ap_drop']:+.4f} (budget {record['budget']:g}); {latency['int8_ms']:.2f} ms "
+        f"against {latency['fp32_ms']:.2f} ms, {latency['ratio']:.2f} times as fast here "
+        f"({latency['threads']} thread)"
+    )
 
 
 def read_notes(path: Path | None) -> str:

@@ -6,12 +6,10 @@ from pathlib import Path
 
 from spotlet.atomic import check_replaceable
 from spotlet.errors import UsageError
-from spotlet.evaluation import figure_text
-from spotlet.precision import PrecisionCurves, precision_curves
-from spotlet.terminal import table
+from spotlet.precision import precision_curves
 from spotlet_training.datasets import open_dataset
-from spotlet_training.evaluation import SHOWN_RULE
-from spotlet_training.measurement import Measurement, measure
+from spotlet_training.measurement import measure
+from spotlet_training.measurement_text import measurement_text
 from spotlet_training.report import PAGE_FILE, write_report
 
 
@@ -65,54 +63,7 @@ def run(args: argparse.Namespace) -> int:
             figures |= {"iou": args.iou, "ap_iou": asked.ap, "per_class_ap_iou": asked.per_class_ap}
         print(json.dumps(figures))
         return 0
-    print(tables(measured, asked))
+    print(measurement_text(measured, asked))
     if page is not None:
         print(f"report: {page}")
     return 0
-
-
-def tables(measured: Measurement, asked: PrecisionCurves | None = None) -> str:
-    """Returns the figures as text, for people.
-
-    Args:
-        measured: what was measured.
-        asked: AP at an IoU threshold that was asked for.
-    """
-    accuracy = measured.evaluation.accuracy
-    objects = [*accuracy.per_class_objects.values()]
-    columns = [
-        (name, count, *figures)
-        for (name, *figures), count in zip(accuracy.rows(), [*objects, sum(objects)], strict=True)
-    ]
-    header = ["class", "objects", "AP50", "AP"]
-    if asked is not None:
-        header.append(f"AP at IoU {asked.iou_threshold:g}")
-        at_iou = [*asked.per_class_ap.values(), asked.ap]
-        columns = [(*row, figure_text(ap)) for row, ap in zip(columns, at_iou, strict=True)]
-    lines = [
-        table(columns, header=header),
-        "",
-        table(accuracy.size_rows(), header=("size", "objects", "AP")),
-        "",
-        f"AP75 {figure_text(accuracy.ap75)}",
-        *_threshold_lines(measured),
-        f"latency: {measured.latency}",
-        f"{measured.name} on {len(measured.evaluation.truths)} images",
-    ]
-    return "\n".join(lines)
-
-
-def _threshold_lines(measured: Measurement) -> list[str]:
-    """Returns what comes of the best score threshold, and of the model's own."""
-    best = measured.evaluation.operating_point
-    if best is None:
-        return ["no object is found at any score threshold"]
-    points = [("best score threshold", best)]
-    own = measured.own_threshold
-    if own is not None and own != best.score_threshold and own >= SHOWN_RULE.score_threshold:
-        points.append(("the model's own", measured.evaluation.point_at(own)))
-    return [
-        f"{what} {point.score_threshold:.2f}: mean F1 of the classes {point.f1:.3f}; of all boxes "
-        f"precision {point.precision:.3f}, recall {point.recall:.3f}"
-        for what, point in points
-    ]

@@ -4,9 +4,7 @@ import pytest
 
 from spotlet.errors import CheckpointError
 from spotlet.manifest import DetectionRule
-from spotlet_export.card import model_card
-from spotlet_export.exporting import make_detection_rule, make_manifest
-from spotlet_export.report import Report
+from spotlet_export.describing import make_detection_rule, make_manifest
 from spotlet_training.checkpoint import Checkpoint
 from spotlet_training.operating_point import THRESHOLD_KEY, THRESHOLDS
 
@@ -18,15 +16,12 @@ def test_the_best_threshold_of_the_training_becomes_the_models_default(
     assert THRESHOLDS[0] <= trained <= THRESHOLDS[-1]
     manifest = make_manifest(checkpoint, "shapes")
     assert manifest.detection == replace(DetectionRule(), score_threshold=trained)
-    card = model_card(manifest, Report(()), 1000)
-    assert f"- Score threshold: {trained:.2f} unless another is asked for" in card
 
 
 def test_a_checkpoint_without_a_threshold_gets_the_general_one(checkpoint: Checkpoint) -> None:
     for training in ({}, {THRESHOLD_KEY: None}):
         older = replace(checkpoint, training=training)
         assert make_detection_rule(older) == DetectionRule()
-        assert "Score threshold" not in model_card(make_manifest(older, "old"), Report(()), 1000)
 
 
 @pytest.mark.parametrize("threshold", ["high", 1.5, True])

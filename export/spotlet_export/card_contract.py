@@ -1,0 +1,95 @@
+"""The model card's contract: what goes into the graph, and what its outputs mean."""
+
+from spotlet.manifest import METADATA_KEY, Manifest
+from spotlet.postprocess import LEAST_SCORE, MAX_CANDIDATES
+from spotlet_export.card_markdown import code_span, fenced, section
+from spotlet_export.letterbox_drawing import LETTERBOX_FILE
+
+ACTIVATIONS = {
+    "sigmoid": "each class for itself (sigmoid)",
+    "softmax": "shares of one (softmax)",
+}
+"""What a manifest's word for the scores says."""
+
+
+def contract_section(manifest: Manifest) -> str:
+    """Returns the rules of input and output, so exact that they can be built again."""
+    return section(
+        "Input and output",
+        "For programs of your own; `spotlet.Detector` does all of this. The rules are also in "
+        f"the `.onnx` file itself, as JSON in its metadata under the key `{METADATA_KEY}`.",
+        _input_text(manifest),
+        fenced(_placement(manifest)),
+        _resize_text(manifest),
+        f"![The letterbox, drawn for one frame]({LETTERBOX_FILE})",
+        _output_text(manifest),
+        _detection_rules(manifest),
+        fenced(_way_back()),
+    )
+
+
+def _input_text(manifest: Manifest) -> str:
+    rule = manifest.input
+    height, width = rule.size_hw
+    return (
+        f"**Input** {code_span(rule.name)}: uint8, N x {height} x {width} x 3 (N pictures, rows, "
+        "columns, blue-green-red), 0 to 255 as they are: the graph normalises. Each is a frame "
+        "letterboxed. For a frame of w x h pixels, in whole numbers, `//` rounding down so that "
+        "a half goes up:"
+    )
+
+
+def _placement(manifest: Manifest) -> str:
+    height, width = manifest.input.size_hw
+    return f"""\
+W, H = {width}, {height}
+if H * w <= W * h:
+    new_w, new_h = max((2 * w * H + h) // (2 * h), 1), H
+else:
+    new_w, new_h = W, max((2 * h * W + w) // (2 * w), 1)
+left, top = (W - new_w) // 2, (H - new_h) // 2"""
+
+
+def _resize_text(manifest: Manifest) -> str:
+    rule = manifest.input
+    return (
+        f"The frame is resized to new_w x new_h as OpenCV's `INTER_{rule.interpolation.upper()}` "
+        "does it, laid with its upper left corner at (left, top), and what is left of the canvas "
+        f"is filled with {rule.pad_value} in all three colours."
+    )
+
+
+def _output_text(manifest: Manifest) -> str:
+    rule = manifest.output
+    return (
+        f"**Outputs** {code_span(rule.boxes)}: float32, N x K x 4 (left, top, right, bottom in "
+        f"[0, 1] of the canvas), and {code_span(rule.scores)}: float32, N x K x "
+        f"{len(manifest.classes)} (in [0, 1], {ACTIVATIONS[rule.score_activation]}; classes in "
+        "the order above), for K places. From there to detections:"
+    )
+
+
+def _detection_rules(manifest: Manifest) -> str:
+    rule = manifest.detection
+    chosen = (
+        "every class whose score is" if rule.every_class else "its best class, if that score is"
+    )
+    return "\n".join(
+        [
+            "1. Cut the boxes to [0, 1]; one that is then empty or not finite does not count.",
+            f"2. A place is a candidate for {chosen} at least "
+            f"{max(rule.score_threshold, LEAST_SCORE):g}; of more than {MAX_CANDIDATES} "
+            "candidates the best count.",
+            "3. Non-maximum suppression, best score first, within each class: a box whose IoU "
+            f"with one already kept is over {rule.iou_threshold:g} is dropped. Measured in pixels "
+            "of the canvas.",
+            "4. Move the boxes to the frame and cut them at its border; of those not empty, the "
+            f"best {rule.max_detections} are the detections.",
+        ]
+    )
+
+
+def _way_back() -> str:
+    return """\
+x_frame = min(max((x * W - left) * w / new_w, 0), w)
+y_frame = min(max((y * H - top) * h / new_h, 0), h)"""

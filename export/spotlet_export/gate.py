@@ -1,0 +1,139 @@
+"""The gate: what every variant must pass, step by step, before anything is written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import onnx
+
+from spotlet.errors import GateError
+from spotlet.manifest import Manifest
+from spotlet.package import VARIANTS
+from spotlet.session import ModelSession
+from spotlet_export.accuracy import compare_accuracy, network_accuracy
+from spotlet_export.frames import check_frames
+from spotlet_export.parity import compare_detections, compare_tensors
+from spotlet_export.reference import Reference, make_reference
+from spotlet_export.report import Report, Row
+from spotlet_export.variants import Limits
+from spotlet_training.checkpoint import Checkpoint
+from spotlet_training.datasets import Dataset
+from spotlet_training.evaluation import Evaluation
+
+OnStep = Callable[[str], None]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Gate:
+    """PyTorch's side of every comparison, and what the variants have come to.
+
+    Attributes:
+        reference: tensors and detections of PyTorch.
+        before: accuracy of PyTorch; None without labelled objects of the model's classes.
+        dataset: on which both were measured.
+        scratch: holds the variants' files while they are judged.
+        on_step: called with what begins now.
+        files: the variants judged, by name.
+        rows: of all of them, in order.
+        evaluations: accuracy of each through the runtime, by name; without `before`, empty.
+    """
+
+    reference: Reference
+    before: Evaluation | None
+    dataset: Dataset
+    scratch: Path
+    on_step: OnStep
+    files: dict[str, Path] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    evaluations: dict[str, Evaluation] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        checkpoint: Checkpoint,
+        manifest: Manifest,
+        dataset: Dataset,
+        scratch: Path,
+        on_step: OnStep,
+    ) -> "Gate":
+        """Returns a gate that no variant has passed yet.
+
+        Args:
+            checkpoint: what was trained.
+            manifest: the rules that every variant carries.
+            dataset: images to compare on; labelled with the model's classes, the accuracy is
+                compared too.
+            scratch: an empty folder.
+            on_step: called with what begins now.
+
+        Raises:
+            GateError: the set is empty, or the network finds too little in it.
+        """
+        on_step("running PyTorch on the frames of the gate")
+        folder = scratch / "frames"
+        folder.mkdir()
+        reference = make_reference(checkpoint.network, manifest, check_frames(dataset), folder)
+        before = None
+        if dataset.class_names == checkpoint.class_names:
+            on_step(f"measuring the accuracy of PyTorch on {len(dataset)} images")
+            before = network_accuracy(checkpoint.network, dataset)
+        return cls(
+            reference=reference, before=before, dataset=dataset, scratch=scratch, on_step=on_step
+        )
+
+    def prove(self, variant: str, model: onnx.ModelProto, limits: Limits) -> Report:
+        """Judges a variant: tensors, detections from image files, accuracy.
+
+        Precondition: `model` carries the gate's manifest. Postcondition: its file lies in
+        `scratch` under its name in a package, and its rows are in `rows`, passed or not.
+
+        Returns:
+            The rows about this variant.
+        """
+        file = self.write(VARIANTS[variant], model)
+        session = ModelSession(file)
+        self.on_step(f"{variant}: comparing tensors, PyTorch against onnxruntime")
+        rows = compare_tensors(self.reference, session, limits, variant)
+        self.on_step(f"{variant}: comparing detections, PyTorch against the runtime, from files")
+        rows += compare_detections(self.reference, session, limits, variant)
+        if self.before is not None:
+            self.on_step(f"{variant}: comparing the accuracy on {len(self.dataset)} images")
+            row, after = compare_accuracy(self.before, file, self.dataset, limits, variant)
+            rows.append(row)
+            self.evaluations[variant] = after
+        self.files[variant] = file
+        self.rows += rows
+        return Report(tuple(rows))
+
+    def accuracy_drop(self, model: onnx.ModelProto, limits: Limits, variant: str) -> float:
+        """Returns the AP that a candidate loses against PyTorch.
+
+        Raises:
+            GateError: there is no labelled object to measure it on.
+        """
+        if self.before is None:
+            raise GateError(
+                f"{variant} needs labelled validation images of the model's classes to prove "
+                "what it loses; give --data your set"
+            )
+        file = self.write("candidate.onnx", model)
+        row, _ = compare_accuracy(self.before, file, self.dataset, limits, variant)
+        return row.measured
+
+    def write(self, name: str, model: onnx.ModelProto) -> Path:
+        """Writes a file into `scratch`; returns its path."""
+        file = self.scratch / name
+        file.write_bytes(model.SerializeToString())
+        return file
+
+    def require_passed(self) -> Report:
+        """Returns the whole report.
+
+        Raises:
+            GateError: a row failed.
+        """
+        report = Report(tuple(self.rows))
+        if not report.passed:
+            failed = "; ".join(f"{row.variant} {row.name} ({row.over})" for row in report.failures)
+            raise GateError(f"the ONNX file is not the same network, nothing written: {failed}")
+        return report
