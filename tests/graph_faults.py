@@ -70,3 +70,18 @@ def drop_the_scores(model: onnx.ModelProto) -> None:
             node.output[list(node.output).index("scores")] = "scores_before"
     model.graph.initializer.append(numpy_helper.from_array(np.zeros((), np.float32), "nothing"))
     model.graph.node.append(helper.make_node("Mul", ["scores_before", "nothing"], ["scores"]))
+
+
+def mix_up_the_batch(model: onnx.ModelProto) -> None:
+    """Gives every canvas of a batch the scores of the first."""
+    for node in model.graph.node:
+        if "scores" in node.output:
+            node.output[list(node.output).index("scores")] = "scores_before"
+    first = numpy_helper.from_array(np.zeros(1, np.int64), "first_canvas")
+    model.graph.initializer.append(first)
+    nodes = [
+        helper.make_node("Gather", ["scores_before", "first_canvas"], ["scores_first"], axis=0),
+        helper.make_node("Shape", ["scores_before"], ["scores_shape"]),
+        helper.make_node("Expand", ["scores_first", "scores_shape"], ["scores"]),
+    ]
+    model.graph.node.extend(nodes)

@@ -107,22 +107,28 @@ def export_package(
     with tempfile.TemporaryDirectory(prefix="spotlet-export-") as folder:
         scratch = Path(folder)
         gate = Gate.of(checkpoint, manifest, compare_on, scratch, on_step)
-        passed = gate.prove(FP32, graph, FP32_LIMITS).passed
-        if passed and calibrate_on is not None:
-            limits = int8_limits(settings.int8_budget)
-            calibration = Calibration.of(calibrate_on, manifest)
-            quantised = quantise_within(
-                settings.int8_budget,
-                graph,
-                calibration,
-                lambda model: gate.accuracy_drop(model, limits, INT8),
-                scratch,
-                on_step,
-            )
-            models[INT8] = (quantised.model, limits)
-            gate.prove(INT8, quantised.model, limits)
-            quantisation = quantisation_record(quantised, calibration, gate, settings.int8_budget)
-        on_report(Report(tuple(gate.rows)))
+        try:
+            if calibrate_on is not None:
+                gate.require_labels(INT8)
+            passed = gate.prove(FP32, graph, FP32_LIMITS).passed
+            if passed and calibrate_on is not None:
+                limits = int8_limits(settings.int8_budget)
+                calibration = Calibration.of(calibrate_on, manifest)
+                quantised = quantise_within(
+                    settings.int8_budget,
+                    graph,
+                    calibration,
+                    lambda model: gate.accuracy_drop(model, limits, INT8),
+                    scratch,
+                    on_step,
+                )
+                models[INT8] = (quantised.model, limits)
+                gate.prove(INT8, quantised.model, limits)
+                quantisation = quantisation_record(
+                    quantised, calibration, gate, settings.int8_budget
+                )
+        finally:  # what was measured is told, whatever happens
+            on_report(Report(tuple(gate.rows)))
         report = gate.require_passed()
         on_step("recording golden frames and writing the package")
         contents = Contents(

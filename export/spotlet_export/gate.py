@@ -15,6 +15,7 @@ from spotlet_export.frames import check_frames
 from spotlet_export.parity import compare_detections, compare_tensors
 from spotlet_export.reference import Reference, make_reference
 from spotlet_export.report import Report, Row
+from spotlet_export.rules import compare_rules
 from spotlet_export.variants import Limits
 from spotlet_training.checkpoint import Checkpoint
 from spotlet_training.datasets import Dataset
@@ -28,6 +29,7 @@ class Gate:
     """PyTorch's side of every comparison, and what the variants have come to.
 
     Attributes:
+        checkpoint: what was trained.
         reference: tensors and detections of PyTorch.
         before: accuracy of PyTorch; None without labelled objects of the model's classes.
         dataset: on which both were measured.
@@ -38,6 +40,7 @@ class Gate:
         evaluations: accuracy of each through the runtime, by name; without `before`, empty.
     """
 
+    checkpoint: Checkpoint
     reference: Reference
     before: Evaluation | None
     dataset: Dataset
@@ -78,11 +81,16 @@ class Gate:
             on_step(f"measuring the accuracy of PyTorch on {len(dataset)} images")
             before = network_accuracy(checkpoint.network, dataset)
         return cls(
-            reference=reference, before=before, dataset=dataset, scratch=scratch, on_step=on_step
+            checkpoint=checkpoint,
+            reference=reference,
+            before=before,
+            dataset=dataset,
+            scratch=scratch,
+            on_step=on_step,
         )
 
     def prove(self, variant: str, model: onnx.ModelProto, limits: Limits) -> Report:
-        """Judges a variant: tensors, detections from image files, accuracy.
+        """Judges a variant: manifest, tensors, detections from image files, accuracy.
 
         Precondition: `model` carries the gate's manifest. Postcondition: its file lies in
         `scratch` under its name in a package, and its rows are in `rows`, passed or not.
@@ -93,7 +101,8 @@ class Gate:
         file = self.write(VARIANTS[variant], model)
         session = ModelSession(file)
         self.on_step(f"{variant}: comparing tensors, PyTorch against onnxruntime")
-        rows = compare_tensors(self.reference, session, limits, variant)
+        rows = [compare_rules(self.checkpoint, session.manifest, variant)]
+        rows += compare_tensors(self.reference, session, limits, variant)
         self.on_step(f"{variant}: comparing detections, PyTorch against the runtime, from files")
         rows += compare_detections(self.reference, session, limits, variant)
         if self.before is not None:
@@ -108,17 +117,24 @@ class Gate:
     def accuracy_drop(self, model: onnx.ModelProto, limits: Limits, variant: str) -> float:
         """Returns the AP that a candidate loses against PyTorch.
 
+        Precondition: `require_labels` raises nothing.
+        """
+        assert self.before is not None
+        file = self.write("candidate.onnx", model)
+        row, _ = compare_accuracy(self.before, file, self.dataset, limits, variant)
+        return row.measured
+
+    def require_labels(self, variant: str) -> None:
+        """Does nothing where the accuracy can be compared.
+
         Raises:
-            GateError: there is no labelled object to measure it on.
+            GateError: there is no labelled object of the model's classes.
         """
         if self.before is None:
             raise GateError(
                 f"{variant} needs labelled validation images of the model's classes to prove "
                 "what it loses; give --data your set"
             )
-        file = self.write("candidate.onnx", model)
-        row, _ = compare_accuracy(self.before, file, self.dataset, limits, variant)
-        return row.measured
 
     def write(self, name: str, model: onnx.ModelProto) -> Path:
         """Writes a file into `scratch`; returns its path."""

@@ -13,22 +13,26 @@ from typing import Any
 import cv2
 import onnx
 
-from spotlet.atomic import atomic_folder, check_replaceable
-from spotlet.errors import InputError, OutputError
+from spotlet.atomic import atomic_folder, check_replaceable, check_writable
+from spotlet.errors import GateError, InputError, OutputError
 from spotlet.golden import record_golden, write_golden
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY
-from spotlet.package import CARD_FILE, GOLDEN_FOLDER, PARITY_FILE, VARIANTS
+from spotlet.package import CARD_FILE, GOLDEN_FOLDER, PARITY_FILE, PARITY_SCHEMA, VARIANTS
 from spotlet.session import CPU_PROVIDER, ModelSession
-from spotlet.verification import PROBE_KEY, SHA256_KEY, probe
+from spotlet.verification import (
+    PROBE_KEY,
+    PROBE_TOLERANCE_KEY,
+    SHA256_KEY,
+    check_model,
+    probe,
+)
 from spotlet_export.card import CardContents, model_card
 from spotlet_export.gate import Gate
 from spotlet_export.graph import IR_VERSION, OPSET
 from spotlet_export.letterbox_drawing import LETTERBOX_FILE, draw_letterbox
 from spotlet_export.report import Report
 from spotlet_export.variants import Limits
-
-PARITY_SCHEMA = 2
 
 PACKAGE_FILES = {*VARIANTS.values(), PARITY_FILE, CARD_FILE, GOLDEN_FOLDER, LETTERBOX_FILE}
 """What a package is made of, beside what is attached to it."""
@@ -62,15 +66,22 @@ def check_package_folder(package: Path, attachments: Sequence[Path] = ()) -> Non
     """Does nothing where a package may be written: in a new or empty folder, or over a package.
 
     Raises:
-        OutputError: the folder holds something that is not ours, which would be lost.
-        InputError: an attachment is no file, or has the name of a part of the package.
+        OutputError: the folder cannot be written, or holds something that is not ours, which would
+            be lost.
+        InputError: an attachment is no file, or its name is taken.
     """
+    # Without regard to case: some systems have none.
+    taken = {name.casefold() for name in PACKAGE_FILES}
     for file in attachments:
         if not file.is_file():
             raise InputError(f"{file}: no such file to attach")
-        if file.name in PACKAGE_FILES:
-            raise InputError(f"{file}: {file.name} is a name of the package's own; rename it")
+        if file.name.casefold() in taken:
+            raise InputError(
+                f"{file}: the package has another file of this name already; rename it"
+            )
+        taken.add(file.name.casefold())
     check_replaceable(package, marker=PARITY_FILE)
+    check_writable(package.parent)
     if package.is_dir():
         ours = PACKAGE_FILES | {file.name for file in attachments} | _attached_before(package)
         foreign = sorted({path.name for path in package.iterdir()} - ours)
@@ -90,7 +101,11 @@ def write_package(
     """Writes a package; returns the bytes of its model files, by name.
 
     Precondition: every variant in `models` passed `gate`, and their files lie in its scratch.
-    Postcondition: the folder holds all of it, or is as it was.
+    Postcondition: the folder holds all of it, checked as a device would, or is as it was.
+
+    Raises:
+        GateError: what was written does not pass the check.
+        OutputError: it cannot be written.
     """
     manifest = gate.reference.manifest
     entries, files, golden = {}, {}, {}
@@ -108,7 +123,7 @@ def write_package(
             "bytes": len(files[name]),
             "rows": report.of(variant),
             PROBE_KEY: probe(ModelSession(gate.files[variant])),
-            "probe_tolerance": limits.golden.tensors,
+            PROBE_TOLERANCE_KEY: limits.golden.tensors,
             "accuracy": _accuracy(gate, variant),
         }
     sizes = {name: len(content) for name, content in files.items()}
@@ -137,7 +152,21 @@ def write_package(
         cv2.imwrite(str(folder / LETTERBOX_FILE), drawing)
         for file in contents.attachments:
             shutil.copyfile(file, folder / file.name)
+        for name in files:
+            require_sound(folder / name)
     return sizes
+
+
+def require_sound(file: Path) -> None:
+    """Does nothing where a file of a package is what its package says, as a device would see it.
+
+    Raises:
+        GateError: it is not; what was proven is not what was written.
+    """
+    failures = check_model(file).failures
+    if failures:
+        told = "; ".join(f"{row.rule}: {row.measured}" for row in failures)
+        raise GateError(f"{file.name}, as written, does not pass `spotlet check`: {told}")
 
 
 def _accuracy(gate: Gate, variant: str) -> dict[str, Any] | None:

@@ -35,11 +35,13 @@ class CanvasGroup:
 
     Attributes:
         name: for the report.
+        natural: whether they show what the network is meant for.
         canvases: (N, H, W, 3) uint8 BGR.
         tensors: of the network, eager, float32.
     """
 
     name: str
+    natural: bool
     canvases: ImageArray
     tensors: Tensors
 
@@ -95,10 +97,14 @@ def make_reference(
         manifest=manifest,
         groups=(
             CanvasGroup(
-                name="real frames", canvases=canvases[real], tensors=(boxes[real], scores[real])
+                name="real frames",
+                natural=True,
+                canvases=canvases[real],
+                tensors=(boxes[real], scores[real]),
             ),
             CanvasGroup(
                 name="edge cases",
+                natural=False,
                 canvases=np.concatenate([canvases[~real], synthetic]),
                 tensors=(
                     np.concatenate([boxes[~real], extra[0]]),

@@ -13,8 +13,9 @@ class Limits:
 
     Attributes:
         exact: whether it computes the same numbers but for float noise. Then the worst element
-            and the worst detection must keep the limits; else their means must, and a detection
-            near the score threshold may be missed.
+            and the worst detection must keep the limits; else their means must, of tensors over the
+            cells of real frames where there is an object, and a detection near the score threshold
+            may be missed.
         tensors: of |Δ| of a tensor's elements: boxes in [0, 1] of the canvas, scores.
         unmatched: detections without a partner, as a share of all.
         iou: least overlap of a detection with its partner.

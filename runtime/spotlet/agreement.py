@@ -119,3 +119,10 @@ def seen_among(
     agrees &= np.abs(wanted.scores[:, None] - candidates.scores[None]) <= score_difference
     seen: npt.NDArray[np.bool_] = agrees.any(axis=1)
     return seen
+
+
+def doubles(found: Detections, least_iou: float) -> int:
+    """Returns how many pairs of one class overlap by more than `least_iou`."""
+    iou = box_iou(found.boxes_xyxy, found.boxes_xyxy)
+    same = found.class_ids[:, None] == found.class_ids[None]
+    return int(np.triu(same & (iou > least_iou), k=1).sum())

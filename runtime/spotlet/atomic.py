@@ -97,6 +97,19 @@ def check_replaceable(path: Path, *, marker: str = "") -> None:
         )
 
 
+def check_writable(folder: Path) -> None:
+    """Does nothing where something can be made in a folder, which is made if need be.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        Path(tempfile.mkdtemp(prefix=".spotlet-", dir=folder)).rmdir()
+    except OSError as error:
+        raise _not_writable(folder, error) from error
+
+
 def _umask() -> int:
     """Returns the process's mask for new files, which can only be read by setting it."""
     mask = os.umask(0o077)

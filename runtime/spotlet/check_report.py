@@ -32,8 +32,8 @@ class CheckReport:
         path: of the `.onnx` file.
         provider: the execution provider that computed.
         rows: one for each rule that could be tested.
-        recorded: whether there was a `parity.json` or golden frames to compare with; without
-            them only the model's own consistency was tested.
+        recorded: whether there was a `parity.json` to compare with; without it neither the file's
+            checksum nor, unless there are golden frames, what it gave was tested.
     """
 
     path: Path

@@ -89,6 +89,17 @@ def variants_of(folder: Path) -> dict[str, Path]:
     return {name: folder / file for name, file in VARIANTS.items() if (folder / file).is_file()}
 
 
+def recorded_files(folder: Path) -> tuple[str, ...]:
+    """Returns the names of the model files that `parity.json` lists; none where it is older.
+
+    Raises:
+        ModelFileError: it cannot be read, or is newer than this version.
+    """
+    content = _read_parity_file(folder / PARITY_FILE)
+    files = {} if content is None else content.get("files", {})
+    return tuple(files) if isinstance(files, dict) else ()
+
+
 def read_parity(path: Path) -> dict[str, Any] | None:
     """Returns what the package's `parity.json` holds of a model file.
 
@@ -104,24 +115,31 @@ def read_parity(path: Path) -> dict[str, Any] | None:
         ModelFileError: it cannot be read, is newer than this version, or has no such file.
     """
     parity_path = path.parent / PARITY_FILE
-    if not parity_path.is_file():
-        return None
-    try:
-        content = json.loads(parity_path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"{parity_path}: not JSON; export the model again") from error
-    if not isinstance(content, dict):
-        raise ModelFileError(f"{parity_path}: must be a JSON object; export the model again")
-    schema = content.get("schema", 1)
-    if schema == 1:
+    content = _read_parity_file(parity_path)
+    if content is None or content.get("schema", 1) == 1:
         return content
-    if type(schema) is int and schema > PARITY_SCHEMA:
-        raise ModelFileError(
-            f"{parity_path}: schema {schema} is newer than this spotlet reads ({PARITY_SCHEMA}); "
-            "run `pip install --upgrade spotlet`"
-        )
     files = content.get("files")
     entry = files.get(path.name) if isinstance(files, dict) else None
     if not isinstance(entry, dict):
         raise ModelFileError(f"{parity_path}: has nothing of {path.name}; export the model again")
     return entry
+
+
+def _read_parity_file(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path}: not JSON; export the model again") from error
+    if not isinstance(content, dict):
+        raise ModelFileError(f"{path}: must be a JSON object; export the model again")
+    schema = content.get("schema", 1)
+    if type(schema) is not int or schema < 1 or content.get("passed") is False:
+        raise ModelFileError(f"{path}: is no record of a gate that passed; export the model again")
+    if schema > PARITY_SCHEMA:
+        raise ModelFileError(
+            f"{path}: schema {schema} is newer than this spotlet reads ({PARITY_SCHEMA}); "
+            "run `pip install --upgrade spotlet`"
+        )
+    return content

@@ -24,10 +24,12 @@ from spotlet.boxes import FloatArray
 from spotlet.cli import main
 from spotlet.detections import Detections
 from spotlet.errors import GateError, OutputError
+from spotlet.golden import record_golden
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.manifest import METADATA_KEY, Manifest
 from spotlet.verification import check_model
-from spotlet_export import exporting
+from spotlet_export import exporting, packaging
+from spotlet_export.describing import make_manifest
 from spotlet_export.exporting import ExportSettings
 from spotlet_export.frames import check_frames
 from spotlet_export.report import Report, Row
@@ -92,7 +94,7 @@ def test_the_same_network_passes_and_its_package_is_whole(
     parity = json.loads((package / "parity.json").read_text("utf-8"))
     assert parity["passed"] is True
     entry = parity["files"]["model.onnx"]
-    assert len(entry["rows"]) == len(report.rows) == 13
+    assert len(entry["rows"]) == len(report.rows) == 14
     assert entry["accuracy"]["before"]["ap"] == pytest.approx(
         entry["accuracy"]["after"]["ap"], abs=5e-4
     )
@@ -118,6 +120,65 @@ def test_a_fault_in_the_graph_is_caught_and_nothing_written(
 ) -> None:
     with pytest.raises(GateError, match="nothing written: fp32 tensor"):
         export_with(plant)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda m: replace(m, classes=m.classes[::-1]), "classes"),
+        (lambda m: replace(m, input=replace(m.input, pad_value=0)), "pad value"),
+        (lambda m: replace(m, input=replace(m.input, interpolation="nearest")), "interpolation"),
+        (lambda m: replace(m, detection=replace(m.detection, iou_threshold=0.9)), "NMS overlap"),
+        (
+            lambda m: replace(m, detection=replace(m.detection, score_threshold=0.95)),
+            "score threshold",
+        ),
+    ],
+    ids=["classes", "pad value", "interpolation", "iou", "score"],
+)
+def test_a_manifest_that_says_otherwise_than_the_training_is_caught(
+    checkpoint: Checkpoint,
+    built: onnx.ModelProto,
+    shapes: Shapes,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    change: Callable[[Manifest], Manifest],
+    told: str,
+) -> None:
+    """The witness follows the manifest, so without labels nothing else would see it."""
+
+    def described(trained: Checkpoint, name: str) -> Manifest:
+        return change(make_manifest(trained, name))
+
+    def carrying(_network: object, manifest: Manifest) -> onnx.ModelProto:
+        model = copy.deepcopy(built)
+        onnx.helper.set_model_props(model, {METADATA_KEY: manifest.to_json()})
+        return model
+
+    monkeypatch.setattr(exporting, "make_manifest", described)
+    monkeypatch.setattr(exporting, "build_graph", carrying)
+    unlabelled = replace(shapes, class_names=("box", "ball"))
+    with pytest.raises(GateError, match=f"unlike the training's .12 rules; {told}"):
+        exporting.export_package(checkpoint, tmp_path / "package", unlabelled)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_written_is_checked_as_a_device_would(
+    export_with: Callable[..., Report], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The file that is proven and the one that is written differ in their metadata."""
+    right = record_golden
+
+    def of_another(*arguments: object) -> dict[str, object]:
+        record = right(*arguments)  # type: ignore[arg-type]
+        first = next(iter(record["frames"].values()))
+        first["scores"]["means"][0] += 0.1
+        return record
+
+    monkeypatch.setattr(packaging, "record_golden", of_another)
+    with pytest.raises(GateError, match="as written, does not pass"):
+        export_with()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from graph_faults import drop_the_scores, swap_the_classes, transpose_boxes
+from graph_faults import drop_the_scores, mix_up_the_batch, swap_the_classes, transpose_boxes
 from onnx import numpy_helper
 from shapes import Shapes
 
@@ -212,11 +212,12 @@ def test_a_budget_that_cannot_hold_is_refused(
 @pytest.mark.parametrize(
     ("plant", "row"),
     [
-        (swap_the_classes, "detections without a partner"),
+        (swap_the_classes, "tensor scores"),
         (transpose_boxes, "tensor boxes"),
-        (drop_the_scores, "detections without a partner"),
+        (drop_the_scores, "tensor scores"),
+        (mix_up_the_batch, "tensor scores, batch 8 against 1"),
     ],
-    ids=["swap_the_classes", "transpose_boxes", "drop_the_scores"],
+    ids=["swap_the_classes", "transpose_boxes", "drop_the_scores", "mix_up_the_batch"],
 )
 def test_a_fault_of_the_int8_file_alone_is_caught_and_nothing_written(
     checkpoint: Checkpoint,
@@ -274,6 +275,13 @@ def test_the_command_makes_int8_and_says_what_it_cost(
     arguments += ["--data", str(shapes_folder), "--int8-budget", "0.2"]
     assert main([*arguments, "--attach", str(tmp_path / "none.txt")]) == 4
     assert "no such file to attach" in capsys.readouterr().err
+    files = [tmp_path / "a" / "TERMS", tmp_path / "b" / "terms"]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text("mine")
+    attached = [word for file in files for word in ("--attach", str(file))]
+    assert main([*arguments, *attached]) == 4
+    assert "another file of this name" in capsys.readouterr().err
     licence = tmp_path / "LICENSE"
     licence.write_text("mine")
     assert main([*arguments, "--attach", str(licence)]) == 0

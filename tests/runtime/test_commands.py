@@ -360,7 +360,7 @@ def test_check_passes_a_good_model_and_fails_a_changed_package(
     model = save_squares_model(tmp_path / "model.onnx")
     assert _run("check", tmp_path) == 0
     output = capsys.readouterr().out
-    assert "note  no parity.json and no golden frames" in output
+    assert "note  no parity.json beside the file" in output
     assert output.endswith("PASS\n")
     probed = probe(ModelSession(model))
     (tmp_path / "parity.json").write_text(json.dumps({"sha256": "0123", "probe": probed}))
@@ -414,14 +414,14 @@ def test_check_names_the_file_and_the_frame_that_fail_and_goes_on(
     assert "red: the picture is not the export's" in printed.err
 
 
-def test_check_of_a_file_that_does_not_load_or_a_damaged_record_is_an_input_error(
+def test_check_of_a_file_that_does_not_load_is_an_input_error_and_of_a_damaged_record_fails(
     package: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (package / "model.int8.onnx").write_bytes(b"no model")
     assert _run("check", package) == 4
     assert "model.int8.onnx: onnxruntime cannot load it" in _errors(capsys)
     (package / "golden" / "golden.json").write_text("{")
-    assert _run("check", package) == 4
+    assert _run("check", package) == 3
     assert "golden.json: cannot be read, or is no JSON; export the model again" in _errors(capsys)
 
 

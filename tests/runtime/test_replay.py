@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime
 import pytest
@@ -20,6 +21,7 @@ from compatibility.check_packages import (
     round_to_half,
 )
 
+from spotlet import postprocess
 from spotlet.boxes import FloatArray
 from spotlet.detector import Detector
 from spotlet.errors import ModelFileError, UsageError
@@ -38,6 +40,7 @@ from spotlet.streams import open_stream
 
 MODEL = "model.onnx"
 BUNDLED = bundled_models()
+IndexArray = npt.NDArray[np.int64]
 Change = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
 
 
@@ -315,3 +318,48 @@ def test_an_object_that_nobody_recorded_is_no_tie(tmp_path: Path, squares_model:
         write_golden(tmp_path / "golden", frames, {MODEL: record})
         (result,) = _replay(tmp_path)
     assert result.faults == ("1 detection without a partner",)
+
+
+def _suppressed(kept: list[int] | None) -> Callable[..., IndexArray]:
+    """Returns a suppression that keeps these boxes, or all."""
+
+    def suppress(_boxes: FloatArray, scores: FloatArray, *_rest: object) -> IndexArray:
+        return np.arange(len(scores)) if kept is None else np.array(kept, np.int64)
+
+    return suppress
+
+
+@pytest.mark.parametrize(
+    ("kept", "fault"),
+    [
+        ([], "2 of 2 objects not found"),
+        ([0], "1 of 2 objects not found"),
+        (None, "1 more doubles than at the export"),
+    ],
+)
+def test_a_broken_suppression_is_no_tie(
+    tmp_path: Path,
+    squares_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kept: list[int] | None,
+    fault: str,
+) -> None:
+    shutil.copy(squares_model, tmp_path / MODEL)
+    frames = {"grey": np.full((240, 320, 3), 60, np.uint8)}
+    with computing(_same_box_twice()):
+        record = record_golden(tmp_path / MODEL, frames, INT8_TOLERANCE)
+        write_golden(tmp_path / "golden", frames, {MODEL: record})
+        assert _replay(tmp_path)[0].passed
+        monkeypatch.setattr(postprocess, "suppress", _suppressed(kept))
+        assert fault in _replay(tmp_path)[0].faults
+
+
+def _same_box_twice() -> Change:
+    boxes = np.array([[0, 0, 0.5, 0.5], [0, 0, 0.5, 0.48], [0.7, 0.7, 0.9, 0.9]], np.float32)
+    scores = np.zeros((3, 3), np.float32)
+    scores[:, 0] = 0.9, 0.8, 0.7
+
+    def change(_boxes: FloatArray, _scores: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return boxes[np.newaxis], scores[np.newaxis]
+
+    return change

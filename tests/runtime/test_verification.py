@@ -11,6 +11,7 @@ from compatibility.check_packages import CORRUPTED_BYTES, computing, corrupted, 
 
 from spotlet.boxes import FloatArray
 from spotlet.check_report import CheckReport, CheckRow
+from spotlet.cli import main
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.golden import FP32_TOLERANCE, INT8_TOLERANCE, record_golden, write_golden
 from spotlet.letterbox import ImageArray
@@ -176,10 +177,13 @@ def test_a_whole_package_passes_every_rule_for_each_variant(whole_package: Path)
         assert check_model(path).rows == report.rows
 
 
-def test_golden_frames_alone_are_a_record(whole_package: Path) -> None:
+def test_without_parity_golden_frames_are_replayed_and_the_lack_is_told(
+    whole_package: Path,
+) -> None:
     (whole_package / "parity.json").unlink()
     report = check_model(whole_package)
-    assert report.recorded
+    assert not report.recorded
+    assert report.largest_difference is not None
     assert len(report.rows) == 5
     (whole_package / "model.onnx").write_bytes((whole_package / "model.int8.onnx").read_bytes())
     shutil.rmtree(whole_package / "golden")
@@ -201,8 +205,42 @@ def test_a_file_that_the_package_knows_nothing_of_is_an_input_error(whole_packag
     with pytest.raises(ModelFileError, match=r"parity\.json: has nothing of other\.onnx"):
         check_model(other)
     (whole_package / "parity.json").unlink()
-    with pytest.raises(ModelFileError, match=r"golden\.json: holds nothing of other\.onnx"):
-        check_model(other)
+    (row,) = check_model(other).failures
+    assert "golden.json: holds nothing of other.onnx" in row.measured
+
+
+def test_what_is_missing_in_a_package_fails(
+    whole_package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    golden = whole_package / "golden"
+    golden.rename(whole_package / "elsewhere")
+    (row,) = check_model(whole_package).failures
+    assert "golden.json: cannot be read" in row.measured
+    (whole_package / "elsewhere").rename(golden)
+    assert main(["check", str(whole_package)]) == 0
+    (whole_package / "model.int8.onnx").unlink()
+    assert main(["check", str(whole_package)]) == 3
+    assert "model.int8.onnx: parity.json lists it, it is not there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", [0, 900])
+def test_a_cut_file_fails_and_the_other_is_still_judged(
+    whole_package: Path, capsys: pytest.CaptureFixture[str], size: int
+) -> None:
+    model = whole_package / "model.onnx"
+    model.write_bytes(model.read_bytes()[:size])
+    assert main(["check", str(whole_package)]) == 3
+    printed = capsys.readouterr()
+    assert "FAIL  the file is the one in parity.json" in printed.out
+    assert "FAIL  it can be loaded" in printed.out
+    assert "PASS: largest difference" in printed.out
+
+
+def test_a_provider_that_is_not_there_is_no_pass(
+    whole_package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(whole_package), "--provider", "TensorRT"]) == 2
+    assert "not in this onnxruntime" in capsys.readouterr().err
 
 
 def _edit_file(package: Path, name: str, **changes: object) -> None:

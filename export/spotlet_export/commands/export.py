@@ -1,6 +1,7 @@
 """`spotlet export`: a checkpoint in, a proven model package out."""
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -85,14 +86,14 @@ def run(args: argparse.Namespace) -> int:
         ),
         calibrate_on=calibrate_on,
         on_step=lambda text: print(f"{text} …", file=sys.stderr),
-        on_report=lambda report: print(report.table()),
+        on_report=lambda report: print(report.table(), flush=True) if report.rows else None,
     )
     if done.quantisation is not None:
         print(int8_text(done))
     sizes = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in done.file_bytes.items())
     print(
         f"PASS: {done.package} holds the same network ({sizes}); "
-        f"try `spotlet run {done.package} VIDEO --save out.mp4`"
+        f"try `spotlet run {shlex.quote(str(done.package))} VIDEO --save out.mp4`"
     )
     return 0
 

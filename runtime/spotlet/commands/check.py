@@ -1,11 +1,14 @@
 """`spotlet check`: does a model compute the right thing on this machine?"""
 
 import argparse
+from dataclasses import replace
+from pathlib import Path
 
 from spotlet.check_report import CheckReport
 from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
-from spotlet.errors import GateError
-from spotlet.package import locate_models
+from spotlet.errors import GateError, ModelFileError
+from spotlet.package import PARITY_FILE, locate_models, recorded_files
+from spotlet.session import CPU_PROVIDER, full_provider_name
 from spotlet.verification import check_model
 
 
@@ -22,13 +25,28 @@ def run(args: argparse.Namespace) -> int:
         GateError: a rule does not hold.
     """
     settings = session_settings(args)
+    if full_provider_name(settings.provider) != CPU_PROVIDER:
+        # The question is whether this provider computes the same, not whether the CPU does.
+        settings = replace(settings, strict_provider=True)
+    paths = locate_models(args.model, args.variant)
     failures = []
-    for path in locate_models(args.model, args.variant):
-        report = check_model(path, settings)
+    errors = []
+    for path in paths:
+        try:
+            report = check_model(path, settings)
+        except ModelFileError as error:
+            print(f"{path}\nFAIL: {error}")
+            errors.append(error)
+            continue
         _print(report)
-        failures += [f"{path.name}: {row.rule}: {row.measured}" for row in report.failures[-1:]]
+        failures += [f"{path.name}: {row.rule}: {row.measured}" for row in report.failures]
+    if args.variant is None and not Path(args.model).is_file():
+        absent = set(recorded_files(paths[0].parent)) - {path.name for path in paths}
+        failures += [f"{name}: {PARITY_FILE} lists it, it is not there" for name in sorted(absent)]
     if failures:
-        raise GateError(f"{args.model}: FAIL: {failures[0]}")
+        raise GateError(f"{args.model}: FAIL: {'; '.join(failures)}")
+    if errors:
+        raise errors[0]
     return 0
 
 
@@ -37,9 +55,7 @@ def _print(report: CheckReport) -> None:
     for row in report.rows:
         print(f"  {'ok  ' if row.passed else 'FAIL'}  {row.rule}: {row.measured}")
     if not report.recorded:
-        print(
-            "  note  no parity.json and no golden frames beside the file: nothing to compare with"
-        )
+        print("  note  no parity.json beside the file: not shown to be the one that was exported")
     largest = report.largest_difference
     if not report.passed:
         print(f"FAIL: {len(report.failures)} of {len(report.rows)} rules")
