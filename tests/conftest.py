@@ -1,5 +1,6 @@
 """A small model and small clips, made on the spot, for tests of whatever stands on the runtime."""
 
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -88,6 +89,12 @@ def squares_graph(batch: int | str = "N") -> onnx.ModelProto:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     onnx.checker.check_model(model)
     return model
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that runs the tests in the background ignores Ctrl-C for them and for the programs
+    # that they start, some of which are to be interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
