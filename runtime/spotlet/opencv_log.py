@@ -8,6 +8,8 @@ from typing import Any
 
 import cv2
 
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # before any thread is there
+
 _SILENT = 0  # of OpenCV's levels, which 4.x has no names for in Python
 
 _lock = threading.Lock()
@@ -23,7 +25,6 @@ def quiet_opencv() -> Iterator[None]:
     process, at the first video; a value that the user has set is kept.
     """
     global _quiet_blocks, _level_before
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     log: Any = getattr(cv2.utils, "logging", cv2)  # the module moved from 4.x to 5
     with _lock:
         if _quiet_blocks == 0:

@@ -1,7 +1,23 @@
 """Frames from images, folders, video files, cameras and URLs."""
 
 from spotlet.streams.frame import Frame
+from spotlet.streams.group import Arrival, StreamGroup
+from spotlet.streams.opening import open_stream, open_streams
 from spotlet.streams.source import Source, locate_source
-from spotlet.streams.stream import Stream, open_stream
+from spotlet.streams.status import OnStatus, Reconnection, State, StatusEvent
+from spotlet.streams.stream import Stream
 
-__all__ = ["Frame", "Source", "Stream", "locate_source", "open_stream"]
+__all__ = [
+    "Arrival",
+    "Frame",
+    "OnStatus",
+    "Reconnection",
+    "Source",
+    "State",
+    "StatusEvent",
+    "Stream",
+    "StreamGroup",
+    "locate_source",
+    "open_stream",
+    "open_streams",
+]

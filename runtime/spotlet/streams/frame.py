@@ -15,9 +15,10 @@ class Frame:
         source: where it is from: the image's path, the video's path, `camera 0`, or the URL
             without its credentials.
         index: its number in the source, from 0. Between two frames it grows by `dropped` + 1.
-        pts_seconds: presentation time in the source, from its first frame, never decreasing;
-            None for images, cameras and URLs that do not say.
-        captured_at: when it was read, seconds since 1970 (UTC).
+        pts_seconds: presentation time in the source, from the first frame of the epoch, never
+            decreasing; None for images, cameras and URLs that do not say.
+        captured_at: when it was read, seconds since 1970 (UTC); of a file in `live` mode, when
+            it was due.
         captured_monotonic: the same moment on `time.monotonic`, for ages.
         dropped: frames that were read and left out just before this one.
         epoch: grows by one with each reconnection of the source, from 0.

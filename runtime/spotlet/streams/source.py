@@ -2,10 +2,11 @@
 
 import glob
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from spotlet.credentials import without_credentials
 from spotlet.errors import SourceError, UsageError
 from spotlet.image_files import IMAGE_SUFFIXES
 
@@ -13,11 +14,6 @@ SourceKind = Literal["image", "images", "video", "camera", "url"]
 
 URL_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https")
 """The URLs that are opened."""
-
-_SECRET_KEY = r"[\w.-]*(?:pass|pwd|token|key|auth|secret|user|login)[\w.-]*"
-# The second branch is a password with an unescaped slash: no port has a letter in it.
-_USER_INFO = re.compile(r"^(\w[\w+.-]*://)(?:[^/?#]*@|[^/?#@:\[]*:\d*[^/?#@\d][^@]*@)")
-_SECRET_VALUE = re.compile(rf"([?&]{_SECRET_KEY}=)[^&#]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +29,7 @@ class Source:
 
     kind: SourceKind
     name: str
-    location: str | int = ""
+    location: str | int = field(default="", repr=False)  # it may hold credentials
     paths: tuple[Path, ...] = ()
 
     @property
@@ -85,11 +81,6 @@ def locate_source(source: str | int | Path) -> Source:
         found = [Path(name) for name in glob.glob(text, recursive=True)]  # noqa: PTH207
         return _images(text, found, "no image fits this pattern")
     raise SourceError(f"{text}: no such file or folder")
-
-
-def without_credentials(url: str) -> str:
-    """Returns the URL without user, password and what its query calls a secret."""
-    return _SECRET_VALUE.sub(r"\1***", _USER_INFO.sub(r"\1", url))
 
 
 def natural_key(path: Path) -> tuple[tuple[str | int, ...], ...]:

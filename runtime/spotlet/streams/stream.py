@@ -1,5 +1,6 @@
 """A stream: frames one after the other from any source."""
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,17 +8,11 @@ from types import TracebackType
 from typing import Literal, Self
 
 from spotlet.errors import UsageError
-from spotlet.streams.feeds import EveryFrame, Feed, NewestFrame
+from spotlet.streams.feeds import WAKE_SECONDS, Feed
 from spotlet.streams.frame import Frame
-from spotlet.streams.images import ImageReader
-from spotlet.streams.reader import Reader
-from spotlet.streams.source import Source, SourceKind, locate_source
-from spotlet.streams.video import VideoReader
+from spotlet.streams.source import Source, SourceKind
 
 StreamMode = Literal["video", "live"]
-
-TIMEOUT_SECONDS = 10.0
-"""How long a URL may take to open, and to give a frame."""
 
 
 class Stream:
@@ -28,19 +23,22 @@ class Stream:
     """
 
     def __init__(
-        self, source: Source, reader: Reader, mode: StreamMode, max_fps: float | None
+        self,
+        source: Source,
+        feed: Feed,
+        mode: StreamMode,
+        max_fps: float | None,
+        changed: threading.Event,
     ) -> None:
-        """Takes over an open reader; `open_stream` is the way to one."""
+        """Takes over a feed; `open_stream` is the way to one."""
         self.mode = mode
         self._source = source
-        self._reader = reader
-        self._max_fps = max_fps
-        self._feed: Feed = (
-            NewestFrame(reader, at_own_pace=source.is_live)
-            if mode == "live"
-            else EveryFrame(reader)
-        )
+        self._feed = feed
+        self._changed = changed
+        self._least_seconds = 1 / max_fps if max_fps else 0.0
+        self._due = time.monotonic()
         self._closed = False
+        self._stopped = False
 
     @property
     def source(self) -> str:
@@ -59,33 +57,79 @@ class Stream:
 
     @property
     def fps(self) -> float | None:
-        """Frames a second as the source says; None where it does not."""
-        return self._reader.fps
+        """Frames a second as the source says; None where it does not, or is not open yet."""
+        return None if self._feed.reader is None else self._feed.reader.fps
 
     @property
     def size_hw(self) -> tuple[int, int] | None:
-        """Height and width of the frames in pixels; None for images, which may differ."""
-        return self._reader.size_hw
+        """Height and width of the frames in pixels.
+
+        None for images, which may differ, and for a live source that is not open yet.
+        """
+        return None if self._feed.reader is None else self._feed.reader.size_hw
 
     @property
     def frame_count(self) -> int | None:
         """How many frames the source says it has, which for some containers is an estimate."""
-        return self._reader.frame_count
+        return None if self._feed.reader is None else self._feed.reader.frame_count
 
     @property
     def ended_early(self) -> str | None:
         """Why the stream ended before it should have; None if it did not.
 
-        A file that is cut short gives the frames before the cut and then ends; so does a
-        camera that is lost. Ask this after the loop.
+        A file that is cut short gives the frames before the cut and then ends; so does a live
+        source whose retries are used up. Ask this after the loop.
         """
-        return self._reader.ended_early
+        return self._feed.ended_early
+
+    @property
+    def over(self) -> bool:
+        """Whether no frame will come any more."""
+        return self._closed or self._stopped or self._feed.over
+
+    def wait_until_open(self) -> None:
+        """Waits until the source is open, where it must be: in `video` mode; `open_stream` did.
+
+        Raises:
+            SourceError: it cannot be opened.
+        """
+        self._feed.wait_until_open()
+
+    def poll(self) -> Frame | None:
+        """Returns a frame, if there is one to be had now; None also where `over`.
+
+        For who serves several streams in turn; a `for` loop waits by itself. A file's next
+        frame is always to be had.
+
+        Raises:
+            SourceError: the source cannot be read, and will not be tried again.
+        """
+        if self.over:
+            return None
+        if time.monotonic() < self._due:
+            self._feed.tend()
+            return None
+        frame = self._feed.poll()
+        if frame is not None:
+            now = time.monotonic()
+            self._due = max(self._due, now - self._least_seconds) + self._least_seconds
+        return frame
+
+    def wait_seconds(self) -> float:
+        """Returns how long to wait before the next `poll`, unless a live source has a frame before.
+
+        Never over `WAKE_SECONDS`; 0 where the stream is over.
+        """
+        if self.over:
+            return 0.0
+        pause = max(self._due - time.monotonic(), 0.0)
+        return min(max(pause, self._feed.wait_seconds()), WAKE_SECONDS)
 
     def __iter__(self) -> Iterator[Frame]:
         """Gives the frames; the stream is closed afterwards, also after a `break`.
 
         Raises:
-            SourceError: an image cannot be read.
+            SourceError: see `poll`.
             UsageError: the stream is closed.
         """
         if self._closed:
@@ -93,18 +137,22 @@ class Stream:
         return self._frames()
 
     def _frames(self) -> Iterator[Frame]:
-        least_seconds = 1 / self._max_fps if self._max_fps else 0.0
-        due = time.monotonic()
         try:
-            while not self._closed:
-                time.sleep(max(due - time.monotonic(), 0.0))
-                due = max(due, time.monotonic() - least_seconds) + least_seconds
-                frame = self._feed.next()
-                if frame is None:
-                    return
-                yield frame
+            while not self.over:
+                self._changed.clear()  # before looking, so that what comes meanwhile is not missed
+                frame = self.poll()
+                if frame is not None:
+                    yield frame
+                elif not self.over:
+                    self._changed.wait(self.wait_seconds())
         finally:
             self.close()
+
+    def stop(self) -> None:
+        """Ends the stream's loop, from any thread, and returns at once."""
+        self._stopped = True
+        self._feed.stop()
+        self._changed.set()
 
     def close(self) -> None:
         """Releases the source. A second call does nothing."""
@@ -122,46 +170,3 @@ class Stream:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def open_stream(
-    source: str | int | Path,
-    *,
-    mode: StreamMode | None = None,
-    max_fps: float | None = None,
-    timeout_seconds: float = TIMEOUT_SECONDS,
-) -> Stream:
-    """Opens a source of frames.
-
-    Args:
-        source: the path of an image, of a folder of images or of a video file; a glob of
-            images; a camera's index; an rtsp, rtmp or http URL.
-        mode: `video` gives every frame, in order; `live` the newest, counting those that it
-            overtook as dropped. None takes `live` for cameras and URLs, else `video`. A file
-            in `live` mode plays at its own pace, as a camera would.
-        max_fps: the most frames a second that are given, over 0. In `video` mode the reading
-            waits and nothing is left out; in `live` mode what comes in between is dropped.
-        timeout_seconds: for a URL, to open and to give a frame.
-
-    Raises:
-        SourceError: the source cannot be opened, or not one frame of it can be decoded.
-        UsageError: an argument breaks its rule.
-
-    Example:
-        >>> with open_stream("holiday.mp4") as stream:  # doctest: +SKIP
-        ...     for frame in stream:
-        ...         print(frame.index, frame.pts_seconds, frame.image.shape)
-    """
-    if mode not in (None, "video", "live"):
-        raise UsageError(f"mode {mode!r}: must be video or live")
-    if max_fps is not None and not 0 < max_fps < float("inf"):
-        raise UsageError(f"max fps {max_fps}: must be over 0")
-    if not 0 < timeout_seconds < float("inf"):
-        raise UsageError(f"timeout {timeout_seconds} s: must be over 0")
-    located = locate_source(source)
-    if mode == "live" and located.paths:
-        raise UsageError(f"{located.name}: images have no live mode; use mode video")
-    reader: Reader = (
-        ImageReader(located.paths) if located.paths else VideoReader(located, timeout_seconds)
-    )
-    return Stream(located, reader, mode or ("live" if located.is_live else "video"), max_fps)

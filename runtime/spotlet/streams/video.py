@@ -1,6 +1,7 @@
 """Video files, cameras and URLs as frames, through OpenCV."""
 
 import math
+import time
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ from spotlet.errors import SourceError
 from spotlet.letterbox import ImageArray
 from spotlet.opencv_log import quiet_opencv
 from spotlet.streams.frame import Frame, take_frame
+from spotlet.streams.opencv import NOT_OPENED, decode_jpeg, gives_jpegs, open_capture
 from spotlet.streams.source import Source
 
 COUNTING_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
@@ -23,34 +25,50 @@ ESTIMATE_SLACK_SHARE = 0.05
 MAX_PLAUSIBLE_FPS = 1000.0
 """Over this, what a source calls its frame rate is the tick of its clock."""
 
+LIVE_SLACK_SECONDS = 1.0
+"""How much later the library's own time-outs are in live mode than Spotlet's: who comes first
+must not be chance, and after its time-out FFmpeg gives an old frame before it gives up."""
+
 
 class VideoReader:
     """A video file, a camera or a URL, through OpenCV."""
 
-    def __init__(self, source: Source, timeout_seconds: float) -> None:
+    def __init__(
+        self, source: Source, open_seconds: float, read_seconds: float, *, live: bool = False
+    ) -> None:
         """Opens the source and decodes its first frame.
+
+        Args:
+            source: a file, a camera or a URL.
+            open_seconds: what a URL may take to open.
+            read_seconds: what a frame of a URL may take.
+            live: who reads is the one to lose patience, and wants no frame late.
 
         Raises:
             SourceError: it cannot be opened, or not even one frame can be decoded.
         """
+        slack = LIVE_SLACK_SECONDS if live else 0.0
         self.ended_early: str | None = None
         self._source = source
         self._index = 0
         self._last_pts = 0.0
-        self._capture = _open_capture(source, timeout_seconds)
-        with quiet_opencv():
-            decoded, image = self._capture.read()
-        if not decoded:
-            self._capture.release()
-            raise SourceError(f"{source.name}: {_NOT_OPENED[source.kind]}")
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps: float | None = fps if 0 < fps <= MAX_PLAUSIBLE_FPS else None
+        self._read_seconds = read_seconds + slack
+        self._capture = open_capture(source, open_seconds + slack, self._read_seconds, live=live)
+        # What a live stream says of its length counts what was there when it was opened.
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        self.frame_count: int | None = (
-            int(count) if source.kind != "camera" and 0 < count < 2**53 else None
-        )
+        self._may_be_file = source.kind != "camera" and 0 < count < 2**53
+        self.frame_count: int | None = int(count) if self._may_be_file and not live else None
+        self._jpegs = self.frame_count is None and gives_jpegs(source, self._capture)
+        # The rate and the times of JPEGs over HTTP are FFmpeg's invention.
+        self._timed = not (self._jpegs and str(source.location).lower().startswith("http"))
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps: float | None = fps if self._timed and 0 < fps <= MAX_PLAUSIBLE_FPS else None
+        image = self._next_image()
+        if image is None:
+            self._capture.release()
+            raise SourceError(f"{source.name}: {NOT_OPENED[source.kind]}")
         self.size_hw: tuple[int, int] | None = image.shape[0], image.shape[1]
-        self._first: Frame | None = self._stamp(np.asarray(image, np.uint8))
+        self._first: Frame | None = self._stamp(image)
 
     def read(self) -> Frame | None:
         """Returns the next frame; None at the end, which `ended_early` then explains."""
@@ -59,23 +77,39 @@ class VideoReader:
             return frame
         if not self._capture.isOpened():
             return None
-        with quiet_opencv():
-            decoded, image = self._capture.read()
-        if not decoded:
+        image = self._next_image()
+        if image is None:
             self.ended_early = self._explain_end()
             self._capture.release()
             return None
-        return self._stamp(np.asarray(image, np.uint8))
+        return self._stamp(image)
 
     def close(self) -> None:
         """Releases the file or the device."""
         self._first = None
         self._capture.release()
 
+    def _next_image(self) -> ImageArray | None:
+        """Returns the next whole picture; None at the end, or when none came for too long."""
+        until = time.monotonic() + self._read_seconds
+        with quiet_opencv():
+            while True:
+                decoded, content = self._capture.read()
+                if not decoded:
+                    return None
+                image = np.asarray(content, np.uint8)
+                if not self._jpegs:
+                    return image
+                picture = decode_jpeg(image)
+                if picture is not None:
+                    return picture
+                if time.monotonic() > until:
+                    return None
+
     def _stamp(self, image: ImageArray) -> Frame:
         self._last_pts = self._pts_seconds()
         says_pts = self._source.kind == "video" or (
-            self._source.kind == "url" and (self._index == 0 or self._last_pts > 0)
+            self._source.kind == "url" and self._timed and (self._index == 0 or self._last_pts > 0)
         )
         frame = take_frame(
             image, self._source.name, self._index, self._last_pts if says_pts else None
@@ -98,7 +132,8 @@ class VideoReader:
             return f"the camera gave no more frames after {self._index}"
         if self.frame_count is None:
             is_file = self._source.kind == "video"
-            return None if is_file else f"the stream ended after {self._index} frames"
+            hint = " (if it is a file, read it in video mode)" if self._may_be_file else ""
+            return None if is_file else f"the stream ended after {self._index} frames{hint}"
         if self._index >= self.frame_count:
             return None
         if self.fps is not None:
@@ -111,30 +146,3 @@ class VideoReader:
         is_url = self._source.kind == "url"
         cause = "the connection was lost" if is_url else "the file is cut short or damaged"
         return f"ended after {self._index} of {self.frame_count} frames; {cause}"
-
-
-_NOT_OPENED = {
-    "video": "not a video that OpenCV can decode, or a damaged one",
-    "camera": "no such camera, or another program uses it",
-    "url": "cannot be reached, or no frame of it can be decoded",
-}
-
-
-def _open_capture(source: Source, timeout_seconds: float) -> cv2.VideoCapture:
-    """Returns the open capture; raises SourceError."""
-    capture = cv2.VideoCapture()
-    with quiet_opencv():
-        if source.kind == "url":
-            milliseconds = max(round(timeout_seconds * 1000), 1)
-            limits = [
-                cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
-                milliseconds,
-                cv2.CAP_PROP_READ_TIMEOUT_MSEC,
-                milliseconds,
-            ]
-            opened = capture.open(str(source.location), cv2.CAP_FFMPEG, limits)
-        else:
-            opened = capture.open(source.location)
-    if not opened:
-        raise SourceError(f"{source.name}: {_NOT_OPENED[source.kind]}")
-    return capture

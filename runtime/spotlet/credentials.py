@@ -1,0 +1,55 @@
+"""Users, passwords and tokens, kept out of what people are told."""
+
+import re
+from urllib.parse import unquote
+
+HIDDEN = "***"
+
+_SECRET_KEY = re.compile(
+    r"pass|pwd|psw|token|key|auth|secret|user|usr|login|sig|sess|cred|^(u|p|pw|pin)$", re.IGNORECASE
+)
+_KEY_AND_VALUE = r"([^=&?#/;,\s]*?)="
+# In a query all up to the next `&`; some cameras want it in the path, between `_` or `/`.
+_IN_QUERY = re.compile(rf"([?&#]){_KEY_AND_VALUE}([^&#\s]*)")
+_IN_PATH = re.compile(rf"([/;,_]){_KEY_AND_VALUE}((?:(?!_[a-z]+=)[^&#/;,?\s])*)", re.IGNORECASE)
+# All before the last `@` that a host may follow. A password may hold any sign, and after a port
+# an `@` belongs to the path, unless what follows looks like a host.
+_USER_INFO = re.compile(
+    r"(\w[\w+.-]*:/+)"
+    r"(?:[^/?#\s]*@|[^/?#@:\[\s]*:(?!\d*(?:[/?#\s]|$))\S*@|[^/?#@:\[\s]*:\d+[/?#]\S*@(?=[\w.-]+[:/.]))"
+)
+_NO_SCHEME = re.compile(r"(?<![\w/])[\w.%+-]+:[^\s@/]+@(?=\S)")
+
+
+def without_credentials(url: str) -> str:
+    """Returns the URL without user and password, and without what it calls a secret.
+
+    Args:
+        url: of any scheme; where it is ambiguous, more is hidden than needs be.
+
+    Example:
+        >>> without_credentials("http://admin:secret@10.0.0.7/live?token=secret&channel=1")
+        'http://10.0.0.7/live?token=***&channel=1'
+    """
+    url = _USER_INFO.sub(r"\1", url)
+    return _IN_PATH.sub(_hide_secret, _IN_QUERY.sub(_hide_secret, url))
+
+
+def hide_credentials(text: str) -> str:
+    """Returns a message in which no word gives away a credential, mistyped URLs included.
+
+    Example:
+        >>> hide_credentials("rtsp://admin:secret@10.0.0.7/door: no such file")
+        'rtsp://10.0.0.7/door: no such file'
+    """
+    words = re.split(r"(\s+)", text)
+    hidden = [
+        without_credentials(word) if "://" in word or ":/" in word else word for word in words
+    ]
+    return _NO_SCHEME.sub(f"{HIDDEN}@", "".join(hidden))
+
+
+def _hide_secret(found: re.Match[str]) -> str:
+    before, key, value = found.groups()
+    secret = value and _SECRET_KEY.search(unquote(key)) is not None
+    return f"{before}{key}={HIDDEN if secret else value}"

@@ -1,0 +1,227 @@
+"""A live source that is kept alive: lost, given up, tried again."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from spotlet.errors import SourceError, SpotletError
+from spotlet.streams.capture import CLOSE_SECONDS, Capture
+from spotlet.streams.frame import Frame
+from spotlet.streams.reader import Reader
+from spotlet.streams.status import OnStatus, Reconnection, State, StatusEvent
+
+SETTLE_SECONDS = 0.3
+"""From a connection's first frame on nothing is taken for so long: what the library gathered
+while it opened the source comes all at once, and is old."""
+
+MOST_ABANDONED = 3
+"""Threads of one source that may hang in the library at once; then it waits for one to end."""
+
+ABANDONED_SECONDS = 1.0
+"""How often it then looks whether one has ended."""
+
+
+class Connection:
+    """The newest frame of a live source, over as many connections as it takes.
+
+    Nothing happens by itself but the reading: `poll` or `tend` is called often, and does what is
+    due. So one thread serves any number of sources, and each is touched by it alone.
+
+    Attributes:
+        over: whether no frame will come any more.
+        ended_early: why it is over though it should not be; None if it is not so.
+        reader: of the last connection that gave a frame; None before the first.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        open_reader: Callable[[], Reader],
+        reconnection: Reconnection,
+        changed: threading.Event,
+        on_status: OnStatus,
+    ) -> None:
+        """Begins to open the source, in a thread of its own.
+
+        Args:
+            name: of the source, without credentials.
+            open_reader: opens it; called once for each connection.
+            reconnection: when it is given up and tried again.
+            changed: set when there is something to `poll`.
+            on_status: called with each change of state, by whom this is polled or closed.
+        """
+        self.over = False
+        self.ended_early: str | None = None
+        self.reader: Reader | None = None
+        self._name = name
+        self._open_reader = open_reader
+        self._rules = reconnection
+        self._changed = changed
+        self._on_status = on_status
+        self._epoch = 0
+        self._index = 0
+        self._dropped = 0
+        self._failures = 0
+        self._live = False
+        self._due = 0.0
+        self._capture: Capture | None = None
+        self._left: list[Capture] = []
+        self._close_by = float("inf")
+        self._connect()
+
+    def wait_until_open(self) -> None:
+        """Does nothing: the source need not be there."""
+
+    def poll(self) -> Frame | None:
+        """Returns the newest frame that was not handed on yet; None where there is none now.
+
+        Raises:
+            SourceError: see `tend`.
+        """
+        capture = self._capture
+        if capture is not None and not self.over:
+            self._note_first_frame(capture)
+            frame = capture.take() if time.monotonic() >= self._settled(capture) else None
+            if frame is not None:
+                return self._hand_on(frame)
+        self.tend()
+        return None
+
+    def tend(self) -> None:
+        """Does what is due but handing on a frame.
+
+        Raises:
+            SourceError: the source was never there, and its retries are used up.
+        """
+        capture = self._capture
+        if self.over:
+            return
+        if capture is None:
+            self._connect_if_due()
+            return
+        self._note_first_frame(capture)
+        if capture.ended:
+            self._explain_end(capture)
+        elif time.monotonic() >= self._silent_until(capture):
+            if capture.last_frame is None:
+                self._lose(capture, "lost", f"no frame within {self._rules.open_seconds:g} s")
+            else:
+                self._lose(capture, "stalled", f"no frame for {self._rules.stall_seconds:g} s")
+
+    def wait_seconds(self) -> float:
+        """Returns how long there is nothing to do, unless `changed` is set."""
+        capture, now = self._capture, time.monotonic()
+        if capture is None:
+            until = self._due
+        elif self._live and now < self._settled(capture):
+            until = self._settled(capture)
+        else:
+            until = self._silent_until(capture)
+        return max(until - now, 0.0)
+
+    def stop(self) -> None:
+        """Lets the reading end, and returns at once; for any thread."""
+        self._close_by = min(self._close_by, time.monotonic() + CLOSE_SECONDS)
+        capture = self._capture
+        if capture is not None:
+            capture.abandon()
+
+    def close(self) -> None:
+        """Ends the reading; a read that hangs is left to its thread after a short wait."""
+        self.stop()
+        if self._capture is not None:
+            self._leave(self._capture)
+        try:
+            if not self.over:
+                self._end(None)
+        finally:
+            for capture in self._left:
+                capture.join(max(self._close_by - time.monotonic(), 0.0))
+
+    def _connect_if_due(self) -> None:
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._left = [capture for capture in self._left if capture.running]
+        if len(self._left) >= MOST_ABANDONED:
+            self._due = now + ABANDONED_SECONDS
+        else:
+            self._connect()
+
+    def _connect(self) -> None:
+        self._epoch += self._live
+        self._live = False
+        self._tell("connecting")
+        self._capture = Capture(self._open_reader, self._changed)
+
+    def _note_first_frame(self, capture: Capture) -> None:
+        if capture.first_frame is not None and not self._live:
+            self._live = True
+            self.reader = capture.reader
+            self._tell("live")
+
+    def _settled(self, capture: Capture) -> float:
+        """Returns from when on frames are taken, on `time.monotonic`."""
+        first = capture.first_frame
+        return float("inf") if first is None else first + SETTLE_SECONDS
+
+    def _silent_until(self, capture: Capture) -> float:
+        """Returns when the connection is given up if no frame comes."""
+        if capture.last_frame is None:
+            return capture.started + self._rules.open_seconds
+        return capture.last_frame + self._rules.stall_seconds
+
+    def _hand_on(self, frame: Frame) -> Frame:
+        dropped, self._dropped = frame.dropped + self._dropped, 0
+        self._index += dropped
+        handed = replace(frame, index=self._index, dropped=dropped, epoch=self._epoch)
+        self._index += 1
+        return handed
+
+    def _explain_end(self, capture: Capture) -> None:
+        reason = capture.reader and capture.reader.ended_early
+        if isinstance(capture.error, SpotletError):
+            reason = str(capture.error).removeprefix(f"{self._name}: ")
+        elif capture.error is not None:  # the text of a library's error may hold the URL
+            reason = f"{type(capture.error).__name__} while it was read"
+        self._lose(capture, "lost", reason or "the stream ended")
+
+    def _lose(self, capture: Capture, state: State, reason: str) -> None:
+        """Gives up the present connection, and settles when the next is tried."""
+        self._leave(capture)
+        first, last = capture.first_frame, capture.last_frame
+        if first is not None and last is not None and last - first >= self._rules.stable_seconds:
+            self._failures = 0
+        self._failures += 1
+        retries = self._rules.retries
+        if retries is None or self._failures <= retries:
+            wait = self._rules.wait_seconds(self._failures)
+            self._due = time.monotonic() + wait
+            self._tell(state, reason, wait)
+            return
+        self._tell(state, reason)
+        self._end(f"{reason}; given up, the retries ({retries}) are used up")
+        if self.reader is None:
+            raise SourceError(f"{self._name}: {self.ended_early}")
+
+    def _leave(self, capture: Capture) -> None:
+        self._dropped += capture.abandon()
+        self._left.append(capture)
+        self._capture = None
+
+    def _end(self, early: str | None) -> None:
+        self.over = True
+        self.ended_early = early
+        self._tell("ended", early)
+
+    def _tell(self, state: State, reason: str | None = None, wait: float | None = None) -> None:
+        event = StatusEvent(
+            source=self._name,
+            state=state,
+            epoch=self._epoch,
+            at=time.time(),
+            reason=reason,
+            retry_seconds=wait,
+        )
+        self._on_status(event)

@@ -1,0 +1,115 @@
+"""Several streams at once, in one thread, each in its turn."""
+
+import contextlib
+import threading
+from collections.abc import Generator, Sequence
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from spotlet.errors import SourceError, UsageError
+from spotlet.streams.frame import Frame
+from spotlet.streams.stream import Stream
+
+
+class Arrival(NamedTuple):
+    """A frame, and the stream that it came from.
+
+    Attributes:
+        stream: one of the group's.
+        frame: its newest, or its next.
+    """
+
+    stream: Stream
+    frame: Frame
+
+
+class StreamGroup:
+    """Open streams, served in turn: a fast one, a slow one and a dead one do not touch each other.
+
+    Attributes:
+        streams: in the order in which they were given.
+    """
+
+    def __init__(self, streams: Sequence[Stream], changed: threading.Event) -> None:
+        """Takes over open streams; `open_streams` is the way to them."""
+        self.streams = tuple(streams)
+        self._errors: dict[str, str] = {}
+        self._changed = changed
+        self._next = 0
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Why streams ended that should not have, by their names; the others went on."""
+        ended = {each.source: each.ended_early for each in self.streams}
+        return self._errors | {name: why for name, why in ended.items() if why is not None}
+
+    def batches(self, most: int = 1) -> Generator[list[Arrival], None, None]:
+        """Gives what has arrived, at most one frame of each stream at a time.
+
+        Who was served last waits longest. Ends when all streams are over, and closes them.
+
+        Args:
+            most: frames that are given at once, from 1.
+
+        Raises:
+            SourceError: the only stream cannot be read; of several it goes into `failures`.
+            UsageError: `most` breaks its rule.
+        """
+        if most < 1:
+            raise UsageError(f"batches of {most} frames: must be at least 1")
+        try:
+            while any(not stream.over for stream in self.streams):
+                self._changed.clear()  # before looking, so that what comes meanwhile is not missed
+                arrivals = self._collect(most)
+                if arrivals:
+                    yield arrivals
+                else:
+                    self._changed.wait(self._wait_seconds())
+        finally:
+            self.close()
+
+    def stop(self) -> None:
+        """Ends the loop over `batches`, from any thread, and returns at once."""
+        for stream in self.streams:
+            stream.stop()
+
+    def close(self) -> None:
+        """Releases all sources, in the time of the slowest, also where one raises."""
+        self.stop()
+        with contextlib.ExitStack() as stack:
+            for stream in self.streams:
+                stack.callback(stream.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _collect(self, most: int) -> list[Arrival]:
+        arrivals: list[Arrival] = []
+        count = len(self.streams)
+        for position in [(self._next + step) % count for step in range(count)]:
+            stream = self.streams[position]
+            try:
+                frame = stream.poll()
+            except SourceError as error:
+                if count == 1:
+                    raise
+                self._errors[stream.source] = str(error).removeprefix(f"{stream.source}: ")
+                continue
+            if frame is None:
+                continue
+            arrivals.append(Arrival(stream, frame))
+            self._next = (position + 1) % count
+            if len(arrivals) == most:
+                break
+        return arrivals
+
+    def _wait_seconds(self) -> float:
+        return min((each.wait_seconds() for each in self.streams if not each.over), default=0.0)

@@ -1,0 +1,94 @@
+"""OpenCV's captures, and the ways around what they do to live streams."""
+
+import os
+
+import cv2
+import numpy as np
+
+from spotlet.errors import SourceError
+from spotlet.letterbox import ImageArray
+from spotlet.opencv_log import quiet_opencv
+from spotlet.streams.source import Source
+
+NOT_OPENED = {
+    "video": "not a video that OpenCV can decode, or a damaged one",
+    "camera": "no such camera, or another program uses it",
+    "url": "cannot be reached, or no frame of it can be decoded",
+}
+"""What to say of a source that cannot be opened, by its kind."""
+
+_LONGEST_MS = 2**31 - 1  # OpenCV's settings are of 32 bits
+
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_JPEG_TAIL_BYTES = 64
+"""Within so many last bytes JPEG's end mark is looked for: some cameras pad their pictures."""
+
+
+def allow_opening_at_once() -> None:
+    """Lets several URLs be opened at the same time; called before the threads that do so.
+
+    Else one URL that does not answer holds up the opening of all others in the process. FFmpeg
+    itself, of the versions that OpenCV builds with, needs no such lock.
+    """
+    os.environ.setdefault("OPENCV_FFMPEG_IS_THREAD_SAFE", "1")
+
+
+def open_capture(
+    source: Source, open_seconds: float, read_seconds: float, *, live: bool
+) -> cv2.VideoCapture:
+    """Returns the open capture.
+
+    Args:
+        source: a file, a camera or a URL.
+        open_seconds: what a URL may take to open.
+        read_seconds: what a frame of a URL may take.
+        live: no frame of a URL may come late, at the price of decoding on one core.
+
+    Raises:
+        SourceError: it cannot be opened.
+    """
+    capture = cv2.VideoCapture()
+    with quiet_opencv():
+        if source.kind == "url":
+            settings = {
+                cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: _milliseconds(open_seconds),
+                cv2.CAP_PROP_READ_TIMEOUT_MSEC: _milliseconds(read_seconds),
+            }
+            if live:  # with N threads a frame comes up to N - 1 frames late
+                settings[cv2.CAP_PROP_N_THREADS] = 1
+            pairs = [number for setting in settings.items() for number in setting]
+            opened = capture.open(str(source.location), cv2.CAP_FFMPEG, pairs)
+        else:
+            opened = capture.open(source.location)
+    if not opened:
+        raise SourceError(f"{source.name}: {NOT_OPENED[source.kind]}")
+    return capture
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(min(max(seconds * 1000, 1), _LONGEST_MS))
+
+
+def gives_jpegs(source: Source, capture: cv2.VideoCapture) -> bool:
+    """Whether the capture gives JPEG files from now on, not pictures: for a URL of such a stream.
+
+    FFmpeg would decode half a file into something, and scale a picture of another size to the
+    size of the first.
+    """
+    return (
+        source.kind == "url"
+        and int(capture.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"MJPG")
+        and capture.set(cv2.CAP_PROP_FORMAT, -1)
+    )
+
+
+def decode_jpeg(content: ImageArray) -> ImageArray | None:
+    """Returns the picture in a file's bytes; None where they are not a whole JPEG."""
+    packet = content.tobytes()
+    if not packet.startswith(_JPEG_START) or _JPEG_END not in packet[-_JPEG_TAIL_BYTES:]:
+        return None
+    try:
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR)
+    except cv2.error:  # a size over OpenCV's limit, among others
+        return None
+    return None if image is None else np.asarray(image, np.uint8)

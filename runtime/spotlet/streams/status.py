@@ -1,0 +1,106 @@
+"""What happens to a live source, and how long to wait before it is tried again."""
+
+import dataclasses
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from spotlet.errors import UsageError
+
+State = Literal["connecting", "live", "stalled", "lost", "ended"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusEvent:
+    """A source changed its state.
+
+    Attributes:
+        source: see `Frame.source`.
+        state: `connecting`: being opened; `live`: its first frame of this connection came;
+            `stalled`: no frame for `stall_seconds`, so it is given up; `lost`: it cannot be opened,
+            or broke off; `ended`: it is over, nothing more is tried.
+        epoch: of the connection, see `Frame.epoch`; while connecting, of the one to come.
+        at: seconds since 1970 (UTC).
+        reason: why, for people; None where there is nothing to explain.
+        retry_seconds: until it is tried again, after `stalled` and `lost`; else None.
+    """
+
+    source: str
+    state: State
+    epoch: int
+    at: float
+    reason: str | None = None
+    retry_seconds: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns it as JSON can hold it, with the key `event` that a frame's line has not."""
+        return {
+            "schema": 1,
+            "event": "status",
+            "source": self.source,
+            "state": self.state,
+            "epoch": self.epoch,
+            "at": round(self.at, 3),
+            "reason": self.reason,
+            "retry_s": None if self.retry_seconds is None else round(self.retry_seconds, 3),
+        }
+
+    def __str__(self) -> str:
+        text = f"{self.source}: {self.state}"
+        if self.reason is not None:
+            text += f": {self.reason}"
+        if self.retry_seconds is not None:
+            text += f"; trying again in {self.retry_seconds:.1f} s"
+        return text
+
+
+OnStatus = Callable[[StatusEvent], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconnection:
+    """When a live source is given up, and when it is tried again.
+
+    Attributes:
+        retries: attempts in a row that may fail before the source ends; None is for ever. A
+            connection that held for `stable_seconds` begins a new row.
+        stall_seconds: without a frame for so long a connection is given up.
+        open_seconds: what opening may take, until the first frame.
+        first_seconds: the first wait; each later one of a row is twice as long.
+        most_seconds: the longest wait.
+        stable_seconds: how long a connection must hold to be called sound.
+
+    Raises:
+        UsageError: a value breaks its rule.
+    """
+
+    retries: int | None = None
+    stall_seconds: float = 10.0
+    open_seconds: float = 10.0
+    first_seconds: float = 0.5
+    most_seconds: float = 30.0
+    stable_seconds: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.retries is not None and self.retries < 0:
+            raise UsageError(f"retries {self.retries}: must be 0 or more")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name.endswith("_seconds") and not 0 < value < float("inf"):
+                raise UsageError(f"{field.name.replace('_', ' ')} {value}: must be over 0")
+
+    def wait_seconds(self, failures: int, chance: float | None = None) -> float:
+        """Returns how long to wait after a row of failures, at least one.
+
+        Between half and all of an exponentially growing time, so that cameras that were lost
+        together do not come back together.
+
+        Args:
+            failures: attempts that failed in a row.
+            chance: in [0, 1); random where None.
+        """
+        share = random.random() if chance is None else chance
+        # Bounded before it is raised: a source may be away for weeks.
+        whole = min(self.first_seconds * 2.0 ** min(failures - 1, 60), self.most_seconds)
+        return whole * (1 + share) / 2

@@ -1,0 +1,298 @@
+"""Faults of cameras, injected into real servers on loopback."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from servers.mjpeg import Fault, MjpegServer
+from servers.viewer import QUICK, Seen, Viewer
+
+from spotlet.streams import Reconnection, open_stream
+from spotlet.streams.connection import SETTLE_SECONDS
+
+BUSY_SECONDS = 1.5
+"""What a busy machine may take on top of what is promised."""
+
+FAULTY_SECONDS = 1.6
+
+FAULTS: tuple[Fault, ...] = ("refuse", "mute", "die", "stall", "garbage", "half")
+CASES = (*FAULTS, "size", "absent")
+"""Also a camera that changes the size of its pictures, and one that is not there at the start."""
+
+STALLS = ("mute", "stall", "half")
+"""The faults that a live connection shows by silence; the others break it off."""
+
+
+@dataclass
+class Case:
+    """What a camera did and what came of it."""
+
+    server: MjpegServer
+    frames: list[Seen]
+    states: list[str]
+    recovery_seconds: float
+
+
+@dataclass
+class Experiment:
+    """All faults at once, next to a camera that is well."""
+
+    viewer: Viewer
+    cases: dict[str, Case]
+    well: Case
+    well_sent: int
+    well_seen: int
+
+
+@pytest.fixture(scope="module")
+def experiment() -> Iterator[Experiment]:
+    with contextlib.ExitStack() as stack:
+        servers = {case: stack.enter_context(MjpegServer(fps=15)) for case in CASES}
+        well = stack.enter_context(MjpegServer(fps=30))
+        servers["absent"].fault = "refuse"
+        viewer = stack.enter_context(Viewer([s.url for s in [*servers.values(), well]], most=4))
+        names = dict(zip(servers, viewer.names, strict=False))
+        well_name = viewer.names[-1]
+        present = [name for case, name in names.items() if case != "absent"]
+        viewer.wait(lambda: all(len(viewer.frames[name]) > 5 for name in present))
+
+        sent, seen = len(well.sent), len(viewer.frames[well_name])
+        for fault in FAULTS:
+            servers[fault].fault = fault
+        servers["size"].size_hw = (144, 192)
+        time.sleep(FAULTY_SECONDS)
+        for server in servers.values():
+            server.fault = None
+        healed = time.monotonic()
+        viewer.wait(
+            lambda: all(
+                len(viewer.frames[name]) > 12 and viewer.frames[name][-5].at > healed
+                for name in names.values()
+            )
+        )
+        well_sent = len(well.sent) - sent
+        well_seen = len(viewer.frames[well_name]) - seen
+        viewer.close()
+        cases = {
+            case: Case(
+                server=server,
+                frames=viewer.frames[names[case]],
+                states=viewer.states(names[case]),
+                recovery_seconds=next(
+                    frame.at - healed for frame in viewer.frames[names[case]] if frame.at > healed
+                ),
+            )
+            for case, server in servers.items()
+        }
+        well_case = Case(well, viewer.frames[well_name], viewer.states(well_name), 0.0)
+        yield Experiment(viewer, cases, well_case, well_sent, well_seen)
+
+
+def assert_true_to_the_server(server: MjpegServer, frames: list[Seen]) -> None:
+    """Each frame was sent, in this order and size, and within an epoch none is uncounted."""
+    numbers = [frame.number for frame in frames]
+    assert numbers == sorted(set(numbers))
+    assert all(server.sent[frame.number].size_hw == frame.size_hw for frame in frames)
+    assert [frame.index for frame in frames[:1]] == [frame.dropped for frame in frames[:1]]
+    for before, after in pairwise(frames):
+        assert after.index - before.index == after.dropped + 1
+        assert after.epoch - before.epoch in (0, 1)
+        if after.epoch == before.epoch:
+            places = [server.sent[frame.number].place for frame in (before, after)]
+            assert places[1] - places[0] == after.index - before.index
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_frames_before_and_after_a_fault_are_right_and_none_is_invented(
+    experiment: Experiment, case: str
+) -> None:
+    frames = experiment.cases[case].frames
+    assert_true_to_the_server(experiment.cases[case].server, frames)
+    assert {frame.epoch for frame in frames} == ({0} if case == "absent" else {0, 1})
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_fault_is_told_in_order(experiment: Experiment, case: str) -> None:
+    states = experiment.cases[case].states
+    before = [] if case == "absent" else ["connecting", "live"]
+    loss = ["stalled"] if case in STALLS else ["connecting", "lost"] if not before else ["lost"]
+    after = states[len(before + loss) : -3]
+    assert states[: len(before + loss)] == before + loss
+    assert after == ["connecting", "lost"] * (len(after) // 2)
+    assert states[-3:] == ["connecting", "live", "ended"]
+
+
+@pytest.mark.parametrize("case", [*FAULTS, "absent"])
+def test_recovery_keeps_the_promise_of_the_backoff(experiment: Experiment, case: str) -> None:
+    """At worst an attempt has just begun, which fails, and the longest wait follows."""
+    promised = QUICK.open_seconds + QUICK.most_seconds + SETTLE_SECONDS
+    assert experiment.cases[case].recovery_seconds < promised + BUSY_SECONDS
+
+
+def test_each_attempt_comes_when_it_was_announced(experiment: Experiment) -> None:
+    viewer = experiment.viewer
+    for name in viewer.names:
+        events = [(at, event) for at, event in viewer.events if event.source == name]
+        for (at, event), (next_at, _) in pairwise(events):
+            if event.retry_seconds is not None:
+                assert QUICK.first_seconds / 2 <= event.retry_seconds <= QUICK.most_seconds
+                late = next_at - at - event.retry_seconds
+                assert -0.01 < late < BUSY_SECONDS
+
+
+def test_the_faults_of_others_do_not_touch_a_camera_that_is_well(experiment: Experiment) -> None:
+    assert_true_to_the_server(experiment.well.server, experiment.well.frames)
+    assert experiment.well.states == ["connecting", "live", "ended"]
+    assert experiment.well_sent > 40
+    assert experiment.well_seen >= 0.9 * experiment.well_sent - 2
+
+
+def test_nothing_that_is_told_holds_a_credential(experiment: Experiment) -> None:
+    told = repr(experiment.viewer.events) + repr(list(experiment.viewer.frames))
+    assert "127.0.0.1" in told
+    assert "hunter" not in told
+    assert "admin" not in told
+
+
+def test_a_consumer_slower_than_the_camera_gets_the_newest_frame_and_an_exact_count() -> None:
+    with MjpegServer(fps=30) as server, Viewer([server.url], work_seconds=0.2) as viewer:
+        (name,) = viewer.names
+        viewer.wait_for_frames(name, 15)
+        viewer.close()
+        frames = viewer.frames[name]
+    assert_true_to_the_server(server, frames)
+    assert sum(frame.dropped + 1 for frame in frames) == server.sent[frames[-1].number].place + 1
+    assert sum(frame.dropped for frame in frames) > 45
+    assert max(frame.age_seconds for frame in frames) < 0.5
+    assert max(frame.at - server.sent[frame.number].at for frame in frames) < 0.5
+
+
+def test_half_pictures_are_left_out_without_losing_the_connection() -> None:
+    with MjpegServer(fps=30) as server, Viewer([server.url]) as viewer:
+        (name,) = viewer.names
+        viewer.wait_for_frames(name, 5)
+        server.fault = "half"
+        time.sleep(QUICK.stall_seconds / 3)
+        server.fault = None
+        viewer.wait_for_frames(name, 5)
+        viewer.close()
+    assert_true_to_the_server(server, viewer.frames[name])
+    assert viewer.states(name) == ["connecting", "live", "ended"]
+
+
+def test_a_camera_over_http_says_no_time_and_no_rate() -> None:
+    """FFmpeg takes 25 frames a second for granted; that is no presentation time."""
+    with MjpegServer(fps=10) as server, open_stream(server.url) as stream:
+        frames = [frame for frame, _ in zip(stream, range(3), strict=False)]
+        assert [frame.pts_seconds for frame in frames] == [None] * 3
+        assert (stream.fps, stream.size_hw, stream.frame_count) == (None, (96, 128), None)
+
+
+def _threads_and_files() -> tuple[int, int]:
+    files = Path("/proc/self/fd")
+    return threading.active_count(), len(list(files.iterdir())) if files.exists() else 0
+
+
+def test_twenty_reconnections_leave_no_thread_and_no_file_behind() -> None:
+    rules = Reconnection(stall_seconds=2, first_seconds=0.01, most_seconds=0.02)
+    with MjpegServer(fps=60) as server, Viewer([server.url], reconnection=rules) as viewer:
+        (name,) = viewer.names
+        counts = []
+        for _ in range(21):
+            viewer.wait_for_frames(name, 1)
+            counts.append(_threads_and_files())
+            server.fault = "die"
+            viewer.wait(lambda: viewer.states(name)[-1] == "lost")
+            server.fault = None
+            viewer.wait(lambda: viewer.states(name)[-1] == "live")
+        viewer.close()
+    assert_true_to_the_server(server, viewer.frames[name])
+    assert viewer.frames[name][-1].epoch >= 20
+    for kind in (0, 1):
+        early, late = (max(count[kind] for count in part) for part in (counts[1:6], counts[-5:]))
+        assert late <= early + 1
+
+
+IDLE_CODE = """
+import sys, time
+from spotlet.streams import Reconnection, open_streams
+rules = Reconnection(open_seconds=60, stall_seconds=60)
+with open_streams(sys.argv[1:], reconnection=rules) as group:
+    import threading
+    threading.Timer(0.5, lambda: started.append((time.monotonic(), time.process_time()))).start()
+    threading.Timer(2.5, group.stop).start()
+    started = []
+    for _ in group.batches():
+        pass
+    spent = time.process_time() - started[0][1]
+    took = time.monotonic() - started[0][0]
+    closing = time.monotonic()
+print(spent / took, time.monotonic() - closing)
+"""
+
+
+def test_silent_sources_cost_next_to_nothing_and_hold_nothing_up_at_the_end() -> None:
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(8)]
+        ports = [each.getsockname()[1] for each in silent]
+        urls = [f"http://admin:hunter2@127.0.0.1:{port}/door" for port in ports[:4]]
+        urls += [f"rtsp://admin:hunter2@127.0.0.1:{port}/door" for port in ports[4:]]
+        environment = {k: v for k, v in os.environ.items() if k != "OPENCV_FFMPEG_LOGLEVEL"}
+        command = [sys.executable, "-c", IDLE_CODE, *urls]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=30, check=True
+        )
+    share_of_a_core, closing_seconds = map(float, done.stdout.split())
+    assert share_of_a_core < 0.02
+    assert closing_seconds < 2.0
+    assert done.stderr == ""
+
+
+REFUSED_CODE = """
+import sys, logging
+from spotlet.streams import Reconnection, open_streams
+logging.basicConfig(level=logging.DEBUG)
+rules = Reconnection(retries=1, open_seconds=1, first_seconds=0.01)
+with open_streams(sys.argv[1:], reconnection=rules) as group:
+    assert list(group.batches()) == []
+    print(group.failures, group.streams)
+"""
+
+
+def _deny(listener: socket.socket, status: bytes) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            client, _ = listener.accept()
+            with client:
+                client.recv(4096)
+                client.sendall(status + b'\r\nCSeq: 1\r\nWWW-Authenticate: Basic realm="x"\r\n\r\n')
+
+
+def test_a_camera_that_wants_another_password_makes_nobody_tell_the_one_it_got() -> None:
+    with contextlib.ExitStack() as stack:
+        urls = []
+        for scheme, status in (
+            ("http", b"HTTP/1.0 401 Unauthorized"),
+            ("rtsp", b"RTSP/1.0 401 Unauthorized"),
+        ):
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            threading.Thread(target=_deny, args=(listener, status), daemon=True).start()
+            urls.append(f"{scheme}://admin:hunter2@127.0.0.1:{listener.getsockname()[1]}/door")
+        environment = {k: v for k, v in os.environ.items() if k != "OPENCV_FFMPEG_LOGLEVEL"}
+        command = [sys.executable, "-c", REFUSED_CODE, *urls]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=30, check=True
+        )
+    assert done.stdout.count("cannot be reached") == 2
+    assert done.stderr.count(": lost: cannot be reached") == 4
+    assert "hunter" not in done.stdout + done.stderr
+    assert "admin" not in done.stdout + done.stderr

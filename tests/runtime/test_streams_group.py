@@ -1,0 +1,175 @@
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from servers.mjpeg import MjpegServer
+from servers.numbered import numbered_picture, read_number
+from servers.viewer import Viewer
+
+from spotlet.errors import SourceError, UsageError
+from spotlet.streams import Reconnection, StatusEvent, open_streams
+
+WriteClip = Callable[..., Path]
+
+
+def _clip(path: Path, write_clip: WriteClip, count: int, fps: float = 20.0) -> Path:
+    return write_clip(path, [numbered_picture(number) for number in range(count)], fps=fps)
+
+
+def test_a_fast_a_slow_and_a_dead_camera_each_get_what_is_theirs() -> None:
+    """One sends 200 pictures a second, one a picture in 3 seconds, one does not exist."""
+    rules = Reconnection(stall_seconds=6, open_seconds=6, first_seconds=0.1, most_seconds=0.2)
+    with contextlib.ExitStack() as stack:
+        fast, slow, plain, dead = (
+            stack.enter_context(MjpegServer(fps=fps)) for fps in (200, 1 / 3, 10, 10)
+        )
+        dead.fault = "refuse"
+        urls = [server.url for server in (fast, slow, plain, dead)]
+        viewer = stack.enter_context(Viewer(urls, reconnection=rules, work_seconds=0.02, most=2))
+        names = dict(zip(("fast", "slow", "plain", "dead"), viewer.names, strict=True))
+        viewer.wait(lambda: len(viewer.frames[names["slow"]]) == 2)
+        viewer.close()
+    seen = {camera: viewer.frames[name] for camera, name in names.items()}
+    for server, camera in ((fast, "fast"), (slow, "slow"), (plain, "plain")):
+        assert [frame.epoch for frame in seen[camera]] == [0] * len(seen[camera])
+        for before, after in pairwise(seen[camera]):
+            places = [server.sent[frame.number].place for frame in (before, after)]
+            assert places[1] - places[0] == after.dropped + 1 == after.index - before.index
+    assert all(len(set(batch)) == len(batch) <= 2 for batch in viewer.batches)
+    assert seen["dead"] == []
+    assert viewer.states(names["dead"]).count("lost") > 10
+    # The slow one's frame waits for one round of the others' at most.
+    late = seen["slow"][1].at - slow.sent[seen["slow"][1].number].at
+    assert late < 0.5
+    span = seen["plain"][0].number, seen["plain"][-1].number
+    assert len(seen["plain"]) >= 0.9 * (span[1] - span[0]) - 2
+    assert sum(frame.dropped for frame in seen["fast"]) > len(seen["fast"])
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 9])
+def test_files_are_read_in_turn_each_to_its_end(
+    tmp_path: Path, write_clip: WriteClip, most: int
+) -> None:
+    paths = [_clip(tmp_path / f"{n}.avi", write_clip, n) for n in (4, 9, 6)]
+    got: dict[str, list[int]] = {str(path): [] for path in paths}
+    turns = []
+    with open_streams(paths) as group:
+        for arrivals in group.batches(most):
+            assert len(arrivals) <= most
+            turns += [stream.source for stream, _ in arrivals]
+            for stream, frame in arrivals:
+                got[stream.source].append(read_number(frame.image))
+    assert list(got.values()) == [list(range(4)), list(range(9)), list(range(6))]
+    assert all(set(turns[at : at + 3]) == set(got) for at in range(0, 12, 3))
+    assert group.failures == {}
+    assert all(stream.over for stream in group.streams)
+
+
+def test_a_damaged_file_stops_no_other(tmp_path: Path, write_clip: WriteClip) -> None:
+    good = _clip(tmp_path / "good.avi", write_clip, 5)
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no picture")
+    with open_streams([bad, good]) as group:
+        frames = [frame for batch in group.batches() for _, frame in batch]
+    assert [frame.index for frame in frames] == [0, 1, 2, 3, 4]
+    assert list(group.failures) == [str(bad)]
+    assert group.failures[str(bad)].startswith("not an image")
+    with open_streams([bad]) as group, pytest.raises(SourceError, match=r"bad\.png"):
+        list(group.batches())
+
+
+def test_a_camera_that_is_given_up_stops_no_other(tmp_path: Path, write_clip: WriteClip) -> None:
+    clip = _clip(tmp_path / "clip.avi", write_clip, 20)
+    rules = Reconnection(retries=1, first_seconds=0.01, open_seconds=2)
+    url = "http://admin:hunter2@127.0.0.1:9/door"
+    with open_streams([url, clip], reconnection=rules, mode="live") as group:
+        frames = [frame for batch in group.batches() for _, frame in batch]
+    assert frames[-1].index == 19
+    ((name, why),) = group.failures.items()
+    assert name == "http://127.0.0.1:9/door"
+    assert why.startswith("cannot be reached")
+    assert "hunter" not in why
+
+
+def test_max_fps_holds_for_each_stream_of_a_group(tmp_path: Path, write_clip: WriteClip) -> None:
+    paths = [_clip(tmp_path / f"{n}.avi", write_clip, 50, fps=50) for n in range(2)]
+    with open_streams(paths, mode="live", max_fps=10) as group:
+        streams = [stream.source for batch in group.batches(2) for stream, _ in batch]
+    assert all(7 <= streams.count(str(path)) <= 13 for path in paths)
+
+
+def test_leaving_a_group_closes_its_streams(tmp_path: Path, write_clip: WriteClip) -> None:
+    paths = [_clip(tmp_path / f"{n}.avi", write_clip, 20) for n in range(2)]
+    with open_streams(paths, mode="live") as group:
+        for _ in group.batches():
+            break
+    assert all(stream.over for stream in group.streams)
+
+
+@pytest.mark.parametrize(
+    ("sources", "reason"),
+    [
+        ([], "at least one"),
+        (["0", 0], "given twice"),
+        (["rtsp://admin:hunter2@host/door"] * 2, "given twice"),
+    ],
+)
+def test_a_group_is_of_different_sources(sources: list[str | int], reason: str) -> None:
+    with pytest.raises(UsageError, match=reason) as caught:
+        open_streams(sources)
+    assert "hunter" not in str(caught.value)
+
+
+def test_cameras_that_only_their_credentials_tell_apart_have_two_names() -> None:
+    urls = ["http://127.0.0.1:9/v?token=hunter2", "http://127.0.0.1:9/v?token=hunter3"]
+    with open_streams(urls) as group:
+        names = [stream.source for stream in group.streams]
+    assert names == ["http://127.0.0.1:9/v?token=***", "http://127.0.0.1:9/v?token=*** #2"]
+
+
+def test_a_camera_that_does_not_answer_holds_up_no_other() -> None:
+    patient = Reconnection(open_seconds=10)
+    with contextlib.ExitStack() as stack:
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/door"
+        well = stack.enter_context(MjpegServer())
+        viewer = stack.enter_context(Viewer([url], reconnection=patient))
+        time.sleep(0.2)
+        started = time.monotonic()
+        other = stack.enter_context(Viewer([well.url]))
+        assert other.wait_for_frames(other.names[0], 1) - started < 4
+        assert viewer.states(viewer.names[0]) == ["connecting"]
+
+
+def test_a_source_that_is_missing_opens_none_of_the_others() -> None:
+    started = time.monotonic()
+    with pytest.raises(SourceError, match="no such file"):
+        open_streams(["rtsp://127.0.0.1:9/door", "missing.mp4"])
+    assert time.monotonic() - started < 1
+
+
+def test_a_batch_is_of_one_frame_or_more() -> None:
+    with (
+        open_streams(["http://127.0.0.1:9/door"]) as group,
+        pytest.raises(UsageError, match="at least 1"),
+    ):
+        list(group.batches(0))
+
+
+def test_all_streams_are_closed_where_telling_of_one_raises() -> None:
+    def tell(event: StatusEvent) -> None:
+        if event.state == "ended":
+            raise RuntimeError(event.source)
+
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(MjpegServer()) for _ in range(3)]
+        group = open_streams([server.url for server in servers], on_status=tell)
+        with pytest.raises(RuntimeError):
+            group.close()
+        assert all(stream.over for stream in group.streams)
+        assert [each.name for each in threading.enumerate() if "capture" in each.name] == []

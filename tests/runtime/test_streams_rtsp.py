@@ -1,0 +1,99 @@
+"""Faults of an RTSP camera, which needs GStreamer's server and the system's python for it."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Literal
+
+import pytest
+from servers.mjpeg import MjpegServer
+from servers.rtsp import RtspServer
+from servers.viewer import QUICK, Viewer
+
+from spotlet.streams import open_stream
+from spotlet.streams.connection import SETTLE_SECONDS
+
+OPENING_SECONDS = 1.0
+"""What FFmpeg takes to look at an RTSP stream before it gives a frame."""
+
+BUSY_SECONDS = 2.0
+
+FAULTS: tuple[Literal["pause", "end", "kill"], ...] = ("pause", "end", "kill")
+
+
+@pytest.fixture(scope="module")
+def camera() -> Iterator[RtspServer]:
+    with RtspServer() as server:
+        yield server
+
+
+def _wait_for_events(viewer: Viewer, count: int) -> None:
+    viewer.wait(lambda: len(viewer.events) >= count)
+
+
+def test_an_rtsp_camera_is_lost_and_found_and_no_frame_is_invented(camera: RtspServer) -> None:
+    recoveries = {}
+    with contextlib.ExitStack() as stack:
+        well = stack.enter_context(MjpegServer(fps=30))
+        viewer = stack.enter_context(Viewer([camera.url, well.url]))
+        name, well_name = viewer.names
+        viewer.wait_for_frames(name, 10)
+        sent, seen = len(well.sent), len(viewer.frames[well_name])
+        for fault in FAULTS:
+            losses = len(viewer.events)
+            if fault == "kill":
+                camera.kill()
+            else:
+                camera.tell(fault)
+            _wait_for_events(viewer, losses + 1)
+            if fault == "kill":
+                camera.revive(width=640, height=352)
+            else:
+                camera.tell("resume")
+            healed = time.monotonic()
+            recoveries[fault] = viewer.wait_for_frames(name, 1) - healed
+            viewer.wait_for_frames(name, 5)
+        well_sent, well_seen = len(well.sent) - sent, len(viewer.frames[well_name]) - seen
+        viewer.close()
+    frames = viewer.frames[name]
+    for before, after in pairwise(frames):
+        assert after.index - before.index == after.dropped + 1
+        assert after.epoch - before.epoch in (0, 1)
+        if before.epoch == after.epoch:
+            assert after.number - before.number == after.index - before.index
+    assert [frame.index for frame in frames[:1]] == [frame.dropped for frame in frames[:1]]
+    assert {(frame.epoch, frame.size_hw) for frame in frames} == {
+        (0, (192, 320)),
+        (1, (192, 320)),
+        (2, (192, 320)),
+        (3, (352, 640)),
+    }
+    states = viewer.states(name)
+    assert states[:10] == [
+        *("connecting", "live", "stalled"),
+        *("connecting", "live", "lost"),
+        *("connecting", "live", "lost", "connecting"),
+    ]
+    assert set(states[9:-2]) <= {"connecting", "lost"}
+    assert states[-2:] == ["live", "ended"]
+    promised = QUICK.open_seconds + QUICK.most_seconds + OPENING_SECONDS + SETTLE_SECONDS
+    assert all(seconds < promised + BUSY_SECONDS for seconds in recoveries.values()), recoveries
+    assert well_seen >= 0.9 * well_sent - 2
+    assert viewer.states(well_name) == ["connecting", "live", "ended"]
+    assert "hunter" not in repr(viewer.events)
+
+
+def test_an_rtsp_camera_says_its_size_rate_and_times(camera: RtspServer) -> None:
+    with open_stream(camera.url, reconnection=QUICK) as stream:
+        assert (stream.fps, stream.size_hw) == (None, None)
+        frames = [frame for frame, _ in zip(stream, range(20), strict=False)]
+        assert stream.fps == 30
+        assert stream.size_hw == frames[0].size_hw
+        assert stream.frame_count is None
+    times = [frame.pts_seconds for frame in frames]
+    for (before, after), (frame, next_frame) in zip(pairwise(times), pairwise(frames), strict=True):
+        assert before is not None
+        assert after is not None
+        assert after - before == pytest.approx((next_frame.dropped + 1) / 30, abs=0.05)
+        assert next_frame.index - frame.index == next_frame.dropped + 1

@@ -1,0 +1,1 @@
+"""Sources of live video on loopback, to be broken on purpose, and who watches them."""

@@ -1,0 +1,73 @@
+"""An RTSP camera in a process of its own, to be killed and revived."""
+
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import pytest
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+"""The one that Debian's GStreamer bindings are for."""
+
+SCRIPT = Path(__file__).with_name("rtsp_camera.py")
+
+
+class RtspServer:
+    """The camera; skips the test, naming the package, where GStreamer is not to be had."""
+
+    def __init__(self, *, fps: int = 30) -> None:
+        self._port = 0
+        self._process = self._start("--fps", str(fps))
+
+    @property
+    def url(self) -> str:
+        """Where it is, with credentials that nobody may see."""
+        return f"rtsp://admin:hunter2@127.0.0.1:{self._port}/door"
+
+    def tell(self, word: Literal["pause", "resume", "end"]) -> None:
+        """Stops the pictures, lets them come again, or ends the stream."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{word}\n")
+        self._process.stdin.flush()
+
+    def kill(self) -> None:
+        """Ends it as a power cut would."""
+        self._process.kill()
+        self._process.communicate()
+
+    def revive(self, *, width: int = 320, height: int = 192, fps: int = 30) -> None:
+        """Starts it anew, at the same place."""
+        shape = ("--width", str(width), "--height", str(height))
+        self._process = self._start(*shape, "--fps", str(fps))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+
+    def _start(self, *arguments: str) -> subprocess.Popen[str]:
+        if not Path(SYSTEM_PYTHON).exists():
+            pytest.skip(f"missing: {SYSTEM_PYTHON} (python3, python3-gi)")
+        process = subprocess.Popen(
+            [SYSTEM_PYTHON, "-I", str(SCRIPT), "--port", str(self._port), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdout is not None
+        said = process.stdout.readline().strip()
+        if not said.isdecimal():
+            process.kill()
+            process.communicate()
+            assert said.startswith("missing:"), f"the RTSP camera does not start: {said}"
+            pytest.skip(said)
+        self._port = int(said)
+        return process

@@ -1,0 +1,127 @@
+"""Who watches streams in a thread of its own, and keeps what came, for tests to ask."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from servers.numbered import read_number
+from spotlet.errors import SpotletError
+from spotlet.streams import Reconnection, StatusEvent, open_streams
+
+PATIENCE_SECONDS = 15.0
+"""How long anything may take on a busy machine, before a test fails."""
+
+QUICK = Reconnection(
+    stall_seconds=0.6, open_seconds=1.5, first_seconds=0.1, most_seconds=0.4, stable_seconds=30.0
+)
+"""Rules with which a test need not wait long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A frame that came; `age_seconds` when its work was done."""
+
+    number: int
+    index: int
+    dropped: int
+    epoch: int
+    size_hw: tuple[int, int]
+    at: float
+    age_seconds: float
+
+
+class Viewer:
+    """Takes the frames of several streams.
+
+    Attributes:
+        group: the streams.
+        frames: what came of each, by the stream's name.
+        events: what was told, and when on `time.monotonic`.
+        batches: the names of the streams in each batch.
+        error: what ended it.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        reconnection: Reconnection = QUICK,
+        work_seconds: float = 0.0,
+        most: int = 1,
+    ) -> None:
+        self.frames: dict[str, list[Seen]] = {}
+        self.events: list[tuple[float, StatusEvent]] = []
+        self.batches: list[list[str]] = []
+        self.error: Exception | None = None
+        self._work_seconds = work_seconds
+        self._most = most
+        self.group = open_streams(urls, reconnection=reconnection, on_status=self._note)
+        self.names = [stream.source for stream in self.group.streams]
+        self.frames.update({name: [] for name in self.names})
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def states(self, name: str) -> list[str]:
+        """Returns the states that a source went through."""
+        return [event.state for _, event in self.events if event.source == name]
+
+    def wait(self, until: Callable[[], object]) -> float:
+        """Returns when it is so; raises AssertionError when it is not for too long."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not until():
+            assert time.monotonic() < deadline, [str(event) for _, event in self.events]
+            assert self._thread.is_alive() or until(), self.error
+            time.sleep(0.005)
+        return time.monotonic()
+
+    def wait_for_frames(self, name: str, count: int) -> float:
+        """Returns when so many frames more have come."""
+        wanted = len(self.frames[name]) + count
+        return self.wait(lambda: len(self.frames[name]) >= wanted)
+
+    def close(self) -> None:
+        """Ends the watching."""
+        self.group.stop()
+        self._thread.join(PATIENCE_SECONDS)
+        assert not self._thread.is_alive()
+        if isinstance(self.error, AssertionError):
+            raise self.error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _note(self, event: StatusEvent) -> None:
+        self.events.append((time.monotonic(), event))
+
+    def _watch(self) -> None:
+        try:
+            for arrivals in self.group.batches(self._most):
+                time.sleep(self._work_seconds)
+                self.batches.append([stream.source for stream, _ in arrivals])
+                for stream, frame in arrivals:
+                    now = time.monotonic()
+                    seen = Seen(
+                        number=read_number(frame.image),
+                        index=frame.index,
+                        dropped=frame.dropped,
+                        epoch=frame.epoch,
+                        size_hw=frame.size_hw,
+                        at=now,
+                        age_seconds=now - frame.captured_monotonic,
+                    )
+                    self.frames[stream.source].append(seen)
+        except (AssertionError, SpotletError) as error:
+            self.error = error
+        finally:
+            self.group.close()
