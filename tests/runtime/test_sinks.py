@@ -12,6 +12,7 @@ from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
 from spotlet.letterbox import ImageArray
 from spotlet.sinks import ImageSink, NdjsonSink, VideoSink, WindowSink, frame_record, save_sink
+from spotlet.sinks.encoder import PictureEncoder
 from spotlet.streams import Frame, open_stream
 
 NAMES = ("bolt", "écrou")
@@ -35,6 +36,11 @@ def _found() -> Detections:
         np.array([1]),
         NAMES,
     )
+
+
+def _write_many(sink: VideoSink) -> None:
+    for index in range(2000):
+        sink.write(_frame((480, 640), index), _found())
 
 
 def _images_of(video: Path) -> list[ImageArray]:
@@ -126,6 +132,59 @@ def test_the_video_takes_its_name_only_when_it_is_finished(tmp_path: Path) -> No
     sink.close()
     sink.close()
     assert len(_images_of(path)) == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_what_a_killed_run_left_is_replaced(tmp_path: Path, suffix: str) -> None:
+    for name in (f".out.partial{suffix}", ".out.pictures.mp4", f".out{suffix}.lock"):
+        (tmp_path / name).write_bytes(b"left")
+    sink = VideoSink(tmp_path / f"out{suffix}")
+    sink.write(_frame(), _found())
+    assert (tmp_path / f".out.partial{suffix}").stat().st_size != 4
+    sink.close()
+    assert len(_images_of(tmp_path / f"out{suffix}")) == 1
+    left = {each.name for each in tmp_path.iterdir()} - {f"out{suffix}"}
+    assert left <= {".out.pictures.mp4"}
+    assert not left or suffix == ".avi"
+
+
+def test_a_video_that_lost_something_does_not_take_its_name(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "out.mp4"
+    sink = VideoSink(path, 10)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"cannot be written|is the disk full"):
+            _write_many(sink)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    sink.close()
+    assert sink.written is None
+    assert [each.name for each in tmp_path.iterdir()] == [".out.partial.mp4"]
+    assert len(_images_of(tmp_path / ".out.partial.mp4")) > 0
+
+
+def test_ctrl_c_within_a_write_leaves_a_video_that_plays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = VideoSink(tmp_path / "out.mp4", 10)
+    for index in range(8):
+        sink.write(_frame(index=index), _found())
+
+    def interrupted(self: PictureEncoder, image: ImageArray) -> None:
+        encode(self, image)
+        raise KeyboardInterrupt
+
+    encode = PictureEncoder.write
+    with monkeypatch.context() as patch:
+        patch.setattr(PictureEncoder, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            sink.write(_frame(index=8), _found())
+    sink.close()
+    assert len(_images_of(tmp_path / "out.mp4")) == 6  # one, and a half second
+    assert sink.written == f"{tmp_path / 'out.mp4'} (6 frames)"
     assert [each.name for each in tmp_path.iterdir()] == ["out.mp4"]
 
 
@@ -222,14 +281,3 @@ def test_the_sink_follows_from_the_source_and_the_path(
             choose(source, path)
     with pytest.raises(UsageError, match="would replace the source"):
         choose(clip, "clip.avi")
-
-
-def test_the_video_of_a_live_stream_plays_at_the_rate_it_is_held_to(
-    tmp_path: Path, write_clip: Callable[..., Path]
-) -> None:
-    clip = write_clip(tmp_path / "clip.avi", [_frame().image] * 3, fps=15)
-    with open_stream(clip, mode="live") as stream:
-        sink = save_sink(tmp_path / "out.mp4", stream, max_fps=5)
-        sink.close()
-    assert isinstance(sink, VideoSink)
-    assert sink.fps == 5

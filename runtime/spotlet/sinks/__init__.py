@@ -1,20 +1,31 @@
-"""Where detections go: NDJSON, annotated videos and images, a window."""
+"""Where detections go: NDJSON, annotated videos and images, snapshots, a window."""
 
-from spotlet.sinks.choice import save_sink
+from spotlet.sinks.choice import save_sink, save_sinks, snapshot_sink
+from spotlet.sinks.group import SinkGroup
 from spotlet.sinks.images import ImageSink
 from spotlet.sinks.ndjson import NdjsonSink, frame_record
+from spotlet.sinks.queue import QueuedSink, QueueRule
+from spotlet.sinks.recording import RecordingSink
 from spotlet.sinks.sink import Sink, refuse_source
+from spotlet.sinks.snapshots import SnapshotSink
 from spotlet.sinks.video import VideoSink
 from spotlet.sinks.window import WindowClosed, WindowSink
 
 __all__ = [
     "ImageSink",
     "NdjsonSink",
+    "QueueRule",
+    "QueuedSink",
+    "RecordingSink",
     "Sink",
+    "SinkGroup",
+    "SnapshotSink",
     "VideoSink",
     "WindowClosed",
     "WindowSink",
     "frame_record",
     "refuse_source",
     "save_sink",
+    "save_sinks",
+    "snapshot_sink",
 ]

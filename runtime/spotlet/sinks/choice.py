@@ -1,28 +1,51 @@
 """Which sink a path to save to means."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from spotlet.errors import UsageError
 from spotlet.image_files import IMAGE_SUFFIXES
+from spotlet.sinks.codecs import CODECS
+from spotlet.sinks.file_names import unique_names
+from spotlet.sinks.group import SinkGroup
 from spotlet.sinks.images import SAVED_SUFFIXES, ImageSink
+from spotlet.sinks.queue import QueuedSink
+from spotlet.sinks.recording import KEPT_RECORDINGS, RECORDED_SUFFIX, RecordingSink
+from spotlet.sinks.retry import OnFailure, RetriedSink
 from spotlet.sinks.sink import Sink, refuse_source
-from spotlet.sinks.video import CODECS, VideoSink
+from spotlet.sinks.snapshots import KEPT_SNAPSHOTS, QUIET_SECONDS, SnapshotSink
+from spotlet.sinks.video import VideoSink
 from spotlet.streams import Stream
 
 FILE_SUFFIXES = IMAGE_SUFFIXES | {".avi", ".gif", ".mkv", ".mov", ".mp4", ".webm", ".wmv"}
 """Who saves to such a name means a file, not a folder."""
 
+UNENDING_KINDS = ("camera", "url")
+"""Sources whose video is recorded so that a crash cannot spoil it, also in `video` mode."""
 
-def save_sink(path: str | Path, stream: Stream, *, max_fps: float | None = None) -> Sink:
+
+def save_sink(
+    path: str | Path,
+    stream: Stream,
+    *,
+    max_fps: float | None = None,
+    keep: int = KEPT_RECORDINGS,
+    on_failure: OnFailure | None = None,
+) -> Sink:
     """Returns the sink that `path` means for the frames of `stream`.
 
     `.mp4` and `.avi` are a video. For a single image, `.png` and `.jpg` are an image; any
-    other path is a folder of images, which only image sources have.
+    other path is a folder of images, which only image sources have. A camera, a URL, and what
+    is in `live` mode is a recording, always `.mp4`, see `RecordingSink`. It is written in a thread
+    of its own: where that is too slow, `live` mode leaves frames out and `video` mode waits.
 
     Args:
         path: where to save.
         stream: what is saved; a video takes its frame rate.
         max_fps: the rate to which a live stream is held, which its video then has.
+        keep: how many files of a recording remain.
+        on_failure: told when in `live` mode the recording fails, which is then tried again, see
+            `RetriedSink`. Without it that is an error, as it always is in `video` mode.
 
     Raises:
         UsageError: the path does not suit the source, or is a file of the source.
@@ -34,9 +57,9 @@ def save_sink(path: str | Path, stream: Stream, *, max_fps: float | None = None)
     if stream.kind == "image" and suffix in SAVED_SUFFIXES:
         return ImageSink(target, single=True, sources=stream.files)
     if suffix in CODECS and stream.kind != "image":
-        rates = [rate for rate in (stream.fps, max_fps) if rate is not None]
-        playback_fps = min(rates, default=None) if stream.mode == "live" else stream.fps
-        return VideoSink(target, playback_fps)
+        if stream.mode == "live" or stream.kind in UNENDING_KINDS:
+            return _recording(target, stream, max_fps, keep, on_failure)
+        return VideoSink(target, stream.fps)
     if stream.kind in ("image", "images") and suffix not in FILE_SUFFIXES:
         if target.resolve() in {path.parent for path in stream.files}:
             raise UsageError(f"{path}: holds the sources; save to another folder")
@@ -46,3 +69,110 @@ def save_sink(path: str | Path, stream: Stream, *, max_fps: float | None = None)
     if stream.kind == "images":
         raise UsageError(f"{path}: images are saved in a folder, or as {' or '.join(CODECS)}")
     raise UsageError(f"{path}: a video is saved as {' or '.join(CODECS)}")
+
+
+def save_sinks(
+    path: str | Path,
+    streams: Sequence[Stream],
+    *,
+    max_fps: float | None = None,
+    keep: int = KEPT_RECORDINGS,
+    on_failure: OnFailure | None = None,
+) -> Sink:
+    """Returns the sink that `path` means for the frames of one or several streams.
+
+    One is saved as `save_sink` says. For several, `path` is a folder with a video of each, named
+    after its source without credentials, as in `10.0.0.7_door.mp4`.
+
+    Args:
+        path: where to save.
+        streams: at least one; of several none is of images.
+        max_fps: see `save_sink`.
+        keep: see `save_sink`; of each source.
+        on_failure: see `save_sink`.
+
+    Raises:
+        UsageError: the path does not suit the sources, or holds one of their files.
+        OutputError: it cannot be written.
+    """
+    if len(streams) == 1:
+        return save_sink(path, streams[0], max_fps=max_fps, keep=keep, on_failure=on_failure)
+    folder = Path(path)
+    if folder.suffix.lower() in FILE_SUFFIXES or folder.is_file():
+        raise UsageError(f"{path}: several sources are saved in a folder, a video of each")
+    for stream in streams:
+        if stream.kind in ("image", "images"):
+            raise UsageError(f"{stream.source}: images are saved in a run of their own")
+    sources = [stream.source for stream in streams]
+    if len(set(sources)) < len(sources):
+        raise UsageError(
+            f"sources {', '.join(sources)}: two have one name, so they cannot be saved"
+        )
+    names = unique_names(sources)
+    sinks: dict[str, Sink] = {}
+    try:
+        for stream, name in zip(streams, names, strict=True):
+            target = folder / f"{name}{RECORDED_SUFFIX}"
+            for other in streams:
+                refuse_source(target, other.files)
+            sinks[stream.source] = save_sink(
+                target, stream, max_fps=max_fps, keep=keep, on_failure=on_failure
+            )
+    except BaseException:
+        SinkGroup(sinks).close()
+        raise
+    return SinkGroup(sinks)
+
+
+def snapshot_sink(
+    folder: str | Path,
+    streams: Sequence[Stream],
+    *,
+    quiet_seconds: float = QUIET_SECONDS,
+    keep: int = KEPT_SNAPSHOTS,
+    on_failure: OnFailure | None = None,
+) -> Sink:
+    """Returns the sink of a folder of snapshots; for live streams it drops what is too much.
+
+    Args:
+        folder: where the pictures go.
+        streams: what is looked at.
+        quiet_seconds: see `SnapshotSink`.
+        keep: see `SnapshotSink`.
+        on_failure: see `save_sink`; it is used where one of the streams is live.
+
+    Raises:
+        UsageError: a number breaks its rule.
+        OutputError: the folder cannot be written.
+    """
+    sink: Sink = SnapshotSink(
+        folder,
+        quiet_seconds=quiet_seconds,
+        keep=keep,
+        sources=[stream.source for stream in streams if stream.kind in UNENDING_KINDS],
+    )
+    modes = {stream.mode for stream in streams}
+    if "live" in modes and on_failure is not None:
+        sink = RetriedSink(sink, on_failure)
+    return QueuedSink(sink, rule="drop") if modes == {"live"} else sink
+
+
+def _recording(
+    target: Path,
+    stream: Stream,
+    max_fps: float | None,
+    keep: int,
+    on_failure: OnFailure | None,
+) -> Sink:
+    if stream.mode == "video":
+        every_frame = RecordingSink(target, lambda: stream.fps, real_time=False, keep=keep)
+        return QueuedSink(every_frame, rule="block")
+
+    def held_fps() -> float | None:
+        rates = [rate for rate in (stream.fps, max_fps) if rate is not None]
+        return min(rates, default=None)
+
+    sink: Sink = RecordingSink(target, held_fps, keep=keep)
+    if on_failure is not None:
+        sink = RetriedSink(sink, on_failure)
+    return QueuedSink(sink, rule="drop")

@@ -1,20 +1,21 @@
 """Detections as NDJSON: one JSON object a line, one line a frame."""
 
-import contextlib
 import json
-import os
 import sys
 import time
-from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from spotlet.detections import Detections
-from spotlet.errors import OutputError
-from spotlet.streams import Frame
+from spotlet.errors import OutputError, UsageError
+from spotlet.sinks.line_file import LineFile
+from spotlet.streams import Frame, StatusEvent
 
 SCHEMA = 1
 """Grows when a reader of the old lines would misread the new ones."""
+
+KEPT_FILES = 9
+"""Older files of a row that rotates."""
 
 
 def frame_record(frame: Frame, detections: Detections, *, age_seconds: float) -> dict[str, Any]:
@@ -55,35 +56,45 @@ def frame_record(frame: Frame, detections: Detections, *, age_seconds: float) ->
 
 
 class NdjsonSink:
-    """Lines in a file or on standard output, each written whole and at once."""
+    """Lines in a file or on standard output, each written whole and at once.
 
-    def __init__(self, target: str | Path) -> None:
-        """Opens the file, emptying one that is there.
+    Several sources share one file: `source` tells their lines apart. Between the lines of frames
+    stand those of status events, which have the key `event`. A kill at any moment leaves whole
+    lines and at most one half line at the end.
+
+    A line is always written before the next frame is taken: it is small, and what was found
+    matters more than the rate.
+    """
+
+    def __init__(
+        self, target: str | Path, *, rotate_bytes: int | None = None, keep: int = KEPT_FILES
+    ) -> None:
+        """Opens the file.
 
         Args:
-            target: a path; `-` is standard output.
+            target: a path; `-` is standard output. Without `rotate_bytes` a file that is there
+                is emptied: it holds one run. With it, it is continued: a service that restarts
+                loses nothing.
+            rotate_bytes: the size at which the file becomes `FILE.1`, see `LineFile`.
+            keep: how many older files remain.
 
         Raises:
+            UsageError: a number breaks its rule, or what rotates is no file.
             OutputError: the file cannot be written.
         """
         self._name = str(target)
         self._lines = 0
-        self._bytes = 0
-        self._file: BinaryIO | FileIO
-        if self._name == "-":
-            self._file = sys.stdout.buffer
-            return
-        try:
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
-            # Without a buffer: what could not be written must not come back at `close`.
-            self._file = Path(target).open("wb", buffering=0)  # noqa: SIM115 - see `close`
-        except OSError as error:
-            raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
+        self._closed = False
+        self._file: LineFile | None = None
+        if self._name != "-":
+            self._file = LineFile(Path(target), rotate_bytes=rotate_bytes, keep=keep)
+        elif rotate_bytes is not None:
+            raise UsageError("NDJSON on standard output cannot rotate; give a file")
 
     @property
     def written(self) -> str | None:
         """How many lines lie where; None for standard output."""
-        return None if self._name == "-" else f"{self._name} ({self._lines} lines)"
+        return None if self._file is None else f"{self._name} ({self._lines} lines)"
 
     def write(self, frame: Frame, detections: Detections) -> None:
         """Writes the frame's line.
@@ -93,29 +104,45 @@ class NdjsonSink:
             OutputError: the line cannot be written.
         """
         age_seconds = time.monotonic() - frame.captured_monotonic
-        record = frame_record(frame, detections, age_seconds=age_seconds)
+        self._write_record(frame_record(frame, detections, age_seconds=age_seconds))
+
+    def write_status(self, event: StatusEvent) -> None:
+        """Writes the line of a change of a source's state; after `close` it does nothing.
+
+        The sources of a run may be closed after its sinks: that they ended is then not here.
+
+        Raises:
+            BrokenPipeError: who read standard output has gone.
+            OutputError: the line cannot be written.
+        """
+        if not self._closed:
+            self._write_record(event.to_json())
+
+    def close(self) -> None:
+        """Closes the file; standard output stays open. A second call does nothing."""
+        self._closed = True
+        if self._file is not None:
+            self._file.close()
+
+    def _write_record(self, record: dict[str, Any]) -> None:
         # ASCII: a file name that is not valid Unicode must not stop the run.
         line = json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
         try:
-            self._file.write(line)
-            self._file.flush()
-        except BrokenPipeError:
+            if self._file is not None:
+                self._file.write(line)
+            else:
+                _write_standard_output(line)
+        except KeyboardInterrupt:
+            self._closed = True  # half of the line may be there, so no event may follow it
             raise
-        except OSError as error:
-            self._cut_to_whole_lines()
-            raise OutputError(f"{self._name}: cannot be written ({error.strerror})") from error
         self._lines += 1
-        self._bytes += len(line)
 
-    def close(self) -> None:
-        """Closes the file; standard output stays open."""
-        if self._name != "-":
-            # A named pipe whose reader has gone, or a full disk, of which `write` has told.
-            with contextlib.suppress(OSError):
-                self._file.close()
 
-    def _cut_to_whole_lines(self) -> None:
-        """Removes the part of a line that a full disk let through."""
-        if self._name != "-":
-            with contextlib.suppress(OSError):
-                os.truncate(self._name, self._bytes)
+def _write_standard_output(line: bytes) -> None:
+    try:
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"standard output: cannot be written ({error.strerror})") from error

@@ -1,7 +1,7 @@
 """What every sink has in common."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
@@ -28,6 +28,18 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Finishes what is being written. A second call does nothing."""
+
+
+@runtime_checkable
+class BackgroundSink(Sink, Protocol):
+    """A sink with a thread of its own, so that several can finish at the same time."""
+
+    def finish(self, *, hurry: bool = False) -> None:
+        """Begins to finish, and returns at once; `close` then waits for it.
+
+        Args:
+            hurry: drop what cannot be written soon. A call with it may follow one without.
+        """
 
 
 def refuse_source(target: Path, sources: frozenset[Path]) -> None:

@@ -1,6 +1,8 @@
 """Detections drawn into a video file."""
 
+import contextlib
 import os
+import time
 from pathlib import Path
 
 import cv2
@@ -11,25 +13,22 @@ from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.opencv_log import quiet_opencv
+from spotlet.sinks.codecs import CODECS, playback_fps, with_even_sides
+from spotlet.sinks.lock import TargetLock
+from spotlet.sinks.recording_file import RecordingFile
 from spotlet.streams import Frame
-
-CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
-"""The containers that are written, and the codec that every OpenCV can encode for each."""
-
-DEFAULT_FPS = 30.0
-"""For a source that does not say its frame rate."""
-
-LEAST_FPS, MOST_FPS = 0.1, 240.0
-"""Rates that both containers hold; what lies outside is taken as not said."""
 
 
 class VideoSink:
     """An annotated video, one frame for each frame of the run, at a constant rate.
 
-    It is encoded under a temporary name in the same folder and takes its own name at `close`,
-    finished and playable however the run ended. All frames of a video have one size: the
-    first frame's, with a row or column repeated at the border to make it even, as the codecs
-    want; a later frame of another size is letterboxed into it.
+    It is encoded into `.out.partial.mp4` beside `out.mp4` and takes its own name at `close`,
+    finished and playable when the run ends, also by an error of something else or Ctrl-C. What a
+    killed program wrote remains under the partial name and can be read, an `.mp4` but for its
+    last half second, an `.avi` but for its last 256 KiB; the next video of that name replaces it.
+    All frames of a video have one size: the first frame's, with a row or column repeated at the
+    border to make it even, as the codecs want; a later frame of another size is letterboxed into
+    it.
     """
 
     def __init__(self, path: str | Path, fps: float | None = None) -> None:
@@ -41,24 +40,28 @@ class VideoSink:
 
         Raises:
             UsageError: another suffix.
-            OutputError: the folder cannot be written.
+            OutputError: the folder cannot be written, or another program writes to that name.
         """
         self.path = Path(path)
-        self.fps = fps if fps is not None and LEAST_FPS <= fps <= MOST_FPS else DEFAULT_FPS
+        self.fps = playback_fps(fps)
         self._frames = 0
-        self._writer: cv2.VideoWriter | None = None
+        self._file: RecordingFile | _AviFile | None = None
         self._size_hw: tuple[int, int] | None = None
+        self._failed = False
         suffix = self.path.suffix.lower()
         if suffix not in CODECS:
             raise UsageError(f"{path}: a video is saved as {' or '.join(CODECS)}")
-        self._codec = CODECS[suffix]
-        self._partial = self.path.with_name(f".{self.path.stem}-{os.getpid()}{suffix}")
+        if self.path.is_dir():
+            raise OutputError(f"{path}: cannot be written (is a folder)")
+        self._partial = self.path.with_name(f".{self.path.stem}.partial{suffix}")
+        self._lock = TargetLock(self.path)
+        self._scratch = self.path.with_name(f".{self.path.stem}.pictures.mp4")
         try:
-            if self.path.is_dir():
-                raise IsADirectoryError(0, "is a folder")
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._partial.touch()
+            self._partial.unlink(missing_ok=True)
+            if suffix == ".mp4":
+                self._scratch.unlink(missing_ok=True)
         except OSError as error:
+            self._lock.release()
             raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
 
     @property
@@ -70,7 +73,7 @@ class VideoSink:
         """Encodes the frame with its detections drawn on it.
 
         Raises:
-            OutputError: OpenCV cannot encode such a video.
+            OutputError: OpenCV cannot encode such a video, or the disk is full.
         """
         self.write_image(draw_detections(frame.image, detections))
 
@@ -78,65 +81,96 @@ class VideoSink:
         """Encodes a picture as it is, (H, W, 3) uint8 BGR.
 
         Raises:
-            OutputError: OpenCV cannot encode such a video.
+            OutputError: OpenCV cannot encode such a video, or the disk is full.
         """
         size_hw = image_bgr.shape[0], image_bgr.shape[1]
-        if self._size_hw is None or self._writer is None:
-            self._size_hw = size_hw
-            self._writer = self._open_writer(size_hw)
-        if size_hw != self._size_hw:
-            letterbox = Letterbox(size_hw, self._size_hw, "area", pad_value=0)
-            image_bgr = letterbox.apply(np.ascontiguousarray(image_bgr))
-        self._writer.write(_with_even_sides(image_bgr))
+        try:
+            if self._file is None or self._size_hw is None:
+                self._size_hw = size_hw
+                self._file = self._open(size_hw)
+            if size_hw != self._size_hw:
+                letterbox = Letterbox(size_hw, self._size_hw, "area", pad_value=0)
+                image_bgr = letterbox.apply(np.ascontiguousarray(image_bgr))
+            self._file.write(image_bgr)
+        except OutputError:
+            self._failed = True
+            raise
         self._frames += 1
 
     def close(self) -> None:
-        """Finishes the video and gives it its name.
+        """Finishes the video and gives it its name. A second call does nothing.
+
+        A video of which `write` lost something keeps its partial name.
 
         Raises:
             OutputError: that name cannot be taken, or the disk was full.
         """
-        if self._writer is not None:
-            self._writer.release()
-            self._writer = None
-            try:
-                if self._frames_in_file() < self._frames:
-                    raise OSError(0, "the video is not whole; is the disk full?")
-                self._partial.replace(self.path)
-            except OSError as error:
-                self._partial.unlink(missing_ok=True)
-                self._frames = 0
-                raise OutputError(f"{self.path}: cannot be written ({error.strerror})") from error
-        self._partial.unlink(missing_ok=True)
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                self._finish(file)
+        except (OSError, OutputError) as error:
+            self._frames = 0
+            if isinstance(error, OutputError):
+                raise
+            raise OutputError(f"{self.path}: cannot be written ({error.strerror})") from error
+        finally:
+            self._lock.release()
 
-    def _frames_in_file(self) -> int:
-        """Returns how many frames the finished file says it has: OpenCV hides a full disk."""
-        with quiet_opencv():
-            capture = cv2.VideoCapture(os.fspath(self._partial), cv2.CAP_FFMPEG)
-            count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
-            capture.release()
-        return count
+    def _finish(self, file: "RecordingFile | _AviFile") -> None:
+        if self._failed:
+            with contextlib.suppress(OutputError):  # of which `write` has told
+                file.close()
+            self._frames = 0
+            return
+        file.close()
+        self._frames = file.frames
+        if self._frames:
+            self._partial.replace(self.path)
+        else:
+            self._partial.unlink(missing_ok=True)
 
-    def _open_writer(self, size_hw: tuple[int, int]) -> cv2.VideoWriter:
+    def _open(self, size_hw: tuple[int, int]) -> "RecordingFile | _AviFile":
+        if self._partial.suffix == ".avi":
+            return _AviFile(self._partial, self.fps, size_hw)
+        try:
+            return RecordingFile(self._partial, self.fps, size_hw, time.time(), self._scratch)
+        except FileExistsError as error:
+            raise OutputError(f"{self._partial}: was made by another program") from error
+
+
+class _AviFile:
+    """OpenCV's own AVI, which players read without an end too.
+
+    Attributes:
+        frames: how many it has.
+    """
+
+    def __init__(self, path: Path, fps: float, size_hw: tuple[int, int]) -> None:
+        self.frames = 0
+        self._path = path
         height, width = (side + side % 2 for side in size_hw)
-        writer = cv2.VideoWriter(
-            os.fspath(self._partial),
-            cv2.VideoWriter.fourcc(*self._codec),
-            self.fps,
-            (width, height),
+        codec = CODECS[".avi"]
+        self._writer = cv2.VideoWriter(
+            os.fspath(path), cv2.VideoWriter.fourcc(*codec), fps, (width, height)
         )
-        if not writer.isOpened():
+        if not self._writer.isOpened():
             raise OutputError(
-                f"{self.path}: this OpenCV cannot encode {self._codec} at {width} x {height}; "
+                f"{path}: this OpenCV cannot encode {codec} at {width} x {height}; "
                 "see `spotlet doctor`"
             )
-        return writer
 
+    def write(self, image_bgr: ImageArray) -> None:
+        """Adds a picture."""
+        self._writer.write(with_even_sides(image_bgr))
+        self.frames += 1
 
-def _with_even_sides(image: ImageArray) -> ImageArray:
-    """Returns the image, its last row and column repeated where a side is odd."""
-    height, width = image.shape[:2]
-    if height % 2 == 0 and width % 2 == 0:
-        return image
-    even = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-    return np.asarray(even, np.uint8)
+    def close(self) -> None:
+        """Finishes the file, and reads back how many frames it has: OpenCV hides a full disk."""
+        self._writer.release()
+        with quiet_opencv():
+            capture = cv2.VideoCapture(os.fspath(self._path), cv2.CAP_FFMPEG)
+            count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+            capture.release()
+        if count < self.frames:
+            raise OutputError(f"{self._path}: the video is not whole; is the disk full?")

@@ -1,0 +1,60 @@
+"""Names of files that are made from the names of sources and classes."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from spotlet.credentials import without_credentials
+
+LONGEST_NAME_BYTES = 80
+"""Two of them, a time, and what makes a temporary name stay below the 255 of file systems."""
+
+_SCHEME = re.compile(r"^\w[\w+.-]*://")
+
+
+def safe_name(text: str) -> str:
+    """Returns a name that any file system takes.
+
+    Only letters, digits, `.` and `_` remain; so `-` can divide the parts of a longer name.
+
+    Example:
+        >>> safe_name("half/empty bottle")
+        'half_empty_bottle'
+    """
+    encoded = re.sub(r"[^\w.]+", "_", text).encode()[:LONGEST_NAME_BYTES]
+    return encoded.decode(errors="ignore").strip("._") or "unnamed"
+
+
+def source_name(source: str) -> str:
+    """Returns a safe name for a source, without credentials.
+
+    A URL keeps its host, path and query, a path gives its last part without the suffix.
+
+    Example:
+        >>> source_name("rtsp://admin:secret@10.0.0.7:554/door-1?channel=2")
+        '10.0.0.7_554_door_1_channel_2'
+        >>> source_name("videos/clip.mp4")
+        'clip'
+    """
+    text = without_credentials(source)
+    return safe_name(_SCHEME.sub("", text) if "://" in text else Path(text).stem)
+
+
+def unique_names(sources: Sequence[str]) -> list[str]:
+    """Returns a safe name for each source, no two alike, also where case does not count.
+
+    Example:
+        >>> unique_names(["camera 0", "a/clip.mp4", "b/Clip.mp4"])
+        ['camera_0', 'clip', 'Clip_2']
+    """
+    given: list[str] = []
+    taken: set[str] = set()
+    for source in sources:
+        wanted = unique = source_name(source)
+        number = 1
+        while unique.casefold() in taken:
+            number += 1
+            unique = f"{wanted}_{number}"
+        taken.add(unique.casefold())
+        given.append(unique)
+    return given

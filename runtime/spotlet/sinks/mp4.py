@@ -1,0 +1,199 @@
+"""Fragmented MP4, the form of MP4 that needs no ending: bytes in, bytes out.
+
+A header that holds no picture is followed by fragments, each with its own table of pictures. So a
+file is whole after every fragment, whatever becomes of the program that writes it.
+
+Source: ISO/IEC 14496-12 (the boxes and their fields), 14496-14 (MPEG-4 pictures in them).
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+PICTURE_TICKS = 1000
+"""How long a picture lasts on the file's clock, which so holds rates to a thousandth."""
+
+FRAGMENT_ALIGNMENT = 8
+"""Fragments begin at multiples of this, so that the first 8 bytes lie in one page of memory."""
+
+_EPOCH_OFFSET = 2_082_844_800  # seconds from 1904 to 1970
+_MATRIX = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)  # upright, unscaled
+_UNDETERMINED_LANGUAGE = 0x55C4
+_KEY_FLAGS, _OTHER_FLAGS = 0x0200_0000, 0x0101_0000  # depends on no other; on others, no sync
+_SAMPLE_TABLE = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Pictures as an encoder gave them.
+
+    Attributes:
+        description: payload of the `stsd` box: codec, size, and what its decoder must know.
+        pictures: each one's bytes, in order.
+        keys: indices of those that need no other.
+    """
+
+    description: bytes
+    pictures: tuple[bytes, ...]
+    keys: frozenset[int]
+
+
+def read_encoded(content: bytes) -> Encoded:
+    """Returns the pictures of an ordinary MP4 file with one track, stored without gaps.
+
+    Raises:
+        ValueError: it is none, or is not whole.
+    """
+    table = _payload(content, *_SAMPLE_TABLE)
+    kinds = {kind for kind, _, _ in _boxes(table, 0, len(table))}
+    same_size, count = struct.unpack_from(">2I", _payload(table, b"stsz"), 4)
+    if same_size:
+        sizes: Sequence[int] = [same_size] * count
+    else:
+        sizes = struct.unpack_from(f">{count}I", _payload(table, b"stsz"), 12)
+    keys = frozenset(range(count))
+    if b"stss" in kinds:
+        key_table = _payload(table, b"stss")
+        (key_count,) = struct.unpack_from(">I", key_table, 4)
+        keys = frozenset(n - 1 for n in struct.unpack_from(f">{key_count}I", key_table, 8))
+    (place,) = struct.unpack_from(">I", _payload(table, b"stco"), 8)
+    if place + sum(sizes) > len(content):
+        raise ValueError("the pictures are not all there")
+    pictures = []
+    for size in sizes:
+        pictures.append(content[place : place + size])
+        place += size
+    return Encoded(_payload(table, b"stsd"), tuple(pictures), keys)
+
+
+def file_header(
+    description: bytes, size_hw: tuple[int, int], ticks_per_second: int, created_at: float
+) -> bytes:
+    """Returns the beginning of a file, a multiple of `FRAGMENT_ALIGNMENT` long.
+
+    Args:
+        description: see `Encoded`.
+        size_hw: height and width of the pictures, pixels.
+        ticks_per_second: of the file's clock, from 1.
+        created_at: seconds since 1970 (UTC).
+    """
+    height, width = size_hw
+    created = struct.pack(">Q", int(created_at) + _EPOCH_OFFSET)
+    movie = _full_box(
+        b"mvhd",
+        (1, 0),
+        created * 2,
+        struct.pack(">IQIH10x", ticks_per_second, 0, 1 << 16, 1 << 8),  # at rate 1, full volume
+        _MATRIX,
+        bytes(24),
+        struct.pack(">I", 2),  # the next track's number
+    )
+    track = _full_box(
+        b"tkhd",
+        (1, 3),  # enabled, and part of the movie
+        created * 2,
+        struct.pack(">2IQ16x", 1, 0, 0),
+        _MATRIX,
+        struct.pack(">2I", width << 16, height << 16),
+    )
+    clock = _full_box(
+        b"mdhd",
+        (1, 0),
+        created * 2,
+        struct.pack(">IQ2H", ticks_per_second, 0, _UNDETERMINED_LANGUAGE, 0),
+    )
+    handler = _full_box(b"hdlr", (0, 0), struct.pack(">I4s12x", 0, b"vide"), b"video\0")
+    here = _box(b"dinf", _full_box(b"dref", (0, 0), _number(1), _full_box(b"url ", (0, 1))))
+    table = _box(
+        b"stbl",
+        _box(b"stsd", description),
+        _full_box(b"stts", (0, 0), _number(0)),
+        _full_box(b"stsc", (0, 0), _number(0)),
+        _full_box(b"stsz", (0, 0), _number(0), _number(0)),
+        _full_box(b"stco", (0, 0), _number(0)),
+    )
+    media = _box(b"minf", _full_box(b"vmhd", (0, 1), bytes(8)), here, table)
+    fragmented = _box(b"mvex", _full_box(b"trex", (0, 0), struct.pack(">5I", 1, 1, 0, 0, 0)))
+    header = _box(b"ftyp", b"isom", _number(512), b"isomiso5mp41") + _box(
+        b"moov", movie, _box(b"trak", track, _box(b"mdia", clock, handler, media)), fragmented
+    )
+    missing = -(len(header) + 8) % FRAGMENT_ALIGNMENT
+    return header + _box(b"free", bytes(missing))
+
+
+def file_fragment(
+    number: int, start: int, pictures: Sequence[bytes], keys: frozenset[int]
+) -> bytes:
+    """Returns a fragment, a multiple of `FRAGMENT_ALIGNMENT` long.
+
+    Args:
+        number: of the fragment in its file, from 1.
+        start: how many pictures of `PICTURE_TICKS` come before it.
+        pictures: as encoded; at least one.
+        keys: indices of those that need no other.
+    """
+    rows = b"".join(
+        struct.pack(">2I", len(picture), _KEY_FLAGS if index in keys else _OTHER_FLAGS)
+        for index, picture in enumerate(pictures)
+    )
+
+    def index_box(offset: int) -> bytes:
+        track = _box(
+            b"traf",
+            _full_box(b"tfhd", (0, 0x02_0008), _number(1), _number(PICTURE_TICKS)),
+            _full_box(b"tfdt", (1, 0), struct.pack(">Q", start * PICTURE_TICKS)),
+            _full_box(b"trun", (0, 0x601), struct.pack(">2I", len(pictures), offset), rows),
+        )
+        return _box(b"moof", _full_box(b"mfhd", (0, 0), _number(number)), track)
+
+    index = index_box(len(index_box(0)) + 8)
+    content = b"".join(pictures)
+    missing = -(len(index) + 8 + len(content)) % FRAGMENT_ALIGNMENT
+    return index + _box(b"mdat", content, bytes(missing))
+
+
+def skipped_box(size: int) -> bytes:
+    """Returns the first 8 bytes of a box of `size` bytes that readers pass over."""
+    return struct.pack(">I4s", size, b"free")
+
+
+def _number(value: int) -> bytes:
+    return struct.pack(">I", value)
+
+
+def _box(kind: bytes, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def _full_box(kind: bytes, version_flags: tuple[int, int], *parts: bytes) -> bytes:
+    version, flags = version_flags
+    return _box(kind, _number(version << 24 | flags), *parts)
+
+
+def _boxes(content: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Gives kind, and first byte and end of the payload, of each box between two places."""
+    while start < end:
+        if start + 8 > end:
+            raise ValueError("a box is cut short")
+        size, kind = struct.unpack_from(">I4s", content, start)
+        payload = start + 8
+        if size == 1 and start + 16 <= end:
+            (size,) = struct.unpack_from(">Q", content, payload)
+            payload += 8
+        if size < payload - start or start + size > end:
+            raise ValueError(f"the box {kind!r} is cut short")
+        yield kind, payload, start + size
+        start += size
+
+
+def _payload(content: bytes, *path: bytes) -> bytes:
+    start, end = 0, len(content)
+    for wanted in path:
+        for kind, first, last in _boxes(content, start, end):
+            if kind == wanted:
+                start, end = first, last
+                break
+        else:
+            raise ValueError(f"there is no box {wanted!r}")
+    return content[start:end]

@@ -1,0 +1,239 @@
+import signal
+import threading
+import time
+
+import pytest
+from live_frames import found, live_frame
+
+from spotlet.detections import Detections
+from spotlet.errors import OutputError, UsageError
+from spotlet.sinks import QueuedSink, QueueRule, SinkGroup
+from spotlet.sinks.group import close_all
+from spotlet.sinks.queue import CLOSE_SECONDS, FINISH_SECONDS
+from spotlet.streams import Frame
+
+PATIENCE_SECONDS = 10.0
+
+
+class _Gate:
+    """A sink that writes only when it may, and may fail."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.may_write = threading.Event()
+        self.is_writing = threading.Event()
+        self.is_closed = threading.Event()
+        self.numbers: list[int] = []
+        self.threads: set[int] = set()
+        self._fails_at = fails_at
+
+    @property
+    def written(self) -> str | None:
+        return f"gate ({len(self.numbers)} frames)"
+
+    def write(self, frame: Frame, detections: Detections) -> None:
+        self.threads.add(threading.get_ident())
+        self.is_writing.set()
+        assert self.may_write.wait(PATIENCE_SECONDS)
+        if frame.index == self._fails_at:
+            raise OutputError("gate: the disk is full")
+        self.numbers.append(frame.index)
+
+    def close(self) -> None:
+        assert not self.is_closed.is_set()
+        self.is_closed.set()
+
+
+def _write(sink: QueuedSink, *numbers: int) -> None:
+    for number in numbers:
+        sink.write(live_frame(number), found())
+
+
+def _write_for_long(sink: QueuedSink) -> None:
+    for number in range(5000):
+        _write(sink, number)
+        time.sleep(0.001)
+
+
+def test_frames_are_written_in_order_in_another_thread() -> None:
+    gate = _Gate()
+    gate.may_write.set()
+    sink = QueuedSink(gate, 100)
+    _write(sink, *range(50))
+    sink.close()
+    sink.close()
+    assert gate.numbers == list(range(50))
+    assert gate.is_closed.is_set()
+    assert threading.get_ident() not in gate.threads
+    assert (sink.dropped, sink.written) == (0, "gate (50 frames)")
+
+
+def test_what_finds_the_queue_full_is_dropped_and_counted() -> None:
+    gate = _Gate()
+    sink = QueuedSink(gate, 3, "drop")
+    _write(sink, 0)
+    assert gate.is_writing.wait(PATIENCE_SECONDS)
+    _write(sink, *range(1, 10))  # three of them wait
+    assert sink.dropped == 6
+    gate.may_write.set()
+    sink.close()
+    assert gate.numbers == [0, 1, 2, 3]
+    assert sink.written == "gate (4 frames); 6 frames dropped, writing was too slow"
+
+
+def test_under_the_other_rule_the_writer_waits() -> None:
+    gate = _Gate()
+    sink = QueuedSink(gate, 2, "block")
+    writer = threading.Thread(target=_write, args=(sink, *range(6)))
+    writer.start()
+    assert gate.is_writing.wait(PATIENCE_SECONDS)
+    writer.join(0.1)
+    assert writer.is_alive()
+    gate.may_write.set()
+    writer.join(PATIENCE_SECONDS)
+    assert not writer.is_alive()
+    sink.close()
+    assert gate.numbers == list(range(6))
+    assert sink.dropped == 0
+
+
+@pytest.mark.parametrize("rule", ["drop", "block"])
+def test_an_error_reaches_the_next_write(rule: QueueRule) -> None:
+    gate = _Gate(fails_at=1)
+    sink = QueuedSink(gate, 2, rule)
+    gate.may_write.set()
+    with pytest.raises(OutputError, match="the disk is full"):
+        _write_for_long(sink)
+    with pytest.raises(OutputError, match="the disk is full"):
+        _write(sink, 1000)
+    sink.close()
+    assert gate.numbers == [0]
+    assert gate.is_closed.is_set()
+
+
+def test_an_error_frees_who_waits() -> None:
+    gate = _Gate(fails_at=0)
+    sink = QueuedSink(gate, 1, "block")
+    threading.Timer(0.1, gate.may_write.set).start()
+    with pytest.raises(OutputError, match="the disk is full"):
+        _write(sink, *range(10))
+    sink.close()
+
+
+def test_an_error_that_nobody_heard_is_told_at_the_end() -> None:
+    gate = _Gate(fails_at=1)
+    sink = QueuedSink(gate, 3)
+    _write(sink, 0, 1, 2)
+    gate.may_write.set()
+    with pytest.raises(OutputError, match="the disk is full"):
+        sink.close()
+    sink.close()
+    assert gate.is_closed.is_set()
+
+
+def test_closing_takes_no_longer_than_it_may() -> None:
+    gate = _Gate()
+    sink = QueuedSink(gate, 5, close_seconds=0.2)
+    _write(sink, *range(5))
+    started = time.monotonic()
+    with pytest.raises(OutputError, match=r"not finished within 0\.5 s"):
+        sink.close()
+    assert time.monotonic() - started < 3
+    gate.may_write.set()
+    assert gate.is_closed.wait(PATIENCE_SECONDS)
+    assert gate.numbers == [0]
+
+
+def test_what_is_queued_too_long_at_the_end_is_dropped() -> None:
+    gate = _Gate()
+    sink = QueuedSink(gate, 5, close_seconds=0.1)
+    _write(sink, 0)
+    assert gate.is_writing.wait(PATIENCE_SECONDS)
+    _write(sink, *range(1, 5))
+    threading.Timer(0.3, gate.may_write.set).start()
+    sink.close()
+    assert gate.is_closed.is_set()
+    assert gate.numbers == [0]
+    assert sink.dropped == 4
+
+
+def test_what_fails_while_it_is_written_is_dropped_too() -> None:
+    gate = _Gate(fails_at=1)
+    sink = QueuedSink(gate, 4)
+    _write(sink, 0, 1, 2, 3)
+    gate.may_write.set()
+    with pytest.raises(OutputError, match="the disk is full"):
+        sink.close()
+    assert (gate.numbers, sink.dropped) == ([0], 3)
+    assert sink.written == "gate (1 frames); 3 frames dropped, writing failed"
+
+
+def test_under_the_other_rule_all_is_written_at_the_end_however_long_it_takes() -> None:
+    gate = _Gate()
+    sink = QueuedSink(gate, 5, "block", close_seconds=0.05)
+    _write(sink, *range(5))
+    threading.Timer(0.05 + FINISH_SECONDS + 0.2, gate.may_write.set).start()
+    sink.close()
+    assert (gate.numbers, sink.dropped) == (list(range(5)), 0)
+
+
+@pytest.mark.parametrize("rule", ["drop", "block"])
+def test_in_a_hurry_either_rule_drops(rule: QueueRule) -> None:
+    gate = _Gate()
+    sink = QueuedSink(gate, 5, rule, close_seconds=0.1)
+    _write(sink, *range(5))
+    sink.finish(hurry=True)
+    with pytest.raises(OutputError, match="not finished"):
+        sink.close()
+    gate.may_write.set()
+    assert gate.is_closed.wait(PATIENCE_SECONDS)
+
+
+def test_sinks_that_hang_are_waited_for_at_the_same_time() -> None:
+    gates = [_Gate() for _ in range(4)]
+    sinks = [QueuedSink(gate) for gate in gates]
+    for sink in sinks:
+        _write(sink, 0)
+    started = time.monotonic()
+    errors = close_all([sinks[0], SinkGroup({"a": sinks[1], "b": sinks[2]}), sinks[3]])
+    seconds = time.monotonic() - started
+    assert len(errors) == 3
+    assert CLOSE_SECONDS + FINISH_SECONDS < 1
+    assert CLOSE_SECONDS < seconds < 1.5 * (CLOSE_SECONDS + FINISH_SECONDS)
+    for gate in gates:
+        gate.may_write.set()
+
+
+def test_ctrl_c_at_the_end_hurries_it() -> None:
+    gate = _Gate()
+    sink = QueuedSink(gate, 5, "block")
+    _write(sink, 0)
+    threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,)).start()
+    threading.Timer(0.6, gate.may_write.set).start()
+    with pytest.raises(KeyboardInterrupt):
+        close_all([sink])
+    assert gate.is_closed.is_set()  # it was waited for, and would not have been for ever
+
+    hung = _Gate()
+    sink = QueuedSink(hung, 5, "block")
+    _write(sink, 0)
+    threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,)).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        close_all([sink])
+    assert time.monotonic() - started < 3
+    hung.may_write.set()
+
+
+def test_a_closed_sink_takes_nothing() -> None:
+    gate = _Gate()
+    sink = QueuedSink(gate)
+    sink.close()
+    with pytest.raises(UsageError, match="closed"):
+        _write(sink, 0)
+
+
+def test_a_queue_that_cannot_be_is_refused() -> None:
+    with pytest.raises(UsageError, match="at least 1"):
+        QueuedSink(_Gate(), 0)
+    with pytest.raises(UsageError, match="drop or block"):
+        QueuedSink(_Gate(), rule="grow")  # type: ignore[arg-type]
