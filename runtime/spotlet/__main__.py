@@ -1,8 +1,6 @@
 """`python -m spotlet` is the program `spotlet`."""
 
-import sys
-
-from spotlet.cli import main
+from spotlet.cli import run_process
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_process()

@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType, ModuleType
 from typing import NoReturn
 
+from spotlet.credentials import hide_credentials
 from spotlet.errors import InputError, SpotletError, UsageError
 
 COMMAND_GROUP = "spotlet.commands"
@@ -30,6 +31,9 @@ COMMAND_GROUP = "spotlet.commands"
 
 OWN_PACKAGES = ("spotlet", "spotlet_training", "spotlet_export", "spotlet_models")
 """A module missing from these is a bug of ours, not a package to install."""
+
+OWN_THREADS = "spotlet-"
+"""How the names of threads begin that read sources and write outputs."""
 
 SUMMARIES = {
     "demo": "the shipped model on the shipped clip: a video, counts and figures",
@@ -86,8 +90,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return code
     except SpotletError as error:
         if "--debug" in words:
-            traceback.print_exc()
-        print(f"{program}: {error}", file=sys.stderr)
+            print(hide_credentials(traceback.format_exc()), end="", file=sys.stderr)
+        print(hide_credentials(f"{program}: {error}"), file=sys.stderr)
         return error.exit_code
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
@@ -103,6 +107,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
+def run_process() -> NoReturn:
+    """Runs the command that the process was called with, and ends the process.
+
+    A thread that still hangs in a library would be torn out of it when Python ends, which aborts
+    the process after all files are finished; so in that case nothing but the end is left.
+    """
+    code = main()
+    if any(thread.name.startswith(OWN_THREADS) for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 def _run(command: importlib.metadata.EntryPoint, program: str, words: list[str]) -> int:
     """Imports a command and runs it."""
     try:
@@ -116,6 +135,7 @@ def _run(command: importlib.metadata.EntryPoint, program: str, words: list[str])
             args = parser.parse_args(words)
         except SystemExit as end:  # --help was asked for
             return int(end.code or 0)
+        args.words = words
         return int(module.run(args))
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
@@ -183,11 +203,19 @@ def _termination_as_exception() -> Iterator[None]:
         yield
         return
 
+    signals = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    # One that is ignored already stays so: `nohup` means it.
+    before = {
+        each: handler for each in signals if (handler := signal.getsignal(each)) != signal.SIG_IGN
+    }
+
     def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+        for each in before:  # a second one must not break off what the first has begun
+            signal.signal(each, signal.SIG_IGN)
         raise Terminated
 
-    signals = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before = {each: signal.signal(each, stop) for each in signals}
+    for each in before:
+        signal.signal(each, stop)
     try:
         yield
     finally:

@@ -66,7 +66,7 @@ def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[s
     [
         (["rum"], "spotlet: rum: no such command; did you mean run?"),
         (["--fast"], "spotlet: --fast: no such option here; options follow the command"),
-        (["run"], "spotlet run: the following arguments are required: model, source; see"),
+        (["run"], "spotlet run: a model and at least one source must be given; see"),
         (["run", "m", "s", "--sav", "x"], "spotlet run: unrecognized arguments: --sav x; see"),
         (["run", "m", "s", "--threads", "x"], "spotlet run: argument --threads: invalid int"),
     ],
@@ -156,3 +156,56 @@ def test_a_pipe_whose_reader_leaves_ends_it_quietly(squares_model: Path) -> None
     with process.stderr:
         assert process.stderr.read() == b""
     assert process.wait() == 0
+
+
+def test_a_second_sigterm_does_not_break_off_what_the_first_began(install_command: Install) -> None:
+    body = (
+        "\n    import signal\n"
+        "    try: signal.raise_signal(signal.SIGTERM)\n"
+        "    finally: signal.raise_signal(signal.SIGTERM); print('finished')"
+    )
+    install_command("twice", "", COMMAND.format(body))
+    assert main(["twice"]) == 143
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_a_hang_up_that_is_ignored_stays_ignored(
+    install_command: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    install_command("nohup", "", COMMAND.format("import signal; signal.raise_signal(1); return 7"))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert main(["nohup"]) == 7
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+def test_no_error_gives_a_credential_away(
+    install_command: Install, capsys: pytest.CaptureFixture[str], debug: list[str]
+) -> None:
+    body = "from spotlet import errors; raise errors.SourceError('rtsp://u:hunter2@host/x: no')"
+    install_command("leaks", "", COMMAND.format(body))
+    assert main(["leaks", *debug]) == 4
+    assert capsys.readouterr().err.splitlines()[-1] == "spotlet leaks: rtsp://host/x: no"
+    forgotten = [["run", "rtsp://u:hunter2@a", "rtsp://u:hunter2@b"]]
+    mistyped = [["run", "cards", "http:/u:hunter2@h/x"], ["run", "cards", "u:hunter2@10.0.0.1/x"]]
+    for words in (*forgotten, *mistyped, ["run", "cards", "x", "--score", "rtsp://u:hunter2@h"]):
+        assert main([*words, *debug]) in (2, 4)
+        assert "hunter" not in capsys.readouterr().err
+
+
+HANGING = """
+import sys, threading, time
+from spotlet import cli
+cli.main = lambda: threading.Thread(
+    target=time.sleep, args=(60,), daemon=True, name="spotlet-capture"
+).start() or print("done") or 7
+cli.run_process()
+"""
+
+
+def test_a_thread_that_hangs_does_not_hold_up_the_end() -> None:
+    command = [sys.executable, "-c", HANGING]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (7, "done\n", "")

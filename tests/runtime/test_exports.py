@@ -24,22 +24,36 @@ def test_the_public_names_are_these() -> None:
 
 def test_the_public_names_of_streams_and_sinks_are_these() -> None:
     assert spotlet.streams.__all__ == [
+        "Arrival",
         "Frame",
+        "OnStatus",
+        "Reconnection",
         "Source",
+        "State",
+        "StatusEvent",
         "Stream",
+        "StreamGroup",
         "locate_source",
         "open_stream",
+        "open_streams",
     ]
     assert spotlet.sinks.__all__ == [
         "ImageSink",
         "NdjsonSink",
+        "QueueRule",
+        "QueuedSink",
+        "RecordingSink",
         "Sink",
+        "SinkGroup",
+        "SnapshotSink",
         "VideoSink",
         "WindowClosed",
         "WindowSink",
         "frame_record",
         "refuse_source",
         "save_sink",
+        "save_sinks",
+        "snapshot_sink",
     ]
 
 

@@ -22,14 +22,21 @@ def add_session_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_model_arguments(parser: argparse.ArgumentParser, without: str = "fp32") -> None:
+def add_model_arguments(
+    parser: argparse.ArgumentParser, without: str = "fp32", *, optional: bool = False
+) -> None:
     """Adds which model: its name or path, and `--variant`.
 
     Args:
         parser: of the command.
         without: what is taken where no variant is given, in words.
+        optional: whether the model may be left out, since a file can name it.
     """
-    parser.add_argument("model", help="a bundled name, a package folder, or an .onnx file")
+    parser.add_argument(
+        "model",
+        nargs="?" if optional else None,
+        help="a bundled name, a package folder, or an .onnx file",
+    )
     add_variant_argument(parser, without)
 
 

@@ -1,0 +1,174 @@
+"""Where a run's results go: flags, the sinks that they mean, what is told of the sources."""
+
+import argparse
+import contextlib
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from spotlet.commands.output_sinks import open_sinks
+from spotlet.detections import Detections
+from spotlet.errors import OutputError
+from spotlet.sinks import NdjsonSink, Sink
+from spotlet.sinks.group import close_all, finish_all
+from spotlet.sinks.recording import KEPT_RECORDINGS
+from spotlet.streams import Frame, StatusEvent, Stream
+
+EARLY_EVENTS = 1000
+"""States that wait for the NDJSON to be open; the first of each source and some more."""
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds `--save`, `--keep-videos`, `--ndjson`, `--rotate-mb`, `--snapshots` and `--show`."""
+    output = parser.add_argument_group("output (without any, a line a frame is printed)")
+    output.add_argument(
+        "--save",
+        metavar="PATH",
+        help="annotated video (.mp4, .avi), or image or folder of images for images; a folder of "
+        "videos for several sources",
+    )
+    output.add_argument(
+        "--keep-videos",
+        type=int,
+        metavar="N",
+        help="how many video files of each live source remain, of an hour each at most "
+        f"[{KEPT_RECORDINGS}]",
+    )
+    output.add_argument(
+        "--ndjson",
+        metavar="FILE",
+        help="a JSON line a frame, and one for each change of a live source's state; - is stdout",
+    )
+    output.add_argument(
+        "--rotate-mb",
+        type=float,
+        metavar="MB",
+        help="append to the NDJSON, and begin a new file at this size; a few old ones are kept",
+    )
+    output.add_argument(
+        "--snapshots",
+        metavar="FOLDER",
+        help="a JPEG whenever a class appears that was not to be seen before",
+    )
+    output.add_argument("--show", action="store_true", help="a window; q or Esc ends the run")
+
+
+class Outputs:
+    """The sinks of a run. States of live sources also go to standard error, a line each.
+
+    Attributes:
+        sinks: in the order in which they are written.
+    """
+
+    def __init__(self) -> None:
+        self.sinks: list[Sink] = []
+        self._ndjson: NdjsonSink | None = None
+        self._early: deque[StatusEvent] = deque(maxlen=EARLY_EVENTS)
+        self._is_open = False
+        self._stopped = False
+        self._error: Exception | None = None
+
+    def tell(self, event: StatusEvent) -> None:
+        """Takes a change of state; what comes before the outputs are open waits for the NDJSON.
+
+        It never raises: a line that the NDJSON does not take is an error of the next `write`.
+        """
+        self.note(str(event), event.at)
+        if self._stopped or self._error is not None:
+            return
+        if not self._is_open:
+            self._early.append(event)
+        elif self._ndjson is not None:
+            try:
+                self._ndjson.write_status(event)
+            except (OutputError, OSError) as error:
+                self._error = error
+
+    def note(self, line: str, at: float | None = None) -> None:
+        """Prints a line with its time on standard error; where that has gone, nobody is told.
+
+        Args:
+            line: without a line break.
+            at: seconds since 1970 (UTC); now, where None.
+        """
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"{stamp} {line}\n")  # at once: a sink tells from its own thread
+            sys.stderr.flush()
+
+    def begin(self, ndjson: NdjsonSink | None) -> None:
+        """Begins to write states into the NDJSON, the early ones first; None where there is none.
+
+        Raises:
+            OutputError: they cannot be written.
+        """
+        self._ndjson, self._is_open = ndjson, True
+        while self._early:
+            event = self._early.popleft()
+            if ndjson is not None:
+                ndjson.write_status(event)
+
+    def write(self, frame: Frame, detections: Detections) -> None:
+        """Hands a frame and what was found to every sink.
+
+        Raises:
+            OutputError: it cannot be written, or a state that came before it could not.
+        """
+        self._raise_error()
+        for sink in self.sinks:
+            sink.write(frame, detections)
+
+    def stop(self) -> None:
+        """Lets the run end soon: who reads the NDJSON may have stalled, and a disk may be slow.
+
+        From now on states go to standard error alone, and sinks drop what takes long to write.
+        Returns at once; a second call does nothing.
+        """
+        self._stopped = True
+        finish_all(self.sinks, hurry=True)
+
+    def close(self) -> None:
+        """Closes every sink, all at the same time. All errors but the first are told at once.
+
+        Raises:
+            Exception: of the first that could not be closed, or a state that was not written.
+        """
+        errors = close_all(self.sinks, hurry=self._stopped)
+        for error in errors[1:]:
+            self.note(str(error))
+        for error in errors[:1]:
+            raise error
+        self._raise_error()
+
+    def _raise_error(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+
+@contextlib.contextmanager
+def open_outputs(
+    args: argparse.Namespace, streams: Sequence[Stream], model: Path, outputs: Outputs
+) -> Iterator[None]:
+    """Opens the outputs that were asked for, and closes each of them whatever happens.
+
+    When it ends by an exception, that remains, and what cannot be closed is told.
+
+    Raises:
+        UsageError: two are one place, or one is what is read.
+        OutputError: one cannot be written.
+    """
+    try:
+        outputs.begin(open_sinks(args, streams, model, outputs.sinks.append, outputs.note))
+        yield
+    except BaseException as raised:
+        if isinstance(raised, KeyboardInterrupt):
+            outputs.stop()
+        try:
+            outputs.close()
+        except Exception as error:
+            outputs.note(str(error))
+        raise
+    outputs.close()
