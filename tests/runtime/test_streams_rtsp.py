@@ -69,14 +69,11 @@ def test_an_rtsp_camera_is_lost_and_found_and_no_frame_is_invented(camera: RtspS
         (2, (192, 320)),
         (3, (352, 640)),
     }
-    states = viewer.states(name)
-    assert states[:10] == [
-        *("connecting", "live", "stalled"),
-        *("connecting", "live", "lost"),
-        *("connecting", "live", "lost", "connecting"),
-    ]
-    assert set(states[9:-2]) <= {"connecting", "lost"}
-    assert states[-2:] == ["live", "ended"]
+    # Any attempt may come while the server still tidies up: then another follows.
+    story = " ".join(viewer.states(name)).replace("connecting lost ", "")
+    assert story == (
+        "connecting live stalled connecting live lost connecting live lost connecting live ended"
+    )
     promised = QUICK.open_seconds + QUICK.most_seconds + OPENING_SECONDS + SETTLE_SECONDS
     assert all(seconds < promised + BUSY_SECONDS for seconds in recoveries.values()), recoveries
     assert well_seen >= 0.9 * well_sent - 2
