@@ -132,7 +132,7 @@ def _run(command: importlib.metadata.EntryPoint, program: str, words: list[str])
         )
         module.add_arguments(parser)
         try:
-            args = parser.parse_args(words)
+            args = parse_words(parser, words)
         except SystemExit as end:  # --help was asked for
             return int(end.code or 0)
         args.words = words
@@ -143,6 +143,18 @@ def _run(command: importlib.metadata.EntryPoint, program: str, words: list[str])
             raise
         extras = f"[{','.join(command.extras)}]" if command.extras else ""
         raise UsageError(f'needs {missing}: pip install "spotlet{extras}"') from error
+
+
+def parse_words(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    """Returns what the words say; flags may stand between the words that are no flags.
+
+    Args:
+        parser: of a command; one with sub-commands takes flags before or after them, as always.
+        words: after the command's name.
+    """
+    if any(action.nargs == argparse.PARSER for action in parser._actions):
+        return parser.parse_args(words)
+    return parser.parse_intermixed_args(words)
 
 
 def _commands() -> dict[str, importlib.metadata.EntryPoint]:

@@ -209,3 +209,11 @@ def test_a_thread_that_hangs_does_not_hold_up_the_end() -> None:
     command = [sys.executable, "-c", HANGING]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout, done.stderr) == (7, "done\n", "")
+
+
+def test_flags_may_stand_between_the_model_and_its_sources(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    missing = str(tmp_path / "none.mp4")
+    assert main(["run", "--score", "0.5", "cards", "--threads", "1", missing]) == 4
+    assert capsys.readouterr().err == f"spotlet run: {missing}: no such file or folder\n"

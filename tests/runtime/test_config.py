@@ -18,7 +18,7 @@ def configured(tmp_path: Path) -> Configure:
         parser = argparse.ArgumentParser()
         add_arguments(parser)
         all_words = [*words, "--config", str(tmp_path / "run.toml")]
-        args = parser.parse_args(all_words)
+        args = parser.parse_intermixed_args(all_words)
         args.words = all_words
         apply_config(args, add_arguments)
         return args
@@ -44,7 +44,7 @@ def test_what_the_command_line_says_wins_also_where_it_is_the_default(
     configured: Configure,
 ) -> None:
     toml = 'model = "cards"\nsource = ["a.mp4"]\nstall-seconds = 2\nbatch = 4\nscore = 0.5\n'
-    args = configured(toml, "cells", "b.mp4", "--stall-seconds", "10", "--batch", "1")
+    args = configured(toml, "cells", "--stall-seconds", "10", "b.mp4", "--batch", "1")
     assert (args.model, args.source) == ("cells", ["b.mp4"])
     assert (args.stall_seconds, args.batch, args.score) == (10, 1, 0.5)
 

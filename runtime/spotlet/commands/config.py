@@ -54,7 +54,7 @@ def _given(parser: argparse.ArgumentParser, words: Sequence[str]) -> frozenset[s
     parser.add_argument("--debug", action="store_true")
     for action in parser._actions:
         action.default = argparse.SUPPRESS
-    return frozenset(vars(parser.parse_args(words)))
+    return frozenset(vars(parser.parse_intermixed_args(words)))
 
 
 def read_toml(path: Path) -> Mapping[str, Any]:
