@@ -16,7 +16,7 @@ from spotlet.session import ModelSession, SessionSettings
 
 
 class Detector:
-    """Localizes objects in frames of any size. One instance serves one thread.
+    """Localizes objects in frames of any size. One instance serves any number of threads.
 
     Example:
         >>> import numpy as np

@@ -110,9 +110,11 @@ class Letterbox:
         canvas[top + height :] = self.pad_value
         canvas[top : top + height, :left] = self.pad_value
         canvas[top : top + height, left + width :] = self.pad_value
-        canvas[top : top + height, left : left + width] = cv2.resize(
-            frame, (width, height), interpolation=INTERPOLATIONS[self.interpolation]
-        )
+        place = canvas[top : top + height, left : left + width]
+        how = INTERPOLATIONS[self.interpolation]
+        resized = cv2.resize(frame, (width, height), dst=place, interpolation=how)
+        if resized is not place:  # an OpenCV that cannot write into the middle of an array
+            place[:] = resized
         return canvas
 
     def to_canvas(self, boxes_xyxy: FloatArray) -> FloatArray:

@@ -45,28 +45,44 @@ def detections_from_outputs(
     Returns:
         Best score first; boxes in frame pixels, clipped, none of them empty.
     """
-    boxes = np.clip(boxes, 0.0, 1.0)
-    has_area = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
-    fires = scores >= max(rule.score_threshold, LEAST_SCORE)
-    fires &= has_area[:, None]
-    if rule.every_class:
-        cells, class_ids = np.nonzero(fires)
-    else:
-        cells = np.flatnonzero(fires.any(axis=1))
-        class_ids = scores[cells].argmax(axis=1)
+    cells, class_ids = _fired(scores, rule)
     if len(cells) == 0:
         return Detections.none(class_names)
+    boxes = np.clip(boxes[cells], 0.0, 1.0)
+    has_area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+    if not has_area.all():
+        boxes, cells, class_ids = boxes[has_area], cells[has_area], class_ids[has_area]
+        if len(cells) == 0:
+            return Detections.none(class_names)
     candidate_scores = scores[cells, class_ids]
     if len(cells) > MAX_CANDIDATES:
         best = np.sort(np.argpartition(-candidate_scores, MAX_CANDIDATES)[:MAX_CANDIDATES])
-        cells, class_ids, candidate_scores = cells[best], class_ids[best], candidate_scores[best]
+        boxes, class_ids, candidate_scores = boxes[best], class_ids[best], candidate_scores[best]
     height, width = letterbox.canvas_hw
-    canvas_boxes = boxes[cells] * np.array([width, height, width, height], np.float32)
+    canvas_boxes = boxes * np.array([width, height, width, height], np.float32)
     kept = suppress(canvas_boxes, candidate_scores, class_ids, rule.iou_threshold)
     frame_boxes = letterbox.to_frame(canvas_boxes[kept])
     found = Detections(frame_boxes, candidate_scores[kept], class_ids[kept], class_names)
     on_frame = np.all(frame_boxes[:, 2:] > frame_boxes[:, :2], axis=1)
     return found.select(np.flatnonzero(on_frame)[: rule.max_detections])
+
+
+def _fired(
+    scores: FloatArray, rule: DetectionRule
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Returns the cell and the class of each score that reaches the threshold, (M,) each.
+
+    In the order of the cells, of one cell in that of the classes. The one thing that looks at
+    every cell: what follows costs by the candidate.
+    """
+    at = np.flatnonzero(scores >= max(rule.score_threshold, LEAST_SCORE))
+    cells, class_ids = np.divmod(at, scores.shape[1])
+    if rule.every_class or len(at) == 0:
+        return cells, class_ids
+    is_first = np.ones(len(cells), np.bool_)
+    np.not_equal(cells[1:], cells[:-1], out=is_first[1:])
+    cells = cells[is_first]
+    return cells, scores[cells].argmax(axis=1)
 
 
 def suppress(
@@ -90,8 +106,8 @@ def suppress(
         return np.zeros(0, np.int64)
     order = np.argsort(-scores, kind="stable")
     # OpenCV moves each class's boxes apart by the greatest coordinate: the least must be 0.
-    boxes_xyxy = boxes_xyxy - boxes_xyxy.min()
-    boxes_xywh = np.concatenate([boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]], axis=1)
+    boxes_xywh = boxes_xyxy - boxes_xyxy.min()
+    boxes_xywh[:, 2:] -= boxes_xywh[:, :2]
     # OpenCV's type stubs know sequences only; arrays are what it converts fastest.
     nms: Any = cv2.dnn.NMSBoxesBatched
     kept = nms(
@@ -101,5 +117,6 @@ def suppress(
         EVERY_SCORE,
         iou_threshold,
     )
-    ranks = np.sort(np.asarray(kept, np.int64).ravel())
-    return order[ranks].astype(np.int64)
+    ranks = np.array(kept, np.int64).ravel()
+    ranks.sort()
+    return order[ranks].astype(np.int64, copy=False)

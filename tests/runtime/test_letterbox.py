@@ -1,6 +1,7 @@
 from fractions import Fraction
 from math import floor
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -193,6 +194,22 @@ def test_out_is_written_in_full_and_returned() -> None:
     out = np.full((64, 64, 3), 7, np.uint8)
     assert letterbox.apply(frame, out=out) is out
     np.testing.assert_array_equal(out, letterbox.apply(frame))
+
+
+@given(letterboxes)
+@settings(max_examples=60)
+def test_the_frame_is_resized_straight_into_out_as_it_would_be_alone(letterbox: Letterbox) -> None:
+    assume(letterbox.frame_hw[0] * letterbox.frame_hw[1] < 2_000_000)
+    frame = np.random.default_rng(0).integers(0, 256, (*letterbox.frame_hw, 3), np.uint8)
+    (height, width), (left, top) = letterbox.resized_hw, letterbox.offset_xy
+    expected = np.full((*letterbox.canvas_hw, 3), letterbox.pad_value, np.uint8)
+    expected[top : top + height, left : left + width] = cv2.resize(
+        frame, (width, height), interpolation=INTERPOLATIONS[letterbox.interpolation]
+    )
+    canvases = np.full((3, *letterbox.canvas_hw, 3), 7, np.uint8)
+    letterbox.apply(frame, out=canvases[1])
+    np.testing.assert_array_equal(canvases[1], expected)
+    assert np.all(canvases[[0, 2]] == 7)
 
 
 def test_a_frame_that_is_a_view_gives_the_canvas_of_its_copy() -> None:

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -11,7 +12,7 @@ from spotlet.boxes import FloatArray
 from spotlet.detections import Detections
 from spotlet.letterbox import Letterbox
 from spotlet.manifest import DetectionRule
-from spotlet.postprocess import MAX_CANDIDATES, detections_from_outputs, suppress
+from spotlet.postprocess import LEAST_SCORE, MAX_CANDIDATES, detections_from_outputs, suppress
 
 Box = tuple[int, int, int, int]
 Candidate = tuple[Box, float, int]
@@ -247,3 +248,82 @@ def test_the_same_outputs_give_the_same_detections_and_are_left_alone(
     np.testing.assert_array_equal(outputs[0], copies[0])
     np.testing.assert_array_equal(outputs[1], copies[1])
     assert np.all(np.diff(first.scores) <= 0)
+
+
+def plain_detections(
+    boxes: FloatArray, scores: FloatArray, letterbox: Letterbox, rule: DetectionRule
+) -> Detections:
+    """Decides for every cell first, and only then for those that fire: slow, and easy to follow."""
+    boxes = np.clip(boxes, 0.0, 1.0)
+    has_area = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+    fires = (scores >= max(rule.score_threshold, LEAST_SCORE)) & has_area[:, None]
+    if rule.every_class:
+        cells, class_ids = np.nonzero(fires)
+    else:
+        cells = np.flatnonzero(fires.any(axis=1))
+        class_ids = scores[cells].argmax(axis=1)
+    if len(cells) == 0:
+        return Detections.none(NAMES)
+    kept_scores = scores[cells, class_ids]
+    if len(cells) > MAX_CANDIDATES:
+        best = np.sort(np.argpartition(-kept_scores, MAX_CANDIDATES)[:MAX_CANDIDATES])
+        cells, class_ids, kept_scores = cells[best], class_ids[best], kept_scores[best]
+    height, width = letterbox.canvas_hw
+    on_canvas = boxes[cells] * np.array([width, height, width, height], np.float32)
+    order = np.argsort(-kept_scores, kind="stable")
+    moved = on_canvas - on_canvas.min()
+    boxes_xywh = np.concatenate([moved[:, :2], moved[:, 2:] - moved[:, :2]], axis=1)
+    kept = cv2.dnn.NMSBoxesBatched(
+        boxes_xywh[order].astype(np.float64).tolist(),
+        kept_scores[order].tolist(),
+        class_ids[order].tolist(),
+        -1.0,
+        rule.iou_threshold,
+    )
+    chosen = order[np.sort(np.asarray(kept, np.int64).ravel())]
+    in_frame = letterbox.to_frame(on_canvas[chosen])
+    found = Detections(in_frame, kept_scores[chosen], class_ids[chosen], NAMES)
+    on_frame = np.all(in_frame[:, 2:] > in_frame[:, :2], axis=1)
+    return found.select(np.flatnonzero(on_frame)[: rule.max_detections])
+
+
+def random_outputs(rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Returns boxes and scores with ties, empty and broken boxes, and values that are none."""
+    cells = int(rng.choice([1, 5, 60, 900]))
+    at, size = rng.uniform(-0.2, 1, (cells, 2)), rng.uniform(-0.05, 0.5, (cells, 2))
+    boxes_unit = np.concatenate([at, at + size], axis=1).astype(np.float32)
+    scores = rng.choice([0, 0.1, 0.3, 0.30001, 0.7, 0.9], (cells, len(NAMES))).astype(np.float32)
+    scores[rng.random(scores.shape) < rng.choice([0, 0.5, 0.99, 1])] = 0
+    if rng.random() < 0.5:
+        scores += rng.random(scores.shape, np.float32) * np.float32(0.05)
+    odd = np.array([np.nan, np.inf, -np.inf, 1e30, 0.0], np.float32)
+    for array in (boxes_unit, scores):
+        broken = rng.random(array.shape) < rng.choice([0, 0, 0.1])
+        array[broken] = rng.choice(odd, int(broken.sum()))
+    doubled = rng.random(cells) < 0.2
+    boxes_unit[doubled], scores[doubled] = boxes_unit[0], scores[0]
+    return boxes_unit, scores.astype(np.float32)
+
+
+@pytest.mark.parametrize("every_class", [False, True])
+def test_to_look_at_candidates_alone_changes_nothing(every_class: bool) -> None:
+    rng = np.random.default_rng(7)
+    objects = 0
+    for _ in range(400):
+        outputs = random_outputs(rng)
+        frame_hw = (int(rng.integers(1, 900)), int(rng.integers(1, 900)))
+        letterbox = Letterbox(frame_hw, (int(rng.integers(8, 400)), int(rng.integers(8, 400))))
+        rule = DetectionRule(
+            score_threshold=float(rng.choice([0.0, 0.3, 0.8])),
+            iou_threshold=float(rng.choice([0.3, 0.6, 1.0])),
+            max_detections=int(rng.choice([1, 10, 5000])),
+            every_class=every_class,
+        )
+        found = detections_from_outputs(*outputs, letterbox, NAMES, rule)
+        expected = plain_detections(*outputs, letterbox, rule)
+        for field in ("boxes_xyxy", "scores", "class_ids"):
+            ours, theirs = getattr(found, field), getattr(expected, field)
+            assert ours.dtype == theirs.dtype
+            np.testing.assert_array_equal(ours, theirs)
+        objects += len(found)
+    assert objects > 4000

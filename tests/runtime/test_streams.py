@@ -23,8 +23,10 @@ from spotlet.streams import (
     Stream,
     locate_source,
     open_stream,
+    open_streams,
 )
 from spotlet.streams.feeds import EveryFrame, Feed, OneConnection
+from spotlet.streams.opencv import open_capture
 from spotlet.streams.source import Source, natural_key
 from spotlet.streams.stream import StreamMode
 
@@ -519,3 +521,18 @@ def test_images_have_no_live_mode(tmp_path: Path) -> None:
     path = _save(tmp_path / "one.png", _numbered(1)[0])
     with pytest.raises(UsageError, match="no live mode"):
         open_stream(path, mode="live")
+
+
+@pytest.mark.parametrize(("size_hw", "threads"), [((96, 128), 1), ((736, 1280), None)])
+def test_small_pictures_are_decoded_on_one_core_where_the_others_have_work(
+    tmp_path: Path, write_clip: WriteClip, size_hw: tuple[int, int], threads: int | None
+) -> None:
+    path = write_clip(tmp_path / "a.mp4", [np.full((*size_hw, 3), n, np.uint8) for n in (9, 99)])
+    source = locate_source(path)
+    capture = open_capture(source, 1, 1, spare_cores=False)
+    used = capture.get(cv2.CAP_PROP_N_THREADS)
+    plain = open_capture(source, 1, 1).get(cv2.CAP_PROP_N_THREADS)
+    assert used == (plain if threads is None else threads)
+    assert capture.read()[0]
+    with open_streams([path], spare_cores=False) as group:
+        assert sum(len(batch) for batch in group.batches()) == 2

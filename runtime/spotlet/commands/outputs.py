@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -69,6 +70,7 @@ class Outputs:
         self._is_open = False
         self._stopped = False
         self._error: Exception | None = None
+        self._writing = threading.Lock()  # states are told by whichever worker waits for a frame
 
     def tell(self, event: StatusEvent) -> None:
         """Takes a change of state; what comes before the outputs are open waits for the NDJSON.
@@ -76,15 +78,16 @@ class Outputs:
         It never raises: a line that the NDJSON does not take is an error of the next `write`.
         """
         self.note(str(event), event.at)
-        if self._stopped or self._error is not None:
-            return
-        if not self._is_open:
-            self._early.append(event)
-        elif self._ndjson is not None:
-            try:
-                self._ndjson.write_status(event)
-            except (OutputError, OSError) as error:
-                self._error = error
+        with self._writing:
+            if self._stopped or self._error is not None:
+                return
+            if not self._is_open:
+                self._early.append(event)
+            elif self._ndjson is not None:
+                try:
+                    self._ndjson.write_status(event)
+                except (OutputError, OSError) as error:
+                    self._error = error
 
     def note(self, line: str, at: float | None = None) -> None:
         """Prints a line with its time on standard error; where that has gone, nobody is told.
@@ -104,11 +107,12 @@ class Outputs:
         Raises:
             OutputError: they cannot be written.
         """
-        self._ndjson, self._is_open = ndjson, True
-        while self._early:
-            event = self._early.popleft()
-            if ndjson is not None:
-                ndjson.write_status(event)
+        with self._writing:
+            self._ndjson, self._is_open = ndjson, True
+            while self._early:
+                event = self._early.popleft()
+                if ndjson is not None:
+                    ndjson.write_status(event)
 
     def write(self, frame: Frame, detections: Detections) -> None:
         """Hands a frame and what was found to every sink.
@@ -116,9 +120,10 @@ class Outputs:
         Raises:
             OutputError: it cannot be written, or a state that came before it could not.
         """
-        self._raise_error()
-        for sink in self.sinks:
-            sink.write(frame, detections)
+        with self._writing:
+            self._raise_error()
+            for sink in self.sinks:
+                sink.write(frame, detections)
 
     def stop(self) -> None:
         """Lets the run end soon: who reads the NDJSON may have stalled, and a disk may be slow.

@@ -3,15 +3,17 @@
 import argparse
 import contextlib
 import sys
+from dataclasses import replace
 
 from spotlet.commands.config import apply_config
+from spotlet.commands.crew import open_detector, plan_run
+from spotlet.commands.detecting import detect_in_order
 from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
 from spotlet.commands.outputs import Outputs, add_output_arguments, open_outputs
+from spotlet.commands.process import settle_process
 from spotlet.commands.tally import Tally
 from spotlet.detections import Detections
-from spotlet.detector import Detector
 from spotlet.errors import SourceError, UsageError
-from spotlet.session import full_provider_name
 from spotlet.sinks import WindowClosed
 from spotlet.streams import Frame, Reconnection, StreamGroup, open_streams
 from spotlet.terminal import PLAIN_SECONDS, Progress
@@ -80,10 +82,15 @@ def run(args: argparse.Namespace) -> int:
     """
     apply_config(args, add_arguments)
     _require_usable(args)
-    detector = _open_detector(args)
+    settings = session_settings(args)
+    crew = plan_run(args, settings)
+    if crew.workers > 1:
+        settle_process()
+    detector = open_detector(args, replace(settings, threads=crew.threads))
     wanted = _wanted_classes(args.classes, detector.class_names)
     people = sys.stderr if args.ndjson == "-" else sys.stdout
     tally, outputs = Tally(), Outputs()
+    several = len(args.source) > 1
     try:
         with (
             open_streams(
@@ -92,13 +99,35 @@ def run(args: argparse.Namespace) -> int:
                 max_fps=args.max_fps,
                 reconnection=_reconnection(args),
                 on_status=outputs.tell,
+                spare_cores=crew.workers == 1,
             ) as group,
             open_outputs(args, group.streams, detector.session.path, outputs),
             _progress(outputs, group, args.max_frames) as progress,
             contextlib.suppress(WindowClosed),
+            # Closed here and not when it is collected, where an error could not be raised.
+            contextlib.closing(
+                detect_in_order(
+                    detector,
+                    group,
+                    crew,
+                    batch=args.batch,
+                    max_frames=args.max_frames,
+                    classes=wanted,
+                )
+            ) as detected,
         ):
             tally.sinks = outputs.sinks
-            _detect(detector, group, outputs, tally, wanted, progress, args)
+            try:
+                for (stream, frame), detections in detected:
+                    outputs.write(frame, detections)
+                    tally.add(stream, frame, detections)
+                    if progress is not None:
+                        progress.advance()
+                    else:
+                        print(_line(frame, detections, several), flush=True)
+            except KeyboardInterrupt:
+                outputs.stop()
+                raise
     finally:
         tally.report(people)
     if group.failures:
@@ -122,53 +151,6 @@ def _reconnection(args: argparse.Namespace) -> Reconnection:
         stall_seconds=args.stall_seconds,
         open_seconds=max(Reconnection().open_seconds, args.stall_seconds),
     )
-
-
-def _open_detector(args: argparse.Namespace) -> Detector:
-    settings = session_settings(args)
-    detector = Detector(
-        args.model,
-        variant=args.variant,
-        score_threshold=args.score,
-        iou_threshold=args.iou,
-        session=settings,
-    )
-    if detector.session.provider != full_provider_name(settings.provider):
-        print(
-            f"provider {settings.provider}: not to be had here; on {detector.session.provider}",
-            file=sys.stderr,
-        )
-    return detector
-
-
-def _detect(
-    detector: Detector,
-    group: StreamGroup,
-    outputs: Outputs,
-    tally: Tally,
-    wanted: tuple[str, ...] | None,
-    progress: Progress | None,
-    args: argparse.Namespace,
-) -> None:
-    several = len(group.streams) > 1
-    # Closed here and not when the generator is collected, where an error could not be raised.
-    with contextlib.closing(group.batches(args.batch)) as batches:
-        try:
-            for arrivals in batches:
-                results = detector.detect([frame.image for _, frame in arrivals])
-                for (stream, frame), found in zip(arrivals, results, strict=True):
-                    detections = found if wanted is None else found.of_classes(wanted)
-                    outputs.write(frame, detections)
-                    tally.add(stream, frame, detections)
-                    if progress is not None:
-                        progress.advance()
-                    else:
-                        print(_line(frame, detections, several), flush=True)
-                    if tally.frames == args.max_frames:
-                        return
-        except KeyboardInterrupt:
-            outputs.stop()
-            raise
 
 
 def _wanted_classes(text: str | None, class_names: tuple[str, ...]) -> tuple[str, ...] | None:

@@ -17,6 +17,10 @@ NOT_OPENED = {
 }
 """What to say of a source that cannot be opened, by its kind."""
 
+SMALL_PICTURE_PIXELS = 1280 * 720
+"""Up to this size decoding costs a small share of a core beside any network; a 4K picture takes
+several times as long as a small network, and one core would hold up the others."""
+
 _LONGEST_MS = 2**31 - 1  # OpenCV's settings are of 32 bits
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
@@ -34,7 +38,12 @@ def allow_opening_at_once() -> None:
 
 
 def open_capture(
-    source: Source, open_seconds: float, read_seconds: float, *, live: bool
+    source: Source,
+    open_seconds: float,
+    read_seconds: float,
+    *,
+    live: bool = False,
+    spare_cores: bool = True,
 ) -> cv2.VideoCapture:
     """Returns the open capture.
 
@@ -43,6 +52,7 @@ def open_capture(
         open_seconds: what a URL may take to open.
         read_seconds: what a frame of a URL may take.
         live: no frame of a URL may come late, at the price of decoding on one core.
+        spare_cores: if not, a file of small pictures is decoded on one core as well.
 
     Raises:
         SourceError: it cannot be opened.
@@ -59,10 +69,21 @@ def open_capture(
             pairs = [number for setting in settings.items() for number in setting]
             opened = capture.open(str(source.location), cv2.CAP_FFMPEG, pairs)
         else:
-            opened = capture.open(source.location)
+            on_one = source.kind == "video" and not spare_cores
+            opened = (on_one and _open_on_one_core(capture, str(source.location))) or capture.open(
+                source.location
+            )
     if not opened:
         raise SourceError(f"{source.name}: {NOT_OPENED[source.kind]}")
     return capture
+
+
+def _open_on_one_core(capture: cv2.VideoCapture, path: str) -> bool:
+    """Opens a file and returns True; where it cannot, or its pictures are large, returns False."""
+    if not capture.open(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1]):
+        return False
+    sides = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
+    return capture.get(sides[0]) * capture.get(sides[1]) <= SMALL_PICTURE_PIXELS
 
 
 def _milliseconds(seconds: float) -> int:

@@ -73,6 +73,7 @@ def open_streams(
     max_fps: float | None = None,
     reconnection: Reconnection = Reconnection(),  # noqa: B008 - frozen
     on_status: OnStatus = log_status,
+    spare_cores: bool = True,
 ) -> StreamGroup:
     """Opens several sources.
 
@@ -85,6 +86,8 @@ def open_streams(
         max_fps: of each.
         reconnection: of each.
         on_status: called in the consumer's thread; the event names the source.
+        spare_cores: whether files may be decoded on several cores; if not, small pictures are
+            decoded on one, which costs less in all.
 
     Raises:
         SourceError: a source cannot be opened; see `open_stream`.
@@ -104,7 +107,9 @@ def open_streams(
     streams: list[Stream] = []
     try:
         for each in located:
-            streams.append(_open(each, mode, max_fps, reconnection, on_status, changed))
+            streams.append(
+                _open(each, mode, max_fps, reconnection, on_status, changed, spare_cores)
+            )
         for stream in streams:
             stream.wait_until_open()
     except BaseException:
@@ -143,6 +148,7 @@ def _open(
     reconnection: Reconnection,
     on_status: OnStatus,
     changed: threading.Event,
+    spare_cores: bool,
 ) -> Stream:
     if mode == "live" and source.paths:
         raise UsageError(f"{source.name}: images have no live mode; use mode video")
@@ -150,7 +156,8 @@ def _open(
     limits = reconnection.open_seconds, reconnection.stall_seconds
 
     def open_reader() -> VideoReader:
-        return VideoReader(source, *limits, live=chosen == "live" and source.is_live)
+        live = chosen == "live" and source.is_live
+        return VideoReader(source, *limits, live=live, spare_cores=spare_cores)
 
     feed: Feed
     if source.paths:

@@ -34,7 +34,13 @@ class VideoReader:
     """A video file, a camera or a URL, through OpenCV."""
 
     def __init__(
-        self, source: Source, open_seconds: float, read_seconds: float, *, live: bool = False
+        self,
+        source: Source,
+        open_seconds: float,
+        read_seconds: float,
+        *,
+        live: bool = False,
+        spare_cores: bool = True,
     ) -> None:
         """Opens the source and decodes its first frame.
 
@@ -43,6 +49,7 @@ class VideoReader:
             open_seconds: what a URL may take to open.
             read_seconds: what a frame of a URL may take.
             live: who reads is the one to lose patience, and wants no frame late.
+            spare_cores: see `open_capture`.
 
         Raises:
             SourceError: it cannot be opened, or not even one frame can be decoded.
@@ -53,7 +60,9 @@ class VideoReader:
         self._index = 0
         self._last_pts = 0.0
         self._read_seconds = read_seconds + slack
-        self._capture = open_capture(source, open_seconds + slack, self._read_seconds, live=live)
+        self._capture = open_capture(
+            source, open_seconds + slack, self._read_seconds, live=live, spare_cores=spare_cores
+        )
         # What a live stream says of its length counts what was there when it was opened.
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self._may_be_file = source.kind != "camera" and 0 < count < 2**53

@@ -1,0 +1,50 @@
+"""Who detects in a run: the detector, and how many cores work on how many frames."""
+
+import argparse
+import sys
+
+from spotlet.detector import Detector
+from spotlet.pipeline import Crew, plan_crew
+from spotlet.session import CPU_PROVIDER, SessionSettings, full_provider_name
+from spotlet.streams import locate_source
+
+
+def plan_run(args: argparse.Namespace, settings: SessionSettings) -> Crew:
+    """Returns how the cores are shared out among the frames of these sources.
+
+    Args:
+        args: of `spotlet run`.
+        settings: their `threads` is the number of cores that detection may use, 0 for all.
+
+    Raises:
+        SourceError: a source is not there.
+        UsageError: onnxruntime knows no such provider.
+    """
+    if full_provider_name(settings.provider) != CPU_PROVIDER:
+        # What is no core has a queue of its own, and not every provider may be called twice.
+        return Crew(threads=settings.threads)
+    live = args.mode == "live" or (
+        args.mode is None and all(locate_source(source).is_live for source in args.source)
+    )
+    return plan_crew(settings.threads, sources=len(args.source), live=live)
+
+
+def open_detector(args: argparse.Namespace, settings: SessionSettings) -> Detector:
+    """Returns the detector, and says on standard error where its provider is not to be had.
+
+    Raises:
+        SpotletError: the model or an argument cannot be used.
+    """
+    detector = Detector(
+        args.model,
+        variant=args.variant,
+        score_threshold=args.score,
+        iou_threshold=args.iou,
+        session=settings,
+    )
+    if detector.session.provider != full_provider_name(settings.provider):
+        print(
+            f"provider {settings.provider}: not to be had here; on {detector.session.provider}",
+            file=sys.stderr,
+        )
+    return detector
