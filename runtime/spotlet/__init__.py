@@ -1,10 +1,18 @@
-"""Spotlet's runtime: a frame in, detections out, without torch."""
+"""Spotlet's runtime: a frame in, detections out, without torch.
 
-from spotlet.detections import Detection, Detections
-from spotlet.detector import Detector
-from spotlet.errors import SpotletError
-from spotlet.session import SessionSettings
-from spotlet.streams import Frame, open_stream
+What stands here is loaded when it is first used: `spotlet --help` needs neither numpy nor
+onnxruntime, and a program that feeds its own frames needs no streams.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spotlet.detections import Detection, Detections
+    from spotlet.detector import Detector
+    from spotlet.errors import SpotletError
+    from spotlet.session import SessionSettings
+    from spotlet.streams import Frame, open_stream
 
 __all__ = [
     "Detection",
@@ -15,3 +23,25 @@ __all__ = [
     "SpotletError",
     "open_stream",
 ]
+
+_MODULES = {
+    "Detection": "detections",
+    "Detections": "detections",
+    "Detector": "detector",
+    "Frame": "streams",
+    "SessionSettings": "session",
+    "SpotletError": "errors",
+    "open_stream": "streams",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES])

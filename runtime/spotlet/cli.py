@@ -39,6 +39,7 @@ SUMMARIES = {
     "demo": "the shipped model on the shipped clip: a video, counts and figures",
     "run": "detect in images, a video, a camera or a URL",
     "check": "test that a model computes the right thing on this machine",
+    "bench": "what a model costs on this machine; --tune finds its best settings",
     "info": "what a model says of itself",
     "doctor": "what this installation and machine can do",
     "data": "what is in a labelled set, and what is wrong with it",

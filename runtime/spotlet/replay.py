@@ -74,7 +74,7 @@ def replay_golden(detector: Detector, folder: Path) -> tuple[GoldenResult, ...]:
             raise ModelFileError(f"{error}; export the model again") from error
         fault = _picture_fault(frame, wanted)
         if fault is None:
-            results.append(_compare(name, wanted, detector, frame, tolerance))
+            results.append(compare(name, wanted, detector, frame, tolerance))
         else:
             results.append(GoldenResult(name=name, allowed=tolerance, faults=(fault,)))
     return tuple(results)
@@ -121,13 +121,22 @@ def _picture_fault(frame: ImageArray, wanted: Observation) -> str | None:
     return None
 
 
-def _compare(
+def compare(
     name: str,
     wanted: Observation,
     detector: Detector,
     frame: ImageArray,
     allowed: GoldenTolerance,
 ) -> GoldenResult:
+    """Returns how far a detector is from what was observed on a frame.
+
+    Args:
+        name: of the frame.
+        wanted: what another detector of the model, or this one elsewhere, gave for the frame.
+        detector: of the model.
+        frame: (H, W, 3) uint8 BGR.
+        allowed: what it may differ by.
+    """
     found = observe(detector, frame)
     canvas = wanted.canvas.difference(found.canvas)
     heads = [wanted.boxes.difference(found.boxes), wanted.scores.difference(found.scores)]

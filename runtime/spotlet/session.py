@@ -11,6 +11,7 @@ from spotlet.boxes import FloatArray
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY, Manifest
+from spotlet.providers import add_plugin, installed_plugins
 
 CPU_PROVIDER = "CPUExecutionProvider"
 
@@ -19,6 +20,14 @@ PROVIDER_ENDING = "ExecutionProvider"
 
 MAX_THREADS = 256
 """More is a slip of the finger: onnxruntime would start them all."""
+
+OPTIMISATIONS = {
+    "none": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+"""How far onnxruntime may rewrite the graph while it loads it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +38,28 @@ class SessionSettings:
         threads: for the operators of one inference; 0 leaves it to onnxruntime.
         provider: an execution provider's name, with or without `ExecutionProvider`.
         strict_provider: refuse to fall back to the CPU when the provider is not to be had.
+        spinning: threads that wait for each other within an inference do so awake: faster, for a
+            little more of the processor. Between inferences they sleep in any case.
+        optimisation: one of `OPTIMISATIONS`.
+        reduced_precision: the provider may compute in less than the file's precision, as in
+            bfloat16, where it can. It then finds slightly other boxes and scores.
     """
 
     threads: int = 0
     provider: str = "CPU"
     strict_provider: bool = False
+    spinning: bool = False
+    optimisation: str = "all"
+    reduced_precision: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.threads <= MAX_THREADS:
             raise UsageError(
                 f"threads {self.threads}: must be from 1 to {MAX_THREADS}, or 0 (automatic)"
+            )
+        if self.optimisation not in OPTIMISATIONS:
+            raise UsageError(
+                f"optimisation {self.optimisation}: must be one of {', '.join(OPTIMISATIONS)}"
             )
 
 
@@ -48,6 +69,7 @@ class ModelSession:
     Attributes:
         manifest: what the file says of itself, checked against the graph.
         path: of the `.onnx` file.
+        settings: that were asked for.
         provider: the execution provider in use, which may be the CPU where the one that was
             asked for could not be had and `strict_provider` is off.
     """
@@ -60,6 +82,7 @@ class ModelSession:
             UsageError: the provider is unknown here and `strict_provider` is on.
         """
         self.path = path
+        self.settings = settings
         self._session = _open(path, settings)
         self.provider = str(self._session.get_providers()[0])
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
@@ -133,24 +156,28 @@ class ModelSession:
 def _open(path: Path, settings: SessionSettings) -> ort.InferenceSession:
     if not path.is_file():
         raise ModelFileError(f"{path}: no such file")
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = settings.threads
-    options.inter_op_num_threads = 1
-    # A camera delivers a frame every 33 ms: threads that spin in between only burn power.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4
     provider = full_provider_name(settings.provider)
     available = ort.get_available_providers()
-    if provider not in available and settings.strict_provider:
+    plugin = None if provider == CPU_PROVIDER else installed_plugins().get(provider)
+    if plugin is None and provider not in available and settings.strict_provider:
         raise UsageError(
             f"provider {settings.provider}: not in this onnxruntime, which has "
             f"{', '.join(available)}"
         )
-    wanted = [provider] if provider in available else []
+    options = session_options(settings)
+    wanted = [provider] if provider in available and plugin is None else []
     try:
-        session = ort.InferenceSession(
-            os.fspath(path), options, providers=list(dict.fromkeys([*wanted, CPU_PROVIDER]))
-        )
+        if plugin is not None and add_plugin(
+            options,
+            plugin,
+            threads=settings.threads,
+            reduced_precision=settings.reduced_precision,
+        ):
+            session = ort.InferenceSession(os.fspath(path), options)
+        else:
+            session = ort.InferenceSession(
+                os.fspath(path), options, providers=list(dict.fromkeys([*wanted, CPU_PROVIDER]))
+            )
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise ModelFileError(
             f"{path}: onnxruntime cannot load it ({_first_line(error)})"
@@ -158,6 +185,24 @@ def _open(path: Path, settings: SessionSettings) -> ort.InferenceSession:
     if settings.strict_provider and session.get_providers()[0] != provider:
         raise UsageError(f"provider {settings.provider}: onnxruntime fell back to the CPU")
     return session
+
+
+def session_options(settings: SessionSettings) -> ort.SessionOptions:
+    """Returns what onnxruntime is told of these settings, but for the provider."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = settings.threads
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = OPTIMISATIONS[settings.optimisation]
+    # A camera delivers a frame every 33 ms: threads that spin in between only burn power.
+    entries = {"session.intra_op.allow_spinning": "0"}
+    if settings.spinning:
+        entries = {"session.intra_op.allow_spinning": "1", "session.force_spinning_stop": "1"}
+    if settings.reduced_precision:
+        entries["mlas.enable_gemm_fastmath_arm64_bfloat16"] = "1"  # elsewhere without effect
+    for key, value in entries.items():
+        options.add_session_config_entry(key, value)
+    options.log_severity_level = 4
+    return options
 
 
 def _first_line(error: Exception) -> str:
@@ -177,6 +222,9 @@ def full_provider_name(name: str) -> str:
         if candidate in known:
             return str(known[candidate])
     short = sorted(each.removesuffix(PROVIDER_ENDING) for each in known.values())
+    for plugin in installed_plugins():
+        if plugin.lower() in (name.lower(), f"{name}{PROVIDER_ENDING}".lower()):
+            return plugin
     raise UsageError(f"provider {name}: unknown; onnxruntime knows {', '.join(short)}")
 
 

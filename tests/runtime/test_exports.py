@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import spotlet
 import spotlet.sinks
 import spotlet.streams
@@ -74,11 +76,29 @@ def test_the_runtime_and_its_command_line_load_nothing_of_the_workshops() -> Non
     assert not loaded & {*FOREIGN, "spotlet_training", "spotlet_export"}
 
 
-COMMANDS = ("check", "demo", "doctor", "info", "run")
+COMMANDS = ("bench", "check", "demo", "doctor", "info", "run")
 
 
 def test_importing_the_runtime_loads_nothing_that_can_wait() -> None:
     assert not _loaded("import spotlet") & {*FOREIGN, *LAZY}
+
+
+def test_the_runtime_and_its_command_line_load_their_libraries_when_they_are_used() -> None:
+    heavy = {"numpy", "cv2", "onnxruntime"}
+    assert not _loaded("import spotlet, spotlet.cli; dir(spotlet)") & heavy
+    assert not _loaded("from spotlet.cli import main; main(['--help'])") & heavy
+    assert heavy <= _loaded("from spotlet import Detector")
+
+
+def test_a_detector_needs_no_streams() -> None:
+    code = "import sys; from spotlet import Detector; assert 'spotlet.streams' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'spotlet' has no attribute 'detect'"):
+        spotlet.detect  # noqa: B018
+    assert set(spotlet.__all__) <= set(dir(spotlet))
 
 
 def test_importing_the_runtime_starts_no_thread() -> None:

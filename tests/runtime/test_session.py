@@ -16,9 +16,11 @@ from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY, InputRule, Manifest, OutputRule
 from spotlet.session import (
     CPU_PROVIDER,
+    OPTIMISATIONS,
     ModelSession,
     SessionSettings,
     full_provider_name,
+    session_options,
     synthetic_canvases,
 )
 
@@ -205,6 +207,40 @@ def test_a_provider_that_is_not_there_falls_back_unless_it_is_strict(tmp_path: P
 def test_a_negative_number_of_threads_is_an_error() -> None:
     with pytest.raises(UsageError, match="threads -1"):
         SessionSettings(threads=-1)
+
+
+def test_an_unknown_optimisation_is_an_error() -> None:
+    with pytest.raises(UsageError, match="optimisation much: must be one of none, basic, ext"):
+        SessionSettings(optimisation="much")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SessionSettings(spinning=True, threads=2),
+        SessionSettings(reduced_precision=True),
+        *(SessionSettings(optimisation=each) for each in OPTIMISATIONS),
+    ],
+)
+def test_no_setting_changes_what_a_model_gives(tmp_path: Path, settings: SessionSettings) -> None:
+    session = ModelSession(write_model(tmp_path / "m.onnx"), settings)
+    assert session.settings == settings
+    boxes, scores = session.run(canvases(1))
+    np.testing.assert_array_equal(boxes, BOXES)
+    np.testing.assert_array_equal(scores, SCORES)
+
+
+@pytest.mark.parametrize(
+    ("settings", "spins", "stops"),
+    [(SessionSettings(), "0", None), (SessionSettings(spinning=True), "1", "1")],
+)
+def test_threads_never_spin_between_inferences(
+    settings: SessionSettings, spins: str, stops: str | None
+) -> None:
+    options = session_options(settings)
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == spins
+    if stops is not None:
+        assert options.get_session_config_entry("session.force_spinning_stop") == stops
 
 
 def test_a_provider_may_be_named_short_or_in_full() -> None:

@@ -24,14 +24,14 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         GateError: a rule does not hold.
     """
-    settings = session_settings(args)
-    if full_provider_name(settings.provider) != CPU_PROVIDER:
-        # The question is whether this provider computes the same, not whether the CPU does.
-        settings = replace(settings, strict_provider=True)
     paths = locate_models(args.model, args.variant)
     failures = []
     errors = []
     for path in paths:
+        settings = session_settings(args, path)
+        if full_provider_name(settings.provider) != CPU_PROVIDER:
+            # The question is whether this provider computes the same, not whether the CPU does.
+            settings = replace(settings, strict_provider=True)
         try:
             report = check_model(path, settings)
         except ModelFileError as error:

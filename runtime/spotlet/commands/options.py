@@ -1,24 +1,35 @@
 """Arguments that several commands share."""
 
 import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
 
-from spotlet.package import VARIANTS
+from spotlet.device_profile import find_profile
+from spotlet.package import VARIANTS, locate_model
 from spotlet.session import SessionSettings
+from spotlet.streams import locate_source
 
 
 def add_session_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds how onnxruntime runs: `--threads`, `--provider`, `--strict-provider`."""
+    """Adds how onnxruntime runs: `--threads`, `--provider`, `--strict-provider`, `--no-profile`."""
     group = parser.add_argument_group("onnxruntime")
     group.add_argument(
-        "--threads", type=int, default=0, metavar="N", help="for one inference; 0 is automatic"
+        "--threads",
+        type=int,
+        metavar="N",
+        help="cores that detection may use; 0, the default, is all of them",
     )
-    group.add_argument(
-        "--provider", default="CPU", metavar="NAME", help="execution provider, CPU by default"
-    )
+    group.add_argument("--provider", metavar="NAME", help="execution provider, CPU by default")
     group.add_argument(
         "--strict-provider",
         action="store_true",
         help="stop where the provider is not to be had, instead of using the CPU",
+    )
+    group.add_argument(
+        "--no-profile",
+        action="store_true",
+        help="leave aside what `spotlet bench --tune` found; so do --threads and --provider",
     )
 
 
@@ -49,12 +60,44 @@ def add_variant_argument(parser: argparse.ArgumentParser, without: str = "fp32")
     )
 
 
-def session_settings(args: argparse.Namespace) -> SessionSettings:
+def session_settings(args: argparse.Namespace, path: Path | None = None) -> SessionSettings:
     """Returns the settings that those arguments ask for.
 
+    Without `--threads` and `--provider` they are those of the model's device profile, if there is
+    one that holds here. A profile is a whole that was measured: one such flag puts all of it aside.
+    With `--debug` a line on standard error says which it was.
+
+    Args:
+        args: of a command with these arguments.
+        path: of the model file; None takes that of `args.model` and `args.variant`.
+
     Raises:
+        ModelFileError: there is no such model.
         UsageError: a value breaks its rule.
     """
-    return SessionSettings(
-        threads=args.threads, provider=args.provider, strict_provider=args.strict_provider
+    plain = SessionSettings(
+        threads=args.threads or 0,
+        provider=args.provider or "CPU",
+        strict_provider=args.strict_provider,
     )
+    if args.no_profile or not (args.threads is None and args.provider is None):
+        return plain
+    if path is None:
+        if args.model is None:
+            return plain
+        path = locate_model(args.model, args.variant)
+    found = find_profile(path)
+    if getattr(args, "debug", False):
+        print(f"session settings: {found.reason}", file=sys.stderr)
+    if found.profile is None:
+        return plain
+    return replace(found.profile.settings[_mode(args)], strict_provider=args.strict_provider)
+
+
+def _mode(args: argparse.Namespace) -> str:
+    """Returns whether a command takes one frame at a time, or gives each core one of its own."""
+    mode = getattr(args, "mode", None)
+    sources = getattr(args, "source", None)
+    if mode is None and isinstance(sources, list):
+        return "live" if all(locate_source(source).is_live for source in sources) else "video"
+    return mode or "live"

@@ -1,0 +1,205 @@
+"""`spotlet bench`: what a model costs on this machine, and the settings that run it fastest."""
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import cv2
+import onnxruntime as ort
+
+from spotlet.bench_frames import Frames, SourceFrames, generated_frames
+from spotlet.benchmark import Benchmark, measure
+from spotlet.cold_start import ColdStart, measure_cold_start
+from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
+from spotlet.detector import Detector
+from spotlet.device import cpu_name
+from spotlet.device_profile import remove_profile, write_profile
+from spotlet.errors import UsageError
+from spotlet.package import locate_model
+from spotlet.pipeline import Crew, plan_crew, usable_cores
+from spotlet.session import CPU_PROVIDER
+from spotlet.terminal import table
+from spotlet.tuner import tune_model
+from spotlet.tuning import DEFAULT, LEAST_GAIN, Tuning
+
+SCHEMA = 1
+"""Of the JSON."""
+
+MODE_TITLES = {"live": "one frame at a time", "video": "all cores, frames of their own"}
+"""The modes of a device profile, in words."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    add_model_arguments(parser)
+    parser.add_argument(
+        "source",
+        nargs="?",
+        help="a video, an image, a folder or a glob of images; 720p frames are made up without",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=3.0,
+        metavar="S",
+        help="for each thing that is measured [%(default)g]",
+    )
+    parser.add_argument("--json", action="store_true", help="the same as one JSON object")
+    parser.add_argument(
+        "--tune",
+        action="store_true",
+        help="try threads, spinning, optimisation, providers; keep the best in a device profile, "
+        "which `run` then uses",
+    )
+    parser.add_argument(
+        "--allow",
+        choices=("reduced",),
+        help="let --tune also choose what computes in reduced precision (bfloat16) and so finds "
+        "slightly other boxes and scores",
+    )
+    add_session_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints a table of the stages, and with `--tune` what was tried and kept.
+
+    Raises:
+        SpotletError: the model or the source cannot be used, or no profile can be written.
+    """
+    if not 0 < args.seconds < float("inf"):
+        raise UsageError(f"--seconds {args.seconds:g}: must be over 0")
+    if args.allow and not args.tune:
+        raise UsageError("--allow: goes with --tune")
+    path = locate_model(args.model, args.variant)
+    frames: Frames = generated_frames if args.source is None else SourceFrames(args.source)
+    found: dict[str, Any] = {"schema": SCHEMA, "model": str(path), "source": args.source}
+    found |= {"machine": _machine()}
+    if args.tune:
+        if args.threads is not None or args.provider is not None or args.no_profile:
+            raise UsageError("--tune: chooses threads and provider itself, and writes a profile")
+        found["tuning"] = _tune(args, path, frames)
+    settings = session_settings(args, path)
+    detector = Detector(path, session=settings)
+    cpu = detector.session.provider == CPU_PROVIDER
+    crew = plan_crew(settings.threads, sources=1, live=False) if cpu else Crew()
+    measured = measure(detector, frames, crew, args.seconds)
+    cold = measure_cold_start(
+        path,
+        settings,
+        frame_hw=measured.size_hw,
+        canvas_hw=detector.manifest.input.size_hw,
+        seconds=args.seconds,
+    )
+    found |= {"provider": detector.session.provider, "settings": asdict(settings)}
+    found |= {"workers": crew.workers} | asdict(measured) | {"cold_start": asdict(cold)}
+    if args.json:
+        print(json.dumps(found, indent=2))
+    else:
+        _print(found, measured, cold, crew)
+    return 0
+
+
+def _tune(args: argparse.Namespace, path: Path, frames: Frames) -> dict[str, Any]:
+    """Tunes the model, tells of it, writes the profile; returns the same for the JSON."""
+    tuned = tune_model(path, frames, args.seconds, allow_reduced=args.allow == "reduced")
+    people = sys.stderr if args.json else sys.stdout
+    for mode, tuning in tuned.modes.items():
+        print(_tuning_text(mode, tuning), file=people, flush=True)
+    if tuned.profile is None:
+        remove_profile(tuned.key)
+        kept = None
+        print("the default settings are kept, without a device profile\n", file=people)
+    else:
+        kept = str(write_profile(tuned.profile))
+        print(f"device profile, for `spotlet run` to use: {kept}\n", file=people)
+    return {
+        "profile": kept,
+        "modes": {mode: _tuning_record(tuning) for mode, tuning in tuned.modes.items()},
+    }
+
+
+def _tuning_text(mode: str, tuning: Tuning) -> str:
+    rows = []
+    for trial in tuning.trials:
+        ask, refused = trial.candidate.ask, trial.refused
+        if refused and trial.milliseconds and trial.candidate.settings.reduced_precision:
+            refused += "; --allow reduced"
+        rows.append(
+            (
+                trial.candidate.name,
+                "" if trial.milliseconds is None else f"{trial.milliseconds:.2f}",
+                "" if trial.milliseconds is None else f"{trial.gain:+.1%}",
+                refused or ("" if ask is None else f"not for a profile: {ask}"),
+            )
+        )
+    if tuning.name == DEFAULT:
+        verdict = f"nothing gained more than {max(LEAST_GAIN, tuning.noise):.1%}: default kept"
+    else:
+        verdict = f"{tuning.name}: {tuning.gain:+.1%} over the default"
+    head = table(rows, header=(MODE_TITLES[mode], "ms a frame", "gain", ""))
+    return f"{head}\nnoise {tuning.noise:.1%}; {verdict}"
+
+
+def _tuning_record(tuning: Tuning) -> dict[str, Any]:
+    return {
+        "best": tuning.name,
+        "settings": asdict(tuning.best),
+        "gain": tuning.gain,
+        "noise": tuning.noise,
+        "trials": [
+            {
+                "name": trial.candidate.name,
+                "ms": trial.milliseconds,
+                "gain": trial.gain,
+                "refused": trial.refused,
+                "ask": trial.candidate.ask,
+            }
+            for trial in tuning.trials
+        ],
+    }
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "cpu": cpu_name(),
+        "cores": usable_cores(),
+        "python": platform.python_version(),
+        "spotlet": metadata.version("spotlet"),
+        "onnxruntime": ort.__version__,
+        "opencv": cv2.__version__,
+    }
+
+
+def _print(found: Mapping[str, Any], measured: Benchmark, cold: ColdStart, crew: Crew) -> None:
+    height, width = measured.size_hw
+    machine = found["machine"]
+    print(
+        f"{Path(found['model'])}, {width} x {height} frames, {found['provider']}, "
+        f"onnxruntime {machine['onnxruntime']}\n{machine['cpu']}, {machine['cores']} cores"
+    )
+    rows = [
+        (name, *(f"{value:.3f}" for value in (times.p50, times.p95, times.p99)), times.frames)
+        for name, times in measured.stages.items()
+    ]
+    print(table(rows, header=("ms a frame", "p50", "p95", "p99", "frames")))
+    mb = [None if each is None else f"{each:.0f} MB" for each in (cold.peak_mb, cold.bare_peak_mb)]
+    rows = [
+        ("one frame at a time", f"{measured.rate:.1f} frames/s"),
+        ("bare session", f"{measured.bare_rate:.1f} calls/s, ratio {measured.ratio:.3f}"),
+        (f"{crew.workers} at a time, as run does", f"{measured.crew_rate:.1f} frames/s"),
+        ("processor", f"{measured.cpu_seconds * 1000:.2f} ms a frame"),
+        ("burnt between a camera's frames", f"{measured.idle_cpu:.3f} of a core"),
+        (
+            "start to first detection",
+            f"{cold.seconds:.3f} s, bare {cold.bare_seconds:.3f} s, "
+            f"ratio {cold.seconds / cold.bare_seconds:.2f}",
+        ),
+        ("peak memory then", "unknown" if mb[0] is None else f"{mb[0]}, bare {mb[1]}"),
+    ]
+    print(table(rows))
