@@ -3,8 +3,8 @@
     python benchmarks/startup.py [MODEL] [--runs 9]
 
 Measures, from the start of the interpreter: time until the imports are done, time until the
-first detection in a 720p frame, and peak memory then (Linux only). `MODEL` is as `spotlet run`
-takes it.
+first detection in a 720p frame, and peak memory then (Linux only); and the medians of each round's
+ratio to bare onnxruntime. `MODEL` is as `spotlet run` takes it.
 """
 
 import argparse
@@ -21,6 +21,8 @@ from spotlet.terminal import table
 
 IMPORT_LIBRARIES = "import numpy, cv2, onnxruntime"
 IMPORT_SPOTLET = "import spotlet"
+
+BARE, SPOTLET = "first detection, bare onnxruntime", "first detection, spotlet"
 
 BARE_DETECTION = """
 import cv2, numpy, onnxruntime
@@ -59,8 +61,8 @@ def main() -> None:
         "interpreter alone": "",
         "import numpy, cv2, onnxruntime": IMPORT_LIBRARIES,
         "import spotlet": IMPORT_SPOTLET,
-        "first detection, bare onnxruntime": given + BARE_DETECTION,
-        "first detection, spotlet": given + SPOTLET_DETECTION,
+        BARE: given + BARE_DETECTION,
+        SPOTLET: given + SPOTLET_DETECTION,
     }
     seconds: dict[str, list[float]] = {name: [] for name in programs}
     megabytes: dict[str, list[float]] = {name: [] for name in programs}
@@ -84,11 +86,17 @@ def main() -> None:
         for name in programs
     ]
     print(table(rows, header=("from process start", "seconds", "peak MB")))
+    seconds_ratio, memory_ratio = (
+        statistics.median(a / b for a, b in zip(of[SPOTLET], of[BARE], strict=True))
+        for of in (seconds, megabytes)
+    )
+    print(f"spotlet over bare onnxruntime: time {seconds_ratio:.2f}, memory {memory_ratio:.2f}")
     versions = {name: version(name) for name in ("numpy", "onnxruntime", "opencv-python-headless")}
     print(
         json.dumps(
             {"python": platform.python_version(), "machine": platform.machine(), **versions}
             | {name: {"seconds": float(s), "peak_mb": int(mb)} for name, s, mb in rows}
+            | {"ratio": {"seconds": round(seconds_ratio, 3), "memory": round(memory_ratio, 3)}}
         )
     )
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.peers.contender import ContenderError, run_program
@@ -37,8 +38,8 @@ class Environment:
     Attributes:
         folder: the virtual environment.
         versions: of what is in it.
-        own_nms: whether torchvision's compiled operators load; where they do not, OpenCV's
-            suppression takes their place.
+        own_nms: whether torchvision's compiled operators load, or none are needed; where they do
+            not, OpenCV's suppression takes their place.
     """
 
     folder: Path
@@ -47,19 +48,33 @@ class Environment:
 
     def run(self, words: Sequence[str | Path], log: Path, *, folder: Path, threads: int = 0) -> str:
         """Runs one of its programs, offline; see `run_program`."""
-        program, *arguments = words
-        scripts = _scripts(self.folder)
-        launcher = [] if self.own_nms else [LAUNCHER]
         return run_program(
-            [scripts / "python", *launcher, scripts / program, *arguments],
-            log,
-            folder=folder,
-            threads=threads,
-            variables=NO_NETWORK | {"YOLO_CONFIG_DIR": str(self.folder)},
+            self.command(words), log, folder=folder, threads=threads, variables=self.variables
         )
 
+    def command(
+        self, words: Sequence[str | Path], launcher: Sequence[str | Path] = ()
+    ) -> list[str | Path]:
+        """Returns how one of its programs is called.
 
-def open_environment(cache: Path, package: str, torch: str) -> Environment:
+        Args:
+            words: its name, or a script's path, and its arguments.
+            launcher: a script that becomes the program, and its arguments.
+        """
+        program, *arguments = words
+        scripts = _scripts(self.folder)
+        with_nms = [] if self.own_nms else [LAUNCHER]
+        return [scripts / "python", *launcher, *with_nms, scripts / program, *arguments]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Of the environment of its programs."""
+        return NO_NETWORK | {"YOLO_CONFIG_DIR": str(self.folder)}
+
+
+def open_environment(
+    cache: Path, package: str, torch: str, extras: Sequence[str] = ()
+) -> Environment:
     """Returns a peer's environment, installed where `cache` has none yet.
 
     torch comes first and pinned: a peer's own requirement would take the newest, which on Linux
@@ -70,15 +85,31 @@ def open_environment(cache: Path, package: str, torch: str) -> Environment:
         cache: folder of environments.
         package: what to install, pinned, as pip takes it.
         torch: version of PyTorch.
+        extras: what else, pinned.
 
     Raises:
         ContenderError: it cannot be installed.
     """
-    folder = cache.resolve() / re.sub(r"[^\w.]+", "-", f"{package}-torch-{torch}")
-    if not (folder / READY).is_file():
-        _install(folder, package, torch)
-    content = json.loads((folder / READY).read_text("utf-8"))
-    return Environment(folder=folder, versions=content["versions"], own_nms=content["own_nms"])
+    steps = [
+        ["install", f"torch=={torch}"],
+        ["install", "--no-deps", f"torchvision=={matching_torchvision(torch)}"],
+        ["install", package, "onnx", "onnxslim", *extras],
+    ]
+    name = "-".join([package, f"torch-{torch}", *extras])
+    return _open(cache, name, steps, with_torchvision=True)
+
+
+def open_small_environment(cache: Path, packages: Sequence[str]) -> Environment:
+    """Returns an environment without torch, installed where `cache` has none yet.
+
+    Args:
+        cache: folder of environments.
+        packages: what to install, pinned, as pip takes it; OpenCV comes in its headless build.
+
+    Raises:
+        ContenderError: it cannot be installed.
+    """
+    return _open(cache, "-".join(packages), [["install", *packages]], with_torchvision=False)
 
 
 def matching_torchvision(torch: str) -> str:
@@ -99,26 +130,32 @@ def matching_torchvision(torch: str) -> str:
     return f"0.{int(found[1]) + 15}.{found[2]}"
 
 
-def _install(folder: Path, package: str, torch: str) -> None:
+def _open(
+    cache: Path, name: str, steps: Sequence[Sequence[str]], *, with_torchvision: bool
+) -> Environment:
+    folder = cache.resolve() / re.sub(r"[^\w.]+", "-", name)
+    if not (folder / READY).is_file():
+        _install(folder, steps, with_torchvision=with_torchvision)
+    content = json.loads((folder / READY).read_text("utf-8"))
+    return Environment(folder=folder, versions=content["versions"], own_nms=content["own_nms"])
+
+
+def _install(folder: Path, steps: Sequence[Sequence[str]], *, with_torchvision: bool) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     log = folder.with_name(f"{folder.name}.log")
     python = _scripts(folder) / "python"
-    torchvision = f"torchvision=={matching_torchvision(torch)}"
     run_program([sys.executable, "-m", "venv", folder], log, folder=folder.parent)
-    for words in (
-        ["install", f"torch=={torch}"],
-        ["install", "--no-deps", torchvision],
-        ["install", package, "onnx", "onnxslim"],
-        # Its place is taken by the build that needs no desktop libraries.
-        ["uninstall", "--yes", "opencv-python"],
-        ["install", "opencv-python-headless"],
-    ):
+    # OpenCV in the build that needs no desktop libraries, of Spotlet's own version.
+    headless = f"opencv-python-headless=={version('opencv-python-headless')}"
+    replacement = (["uninstall", "--yes", "opencv-python"], ["install", headless])
+    for words in (*steps, *replacement):
         command: list[str | Path] = [python, "-m", "pip", "--disable-pip-version-check", *words]
         run_program(command, log, folder=folder.parent)
     listing = run_program([python, "-m", "pip", "list", "--format=freeze"], log, folder=folder)
     lines = re.findall(r"^([\w.-]+)==(\S+)$", listing, re.MULTILINE)
-    content = {"versions": dict(lines), "own_nms": _loads_operators(python, log)}
+    own_nms = not with_torchvision or _loads_operators(python, log)
+    content = {"versions": dict(lines), "own_nms": own_nms}
     with atomic_file(folder / READY) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
 from benchmarks.peers.comparison import Contest, Figure
 from benchmarks.peers.contender import Contender
+from benchmarks.peers.machine import processor_name
 from benchmarks.peers.programs import Peer
 
 from spotlet_training.hardware import pick_precision
@@ -70,7 +70,7 @@ def as_json(contests: Sequence[Contest], contenders: Sequence[Contender]) -> str
         "date": datetime.now(UTC).date().isoformat(),
         "machine": {
             "platform": f"{platform.system()} {platform.machine()}",
-            "processor": _processor(),
+            "processor": processor_name(),
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "cores": os.cpu_count(),
         },
@@ -157,13 +157,3 @@ def _contest_record(contest: Contest) -> dict[str, Any]:
         "runs": [asdict(run) for run in contest.runs],
         "failures": contest.failures,
     }
-
-
-def _processor() -> str:
-    """Returns what the processor calls itself, where the system tells."""
-    source = Path("/proc/cpuinfo")
-    if source.is_file():
-        for line in source.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()

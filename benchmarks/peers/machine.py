@@ -1,0 +1,38 @@
+"""What the machine of a measurement is."""
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+CPU_INFO = Path("/proc/cpuinfo")
+
+INSTRUCTIONS = ("neon", "asimddp", "avx2", "avx512f", "avx512_vnni", "amx_bf16", "amx_int8")
+"""Of the processor's flags, those that decide how fast a network is."""
+
+
+def machine_record() -> dict[str, Any]:
+    """Returns system, processor and number of processors, as JSON can hold them."""
+    return {
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": processor_name(),
+        "instructions": [flag for flag in INSTRUCTIONS if flag in _flags()],
+        "processors": os.cpu_count(),
+    }
+
+
+def processor_name() -> str:
+    """Returns what the processor calls itself, where the system tells."""
+    return _line("model name") or platform.processor()
+
+
+def _flags() -> list[str]:
+    return (_line("flags") or _line("Features")).split()
+
+
+def _line(key: str) -> str:
+    if CPU_INFO.is_file():
+        for line in CPU_INFO.read_text().splitlines():
+            if line.startswith(key):
+                return line.partition(":")[2].strip()
+    return ""

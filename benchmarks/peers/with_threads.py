@@ -1,0 +1,29 @@
+"""Runs a program whose onnxruntime sessions use a number of threads that it has no option for.
+
+python with_threads.py THREADS PROGRAM [ARGUMENT ...]
+"""
+
+import runpy
+import sys
+from typing import Any
+
+import onnxruntime as ort
+
+
+def main() -> None:
+    """Lets sessions be opened with that number, then becomes the program."""
+    threads = int(sys.argv[1])
+    opened: Any = ort.InferenceSession
+
+    def open_session(path: object, sess_options: Any = None, **others: Any) -> Any:
+        options = sess_options or ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        return opened(path, options, **others)
+
+    ort.InferenceSession = open_session
+    del sys.argv[:2]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
