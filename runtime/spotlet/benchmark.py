@@ -18,6 +18,7 @@ from spotlet.errors import UsageError
 from spotlet.letterbox import ImageArray
 from spotlet.pipeline import Crew, map_in_order
 from spotlet.postprocess import detections_from_outputs
+from spotlet.session import SessionSettings
 
 STAGES = ("decode", "letterbox", "session", "postprocess", "whole")
 """In the order in which a frame goes through them; the whole is measured by itself."""
@@ -86,7 +87,14 @@ class Benchmark:
     idle_cpu: float
 
 
-def measure(detector: Detector, frames: Frames, crew: Crew, seconds: float) -> Benchmark:
+def measure(
+    detector: Detector,
+    frames: Frames,
+    crew: Crew,
+    seconds: float,
+    *,
+    crew_settings: SessionSettings | None = None,
+) -> Benchmark:
     """Returns what a detector costs.
 
     Args:
@@ -94,6 +102,7 @@ def measure(detector: Detector, frames: Frames, crew: Crew, seconds: float) -> B
         frames: of the source.
         crew: how `spotlet run` shares out the cores for a file.
         seconds: for each of the four things measured.
+        crew_settings: of its sessions, but for their threads; None takes the detector's.
 
     Raises:
         SourceError: the source cannot be read.
@@ -117,7 +126,15 @@ def measure(detector: Detector, frames: Frames, crew: Crew, seconds: float) -> B
         rate=rate,
         bare_rate=float(np.median(bare_rates)),
         ratio=float(np.median(np.divide(rates, bare_rates))),
-        crew_rate=_crew_rate(detector, frames, crew, max(round(rate * seconds), 2 * crew.ahead)),
+        crew_rate=_crew_rate(
+            Detector(
+                detector.session.path,
+                session=replace(crew_settings or detector.session.settings, threads=crew.threads),
+            ),
+            frames,
+            crew,
+            max(round(rate * seconds), 2 * crew.ahead),
+        ),
         cpu_seconds=cpu_seconds,
         idle_cpu=_idle_cpu(detector, held, seconds),
     )
@@ -185,11 +202,8 @@ def _time_stages(
     _rate(one_frame, seconds)
 
 
-def _crew_rate(detector: Detector, frames: Frames, crew: Crew, count: int) -> float:
+def _crew_rate(mate: Detector, frames: Frames, crew: Crew, count: int) -> float:
     """Returns frames a second as `spotlet run` takes them from a file, without its outputs."""
-    mate = Detector(
-        detector.session.path, session=replace(detector.session.settings, threads=crew.threads)
-    )
     with contextlib.closing(endless(frames)) as images:
         mate(next(images))
         started = time.perf_counter()

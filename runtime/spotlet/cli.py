@@ -111,11 +111,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_process() -> NoReturn:
     """Runs the command that the process was called with, and ends the process.
 
-    A thread that still hangs in a library would be torn out of it when Python ends, which aborts
-    the process after all files are finished; so in that case nothing but the end is left.
+    A thread that still is in a library would be torn out of it when Python ends, which aborts the
+    process after all files are finished; so in that case nothing but the end is left. An interrupt
+    can make Python forget such a thread.
     """
     code = main()
-    if any(thread.name.startswith(OWN_THREADS) for thread in threading.enumerate()):
+    if code in (EXIT_INTERRUPTED, EXIT_TERMINATED) or any(
+        thread.name.startswith(OWN_THREADS) for thread in threading.enumerate()
+    ):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()

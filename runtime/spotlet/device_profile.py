@@ -121,7 +121,7 @@ def write_profile(profile: DeviceProfile) -> Path:
 
 
 def remove_profile(key: DeviceKey) -> None:
-    """Removes the profile of a model file; does nothing where there is none, or it must stay.
+    """Removes the profile of a model file; does nothing where there is none.
 
     Raises:
         OutputError: it is there and cannot be removed.

@@ -69,6 +69,7 @@ def map_in_order(
     work: Callable[[Item], Result],
     crew: Crew,
     stop: Callable[[], None] = lambda: None,
+    idle: Callable[[], None] = lambda: None,
 ) -> Generator[tuple[Item, Result], None, None]:
     """Gives each item with what `work` makes of it, in the order of the items.
 
@@ -79,7 +80,9 @@ def map_in_order(
             there, as decoding, goes on beside the work on earlier items.
         work: called by several threads at once.
         crew: how many; no more than `ahead` items are held at any time.
-        stop: called once when it is over, to end a wait for the next item.
+        stop: called when it is over, to end a wait for the next item; not with one worker, which
+            then does not wait.
+        idle: called now and then in the caller's thread while it waits; not with one worker.
 
     Raises:
         Exception: what `items` or `work` raised, after the results of the items before.
@@ -94,7 +97,8 @@ def map_in_order(
         return
     workers = _Workers(items, work, crew)
     try:
-        yield from workers.results()
+        workers.start()
+        yield from workers.results(idle)
     finally:
         workers.end(stop)
 
@@ -122,10 +126,13 @@ class _Workers(Generic[Item, Result]):
             threading.Thread(target=self._run, name="spotlet-worker", daemon=True)
             for _ in range(crew.workers)
         ]
+
+    def start(self) -> None:
+        """Starts the threads."""
         for thread in self._threads:
             thread.start()
 
-    def results(self) -> Iterator[tuple[Item, Result]]:
+    def results(self, idle: Callable[[], None]) -> Iterator[tuple[Item, Result]]:
         """Gives the outcomes by their numbers; raises one that is an error."""
         early: dict[int, tuple[Item, Result] | BaseException | None] = {}
         for number in count():
@@ -133,6 +140,7 @@ class _Workers(Generic[Item, Result]):
                 try:
                     found, outcome = self._finished.get(timeout=WAKE_SECONDS)
                 except Empty:
+                    idle()
                     continue
                 early[found] = outcome
                 del outcome
@@ -153,7 +161,8 @@ class _Workers(Generic[Item, Result]):
         for _ in self._threads:
             self._permits.put(None)
         for thread in self._threads:
-            thread.join()
+            if thread.is_alive():  # else an interrupt came before it was started
+                thread.join()
 
     def _run(self) -> None:
         while True:

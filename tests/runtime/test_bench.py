@@ -82,7 +82,9 @@ def test_the_profile_is_what_bench_measures_with_unless_a_flag_puts_it_aside(
     write_profile(DeviceProfile(key=device_key(squares_model), settings=modes))
     for words, optimisation in (((), "basic"), (("--no-profile",), "all")):
         assert _bench(squares_model, *SHORT, "--json", *words) == 0
-        assert json.loads(capsys.readouterr().out)["settings"]["optimisation"] == optimisation
+        assert (
+            json.loads(capsys.readouterr().out)["settings"]["live"]["optimisation"] == optimisation
+        )
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ def test_a_run_takes_the_profile_of_its_mode(squares_model: Path, tmp_path: Path
     assert _settings(squares_model, clip, "--mode", "live") == LIVE
     assert _settings(squares_model, "rtsp://127.0.0.1/1") == LIVE
     assert _settings(squares_model, "rtsp://127.0.0.1/1", clip) == VIDEO
+    assert _settings(squares_model, "rtsp://127.0.0.1/1", "rtsp://127.0.0.1/2") == VIDEO
     assert _settings(squares_model, "rtsp://127.0.0.1/1", "--mode", "video") == VIDEO
 
 

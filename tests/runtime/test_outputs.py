@@ -17,7 +17,7 @@ from live_frames import found, live_frame, numbered_image, numbers_in
 from spotlet.commands.outputs import EARLY_EVENTS, Outputs, add_output_arguments, open_outputs
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
-from spotlet.sinks import QueuedSink, SinkGroup
+from spotlet.sinks import NdjsonSink, QueuedSink, SinkGroup
 from spotlet.streams import Frame, StatusEvent, StreamGroup, open_streams
 
 MODEL = Path("model.onnx")
@@ -333,3 +333,17 @@ def _wait_until_stalled(handle: int) -> None:
     while told.is_set():
         told.clear()
         time.sleep(1)
+
+
+def test_a_worker_that_tells_of_a_state_writes_nothing_itself(tmp_path: Path) -> None:
+    """It could not be interrupted in a full pipe; the thread of the run writes it when it can."""
+    outputs, path = Outputs(), tmp_path / "out.ndjson"
+    sink = NdjsonSink(path)
+    outputs.begin(sink)
+    worker = threading.Thread(target=outputs.tell, args=[_event(0)])
+    worker.start()
+    worker.join()
+    assert path.read_text("utf-8") == ""
+    outputs.flush()
+    assert path.read_text("utf-8").count('"event":"status"') == 1
+    sink.close()

@@ -87,8 +87,9 @@ def run(args: argparse.Namespace) -> int:
     settings = session_settings(args, path)
     detector = Detector(path, session=settings)
     cpu = detector.session.provider == CPU_PROVIDER
-    crew = plan_crew(settings.threads, sources=1, live=False) if cpu else Crew()
-    measured = measure(detector, frames, crew, args.seconds)
+    whole = session_settings(argparse.Namespace(**vars(args) | {"mode": "video"}), path)
+    crew = plan_crew(whole.threads, sources=1, live=False) if cpu else Crew()
+    measured = measure(detector, frames, crew, args.seconds, crew_settings=whole)
     cold = measure_cold_start(
         path,
         settings,
@@ -96,7 +97,10 @@ def run(args: argparse.Namespace) -> int:
         canvas_hw=detector.manifest.input.size_hw,
         seconds=args.seconds,
     )
-    found |= {"provider": detector.session.provider, "settings": asdict(settings)}
+    found |= {
+        "provider": detector.session.provider,
+        "settings": {"live": asdict(settings), "video": asdict(whole)},
+    }
     found |= {"workers": crew.workers} | asdict(measured) | {"cold_start": asdict(cold)}
     if args.json:
         print(json.dumps(found, indent=2))

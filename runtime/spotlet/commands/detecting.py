@@ -1,7 +1,7 @@
 """The frames of a run and what was found in each, in order."""
 
 import contextlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from spotlet.detections import Detections
 from spotlet.detector import Detector
@@ -17,10 +17,11 @@ def detect_in_order(
     batch: int = 1,
     max_frames: int | None = None,
     classes: tuple[str, ...] | None = None,
+    idle: Callable[[], None] = lambda: None,
 ) -> Generator[tuple[Arrival, Detections], None, None]:
     """Gives each frame of the streams with what was found in it; those of a stream are in order.
 
-    Close it, or use it up: then no thread is left, and the streams are closed.
+    Close it, or use it up: then no thread is left. Used up, it has closed the group.
 
     Args:
         detector: called by several threads, as the crew says.
@@ -29,6 +30,7 @@ def detect_in_order(
         batch: frames of several streams that go through the network at once.
         max_frames: how many are given; no more are read.
         classes: the only ones that are given; None for all.
+        idle: called now and then in the caller's thread while several workers wait.
 
     Raises:
         SourceError: the only source cannot be read.
@@ -39,14 +41,13 @@ def detect_in_order(
         results = detector.detect([frame.image for _, frame in arrivals])
         return results if classes is None else [found.of_classes(classes) for found in results]
 
-    with (
-        contextlib.closing(group.batches(batch)) as batches,
-        contextlib.closing(
-            map_in_order(_first(max_frames, batches), detect, crew, group.stop)
-        ) as detected,
-    ):
+    batches = group.batches(batch)
+    first = _first(max_frames, batches)
+    with contextlib.closing(map_in_order(first, detect, crew, group.stop, idle)) as detected:
         for arrivals, results in detected:
             yield from zip(arrivals, results, strict=True)
+    # Not where it is broken off: after a second Ctrl-C a worker may still be inside.
+    batches.close()
 
 
 def _first(count: int | None, batches: Iterable[list[Arrival]]) -> Iterator[list[Arrival]]:

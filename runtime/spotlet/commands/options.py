@@ -98,6 +98,8 @@ def _mode(args: argparse.Namespace) -> str:
     """Returns whether a command takes one frame at a time, or gives each core one of its own."""
     mode = getattr(args, "mode", None)
     sources = getattr(args, "source", None)
+    if isinstance(sources, list) and len(sources) > 1:
+        return "video"  # each core has frames of its own, of cameras too
     if mode is None and isinstance(sources, list):
         return "live" if all(locate_source(source).is_live for source in sources) else "video"
     return mode or "live"

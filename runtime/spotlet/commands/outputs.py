@@ -70,24 +70,32 @@ class Outputs:
         self._is_open = False
         self._stopped = False
         self._error: Exception | None = None
-        self._writing = threading.Lock()  # states are told by whichever worker waits for a frame
+        self._owner = threading.current_thread()
 
     def tell(self, event: StatusEvent) -> None:
         """Takes a change of state; what comes before the outputs are open waits for the NDJSON.
 
-        It never raises: a line that the NDJSON does not take is an error of the next `write`.
+        It never raises: a line that the NDJSON does not take is an error of the next `write`. Nor
+        does it write where whichever worker waits for a frame calls it: only the thread that made
+        this object can be interrupted while it writes into a full pipe. See `flush`.
         """
         self.note(str(event), event.at)
-        with self._writing:
-            if self._stopped or self._error is not None:
-                return
-            if not self._is_open:
-                self._early.append(event)
-            elif self._ndjson is not None:
-                try:
-                    self._ndjson.write_status(event)
-                except (OutputError, OSError) as error:
-                    self._error = error
+        self._early.append(event)
+        if threading.current_thread() is self._owner:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes the states that wait for the NDJSON, if it is open; never raises."""
+        if not self._is_open:
+            return
+        while self._early:
+            event = self._early.popleft()
+            if self._ndjson is None or self._stopped or self._error is not None:
+                continue
+            try:
+                self._ndjson.write_status(event)
+            except (OutputError, OSError) as error:
+                self._error = error
 
     def note(self, line: str, at: float | None = None) -> None:
         """Prints a line with its time on standard error; where that has gone, nobody is told.
@@ -107,12 +115,9 @@ class Outputs:
         Raises:
             OutputError: they cannot be written.
         """
-        with self._writing:
-            self._ndjson, self._is_open = ndjson, True
-            while self._early:
-                event = self._early.popleft()
-                if ndjson is not None:
-                    ndjson.write_status(event)
+        self._ndjson, self._is_open = ndjson, True
+        self.flush()
+        self._raise_error()
 
     def write(self, frame: Frame, detections: Detections) -> None:
         """Hands a frame and what was found to every sink.
@@ -120,10 +125,10 @@ class Outputs:
         Raises:
             OutputError: it cannot be written, or a state that came before it could not.
         """
-        with self._writing:
-            self._raise_error()
-            for sink in self.sinks:
-                sink.write(frame, detections)
+        self.flush()
+        self._raise_error()
+        for sink in self.sinks:
+            sink.write(frame, detections)
 
     def stop(self) -> None:
         """Lets the run end soon: who reads the NDJSON may have stalled, and a disk may be slow.
@@ -140,6 +145,7 @@ class Outputs:
         Raises:
             Exception: of the first that could not be closed, or a state that was not written.
         """
+        self.flush()
         errors = close_all(self.sinks, hurry=self._stopped)
         for error in errors[1:]:
             self.note(str(error))

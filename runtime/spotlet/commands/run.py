@@ -113,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
                     batch=args.batch,
                     max_frames=args.max_frames,
                     classes=wanted,
+                    idle=outputs.flush,
                 )
             ) as detected,
         ):
