@@ -13,15 +13,14 @@ from itertools import count
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+from spotlet.lifetime import WAKE_SECONDS
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_WORKERS = 8
 """Each holds two frames and the network's activations, and one decoder feeds no more of them.
 Where there are more cores, each inference gets several."""
-
-WAKE_SECONDS = 0.2
-"""How often a wait lets Python handle Ctrl-C, which some systems cannot do within a wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

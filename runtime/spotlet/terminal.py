@@ -3,8 +3,9 @@
 import sys
 import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+from spotlet.lifetime import Closing
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -13,7 +14,7 @@ PLAIN_SECONDS = 5.0
 """Time between two plain lines."""
 
 
-class Progress:
+class Progress(Closing):
     """A bar on a terminal; elsewhere a plain line now and then.
 
     Example:
@@ -80,17 +81,6 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _plain_line(self) -> str:
         rate = self._done / max(time.monotonic() - self._started, 1e-9)

@@ -6,10 +6,10 @@ import os
 import socket
 import threading
 import time
-from types import TracebackType
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple
 
 from servers.numbered import numbered_jpeg
+from spotlet.lifetime import Closing
 
 Fault = Literal["refuse", "mute", "die", "stall", "garbage", "half"]
 
@@ -33,7 +33,7 @@ class Sent(NamedTuple):
     size_hw: tuple[int, int]
 
 
-class MjpegServer:
+class MjpegServer(Closing):
     """The camera. Its attributes may be changed at any time, and act at once.
 
     Attributes:
@@ -84,17 +84,6 @@ class MjpegServer:
         self._closed = True
         self._hang_up()
         self._listener.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _bind(self) -> socket.socket:
         listener = socket.socket()

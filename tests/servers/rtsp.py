@@ -2,10 +2,11 @@
 
 import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import pytest
+
+from spotlet.lifetime import Closing
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 """The one that Debian's GStreamer bindings are for."""
@@ -13,7 +14,7 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 SCRIPT = Path(__file__).with_name("rtsp_camera.py")
 
 
-class RtspServer:
+class RtspServer(Closing):
     """The camera; skips the test, naming the package, where GStreamer is not to be had."""
 
     def __init__(self, *, fps: int = 30) -> None:
@@ -36,21 +37,14 @@ class RtspServer:
         self._process.kill()
         self._process.communicate()
 
+    def close(self) -> None:
+        """Ends it for good."""
+        self.kill()
+
     def revive(self, *, width: int = 320, height: int = 192, fps: int = 30) -> None:
         """Starts it anew, at the same place."""
         shape = ("--width", str(width), "--height", str(height))
         self._process = self._start(*shape, "--fps", str(fps))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.kill()
 
     def _start(self, *arguments: str) -> subprocess.Popen[str]:
         if not Path(SYSTEM_PYTHON).exists():

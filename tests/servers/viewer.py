@@ -4,11 +4,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from servers.numbered import read_number
 from spotlet.errors import SpotletError
+from spotlet.lifetime import Closing
 from spotlet.streams import Reconnection, StatusEvent, open_streams
 
 PATIENCE_SECONDS = 15.0
@@ -33,7 +32,7 @@ class Seen:
     age_seconds: float
 
 
-class Viewer:
+class Viewer(Closing):
     """Takes the frames of several streams.
 
     Attributes:
@@ -89,17 +88,6 @@ class Viewer:
         assert not self._thread.is_alive()
         if isinstance(self.error, AssertionError):
             raise self.error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _note(self, event: StatusEvent) -> None:
         self.events.append((time.monotonic(), event))

@@ -7,6 +7,7 @@ from typing import Literal
 
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
+from spotlet.lifetime import WAKE_SECONDS
 from spotlet.sinks.sink import Sink
 from spotlet.streams import Frame
 
@@ -21,8 +22,6 @@ the sources may take one."""
 
 FINISH_SECONDS = 0.3
 """For the file itself, after that."""
-
-_WAKE_SECONDS = 0.2  # some systems handle Ctrl-C only between waits
 
 
 class QueuedSink:
@@ -102,7 +101,7 @@ class QueuedSink:
                 if self._rule == "drop":
                     self._dropped += 1
                     return
-                self._changed.wait(_WAKE_SECONDS)
+                self._changed.wait(WAKE_SECONDS)
                 self._raise_error()
                 if self._finishing:  # another thread hurries
                     self._dropped += 1
@@ -135,7 +134,7 @@ class QueuedSink:
         """
         self.finish()
         while not self._ended.is_set() and (left := self._left_seconds()) > 0:
-            self._ended.wait(min(left, _WAKE_SECONDS))
+            self._ended.wait(min(left, WAKE_SECONDS))
         with self._changed:
             if self._told:
                 return

@@ -5,12 +5,10 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from spotlet.lifetime import WAKE_SECONDS
 from spotlet.streams.capture import CLOSE_SECONDS, Capture, HandOver
 from spotlet.streams.frame import Frame
 from spotlet.streams.reader import Reader
-
-WAKE_SECONDS = 0.2
-"""How often a wait lets Python handle Ctrl-C, which some systems cannot do within a wait."""
 
 
 class Feed(Protocol):

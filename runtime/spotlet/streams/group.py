@@ -3,10 +3,10 @@
 import contextlib
 import threading
 from collections.abc import Generator, Sequence
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from spotlet.errors import SourceError, UsageError
+from spotlet.lifetime import Closing
 from spotlet.streams.frame import Frame
 from spotlet.streams.stream import Stream
 
@@ -23,7 +23,7 @@ class Arrival(NamedTuple):
     frame: Frame
 
 
-class StreamGroup:
+class StreamGroup(Closing):
     """Open streams, served in turn: a fast one, a slow one and a dead one do not touch each other.
 
     Attributes:
@@ -79,17 +79,6 @@ class StreamGroup:
         with contextlib.ExitStack() as stack:
             for stream in self.streams:
                 stack.callback(stream.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _collect(self, most: int) -> list[Arrival]:
         arrivals: list[Arrival] = []

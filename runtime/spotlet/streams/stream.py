@@ -4,18 +4,18 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 from spotlet.errors import UsageError
-from spotlet.streams.feeds import WAKE_SECONDS, Feed
+from spotlet.lifetime import WAKE_SECONDS, Closing
+from spotlet.streams.feeds import Feed
 from spotlet.streams.frame import Frame
 from spotlet.streams.source import Source, SourceKind
 
 StreamMode = Literal["video", "live"]
 
 
-class Stream:
+class Stream(Closing):
     """An open source: iterate over it once, and close it or use it in a `with` block.
 
     Attributes:
@@ -159,14 +159,3 @@ class Stream:
         if not self._closed:
             self._closed = True
             self._feed.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
