@@ -94,7 +94,7 @@ def plan_drawing(manifest: Manifest, frame_hw: tuple[int, int]) -> Plan:
     frame = Panel.fitted(LEFT, TOP, frame_hw, ROOM_HW)
     second = LEFT + max(frame.width, LEAST_WIDTH) + RIGHT + LEFT
     canvas = Panel.fitted(second, TOP, rule.size_hw, ROOM_HW)
-    letterbox = Letterbox(frame_hw, rule.size_hw, rule.interpolation, rule.pad_value)
+    letterbox = rule.letterbox(frame_hw)
     ruler = RULER_GAP + LINE_HEIGHT if letterbox.resized_hw[1] < rule.size_hw[1] else 0
     return Plan(
         letterbox=letterbox,

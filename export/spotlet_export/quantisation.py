@@ -24,7 +24,7 @@ from onnxruntime.quantization import (
 
 from spotlet.boxes import FloatArray
 from spotlet.errors import GateError
-from spotlet.letterbox import ImageArray, Letterbox
+from spotlet.letterbox import ImageArray
 from spotlet.manifest import InputRule, Manifest
 from spotlet.session import ModelSession
 from spotlet_export.folding import fold_columns
@@ -79,7 +79,7 @@ class Calibration:
             image = self.dataset.load(number * len(self.dataset) // count).image_bgr
             size_hw = (image.shape[0], image.shape[1])
             rule = self.rule
-            yield Letterbox(size_hw, rule.size_hw, rule.interpolation, rule.pad_value).apply(image)
+            yield rule.letterbox(size_hw).apply(image)
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]

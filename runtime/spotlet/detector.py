@@ -9,7 +9,7 @@ import numpy as np
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
 from spotlet.letterbox import ImageArray, Letterbox
-from spotlet.manifest import Manifest
+from spotlet.manifest import DetectionRule, Manifest
 from spotlet.package import locate_model
 from spotlet.postprocess import detections_from_outputs
 from spotlet.session import ModelSession, SessionSettings
@@ -40,6 +40,9 @@ class Detector:
     ) -> None:
         """Loads a model.
 
+        A file with suppression in its graph has dropped, by its manifest, what it dropped: of it a
+        rule may be made stricter only.
+
         Args:
             model: a bundled name, a package folder, or an `.onnx` file.
             variant: which file of a package: `fp32`, as without it, or `int8`.
@@ -53,7 +56,8 @@ class Detector:
 
         Raises:
             ModelFileError: there is no such model, or its file cannot be used.
-            UsageError: a threshold is out of its range, or there can be no such variant.
+            UsageError: a threshold is out of its range, or less strict than what a graph has
+                suppressed already, or there can be no such variant.
         """
         if score_threshold is not None and not 0 <= score_threshold <= 1:
             raise UsageError(f"score threshold {score_threshold}: must be from 0 to 1")
@@ -72,6 +76,8 @@ class Detector:
             self.manifest.detection,
             **{key: value for key, value in asked.items() if value is not None},  # type: ignore[arg-type]
         )
+        if self.manifest.output.form == "detections":
+            self._require_stricter(self.manifest.detection)
 
     @property
     def manifest(self) -> Manifest:
@@ -118,6 +124,20 @@ class Detector:
             for n, letterbox in enumerate(boxes_of)
         ]
 
+    def _require_stricter(self, done: DetectionRule) -> None:
+        """Raises UsageError where the graph has dropped already what the rule would keep."""
+        for name, in_graph, asked, looser in (
+            ("score threshold", done.score_threshold, self.rule.score_threshold, -1),
+            ("IoU threshold", done.iou_threshold, self.rule.iou_threshold, 1),
+            ("max detections", done.max_detections, self.rule.max_detections, 1),
+            ("every class", done.every_class, self.rule.every_class, 1),
+        ):
+            if (asked - in_graph) * looser > 0:
+                raise UsageError(
+                    f"{name} {asked}: the graph of {self.session.path.name} has suppressed with "
+                    f"{in_graph} already; take the model's other file"
+                )
+
     def letterbox(self, frame_bgr: ImageArray) -> Letterbox:
         """Returns how a frame lies on the network's canvas.
 
@@ -134,6 +154,4 @@ class Detector:
             )
         if frame_bgr.ndim != 3 or frame_bgr.shape[2] != 3 or frame_bgr.size == 0:
             raise UsageError(f"a frame of shape {frame_bgr.shape}: must be (H, W, 3), BGR")
-        rule = self.manifest.input
-        size_hw = (frame_bgr.shape[0], frame_bgr.shape[1])
-        return Letterbox(size_hw, rule.size_hw, rule.interpolation, rule.pad_value)
+        return self.manifest.input.letterbox((frame_bgr.shape[0], frame_bgr.shape[1]))

@@ -26,6 +26,10 @@ PAD_VALUE = 114
 INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "nearest": cv2.INTER_NEAREST}
 """The names that a manifest may use, and what they are in OpenCV."""
 
+RESIZES = ("letterbox", "letterbox_corner", "stretch")
+"""Where the frame lies: centred, as spotlet's own networks want it; or, for other people's, in the
+left upper corner, or over the whole canvas with a scale for each axis."""
+
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
@@ -36,9 +40,11 @@ class Letterbox:
         canvas_hw: height and width of the canvas, pixels.
         interpolation: a key of `INTERPOLATIONS`.
         pad_value: grey of the border, 0 to 255.
+        resize: one of `RESIZES`.
 
     Raises:
-        UsageError: a side is below 1, the interpolation is unknown, or the grey is no byte.
+        UsageError: a side is below 1, the interpolation or the resize is unknown, or the grey is
+            no byte.
 
     Example:
         >>> box = Letterbox((720, 1280), (320, 320))
@@ -50,6 +56,7 @@ class Letterbox:
     canvas_hw: tuple[int, int]
     interpolation: str = "linear"
     pad_value: int = PAD_VALUE
+    resize: str = "letterbox"
 
     def __post_init__(self) -> None:
         if min(*self.frame_hw, *self.canvas_hw) < 1:
@@ -61,12 +68,16 @@ class Letterbox:
             raise UsageError(
                 f"interpolation {self.interpolation!r}: must be one of {', '.join(INTERPOLATIONS)}"
             )
+        if self.resize not in RESIZES:
+            raise UsageError(f"resize {self.resize!r}: must be one of {', '.join(RESIZES)}")
         if not 0 <= self.pad_value <= 255:
             raise UsageError(f"pad value {self.pad_value}: must be from 0 to 255")
 
     @property
     def resized_hw(self) -> tuple[int, int]:
         """Height and width of the frame on the canvas, whole pixels, at least 1."""
+        if self.resize == "stretch":
+            return self.canvas_hw
         (height, width), (canvas_height, canvas_width) = self.frame_hw, self.canvas_hw
         # In whole numbers, because a float product next to a half rounds either way.
         if canvas_height * width <= canvas_width * height:
@@ -76,6 +87,8 @@ class Letterbox:
     @property
     def offset_xy(self) -> tuple[int, int]:
         """Left and upper border, pixels of the canvas; an odd rest goes right and below."""
+        if self.resize != "letterbox":
+            return 0, 0
         height, width = self.resized_hw
         return (self.canvas_hw[1] - width) // 2, (self.canvas_hw[0] - height) // 2
 

@@ -9,13 +9,19 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from spotlet.errors import ModelFileError
-from spotlet.letterbox import INTERPOLATIONS, PAD_VALUE
+from spotlet.letterbox import INTERPOLATIONS, PAD_VALUE, RESIZES, Letterbox
 
 METADATA_KEY = "spotlet"
 """Where the manifest lies in the ONNX file's metadata."""
 
-SCHEMA = 1
+SCHEMA = 2
 """The newest manifest that this version reads."""
+
+SINCE_2 = ("form", "class_ids", "count")
+"""Keys of `output` that schema 1 does not have."""
+
+FORMS = ("cells", "detections")
+"""What the outputs may be: of every cell, or suppressed in the graph already."""
 
 
 def _require(condition: bool, what: str) -> None:
@@ -31,7 +37,7 @@ class InputRule:
         name: of the graph's input.
         size_hw: of the canvas, pixels.
         colour_order: of the last axis; `BGR`, as OpenCV gives it.
-        resize: `letterbox`, see `spotlet.letterbox`.
+        resize: one of `spotlet.letterbox.RESIZES`.
         interpolation: a key of `spotlet.letterbox.INTERPOLATIONS`.
         pad_value: grey of the border, 0 to 255.
     """
@@ -47,7 +53,9 @@ class InputRule:
         _require(_is_text(self.name), f"input name {self.name!r} must be text")
         _require(_is_size(self.size_hw), f"input size {self.size_hw!r} must be two whole numbers")
         _require(self.colour_order == "BGR", f"colour order {self.colour_order!r} must be BGR")
-        _require(self.resize == "letterbox", f"resize {self.resize!r} must be letterbox")
+        _require(
+            self.resize in RESIZES, f"resize {self.resize!r} must be one of {', '.join(RESIZES)}"
+        )
         _require(
             isinstance(self.interpolation, str) and self.interpolation in INTERPOLATIONS,
             f"interpolation {self.interpolation!r} must be one of {', '.join(INTERPOLATIONS)}",
@@ -57,26 +65,41 @@ class InputRule:
             f"pad value {self.pad_value!r} must be from 0 to 255",
         )
 
+    def letterbox(self, frame_hw: tuple[int, int]) -> Letterbox:
+        """Returns how a frame of this height and width, pixels, lies on the canvas."""
+        return Letterbox(frame_hw, self.size_hw, self.interpolation, self.pad_value, self.resize)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputRule:
-    """What the graph's two outputs mean.
+    """What the graph's outputs mean.
+
+    A graph of the form `cells` has two: every cell's box, and its score for every class. One of the
+    form `detections` has thresholding and suppression in it, by the manifest's `DetectionRule`, and
+    gives M rows, best score first, of which `count` say something and the rest are zeros.
 
     Attributes:
-        boxes: name of the output (N, K, 4).
+        form: one of `FORMS`.
+        boxes: name of the output float32 (N, K, 4), or (N, M, 4).
         box_encoding: `xyxy_unit`: left, top, right, bottom in [0, 1] of the canvas.
-        scores: name of the output (N, K, C).
+        scores: name of the output float32 (N, K, C), or (N, M).
+        class_ids: name of the output int64 (N, M); of `detections` only.
+        count: name of the output int64 (N,); of `detections` only.
         score_activation: `sigmoid` (classes independent) or `softmax`, applied in the graph.
     """
 
+    form: str = "cells"
     boxes: str = "boxes"
     box_encoding: str = "xyxy_unit"
     scores: str = "scores"
+    class_ids: str = "class_ids"
+    count: str = "count"
     score_activation: str = "sigmoid"
 
     def __post_init__(self) -> None:
-        for output in (self.boxes, self.scores):
+        for output in (self.boxes, self.scores, self.class_ids, self.count):
             _require(_is_text(output), f"output name {output!r} must be text")
+        _require(self.form in FORMS, f"form {self.form!r} must be one of {', '.join(FORMS)}")
         _require(
             self.box_encoding == "xyxy_unit", f"box encoding {self.box_encoding!r} is not known"
         )
@@ -163,10 +186,15 @@ class Manifest:
     def to_json(self) -> str:
         """Returns the manifest as the text that rides in the ONNX metadata.
 
+        What schema 1 can say is written as such, so that older runtimes read it.
+
         Raises:
             ModelFileError: `training` or `parity` holds what JSON cannot, as NaN.
         """
-        content = {"schema": SCHEMA, **asdict(self)}
+        plain = self.output.form == "cells" and self.input.resize == "letterbox"
+        content = {"schema": 1 if plain else SCHEMA, **asdict(self)}
+        if plain:
+            content["output"] = {k: v for k, v in content["output"].items() if k not in SINCE_2}
         try:
             return json.dumps(content, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError) as error:
@@ -198,7 +226,8 @@ class Manifest:
             ("output", OutputRule),
             ("detection", DetectionRule),
         ):
-            content[key] = _build(rule, content.get(key), f"{key}: ")
+            absent = SINCE_2 if schema == 1 and rule is OutputRule else ()
+            content[key] = _build(rule, content.get(key), f"{key}: ", absent)
         _require(isinstance(content.get("classes"), list), "classes must be a list of names")
         content["classes"] = tuple(content["classes"])
         return _build(cls, content, "")
@@ -207,11 +236,14 @@ class Manifest:
 _Rule = TypeVar("_Rule")
 
 
-def _build(rule: type[_Rule], content: object, where: str) -> _Rule:
-    """Returns the dataclass from JSON; a key that is missing or unknown is an error."""
+def _build(rule: type[_Rule], content: object, where: str, absent: tuple[str, ...] = ()) -> _Rule:
+    """Returns the dataclass from JSON; a key that is missing or unknown is an error.
+
+    Those that its schema does not have, `absent`, are unknown in it.
+    """
     _require(isinstance(content, dict), f"{where}must be a JSON object")
     assert isinstance(content, dict)
-    known = {item.name for item in fields(rule)}  # type: ignore[arg-type]
+    known = {item.name for item in fields(rule)} - set(absent)  # type: ignore[arg-type]
     unknown, missing = sorted(set(content) - known), sorted(known - set(content))
     _require(not unknown, f"{where}unknown key {', '.join(map(repr, unknown))}")
     _require(not missing, f"{where}missing key {', '.join(map(repr, missing))}")

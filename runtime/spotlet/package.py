@@ -10,8 +10,22 @@ from spotlet.errors import ModelFileError, UsageError
 MODEL_FILE = "model.onnx"
 """The file of a package that runs by default."""
 
-VARIANTS = {"fp32": MODEL_FILE, "int8": "model.int8.onnx"}
-"""The files of a package that are the same network, by what they compute in."""
+VARIANTS = {
+    "fp32": MODEL_FILE,
+    "int8": "model.int8.onnx",
+    "end-to-end": "model.end2end.onnx",
+    "int8-end-to-end": "model.int8.end2end.onnx",
+}
+"""The files of a package that are the same network, by what they compute in, and whether
+thresholding and suppression are in the graph."""
+
+VARIANT_FLAGS: dict[str, tuple[str, ...]] = {
+    "fp32": (),
+    "int8": ("--int8",),
+    "end-to-end": ("--end-to-end",),
+    "int8-end-to-end": ("--int8", "--end-to-end"),
+}
+"""What `spotlet export` is told to make each."""
 
 PARITY_FILE = "parity.json"
 """The file of a package that holds what the export gate measured."""
@@ -62,7 +76,8 @@ def locate_model(model: str | Path, variant: str | None = None) -> Path:
     if not file.is_file():
         has = ", ".join(variants_of(folder))
         raise ModelFileError(
-            f"{model}: has no {variant} variant, only {has}; `spotlet export --int8` makes one"
+            f"{model}: has no {variant} variant, only {has}; `spotlet export "
+            f"{' '.join(VARIANT_FLAGS[variant or 'fp32'])}` makes one"
         )
     return file
 

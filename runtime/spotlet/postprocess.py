@@ -56,7 +56,7 @@ def detections_from_outputs(
             return Detections.none(class_names)
     candidate_scores = scores[cells, class_ids]
     if len(cells) > MAX_CANDIDATES:
-        best = np.sort(np.argpartition(-candidate_scores, MAX_CANDIDATES)[:MAX_CANDIDATES])
+        best = _best(candidate_scores, MAX_CANDIDATES)
         boxes, class_ids, candidate_scores = boxes[best], class_ids[best], candidate_scores[best]
     height, width = letterbox.canvas_hw
     canvas_boxes = boxes * np.array([width, height, width, height], np.float32)
@@ -83,6 +83,42 @@ def _fired(
     np.not_equal(cells[1:], cells[:-1], out=is_first[1:])
     cells = cells[is_first]
     return cells, scores[cells].argmax(axis=1)
+
+
+def _best(scores: FloatArray, most: int) -> npt.NDArray[np.int64]:
+    """Returns the indices of the best scores, in order of the index; of equals the first.
+
+    Precondition: there are more than `most`.
+    """
+    least = np.partition(scores, len(scores) - most)[len(scores) - most]
+    over = np.flatnonzero(scores > least)
+    equal = np.flatnonzero(scores == least)[: most - len(over)]
+    return np.sort(np.concatenate([over, equal]))
+
+
+def cells_from_detections(
+    scores: FloatArray, class_ids: npt.NDArray[np.int64], count: npt.NDArray[np.int64], classes: int
+) -> FloatArray:
+    """Returns the scores (N, M, C) of cells that say what suppressed detections say.
+
+    Each row becomes a cell with one class, so that what reads a network's cells reads a graph with
+    suppression in it too; suppressed again, they all stay. A class that is none, and a row beyond
+    the count, has no score.
+
+    Args:
+        scores: (N, M) in [0, 1].
+        class_ids: (N, M).
+        count: (N,), how many rows of each frame say something.
+        classes: C.
+    """
+    rows = np.arange(scores.shape[1]) < count[:, np.newaxis]
+    cells = np.zeros((*scores.shape, classes), np.float32)
+    np.copyto(
+        cells,
+        scores[..., np.newaxis],
+        where=(class_ids[..., np.newaxis] == np.arange(classes)) & rows[..., np.newaxis],
+    )
+    return cells
 
 
 def suppress(

@@ -11,6 +11,7 @@ from spotlet.boxes import FloatArray
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY, Manifest
+from spotlet.postprocess import cells_from_detections
 from spotlet.providers import add_plugin, installed_plugins
 
 CPU_PROVIDER = "CPUExecutionProvider"
@@ -95,11 +96,15 @@ class ModelSession:
             self._check_graph()
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from error
-        self._output_names = [self.manifest.output.boxes, self.manifest.output.scores]
+        output = self.manifest.output
+        self._output_names = [output.boxes, output.scores]
+        if output.form == "detections":
+            self._output_names += [output.class_ids, output.count]
 
     def run(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
         """Returns boxes (N, K, 4) and scores (N, K, C) for canvases (N, H, W, 3) uint8.
 
+        Of a graph with suppression in it, a cell is a detection.
         A graph whose batch is fixed at 1 is called once a canvas.
 
         Raises:
@@ -114,12 +119,19 @@ class ModelSession:
     def _run_once(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
         feeds = {self.manifest.input.name: canvases}
         try:
-            boxes, scores = self._session.run(self._output_names, feeds)
+            boxes, scores, *found = self._session.run(self._output_names, feeds)
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise ModelFileError(
                 f"{self.path}: onnxruntime cannot run it ({_first_line(error)})"
             ) from error
-        if not len(canvases) == len(boxes) == len(scores) or boxes.shape[1] != scores.shape[1]:
+        if found and [item.shape for item in (scores, *found)] == [
+            boxes.shape[:2],
+            boxes.shape[:2],
+            boxes.shape[:1],
+        ]:
+            class_ids, count = found
+            scores = cells_from_detections(scores, class_ids, count, len(self.manifest.classes))
+        if scores.ndim != 3 or boxes.shape[:2] != scores.shape[:2] or len(boxes) != len(canvases):
             raise ModelFileError(
                 f"{self.path}: gave boxes {boxes.shape} and scores {scores.shape} for "
                 f"{len(canvases)} canvases; must be (N, K, 4) and (N, K, C)"
@@ -131,17 +143,23 @@ class ModelSession:
         rule = self.manifest.input
         inputs = {item.name: item for item in self._session.get_inputs()}
         outputs = {item.name: item for item in self._session.get_outputs()}
-        classes = len(self.manifest.classes)
+        output = self.manifest.output
         wanted: list[tuple[str, dict[str, ort.NodeArg], str, int, list[int]]] = [
             (rule.name, inputs, "tensor(uint8)", 4, [*rule.size_hw, 3]),
-            (self.manifest.output.boxes, outputs, "tensor(float)", 3, [4]),
-            (self.manifest.output.scores, outputs, "tensor(float)", 3, [classes]),
+            (output.boxes, outputs, "tensor(float)", 3, [4]),
         ]
+        if output.form == "cells":
+            classes = len(self.manifest.classes)
+            wanted.append((output.scores, outputs, "tensor(float)", 3, [classes]))
+        else:
+            wanted.append((output.scores, outputs, "tensor(float)", 2, []))
+            wanted.append((output.class_ids, outputs, "tensor(int64)", 2, []))
+            wanted.append((output.count, outputs, "tensor(int64)", 1, []))
         for name, arguments, type_name, rank, last_sides in wanted:
             if name not in arguments:
                 raise ModelFileError(f"manifest names {name!r}, but the graph has no such tensor")
             shape, kind = arguments[name].shape, arguments[name].type
-            ends_well = list(shape[-len(last_sides) :]) == last_sides
+            ends_well = list(shape[len(shape) - len(last_sides) :]) == last_sides
             if kind != type_name or len(shape) != rank or not ends_well:
                 raise ModelFileError(
                     f"tensor {name!r} is {kind} {shape}, the manifest wants {type_name} of "

@@ -248,14 +248,14 @@ def test_run_refuses_a_bad_model_in_one_line(
     save_squares_model: Callable[..., Path],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    newer = squares_manifest.to_json().replace('"schema": 1', '"schema": 2')
+    newer = squares_manifest.to_json().replace('"schema": 1', '"schema": 3')
     (tmp_path / "zero.onnx").touch()
     models: Sequence[tuple[object, str]] = [
         ("no-such-model", "no such file, folder or bundled model"),
         (tmp_path / "zero.onnx", "onnxruntime cannot load it"),
         (_text(tmp_path / "text.onnx"), "onnxruntime cannot load it"),
         (save_squares_model(tmp_path / "bare.onnx", ""), "no spotlet manifest in the file"),
-        (save_squares_model(tmp_path / "newer.onnx", newer), "schema 2 is newer"),
+        (save_squares_model(tmp_path / "newer.onnx", newer), "schema 3 is newer"),
         (tmp_path, "a model package holds model.onnx"),
     ]
     for model, message in models:

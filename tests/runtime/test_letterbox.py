@@ -1,3 +1,4 @@
+from dataclasses import replace
 from fractions import Fraction
 from math import floor
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from spotlet.boxes import FloatArray
 from spotlet.errors import UsageError
-from spotlet.letterbox import INTERPOLATIONS, PAD_VALUE, ImageArray, Letterbox
+from spotlet.letterbox import INTERPOLATIONS, PAD_VALUE, RESIZES, ImageArray, Letterbox
 
 frame_sides = st.one_of(st.integers(1, 40), st.integers(1, 8000))
 canvas_sides = st.integers(1, 1280)
@@ -18,6 +19,7 @@ letterboxes = st.builds(
     st.tuples(frame_sides, frame_sides),
     st.tuples(canvas_sides, canvas_sides),
 )
+placed = st.builds(replace, letterboxes, resize=st.sampled_from(RESIZES))
 fractions = st.lists(st.floats(0, 1, width=32), min_size=4, max_size=4)
 
 
@@ -50,6 +52,24 @@ def test_the_rest_is_shared_evenly_and_an_odd_one_goes_right_and_below(
     assert below - top in (0, 1)
 
 
+def test_in_a_corner_the_rest_is_right_and_below() -> None:
+    letterbox = Letterbox((50, 100), (33, 32), resize="letterbox_corner")
+    assert letterbox.resized_hw == Letterbox((50, 100), (33, 32)).resized_hw
+    assert letterbox.offset_xy == (0, 0)
+    canvas = letterbox.apply(np.full((50, 100, 3), 255, np.uint8))
+    assert (canvas[:16] == 255).all()
+    assert (canvas[16:] == letterbox.pad_value).all()
+
+
+def test_stretched_the_frame_has_the_canvas_for_itself() -> None:
+    letterbox = Letterbox((50, 100), (33, 32), resize="stretch")
+    assert (letterbox.apply(np.full((50, 100, 3), 255, np.uint8)) == 255).all()
+    in_frame = np.array([[10, 25, 100, 50]], np.float32)
+    on_canvas = np.array([[3.2, 16.5, 32, 33]], np.float32)
+    np.testing.assert_allclose(letterbox.to_canvas(in_frame), on_canvas, rtol=1e-6)
+    np.testing.assert_allclose(letterbox.to_frame(on_canvas), in_frame, rtol=1e-6)
+
+
 def test_a_half_pixel_is_rounded_up() -> None:
     # 425 * 320 / 640 is 212.5, and 427 * 320 / 640 is 213.5.
     assert Letterbox((425, 640), (320, 320)).resized_hw == (213, 320)
@@ -62,7 +82,7 @@ def test_an_odd_rest_worked_by_hand() -> None:
     assert letterbox.offset_xy == (0, 8)
 
 
-@given(letterboxes, fractions)
+@given(placed, fractions)
 def test_letterbox_round_trips_a_box(letterbox: Letterbox, corners: list[float]) -> None:
     boxes = boxes_in(letterbox.frame_hw, corners)
     again = letterbox.to_frame(letterbox.to_canvas(boxes))
@@ -75,7 +95,7 @@ def test_letterbox_round_trips_a_box(letterbox: Letterbox, corners: list[float])
     np.testing.assert_allclose(again, boxes, rtol=2e-7, atol=noise)
 
 
-@given(letterboxes)
+@given(placed)
 def test_the_whole_frame_is_its_place_on_the_canvas_exactly(letterbox: Letterbox) -> None:
     height, width = letterbox.frame_hw
     resized_height, resized_width = letterbox.resized_hw
@@ -238,6 +258,11 @@ def test_a_letterbox_that_cannot_be_is_an_error(
 ) -> None:
     with pytest.raises(UsageError, match=what):
         Letterbox(frame_hw, canvas_hw, interpolation, pad_value)
+
+
+def test_a_resize_that_is_not_known_is_an_error() -> None:
+    with pytest.raises(UsageError, match="resize 'crop': must be one of letterbox, "):
+        Letterbox((10, 10), (32, 32), resize="crop")
 
 
 @pytest.mark.parametrize("shape", [(20, 10, 3), (10, 20), (10, 20, 4)])

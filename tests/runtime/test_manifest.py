@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spotlet.errors import ModelFileError
-from spotlet.manifest import SCHEMA, DetectionRule, InputRule, Manifest, OutputRule
+from spotlet.manifest import SCHEMA, SINCE_2, DetectionRule, InputRule, Manifest, OutputRule
 
 MANIFEST = Manifest(
     name="parts",
@@ -19,6 +19,12 @@ MANIFEST = Manifest(
     parity={"worst": 1e-6},
     producer="spotlet 0.1.0",
 )
+"""Of schema 1."""
+
+NEWEST = replace(
+    MANIFEST, output=OutputRule(form="detections", boxes="b", class_ids="ids", count="found")
+)
+"""Of schema 2."""
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -29,8 +35,8 @@ json_values = st.recursive(
 )
 
 
-def content() -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(MANIFEST.to_json())
+def content(manifest: Manifest = MANIFEST) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(manifest.to_json())
     return loaded
 
 
@@ -39,8 +45,21 @@ def read(changed: object) -> Manifest:
 
 
 def test_a_manifest_survives_the_round_trip() -> None:
-    assert Manifest.from_json(MANIFEST.to_json()) == MANIFEST
-    assert content()["schema"] == SCHEMA
+    for manifest in (MANIFEST, NEWEST):
+        assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+def test_what_an_older_runtime_can_read_is_written_for_it() -> None:
+    stretched = replace(MANIFEST, input=replace(MANIFEST.input, resize="stretch"))
+    assert content()["schema"] == 1
+    assert not set(SINCE_2) & set(content()["output"])
+    assert content(NEWEST)["schema"] == content(stretched)["schema"] == SCHEMA
+
+
+def test_schema_1_has_no_keys_of_schema_2() -> None:
+    changed = {**content(NEWEST), "schema": 1}
+    with pytest.raises(ModelFileError, match="output: unknown key 'class_ids', 'count', 'form'"):
+        read(changed)
 
 
 def test_class_names_are_readable_in_the_file() -> None:
@@ -53,7 +72,7 @@ def test_defaults_survive_the_round_trip() -> None:
 
 
 def test_a_newer_schema_asks_for_an_upgrade() -> None:
-    with pytest.raises(ModelFileError, match=r"schema 2 is newer .*--upgrade spotlet`"):
+    with pytest.raises(ModelFileError, match=rf"schema {SCHEMA + 1} is newer .*--upgrade spotlet`"):
         read({**content(), "schema": SCHEMA + 1, "what": "this version cannot know"})
 
 
@@ -81,7 +100,7 @@ def test_a_missing_key_is_an_error(key: str) -> None:
     + [("detection", item.name) for item in fields(DetectionRule)],
 )
 def test_a_missing_key_of_a_part_is_an_error(part: str, key: str) -> None:
-    changed = content()
+    changed = content(NEWEST)
     del changed[part][key]
     with pytest.raises(ModelFileError, match=f"{part}: missing key '{key}'"):
         read(changed)
@@ -122,7 +141,8 @@ def test_an_unknown_key_is_an_error() -> None:
         ("input.size_hw", [320, 8193]),
         ("input.size_hw", 320),
         ("input.colour_order", "RGB"),
-        ("input.resize", "stretch"),
+        ("input.resize", "crop"),
+        ("input.resize", ["stretch"]),
         ("input.interpolation", "cubic"),
         ("input.interpolation", ["linear"]),
         ("input.pad_value", -1),
@@ -131,6 +151,10 @@ def test_an_unknown_key_is_an_error() -> None:
         ("input.pad_value", True),
         ("output.boxes", ""),
         ("output.scores", 1),
+        ("output.form", "anchors"),
+        ("output.form", ["cells"]),
+        ("output.class_ids", ""),
+        ("output.count", None),
         ("output.box_encoding", "cxcywh"),
         ("output.score_activation", "none"),
         ("output.score_activation", ["sigmoid"]),
@@ -148,7 +172,7 @@ def test_an_unknown_key_is_an_error() -> None:
     ],
 )
 def test_a_bad_value_is_one_clear_line(path: str, value: object) -> None:
-    changed = content()
+    changed = content(NEWEST)
     *parents, key = path.split(".")
     inner = changed
     for parent in parents:

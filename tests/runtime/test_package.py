@@ -17,7 +17,7 @@ from spotlet.package import (
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A package of both variants, of which nobody reads more than the names."""
+    """A package of every variant, of which nobody reads more than the names."""
     for file in VARIANTS.values():
         (tmp_path / file).touch()
     return tmp_path
@@ -62,10 +62,8 @@ def test_a_path_wins_over_a_bundled_name(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_variant_is_one_of_the_packages_files(package: Path) -> None:
     assert locate_model(package) == locate_model(package, "fp32") == package / "model.onnx"
     assert locate_model(package, "int8") == package / "model.int8.onnx"
-    assert variants_of(package) == {
-        "fp32": package / "model.onnx",
-        "int8": package / "model.int8.onnx",
-    }
+    assert locate_model(package, "end-to-end") == package / "model.end2end.onnx"
+    assert variants_of(package) == {name: package / file for name, file in VARIANTS.items()}
 
 
 def test_a_bundled_name_has_variants_too() -> None:
@@ -75,11 +73,17 @@ def test_a_bundled_name_has_variants_too() -> None:
 
 
 def test_a_variant_that_is_not_there_is_an_error_that_says_how_to_get_it(package: Path) -> None:
-    (package / "model.int8.onnx").unlink()
-    with pytest.raises(
-        ModelFileError, match="has no int8 variant, only fp32; `spotlet export --int8` makes one"
+    for variant, flags in (
+        ("int8-end-to-end", "--int8 --end-to-end"),
+        ("end-to-end", "--end-to-end"),
+        ("int8", "--int8"),
     ):
-        locate_model(package, "int8")
+        (package / VARIANTS[variant]).unlink()
+        with pytest.raises(
+            ModelFileError,
+            match=rf"has no {variant} variant, only fp32.*; `spotlet export {flags}` makes one",
+        ):
+            locate_model(package, variant)
     assert list(variants_of(package)) == ["fp32"]
 
 
@@ -91,12 +95,10 @@ def test_a_variant_that_cannot_be_is_wrong_usage(package: Path) -> None:
 
 
 def test_of_a_package_every_model_is_meant_of_a_file_only_itself(package: Path) -> None:
-    files = (package / "model.onnx", package / "model.int8.onnx")
+    files = tuple(package / file for file in VARIANTS.values())
     assert locate_models(package) == files
-    assert locate_models(package, "fp32") == files[:1]
-    assert locate_models(package, "int8") == files[1:]
-    assert locate_models(files[0]) == files[:1]
-    assert locate_models(files[1]) == files[1:]
+    for variant, file in zip(VARIANTS, files, strict=True):
+        assert locate_models(package, variant) == locate_models(file) == (file,)
     files[0].unlink()
     with pytest.raises(ModelFileError, match=r"holds model\.onnx, this folder does not"):
         locate_models(package)

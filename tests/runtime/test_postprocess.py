@@ -222,6 +222,19 @@ def test_when_every_cell_fires_the_best_candidates_enter() -> None:
     np.testing.assert_array_equal(found.scores, np.sort(scores[:, 1])[::-1][:MAX_CANDIDATES])
 
 
+def test_of_equal_candidates_at_the_bound_the_first_cells_enter() -> None:
+    count = MAX_CANDIDATES + 500
+    at = (np.arange(count) / count).astype(np.float32)
+    boxes_unit = np.stack([at, 0 * at, at + np.float32(0.5 / count), 0 * at + 1], axis=1)
+    scores = np.full((count, 3), (0, 0.5, 0), np.float32)
+    scores[-100:, 1] = 0.75
+    found = detections_from_outputs(
+        boxes_unit, scores, SQUARE, NAMES, replace(RULE, max_detections=10_000)
+    )
+    want = [*range(count - 100, count), *range(MAX_CANDIDATES - 100)]
+    np.testing.assert_array_equal((found.boxes_xyxy[:, 0] * count / 100).round().astype(int), want)
+
+
 def test_equal_candidates_beyond_the_bound_keep_the_order_of_the_cells() -> None:
     count = MAX_CANDIDATES + 500
     at = (np.arange(count) / count).astype(np.float32)
