@@ -18,7 +18,7 @@ from spotlet.atomic import atomic_file
 from spotlet.device import DeviceKey, device_key
 from spotlet.errors import OutputError, SpotletError, UsageError
 from spotlet.package import locate_model
-from spotlet.providers import installed_plugins
+from spotlet.plugins import installed_plugins
 from spotlet.session import SessionSettings, full_provider_name
 
 PROFILE_SCHEMA = 1

@@ -1,130 +1,174 @@
-"""Execution providers that come as packages of their own: plugins of onnxruntime.
+"""Execution providers by name: which are at hand, where each comes from, and which one computed."""
 
-`pip install onnxruntime-ep-openvino` brings one. Such a package holds a library that onnxruntime
-loads when it is told to, and says what the providers in it are called. Nothing is loaded before
-somebody asks for one of them.
-"""
-
-import importlib
-import json
-import pkgutil
+import ctypes
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
-from typing import Any
+from pathlib import Path
 
 import onnxruntime as ort
 
-PLUGIN_PREFIX = "onnxruntime_ep_"
-"""How the modules of such packages are called, by onnxruntime's rules for packaging."""
+from spotlet.errors import UsageError
+from spotlet.plugins import PLUGIN_PREFIX, broken_plugins, first_line, installed_plugins
 
-OPENVINO = "OpenVINOExecutionProvider"
+CPU_PROVIDER = "CPUExecutionProvider"
 
-DEVICE_KEY = "ov_device"
-"""Where OpenVINO's plugin says what it calls a device."""
+PROVIDER_ENDING = "ExecutionProvider"
+"""What onnxruntime adds to a provider's name, and people leave out."""
+
+REMOTE_PROVIDERS = ("AzureExecutionProvider",)
+"""They send what they are given to a server: the runtime opens no connection for its network."""
+
+OTHER_NAMES = {"directml": "DmlExecutionProvider"}
+"""What people call a provider, in lower case, where onnxruntime calls it otherwise."""
+
+PACKAGES = {
+    "OpenVINOExecutionProvider": "onnxruntime-ep-openvino",
+    "WebGpuExecutionProvider": "onnxruntime-ep-webgpu",
+    "CUDAExecutionProvider": "onnxruntime-gpu",
+    "TensorrtExecutionProvider": "onnxruntime-gpu",
+    "DmlExecutionProvider": "onnxruntime-directml",
+    "QNNExecutionProvider": "onnxruntime-qnn",
+    "MIGraphXExecutionProvider": "onnxruntime-migraphx",
+    "CANNExecutionProvider": "onnxruntime-cann",
+}
+"""What to install for a provider that is not at hand, by the lists of PyPI of 2026-11."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plugin:
-    """An installed package with an execution provider.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderUse:
+    """Which execution provider a session was to have, and which one it has.
 
     Attributes:
-        provider: onnxruntime's name of it.
-        package: its distribution and version.
-        library: path of what onnxruntime loads.
+        asked: onnxruntime's name of the one that was asked for.
+        got: of the one that computes; the CPU where the other could not be had.
+        nodes: how many nodes of the graph each provider got, by name, after onnxruntime's basic
+            rewriting; None where it does not tell, or was not asked: of the CPU alone.
+        fallback: why `got` is not `asked`, in words; None where it is.
     """
 
-    provider: str
-    package: str
-    library: str
+    asked: str
+    got: str
+    nodes: Mapping[str, int] | None = None
+    fallback: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Both, and the shares, for people.
+
+        Example:
+            >>> shares = {"XExecutionProvider": 61, "CPUExecutionProvider": 3}
+            >>> ProviderUse(asked="XExecutionProvider", got="XExecutionProvider", nodes=shares).text
+            'X asked, X got: 61 of 64 nodes, the CPU 3'
+        """
+        asked, got = short_provider_name(self.asked), short_provider_name(self.got)
+        if self.asked == CPU_PROVIDER:
+            return got
+        if self.fallback is not None:
+            return f"{asked} asked, {got} got: {self.fallback}"
+        if self.nodes is None:
+            return f"{asked} asked, {got} got: of how many nodes is not told by this onnxruntime"
+        total, mine = sum(self.nodes.values()), self.nodes.get(self.asked, 0)
+        if mine == total:
+            return f"{asked} asked, {got} got: all {total} nodes"
+        others = [
+            f"the CPU {count}" if name == CPU_PROVIDER else f"{short_provider_name(name)} {count}"
+            for name, count in self.nodes.items()
+            if name != self.asked
+        ]
+        return f"{asked} asked, {got} got: {mine} of {total} nodes, {', '.join(others)}"
 
 
-def installed_plugins() -> dict[str, Plugin]:
-    """Returns the plugins that are installed, by their provider's name.
+def full_provider_name(name: str) -> str:
+    """Returns onnxruntime's name of a provider for a short or full one, as CUDA or cpu.
 
-    A package that cannot be imported, or does not say what it holds, is left out.
+    Raises:
+        UsageError: onnxruntime knows no such provider, on any machine, or it computes elsewhere.
     """
-    if not hasattr(ort, "register_execution_provider_library"):  # before onnxruntime 1.23
-        return {}
-    found: dict[str, Plugin] = {}
-    for info in pkgutil.iter_modules():
-        if info.name.startswith(PLUGIN_PREFIX):
-            try:
-                module = importlib.import_module(info.name)
-                provider, library = str(module.get_ep_name()), str(module.get_library_path())
-            except Exception:  # whatever a foreign package raises, the others still work
-                continue
-            found[provider] = Plugin(provider, _distribution(info.name), library)
-    return found
+    # Plug-in providers that are loaded are in the second list alone, others in none.
+    names = [*ort.get_all_providers(), *ort.get_available_providers(), *installed_plugins()]
+    known = {each.lower(): str(each) for each in names}
+    wanted = OTHER_NAMES.get(name.lower(), name).lower()
+    for candidate in (wanted, f"{wanted}{PROVIDER_ENDING}".lower()):
+        if candidate in known:
+            return _local(known[candidate], name)
+    short = sorted({short_provider_name(each) for each in known.values()} - _remote_names())
+    raise UsageError(f"provider {name}: unknown; onnxruntime knows {', '.join(short)}")
 
 
-def add_plugin(
-    options: ort.SessionOptions, plugin: Plugin, *, threads: int, reduced_precision: bool
-) -> bool:
-    """Makes a session take a plugin's provider first; the CPU does what it cannot.
+def short_provider_name(provider: str) -> str:
+    """Returns a provider's name without what onnxruntime adds to all of them."""
+    return provider.removesuffix(PROVIDER_ENDING)
 
-    Args:
-        options: of the session, changed in place.
-        plugin: its library is loaded unless it was before.
-        threads: for one inference; 0 leaves it to the provider.
-        reduced_precision: whether it may compute in less than the file's precision.
+
+def providers_at_hand() -> dict[str, str]:
+    """Returns the providers that can be asked for here, and where each comes from.
+
+    Whether a library loads and has a device shows when it is asked for. Providers that compute
+    elsewhere are left out.
+    """
+    # Of a plugin that is loaded, onnxruntime also lists NAME.AUTO, which chooses among devices.
+    own = [name for name in ort.get_available_providers() if name.endswith(PROVIDER_ENDING)]
+    found = dict.fromkeys(own, f"onnxruntime {ort.__version__}")
+    found |= {name: plugin.package for name, plugin in installed_plugins().items()}
+    return {name: source for name, source in found.items() if name not in REMOTE_PROVIDERS}
+
+
+def why_absent(provider: str) -> str:
+    """Returns why a provider that is not at hand is not, in words."""
+    module = f"{PLUGIN_PREFIX}{short_provider_name(provider).lower()}"
+    broken = broken_plugins().get(module)
+    if broken is not None:
+        return f"{module} is installed and of no use ({broken})"
+    return f"not in this onnxruntime ({ort.__version__})"
+
+
+def remedy(provider: str) -> str:
+    """Returns what is at hand, and which package brings a provider that is not, in words."""
+    at_hand = providers_at_hand()
+    words = f"at hand: {', '.join(map(short_provider_name, at_hand))}"
+    if provider in at_hand:
+        return words
+    package = PACKAGES.get(provider)
+    if provider == "CoreMLExecutionProvider":
+        return f"{words}; onnxruntime for macOS has it"
+    if package is None:
+        return f"{words}; no package on PyPI is known to bring it, build onnxruntime with it"
+    words += f"; `pip install {package}` brings it"
+    if not package.startswith("onnxruntime-ep-"):
+        return f"{words}, in the place of onnxruntime"
+    old = not hasattr(ort, "register_execution_provider_library")
+    return f"{words}, with onnxruntime 1.23 or later" if old else words
+
+
+def library_fault(provider: str) -> str | None:
+    """Returns why the library of one of onnxruntime's own providers does not load.
+
+    onnxruntime leaves out a provider whose library does not load, and tells its log alone.
 
     Returns:
-        Whether there is a device for it here.
+        The linker's message; None where it loads, or there is no such library.
     """
-    devices = _devices(plugin.provider)
-    if not devices:
-        try:
-            ort.register_execution_provider_library(plugin.package, plugin.library)
-        except Exception:  # onnxruntime's exceptions share no public base class
-            return False
-        devices = _devices(plugin.provider)
-    if not devices:
-        return False
-    device = devices[0]
-    given = provider_options(
-        plugin.provider,
-        device.ep_metadata.get(DEVICE_KEY, "CPU"),
-        threads=threads,
-        reduced_precision=reduced_precision,
-    )
-    options.add_provider_for_devices([device], dict(given))
-    return True
-
-
-def provider_options(
-    provider: str, device: str, *, threads: int, reduced_precision: bool
-) -> Mapping[str, str]:
-    """Returns what a provider is told, so that it computes in the file's own precision.
-
-    OpenVINO takes bfloat16 by itself on processors that multiply it, which moves scores by 0.004:
-    more than `spotlet check` allows a float32 network.
-
-    Args:
-        provider: onnxruntime's name of it.
-        device: what the provider calls the device.
-        threads: for one inference; 0 leaves it to the provider.
-        reduced_precision: whether it may compute in less.
-
-    Example:
-        >>> provider_options(OPENVINO, "CPU", threads=2, reduced_precision=True)
-        {'load_config': '{"CPU": {"INFERENCE_NUM_THREADS": "2"}}'}
-    """
-    if provider != OPENVINO:
-        return {}
-    told = {} if reduced_precision else {"INFERENCE_PRECISION_HINT": "f32"}
-    if threads:
-        told["INFERENCE_NUM_THREADS"] = str(threads)
-    return {"load_config": json.dumps({device: told})} if told else {}
-
-
-def _devices(provider: str) -> list[Any]:
-    return [device for device in ort.get_ep_devices() if device.ep_name == provider]
-
-
-def _distribution(module: str) -> str:
-    name = module.replace("_", "-")
+    stem = f"onnxruntime_providers_{short_provider_name(provider).lower()}"
+    name = f"{stem}.dll" if sys.platform == "win32" else f"lib{stem}.so"
+    path = Path(ort.__file__).parent / "capi" / name
+    if not path.is_file():
+        return None
     try:
-        return f"{name} {metadata.version(name)}"
-    except metadata.PackageNotFoundError:
-        return name
+        ctypes.CDLL(str(path))
+    except OSError as error:
+        return first_line(error)
+    return None
+
+
+def _local(provider: str, name: str) -> str:
+    if provider in REMOTE_PROVIDERS:
+        raise UsageError(
+            f"provider {name}: sends the pictures to a server, and spotlet computes here; take "
+            f"one of {', '.join(map(short_provider_name, providers_at_hand()))}"
+        )
+    return provider
+
+
+def _remote_names() -> set[str]:
+    return set(map(short_provider_name, REMOTE_PROVIDERS))

@@ -1,67 +1,36 @@
-"""The onnxruntime session: threads, execution provider, and a manifest that fits the graph."""
+"""A loaded model: a session, and a manifest that fits its graph."""
 
-import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 
 from spotlet.boxes import FloatArray
-from spotlet.errors import ModelFileError, UsageError
+from spotlet.errors import ModelFileError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY, Manifest
+from spotlet.plugins import first_line
 from spotlet.postprocess import cells_from_detections
-from spotlet.providers import add_plugin, installed_plugins
+from spotlet.providers import CPU_PROVIDER, PROVIDER_ENDING, full_provider_name
+from spotlet.session_opening import (
+    MAX_THREADS,
+    OPTIMISATIONS,
+    SessionSettings,
+    open_session,
+    session_options,
+)
 
-CPU_PROVIDER = "CPUExecutionProvider"
-
-PROVIDER_ENDING = "ExecutionProvider"
-"""What onnxruntime adds to a provider's name, and people leave out."""
-
-MAX_THREADS = 256
-"""More is a slip of the finger: onnxruntime would start them all."""
-
-OPTIMISATIONS = {
-    "none": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
-    "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
-    "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
-    "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
-}
-"""How far onnxruntime may rewrite the graph while it loads it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionSettings:
-    """How onnxruntime runs a model.
-
-    Attributes:
-        threads: for the operators of one inference; 0 leaves it to onnxruntime.
-        provider: an execution provider's name, with or without `ExecutionProvider`.
-        strict_provider: refuse to fall back to the CPU when the provider is not to be had.
-        spinning: threads that wait for each other within an inference do so awake: faster, for a
-            little more of the processor. Between inferences they sleep in any case.
-        optimisation: one of `OPTIMISATIONS`.
-        reduced_precision: the provider may compute in less than the file's precision, as in
-            bfloat16, where it can. It then finds slightly other boxes and scores.
-    """
-
-    threads: int = 0
-    provider: str = "CPU"
-    strict_provider: bool = False
-    spinning: bool = False
-    optimisation: str = "all"
-    reduced_precision: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.threads <= MAX_THREADS:
-            raise UsageError(
-                f"threads {self.threads}: must be from 1 to {MAX_THREADS}, or 0 (automatic)"
-            )
-        if self.optimisation not in OPTIMISATIONS:
-            raise UsageError(
-                f"optimisation {self.optimisation}: must be one of {', '.join(OPTIMISATIONS)}"
-            )
+__all__ = [
+    "CPU_PROVIDER",
+    "MAX_THREADS",
+    "OPTIMISATIONS",
+    "PROVIDER_ENDING",
+    "ModelSession",
+    "SessionSettings",
+    "full_provider_name",
+    "session_options",
+    "synthetic_canvases",
+]
 
 
 class ModelSession:
@@ -71,21 +40,27 @@ class ModelSession:
         manifest: what the file says of itself, checked against the graph.
         path: of the `.onnx` file.
         settings: that were asked for.
-        provider: the execution provider in use, which may be the CPU where the one that was
-            asked for could not be had and `strict_provider` is off.
+        provider_use: the execution provider that was asked for, the one that computes, how many
+            nodes of the graph it got, and why where they are not the same.
+        provider: the one that computes: `provider_use.got`.
     """
 
-    def __init__(self, path: Path, settings: SessionSettings = SessionSettings()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: SessionSettings = SessionSettings(),  # noqa: B008
+    ) -> None:
         """Loads a model file.
 
         Raises:
             ModelFileError: no such file, no ONNX, no manifest, or one that does not fit.
-            UsageError: the provider is unknown here and `strict_provider` is on.
+            UsageError: the provider is unknown or computes elsewhere, or cannot be had and
+                `strict_provider` is on.
         """
         self.path = path
         self.settings = settings
-        self._session = _open(path, settings)
-        self.provider = str(self._session.get_providers()[0])
+        self._session, self.provider_use = open_session(path, settings)
+        self.provider = self.provider_use.got
         text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is None:
             raise ModelFileError(
@@ -122,7 +97,7 @@ class ModelSession:
             boxes, scores, *found = self._session.run(self._output_names, feeds)
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise ModelFileError(
-                f"{self.path}: onnxruntime cannot run it ({_first_line(error)})"
+                f"{self.path}: onnxruntime cannot run it ({first_line(error)})"
             ) from error
         if found and [item.shape for item in (scores, *found)] == [
             boxes.shape[:2],
@@ -169,81 +144,6 @@ class ModelSession:
         if isinstance(batch, int) and batch != 1:
             raise ModelFileError(f"the graph's batch is fixed at {batch}; must be free or 1")
         self._one_at_a_time = batch == 1
-
-
-def _open(path: Path, settings: SessionSettings) -> ort.InferenceSession:
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such file")
-    provider = full_provider_name(settings.provider)
-    available = ort.get_available_providers()
-    plugin = None if provider == CPU_PROVIDER else installed_plugins().get(provider)
-    if plugin is None and provider not in available and settings.strict_provider:
-        raise UsageError(
-            f"provider {settings.provider}: not in this onnxruntime, which has "
-            f"{', '.join(available)}"
-        )
-    options = session_options(settings)
-    wanted = [provider] if provider in available and plugin is None else []
-    try:
-        if plugin is not None and add_plugin(
-            options,
-            plugin,
-            threads=settings.threads,
-            reduced_precision=settings.reduced_precision,
-        ):
-            session = ort.InferenceSession(os.fspath(path), options)
-        else:
-            session = ort.InferenceSession(
-                os.fspath(path), options, providers=list(dict.fromkeys([*wanted, CPU_PROVIDER]))
-            )
-    except Exception as error:  # onnxruntime's exceptions share no public base class
-        raise ModelFileError(
-            f"{path}: onnxruntime cannot load it ({_first_line(error)})"
-        ) from error
-    if settings.strict_provider and session.get_providers()[0] != provider:
-        raise UsageError(f"provider {settings.provider}: onnxruntime fell back to the CPU")
-    return session
-
-
-def session_options(settings: SessionSettings) -> ort.SessionOptions:
-    """Returns what onnxruntime is told of these settings, but for the provider."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = settings.threads
-    options.inter_op_num_threads = 1
-    options.graph_optimization_level = OPTIMISATIONS[settings.optimisation]
-    # A camera delivers a frame every 33 ms: threads that spin in between only burn power.
-    entries = {"session.intra_op.allow_spinning": "0"}
-    if settings.spinning:
-        entries = {"session.intra_op.allow_spinning": "1", "session.force_spinning_stop": "1"}
-    if settings.reduced_precision:
-        entries["mlas.enable_gemm_fastmath_arm64_bfloat16"] = "1"  # elsewhere without effect
-    for key, value in entries.items():
-        options.add_session_config_entry(key, value)
-    options.log_severity_level = 4
-    return options
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def full_provider_name(name: str) -> str:
-    """Returns onnxruntime's name of a provider for a short or full one, as CUDA or cpu.
-
-    Raises:
-        UsageError: onnxruntime knows no such provider, on any machine.
-    """
-    # Plug-in providers are in the second list alone.
-    names = [*ort.get_all_providers(), *ort.get_available_providers()]
-    known = {each.lower(): each for each in names}
-    for candidate in (name.lower(), f"{name}{PROVIDER_ENDING}".lower()):
-        if candidate in known:
-            return str(known[candidate])
-    short = sorted(each.removesuffix(PROVIDER_ENDING) for each in known.values())
-    for plugin in installed_plugins():
-        if plugin.lower() in (name.lower(), f"{name}{PROVIDER_ENDING}".lower()):
-            return plugin
-    raise UsageError(f"provider {name}: unknown; onnxruntime knows {', '.join(short)}")
 
 
 def synthetic_canvases(size_hw: tuple[int, int]) -> ImageArray:

@@ -17,9 +17,9 @@ from spotlet.letterbox import ImageArray
 from spotlet.observation import observe
 from spotlet.package import VARIANTS
 from spotlet.pipeline import Crew, map_in_order, plan_crew, usable_cores
-from spotlet.providers import installed_plugins
+from spotlet.plugins import installed_plugins
+from spotlet.providers import CPU_PROVIDER, PROVIDER_ENDING, REMOTE_PROVIDERS
 from spotlet.replay import compare
-from spotlet.session import CPU_PROVIDER, PROVIDER_ENDING
 from spotlet.tuning import (
     ROUNDS,
     Candidate,
@@ -35,9 +35,6 @@ TUNING_FRAMES = 8
 """Frames of the source that are timed and judged."""
 
 BATCHES = (2, 4)
-
-NOT_HERE = ("AzureExecutionProvider",)
-"""Sends what it is given to a server."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +148,7 @@ def usable_providers(available: Sequence[str], plugins: Sequence[str]) -> list[s
     # Of a plugin that is loaded, onnxruntime also lists NAME.AUTO, which chooses among devices.
     fixed = [name for name in available if name.endswith(PROVIDER_ENDING)]
     names = dict.fromkeys([*fixed, *plugins])
-    return [name for name in names if name not in (CPU_PROVIDER, *NOT_HERE)]
+    return [name for name in names if name not in (CPU_PROVIDER, *REMOTE_PROVIDERS)]
 
 
 def _remembering(judge: Judge) -> Judge:

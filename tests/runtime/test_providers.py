@@ -5,7 +5,7 @@ import onnxruntime as ort
 import pytest
 
 from spotlet.errors import UsageError
-from spotlet.providers import (
+from spotlet.plugins import (
     OPENVINO,
     Plugin,
     add_plugin,
