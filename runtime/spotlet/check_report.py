@@ -34,12 +34,15 @@ class CheckReport:
         rows: one for each rule that could be tested.
         recorded: whether there was a `parity.json` to compare with; without it neither the file's
             checksum nor, unless there are golden frames, what it gave was tested.
+        notes: what was held against what, in words: the tolerance, and the provider where it is
+            not the CPU.
     """
 
     path: Path
     provider: str
     rows: tuple[CheckRow, ...]
     recorded: bool
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:

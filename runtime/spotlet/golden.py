@@ -55,6 +55,21 @@ class GoldenTolerance:
         if type(self.ties) is not bool:
             raise ValueError(f"tolerance ties {self.ties!r} must be true or false")
 
+    def loosened(self, other: "GoldenTolerance") -> "GoldenTolerance":
+        """Returns what allows all that either of the two does."""
+        return GoldenTolerance(
+            max(self.tensors, other.tensors),
+            max(self.scores, other.scores),
+            min(self.iou, other.iou),
+            max(self.canvas, other.canvas),
+            self.ties or other.ties,
+        )
+
+    @property
+    def text(self) -> str:
+        """It in words."""
+        return f"tensors within {self.tensors:g}, scores {self.scores:g}, overlap {self.iou:g}"
+
     def to_json(self) -> dict[str, float | bool]:
         """Returns it as `golden.json` holds it."""
         return asdict(self)
@@ -82,6 +97,13 @@ INT8_TOLERANCE = GoldenTolerance(0.03, 0.05, 0.8, ties=True)
 0.01 in a score and 0.0023 in a box: a value at the edge of a step falls to either side, and the
 layers after enlarge that. Noise of that size made suppression choose otherwise in one frame of
 five, hence `ties`."""
+
+
+INT8_PROVIDER_TOLERANCE = GoldenTolerance(0.15, 0.1, 0.8, ties=True)
+"""Of an int8 network on a provider other than the CPU: each rounds between its integer layers in its
+own way. OpenVINO is up to 0.11 from onnxruntime's CPU in a score of a tensor, and 0.043 in one that
+is found, where quantising alone moved them by 0.12. Float32 needs no such thing: OpenVINO is within
+2e-6."""
 
 
 def record_golden(

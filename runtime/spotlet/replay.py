@@ -51,12 +51,15 @@ class GoldenResult:
         return not self.faults
 
 
-def replay_golden(detector: Detector, folder: Path) -> tuple[GoldenResult, ...]:
+def replay_golden(
+    detector: Detector, folder: Path, loosened: GoldenTolerance | None = None
+) -> tuple[GoldenResult, ...]:
     """Returns how far this machine is from the export's, for each golden frame.
 
     Args:
         detector: of a file of the package, with the model's own rule.
         folder: the package's golden frames.
+        loosened: what it may differ by at least, whatever the export recorded.
 
     Raises:
         ModelFileError: the folder is not whole, or has nothing of this model file.
@@ -66,6 +69,7 @@ def replay_golden(detector: Detector, folder: Path) -> tuple[GoldenResult, ...]:
         raise UsageError(f"{folder}: was recorded with the model's own thresholds; give none")
     file_name = detector.session.path.name
     tolerance, recorded = read_golden(folder, file_name, detector.class_names)
+    tolerance = tolerance if loosened is None else tolerance.loosened(loosened)
     results = []
     for name, wanted in recorded.items():
         try:
@@ -83,15 +87,18 @@ def replay_golden(detector: Detector, folder: Path) -> tuple[GoldenResult, ...]:
 GOLDEN_RULE = "golden frames give what they gave at the export"
 
 
-def check_golden(detector: Detector, folder: Path) -> CheckRow:
+def check_golden(
+    detector: Detector, folder: Path, loosened: GoldenTolerance | None = None
+) -> CheckRow:
     """Returns what the golden frames come to here, as one rule of a check.
 
     Args:
         detector: of a file of the package, with the model's own rule.
         folder: the package's golden frames; one that is not whole is a rule not kept.
+        loosened: what it may differ by at least, whatever the export recorded.
     """
     try:
-        return golden_row(replay_golden(detector, folder))
+        return golden_row(replay_golden(detector, folder, loosened))
     except ModelFileError as error:
         return CheckRow(GOLDEN_RULE, False, str(error), INFINITE)
 

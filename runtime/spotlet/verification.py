@@ -8,13 +8,19 @@ import numpy as np
 
 from spotlet.boxes import FloatArray
 from spotlet.check_report import CheckReport, CheckRow
+from spotlet.cpu_comparison import compare_with_cpu
 from spotlet.detector import Detector
 from spotlet.errors import ModelFileError
-from spotlet.golden import INT8_TOLERANCE
+from spotlet.golden import (
+    FP32_TOLERANCE,
+    INT8_PROVIDER_TOLERANCE,
+    INT8_TOLERANCE,
+    GoldenTolerance,
+)
 from spotlet.letterbox import ImageArray
 from spotlet.package import GOLDEN_FOLDER, PARITY_FILE, locate_model, read_parity
 from spotlet.replay import check_golden
-from spotlet.session import ModelSession, SessionSettings, synthetic_canvases
+from spotlet.session import CPU_PROVIDER, ModelSession, SessionSettings, synthetic_canvases
 
 SHA256_KEY = "sha256"
 """Where `parity.json` holds the checksum of a model file, in hexadecimal."""
@@ -50,7 +56,9 @@ def check_model(
     That its manifest fits its graph, that its file is the one of its package, that what it
     gives for five synthetic canvases lies in its range, is repeatable and does not depend on
     the batch, that it is what `parity.json` recorded for them, and that the golden frames give
-    what they gave.
+    what they gave. Another provider than the CPU is held against the CPU of this machine where
+    nothing was recorded. All providers are held to one tolerance, but for int8 networks
+    (`INT8_PROVIDER_TOLERANCE`).
 
     Args:
         model: a bundled name, a package folder, or an `.onnx` file.
@@ -74,10 +82,15 @@ def check_model(
         rows = [*file_rows, CheckRow("it can be loaded", False, str(error))]
         return CheckReport(path, "nothing", tuple(rows), recorded=True)
     session = detector.session
-    int8 = "int8" in (session.manifest.parity.get("variant"), (parity or {}).get("variant"))
+    variants = session.manifest.parity.get("variant"), (parity or {}).get("variant")
+    int8 = any(str(variant).startswith("int8") for variant in variants)
     tolerance = _probe_tolerance(parity, path, INT8_TOLERANCE.tensors if int8 else PROBE_TOLERANCE)
     # Sums in another order may leave a value of eight bits on the other side of a step.
     batch_tolerance = tolerance if int8 else BATCH_TOLERANCE
+    elsewhere = session.provider_use.asked != CPU_PROVIDER
+    loosened = INT8_PROVIDER_TOLERANCE if int8 and elsewhere else None
+    if loosened is not None:
+        tolerance = max(tolerance, loosened.tensors)
     canvases = synthetic_canvases(session.manifest.input.size_hw)
     rows = [CheckRow("the manifest fits the graph", True, "names, types and sides agree")]
     rows += file_rows
@@ -92,10 +105,18 @@ def check_model(
         ]
         if parity is not None:
             rows.append(_check_probe(outputs, parity[PROBE_KEY], tolerance, path))
+        elif elsewhere:
+            rows += compare_with_cpu(detector, outputs, loosened or FP32_TOLERANCE)
     expected = parity is not None and PROBE_TOLERANCE_KEY in parity  # schema 2 has golden frames
     if golden.is_dir() or expected:
-        rows.append(check_golden(detector, golden))
-    return CheckReport(path, session.provider, tuple(rows), recorded=parity is not None)
+        rows.append(check_golden(detector, golden, loosened))
+    return CheckReport(
+        path,
+        session.provider,
+        tuple(rows),
+        recorded=parity is not None,
+        notes=_notes(session, tolerance, loosened),
+    )
 
 
 def probe(session: ModelSession) -> list[dict[str, Any]]:
@@ -138,6 +159,22 @@ def _run_each(session: ModelSession, canvases: ImageArray) -> tuple[FloatArray, 
     """Returns the outputs for all canvases, run one after the other."""
     boxes, scores = zip(*(session.run(canvas[None]) for canvas in canvases), strict=True)
     return np.concatenate(boxes), np.concatenate(scores)
+
+
+def _notes(
+    session: ModelSession, tolerance: float, loosened: GoldenTolerance | None
+) -> tuple[str, ...]:
+    """Returns which provider computed and what it is held to, in words; none of the CPU."""
+    if session.provider_use.asked == CPU_PROVIDER:
+        return ()
+    held = f"as on the CPU, tensors within {tolerance:g}"
+    if loosened is not None:
+        held = f"of int8 on another provider than the CPU, {loosened.text}"
+    reduced = "; reduced precision is allowed to it, and has no tolerance of its own"
+    return (
+        f"provider: {session.provider_use.text}",
+        f"tolerance: {held}{reduced * session.settings.reduced_precision}",
+    )
 
 
 def _check_file(path: Path, expected: object) -> CheckRow:

@@ -86,7 +86,8 @@ def run(args: argparse.Namespace) -> int:
         found["tuning"] = _tune(args, path, frames)
     settings = session_settings(args, path)
     detector = Detector(path, session=settings)
-    cpu = detector.session.provider == CPU_PROVIDER
+    use = detector.session.provider_use
+    cpu = use.got == CPU_PROVIDER
     whole = session_settings(argparse.Namespace(**vars(args) | {"mode": "video"}), path)
     crew = plan_crew(whole.threads, sources=1, live=False) if cpu else Crew()
     measured = measure(detector, frames, crew, args.seconds, crew_settings=whole)
@@ -98,7 +99,10 @@ def run(args: argparse.Namespace) -> int:
         seconds=args.seconds,
     )
     found |= {
-        "provider": detector.session.provider,
+        "provider": use.got,
+        "provider_asked": use.asked,
+        "provider_nodes": use.nodes,
+        "provider_fallback": use.fallback,
         "settings": {"live": asdict(settings), "video": asdict(whole)},
     }
     found |= {"workers": crew.workers} | asdict(measured) | {"cold_start": asdict(cold)}
@@ -106,6 +110,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(found, indent=2))
     else:
         _print(found, measured, cold, crew)
+        if use.asked != CPU_PROVIDER:
+            print(f"provider: {use.text}")
     return 0
 
 

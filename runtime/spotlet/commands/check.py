@@ -52,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(report: CheckReport) -> None:
     print(f"{report.path} on {report.provider}")
+    for note in report.notes:
+        print(f"  note  {note}")
     for row in report.rows:
         print(f"  {'ok  ' if row.passed else 'FAIL'}  {row.rule}: {row.measured}")
     if not report.recorded:

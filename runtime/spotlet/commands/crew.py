@@ -1,8 +1,8 @@
 """Who detects in a run: the detector, and how many cores work on how many frames."""
 
 import argparse
-import sys
 
+from spotlet.commands.options import tell_provider
 from spotlet.detector import Detector
 from spotlet.pipeline import Crew, plan_crew
 from spotlet.session import CPU_PROVIDER, SessionSettings, full_provider_name
@@ -30,7 +30,7 @@ def plan_run(args: argparse.Namespace, settings: SessionSettings) -> Crew:
 
 
 def open_detector(args: argparse.Namespace, settings: SessionSettings) -> Detector:
-    """Returns the detector, and says on standard error where its provider is not to be had.
+    """Returns the detector, and says on standard error which provider it got.
 
     Raises:
         SpotletError: the model or an argument cannot be used.
@@ -42,9 +42,5 @@ def open_detector(args: argparse.Namespace, settings: SessionSettings) -> Detect
         iou_threshold=args.iou,
         session=settings,
     )
-    if detector.session.provider != full_provider_name(settings.provider):
-        print(
-            f"provider {settings.provider}: not to be had here; on {detector.session.provider}",
-            file=sys.stderr,
-        )
+    tell_provider(detector, debug=args.debug)
     return detector

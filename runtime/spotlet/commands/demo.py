@@ -16,7 +16,12 @@ import numpy as np
 
 from spotlet.annotate import contact_sheet, draw_detections
 from spotlet.atomic import atomic_file
-from spotlet.commands.options import add_session_arguments, add_variant_argument, session_settings
+from spotlet.commands.options import (
+    add_session_arguments,
+    add_variant_argument,
+    session_settings,
+    tell_provider,
+)
 from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import InputError
@@ -83,6 +88,7 @@ def play(
     """
     truths, class_names = _read_truth(folder / "truth.json")
     detector = Detector(model, variant=variant, session=settings)
+    tell_provider(detector)
     measured = Detector(
         detector.session.path,
         score_threshold=MEASURE_SCORE,

@@ -16,6 +16,13 @@ from cv2 import videoio_registry
 
 from spotlet.errors import SpotletError
 from spotlet.package import bundled_models
+from spotlet.plugins import broken_plugins, installed_plugins, plugin_devices
+from spotlet.providers import (
+    REMOTE_PROVIDERS,
+    library_fault,
+    providers_at_hand,
+    short_provider_name,
+)
 from spotlet.sinks import VideoSink
 from spotlet.streams import open_stream
 from spotlet.terminal import table
@@ -42,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
         "cores": os.cpu_count() or 1,
         "numpy": np.__version__,
         "onnxruntime": ort.__version__,
-        "providers": ort.get_available_providers(),
+        "providers": list(providers_at_hand()),
+        **_providers(),
         "opencv": cv2.__version__,
         "video files": _backends(videoio_registry.getStreamBackends()),
         "cameras": _backends(videoio_registry.getCameraBackends()),
@@ -61,6 +69,26 @@ def run(args: argparse.Namespace) -> int:
 
 def _plain(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _providers() -> dict[str, str]:
+    """Returns where each provider comes from, and whether it can be had."""
+    plugins = installed_plugins()
+    found = {}
+    for name, source in providers_at_hand().items():
+        if name in plugins:
+            devices, fault = plugin_devices(plugins[name])
+            kinds = ", ".join(dict.fromkeys(str(each.device.type.name) for each in devices))
+            told = f"device {kinds}" if fault is None else f"not to be had: {fault}"
+        else:
+            fault = library_fault(name)
+            told = "" if fault is None else f"not to be had: {fault}"
+        found[f"provider {short_provider_name(name)}"] = f"{source}; {told}".removesuffix("; ")
+    for name in set(REMOTE_PROVIDERS) & set(ort.get_available_providers()):
+        refused = f"onnxruntime {ort.__version__}; refused, it computes on a server"
+        found[f"provider {short_provider_name(name)}"] = refused
+    broken = broken_plugins()
+    return found | {f"plugin {module}": f"of no use: {why}" for module, why in broken.items()}
 
 
 def _backends(backends: object) -> list[str]:

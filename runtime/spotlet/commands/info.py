@@ -5,21 +5,24 @@ import json
 import textwrap
 from pathlib import Path
 
-from spotlet.commands.options import add_model_arguments
+from spotlet.commands.options import add_model_arguments, add_provider_argument
 from spotlet.detector import Detector
 from spotlet.package import VARIANTS, variants_of
+from spotlet.session import SessionSettings
 from spotlet.terminal import table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     add_model_arguments(parser)
+    add_provider_argument(parser)
     parser.add_argument("--json", action="store_true", help="the whole manifest as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the manifest."""
-    session = Detector(args.model, variant=args.variant).session
+    settings = SessionSettings(provider=args.provider or "CPU")
+    session = Detector(args.model, variant=args.variant, session=settings).session
     manifest = session.manifest
     if args.json:
         print(json.dumps(json.loads(manifest.to_json()), indent=2, ensure_ascii=False))
@@ -50,6 +53,8 @@ def run(args: argparse.Namespace) -> int:
         *((f"training {key}", _short(value)) for key, value in manifest.training.items()),
         *((f"parity {key}", _short(value)) for key, value in manifest.parity.items()),
     ]
+    if args.provider is not None:
+        rows.append(("provider", session.provider_use.text))
     print(table(rows))
     print(f"{len(manifest.classes)} classes:")
     print(textwrap.fill(", ".join(manifest.classes), initial_indent="  ", subsequent_indent="  "))

@@ -5,9 +5,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from spotlet.detector import Detector
 from spotlet.device_profile import find_profile
 from spotlet.package import VARIANTS, locate_model
-from spotlet.session import SessionSettings
+from spotlet.session import CPU_PROVIDER, SessionSettings
 from spotlet.streams import locate_source
 
 
@@ -20,7 +21,7 @@ def add_session_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="cores that detection may use; 0, the default, is all of them",
     )
-    group.add_argument("--provider", metavar="NAME", help="execution provider, CPU by default")
+    add_provider_argument(group)
     group.add_argument(
         "--strict-provider",
         action="store_true",
@@ -30,6 +31,15 @@ def add_session_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-profile",
         action="store_true",
         help="leave aside what `spotlet bench --tune` found; so do --threads and --provider",
+    )
+
+
+def add_provider_argument(parser: argparse._ActionsContainer) -> None:
+    """Adds `--provider`."""
+    parser.add_argument(
+        "--provider",
+        metavar="NAME",
+        help="execution provider, CPU by default; `spotlet doctor` lists what is at hand",
     )
 
 
@@ -92,6 +102,20 @@ def session_settings(args: argparse.Namespace, path: Path | None = None) -> Sess
     if found.profile is None:
         return plain
     return replace(found.profile.settings[_mode(args)], strict_provider=args.strict_provider)
+
+
+def tell_provider(detector: Detector, *, debug: bool = False) -> None:
+    """Says on standard error which provider was asked for and which was got.
+
+    Of the CPU where it was asked for, nothing is said, but with `--debug`.
+
+    Args:
+        detector: that was opened.
+        debug: whether `--debug` was given.
+    """
+    use = detector.session.provider_use
+    if debug or use.asked != CPU_PROVIDER:
+        print(f"provider: {use.text}", file=sys.stderr)
 
 
 def _mode(args: argparse.Namespace) -> str:
