@@ -100,10 +100,10 @@ five, hence `ties`."""
 
 
 INT8_PROVIDER_TOLERANCE = GoldenTolerance(0.15, 0.1, 0.8, ties=True)
-"""Of an int8 network on a provider other than the CPU: each rounds between its integer layers in its
-own way. OpenVINO is up to 0.11 from onnxruntime's CPU in a score of a tensor, and 0.043 in one that
-is found, where quantising alone moved them by 0.12. Float32 needs no such thing: OpenVINO is within
-2e-6."""
+"""Of an int8 network on a provider other than the CPU: each rounds between its integer layers in
+its own way. OpenVINO is up to 0.11 from onnxruntime's CPU in a score of a tensor, and 0.043 in one
+that is found, where quantising alone moved them by 0.12. Float32 needs no such thing: OpenVINO is
+within 2e-6."""
 
 
 def record_golden(

@@ -42,5 +42,5 @@ def open_detector(args: argparse.Namespace, settings: SessionSettings) -> Detect
         iou_threshold=args.iou,
         session=settings,
     )
-    tell_provider(detector, debug=args.debug)
+    tell_provider(detector, debug=getattr(args, "debug", False))
     return detector
