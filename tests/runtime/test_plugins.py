@@ -29,6 +29,8 @@ pytestmark = pytest.mark.skipif(
     reason="this onnxruntime takes no plugins",
 )
 
+PROBE_RULE = "synthetic canvases give what they gave at the export"
+
 CPU_INFO = Path("/proc/cpuinfo")
 CPU_FLAGS = CPU_INFO.read_text() if CPU_INFO.is_file() else ""
 
@@ -82,11 +84,11 @@ def test_a_plugin_whose_library_does_not_load_falls_back_unless_it_is_strict(
     assert session.provider_use == ProviderUse(
         asked=abacus.provider, got=CPU_PROVIDER, fallback=why
     )
-    with pytest.raises(
-        UsageError, match="provider Abacus: the library of .* at hand: CPU, Ab"
-    ) as r:
+    with pytest.raises(UsageError) as raised:
         ModelSession(squares_model, SessionSettings(provider="Abacus", strict_provider=True))
-    assert "pip install" not in str(r.value)
+    text = str(raised.value)
+    assert text.startswith(f"provider Abacus: {why}; at hand: CPU, Abacus")
+    assert "pip install" not in text
 
 
 def test_a_plugin_without_a_device_is_not_to_be_had(
@@ -175,8 +177,4 @@ def test_openvino_computes_a_bundled_model_as_the_export_did_but_in_bfloat16(
         rounds = reduced and "bf16" in CPU_FLAGS
         assert report.passed != rounds
         if rounds:
-            rules = {row.rule for row in report.failures}
-            assert (
-                TENSOR_RULE in rules
-                or "synthetic canvases give what they gave at the export" in rules
-            )
+            assert {TENSOR_RULE, PROBE_RULE} & {row.rule for row in report.failures}

@@ -1,6 +1,7 @@
-"""A CUDA that is not there: a session of the CPU's that says it is CUDA's, and does as it is told."""
+"""A CUDA that is not there: a session of the CPU that says it is CUDA's, and does as told."""
 
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def accelerate(monkeypatch: pytest.MonkeyPatch) -> Accelerate:
                     if fault is not None:
                         raise RuntimeError(fault)
                     if prints is not None:
-                        print(prints)
+                        sys.stdout.write(prints)
                 self._inner = real(path, options, providers=[CPU_PROVIDER])
                 self.get_inputs, self.get_outputs = self._inner.get_inputs, self._inner.get_outputs
                 self.get_modelmeta = self._inner.get_modelmeta
@@ -219,13 +220,12 @@ def test_run_tells_in_one_line_what_was_got(
 
     assert told() == []
     assert told("--debug") == ["provider: CPU"]
-    with pytest.MonkeyPatch.context():
-        accelerate(shares={CUDA: 9})
-        assert told("--provider", "cuda") == ["provider: CUDA asked, CUDA got: all 9 nodes"]
-        accelerate(shares={CPU_PROVIDER: 9})
-        assert told("--provider", "cuda") == [
-            "provider: CUDA asked, CPU got: it took none of the 9 nodes"
-        ]
+    accelerate(shares={CUDA: 9})
+    assert told("--provider", "cuda") == ["provider: CUDA asked, CUDA got: all 9 nodes"]
+    accelerate(shares={CPU_PROVIDER: 9})
+    assert told("--provider", "cuda") == [
+        "provider: CUDA asked, CPU got: it took none of the 9 nodes"
+    ]
     assert main([*words, "--provider", "cuda", "--strict-provider"]) == 2
     assert "it took none of the 9 nodes; at hand: CUDA" in capsys.readouterr().err
 
@@ -301,9 +301,7 @@ def test_a_loosened_tolerance_allows_what_either_does() -> None:
 
 @pytest.mark.parametrize("name", ["Azure", "azure", *REMOTE_PROVIDERS])
 def test_a_provider_that_computes_on_a_server_is_refused(squares_model: Path, name: str) -> None:
-    with pytest.raises(
-        UsageError, match=f"provider {name}: sends the pictures to a server, .* CPU"
-    ):
+    with pytest.raises(UsageError, match=f"provider {name}: sends the pictures to a server, and"):
         ModelSession(squares_model, SessionSettings(provider=name))
     assert not set(REMOTE_PROVIDERS) & set(providers_at_hand())
     with pytest.raises(UsageError) as raised:
