@@ -124,11 +124,12 @@ def why_absent(provider: str) -> str:
 
 
 def remedy(provider: str) -> str:
-    """Returns what is at hand, and which package brings a provider that is not, in words."""
+    """Returns what else is at hand, and which package brings a provider that is not, in words."""
     at_hand = providers_at_hand()
-    words = f"at hand: {', '.join(map(short_provider_name, at_hand))}"
+    others = [short_provider_name(name) for name in at_hand if name != provider]
+    words = f"at hand: {', '.join(others)}"
     if provider in at_hand:
-        return words
+        return f"{words}; where it need not be strict, the CPU is taken"
     package = PACKAGES.get(provider)
     if provider == "CoreMLExecutionProvider":
         return f"{words}; onnxruntime for macOS has it"
