@@ -18,10 +18,17 @@ import onnxruntime as ort
 PLUGIN_PREFIX = "onnxruntime_ep_"
 """How the modules of such packages are called, by onnxruntime's rules for packaging."""
 
+OTHER_PLUGINS = ("onnxruntime_qnn",)
+"""Modules of packages that are plugins too, and keep to the rest of those rules."""
+
 OPENVINO, CUDA = "OpenVINOExecutionProvider", "CUDAExecutionProvider"
 
 DEVICE_KEY = "ov_device"
 """Where OpenVINO's plugin says what it calls a device."""
+
+_loaded: set[str] = set()
+"""Libraries that onnxruntime has loaded into this process: it refuses to do so twice, and does not
+tell which they are where they have no device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +69,12 @@ def plugin_devices(plugin: Plugin) -> tuple[list[Any], str | None]:
         onnxruntime's devices for it, and why there are none, in words; None where there are.
     """
     devices = _devices(plugin.provider)
-    if not devices:
+    if not devices and plugin.library not in _loaded:
         try:
             ort.register_execution_provider_library(plugin.package, plugin.library)
         except Exception as error:  # onnxruntime's exceptions share no public base class
             return [], f"the library of {plugin.package} does not load ({first_line(error)})"
+        _loaded.add(plugin.library)
         devices = _devices(plugin.provider)
     return devices, None if devices else f"{plugin.package} finds no device for it here"
 
@@ -153,7 +161,7 @@ def _survey() -> tuple[dict[str, Plugin], dict[str, str]]:
     found: dict[str, Plugin] = {}
     broken: dict[str, str] = {}
     for info in pkgutil.iter_modules():
-        if info.name.startswith(PLUGIN_PREFIX):
+        if info.name.startswith(PLUGIN_PREFIX) or info.name in OTHER_PLUGINS:
             try:
                 module = importlib.import_module(info.name)
                 provider, library = str(module.get_ep_name()), str(module.get_library_path())

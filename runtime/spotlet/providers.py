@@ -9,7 +9,13 @@ from pathlib import Path
 import onnxruntime as ort
 
 from spotlet.errors import UsageError
-from spotlet.plugins import PLUGIN_PREFIX, broken_plugins, first_line, installed_plugins
+from spotlet.plugins import (
+    OTHER_PLUGINS,
+    PLUGIN_PREFIX,
+    broken_plugins,
+    first_line,
+    installed_plugins,
+)
 
 CPU_PROVIDER = "CPUExecutionProvider"
 
@@ -116,10 +122,11 @@ def providers_at_hand() -> dict[str, str]:
 
 def why_absent(provider: str) -> str:
     """Returns why a provider that is not at hand is not, in words."""
-    module = f"{PLUGIN_PREFIX}{short_provider_name(provider).lower()}"
-    broken = broken_plugins().get(module)
-    if broken is not None:
-        return f"{module} is installed and of no use ({broken})"
+    short = short_provider_name(provider).lower()
+    broken = broken_plugins()
+    for module in (f"{PLUGIN_PREFIX}{short}", f"onnxruntime_{short}"):
+        if module in broken:
+            return f"{module} is installed and of no use ({broken[module]})"
     return f"not in this onnxruntime ({ort.__version__})"
 
 
@@ -136,7 +143,8 @@ def remedy(provider: str) -> str:
     if package is None:
         return f"{words}; no package on PyPI is known to bring it, build onnxruntime with it"
     words += f"; `pip install {package}` brings it"
-    if not package.startswith("onnxruntime-ep-"):
+    module = package.replace("-", "_")
+    if not module.startswith(PLUGIN_PREFIX) and module not in OTHER_PLUGINS:
         return f"{words}, in the place of onnxruntime"
     old = not hasattr(ort, "register_execution_provider_library")
     return f"{words}, with onnxruntime 1.23 or later" if old else words
