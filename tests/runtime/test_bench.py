@@ -213,3 +213,17 @@ def test_providers_that_compute_elsewhere_are_not_tried() -> None:
         "AExecutionProvider",
         "BExecutionProvider",
     ]
+
+
+def test_the_provider_that_was_asked_for_is_told_beside_the_one_that_was_got(
+    squares_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (squares_model, *SHORT, "--provider", "Rknpu")
+    assert _bench(*words) == 0
+    assert "\nprovider: Rknpu asked, CPU got: not in this onnx" in capsys.readouterr().out
+    assert _bench(*words, "--json") == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["provider_asked"] == "RknpuExecutionProvider"
+    assert content["provider"] == "CPUExecutionProvider"
+    assert content["provider_nodes"] is None
+    assert content["provider_fallback"].startswith("not in this onnxruntime")
