@@ -1,11 +1,12 @@
 """Where a model lies: a bundled name, a package folder, or an `.onnx` file."""
 
-import json
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from spotlet.bounded_files import MOST_JSON_BYTES, package_member, read_bounded
 from spotlet.errors import ModelFileError, UsageError
+from spotlet.plain_text import is_plain, parse_json
 
 MODEL_FILE = "model.onnx"
 """The file of a package that runs by default."""
@@ -72,7 +73,7 @@ def locate_model(model: str | Path, variant: str | None = None) -> Path:
         raise ModelFileError(f"{model}: no such file, folder or bundled model (bundled: {names})")
     if not (folder / MODEL_FILE).is_file():
         raise ModelFileError(f"{folder}: a model package holds {MODEL_FILE}, this folder does not")
-    file = folder / VARIANTS[variant or "fp32"]
+    file = package_member(folder, VARIANTS[variant or "fp32"])
     if not file.is_file():
         has = ", ".join(variants_of(folder))
         raise ModelFileError(
@@ -100,8 +101,13 @@ def locate_models(model: str | Path, variant: str | None = None) -> tuple[Path, 
 
 
 def variants_of(folder: Path) -> dict[str, Path]:
-    """Returns the model files that a package holds, by variant."""
-    return {name: folder / file for name, file in VARIANTS.items() if (folder / file).is_file()}
+    """Returns the model files that a package holds, by variant.
+
+    Raises:
+        ModelFileError: one is a link that leads out of the folder.
+    """
+    paths = {name: package_member(folder, file) for name, file in VARIANTS.items()}
+    return {name: path for name, path in paths.items() if path.is_file()}
 
 
 def recorded_files(folder: Path) -> tuple[str, ...]:
@@ -112,7 +118,7 @@ def recorded_files(folder: Path) -> tuple[str, ...]:
     """
     content = _read_parity_file(folder / PARITY_FILE)
     files = {} if content is None else content.get("files", {})
-    return tuple(files) if isinstance(files, dict) else ()
+    return tuple(filter(is_plain, files)) if isinstance(files, dict) else ()
 
 
 def read_parity(path: Path) -> dict[str, Any] | None:
@@ -141,12 +147,13 @@ def read_parity(path: Path) -> dict[str, Any] | None:
 
 
 def _read_parity_file(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
+    path = package_member(path.parent, path.name)
+    if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: not JSON; export the model again") from error
+        content = parse_json(read_bounded(path, MOST_JSON_BYTES))
+    except ValueError as error:
+        raise ModelFileError(f"{path}: not JSON ({error}); export the model again") from error
     if not isinstance(content, dict):
         raise ModelFileError(f"{path}: must be a JSON object; export the model again")
     schema = content.get("schema", 1)

@@ -11,8 +11,10 @@ from spotlet.boxes import FloatArray
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY, Manifest
+from spotlet.plain_text import plain_line
 from spotlet.postprocess import cells_from_detections
 from spotlet.providers import add_plugin, installed_plugins
+from spotlet.session_limits import guard_session
 
 CPU_PROVIDER = "CPUExecutionProvider"
 
@@ -21,6 +23,9 @@ PROVIDER_ENDING = "ExecutionProvider"
 
 MAX_THREADS = 256
 """More is a slip of the finger: onnxruntime would start them all."""
+
+MOST_SCORES = 2**24
+"""Of one frame, cells times classes: 67 MB. YOLO26 at 640 pixels gives 672,000."""
 
 OPTIMISATIONS = {
     "none": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -86,16 +91,18 @@ class ModelSession:
         self.settings = settings
         self._session = _open(path, settings)
         self.provider = str(self._session.get_providers()[0])
-        text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        if text is None:
-            raise ModelFileError(
-                f"{path}: no spotlet manifest in the file; write it with `spotlet export`"
-            )
         try:
+            text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+            if text is None:
+                raise ModelFileError(
+                    "no spotlet manifest in the file; write it with `spotlet export`"
+                )
             self.manifest = Manifest.from_json(text)
             self._check_graph()
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from error
+        except UnicodeDecodeError as error:  # by onnxruntime's names and metadata
+            raise ModelFileError(f"{path}: a text in it is no UTF-8; copy it again") from error
         output = self.manifest.output
         self._output_names = [output.boxes, output.scores]
         if output.form == "detections":
@@ -130,13 +137,25 @@ class ModelSession:
             boxes.shape[:1],
         ]:
             class_ids, count = found
+            self._require_sane(boxes.shape[1])
             scores = cells_from_detections(scores, class_ids, count, len(self.manifest.classes))
-        if scores.ndim != 3 or boxes.shape[:2] != scores.shape[:2] or len(boxes) != len(canvases):
+        wanted = len(canvases), *boxes.shape[1:2], len(self.manifest.classes)
+        if scores.shape != wanted or boxes.shape != (*wanted[:2], 4):
             raise ModelFileError(
                 f"{self.path}: gave boxes {boxes.shape} and scores {scores.shape} for "
-                f"{len(canvases)} canvases; must be (N, K, 4) and (N, K, C)"
+                f"{len(canvases)} canvases; must be (N, K, 4) and (N, K, {wanted[-1]})"
             )
+        self._require_sane(wanted[1])
         return boxes, scores
+
+    def _require_sane(self, cells: int) -> None:
+        """Raises ModelFileError where decoding this many cells would take all memory."""
+        classes = len(self.manifest.classes)
+        if cells * classes > MOST_SCORES:
+            raise ModelFileError(
+                f"{self.path}: gave {cells} cells of {classes} classes; must be at most "
+                f"{MOST_SCORES} scores a frame"
+            )
 
     def _check_graph(self) -> None:
         """Raises ModelFileError where the manifest names what the graph does not have."""
@@ -183,6 +202,7 @@ def _open(path: Path, settings: SessionSettings) -> ort.InferenceSession:
             f"{', '.join(available)}"
         )
     options = session_options(settings)
+    guard_session(path, options)
     wanted = [provider] if provider in available and plugin is None else []
     try:
         if plugin is not None and add_plugin(
@@ -224,7 +244,8 @@ def session_options(settings: SessionSettings) -> ort.SessionOptions:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    lines = str(error).splitlines() or [type(error).__name__]
+    return plain_line(lines[0])  # it quotes names from the file
 
 
 def full_provider_name(name: str) -> str:
@@ -258,13 +279,13 @@ def synthetic_canvases(size_hw: tuple[int, int]) -> ImageArray:
         (5, H, W, 3) uint8.
     """
     height, width = size_hw
-    index = np.arange(height * width * 3, dtype=np.uint64).reshape(height, width, 3)
-    # Knuth's multiplicative hash, TAOCP vol. 3, section 6.4: bits 24..31 look random.
-    noise = ((index * np.uint64(2654435761)) % np.uint64(2**32)) >> np.uint64(24)
-    columns = np.arange(width, dtype=np.uint64)[None, :, None]
-    ramp = np.broadcast_to(columns * np.uint64(255) // np.uint64(max(width - 1, 1)), index.shape)
-    stripes = np.broadcast_to(
-        (columns // np.uint64(8)) % np.uint64(2) * np.uint64(255), index.shape
-    )
-    black = np.zeros_like(index)
-    return np.stack([black, black + np.uint64(255), noise, ramp, stripes]).astype(np.uint8)
+    black, white, noise, ramp, stripes = canvases = np.empty((5, height, width, 3), np.uint8)
+    black[:], white[:] = 0, 255
+    # Knuth's multiplicative hash, TAOCP vol. 3, section 6.4: bits 24..31 look random. Numbers of
+    # 32 bits drop what is over, as its modulus does.
+    index = np.arange(height * width * 3, dtype=np.uint32)
+    noise[:] = ((index * np.uint32(2654435761)) >> np.uint32(24)).reshape(noise.shape)
+    columns = np.arange(width)[:, np.newaxis]
+    ramp[:] = columns * 255 // max(width - 1, 1)
+    stripes[:] = columns // 8 % 2 * 255
+    return canvases
