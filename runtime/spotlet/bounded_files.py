@@ -46,7 +46,7 @@ def read_bounded(path: Path, most_bytes: int) -> bytes:
         raise ModelFileError(f"{path}: is not a file; copy the package again") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
         why = getattr(error, "strerror", None) or str(error)
-        raise ModelFileError(f"{path}: cannot be read ({why})") from error
+        raise ModelFileError(f"{path}: cannot be read ({why}); copy or export the model again") from error
     raise ModelFileError(
         f"{path}: is larger than {most_bytes // 2**20} MB, the most that is read of such a file"
     )
