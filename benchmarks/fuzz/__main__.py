@@ -9,6 +9,7 @@ Linux only. Exit code 1 where a file did not pass.
 """
 
 import argparse
+import contextlib
 import multiprocessing
 import shutil
 import signal
@@ -141,8 +142,18 @@ class Fuzz:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         (place / "why.txt").write_text(f"{worker.kind}\n{why}\n", "utf-8", "replace")
-        if (worker.folder / "model.onnx").is_file():
-            shutil.copy(worker.folder / "model.onnx", place)
+        with contextlib.suppress(OSError):
+            shutil.copytree(worker.folder, place / "file", symlinks=True, ignore=_pipes)
+
+
+def _pipes(folder: str, names: list[str]) -> list[str]:
+    """Returns what cannot be copied: pipes, and files that are large or full of holes."""
+    paths = [Path(folder) / name for name in names]
+    return [
+        path.name
+        for path in paths
+        if not path.is_symlink() and (path.is_fifo() or path.stat().st_size > 2**28)
+    ]
 
 
 def _reason(why: str) -> str:

@@ -1,6 +1,7 @@
 """Damage to JSON that a reader must survive: values of every kind in every place."""
 
 import json
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -49,5 +50,5 @@ def _damage(content: Any, random: Random) -> None:
         elif what == 2 and isinstance(content, list):
             content *= random.choice((2, 50))
         else:
-            content[key] = random.choice(STRANGE)
+            content[key] = deepcopy(random.choice(STRANGE))
         return

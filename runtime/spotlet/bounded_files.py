@@ -46,10 +46,31 @@ def read_bounded(path: Path, most_bytes: int) -> bytes:
         raise ModelFileError(f"{path}: is not a file; copy the package again") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
         why = getattr(error, "strerror", None) or str(error)
-        raise ModelFileError(f"{path}: cannot be read ({why}); copy or export the model again") from error
+        raise ModelFileError(
+            f"{path}: cannot be read ({why}); copy or export the model again"
+        ) from error
     raise ModelFileError(
         f"{path}: is larger than {most_bytes // 2**20} MB, the most that is read of such a file"
     )
+
+
+def is_file(path: Path) -> bool:
+    """Returns whether there is a file, or a link to one.
+
+    Not `Path.is_file`, which raises on names that are too long and in folders that one may not see.
+    """
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Returns whether there is a folder, or a link to one; see `is_file`."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def package_member(folder: Path, name: str) -> Path:

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from spotlet.errors import ModelFileError
 from spotlet.graph_rules import (
+    COMPLEX,
     ELEMENT_BITS,
     INT64,
     MOST_ATTRIBUTES,
@@ -293,8 +294,9 @@ def _check_bytes(
         fits = not typed and raw[1] - raw[0] == -(-count * bits // 8)
     else:
         stored = sum(_elements(content, item) for item in typed)
-        # Complex numbers are two; of 4 bits, two share an element.
-        fits = stored in (count, 2 * count, -(-count * bits // 8), -(-count // 2))
+        # Complex numbers are two; of less than a byte, as many share one as go in.
+        wanted = 2 * count if kind in COMPLEX else -(-count * min(bits, 8) // 8)
+        fits = stored == wanted
     if not fits:
         raise ModelFileError(
             f"tensor {plain_line(name, 60)!r}: its shape and its bytes do not agree; copy or "

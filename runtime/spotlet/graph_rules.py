@@ -35,12 +35,15 @@ MOST_ENLARGEMENT = 64
 INT64, STRING = 7, 8
 """In `TensorProto.DataType`."""
 
+COMPLEX = frozenset({14, 15})
+"""Types whose elements are two numbers."""
+
 ELEMENT_BITS = {
     **{1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64},
     **{14: 64, 15: 128, 16: 16, 17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4},
     **{24: 8, 25: 2, 26: 2},
 }
-"""By `TensorProto.DataType`, for all but text."""
+"""By `TensorProto.DataType`, for all but text and those of 6 bits."""
 
 ENDLESS = frozenset({"Loop", "Scan", "SequenceMap"})
 """Operators that repeat a graph as often as a number in the file says."""

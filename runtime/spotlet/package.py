@@ -4,7 +4,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from spotlet.bounded_files import MOST_JSON_BYTES, package_member, read_bounded
+from spotlet.bounded_files import (
+    MOST_JSON_BYTES,
+    is_file,
+    is_folder,
+    package_member,
+    read_bounded,
+)
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.plain_text import is_plain, parse_json
 
@@ -62,19 +68,19 @@ def locate_model(model: str | Path, variant: str | None = None) -> Path:
     if variant is not None and variant not in VARIANTS:
         raise UsageError(f"variant {variant}: must be one of {', '.join(VARIANTS)}")
     path = Path(model)
-    if path.is_file():
+    if is_file(path):
         if variant is not None:
             raise UsageError(f"{path}: is one file; a variant is chosen of a package's folder")
         return path
     bundled = bundled_models()
-    folder = path if path.is_dir() else bundled.get(str(model))
+    folder = path if is_folder(path) else bundled.get(str(model))
     if folder is None:
         names = ", ".join(bundled) or "none"
         raise ModelFileError(f"{model}: no such file, folder or bundled model (bundled: {names})")
-    if not (folder / MODEL_FILE).is_file():
+    if not is_file(folder / MODEL_FILE):
         raise ModelFileError(f"{folder}: a model package holds {MODEL_FILE}, this folder does not")
     file = package_member(folder, VARIANTS[variant or "fp32"])
-    if not file.is_file():
+    if not is_file(file):
         has = ", ".join(variants_of(folder))
         raise ModelFileError(
             f"{model}: has no {variant} variant, only {has}; `spotlet export "
@@ -95,7 +101,7 @@ def locate_models(model: str | Path, variant: str | None = None) -> tuple[Path, 
         UsageError: as for `locate_model`.
     """
     path = locate_model(model, variant)
-    if variant is not None or Path(model).is_file():
+    if variant is not None or is_file(Path(model)):
         return (path,)
     return tuple(variants_of(path.parent).values())
 
@@ -107,7 +113,7 @@ def variants_of(folder: Path) -> dict[str, Path]:
         ModelFileError: one is a link that leads out of the folder.
     """
     paths = {name: package_member(folder, file) for name, file in VARIANTS.items()}
-    return {name: path for name, path in paths.items() if path.is_file()}
+    return {name: path for name, path in paths.items() if is_file(path)}
 
 
 def recorded_files(folder: Path) -> tuple[str, ...]:
@@ -148,7 +154,7 @@ def read_parity(path: Path) -> dict[str, Any] | None:
 
 def _read_parity_file(path: Path) -> dict[str, Any] | None:
     path = package_member(path.parent, path.name)
-    if not path.exists():
+    if not path.is_symlink() and not path.exists():
         return None
     try:
         content = parse_json(read_bounded(path, MOST_JSON_BYTES))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
+from spotlet.bounded_files import is_file
 from spotlet.boxes import FloatArray
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.letterbox import ImageArray
@@ -87,6 +88,8 @@ class ModelSession:
             ModelFileError: no such file, no ONNX, no manifest, or one that does not fit.
             UsageError: the provider is unknown here and `strict_provider` is on.
         """
+        if not is_file(path):
+            raise ModelFileError(f"{path}: no such file")
         self.path = path
         self.settings = settings
         self._session = _open(path, settings)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from spotlet.bounded_files import MOST_MODEL_BYTES, package_member, read_bounded
+from spotlet.bounded_files import MOST_MODEL_BYTES, is_folder, package_member, read_bounded
 from spotlet.boxes import FloatArray
 from spotlet.check_report import CheckReport, CheckRow
 from spotlet.detector import Detector
@@ -95,7 +95,7 @@ def check_model(
         if parity is not None:
             rows.append(_check_probe(outputs, parity[PROBE_KEY], tolerance, path))
     expected = parity is not None and PROBE_TOLERANCE_KEY in parity  # schema 2 has golden frames
-    if golden.is_dir() or expected:
+    if is_folder(golden) or expected:
         rows.append(check_golden(detector, golden))
     return CheckReport(path, session.provider, tuple(rows), recorded=parity is not None)
 

@@ -200,7 +200,9 @@ def test_one_value_that_is_no_number_fails_every_frame(
 
 def test_a_package_without_a_picture_is_an_input_error(package: Path) -> None:
     (package / "golden" / "blots.png").unlink()
-    with pytest.raises(ModelFileError, match=r"blots\.png: cannot be read .*; copy or export the model"):
+    with pytest.raises(
+        ModelFileError, match=r"blots\.png: cannot be read .*; copy or export the model"
+    ):
         _replay(package)
 
 
