@@ -59,7 +59,9 @@ class Fuzz:
         self.scratch = scratch
         self.tallies: dict[str, Tally] = {kind: Tally() for kind in KINDS}
         self.reasons: Counter[str] = Counter()
-        self.numbers = iter([args.only] if args.only is not None else range(args.files))
+        self.numbers = iter(
+            [args.only] if args.only is not None else _numbers(args.files, args.kind)
+        )
         self.started = 0
 
     def run(self) -> bool:
@@ -146,6 +148,13 @@ class Fuzz:
             shutil.copytree(worker.folder, place / "file", symlinks=True, ignore=_pipes)
 
 
+def _numbers(files: int, kind: str | None) -> range:
+    """Returns the numbers of the files: kinds take turns."""
+    if kind is None:
+        return range(files)
+    return range(KINDS.index(kind), files * len(KINDS), len(KINDS))
+
+
 def _pipes(folder: str, names: list[str]) -> list[str]:
     """Returns what cannot be copied: pipes, and files that are large or full of holes."""
     paths = [Path(folder) / name for name in names]
@@ -173,6 +182,7 @@ def main() -> int:
     parser.add_argument("--limit-mb", type=float, default=1536, help="memory of a process")
     parser.add_argument("--out", type=Path, default=Path("out/fuzz"))
     parser.add_argument("--only", type=int)
+    parser.add_argument("--kind", choices=KINDS, help="this damage alone")
     args = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="spotlet-fuzz-") as scratch:

@@ -9,6 +9,7 @@ from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 from spotlet.manifest import METADATA_KEY
 
+from .operators import add_operators
 from .texts import damage_json
 
 SIDES = (
@@ -364,6 +365,7 @@ GRAPH_DAMAGES: Mapping[str, Damage] = {
     "node missing": _node_missing,
     "nodes out of order": _nodes_out_of_order,
     "node put between": _node_between,
+    "any operator, odd numbers": add_operators,
     "memory out of nothing": _huge,
     "If, Loop, Scan, nested": _subgraph,
     "weights elsewhere": _elsewhere,

@@ -96,7 +96,15 @@ AT_LEAST_ONE = frozenset({"blocksize", "dilations", "group", "kernel_shape", "nu
 }
 """Attributes that onnxruntime divides by or counts with."""
 
-BOUNDED = AT_LEAST_ONE | {"output_padding", "output_shape", "pads", "axes", "axis", "perm"}
+AT_LEAST_NONE = frozenset({"batch_dims"})
+"""Attributes that onnxruntime takes as a number of axes, and counts from without a look: below 0,
+`GatherND` of 1.32 reads where nothing is."""
+
+BOUNDED = (
+    AT_LEAST_ONE
+    | AT_LEAST_NONE
+    | {"output_padding", "output_shape", "pads", "axes", "axis", "perm"}
+)
 """Attributes that hold sides or axes."""
 
 GROWING = {"ConstantOfShape": 0, "Expand": 1, "Reshape": 1}
@@ -152,11 +160,12 @@ def check_attribute(operator: str, name: str, numbers: Sequence[int]) -> None:
     """
     if name not in BOUNDED:
         return
-    least = 1 if name in AT_LEAST_ONE else -MOST_SIDE
-    if len(numbers) > MOST_SIDE or not all(least <= value <= MOST_SIDE for value in numbers):
+    least = 1 if name in AT_LEAST_ONE else 0 if name in AT_LEAST_NONE else -MOST_SIDE
+    most = MOST_RANK if name in AT_LEAST_NONE else MOST_SIDE
+    if len(numbers) > MOST_SIDE or not all(least <= value <= most for value in numbers):
         raise ModelFileError(
             f"{plain_line(operator, 60)} has {name} {list(numbers[:8])!s}: must be from {least} "
-            f"to {MOST_SIDE}; export the model again"
+            f"to {most}; export the model again"
         )
 
 

@@ -197,6 +197,11 @@ def test_an_attribute_that_onnxruntime_would_divide_by_is_checked(name: str, val
     _refused(_node("Conv", ["image", "image"], **{name: value}), f"Conv has {name}")
 
 
+@pytest.mark.parametrize("value", [-1, -100, 17])
+def test_batch_axes_that_crash_onnxruntime_are_refused(value: int) -> None:
+    _refused(_node("GatherND", ["image", "axis_1"], batch_dims=value), "GatherND has batch_dims")
+
+
 @pytest.mark.parametrize("operator", ["Loop", "Scan", "SequenceMap"])
 def test_what_may_never_end_is_refused(operator: str) -> None:
     _refused(_node(operator, ["image"]), "may never end")
