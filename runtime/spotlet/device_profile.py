@@ -15,9 +15,11 @@ from typing import Any
 import onnxruntime as ort
 
 from spotlet.atomic import atomic_file
+from spotlet.bounded_files import read_bounded
 from spotlet.device import DeviceKey, device_key
 from spotlet.errors import OutputError, SpotletError, UsageError
 from spotlet.package import locate_model
+from spotlet.plain_text import parse_json
 from spotlet.plugins import installed_plugins
 from spotlet.session import SessionSettings, full_provider_name
 
@@ -148,7 +150,7 @@ def find_profile(path: Path) -> ProfileSearch:
             return ProfileSearch(None, "no device profile of this model file")
         if file.stat().st_size > MOST_BYTES:
             return ProfileSearch(None, f"{file}: ignored, too long for a device profile")
-        profile = DeviceProfile.from_json(json.loads(file.read_text("utf-8")))
+        profile = DeviceProfile.from_json(parse_json(read_bounded(file, MOST_BYTES)))
         misfit = _misfit(profile, key)
     except (OSError, SpotletError, ValueError, TypeError, KeyError, RecursionError) as error:
         detail = str(error).partition("\n")[0] or type(error).__name__

@@ -5,20 +5,44 @@ the model was proven; `spotlet.replay` compares with it on another.
 """
 
 import json
+import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 import cv2
+import numpy as np
 
+from spotlet.bounded_files import (
+    MOST_JSON_BYTES,
+    MOST_PICTURE_BYTES,
+    package_member,
+    read_bounded,
+)
 from spotlet.detector import Detector
-from spotlet.errors import ModelFileError, OutputError, UsageError
+from spotlet.errors import ModelFileError, OutputError, SourceError, UsageError
+from spotlet.image_files import decode_image
 from spotlet.letterbox import ImageArray
+from spotlet.manifest import MOST_NAME_CHARACTERS
 from spotlet.observation import Observation, observe
+from spotlet.plain_text import is_plain, parse_json, plain_line
 
 GOLDEN_FILE = "golden.json"
 """In the folder of the frames: what each model file gave for them."""
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_HEADER = struct.Struct(">16xII")
+"""Behind the signature stand the first chunk's length and name, then width and height.
+
+Source: W3C, "Portable Network Graphics (PNG) Specification", sections 5.2 and 11.2.1.
+"""
+
+MOST_FRAME_PIXELS = 2**25
+"""Of a golden frame: 100 MB decoded. A picture in 4K has a quarter."""
+
+MOST_FRAMES = 1000
+"""That a package may hold. The bundled ones hold 8."""
 
 GOLDEN_SCHEMA = 1
 """The newest `golden.json` that this version reads."""
@@ -178,9 +202,9 @@ def read_golden(
     """
     path = folder / GOLDEN_FILE
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        _refuse(path, "cannot be read, or is no JSON", error)
+        content = parse_json(read_bounded(package_member(folder, GOLDEN_FILE), MOST_JSON_BYTES))
+    except ValueError as error:
+        _refuse(path, f"is no JSON ({error})", error)
     try:
         schema, names, models = content["schema"], content["frames"], content["models"]
         if type(schema) is not int or schema < 1:
@@ -190,8 +214,10 @@ def read_golden(
                 f"{path}: schema {schema} is newer than this spotlet reads ({GOLDEN_SCHEMA}); "
                 "run `pip install --upgrade spotlet`"
             )
-        if not names or not all(map(_is_frame_name, names)):
+        if not isinstance(names, list) or not names or not all(map(_is_frame_name, names)):
             raise ValueError("frames must be names, at least one")
+        if len(names) > MOST_FRAMES:
+            raise ValueError(f"{len(names)} frames, at most {MOST_FRAMES} are replayed")
         if file_name not in models:
             _refuse(path, f"holds nothing of {file_name}")
         tolerance = GoldenTolerance.from_json(models[file_name]["tolerance"])
@@ -201,12 +227,37 @@ def read_golden(
         recorded = {name: Observation.from_json(records[name], class_names) for name in names}
     except KeyError as error:
         _refuse(path, f"has no {error}", error)
-    except (TypeError, ValueError) as error:
-        _refuse(path, f"is malformed ({error})", error)
+    except (TypeError, ValueError, OverflowError) as error:
+        _refuse(path, f"is malformed ({plain_line(str(error))})", error)
     extra = {each.name for each in folder.glob("*.png")} - {f"{name}.png" for name in names}
     if extra:
         _refuse(path, f"does not name {min(extra)}, which is there")
     return tolerance, recorded
+
+
+def read_golden_frame(folder: Path, name: str) -> ImageArray:
+    """Returns a golden frame's picture, (H, W, 3) uint8 BGR.
+
+    Its size is looked at before it is decoded: a few kB can say that they are a gigapixel.
+
+    Args:
+        folder: that was written by `write_golden`.
+        name: of the frame.
+
+    Raises:
+        ModelFileError: it is missing, damaged, no PNG, or too large.
+    """
+    path = package_member(folder, f"{name}.png")
+    content = read_bounded(path, MOST_PICTURE_BYTES)
+    if len(content) < PNG_HEADER.size or not content.startswith(PNG_SIGNATURE):
+        _refuse(path, "is no PNG")
+    width, height = PNG_HEADER.unpack_from(content)
+    if width * height > MOST_FRAME_PIXELS:
+        _refuse(path, f"has {width} x {height} pixels, over {MOST_FRAME_PIXELS}")
+    try:
+        return decode_image(np.frombuffer(content, np.uint8), path)
+    except SourceError as error:
+        raise ModelFileError(f"{error}; export the model again") from error
 
 
 def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
@@ -215,4 +266,6 @@ def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
 
 def _is_frame_name(name: object) -> bool:
     """Returns whether a name can be that of a file in the folder, and leads nowhere else."""
-    return isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\:\0")
+    if not isinstance(name, str) or name in ("", ".", "..") or len(name) > MOST_NAME_CHARACTERS:
+        return False
+    return is_plain(name) and not set(name) & set("/\\:")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from spotlet.errors import SourceError
 from spotlet.letterbox import ImageArray
@@ -27,6 +28,19 @@ def read_image(path: Path) -> ImageArray:
         content = np.fromfile(path, np.uint8)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
+    return decode_image(content, path)
+
+
+def decode_image(content: npt.NDArray[np.uint8], path: Path) -> ImageArray:
+    """Returns what is in an image file's bytes, as `read_image` does.
+
+    Args:
+        content: (B,), the bytes.
+        path: of the file, for the error.
+
+    Raises:
+        SourceError: they hold no whole image.
+    """
     with quiet_opencv():
         try:
             image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from spotlet.errors import ModelFileError
 from spotlet.letterbox import INTERPOLATIONS, PAD_VALUE, RESIZES, Letterbox
+from spotlet.plain_text import is_plain, parse_json, plain_line
 
 METADATA_KEY = "spotlet"
 """Where the manifest lies in the ONNX file's metadata."""
@@ -20,13 +21,25 @@ SCHEMA = 2
 SINCE_2 = ("form", "class_ids", "count")
 """Keys of `output` that schema 1 does not have."""
 
+MOST_CHARACTERS = 4_000_000
+"""Of a manifest's text. Those of the bundled models have 1,300."""
+
+MOST_CLASSES = 65_536
+"""The largest public set of pictures has 21,841."""
+
+MOST_NAME_CHARACTERS = 200
+"""Of one name: it is drawn into pictures, and stands in every line of NDJSON."""
+
+MOST_SIDE, MOST_PIXELS = 8192, 4096 * 4096
+"""Of a canvas, which is held in memory for each frame at work: 50 MB at most."""
+
 FORMS = ("cells", "detections")
 """What the outputs may be: of every cell, or suppressed in the graph already."""
 
 
 def _require(condition: bool, what: str) -> None:
     if not condition:
-        raise ModelFileError(f"manifest: {what}; export the model again")
+        raise ModelFileError(f"manifest: {plain_line(what)}; export the model again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +64,11 @@ class InputRule:
 
     def __post_init__(self) -> None:
         _require(_is_text(self.name), f"input name {self.name!r} must be text")
-        _require(_is_size(self.size_hw), f"input size {self.size_hw!r} must be two whole numbers")
+        _require(
+            _is_size(self.size_hw),
+            f"input size {self.size_hw!r} must be two whole numbers to {MOST_SIDE}, together at "
+            f"most {MOST_PIXELS} pixels",
+        )
         _require(self.colour_order == "BGR", f"colour order {self.colour_order!r} must be BGR")
         _require(
             self.resize in RESIZES, f"resize {self.resize!r} must be one of {', '.join(RESIZES)}"
@@ -178,8 +195,9 @@ class Manifest:
         for key, record in (("training", self.training), ("parity", self.parity)):
             _require(isinstance(record, dict), f"{key} must be a JSON object")
         _require(
-            len(self.classes) > 0 and all(_is_text(name) for name in self.classes),
-            "classes must be a list of names with at least one",
+            0 < len(self.classes) <= MOST_CLASSES and all(map(_is_text, self.classes)),
+            f"classes must be a list of 1 to {MOST_CLASSES} names, each one line of at most "
+            f"{MOST_NAME_CHARACTERS} characters without control characters",
         )
         _require(len(set(self.classes)) == len(self.classes), "classes must not repeat a name")
 
@@ -207,11 +225,15 @@ class Manifest:
         Raises:
             ModelFileError: not JSON, a newer schema, a key missing or unknown, a bad value.
         """
+        _require(
+            len(text) <= MOST_CHARACTERS,
+            f"{len(text)} characters must be at most {MOST_CHARACTERS}",
+        )
         try:
-            content = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            content = parse_json(text)
+        except ValueError as error:
             raise ModelFileError(
-                f"manifest: not JSON ({type(error).__name__}); export the model again"
+                f"manifest: not JSON ({plain_line(str(error))}); export the model again"
             ) from error
         _require(isinstance(content, dict), "must be a JSON object")
         schema = content.pop("schema", None)
@@ -255,7 +277,7 @@ def _build(rule: type[_Rule], content: object, where: str, absent: tuple[str, ..
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and value != ""
+    return isinstance(value, str) and 0 < len(value) <= MOST_NAME_CHARACTERS and is_plain(value)
 
 
 def _is_number(value: object) -> bool:
@@ -266,5 +288,6 @@ def _is_size(value: object) -> bool:
     return (
         isinstance(value, tuple)
         and len(value) == 2
-        and all(type(side) is int and 1 <= side <= 8192 for side in value)
+        and all(type(side) is int and 1 <= side <= MOST_SIDE for side in value)
+        and value[0] * value[1] <= MOST_PIXELS
     )

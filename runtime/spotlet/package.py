@@ -1,11 +1,18 @@
 """Where a model lies: a bundled name, a package folder, or an `.onnx` file."""
 
-import json
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from spotlet.bounded_files import (
+    MOST_JSON_BYTES,
+    is_file,
+    is_folder,
+    package_member,
+    read_bounded,
+)
 from spotlet.errors import ModelFileError, UsageError
+from spotlet.plain_text import is_plain, parse_json
 
 MODEL_FILE = "model.onnx"
 """The file of a package that runs by default."""
@@ -61,19 +68,19 @@ def locate_model(model: str | Path, variant: str | None = None) -> Path:
     if variant is not None and variant not in VARIANTS:
         raise UsageError(f"variant {variant}: must be one of {', '.join(VARIANTS)}")
     path = Path(model)
-    if path.is_file():
+    if is_file(path):
         if variant is not None:
             raise UsageError(f"{path}: is one file; a variant is chosen of a package's folder")
         return path
     bundled = bundled_models()
-    folder = path if path.is_dir() else bundled.get(str(model))
+    folder = path if is_folder(path) else bundled.get(str(model))
     if folder is None:
         names = ", ".join(bundled) or "none"
         raise ModelFileError(f"{model}: no such file, folder or bundled model (bundled: {names})")
-    if not (folder / MODEL_FILE).is_file():
+    if not is_file(folder / MODEL_FILE):
         raise ModelFileError(f"{folder}: a model package holds {MODEL_FILE}, this folder does not")
-    file = folder / VARIANTS[variant or "fp32"]
-    if not file.is_file():
+    file = package_member(folder, VARIANTS[variant or "fp32"])
+    if not is_file(file):
         has = ", ".join(variants_of(folder))
         raise ModelFileError(
             f"{model}: has no {variant} variant, only {has}; `spotlet export "
@@ -94,14 +101,19 @@ def locate_models(model: str | Path, variant: str | None = None) -> tuple[Path, 
         UsageError: as for `locate_model`.
     """
     path = locate_model(model, variant)
-    if variant is not None or Path(model).is_file():
+    if variant is not None or is_file(Path(model)):
         return (path,)
     return tuple(variants_of(path.parent).values())
 
 
 def variants_of(folder: Path) -> dict[str, Path]:
-    """Returns the model files that a package holds, by variant."""
-    return {name: folder / file for name, file in VARIANTS.items() if (folder / file).is_file()}
+    """Returns the model files that a package holds, by variant.
+
+    Raises:
+        ModelFileError: one is a link that leads out of the folder.
+    """
+    paths = {name: package_member(folder, file) for name, file in VARIANTS.items()}
+    return {name: path for name, path in paths.items() if is_file(path)}
 
 
 def recorded_files(folder: Path) -> tuple[str, ...]:
@@ -112,7 +124,7 @@ def recorded_files(folder: Path) -> tuple[str, ...]:
     """
     content = _read_parity_file(folder / PARITY_FILE)
     files = {} if content is None else content.get("files", {})
-    return tuple(files) if isinstance(files, dict) else ()
+    return tuple(filter(is_plain, files)) if isinstance(files, dict) else ()
 
 
 def read_parity(path: Path) -> dict[str, Any] | None:
@@ -141,12 +153,13 @@ def read_parity(path: Path) -> dict[str, Any] | None:
 
 
 def _read_parity_file(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
+    path = package_member(path.parent, path.name)
+    if not path.is_symlink() and not path.exists():
         return None
     try:
-        content = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: not JSON; export the model again") from error
+        content = parse_json(read_bounded(path, MOST_JSON_BYTES))
+    except ValueError as error:
+        raise ModelFileError(f"{path}: not JSON ({error}); export the model again") from error
     if not isinstance(content, dict):
         raise ModelFileError(f"{path}: must be a JSON object; export the model again")
     schema = content.get("schema", 1)

@@ -15,6 +15,8 @@ from typing import Any
 
 import onnxruntime as ort
 
+from spotlet.plain_text import plain_line
+
 PLUGIN_PREFIX = "onnxruntime_ep_"
 """How the modules of such packages are called, by onnxruntime's rules for packaging."""
 
@@ -152,7 +154,8 @@ def own_provider_options(
 
 def first_line(error: Exception) -> str:
     """Returns an exception's message without what follows its first line."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    lines = str(error).splitlines() or [type(error).__name__]
+    return plain_line(lines[0])  # it may quote names from a model file
 
 
 def _survey() -> tuple[dict[str, Plugin], dict[str, str]]:

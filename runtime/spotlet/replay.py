@@ -10,9 +10,8 @@ from spotlet.agreement import PARTNER_IOU, Agreement, agree, doubles, seen_among
 from spotlet.check_report import CheckRow
 from spotlet.detections import Detections
 from spotlet.detector import Detector
-from spotlet.errors import ModelFileError, SourceError, UsageError
-from spotlet.golden import GoldenTolerance, read_golden
-from spotlet.image_files import read_image
+from spotlet.errors import ModelFileError, UsageError
+from spotlet.golden import GoldenTolerance, read_golden, read_golden_frame
 from spotlet.letterbox import ImageArray
 from spotlet.observation import Observation, observe, pixels_sha256
 from spotlet.postprocess import detections_from_outputs
@@ -72,10 +71,7 @@ def replay_golden(
     tolerance = tolerance if loosened is None else tolerance.loosened(loosened)
     results = []
     for name, wanted in recorded.items():
-        try:
-            frame = read_image(folder / f"{name}.png")
-        except SourceError as error:
-            raise ModelFileError(f"{error}; export the model again") from error
+        frame = read_golden_frame(folder, name)
         fault = _picture_fault(frame, wanted)
         if fault is None:
             results.append(compare(name, wanted, detector, frame, tolerance))

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
+from spotlet.bounded_files import is_file
 from spotlet.boxes import FloatArray
 from spotlet.errors import ModelFileError
 from spotlet.letterbox import ImageArray
@@ -32,6 +33,9 @@ __all__ = [
     "synthetic_canvases",
 ]
 
+MOST_SCORES = 2**24
+"""Of one frame, cells times classes: 67 MB. YOLO26 at 640 pixels gives 672,000."""
+
 
 class ModelSession:
     """A loaded model: canvases in, the two tensors out.
@@ -57,20 +61,24 @@ class ModelSession:
             UsageError: the provider is unknown or computes elsewhere, or cannot be had and
                 `strict_provider` is on.
         """
+        if not is_file(path):
+            raise ModelFileError(f"{path}: no such file")
         self.path = path
         self.settings = settings
         self._session, self.provider_use = open_session(path, settings)
         self.provider = self.provider_use.got
-        text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        if text is None:
-            raise ModelFileError(
-                f"{path}: no spotlet manifest in the file; write it with `spotlet export`"
-            )
         try:
+            text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+            if text is None:
+                raise ModelFileError(
+                    "no spotlet manifest in the file; write it with `spotlet export`"
+                )
             self.manifest = Manifest.from_json(text)
             self._check_graph()
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from error
+        except UnicodeDecodeError as error:  # by onnxruntime's names and metadata
+            raise ModelFileError(f"{path}: a text in it is no UTF-8; copy it again") from error
         output = self.manifest.output
         self._output_names = [output.boxes, output.scores]
         if output.form == "detections":
@@ -105,13 +113,25 @@ class ModelSession:
             boxes.shape[:1],
         ]:
             class_ids, count = found
+            self._require_sane(boxes.shape[1])
             scores = cells_from_detections(scores, class_ids, count, len(self.manifest.classes))
-        if scores.ndim != 3 or boxes.shape[:2] != scores.shape[:2] or len(boxes) != len(canvases):
+        wanted = len(canvases), *boxes.shape[1:2], len(self.manifest.classes)
+        if scores.shape != wanted or boxes.shape != (*wanted[:2], 4):
             raise ModelFileError(
                 f"{self.path}: gave boxes {boxes.shape} and scores {scores.shape} for "
-                f"{len(canvases)} canvases; must be (N, K, 4) and (N, K, C)"
+                f"{len(canvases)} canvases; must be (N, K, 4) and (N, K, {wanted[-1]})"
             )
+        self._require_sane(wanted[1])
         return boxes, scores
+
+    def _require_sane(self, cells: int) -> None:
+        """Raises ModelFileError where decoding this many cells would take all memory."""
+        classes = len(self.manifest.classes)
+        if cells * classes > MOST_SCORES:
+            raise ModelFileError(
+                f"{self.path}: gave {cells} cells of {classes} classes; must be at most "
+                f"{MOST_SCORES} scores a frame"
+            )
 
     def _check_graph(self) -> None:
         """Raises ModelFileError where the manifest names what the graph does not have."""
@@ -158,13 +178,13 @@ def synthetic_canvases(size_hw: tuple[int, int]) -> ImageArray:
         (5, H, W, 3) uint8.
     """
     height, width = size_hw
-    index = np.arange(height * width * 3, dtype=np.uint64).reshape(height, width, 3)
-    # Knuth's multiplicative hash, TAOCP vol. 3, section 6.4: bits 24..31 look random.
-    noise = ((index * np.uint64(2654435761)) % np.uint64(2**32)) >> np.uint64(24)
-    columns = np.arange(width, dtype=np.uint64)[None, :, None]
-    ramp = np.broadcast_to(columns * np.uint64(255) // np.uint64(max(width - 1, 1)), index.shape)
-    stripes = np.broadcast_to(
-        (columns // np.uint64(8)) % np.uint64(2) * np.uint64(255), index.shape
-    )
-    black = np.zeros_like(index)
-    return np.stack([black, black + np.uint64(255), noise, ramp, stripes]).astype(np.uint8)
+    black, white, noise, ramp, stripes = canvases = np.empty((5, height, width, 3), np.uint8)
+    black[:], white[:] = 0, 255
+    # Knuth's multiplicative hash, TAOCP vol. 3, section 6.4: bits 24..31 look random. Numbers of
+    # 32 bits drop what is over, as its modulus does.
+    index = np.arange(height * width * 3, dtype=np.uint32)
+    noise[:] = ((index * np.uint32(2654435761)) >> np.uint32(24)).reshape(noise.shape)
+    columns = np.arange(width)[:, np.newaxis]
+    ramp[:] = columns * 255 // max(width - 1, 1)
+    stripes[:] = columns // 8 % 2 * 255
+    return canvases

@@ -20,6 +20,7 @@ from spotlet.providers import (
     remedy,
     why_absent,
 )
+from spotlet.session_limits import guard_session
 
 RECORD_KEY = "session.record_ep_graph_assignment_info"
 """Makes onnxruntime, from 1.24 or so, remember which provider got which node."""
@@ -98,10 +99,10 @@ def open_session(path: Path, settings: SessionSettings) -> tuple[ort.InferenceSe
 
 
 def _open_on_cpu(path: Path, settings: SessionSettings) -> ort.InferenceSession:
+    options = session_options(settings)
+    guard_session(path, options)
     try:
-        return ort.InferenceSession(
-            os.fspath(path), session_options(settings), providers=[CPU_PROVIDER]
-        )
+        return ort.InferenceSession(os.fspath(path), options, providers=[CPU_PROVIDER])
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise ModelFileError(f"{path}: onnxruntime cannot load it ({first_line(error)})") from error
 
@@ -111,6 +112,7 @@ def _open_with(
 ) -> tuple[ort.InferenceSession | None, str | None]:
     """Returns a session, and why it is not one of the provider; no session where there is none."""
     options = session_options(settings)
+    guard_session(path, options)
     if hasattr(ort.InferenceSession, "get_provider_graph_assignment_info"):
         options.add_session_config_entry(RECORD_KEY, "1")
     threads, reduced = settings.threads, settings.reduced_precision

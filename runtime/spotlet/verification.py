@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from spotlet.bounded_files import MOST_MODEL_BYTES, is_folder, package_member, read_bounded
 from spotlet.boxes import FloatArray
 from spotlet.check_report import CheckReport, CheckRow
 from spotlet.cpu_comparison import compare_with_cpu
@@ -19,6 +20,7 @@ from spotlet.golden import (
 )
 from spotlet.letterbox import ImageArray
 from spotlet.package import GOLDEN_FOLDER, PARITY_FILE, locate_model, read_parity
+from spotlet.plain_text import plain_line
 from spotlet.replay import check_golden
 from spotlet.session import CPU_PROVIDER, ModelSession, SessionSettings, synthetic_canvases
 
@@ -72,7 +74,7 @@ def check_model(
         UsageError: there can be no such variant.
     """
     path = locate_model(model, variant)
-    parity, golden = read_parity(path), path.parent / GOLDEN_FOLDER
+    parity, golden = read_parity(path), package_member(path.parent, GOLDEN_FOLDER)
     file_rows = [] if parity is None else [_check_file(path, parity.get(SHA256_KEY))]
     try:
         detector = Detector(path, session=settings)
@@ -110,7 +112,7 @@ def check_model(
         elif elsewhere:
             rows += compare_with_cpu(detector, outputs, loosened or FP32_TOLERANCE)
     expected = parity is not None and PROBE_TOLERANCE_KEY in parity  # schema 2 has golden frames
-    if golden.is_dir() or expected:
+    if is_folder(golden) or expected:
         rows.append(check_golden(detector, golden, loosened))
     return CheckReport(
         path,
@@ -180,13 +182,19 @@ def _notes(
 
 
 def _check_file(path: Path, expected: object) -> CheckRow:
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = hashlib.sha256(read_bounded(path, MOST_MODEL_BYTES)).hexdigest()
     same = found == expected
-    measured = f"sha256 {found[:12]}…" if same else f"sha256 {found[:12]}…, not {expected}"
+    measured = (
+        f"sha256 {found[:12]}…"
+        if same
+        else f"sha256 {found[:12]}…, not {plain_line(str(expected), 64)}"
+    )
     return CheckRow(f"the file is the one in {PARITY_FILE}", same, measured)
 
 
 def _check_range(boxes: FloatArray, scores: FloatArray) -> CheckRow:
+    if boxes.size == 0:
+        return CheckRow("outputs are finite and in [0, 1]", True, "no cells")
     low, high = -RANGE_SLACK, 1 + RANGE_SLACK
     ranges = [
         f"{name} {values.min():.4g} to {values.max():.4g}"
@@ -238,7 +246,12 @@ def _largest_difference(
 ) -> float:
     # Not max() of Python, which would pass over a NaN.
     return float(
-        np.max([np.max(np.abs(mine - theirs)) for mine, theirs in zip(one, other, strict=True)])
+        np.max(
+            [
+                np.max(np.abs(mine - theirs), initial=0)
+                for mine, theirs in zip(one, other, strict=True)
+            ]
+        )
     )
 
 

@@ -200,13 +200,15 @@ def test_one_value_that_is_no_number_fails_every_frame(
 
 def test_a_package_without_a_picture_is_an_input_error(package: Path) -> None:
     (package / "golden" / "blots.png").unlink()
-    with pytest.raises(ModelFileError, match=r"blots\.png: cannot be read .*; export the model"):
+    with pytest.raises(
+        ModelFileError, match=r"blots\.png: cannot be read .*; copy or export the model"
+    ):
         _replay(package)
 
 
 def test_a_picture_that_is_none_is_an_input_error(package: Path) -> None:
     (package / "golden" / "blots.png").write_bytes(b"no picture")
-    with pytest.raises(ModelFileError, match=r"blots\.png: not an image"):
+    with pytest.raises(ModelFileError, match=r"blots\.png: is no PNG"):
         _replay(package)
 
 

@@ -1,8 +1,12 @@
+import contextlib
 import json
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
+from benchmarks.fuzz.damage import DAMAGES
+from benchmarks.fuzz.texts import damage_json
 from safetensors.torch import load_file, save_file
 
 from spotlet.errors import CheckpointError
@@ -110,3 +114,27 @@ def test_a_header_that_does_not_fit_is_refused(
     save_file(load_file(path), path, metadata={METADATA_KEY: json.dumps(header)})
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(path)
+
+
+def test_a_damaged_checkpoint_is_a_checkpoint_or_an_error_of_ours(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    random = Random(0)
+    path = tmp_path / "best.safetensors"
+    save_checkpoint(checkpoint, path)
+    content, weights = path.read_bytes(), load_file(path)
+    header = json.dumps(json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])[
+        "__metadata__"
+    ])  # fmt: skip
+    text = json.loads(header)[METADATA_KEY]
+    loaded = 0
+    for index in range(200):
+        if index % 2:
+            path.write_bytes(random.choice(list(DAMAGES.values()))(content, random))
+        else:
+            damaged = damage_json(text, random).encode("utf-8", "replace").decode()
+            save_file(weights, path, metadata={METADATA_KEY: damaged})
+        with contextlib.suppress(CheckpointError):
+            load_checkpoint(path)
+            loaded += 1
+    assert 0 < loaded < 100

@@ -67,8 +67,8 @@ def read_toml(path: Path) -> Mapping[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path}: not TOML ({error})") from error
+    except (ValueError, RecursionError) as error:  # also a number of 5,000 digits
+        raise InputError(f"{path}: not TOML ({str(error) or type(error).__name__})") from error
 
 
 def _check(path: Path, key: str, value: object, action: argparse.Action) -> object:
