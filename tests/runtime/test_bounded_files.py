@@ -126,7 +126,9 @@ def test_names_that_no_file_can_have_are_errors_of_ours() -> None:
         package_member(Path("/proc/self"), "root")
 
 
-@pytest.mark.parametrize("name", ["../card", "/etc/passwd", "..", "a\\b", "a\x1b[2J", "x" * 201])
+@pytest.mark.parametrize(
+    "name", ["../card", "/etc/passwd", "..", "a\\b", "a\x1b[2J", "a\nb", "x" * 201]
+)
 def test_names_of_golden_frames_lead_nowhere_else(package: Path, name: str) -> None:
     path = package / "golden" / "golden.json"
     text = path.read_text("utf-8").replace('"drawn-128x96"', json.dumps(name))

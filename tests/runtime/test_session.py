@@ -265,3 +265,47 @@ def test_synthetic_canvases_are_the_same_everywhere() -> None:
 @pytest.mark.parametrize("size_hw", [(1, 1), (1, 9), (9, 1)])
 def test_synthetic_canvases_of_one_row_or_column_are_made(size_hw: tuple[int, int]) -> None:
     assert synthetic_canvases(size_hw).shape == (5, *size_hw, 3)
+
+
+@pytest.mark.parametrize(("name", "side", "declared"), [("boxes", 5, 4), ("scores", 7, 3)])
+def test_outputs_that_are_not_as_they_were_declared_end_the_run(
+    tmp_path: Path, name: str, side: int, declared: int
+) -> None:
+    sides = {"boxes": 4, "scores": 3, name: 1}
+    arrays = {each: np.ones((1, 2, last), np.float32) for each, last in sides.items()}
+    model = onnx.load(write_model(tmp_path / "m.onnx", **arrays))  # type: ignore[arg-type]
+    graph = model.graph
+    # A side that follows from the picture, so that nobody knows it before.
+    made = [
+        helper.make_node("Cast", ["image"], ["numbers"], to=TensorProto.INT64),
+        helper.make_node("ReduceMin", ["numbers"], ["dark"], keepdims=0),
+        helper.make_node("Add", ["dark", "wide"], ["sides"]),
+    ]
+    graph.initializer.append(numpy_helper.from_array(np.array([1, 1, side]), "wide"))
+    at = next(at for at, node in enumerate(graph.node) if node.output[0] == name)
+    graph.node[at].input[1] = "sides"
+    for node in reversed(made):
+        graph.node.insert(at, node)
+    output = next(each for each in graph.output if each.name == name)
+    output.type.tensor_type.shape.dim[2].dim_value = declared
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(ModelFileError, match=r"must be \(N, K, 4\) and \(N, K, 3\)"):
+        ModelSession(tmp_path / "m.onnx").run(canvases(1))
+
+
+def test_more_scores_than_can_be_decoded_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = ModelSession(write_model(tmp_path / "m.onnx"))
+    monkeypatch.setattr("spotlet.session.MOST_SCORES", 6)
+    session.run(canvases(1))
+    monkeypatch.setattr("spotlet.session.MOST_SCORES", 5)
+    with pytest.raises(ModelFileError, match="gave 2 cells of 3 classes; must be at most 5"):
+        session.run(canvases(1))
+
+
+def test_a_text_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m.onnx")
+    path.write_bytes(path.read_bytes().replace(b'"fixed"', b'"fix\xff\xfe"'))
+    with pytest.raises(ModelFileError, match=r"m\.onnx: a text in it is no UTF-8"):
+        ModelSession(path)
