@@ -39,23 +39,26 @@ function draw(picture, detections) {
   [view.width, view.height] = [picture.width, picture.height];
   const context = view.getContext("2d");
   context.putImageData(picture, 0, 0);
-  // In pixels of the picture, so that it looks alike at every size.
-  const unit = Math.max(picture.width, picture.height) / 640;
+  // Pixels of the picture for one of the screen, so that labels can be read on a phone.
+  const unit = picture.width / (view.clientWidth || picture.width);
   context.lineWidth = 2.5 * unit;
-  context.font = `600 ${14 * unit}px system-ui, sans-serif`;
+  context.font = `600 ${13 * unit}px system-ui, sans-serif`;
   context.textBaseline = "middle";
+  for (const { classId, box } of detections) {
+    context.strokeStyle = colour(classId);
+    context.strokeRect(box[0], box[1], box[2] - box[0], box[3] - box[1]);
+  }
+  // After every box, the best last: a label is crossed by no line.
   for (const { name, classId, score, box } of detections.toReversed()) {
-    const [left, top, right, bottom] = box;
     const label = `${name} ${score.toFixed(2)}`;
     const width = context.measureText(label).width + 8 * unit;
-    const height = 20 * unit;
-    const x = Math.max(Math.min(left, picture.width - width), 0);
-    const y = top >= height ? top - height : top;
-    context.strokeStyle = context.fillStyle = colour(classId);
-    context.strokeRect(left, top, right - left, bottom - top);
-    context.fillRect(x - context.lineWidth / 2, y, width, height);
+    const height = 19 * unit;
+    const x = Math.max(Math.min(box[0], picture.width - width), 0);
+    const y = box[1] >= height ? box[1] - height : box[1];
+    context.fillStyle = colour(classId);
+    context.fillRect(x, y, width, height);
     context.fillStyle = "#fff";
-    context.fillText(label, x + 3 * unit, y + height / 2);
+    context.fillText(label, x + 4 * unit, y + height / 2);
   }
 }
 
