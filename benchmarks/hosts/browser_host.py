@@ -15,8 +15,8 @@ from threading import Thread
 from typing import Any
 
 import cv2
-
 from benchmarks.hosts.found import HostAbsentError, HostFailedError, Row
+
 from spotlet.letterbox import ImageArray
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "browser"
@@ -125,5 +125,5 @@ class _Handler(SimpleHTTPRequestHandler):
         self.end_headers()
         self.answers.put(json.loads(body))
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         """Says nothing."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
-
 from benchmarks.hosts.found import HostAbsentError, HostFailedError, Row
+
 from spotlet.letterbox import ImageArray
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "c"

@@ -1,4 +1,4 @@
-"""Other hosts against Python, box by box: `python -m benchmarks.hosts.comparison cells garments`."""
+"""Other hosts against Python, box by box: `python -m benchmarks.hosts.comparison MODEL ...`."""
 
 import sys
 import tempfile
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import cv2
 import onnx
-
 from benchmarks.hosts import browser_host, c_host
 from benchmarks.hosts.found import HostAbsentError, Row, detections_of, pictures
+
 from spotlet import Detector
 from spotlet.agreement import agree
 from spotlet.letterbox import ImageArray

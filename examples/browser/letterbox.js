@@ -46,28 +46,35 @@ export function letterbox(picture, canvasWidth, canvasHeight, padValue) {
       for (let channel = 2; channel >= 0; channel--) {
         const above = mix(rgba[(upper + left) * 4 + channel], rgba[(upper + right) * 4 + channel], across);
         const below = mix(rgba[(lower + left) * 4 + channel], rgba[(lower + right) * 4 + channel], across);
-        canvas[to++] = mix(above, below, down) + 0.5;
+        canvas[to++] = (share(above, ONE - down) + share(below, down) + 2) >> 2;
       }
     }
   }
   return canvas;
 }
 
-function mix(from, to, weight) {
-  return from + (to - from) * weight;
+/** Weights are whole numbers of 2048ths, and sums lose their last bits where OpenCV's do. */
+const ONE = 2048;
+
+function mix(first, second, weight) {
+  return first * (ONE - weight) + second * weight;
+}
+
+function share(sum, weight) {
+  return ((sum >> 4) * weight) >> 16;
 }
 
 /** Returns, for each pixel along one axis, the two it lies between and the second's weight. */
 function neighbours(pictureSide, side) {
   const first = new Int32Array(side);
   const second = new Int32Array(side);
-  const weight = new Float64Array(side);
+  const weight = new Int32Array(side);
   for (let at = 0; at < side; at++) {
-    const centre = ((at + 0.5) * pictureSide) / side - 0.5;
+    const centre = Math.fround(((at + 0.5) * pictureSide) / side - 0.5);
     const inside = Math.min(Math.max(centre, 0), pictureSide - 1);
     first[at] = Math.floor(inside);
     second[at] = Math.min(first[at] + 1, pictureSide - 1);
-    weight[at] = inside - first[at];
+    weight[at] = Math.round((inside - first[at]) * ONE);
   }
   return { first, second, weight };
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GREY = 114, MOST_SIDE = 1 << 14 };
+enum { GREY = 114, MOST_SIDE = 1 << 14, ONE = 2048 };
 
 /* Returns the next number of the header, or 0 where there is none from 1 to MOST_SIDE. */
 static int header_number(FILE *file) {
@@ -55,19 +55,24 @@ static double clipped(double value, double most) {
 }
 
 /* Where the centre of a canvas pixel is, counted from the centre of the picture's first. */
-static double source(Span span, int at) {
+static float source(Span span, int at) {
     double centre = (at + 0.5) * span.picture_size / span.size - 0.5;
-    return clipped(centre, span.picture_size - 1);
+    return (float)clipped(centre, span.picture_size - 1);
 }
 
-static uint8_t bilinear(const Picture *picture, double x, double y, int channel) {
+/* Weights are whole numbers of 2048ths, and sums lose their last bits where OpenCV's do. */
+static int mix(int first, int second, int weight) { return first * (ONE - weight) + second * weight; }
+static int share(int sum, int weight) { return (sum >> 4) * weight >> 16; }
+
+static uint8_t bilinear(const Picture *picture, float x, float y, int channel) {
     int left = (int)x, top = (int)y;
     int right = left + (left + 1 < picture->width), bottom = top + (top + 1 < picture->height);
+    int across = (int)((x - (float)left) * ONE + 0.5F), down = (int)((y - (float)top) * ONE + 0.5F);
     const uint8_t *upper = picture->rgb + (size_t)top * (size_t)picture->width * 3 + channel;
     const uint8_t *lower = picture->rgb + (size_t)bottom * (size_t)picture->width * 3 + channel;
-    double above = upper[3 * left] + (upper[3 * right] - upper[3 * left]) * (x - left);
-    double below = lower[3 * left] + (lower[3 * right] - lower[3 * left]) * (x - left);
-    return (uint8_t)(above + (below - above) * (y - top) + 0.5);
+    int above = mix(upper[3 * left], upper[3 * right], across);
+    int below = mix(lower[3 * left], lower[3 * right], across);
+    return (uint8_t)((share(above, ONE - down) + share(below, down) + 2) >> 2);
 }
 
 void letterbox(const Picture *picture, Span across, Span down, uint8_t *bgr) {
