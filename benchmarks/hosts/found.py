@@ -1,0 +1,51 @@
+"""What another host found, and the pictures that every host is given."""
+
+import cv2
+import numpy as np
+
+from spotlet.detections import Detections
+from spotlet.letterbox import ImageArray
+from spotlet.package import locate_model
+
+
+class HostAbsentError(Exception):
+    """A part that a host needs is not on this machine; the text says which and where from."""
+
+
+class HostFailedError(Exception):
+    """A host ended without a result; the text is what it said."""
+
+
+Row = tuple[int, float, list[float]]
+"""Class id, score, box xyxy in pixels of the picture."""
+
+
+def detections_of(rows: list[Row], class_names: tuple[str, ...]) -> Detections:
+    """Returns what a host said as the runtime's own result type."""
+    return Detections(
+        np.array([box for _, _, box in rows], np.float32).reshape(-1, 4),
+        np.array([score for _, score, _ in rows], np.float32),
+        np.array([class_id for class_id, _, _ in rows], np.int64),
+        class_names,
+    )
+
+
+def pictures(photograph: ImageArray) -> dict[str, ImageArray]:
+    """Returns pictures (H, W, 3) uint8 BGR by name: a photograph at odd shapes, and drawn ones.
+
+    Args:
+        photograph: (H, W, 3) uint8 BGR.
+    """
+    golden = locate_model("cells").parent / "golden"
+    drawn = {path.stem: cv2.imread(str(path)) for path in sorted(golden.glob("*.png"))}
+    height, width = photograph.shape[:2]
+    return {
+        "photograph": photograph,
+        "wide": np.ascontiguousarray(photograph[height // 3 : height // 2]),
+        "tall": np.ascontiguousarray(photograph[:, width // 2 : width * 3 // 4]),
+        "large": cv2.resize(photograph, (1919, 1081), interpolation=cv2.INTER_CUBIC),
+        "small": cv2.resize(photograph, (131, 97), interpolation=cv2.INTER_AREA),
+        "tiny": cv2.resize(photograph, (3, 5), interpolation=cv2.INTER_AREA),
+        "grey": np.full((240, 320, 3), 114, np.uint8),
+        **{name: image for name, image in drawn.items() if image is not None},
+    }

@@ -1,0 +1,105 @@
+"""The steps of suppression in ONNX operators: their bodies are translated, and never run.
+
+Parameters and results are tensors of the graph, by their names: constants of `suppression.py`, or
+what an earlier step gave. N frames, K cells, C classes, M most detections; k candidates, as many
+as the frame of the batch that has most of them, and at least 1: by them goes the cost of all but
+the first look at the cells.
+"""
+# mypy: disable-error-code="untyped-decorator, no-untyped-def, no-any-return"
+# What a step is written in has no types of Python's.
+
+from onnxscript import opset18 as op
+from onnxscript import script
+
+
+@script()
+def usable_boxes(cell_boxes, low, high):
+    """Returns boxes (N, K, 4), cut to the canvas, and which have an area, (N, K, 1).
+
+    They are looked at before the cut as well, for what that makes of NaN differs between
+    machines, and NaN is never greater.
+    """
+    clipped = op.Clip(cell_boxes, low, high)
+    corner, opposite = op.Split(cell_boxes, [2, 2], axis=2)
+    clipped_corner, clipped_opposite = op.Split(clipped, [2, 2], axis=2)
+    longer = op.And(op.Greater(opposite, corner), op.Greater(clipped_opposite, clipped_corner))
+    wide, high_enough = op.Split(op.Cast(longer, to=6), [1, 1], axis=2)
+    has_area = op.And(op.Cast(wide, to=9), op.Cast(high_enough, to=9))
+    return clipped, has_area
+
+
+@script()
+def best_of_cell(cell_scores, has_area, least_score, no_score, most_candidates, one):
+    """Returns the candidates' scores, cells and classes (N, k): of each cell its best class.
+
+    Of equal scores TopK takes the first, of classes as of cells.
+    """
+    best, best_class = op.TopK(cell_scores, one, axis=2)
+    fired = op.And(op.GreaterOrEqual(best, least_score), has_area)
+    scores = op.Squeeze(op.Where(fired, best, no_score), [2])
+    firing = op.ReduceSum(op.Cast(fired, to=7), [1, 2], keepdims=0)
+    k = op.Min(op.Max(op.Reshape(op.ReduceMax(firing), [1]), one), most_candidates)
+    candidate_scores, candidate_cells = op.TopK(scores, k, axis=1)
+    classes = op.GatherElements(op.Squeeze(best_class, [2]), candidate_cells, axis=1)
+    return candidate_scores, candidate_cells, classes
+
+
+@script()
+def every_of_cell(cell_scores, has_area, least_score, no_score, most_candidates, one, class_count):
+    """Returns the candidates' scores, cells and classes (N, k): of each cell all that fired."""
+    fired = op.And(op.GreaterOrEqual(cell_scores, least_score), has_area)
+    scores = op.Reshape(op.Where(fired, cell_scores, no_score), [0, -1])
+    firing = op.ReduceSum(op.Cast(fired, to=7), [1, 2], keepdims=0)
+    k = op.Min(op.Max(op.Reshape(op.ReduceMax(firing), [1]), one), most_candidates)
+    candidate_scores, places = op.TopK(scores, k, axis=1)
+    return candidate_scores, op.Div(places, class_count), op.Mod(places, class_count)
+
+
+@script()
+def suppressed(
+    boxes,
+    scores,
+    cells,
+    classes,
+    class_numbers,
+    iou_threshold,
+    most_detections,
+    no_score,
+    no_class,
+    low,
+):
+    """Returns boxes (N, M, 4), scores (N, M), class ids (N, M) and count (N,).
+
+    NonMaxSuppression has a lane for each class, and is told of a candidate not its score but its
+    rank, counted from the end: it knows no ties, and all that is over 0 is in the race.
+    """
+    boxes = op.GatherND(boxes, op.Unsqueeze(cells, [2]), batch_dims=1)
+    k = op.Squeeze(op.Slice(op.Shape(scores), [1], [2]), [0])
+    ranks = op.Cast(op.Range(k, no_class, op.Constant(value_int=-1)), to=1)
+    entered = op.Unsqueeze(op.Greater(scores, low), [1])
+    mine = op.And(op.Equal(op.Unsqueeze(classes, [1]), class_numbers), entered)
+    lanes = op.Where(mine, ranks, low)
+    most = op.Squeeze(most_detections, [0])  # no lane can give more of the best
+    picked = op.NonMaxSuppression(boxes, lanes, most, iou_threshold, low)
+    places = op.Gather(picked, [0, 2], axis=1)
+    none = op.Expand(no_score, op.Shape(scores))
+    kept = op.ScatterND(none, places, op.GatherND(scores, places))
+    rows = op.Min(op.Reshape(k, [1]), most_detections)
+    row_scores, order = op.TopK(kept, rows, axis=1)
+    filled = op.Greater(row_scores, low)
+    order_deep = op.Unsqueeze(order, [2])
+    row_boxes = op.Where(
+        op.Unsqueeze(filled, [2]), op.GatherND(boxes, order_deep, batch_dims=1), low
+    )
+    row_classes = op.Where(filled, op.GatherElements(classes, order, axis=1), no_class)
+    rest = op.Sub(most_detections, rows)
+    # Said as constants: what a list among tensors becomes, opset 13 does not have.
+    flat_pads = op.Concat(op.Constant(value_ints=[0, 0, 0]), rest, axis=0)
+    before, after = op.Constant(value_ints=[0, 0, 0, 0]), op.Constant(value_ints=[0])
+    deep_pads = op.Concat(before, rest, after, axis=0)
+    return (
+        op.Pad(row_boxes, deep_pads),
+        op.Pad(op.Where(filled, row_scores, low), flat_pads),
+        op.Pad(row_classes, flat_pads),
+        op.ReduceSum(op.Cast(filled, to=7), [1], keepdims=0),
+    )
