@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from spotlet.agreement import agree
 from spotlet.boxes import FloatArray
 from spotlet.check_report import CheckReport, CheckRow
 from spotlet.detector import Detector
 from spotlet.errors import ModelFileError
-from spotlet.golden import INT8_TOLERANCE
+from spotlet.golden import FP32_TOLERANCE, INT8_TOLERANCE
 from spotlet.letterbox import ImageArray
-from spotlet.package import GOLDEN_FOLDER, PARITY_FILE, locate_model, read_parity
+from spotlet.package import GOLDEN_FOLDER, INT8_VARIANTS, PARITY_FILE, locate_model, read_parity
 from spotlet.replay import check_golden
 from spotlet.session import ModelSession, SessionSettings, synthetic_canvases
 
@@ -35,8 +36,14 @@ kernel or a damaged weight does is far larger."""
 BATCH_TOLERANCE = 1e-4
 """Between a canvas alone and the same one in a batch."""
 
+BATCH_RULE = "a batch gives what single canvases give"
+
 RANGE_SLACK = 1e-5
 """What float32 may leave the range [0, 1] by."""
+
+
+Tensors = tuple[FloatArray, FloatArray]
+"""Boxes (N, K, 4) and scores (N, K, C)."""
 
 
 def check_model(
@@ -50,7 +57,8 @@ def check_model(
     That its manifest fits its graph, that its file is the one of its package, that what it
     gives for five synthetic canvases lies in its range, is repeatable and does not depend on
     the batch, that it is what `parity.json` recorded for them, and that the golden frames give
-    what they gave.
+    what they gave. A file with suppression in it gives rows whose order near ties is the machine's:
+    it is held to its detections, of batches and of the golden frames.
 
     Args:
         model: a bundled name, a package folder, or an `.onnx` file.
@@ -74,8 +82,11 @@ def check_model(
         rows = [*file_rows, CheckRow("it can be loaded", False, str(error))]
         return CheckReport(path, "nothing", tuple(rows), recorded=True)
     session = detector.session
-    int8 = "int8" in (session.manifest.parity.get("variant"), (parity or {}).get("variant"))
-    tolerance = _probe_tolerance(parity, path, INT8_TOLERANCE.tensors if int8 else PROBE_TOLERANCE)
+    variants = (session.manifest.parity.get("variant"), (parity or {}).get("variant"))
+    int8 = any(name in INT8_VARIANTS for name in variants)
+    suppressed = session.manifest.output.form == "detections"
+    usual = INT8_TOLERANCE.tensors if int8 else PROBE_TOLERANCE
+    tolerance = _probe_tolerance(parity, path, usual, probed=not suppressed)
     # Sums in another order may leave a value of eight bits on the other side of a step.
     batch_tolerance = tolerance if int8 else BATCH_TOLERANCE
     canvases = synthetic_canvases(session.manifest.input.size_hw)
@@ -84,13 +95,18 @@ def check_model(
     with np.errstate(invalid="ignore"):  # infinities of a broken model: the rows tell of them
         outputs = _run_each(session, canvases)
         again = _largest_difference(outputs, _run_each(session, canvases))
-        batched = _largest_difference(outputs, session.run(canvases))
+        batch = session.run(canvases)
+        if suppressed:
+            batched = _check_batch_of_detections(detector, outputs, batch, int8)
+        else:
+            difference = _largest_difference(outputs, batch)
+            batched = _difference_row(BATCH_RULE, difference, batch_tolerance)
         rows += [
             _check_range(*outputs),
             _difference_row("the same input gives the same output", again, 0.0),
-            _difference_row("a batch gives what single canvases give", batched, batch_tolerance),
+            batched,
         ]
-        if parity is not None:
+        if parity is not None and not suppressed:
             rows.append(_check_probe(outputs, parity[PROBE_KEY], tolerance, path))
     expected = parity is not None and PROBE_TOLERANCE_KEY in parity  # schema 2 has golden frames
     if golden.is_dir() or expected:
@@ -157,11 +173,13 @@ def _check_range(boxes: FloatArray, scores: FloatArray) -> CheckRow:
     return CheckRow("outputs are finite and in [0, 1]", inside, ", ".join(ranges))
 
 
-def _probe_tolerance(parity: dict[str, Any] | None, path: Path, default: float) -> float:
+def _probe_tolerance(
+    parity: dict[str, Any] | None, path: Path, default: float, *, probed: bool
+) -> float:
     """Returns how far from the probe a machine may be, of a record that is whole."""
     if parity is None:
         return default
-    missing = {SHA256_KEY, PROBE_KEY} - set(parity)
+    missing = {SHA256_KEY, *([PROBE_KEY] if probed else [])} - set(parity)
     tolerance = parity.get(PROBE_TOLERANCE_KEY, default)
     if missing or type(tolerance) not in (int, float) or not 0 <= tolerance <= 1:
         why = f"no {min(missing)}" if missing else f"{PROBE_TOLERANCE_KEY} {tolerance!r}"
@@ -192,6 +210,21 @@ def _check_probe(
         ) from error
     # max() of Python would pass over a NaN that is not the first.
     return _difference_row(rule, float(np.max(differences)), tolerance, from_export=True)
+
+
+def _check_batch_of_detections(
+    detector: Detector, single: Tensors, batch: Tensors, int8: bool
+) -> CheckRow:
+    """Compares as detections: of scores that are nearly equal either may be the first row."""
+    allowed = INT8_TOLERANCE if int8 else FP32_TOLERANCE
+    rule = detector.manifest.input
+    letterbox = rule.letterbox(rule.size_hw)
+    unlike = 0
+    for one, many in zip(zip(*single, strict=True), zip(*batch, strict=True), strict=True):
+        want, got = (detector.found_in(*outputs, letterbox) for outputs in (one, many))
+        agreement = agree(want, got, least_score=detector.rule.score_threshold + allowed.scores)
+        unlike += agreement.unmatched > 0 or agreement.score_difference > allowed.scores
+    return CheckRow(BATCH_RULE, unlike == 0, f"{unlike} of {len(batch[0])} canvases differ")
 
 
 def _largest_difference(
