@@ -1,6 +1,6 @@
 """The gate's comparison for a file with suppression in it: with the file that it was made from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,19 +9,16 @@ import onnx
 import onnxruntime as ort
 
 from spotlet import Detector
-from spotlet.agreement import Agreement, agree
 from spotlet.detections import Detections
+from spotlet.end_to_end import compare_suppression
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY, Manifest
-from spotlet_export.parity import BATCH, detection_rows, is_exact
+from spotlet.postprocess import LEAST_SCORE
+from spotlet_export.parity import BATCH, detection_rows
 from spotlet_export.reference import Reference
 from spotlet_export.report import Row
 from spotlet_export.suppression import manifest_of, with_suppression
 from spotlet_export.variants import FP32_LIMITS
-
-TIE = 1e-5
-"""What a threshold is moved by to see whether a tie decided a frame. Two roundings of one overlap
-lie nearer to each other."""
 
 
 def with_low_threshold(model: onnx.ModelProto, score_threshold: float) -> onnx.ModelProto:
@@ -68,7 +65,7 @@ def compare_end_to_end(
                 strict=True,
             )
             for image, want, got in sides:
-                agreement, tie = _judge(source, image, want, got)
+                agreement, tie = compare_suppression(source, image, want, got)
                 agreements.append(agreement)
                 ties += tie
                 wanted += len(want)
@@ -85,31 +82,6 @@ def compare_end_to_end(
     ]
 
 
-def _judge(
-    source: Detector, image: ImageArray, want: Detections, got: Detections
-) -> tuple[Agreement, bool]:
-    """Returns how well one frame's results agree, and whether that took a tie."""
-    agreement = agree(want, got)
-    if not is_exact(agreement, FP32_LIMITS):
-        for judged in _either_way(source, image):
-            again = agree(judged, got)
-            if is_exact(again, FP32_LIMITS):
-                return again, True
-    return agreement, False
-
-
-def _either_way(source: Detector, image: ImageArray) -> Iterator[Detections]:
-    """Yields what is found where an overlap at the threshold falls to one side, and the other."""
-    iou = source.rule.iou_threshold
-    for moved in (iou - TIE, iou + TIE):
-        other = Detector(
-            source.session.path,
-            score_threshold=source.rule.score_threshold,
-            iou_threshold=min(moved, 1.0),
-        )
-        yield other(image)
-
-
 def _in_batches(detector: Detector, images: Sequence[ImageArray], size: int) -> list[Detections]:
     parts = [detector.detect(images[n : n + size]) for n in range(0, len(images), size)]
     return [found for part in parts for found in part]
@@ -118,14 +90,15 @@ def _in_batches(detector: Detector, images: Sequence[ImageArray], size: int) -> 
 def _breaches(file: Path, reference: Reference) -> int:
     """Returns in how many frames the outputs are not as hosts without our runtime expect them.
 
-    Rows from the count on are zeros, those before are not; the best score is first; classes are
-    those that there are, and boxes lie on the canvas.
+    Rows from the count on are zeros, those before reach the threshold; the best score is first;
+    classes are those that there are, and boxes lie on the canvas.
     """
     session = ort.InferenceSession(file)
     texts = session.get_modelmeta().custom_metadata_map
     manifest = Manifest.from_json(texts[METADATA_KEY])
     output, most = manifest.output, manifest.detection.max_detections
     names = [output.boxes, output.scores, output.class_ids, output.count]
+    least_score = np.float32(max(manifest.detection.score_threshold, LEAST_SCORE))
     breaches = 0
     for start in range(0, len(reference.canvases), BATCH):
         canvases = reference.canvases[start : start + BATCH]
@@ -138,7 +111,7 @@ def _breaches(file: Path, reference: Reference) -> int:
                 and scores.shape == class_ids.shape == (most,)
                 and 0 <= count <= most
                 and not (boxes[~rows].any() or scores[~rows].any() or class_ids[~rows].any())
-                and np.all(scores[rows] > 0)
+                and np.all(scores[rows] >= least_score)
                 and np.all(np.diff(scores) <= 0)
                 and np.all((class_ids >= 0) & (class_ids < len(manifest.classes)))
                 and np.all((corners >= 0) & (opposite <= 1))

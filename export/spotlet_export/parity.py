@@ -109,12 +109,12 @@ def compare_detections(
         reference.frames, reference.detections, reference.canvases, found, strict=True
     ):
         agreement = agree(want, got, least_score=slack)
-        if limits.exact and not is_exact(agreement, limits):
+        if limits.exact and not _exact(agreement, limits):
             (tie,) = judged_by_witness(
                 session.run(canvas[None]), [frame], reference.manifest, reference.score_threshold
             )
             judged_again = agree(tie, got)
-            if is_exact(judged_again, limits):
+            if _exact(judged_again, limits):
                 agreement = judged_again
                 ties += 1
         agreements.append(agreement)
@@ -207,8 +207,7 @@ def difference(
     return float(apart.max() if statistic == "max" else apart.mean(dtype=np.float64))
 
 
-def is_exact(agreement: Agreement, limits: Limits) -> bool:
-    """Returns whether every detection of a frame keeps the limits of an exact variant."""
+def _exact(agreement: Agreement, limits: Limits) -> bool:
     return (
         agreement.unmatched == 0
         and agreement.least_iou >= limits.iou

@@ -10,10 +10,19 @@ from spotlet.agreement import agree
 from spotlet.boxes import FloatArray
 from spotlet.check_report import CheckReport, CheckRow
 from spotlet.detector import Detector
+from spotlet.end_to_end import check_suppression
 from spotlet.errors import ModelFileError
 from spotlet.golden import FP32_TOLERANCE, INT8_TOLERANCE
+from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
-from spotlet.package import GOLDEN_FOLDER, INT8_VARIANTS, PARITY_FILE, locate_model, read_parity
+from spotlet.package import (
+    GOLDEN_FOLDER,
+    INT8_VARIANTS,
+    PARITY_FILE,
+    cells_file,
+    locate_model,
+    read_parity,
+)
 from spotlet.replay import check_golden
 from spotlet.session import ModelSession, SessionSettings, synthetic_canvases
 
@@ -58,7 +67,8 @@ def check_model(
     gives for five synthetic canvases lies in its range, is repeatable and does not depend on
     the batch, that it is what `parity.json` recorded for them, and that the golden frames give
     what they gave. A file with suppression in it gives rows whose order near ties is the machine's:
-    it is held to its detections, of batches and of the golden frames.
+    it is held to its detections, of batches and of the golden frames, and to those of the
+    package's file without, where that is there.
 
     Args:
         model: a bundled name, a package folder, or an `.onnx` file.
@@ -109,6 +119,11 @@ def check_model(
         if parity is not None and not suppressed:
             rows.append(_check_probe(outputs, parity[PROBE_KEY], tolerance, path))
     expected = parity is not None and PROBE_TOLERANCE_KEY in parity  # schema 2 has golden frames
+    cells = cells_file(path) if suppressed else None
+    if cells is not None:
+        pictures = [read_image(file) for file in sorted(golden.glob("*.png"))]
+        source = Detector(cells, session=settings)
+        rows.append(check_suppression(detector, source, [*canvases, *pictures]))
     if golden.is_dir() or expected:
         rows.append(check_golden(detector, golden))
     return CheckReport(path, session.provider, tuple(rows), recorded=parity is not None)
