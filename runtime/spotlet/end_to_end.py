@@ -1,6 +1,9 @@
 """Does a graph that suppresses find what the runtime finds in the same network's cells?"""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
 
 from spotlet.agreement import Agreement, agree
 from spotlet.check_report import CheckRow
@@ -8,6 +11,7 @@ from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.golden import FP32_TOLERANCE
 from spotlet.letterbox import ImageArray
+from spotlet.postprocess import detections_from_outputs
 
 TIE = 1e-5
 """What the IoU threshold is moved by to see whether a tie decided a frame. The graph's arithmetic
@@ -69,13 +73,9 @@ def check_suppression(
 
 def _either_way(source: Detector, image: ImageArray) -> Iterator[Detections]:
     """Yields what is found where an overlap at the threshold falls to one side, and the other."""
-    rule = source.rule
-    for iou_threshold in (rule.iou_threshold - TIE, min(rule.iou_threshold + TIE, 1.0)):
-        if iou_threshold > 0:
-            other = Detector(
-                source.session.path,
-                score_threshold=rule.score_threshold,
-                iou_threshold=iou_threshold,
-                session=source.session.settings,
-            )
-            yield other(image)
+    letterbox = source.letterbox(image)
+    boxes, scores = source.session.run(letterbox.apply(image)[np.newaxis])
+    iou = source.rule.iou_threshold
+    for moved in (max(iou - TIE, TIE), min(iou + TIE, 1.0)):
+        rule = replace(source.rule, iou_threshold=moved)
+        yield detections_from_outputs(boxes[0], scores[0], letterbox, source.class_names, rule)
