@@ -73,7 +73,8 @@ def suppressed(
     """Returns boxes (N, M, 4), scores (N, M), class ids (N, M) and count (N,).
 
     NonMaxSuppression has a lane for each class, and is told of a candidate not its score but its
-    rank, counted from the end: it knows no ties, and all that is over 0 is in the race.
+    rank, counted from the end: it knows no ties, and all that is over 0 is in the race. What is no
+    candidate comes last and would drop none; it is kept out for the time that it would cost.
     """
     boxes = op.GatherND(boxes, op.Unsqueeze(cells, [2]), batch_dims=1)
     k = op.Squeeze(op.Slice(op.Shape(scores), [1], [2]), [0])
