@@ -7,12 +7,18 @@ from typing import Any
 
 from spotlet.manifest import Manifest
 from spotlet.package import GOLDEN_FOLDER, VARIANTS
-from spotlet_export.card_code import cpp_code, javascript_code, python_code, python_int8_code
+from spotlet_export.card_code import (
+    cpp_code,
+    javascript_code,
+    javascript_end_to_end_code,
+    python_code,
+    python_int8_code,
+)
 from spotlet_export.card_contract import contract_section
 from spotlet_export.card_markdown import code_span, fenced, section
 from spotlet_export.card_measured import accuracy_section, int8_section, parity_section
 from spotlet_export.report import Report
-from spotlet_export.variants import INT8
+from spotlet_export.variants import END_TO_END, FP32, INT8
 from spotlet_training.evaluation import Evaluation
 from spotlet_training.operating_point import THRESHOLD_KEY
 
@@ -69,7 +75,7 @@ def model_card(contents: CardContents) -> str:
         _notes(contents.notes),
         parity_section(contents.report),
         *([] if quantisation is None else [int8_section(quantisation, contents.file_bytes)]),
-        contract_section(manifest),
+        contract_section(manifest, end_to_end=_has_end_to_end(contents)),
         _use(contents),
     ]
     return "\n\n".join(parts) + "\n"
@@ -147,9 +153,24 @@ def _use(contents: CardContents) -> str:
         "In the browser, with onnxruntime-web.",
         fenced(javascript_code(manifest), "js"),
         _canvas_scaling(manifest),
+        *(_end_to_end(manifest) if _has_end_to_end(contents) else []),
         "### On the device",
         _device(contents),
     )
+
+
+def _has_end_to_end(contents: CardContents) -> bool:
+    return any(VARIANTS[name] in contents.file_bytes for name in END_TO_END.values())
+
+
+def _end_to_end(manifest: Manifest) -> list[str]:
+    """Returns how to call a file with suppression in it: what replaces the two programs' ends."""
+    return [
+        "### With suppression in the graph",
+        f"Of `{VARIANTS[END_TO_END[FP32]]}` all but the way back to the frame is done in the "
+        "graph. In JavaScript, what stands after the line that makes `image`:",
+        fenced(javascript_end_to_end_code(manifest), "js"),
+    ]
 
 
 def _canvas_scaling(manifest: Manifest) -> str:

@@ -139,6 +139,24 @@ export async function detect(picture, w, h) {
 JAVASCRIPT_BEST_CLASS = "\n          && id === own.indexOf(Math.max(...own))"
 
 
+JAVASCRIPT_END_TO_END = Template("""\
+  const out = await session.run({ [$input]: image });
+  const boxes = out[$boxes].data, scores = out[$scores].data, ids = out[$class_ids].data;
+  const within = (x, most) => Math.min(Math.max(x, 0), most), found = [];
+  for (let n = 0; n < Number(out[$count].data[0]); n++) {
+    const [x1, y1, x2, y2] = boxes.subarray(4 * n, 4 * n + 4);
+    const box = [
+      within((x1 * W - left) * w / newW, w), within((y1 * H - top) * h / newH, h),
+      within((x2 * W - left) * w / newW, w), within((y2 * H - top) * h / newH, h),
+    ];
+    if (box[2] > box[0] && box[3] > box[1])
+      found.push({ name: classes[Number(ids[n])], score: scores[n], box });
+  }
+  return found;
+}
+""")
+
+
 def python_code(manifest: Manifest) -> str:
     """Returns a program that finds objects in `frame_bgr`, through this package's runtime."""
     return PYTHON.substitute(name=_literal(manifest.name))
@@ -158,6 +176,18 @@ def cpp_code(manifest: Manifest) -> str:
 def javascript_code(manifest: Manifest) -> str:
     """Returns a JavaScript module for the browser, with onnxruntime-web alone."""
     return JAVASCRIPT.substitute(_rules(manifest, JAVASCRIPT_BEST_CLASS))
+
+
+def javascript_end_to_end_code(manifest: Manifest) -> str:
+    """Returns how `javascript_code` ends for a file with suppression in its graph."""
+    output = manifest.output
+    return JAVASCRIPT_END_TO_END.substitute(
+        input=_literal(manifest.input.name),
+        boxes=_literal(output.boxes),
+        scores=_literal(output.scores),
+        class_ids=_literal(output.class_ids),
+        count=_literal(output.count),
+    )
 
 
 def _rules(manifest: Manifest, best_class: str) -> dict[str, object]:

@@ -1,9 +1,11 @@
 """The model card's contract: what goes into the graph, and what its outputs mean."""
 
 from spotlet.manifest import METADATA_KEY, Manifest
+from spotlet.package import VARIANTS
 from spotlet.postprocess import LEAST_SCORE, MAX_CANDIDATES
 from spotlet_export.card_markdown import code_span, fenced, section
 from spotlet_export.letterbox_drawing import LETTERBOX_FILE
+from spotlet_export.variants import END_TO_END
 
 ACTIVATIONS = {
     "sigmoid": "each class for itself (sigmoid)",
@@ -12,8 +14,13 @@ ACTIVATIONS = {
 """What a manifest's word for the scores says."""
 
 
-def contract_section(manifest: Manifest) -> str:
-    """Returns the rules of input and output, so exact that they can be built again."""
+def contract_section(manifest: Manifest, *, end_to_end: bool = False) -> str:
+    """Returns the rules of input and output, so exact that they can be built again.
+
+    Args:
+        manifest: of the model's files without suppression.
+        end_to_end: whether there are files with it.
+    """
     return section(
         "Input and output",
         "For programs of your own; `spotlet.Detector` does all of this. The rules are also in "
@@ -25,6 +32,7 @@ def contract_section(manifest: Manifest) -> str:
         _output_text(manifest),
         _detection_rules(manifest),
         fenced(_way_back()),
+        *([_end_to_end_text(manifest)] if end_to_end else []),
     )
 
 
@@ -86,6 +94,22 @@ def _detection_rules(manifest: Manifest) -> str:
             "4. Move the boxes to the frame and cut them at its border; of those not empty, the "
             f"best {rule.max_detections} are the detections.",
         ]
+    )
+
+
+def _end_to_end_text(manifest: Manifest) -> str:
+    output, most = manifest.output, manifest.detection.max_detections
+    names = [code_span(VARIANTS[variant]) for variant in END_TO_END.values()]
+    boxes, scores = code_span(output.boxes), code_span(output.scores)
+    class_ids, count = code_span(output.class_ids), code_span(output.count)
+    return (
+        f"**With suppression in the graph**, in a file {' or '.join(names)}: steps 1 to 3 are "
+        f"done, the input is the same. Outputs {boxes}: float32, N x {most} x 4, as above; "
+        f"{scores}: float32, N x {most}; {class_ids}: int64, N x {most}, from 0 in the order "
+        f"above; {count}: int64, N. {count} says how many rows of each picture hold a detection, "
+        "best score first; the others are zeros. What is left is the way back to the frame, just "
+        "above; a box that is then empty lay in the border and is none. The graph does not know "
+        f"the frame: such boxes count among the {most}."
     )
 
 

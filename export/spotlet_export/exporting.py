@@ -18,7 +18,15 @@ from spotlet_export.packaging import Contents, check_package_folder, write_packa
 from spotlet_export.quantisation import Calibration
 from spotlet_export.report import Report
 from spotlet_export.timing import median_ms
-from spotlet_export.variants import DEFAULT_BUDGET, FP32, FP32_LIMITS, INT8, Limits, int8_limits
+from spotlet_export.variants import (
+    DEFAULT_BUDGET,
+    END_TO_END,
+    FP32,
+    FP32_LIMITS,
+    INT8,
+    Limits,
+    int8_limits,
+)
 from spotlet_training.checkpoint import Checkpoint
 from spotlet_training.datasets import Dataset
 
@@ -33,6 +41,7 @@ class ExportSettings:
     Attributes:
         name: of the model; the folder's name by default.
         int8_budget: AP that the int8 variant may cost, absolute, in [0, 1].
+        end_to_end: whether each file is there a second time, with suppression in the graph.
         golden: whence the golden frames are, one of `golden_frames.SOURCES`.
         notes: Markdown for the card: where the data is from, under which licence, what the
             model is for.
@@ -44,6 +53,7 @@ class ExportSettings:
 
     name: str | None = None
     int8_budget: float = DEFAULT_BUDGET
+    end_to_end: bool = False
     golden: str = "data"
     notes: str = ""
     attachments: Sequence[Path] = ()
@@ -127,6 +137,10 @@ def export_package(
                 quantisation = quantisation_record(
                     quantised, calibration, gate, settings.int8_budget
                 )
+            if settings.end_to_end and all(row.passed for row in gate.rows):
+                for variant, (model, limits) in tuple(models.items()):
+                    joined = gate.prove_end_to_end(variant, model)
+                    models[END_TO_END[variant]] = (joined, limits)
         finally:  # what was measured is told, whatever happens
             on_report(Report(tuple(gate.rows)))
         report = gate.require_passed()

@@ -11,12 +11,14 @@ from spotlet.manifest import Manifest
 from spotlet.package import VARIANTS
 from spotlet.session import ModelSession
 from spotlet_export.accuracy import compare_accuracy, network_accuracy
+from spotlet_export.end_to_end import compare_end_to_end, with_low_threshold
 from spotlet_export.frames import check_frames
 from spotlet_export.parity import compare_detections, compare_tensors
 from spotlet_export.reference import Reference, make_reference
 from spotlet_export.report import Report, Row
 from spotlet_export.rules import compare_rules
-from spotlet_export.variants import Limits
+from spotlet_export.suppression import with_suppression
+from spotlet_export.variants import END_TO_END, Limits
 from spotlet_training.checkpoint import Checkpoint
 from spotlet_training.datasets import Dataset
 from spotlet_training.evaluation import Evaluation
@@ -113,6 +115,31 @@ class Gate:
         self.files[variant] = file
         self.rows += rows
         return Report(tuple(rows))
+
+    def prove_end_to_end(self, variant: str, model: onnx.ModelProto) -> onnx.ModelProto:
+        """Makes a variant with suppression in the graph, and judges it; returns it.
+
+        What the network computes was proven of the variant that it is made from; what is left is
+        that the graph finds in it what the runtime finds, at its own score threshold and, where
+        that is lower, at the reference's, at which there is enough to compare.
+
+        Args:
+            variant: that it is made from, which `prove` has judged.
+            model: that variant's; stays as it was.
+
+        Postcondition: as for `prove`.
+        """
+        made = END_TO_END[variant]
+        joined = with_suppression(model)
+        file = self.write(VARIANTS[made], joined)
+        low = self.write("low.onnx", with_low_threshold(model, self.reference.score_threshold))
+        self.on_step(f"{made}: comparing detections with those of {variant}, in the runtime")
+        manifest = ModelSession(file).manifest
+        rows = [compare_rules(self.checkpoint, manifest, made)]
+        rows += compare_end_to_end(self.reference, self.files[variant], (file, low), made)
+        self.files[made] = file
+        self.rows += rows
+        return joined
 
     def accuracy_drop(self, model: onnx.ModelProto, limits: Limits, variant: str) -> float:
         """Returns the AP that a candidate loses against PyTorch.

@@ -19,19 +19,15 @@ from spotlet.golden import record_golden, write_golden
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY
 from spotlet.package import CARD_FILE, GOLDEN_FOLDER, PARITY_FILE, PARITY_SCHEMA, VARIANTS
+from spotlet.probing import PROBE_KEY, PROBE_TOLERANCE_KEY, SHA256_KEY, probe
 from spotlet.session import CPU_PROVIDER, ModelSession
-from spotlet.verification import (
-    PROBE_KEY,
-    PROBE_TOLERANCE_KEY,
-    SHA256_KEY,
-    check_model,
-    probe,
-)
+from spotlet.verification import check_model
 from spotlet_export.card import CardContents, model_card
 from spotlet_export.gate import Gate
 from spotlet_export.graph import IR_VERSION, OPSET
 from spotlet_export.letterbox_drawing import LETTERBOX_FILE, draw_letterbox
 from spotlet_export.report import Report
+from spotlet_export.suppression import manifest_of
 from spotlet_export.variants import Limits
 
 PACKAGE_FILES = {*VARIANTS.values(), PARITY_FILE, CARD_FILE, GOLDEN_FOLDER, LETTERBOX_FILE}
@@ -113,7 +109,7 @@ def write_package(
         name = VARIANTS[variant]
         passed = {"variant": variant, "passed": True, "rows": len(report.of(variant))}
         onnx.helper.set_model_props(
-            model, {METADATA_KEY: replace(manifest, parity=passed).to_json()}
+            model, {METADATA_KEY: replace(manifest_of(model), parity=passed).to_json()}
         )
         files[name] = model.SerializeToString()
         golden[name] = record_golden(gate.files[variant], contents.golden, limits.golden)
@@ -122,7 +118,7 @@ def write_package(
             SHA256_KEY: hashlib.sha256(files[name]).hexdigest(),
             "bytes": len(files[name]),
             "rows": report.of(variant),
-            PROBE_KEY: probe(ModelSession(gate.files[variant])),
+            **_probe(gate.files[variant]),
             PROBE_TOLERANCE_KEY: limits.golden.tensors,
             "accuracy": _accuracy(gate, variant),
         }
@@ -169,9 +165,18 @@ def require_sound(file: Path) -> None:
         raise GateError(f"{file.name}, as written, does not pass `spotlet check`: {told}")
 
 
+def _probe(file: Path) -> dict[str, Any]:
+    """Returns the probe of a file's tensors; none of one that gives detections."""
+    session = ModelSession(file)
+    return {} if session.manifest.output.form == "detections" else {PROBE_KEY: probe(session)}
+
+
 def _accuracy(gate: Gate, variant: str) -> dict[str, Any] | None:
-    """Returns the figures before and after; None where they were not measured."""
-    if gate.before is None:
+    """Returns the figures before and after; None where they were not measured.
+
+    They are not of a file with suppression in it, which keeps too little for a curve.
+    """
+    if gate.before is None or variant not in gate.evaluations:
         return None
     return {
         "before": asdict(gate.before.accuracy),

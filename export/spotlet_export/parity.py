@@ -1,5 +1,6 @@
 """The first two comparisons of the gate: tensors, then detections."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,27 @@ def compare_detections(
     wanted = sum(map(len, reference.detections))
     sizes = len({frame.image_bgr.shape for frame in reference.frames})
     over = f"{wanted} detections, {files} files of {sizes} sizes"
+    return detection_rows(agreements, wanted, ties, over, limits, variant)
+
+
+def detection_rows(
+    agreements: Sequence[Agreement],
+    wanted: int,
+    ties: int,
+    over: str,
+    limits: Limits,
+    variant: str,
+) -> list[Row]:
+    """Returns the rows for detections that were compared.
+
+    Args:
+        agreements: of each frame.
+        wanted: how many detections there should be in all of them.
+        ties: how many frames were decided by one; looked at in a variant that must be exact.
+        over: on what, for a person.
+        limits: how near they must come.
+        variant: its name, for the report.
+    """
     ious = np.concatenate([item.ious for item in agreements])
     scores = np.concatenate([item.score_differences for item in agreements])
     least, most = (np.min, np.max) if limits.exact else (np.mean, np.mean)
@@ -153,9 +175,9 @@ def compare_detections(
             Row(
                 variant=variant,
                 name="frames that a tie decided",
-                over=f"{files} files",
+                over=f"{len(agreements)} results",
                 measured=ties,
-                limit=files // TIES_ALLOWED,
+                limit=len(agreements) // TIES_ALLOWED,
             )
         )
     return rows

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -39,8 +40,7 @@ def with_suppression(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         GateError: it has suppression in it already, or is of an opset before `LEAST_OPSET`.
     """
-    texts = {item.key: item.value for item in model.metadata_props}
-    manifest = Manifest.from_json(texts[METADATA_KEY])
+    manifest = manifest_of(model)
     if manifest.output.form != "cells":
         raise GateError("the graph has suppression in it already; give the file that has none")
     opset = next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
@@ -58,10 +58,20 @@ def with_suppression(model: onnx.ModelProto) -> onnx.ModelProto:
     _rename(joined.graph, {name: NETWORK + name for name in results})
     _append_suppression(joined.graph, manifest, results)
     _declare_outputs(joined.graph, manifest.input.name, results, manifest.detection.max_detections)
+    texts = {item.key: item.value for item in model.metadata_props}
     texts[METADATA_KEY] = replace(manifest, output=output).to_json()
     helper.set_model_props(joined, texts)
     onnx.checker.check_model(joined, full_check=True)
     return joined
+
+
+def manifest_of(model: onnx.ModelProto) -> Manifest:
+    """Returns the manifest that a graph carries.
+
+    Precondition: it has one.
+    """
+    texts = {item.key: item.value for item in model.metadata_props}
+    return Manifest.from_json(texts[METADATA_KEY])
 
 
 def _append_suppression(graph: onnx.GraphProto, manifest: Manifest, results: Sequence[str]) -> None:
@@ -99,7 +109,7 @@ def _append_suppression(graph: onnx.GraphProto, manifest: Manifest, results: Seq
 
 
 def _append_step(
-    graph: onnx.GraphProto, step: OnnxFunction, given: Sequence[str], made: Sequence[str]
+    graph: onnx.GraphProto, step: OnnxFunction[..., Any], given: Sequence[str], made: Sequence[str]
 ) -> list[str]:
     """Adds a step's nodes; returns the names of the constants that it wants.
 

@@ -5,11 +5,13 @@ what an earlier step gave. N frames, K cells, C classes, M most detections; k ca
 as the frame of the batch that has most of them, and at least 1: by them goes the cost of all but
 the first look at the cells.
 """
-# mypy: disable-error-code="untyped-decorator, no-untyped-def, no-any-return"
-# What a step is written in has no types of Python's.
+# mypy: disable-error-code="untyped-decorator, no-untyped-def"
 
-from onnxscript import opset18 as op
-from onnxscript import script
+from typing import Any
+
+from onnxscript import opset18, script
+
+op: Any = opset18  # its types know tensors alone, where lists may stand for them
 
 
 @script()
@@ -71,7 +73,8 @@ def suppressed(
     """Returns boxes (N, M, 4), scores (N, M), class ids (N, M) and count (N,).
 
     NonMaxSuppression has a lane for each class, and is told of a candidate not its score but its
-    rank, counted from the end: it knows no ties, and all that is over 0 is in the race.
+    rank, counted from the end: it knows no ties, and all that is over 0 is in the race. What is no
+    candidate comes last and would drop none; it is kept out for the time that it would cost.
     """
     boxes = op.GatherND(boxes, op.Unsqueeze(cells, [2]), batch_dims=1)
     k = op.Squeeze(op.Slice(op.Shape(scores), [1], [2]), [0])

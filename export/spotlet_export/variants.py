@@ -6,6 +6,9 @@ from spotlet.golden import FP32_TOLERANCE, INT8_TOLERANCE, GoldenTolerance
 
 FP32, INT8 = "fp32", "int8"
 
+END_TO_END = {FP32: "end-to-end", INT8: "int8-end-to-end"}
+"""The variant with suppression in the graph, by the one that it is made from."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:

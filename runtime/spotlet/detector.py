@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from spotlet.boxes import FloatArray
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
 from spotlet.letterbox import ImageArray, Letterbox
@@ -45,7 +46,7 @@ class Detector:
 
         Args:
             model: a bundled name, a package folder, or an `.onnx` file.
-            variant: which file of a package: `fp32`, as without it, or `int8`.
+            variant: which file of a package, one of `spotlet.package.VARIANTS`; `fp32` where None.
             score_threshold: the least score kept, in [0, 1]; None takes the manifest's.
             iou_threshold: overlap over which NMS drops the weaker box of a class, in (0, 1];
                 None takes the manifest's.
@@ -76,8 +77,12 @@ class Detector:
             self.manifest.detection,
             **{key: value for key, value in asked.items() if value is not None},  # type: ignore[arg-type]
         )
+        self._rule_left = self.rule
         if self.manifest.output.form == "detections":
             self._require_stricter(self.manifest.detection)
+            if self.rule.iou_threshold == self.manifest.detection.iou_threshold:
+                # It has suppressed already: a second time would only hide what it left.
+                self._rule_left = replace(self.rule, iou_threshold=1.0)
 
     @property
     def manifest(self) -> Manifest:
@@ -120,9 +125,18 @@ class Detector:
             letterbox.apply(frame, out=canvas)
         boxes, scores = self.session.run(canvases)
         return [
-            detections_from_outputs(boxes[n], scores[n], letterbox, self.class_names, self.rule)
-            for n, letterbox in enumerate(boxes_of)
+            self.found_in(boxes[n], scores[n], letterbox) for n, letterbox in enumerate(boxes_of)
         ]
+
+    def found_in(self, boxes: FloatArray, scores: FloatArray, letterbox: Letterbox) -> Detections:
+        """Returns what the session's outputs for one frame say.
+
+        Args:
+            boxes: (K, 4) of `ModelSession.run`.
+            scores: (K, C) of it.
+            letterbox: how the frame lay on the canvas.
+        """
+        return detections_from_outputs(boxes, scores, letterbox, self.class_names, self._rule_left)
 
     def _require_stricter(self, done: DetectionRule) -> None:
         """Raises UsageError where the graph has dropped already what the rule would keep."""

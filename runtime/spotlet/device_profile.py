@@ -169,7 +169,7 @@ def tuned_settings(
         model: a bundled name, a package folder, or an `.onnx` file.
         mode: `live` for a program that detects in one frame at a time, `video` for one with as
             many detectors at work as there are cores.
-        variant: which file of a package: `fp32`, as without it, or `int8`.
+        variant: which file of a package, one of `spotlet.package.VARIANTS`; `fp32` where None.
 
     Raises:
         ModelFileError: there is no such model.

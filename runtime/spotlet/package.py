@@ -34,6 +34,12 @@ VARIANT_FLAGS: dict[str, tuple[str, ...]] = {
 }
 """What `spotlet export` is told to make each."""
 
+INT8_VARIANTS = ("int8", "int8-end-to-end")
+"""Those that compute in eight bits."""
+
+CELLS_VARIANTS = {"end-to-end": "fp32", "int8-end-to-end": "int8"}
+"""The same network without suppression in the graph, by the variant that has it."""
+
 PARITY_FILE = "parity.json"
 """The file of a package that holds what the export gate measured."""
 
@@ -114,6 +120,22 @@ def variants_of(folder: Path) -> dict[str, Path]:
     """
     paths = {name: package_member(folder, file) for name, file in VARIANTS.items()}
     return {name: path for name, path in paths.items() if is_file(path)}
+
+
+def cells_file(path: Path) -> Path | None:
+    """Returns the file beside one with suppression in it that is the same network without.
+
+    Args:
+        path: of a package's model file.
+
+    Returns:
+        None where it is no such file, or the other is not there.
+    """
+    for variant, without in CELLS_VARIANTS.items():
+        if path.name == VARIANTS[variant]:
+            file = path.with_name(VARIANTS[without])
+            return file if file.is_file() else None
+    return None
 
 
 def recorded_files(folder: Path) -> tuple[str, ...]:

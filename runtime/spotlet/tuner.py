@@ -15,7 +15,7 @@ from spotlet.device_profile import MODES, DeviceProfile
 from spotlet.errors import SourceError
 from spotlet.letterbox import ImageArray
 from spotlet.observation import observe
-from spotlet.package import VARIANTS
+from spotlet.package import INT8_VARIANTS, VARIANTS
 from spotlet.pipeline import Crew, map_in_order, plan_crew, usable_cores
 from spotlet.plugins import installed_plugins
 from spotlet.providers import CPU_PROVIDER, PROVIDER_ENDING, REMOTE_PROVIDERS
@@ -78,7 +78,7 @@ def tune_model(
         raise SourceError("the source gave no frame")
     default = Detector(path)
     parity = default.manifest.parity.get("variant")
-    is_int8 = path.name == VARIANTS["int8"] or parity == "int8"
+    is_int8 = parity in INT8_VARIANTS or path.name in [VARIANTS[name] for name in INT8_VARIANTS]
     int8 = path.with_name(VARIANTS["int8"])
     plugins = installed_plugins()
     providers = usable_providers(ort.get_available_providers(), list(plugins))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from spotlet import Detector, open_stream
 from spotlet.detections import Detections
 from spotlet.evaluation import Accuracy
-from spotlet.letterbox import Letterbox
+from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.manifest import DetectionRule, InputRule, Manifest, OutputRule
 from spotlet.package import locate_model
 from spotlet.postprocess import detections_from_outputs
@@ -408,8 +408,9 @@ export const InferenceSession = { create: async (file) => ({ run: async (feeds) 
   const input = feeds[stored.input];
   fs.writeFileSync("fed.json", JSON.stringify(
     { file, type: input.type, dims: input.dims, data: Array.from(input.data) }));
-  return Object.fromEntries(Object.entries(stored.outputs).map(
-    ([name, values]) => [name, { data: Float32Array.from(values) }]));
+  return Object.fromEntries(Object.entries(stored.outputs).map(([name, values]) => [name, { data:
+    stored.whole?.includes(name) ? BigInt64Array.from(values.map(BigInt)) :
+    Float32Array.from(values) }]));
 } }) };
 """
 
@@ -429,6 +430,78 @@ const { detect } = await import("./detect.mjs");
 const found = await detect("picture", given.width, given.height);
 console.log(JSON.stringify({ found, calls }));
 """
+
+
+def run_javascript(
+    folder: Path, code: str, canvas: ImageArray, stored: dict[str, Any]
+) -> dict[str, Any]:
+    """What a card's program finds in a frame of 517 x 333 where a network gives what is stored."""
+    package = folder / "node_modules" / "onnxruntime-web"
+    package.mkdir(parents=True)
+    (package / "package.json").write_text('{"type": "module", "exports": "./index.js"}')
+    (package / "index.js").write_text(FAKE_RUNTIME)
+    (folder / "detect.mjs").write_text(code)
+    (folder / "main.mjs").write_text(FAKE_BROWSER)
+    rgba = np.concatenate([canvas[..., ::-1], np.full((192, 320, 1), 255, np.uint8)], axis=2)
+    (folder / "frame.json").write_text(
+        json.dumps({"width": 517, "height": 333, "rgba": rgba.ravel().tolist()})
+    )
+    (folder / "outputs.json").write_text(json.dumps({"input": "pixels", **stored}))
+    assert NODE is not None
+    done = subprocess.run(
+        [NODE, "main.mjs"], cwd=folder, check=True, capture_output=True, text=True
+    )
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+@pytest.mark.skipif(NODE is None, reason="needs node")
+def test_the_javascript_program_reads_a_file_with_suppression(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    manifest = make_manifest()
+    letterbox = Letterbox((333, 517), (192, 320), "area", 37)
+    canvas = letterbox.apply(rng.integers(0, 256, (333, 517, 3), np.uint8))
+    most = manifest.detection.max_detections
+    boxes, scores = np.zeros((most, 4), np.float32), np.zeros(most, np.float32)
+    class_ids = np.zeros(most, np.int64)
+    corners = rng.uniform(0, 0.7, (12, 2))
+    boxes[:12] = np.concatenate([corners, corners + rng.uniform(0.05, 0.3, (12, 2))], axis=1)
+    left = letterbox.offset_xy[0]
+    boxes[5] = (0, 0.2, (left - 1) / 320, 0.4)  # wholly in the border
+    scores[:12] = np.linspace(0.9, 0.4, 12)
+    class_ids[:12] = rng.integers(0, 3, 12)
+    outputs: dict[str, np.ndarray] = {
+        "places": boxes,
+        "classes": scores,
+        "class_ids": class_ids,
+        "count": np.array([12]),
+    }
+    stored = {
+        "outputs": {name: values.ravel().tolist() for name, values in outputs.items()},
+        "whole": ["class_ids", "count"],
+    }
+    card = model_card(
+        make_contents(file_bytes={**make_contents().file_bytes, "model.end2end.onnx": 1_800_000})
+    )
+    program, ending = [text for language, text in blocks(card) if language == "js"]
+    image = next(line for line in program.splitlines() if "const image =" in line)
+    code = program[: program.index(image)] + f"{image}\n{ending}"
+    result = run_javascript(tmp_path, code, canvas, stored)
+
+    expected = letterbox.to_frame(boxes[:12] * np.array([320, 192, 320, 192], np.float32))
+    there = [n for n in range(12) if n != 5]
+    assert [found["name"] for found in result["found"]] == [CLASSES[class_ids[n]] for n in there]
+    for found, n in zip(result["found"], there, strict=True):
+        assert found["score"] == pytest.approx(scores[n], abs=1e-6)
+        assert found["box"] == pytest.approx(expected[n].tolist(), abs=1e-3)
+
+
+def test_a_card_tells_of_suppression_in_the_graph_where_a_file_has_it() -> None:
+    sizes = {**make_contents().file_bytes, "model.int8.end2end.onnx": 600_000}
+    text = sections(model_card(make_contents(file_bytes=sizes)))["Input and output"]
+    for fact in ("`places`: float32, N x 77 x 4", "`count`: int64, N.", "count among the 77"):
+        assert fact in text
+    assert "end2end" not in model_card(make_contents())
 
 
 @pytest.mark.skipif(NODE is None, reason="needs node")
@@ -454,23 +527,8 @@ def test_the_javascript_program_finds_what_the_runtime_finds(
     boxes[0], scores[0] = (0.4, 0.4, 0.41, 0.41), (rule.score_threshold, 0, 0)
     wanted = detections_from_outputs(boxes, scores, letterbox, CLASSES, rule)
 
-    package = tmp_path / "node_modules" / "onnxruntime-web"
-    package.mkdir(parents=True)
-    (package / "package.json").write_text('{"type": "module", "exports": "./index.js"}')
-    (package / "index.js").write_text(FAKE_RUNTIME)
-    (tmp_path / "detect.mjs").write_text(javascript_code(manifest))
-    (tmp_path / "main.mjs").write_text(FAKE_BROWSER)
-    rgba = np.concatenate([canvas[..., ::-1], np.full((192, 320, 1), 255, np.uint8)], axis=2)
-    (tmp_path / "frame.json").write_text(
-        json.dumps({"width": 517, "height": 333, "rgba": rgba.ravel().tolist()})
-    )
     outputs = {"places": boxes.ravel().tolist(), "classes": scores.ravel().tolist()}
-    (tmp_path / "outputs.json").write_text(json.dumps({"input": "pixels", "outputs": outputs}))
-    assert NODE is not None
-    done = subprocess.run(
-        [NODE, "main.mjs"], cwd=tmp_path, check=True, capture_output=True, text=True
-    )
-    result = json.loads(done.stdout)
+    result = run_javascript(tmp_path, javascript_code(manifest), canvas, {"outputs": outputs})
 
     fed = json.loads((tmp_path / "fed.json").read_text())
     assert (fed["file"], fed["type"]) == ("model.onnx", "uint8")

@@ -17,9 +17,9 @@ from spotlet.errors import InputError
 from spotlet.golden import FP32_TOLERANCE, INT8_TOLERANCE, record_golden, write_golden
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
+from spotlet.probing import probe
 from spotlet.session import ModelSession, SessionSettings
 from spotlet.streams import open_stream
-from spotlet.verification import probe
 
 WriteClip = Callable[..., Path]
 

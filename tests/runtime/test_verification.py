@@ -16,8 +16,9 @@ from spotlet.errors import ModelFileError, UsageError
 from spotlet.golden import FP32_TOLERANCE, INT8_TOLERANCE, record_golden, write_golden
 from spotlet.letterbox import ImageArray
 from spotlet.package import bundled_models, variants_of
+from spotlet.probing import PROBE_CELLS, probe
 from spotlet.session import ModelSession, synthetic_canvases
-from spotlet.verification import PROBE_CELLS, check_model, probe
+from spotlet.verification import check_model
 
 Damage = Callable[[dict[str, Any]], None]
 

@@ -44,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what int8 may cost; layers stay in float until it holds [%(default)s]",
     )
     parser.add_argument(
+        "--end-to-end",
+        action="store_true",
+        help="also write each file with thresholding and suppression in the graph, for programs "
+        "without our runtime",
+    )
+    parser.add_argument(
         "--golden",
         choices=SOURCES,
         help="frames that the package carries for `spotlet check`: of your images, or drawings, "
@@ -80,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
         ExportSettings(
             name=args.name,
             int8_budget=args.int8_budget,
+            end_to_end=args.end_to_end,
             golden=args.golden or ("generated" if args.data is None else "data"),
             notes=read_notes(args.notes),
             attachments=args.attach,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from spotlet.commands.options import add_model_arguments, add_provider_argument
 from spotlet.detector import Detector
+from spotlet.manifest import Manifest
 from spotlet.package import VARIANTS, variants_of
 from spotlet.session import SessionSettings
 from spotlet.terminal import table
@@ -40,11 +41,7 @@ def run(args: argparse.Namespace) -> int:
             f"{manifest.input.resize} ({manifest.input.interpolation}, "
             f"grey {manifest.input.pad_value})",
         ),
-        (
-            "outputs",
-            f"{manifest.output.boxes!r} ({manifest.output.box_encoding}), "
-            f"{manifest.output.scores!r} ({manifest.output.score_activation})",
-        ),
+        ("outputs", _outputs(manifest)),
         (
             "detection",
             f"score from {rule.score_threshold}, NMS at IoU {rule.iou_threshold}, "
@@ -59,6 +56,16 @@ def run(args: argparse.Namespace) -> int:
     print(f"{len(manifest.classes)} classes:")
     print(textwrap.fill(", ".join(manifest.classes), initial_indent="  ", subsequent_indent="  "))
     return 0
+
+
+def _outputs(manifest: Manifest) -> str:
+    output = manifest.output
+    told = (
+        f"{output.boxes!r} ({output.box_encoding}), {output.scores!r} ({output.score_activation})"
+    )
+    if output.form == "cells":
+        return f"of every cell: {told}"
+    return f"suppressed in the graph: {told}, {output.class_ids!r}, {output.count!r}"
 
 
 def _variants(path: Path) -> list[tuple[str, str]]:
