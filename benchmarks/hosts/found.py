@@ -35,14 +35,15 @@ def pictures(photograph: ImageArray) -> dict[str, ImageArray]:
     """Returns pictures (H, W, 3) uint8 BGR by name: a photograph at odd shapes, and drawn ones.
 
     Args:
-        photograph: (H, W, 3) uint8 BGR.
+        photograph: (480, 640, 3) uint8 BGR.
     """
     golden = locate_model("cells").parent / "golden"
     drawn = {path.stem: read_image(path) for path in sorted(golden.glob("*.png"))}
-    height, width = photograph.shape[:2]
+    width = photograph.shape[1]
     return {
         "photograph": photograph,
-        "wide": np.ascontiguousarray(photograph[height // 3 : height // 2]),
+        # Of 640 x 81, on a canvas of 320 or 384 a height whose fraction is rounded up.
+        "wide": np.ascontiguousarray(photograph[320:401]),
         "tall": np.ascontiguousarray(photograph[:, width // 2 : width * 3 // 4]),
         "large": _resized(photograph, (1919, 1081), cv2.INTER_CUBIC),
         "small": _resized(photograph, (131, 97), cv2.INTER_AREA),

@@ -77,7 +77,7 @@ def test_the_page_says_that_a_file_is_no_end_to_end_file(images: Mapping[str, Im
         (b"P6 2 2 255\n" + bytes(11), "cut short"),
         (b"P5 2 2 255\n" + bytes(4), "no binary PPM"),
         (b"P6 0 2 255\n", "no binary PPM"),
-        (b"P6 2 2 65535\n" + bytes(24), "no binary PPM"),
+        (b"P6 2 2 1023\n" + bytes(24), "no binary PPM"),
         (b"", "no binary PPM"),
     ],
 )
