@@ -5,13 +5,13 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import cv2
 import onnx
 from benchmarks.hosts import browser_host, c_host
 from benchmarks.hosts.found import HostAbsentError, Row, detections_of, pictures
 
 from spotlet import Detector
 from spotlet.agreement import agree
+from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
 from spotlet.package import locate_model
 from spotlet_export.suppression import with_suppression
@@ -32,9 +32,7 @@ HOSTS: Mapping[str, Host] = {"browser": browser_host.detect, "C": in_c}
 
 def main(models: list[str]) -> None:
     """Prints a row for each model and host, over all pictures."""
-    photograph = cv2.imread(str(PHOTOGRAPH))
-    assert photograph is not None
-    images = pictures(photograph)
+    images = pictures(read_image(PHOTOGRAPH))
     print("| model | host | pictures | boxes | without a partner | least IoU | score, most |")
     print("|---|---|---|---|---|---|---|")
     for name in models:

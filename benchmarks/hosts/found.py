@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from spotlet.detections import Detections
+from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
 from spotlet.package import locate_model
 
@@ -34,18 +35,23 @@ def pictures(photograph: ImageArray) -> dict[str, ImageArray]:
     """Returns pictures (H, W, 3) uint8 BGR by name: a photograph at odd shapes, and drawn ones.
 
     Args:
-        photograph: (H, W, 3) uint8 BGR.
+        photograph: (480, 640, 3) uint8 BGR.
     """
     golden = locate_model("cells").parent / "golden"
-    drawn = {path.stem: cv2.imread(str(path)) for path in sorted(golden.glob("*.png"))}
-    height, width = photograph.shape[:2]
+    drawn = {path.stem: read_image(path) for path in sorted(golden.glob("*.png"))}
+    width = photograph.shape[1]
     return {
         "photograph": photograph,
-        "wide": np.ascontiguousarray(photograph[height // 3 : height // 2]),
+        # Of 640 x 81, on a canvas of 320 or 384 a height whose fraction is rounded up.
+        "wide": np.ascontiguousarray(photograph[320:401]),
         "tall": np.ascontiguousarray(photograph[:, width // 2 : width * 3 // 4]),
-        "large": cv2.resize(photograph, (1919, 1081), interpolation=cv2.INTER_CUBIC),
-        "small": cv2.resize(photograph, (131, 97), interpolation=cv2.INTER_AREA),
-        "tiny": cv2.resize(photograph, (3, 5), interpolation=cv2.INTER_AREA),
+        "large": _resized(photograph, (1919, 1081), cv2.INTER_CUBIC),
+        "small": _resized(photograph, (131, 97), cv2.INTER_AREA),
+        "tiny": _resized(photograph, (3, 5), cv2.INTER_AREA),
         "grey": np.full((240, 320, 3), 114, np.uint8),
-        **{name: image for name, image in drawn.items() if image is not None},
+        **drawn,
     }
+
+
+def _resized(image: ImageArray, size_wh: tuple[int, int], interpolation: int) -> ImageArray:
+    return np.asarray(cv2.resize(image, size_wh, interpolation=interpolation), np.uint8)

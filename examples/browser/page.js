@@ -42,17 +42,18 @@ function draw(picture, detections) {
   // Pixels of the picture for one of the screen, so that labels can be read on a phone.
   const unit = picture.width / (view.clientWidth || picture.width);
   context.lineWidth = 2.5 * unit;
-  context.font = `600 ${13 * unit}px system-ui, sans-serif`;
+  context.font = `600 ${12 * unit}px system-ui, sans-serif`;
   context.textBaseline = "middle";
-  for (const { classId, box } of detections) {
+  const bestLast = detections.toReversed();
+  for (const { classId, box } of bestLast) {
     context.strokeStyle = colour(classId);
     context.strokeRect(box[0], box[1], box[2] - box[0], box[3] - box[1]);
   }
-  // After every box, the best last: a label is crossed by no line.
-  for (const { name, classId, score, box } of detections.toReversed()) {
+  // After every box, so that a label is crossed by no line.
+  for (const { name, classId, score, box } of bestLast) {
     const label = `${name} ${score.toFixed(2)}`;
     const width = context.measureText(label).width + 8 * unit;
-    const height = 19 * unit;
+    const height = 18 * unit;
     const x = Math.max(Math.min(box[0], picture.width - width), 0);
     const y = box[1] >= height ? box[1] - height : box[1];
     context.fillStyle = colour(classId);
