@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,7 +14,8 @@ import pytest
 from onnx import numpy_helper
 from shapes import Shapes
 
-from spotlet import Detector
+from spotlet import Detector, verification
+from spotlet.check_report import CheckRow
 from spotlet.cli import main
 from spotlet.errors import GateError, UsageError
 from spotlet.verification import check_model
@@ -138,9 +140,8 @@ def after(model: onnx.ModelProto, name: str, kind: str, *others: str) -> None:
 
 
 def leave_something_beyond_the_count(model: onnx.ModelProto) -> None:
-    """Moves boxes by less than any tolerance, those that are none as well."""
-    model.graph.initializer.append(numpy_helper.from_array(np.array(1e-7, np.float32), "bit"))
-    after(model, "boxes", "Add", "bit")
+    model.graph.initializer.append(numpy_helper.from_array(np.array(1e-9, np.float32), "bit"))
+    after(model, "scores", "Max", "bit")
 
 
 def mix_up_frames(model: onnx.ModelProto) -> None:
@@ -217,6 +218,22 @@ def test_damage_that_only_the_frames_can_tell_fails_the_check(
     }
     assert main(["check", str(package)]) == 3
     assert name in capsys.readouterr().err
+
+
+def test_a_file_of_eight_bits_is_allowed_what_eight_bits_are(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    right = verification._check_batch_of_detections
+
+    def watched(*arguments: Any) -> CheckRow:
+        asked.append(arguments[-1])
+        return right(*arguments)
+
+    monkeypatch.setattr(verification, "_check_batch_of_detections", watched)
+    for variant in ("end-to-end", "int8-end-to-end"):
+        check_model(exported, variant=variant)
+    assert asked == [False, True]
 
 
 def test_a_changed_byte_fails_the_check(package: Path) -> None:
