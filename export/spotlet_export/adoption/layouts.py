@@ -30,8 +30,13 @@ class Match(NamedTuple):
     scores: str | None = None
     ids: str | None = None
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs that it takes, in the layout's order."""
+        return tuple(name for name in (self.boxes, self.scores, self.ids) if name is not None)
+
     def __str__(self) -> str:
-        return f"{self.layout} of {', '.join(name for name in self[1:] if name)}"
+        return f"{self.layout} of {', '.join(self.outputs)}"
 
 
 def find_layout(
@@ -60,6 +65,7 @@ def find_layout(
             *_of_more(looked_at, classes, settings),
         ]
         if settings.layout in (None, match.layout)
+        and (not settings.outputs or match.outputs == tuple(settings.outputs))
     ]
     if not found:
         raise _none_fits(looked_at, classes, settings)
@@ -68,7 +74,7 @@ def find_layout(
             f"outputs {_shapes(given)}: could be {' or '.join(map(str, found))}; give --layout, or "
             "--outputs a,b"
         )
-    unused = [name for name in given if name not in found[0]]
+    unused = [name for name in given if name not in found[0].outputs]
     how = "told" if settings.layout else f"found, the one that fits {classes} classes"
     on_remark(
         f"outputs: {_shapes(given)}; layout {found[0]} ({how})"
