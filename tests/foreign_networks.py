@@ -7,6 +7,7 @@ cells can be worked out by hand.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -83,7 +84,7 @@ class Writer:
         self.constants: list[onnx.TensorProto] = []
         self.dtype = "float16" if dtype == "float16" else "float32"
 
-    def __call__(self, op: str, *inputs: object, **attributes: object) -> str:
+    def __call__(self, op: str, *inputs: object, **attributes: Any) -> str:
         names = [each if isinstance(each, str) else self.constant(each) for each in inputs]
         # A name that the contract uses too: the rewriting must not mix them up.
         name = "scores" if not self.nodes else f"t{len(self.nodes)}"

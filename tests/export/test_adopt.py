@@ -1,7 +1,7 @@
 """Networks of other exporters, adopted, find what they must: worked out by hand."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from spotlet_export.adoption.adopting import Adoption, Listener
 
 BLACK = {"pad_value": 0}
 LIT = ((1, 3, 0, 230), (4, 7, 1, 210), (6, 2, 2, 250))
-"""Row and column of a cell of the canvas, its class, its level: far enough apart to not suppress."""
+"""Row and column of a cell of the canvas, its class, its level; far enough apart."""
 
 SCALE = {"letterbox": (2, 2), "letterbox_corner": (2, 2), "stretch": (2, 3)}
 """Pixels of the frame for one of the canvas, down and across: whole, so that cells stay flat."""
@@ -336,9 +336,3 @@ def test_another_input_is_given_its_value_for_good(tmp_path: Path) -> None:
         AdoptSettings(classes=CLASSES, pad_value=0, fixed={"size": (WIDTH, HEIGHT)}),
     )
     assert_finds(done.package, make, "letterbox")
-
-
-def test_the_expected_values_are_not_of_one_colour() -> None:
-    """What the tests above rest on: other colours, other places, another answer."""
-    make = replace(Make(layout="K,6"))
-    assert len({each.class_id for each in expected(make, "letterbox")}) == 3

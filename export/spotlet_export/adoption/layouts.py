@@ -76,6 +76,9 @@ def find_layout(
         )
     unused = [name for name in given if name not in found[0].outputs]
     how = "told" if settings.layout else f"found, the one that fits {classes} classes"
+    other = {"K,4+C": ("K,5+C", classes - 1), "K,5+C": ("K,4+C", classes + 1)}.get(found[0].layout)
+    if other is not None and not settings.layout and other[1] > 0:
+        how += f"; with {other[1]} it would be {other[0]}"
     on_remark(
         f"outputs: {_shapes(given)}; layout {found[0]} ({how})"
         + (f"; left out: {', '.join(unused)}" if unused else "")

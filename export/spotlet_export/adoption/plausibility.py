@@ -29,6 +29,9 @@ TINY_PIXELS = 2.0
 ODD_SHARE = 0.5
 """Of the best boxes that are wrong in one way: a network that is read right has few."""
 
+APART = 0.25
+"""Of the canvas, between objects that are not at the same place."""
+
 BUSY_SHARE = 0.5
 """Of all places in which one class fires."""
 
@@ -135,9 +138,22 @@ def _boxes(boxes: Wide, places: int, reading: Reading) -> list[str]:
         ]
     if np.mean((sizes <= 0).any(axis=1)) > ODD_SHARE:
         return [f"boxes end before they begin: --box-format {turned}{undecoded}"]
+    if _corners_as_sizes(boxes):
+        return [f"boxes grow with their distance from the left upper corner: --box-format {turned}"]
     if np.mean(((boxes < -FAR) | (boxes > 1 + FAR)).any(axis=1)) > ODD_SHARE:
         return [f"boxes reach far over the canvas: --box-format {turned}{undecoded}"]
     return []
+
+
+def _corners_as_sizes(boxes: Wide) -> bool:
+    """Returns whether right lower corners seem to have been read as sizes.
+
+    Then every box is larger than its centre is far from 0, on both axes and all over the canvas.
+    Of sound boxes only large ones in the left upper corner are.
+    """
+    centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    all_over = bool(np.ptp(centres, axis=0).max() > APART)
+    return all_over and bool((sizes > centres).all(axis=1).mean() > 1 - ODD_SHARE / 5)
 
 
 def _undecoded(places: int, reading: Reading) -> str:

@@ -143,7 +143,7 @@ def _shown(preview: Preview, *, ask: bool) -> bool:
     """Prints what was found; returns whether a person says that these are the boxes."""
     for name, found in preview.detections.items():
         rows = [
-            (each.name, f"{each.score:.2f}", ", ".join(f"{side:.0f}" for side in each.box_xyxy))
+            (each.name, f"{each.score:.3g}", ", ".join(f"{side:.0f}" for side in each.box_xyxy))
             for each in list(found)[:MOST_LISTED]
         ]
         print(f"{name}: {len(found)} found" + (" (the best of them)" * (len(found) > MOST_LISTED)))
