@@ -12,13 +12,14 @@ import cv2
 import numpy as np
 import onnx
 import pytest
-from foreign_networks import CELL, Make, anchors, save
+from foreign_networks import CELL, Make, anchors, network, save
 
 from spotlet.cli import main
 from spotlet_export.adoption.original import Original
 from spotlet_export.reference import Tensors
 
 CENTRES = Make(layout="K,4+C", box_format="cxcywh")
+SUPPRESSED = Make(layout="K,6")
 CORNERS = Make(layout="boxes+scores")
 ANCHORED = Make(layout="ssd", activation="softmax", background="first")
 SAID = ["--classes", "red,green,blue", "--pad-value", "0"]
@@ -35,6 +36,10 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
     np.save(tmp_path / "anchors.npy", anchors())
     (tmp_path / "twice.txt").write_text("red\nred\nblue\n")
     (tmp_path / "text.onnx").write_text("This is no network.\n")
+    model = network(CENTRES)
+    sides = onnx.helper.make_tensor_value_info("size", onnx.TensorProto.INT64, ["N", 2])
+    model.graph.input.append(sides)
+    onnx.save(model, tmp_path / "sized.onnx")
 
     def run(make: Make | str, *words: str, said: list[str] = SAID) -> tuple[int, str]:
         path = tmp_path / (make if isinstance(make, str) else "foreign.onnx")
@@ -62,7 +67,7 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         ("none.onnx", [], 4, "cannot be read"),
         ("text.onnx", [], 4, "no ONNX model"),
         ("frame.png", [], 4, "no ONNX model"),
-        (CENTRES, ["--classes", "red"], 3, "with 1 classes"),
+        (CENTRES, ["--classes", "red"], 3, "class count 1"),
         (CENTRES, ["--classes", "HERE/twice.txt"], 2, "'red' comes twice"),
         (CENTRES, ["--classes", "names.txt"], 4, "no such file"),
         (CENTRES, ["--classes", "red,,blue"], 2, "holds no names"),
@@ -78,6 +83,8 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         (CENTRES, ["--std", "0"], 2, "none may be 0"),
         (CENTRES, ["--pad-value", "300"], 2, "from 0 to 255"),
         (CENTRES, ["--score", "7"], 2, "from 0 to 1"),
+        ("sized.onnx", [], 2, "--fix size=640,640"),
+        ("sized.onnx", ["--fix", "size=1,2,3"], 2, "3 numbers for size"),
         (CENTRES, ["--fix", "size=3"], 2, "no such input"),
         (CENTRES, ["--fix", "size"], 2, "NAME=NUMBERS"),
         (replace(CENTRES, dtype="uint8", scale=1.0), ["--scale", "1/255"], 2, "whole numbers"),
@@ -185,7 +192,7 @@ def test_a_model_of_spotlets_own_is_not_adopted(adopt: Run, tmp_path: Path) -> N
     assert (code, "is a Spotlet model already" in told) == (2, True)
 
 
-@pytest.mark.parametrize("fault", ["boxes", "colours", "scores"])
+@pytest.mark.parametrize("fault", ["boxes", "colours", "scores", "low scores"])
 def test_a_fault_of_the_rewriting_is_seen_by_the_gate(
     adopt: Run, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
@@ -200,10 +207,12 @@ def test_a_fault_of_the_rewriting_is_seen_by_the_gate(
         boxes, scores = honest(self, canvases)
         if fault == "boxes":
             return boxes * np.float32(0.99), scores
+        if fault == "low scores":  # of rows that no detection comes from
+            return boxes, np.maximum(scores, np.float32(0.01))
         return boxes, scores * np.float32(0.99)
 
     monkeypatch.setattr(Original, "__call__", faulty)
-    code, told = adopt(CENTRES)
+    code, told = adopt(SUPPRESSED if fault == "low scores" else CENTRES)
     assert (code, "does not give the same" in told) == (3, True), told
 
 

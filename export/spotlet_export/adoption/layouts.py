@@ -75,7 +75,7 @@ def find_layout(
             "--outputs a,b"
         )
     unused = [name for name in given if name not in found[0].outputs]
-    how = "told" if settings.layout else f"found, the one that fits {classes} classes"
+    how = "told" if settings.layout else f"found, the one that fits; classes: {classes}"
     other = {"K,4+C": ("K,5+C", classes - 1), "K,5+C": ("K,4+C", classes + 1)}.get(found[0].layout)
     if other is not None and not settings.layout and other[1] > 0:
         how += f"; with {other[1]} it would be {other[0]}"
@@ -149,7 +149,7 @@ def _none_fits(given: Tensors, classes: int, settings: AdoptSettings) -> GateErr
                 )
     hint = f" ({'; '.join(dict.fromkeys(hints))})" if hints else ""
     return GateError(
-        f"outputs {_shapes(given)}: do not fit {said} with {classes} classes; give the right "
+        f"outputs {_shapes(given)}: do not fit {said} and class count {classes}; give the right "
         f"--classes, --layout or --outputs{hint}"
     )
 

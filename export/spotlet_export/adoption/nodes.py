@@ -95,7 +95,6 @@ def read_by(node: onnx.NodeProto) -> set[str]:
     for inner in subgraphs(node):
         for each in inner.node:
             names |= read_by(each)
-        names |= {output.name for output in inner.output}
     return names
 
 

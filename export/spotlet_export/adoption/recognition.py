@@ -195,9 +195,11 @@ def _fixed(foreign: Foreign, image: Port, settings: AdoptSettings) -> dict[str, 
     fixed = {}
     for name, numbers in settings.fixed.items():
         shape = [1 if side is None else side for side in ports[name].shape]
-        if int(np.prod(shape)) != len(numbers):
+        count = int(np.prod(shape))
+        if len(numbers) not in (1, count):
             raise UsageError(f"--fix {name}: {len(numbers)} numbers for {ports[name]}")
-        fixed[name] = np.array(numbers, ports[name].dtype).reshape(shape)
+        values = list(numbers) * (count // len(numbers))
+        fixed[name] = np.array(values, ports[name].dtype).reshape(shape)
     return fixed
 
 
