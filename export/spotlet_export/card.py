@@ -1,24 +1,17 @@
 """The model card: what a stranger must know before using a package."""
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from spotlet.manifest import Manifest
-from spotlet.package import GOLDEN_FOLDER, VARIANTS
-from spotlet_export.card_code import (
-    cpp_code,
-    javascript_code,
-    javascript_end_to_end_code,
-    python_code,
-    python_int8_code,
-)
+from spotlet.package import VARIANTS
 from spotlet_export.card_contract import contract_section
-from spotlet_export.card_markdown import code_span, fenced, section
+from spotlet_export.card_markdown import code_span, section
 from spotlet_export.card_measured import accuracy_section, int8_section, parity_section
+from spotlet_export.card_use import use_section
 from spotlet_export.report import Report
-from spotlet_export.variants import END_TO_END, FP32, INT8
+from spotlet_export.variants import END_TO_END
 from spotlet_training.evaluation import Evaluation
 from spotlet_training.operating_point import THRESHOLD_KEY
 
@@ -27,13 +20,6 @@ puts what that file says here; do so before you pass the model on."""
 
 NOTES_TITLE = "What it is for, and where its data is from"
 """Stands over the author's notes, where they bring no heading of their own."""
-
-GOLDEN_SOURCES = {"data": "from the data", "generated": "drawn"}
-"""What a golden frame is, by whence it is."""
-
-BILINEAR_RULE = """To come within a grey level of OpenCV, scale the frame yourself before you draw
-it: pixel x of new_w lies at (x + 0.5) * w / new_w - 0.5 of the frame, at least 0 and at most w - 1,
-between its two nearest pixels, and y likewise; no other smoothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +35,7 @@ class CardContents:
         quantisation: record of the int8 file, see `int8_section`; None where there is none.
         data_name: of the set that the validation images are from; None where it has none.
         golden_frames: how many ride in the package.
-        golden_source: a key of `GOLDEN_SOURCES`.
+        golden_source: a key of `card_use.GOLDEN_SOURCES`.
         notes: the author's Markdown about purpose, data, licence, failures; may be empty.
     """
 
@@ -76,7 +62,13 @@ def model_card(contents: CardContents) -> str:
         parity_section(contents.report),
         *([] if quantisation is None else [int8_section(quantisation, contents.file_bytes)]),
         contract_section(manifest, end_to_end=_has_end_to_end(contents)),
-        _use(contents),
+        use_section(
+            manifest,
+            contents.golden_frames,
+            contents.golden_source,
+            int8=quantisation is not None,
+            end_to_end=_has_end_to_end(contents),
+        ),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -132,66 +124,5 @@ def _notes(notes: str) -> str:
     return text if text.startswith("#") else section(NOTES_TITLE, text)
 
 
-def _use(contents: CardContents) -> str:
-    """Returns how to call the model, and how to try it on a device."""
-    manifest = contents.manifest
-    paragraphs = ["### Python", fenced(python_code(manifest), "python")]
-    if contents.quantisation is not None:
-        paragraphs += [
-            "The file in eight bits instead:",
-            fenced(python_int8_code(manifest), "python"),
-            f"The programs below take it as they are, under its name `{VARIANTS[INT8]}`.",
-        ]
-    return section(
-        "Use",
-        *paragraphs,
-        "### C++",
-        "C++17, with onnxruntime and OpenCV. The session is made by `Ort::Env env; Ort::Session "
-        'session(env, "model.onnx", Ort::SessionOptions{});`, on Windows with `L"model.onnx"`.',
-        fenced(cpp_code(manifest), "cpp"),
-        "### JavaScript",
-        "In the browser, with onnxruntime-web.",
-        fenced(javascript_code(manifest), "js"),
-        _canvas_scaling(manifest),
-        *(_end_to_end(manifest) if _has_end_to_end(contents) else []),
-        "### On the device",
-        _device(contents),
-    )
-
-
 def _has_end_to_end(contents: CardContents) -> bool:
     return any(VARIANTS[name] in contents.file_bytes for name in END_TO_END.values())
-
-
-def _end_to_end(manifest: Manifest) -> list[str]:
-    """Returns how to call a file with suppression in it: what replaces the two programs' ends."""
-    return [
-        "### With suppression in the graph",
-        f"Of `{VARIANTS[END_TO_END[FP32]]}` all but the way back to the frame is done in the "
-        "graph. In JavaScript, what stands after the line that makes `image`:",
-        fenced(javascript_end_to_end_code(manifest), "js"),
-    ]
-
-
-def _canvas_scaling(manifest: Manifest) -> str:
-    """Returns how a browser's canvas differs from the contract."""
-    interpolation = manifest.input.interpolation
-    return (
-        "A browser scales a picture onto a canvas in a way of its own, not as OpenCV's "
-        f"`INTER_{interpolation.upper()}`: boxes can be off by a pixel and scores by a little. A "
-        "frame that is already as large as its place on the canvas is not scaled and gives the "
-        "same boxes as in Python." + (f" {BILINEAR_RULE}" if interpolation == "linear" else "")
-    )
-
-
-def _device(contents: CardContents) -> str:
-    """Returns how to see that a device computes what was measured here."""
-    command = fenced(f"spotlet check {shlex.quote(contents.manifest.name)}")
-    if not contents.golden_frames:
-        return f"Says PASS where the model computes there what it did here:\n\n{command}"
-    return (
-        f"`{GOLDEN_FOLDER}/` holds {contents.golden_frames} frames "
-        f"({GOLDEN_SOURCES[contents.golden_source]}) and what the model must find in them. This "
-        "runs them on the device at hand, with its onnxruntime, and says PASS or by how much it "
-        f"differs:\n\n{command}"
-    )

@@ -37,10 +37,7 @@ struct Found { int class_id; float score; cv::Rect2d box; };  // in pixels of th
 
 std::vector<Found> detect(Ort::Session& session, const cv::Mat& frame) {  // CV_8UC3, BGR
   const int W = $width, H = $height, C = kClasses.size(), w = frame.cols, h = frame.rows;
-  const bool narrow = H * w <= W * h;
-  const int new_w = narrow ? std::max((2 * w * H + h) / (2 * h), 1) : W;
-  const int new_h = narrow ? H : std::max((2 * h * W + w) / (2 * w), 1);
-  const int left = (W - new_w) / 2, top = (H - new_h) / 2;
+$placement
   cv::Mat canvas(H, W, CV_8UC3, cv::Scalar::all($pad));
   cv::Mat place = canvas(cv::Rect(left, top, new_w, new_h));
   cv::resize(frame, place, place.size(), 0, 0, cv::INTER_$interpolation);
@@ -83,6 +80,19 @@ std::vector<Found> detect(Ort::Session& session, const cv::Mat& frame) {  // CV_
 }
 """)
 
+CPP_FITTED = """\
+  const bool narrow = H * w <= W * h;
+  const int new_w = narrow ? std::max((2 * w * H + h) / (2 * h), 1) : W;
+  const int new_h = narrow ? H : std::max((2 * h * W + w) / (2 * w), 1);
+"""
+
+CPP_PLACEMENTS = {
+    "letterbox": CPP_FITTED + "  const int left = (W - new_w) / 2, top = (H - new_h) / 2;",
+    "letterbox_corner": CPP_FITTED + "  const int left = 0, top = 0;",
+    "stretch": "  const int new_w = W, new_h = H, left = 0, top = 0;",
+}
+"""Where the frame lies, by the manifest's word for it."""
+
 CPP_BEST_CLASS = " &&\n          id == std::max_element(score, score + C) - score"
 
 JAVASCRIPT = Template("""\
@@ -95,10 +105,7 @@ const session = await ort.InferenceSession.create("model.onnx");
 // What is in a picture (an image, a video's frame, a canvas) of w x h pixels, best first.
 export async function detect(picture, w, h) {
   const W = $width, H = $height, C = classes.length;
-  const narrow = H * w <= W * h;
-  const newW = narrow ? Math.max(Math.floor((2 * w * H + h) / (2 * h)), 1) : W;
-  const newH = narrow ? H : Math.max(Math.floor((2 * h * W + w) / (2 * w)), 1);
-  const left = Math.floor((W - newW) / 2), top = Math.floor((H - newH) / 2);
+$placement
   const context = new OffscreenCanvas(W, H).getContext("2d");
   context.fillStyle = "rgb($pad, $pad, $pad)";
   context.fillRect(0, 0, W, H);
@@ -136,6 +143,19 @@ export async function detect(picture, w, h) {
 }
 """)
 
+JAVASCRIPT_FITTED = """\
+  const narrow = H * w <= W * h;
+  const newW = narrow ? Math.max(Math.floor((2 * w * H + h) / (2 * h)), 1) : W;
+  const newH = narrow ? H : Math.max(Math.floor((2 * h * W + w) / (2 * w)), 1);
+"""
+
+JAVASCRIPT_PLACEMENTS = {
+    "letterbox": JAVASCRIPT_FITTED
+    + "  const left = Math.floor((W - newW) / 2), top = Math.floor((H - newH) / 2);",
+    "letterbox_corner": JAVASCRIPT_FITTED + "  const left = 0, top = 0;",
+    "stretch": "  const newW = W, newH = H, left = 0, top = 0;",
+}
+
 JAVASCRIPT_BEST_CLASS = "\n          && id === own.indexOf(Math.max(...own))"
 
 
@@ -170,12 +190,19 @@ def python_int8_code(manifest: Manifest) -> str:
 def cpp_code(manifest: Manifest) -> str:
     """Returns a C++17 function from a frame to its objects, with onnxruntime and OpenCV alone."""
     interpolation = manifest.input.interpolation.upper()
-    return CPP.substitute(_rules(manifest, CPP_BEST_CLASS), interpolation=interpolation)
+    return CPP.substitute(
+        _rules(manifest, CPP_BEST_CLASS),
+        interpolation=interpolation,
+        placement=CPP_PLACEMENTS[manifest.input.resize],
+    )
 
 
 def javascript_code(manifest: Manifest) -> str:
     """Returns a JavaScript module for the browser, with onnxruntime-web alone."""
-    return JAVASCRIPT.substitute(_rules(manifest, JAVASCRIPT_BEST_CLASS))
+    return JAVASCRIPT.substitute(
+        _rules(manifest, JAVASCRIPT_BEST_CLASS),
+        placement=JAVASCRIPT_PLACEMENTS[manifest.input.resize],
+    )
 
 
 def javascript_end_to_end_code(manifest: Manifest) -> str:

@@ -14,6 +14,28 @@ ACTIVATIONS = {
 """What a manifest's word for the scores says."""
 
 
+FITTED = """\
+if H * w <= W * h:
+    new_w, new_h = max((2 * w * H + h) // (2 * h), 1), H
+else:
+    new_w, new_h = W, max((2 * h * W + w) // (2 * w), 1)
+"""
+
+PLACEMENTS = {
+    "letterbox": FITTED + "left, top = (W - new_w) // 2, (H - new_h) // 2",
+    "letterbox_corner": FITTED + "left, top = 0, 0",
+    "stretch": "new_w, new_h, left, top = W, H, 0, 0",
+}
+"""Where the frame lies, by the manifest's word for it."""
+
+RESIZED = {
+    "letterbox": "letterboxed",
+    "letterbox_corner": "fitted into the upper left corner",
+    "stretch": "stretched over the whole canvas",
+}
+"""What happens to a frame, by the manifest's word for it."""
+
+
 def contract_section(manifest: Manifest, *, end_to_end: bool = False) -> str:
     """Returns the rules of input and output, so exact that they can be built again.
 
@@ -42,28 +64,26 @@ def _input_text(manifest: Manifest) -> str:
     return (
         f"**Input** {code_span(rule.name)}: uint8, N x {height} x {width} x 3 (N pictures, rows, "
         "columns, blue-green-red), 0 to 255 as they are: the graph normalises. Each is a frame "
-        "letterboxed. For a frame of w x h pixels, in whole numbers, `//` rounding down so that "
-        "a half goes up:"
+        f"{RESIZED[rule.resize]}. For a frame of w x h pixels, in whole numbers, `//` rounding "
+        "down so that a half goes up:"
     )
 
 
 def _placement(manifest: Manifest) -> str:
     height, width = manifest.input.size_hw
-    return f"""\
-W, H = {width}, {height}
-if H * w <= W * h:
-    new_w, new_h = max((2 * w * H + h) // (2 * h), 1), H
-else:
-    new_w, new_h = W, max((2 * h * W + w) // (2 * w), 1)
-left, top = (W - new_w) // 2, (H - new_h) // 2"""
+    return f"W, H = {width}, {height}\n{PLACEMENTS[manifest.input.resize]}"
 
 
 def _resize_text(manifest: Manifest) -> str:
     rule = manifest.input
+    rest = (
+        ""
+        if rule.resize == "stretch"
+        else f", and the rest of the canvas is filled with {rule.pad_value} in all three colours"
+    )
     return (
         f"The frame is resized to new_w x new_h as OpenCV's `INTER_{rule.interpolation.upper()}` "
-        "does it, laid with its upper left corner at (left, top), and what is left of the canvas "
-        f"is filled with {rule.pad_value} in all three colours."
+        f"does it, laid with its upper left corner at (left, top){rest}."
     )
 
 

@@ -14,7 +14,8 @@ from spotlet_export.describing import make_manifest
 from spotlet_export.gate import Gate
 from spotlet_export.golden_frames import SOURCES, golden_frames
 from spotlet_export.graph import build_graph
-from spotlet_export.packaging import Contents, check_package_folder, write_package
+from spotlet_export.package_folder import check_package_folder
+from spotlet_export.packaging import Contents, write_package
 from spotlet_export.quantisation import Calibration
 from spotlet_export.report import Report
 from spotlet_export.timing import median_ms

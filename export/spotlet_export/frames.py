@@ -1,13 +1,13 @@
 """The frames on which an export is compared: real ones of several sizes, and edge cases."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from spotlet.errors import GateError
 from spotlet.letterbox import ImageArray
-from spotlet_training.datasets import Dataset
 
 REAL_FRAMES = 24
 """Frames made of real images: of as many images as the set has."""
@@ -18,6 +18,25 @@ RESHAPES_HW = (None, (360, 640), (500, 300), (96, 128))
 EDGE_SIZES_HW = ((8, 8), (7, 640), (640, 7), (1, 1), (333, 517), (425, 640))
 """Frames that no camera gives: tiny, or of an extreme aspect ratio, odd in both
 sides, or half a pixel from the canvas."""
+
+
+class Picture(Protocol):
+    """Anything with an image, as a sample of a labelled set."""
+
+    @property
+    def image_bgr(self) -> ImageArray:
+        """(H, W, 3) uint8."""
+        ...
+
+
+class Pictures(Protocol):
+    """Pictures that are loaded one by one, as a labelled set is."""
+
+    def __len__(self) -> int: ...
+
+    def load(self, index: int, /) -> Picture:
+        """Returns one, by its index."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +54,7 @@ class CheckFrame:
     real: bool
 
 
-def check_frames(dataset: Dataset) -> list[CheckFrame]:
+def check_frames(dataset: Pictures) -> list[CheckFrame]:
     """Returns real frames of at least three sizes from a set, evenly spread, and edge cases.
 
     Args:

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import onnx
+import torch
 
 from spotlet.errors import GateError
+from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
 from spotlet.package import VARIANTS
 from spotlet.session import ModelSession
@@ -14,7 +17,7 @@ from spotlet_export.accuracy import compare_accuracy, network_accuracy
 from spotlet_export.end_to_end import compare_end_to_end, with_low_threshold
 from spotlet_export.frames import check_frames
 from spotlet_export.parity import compare_detections, compare_tensors
-from spotlet_export.reference import Reference, make_reference
+from spotlet_export.reference import Reference, Tensors, make_reference
 from spotlet_export.report import Report, Row
 from spotlet_export.rules import compare_rules
 from spotlet_export.suppression import with_suppression
@@ -22,6 +25,7 @@ from spotlet_export.variants import END_TO_END, Limits
 from spotlet_training.checkpoint import Checkpoint
 from spotlet_training.datasets import Dataset
 from spotlet_training.evaluation import Evaluation
+from spotlet_training.network import Network
 
 OnStep = Callable[[str], None]
 
@@ -77,7 +81,8 @@ class Gate:
         on_step("running PyTorch on the frames of the gate")
         folder = scratch / "frames"
         folder.mkdir()
-        reference = make_reference(checkpoint.network, manifest, check_frames(dataset), folder)
+        original = partial(pytorch_tensors, checkpoint.network)
+        reference = make_reference(original, manifest, check_frames(dataset), folder)
         before = None
         if dataset.class_names == checkpoint.class_names:
             on_step(f"measuring the accuracy of PyTorch on {len(dataset)} images")
@@ -180,3 +185,17 @@ class Gate:
             failed = "; ".join(f"{row.variant} {row.name} ({row.over})" for row in report.failures)
             raise GateError(f"the ONNX file is not the same network, nothing written: {failed}")
         return report
+
+
+def pytorch_tensors(network: Network, canvases: ImageArray) -> Tensors:
+    """Returns boxes (N, K, 4) and scores (N, K, C) of the PyTorch network, eager, float32.
+
+    Precondition: the network is the checkpoint's, as trained: not folded, not traced.
+
+    Args:
+        network: on the CPU, in evaluation mode.
+        canvases: (N, H, W, 3) uint8 BGR.
+    """
+    with torch.inference_mode():
+        boxes, scores = network(torch.from_numpy(canvases))
+    return boxes.numpy(), scores.numpy()

@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 
 from spotlet.letterbox import ImageArray
-from spotlet_export.frames import cut_and_scale
-from spotlet_training.datasets import Dataset
+from spotlet_export.frames import Pictures, cut_and_scale
 
 SOURCES = ("data", "generated")
 """Whence golden frames are: the user's own validation images, or drawings that anybody may have."""
@@ -14,7 +13,7 @@ SIZES_HW = ((360, 640), (480, 360), (300, 300), (96, 128), (333, 517), (240, 320
 """Wide, tall, square, tiny, odd in both sides: each is letterboxed in another way."""
 
 
-def golden_frames(source: str, dataset: Dataset) -> dict[str, ImageArray]:
+def golden_frames(source: str, dataset: Pictures) -> dict[str, ImageArray]:
     """Returns six frames, by name.
 
     Args:

@@ -1,6 +1,9 @@
-"""What PyTorch gives for the frames of the gate: computed once, compared with every variant."""
+"""What the original network gives for the frames of the gate: computed once, for every variant.
 
-from collections.abc import Sequence
+An export's original is PyTorch's network, an adoption's the file that was handed in.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +17,7 @@ from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
 from spotlet.session import synthetic_canvases
 from spotlet_export.frames import CheckFrame
-from spotlet_export.witness import witness_canvas, witness_detections, witness_tensors
-from spotlet_training.network import Network
+from spotlet_export.witness import witness_canvas, witness_detections
 
 FIRST_THRESHOLD = 0.1
 LAST_THRESHOLD = 0.001
@@ -25,19 +27,26 @@ ENOUGH_DETECTIONS = 50
 """For a comparison to prove something. A network of few cells cannot give so many: of it, half
 of what it can give is enough."""
 
+MOST_CANDIDATES = 1000
+"""Cells of one frame that fire at the threshold of the comparison: below what the runtime looks at,
+and few enough for a slow witness. A network that was hardly trained has all of its cells fire."""
+
 Tensors = tuple[FloatArray, FloatArray]
 """Boxes (N, K, 4) and scores (N, K, C)."""
+
+TensorsOf = Callable[[ImageArray], Tensors]
+"""The original network: of canvases (N, H, W, 3) uint8 BGR."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CanvasGroup:
-    """Canvases, and PyTorch's tensors for them.
+    """Canvases, and the original network's tensors for them.
 
     Attributes:
         name: for the report.
         natural: whether they show what the network is meant for.
         canvases: (N, H, W, 3) uint8 BGR.
-        tensors: of the network, eager, float32.
+        tensors: of the original network, float32.
     """
 
     name: str
@@ -70,26 +79,30 @@ class Reference:
 
 
 def make_reference(
-    network: Network, manifest: Manifest, frames: Sequence[CheckFrame], folder: Path
+    original: TensorsOf,
+    manifest: Manifest,
+    frames: Sequence[CheckFrame],
+    folder: Path,
+    *,
+    enough: int = ENOUGH_DETECTIONS,
 ) -> Reference:
-    """Returns what PyTorch gives for frames, which it writes as files.
-
-    Precondition: the network is the checkpoint's, as trained: not folded, not traced.
+    """Returns what the original network gives for frames, which it writes as files.
 
     Args:
-        network: on the CPU, in evaluation mode.
+        original: the network as it was trained: not folded, not traced, not rewritten.
         manifest: the rules.
         frames: real ones and edge cases.
         folder: is there, and empty.
+        enough: detections that a comparison needs.
 
     Raises:
         GateError: the network finds too little for a comparison to prove anything.
     """
     canvases = np.stack([witness_canvas(frame.image_bgr, manifest) for frame in frames])
-    boxes, scores = witness_tensors(network, canvases)
-    threshold, detections = _enough_detections((boxes, scores), frames, manifest)
+    boxes, scores = original(canvases)
+    threshold, detections = _enough_detections((boxes, scores), frames, manifest, enough)
     synthetic = synthetic_canvases(manifest.input.size_hw)
-    extra = witness_tensors(network, synthetic)
+    extra = original(synthetic)
     real = np.array([frame.real for frame in frames])
     for frame in frames:
         cv2.imwrite(str(folder / f"{frame.name}.png"), frame.image_bgr)
@@ -131,11 +144,11 @@ def judged_by_witness(
 
 
 def _enough_detections(
-    tensors: Tensors, frames: Sequence[CheckFrame], manifest: Manifest
+    tensors: Tensors, frames: Sequence[CheckFrame], manifest: Manifest, enough: int
 ) -> tuple[float, list[Detections]]:
     """Returns a score threshold that gives enough detections to compare, and those."""
-    enough = min(ENOUGH_DETECTIONS, tensors[0].shape[1] * len(frames) // 2)
-    threshold = FIRST_THRESHOLD
+    enough = min(enough, tensors[0].shape[1] * len(frames) // 2)
+    threshold = max(FIRST_THRESHOLD, _crowded(tensors[1]))
     while threshold >= LAST_THRESHOLD:
         found = judged_by_witness(tensors, frames, manifest, threshold)
         if sum(map(len, found)) >= enough:
@@ -146,3 +159,15 @@ def _enough_detections(
         f"at a score of {LAST_THRESHOLD}: nothing to compare; train it longer, or give --data "
         "images that it was trained for"
     )
+
+
+def _crowded(scores: FloatArray) -> float:
+    """Returns the least score that at most `MOST_CANDIDATES` cells of any frame reach.
+
+    Args:
+        scores: (N, K, C).
+    """
+    best = np.sort(scores.max(axis=2), axis=1)[:, ::-1]
+    if best.shape[1] <= MOST_CANDIDATES:
+        return 0.0
+    return float(np.nextafter(best[:, MOST_CANDIDATES].max(), np.float32(np.inf)))

@@ -1,4 +1,4 @@
-"""The witness: detections from the PyTorch network by a second, slow and obvious way.
+"""The witness: detections from a network's tensors by a second, slow and obvious way.
 
 The gate compares the shipped runtime against this. If it went through the runtime's own
 letterbox and suppression, a fault in them would be on both sides and nobody would see it; so
@@ -10,20 +10,18 @@ from math import floor
 
 import cv2
 import numpy as np
-import torch
 
 from spotlet.boxes import FloatArray
 from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
-from spotlet_training.network import Network
 
 INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "nearest": cv2.INTER_NEAREST}
 """What the manifest's words mean, told a second time as everything here."""
 
 
 def witness_canvas(frame_bgr: ImageArray, manifest: Manifest) -> ImageArray:
-    """Returns the frame letterboxed for the network, (H, W, 3) uint8 BGR."""
+    """Returns the frame on the network's canvas, as its manifest says, (H, W, 3) uint8 BGR."""
     rule = manifest.input
     left, top, new_width, new_height = _placement(frame_bgr, manifest)
     resized = cv2.resize(
@@ -35,13 +33,6 @@ def witness_canvas(frame_bgr: ImageArray, manifest: Manifest) -> ImageArray:
     return cv2.copyMakeBorder(
         resized, top, below, left, right, cv2.BORDER_CONSTANT, value=grey
     ).astype(np.uint8)
-
-
-def witness_tensors(network: Network, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
-    """Returns boxes (N, K, 4) and scores (N, K, C) of the PyTorch network, eager, float32."""
-    with torch.inference_mode():
-        boxes, scores = network(torch.from_numpy(canvases))
-    return boxes.numpy(), scores.numpy()
 
 
 def witness_detections(
@@ -100,10 +91,14 @@ def _placement(frame_bgr: ImageArray, manifest: Manifest) -> tuple[int, int, int
     """Returns left, top, width and height of the frame on the canvas, whole pixels."""
     height, width = frame_bgr.shape[:2]
     canvas_height, canvas_width = manifest.input.size_hw
+    if manifest.input.resize == "stretch":
+        return 0, 0, canvas_width, canvas_height
     scale = min(Fraction(canvas_height, height), Fraction(canvas_width, width))
     # A half goes up, without the error of a float.
     new_height = max(1, min(canvas_height, floor(scale * height + Fraction(1, 2))))
     new_width = max(1, min(canvas_width, floor(scale * width + Fraction(1, 2))))
+    if manifest.input.resize == "letterbox_corner":
+        return 0, 0, new_width, new_height
     return (canvas_width - new_width) // 2, (canvas_height - new_height) // 2, new_width, new_height
 
 

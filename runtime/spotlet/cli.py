@@ -49,6 +49,7 @@ SUMMARIES = {
     "experiment": "a published experiment again: why a detector localizes poorly, and the cure",
     "scenes": "generate labelled scenes of garments on photographs to train on",
     "export": "turn a checkpoint into a proven model package",
+    "adopt": "turn another's ONNX detector into a proven model package",
 }
 """One line a command, in the order of `spotlet --help`, where no command is imported."""
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from spotlet import Detector, open_stream
 from spotlet.detections import Detections
 from spotlet.evaluation import Accuracy
-from spotlet.letterbox import ImageArray, Letterbox
+from spotlet.letterbox import RESIZES, ImageArray, Letterbox
 from spotlet.manifest import DetectionRule, InputRule, Manifest, OutputRule
 from spotlet.package import locate_model
 from spotlet.postprocess import detections_from_outputs
@@ -332,16 +332,18 @@ def test_the_contract_carries_the_models_rules(every_class: bool) -> None:
 @given(
     frame_hw=st.tuples(st.integers(1, 2000), st.integers(1, 2000)),
     canvas_hw=st.sampled_from([(192, 320), (320, 192), (384, 384), (7, 5)]),
+    resize=st.sampled_from(RESIZES),
 )
 def test_the_formulae_of_the_contract_are_the_runtimes(
-    frame_hw: tuple[int, int], canvas_hw: tuple[int, int]
+    frame_hw: tuple[int, int], canvas_hw: tuple[int, int], resize: str
 ) -> None:
-    manifest = make_manifest(input=replace(make_manifest().input, size_hw=canvas_hw))
+    rule = replace(make_manifest().input, size_hw=canvas_hw, resize=resize)
+    manifest = make_manifest(input=rule)
     text = sections(model_card(make_contents(manifest=manifest)))["Input and output"]
     (_, placement), (_, way_back) = blocks(text)
     values: dict[str, Any] = {"h": frame_hw[0], "w": frame_hw[1]}
     exec(placement, values)
-    letterbox = Letterbox(frame_hw, canvas_hw)
+    letterbox = Letterbox(frame_hw, canvas_hw, resize=resize)
     assert (values["new_h"], values["new_w"]) == letterbox.resized_hw
     assert (values["left"], values["top"]) == letterbox.offset_xy
     for x, y in ((0.1, 0.2), (0.5, 0.4), (1.0, 0.9)):
@@ -381,6 +383,20 @@ def test_the_rule_for_scaling_on_a_canvas_is_the_models() -> None:
     linear = sections(model_card(make_contents(manifest=make_manifest(input=rule))))["Use"]
     assert "`INTER_LINEAR`" in linear
     assert "lies at (x + 0.5) * w / new_w - 0.5 of the frame" in linear
+
+
+@pytest.mark.parametrize(
+    ("resize", "placed"),
+    [
+        ("letterbox", "left = (W - new_w) / 2, top = (H - new_h) / 2;"),
+        ("letterbox_corner", "left = 0, top = 0;"),
+        ("stretch", "new_w = W, new_h = H, left = 0, top = 0;"),
+    ],
+)
+def test_the_cpp_program_places_the_frame_as_the_model_wants_it(resize: str, placed: str) -> None:
+    code = cpp_code(make_manifest(input=replace(make_manifest().input, resize=resize)))
+    assert f"const int {placed}" in code
+    assert ("narrow ?" in code) is (resize != "stretch")
 
 
 def test_the_cpp_program_carries_the_models_rules() -> None:
@@ -513,13 +529,15 @@ def test_a_card_tells_of_suppression_in_the_graph_where_a_file_has_it() -> None:
         DetectionRule(score_threshold=0.31, max_detections=25, every_class=True),
     ],
 )
+@pytest.mark.parametrize("resize", RESIZES)
 def test_the_javascript_program_finds_what_the_runtime_finds(
-    tmp_path: Path, rule: DetectionRule
+    tmp_path: Path, rule: DetectionRule, resize: str
 ) -> None:
     rng = np.random.default_rng(0)
-    manifest = make_manifest(detection=rule)
+    placed = replace(make_manifest().input, resize=resize)
+    manifest = make_manifest(detection=rule, input=placed)
     frame = rng.integers(0, 256, (333, 517, 3), np.uint8)
-    letterbox = Letterbox((333, 517), (192, 320), "area", 37)
+    letterbox = Letterbox((333, 517), (192, 320), "area", 37, resize)
     canvas = letterbox.apply(frame)
     corners = rng.uniform(-0.1, 1.1, (200, 2))  # some over the border, some empty
     boxes = np.concatenate([corners, corners + rng.uniform(-0.05, 0.4, (200, 2))], axis=1)

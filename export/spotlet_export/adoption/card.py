@@ -1,0 +1,109 @@
+"""The model card of an adopted package: whence it is, how it was read, what was proven."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spotlet.manifest import Manifest
+from spotlet_export.card_contract import RESIZED, contract_section
+from spotlet_export.card_markdown import code_span, fenced, section
+from spotlet_export.card_use import use_section
+from spotlet_export.package_folder import PREVIEW_FILE
+from spotlet_export.report import Report
+
+NO_LICENCE = (
+    "**Licence of the weights: not in the file.** Find it out before you pass the model on; "
+    "`spotlet adopt --licence TEXT` puts it here."
+)
+
+STAYS = (
+    "Adopting changes nothing of it: who passes this package on, or serves it, is bound by it as "
+    "with the original file."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptedCard:
+    """What the card of an adopted package is written from.
+
+    Attributes:
+        manifest: of the model; its `training` record says whence it is.
+        report: of the gate.
+        file_bytes: size of the model file.
+        golden_frames: how many ride in the package.
+        golden_source: one of `golden_frames.SOURCES`.
+        doubts: what looked wrong, and was written by force.
+        notes: the author's Markdown.
+    """
+
+    manifest: Manifest
+    report: Report
+    file_bytes: int
+    golden_frames: int
+    golden_source: str
+    doubts: tuple[str, ...] = ()
+    notes: str = ""
+
+
+def adopted_card(contents: AdoptedCard) -> str:
+    """Returns the card as Markdown."""
+    manifest = contents.manifest
+    record = manifest.training
+    height, width = manifest.input.size_hw
+    rule = manifest.detection
+    head = [
+        f"- Adopted from {code_span(record['adopted_from'])} (sha256 `{record['sha256']}`) by "
+        f"{manifest.producer}: the graph was rewritten to Spotlet's contract; the network in it is "
+        "as it was",
+        f"- Classes: {', '.join(code_span(name) for name in manifest.classes)}",
+        f"- Input: {width}x{height} uint8 BGR, {RESIZED[manifest.input.resize]} "
+        f"({manifest.input.interpolation}, border {manifest.input.pad_value})",
+        f"- Score threshold {rule.score_threshold:g}, IoU threshold {rule.iou_threshold:g}",
+        f"- File: `model.onnx` {contents.file_bytes / 1e6:.2f} MB",
+    ]
+    parts = [
+        f"# {manifest.name}",
+        "\n".join(head),
+        *([_forced(contents.doubts)] if contents.doubts else []),
+        section("Licence and origin", licence_text(record), *_origin(record)),
+        *([contents.notes.strip()] if contents.notes.strip() else []),
+        section("What it finds", f"![Detections on the image of the adoption]({PREVIEW_FILE})"),
+        section("How it was read", fenced(reading_text(record["reading"]))),
+        section(
+            "The rewritten file gives the same detections",
+            "The original file, run by onnxruntime and decoded by an independent program, against "
+            "the rewritten file in the shipped runtime. It proves that the reading above was "
+            "carried out, not that the reading is the right one: that is what the picture is for. "
+            "How accurate the model is was not measured: `spotlet evaluate` does, on your images.",
+            fenced(contents.report.table()),
+        ),
+        contract_section(manifest),
+        use_section(manifest, contents.golden_frames, contents.golden_source, int8=False),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def licence_text(record: Mapping[str, Any]) -> str:
+    """Returns what is known of the licence of the weights, in a line."""
+    licence = record.get("licence")
+    return f"**Licence of the weights: {licence}.** {STAYS}" if licence else NO_LICENCE
+
+
+def reading_text(reading: Mapping[str, Any]) -> str:
+    """Returns how a network is read, a line a thing."""
+    return "\n".join(
+        f"{part}.{key} = {value}"
+        for part, content in reading.items()
+        for key, value in content.items()
+    )
+
+
+def _origin(record: Mapping[str, Any]) -> list[str]:
+    """Returns what the exporter wrote into the file."""
+    told = record.get("metadata") or {}
+    return [fenced("\n".join(f"{key}: {value}" for key, value in told.items()))] if told else []
+
+
+def _forced(doubts: tuple[str, ...]) -> str:
+    lines = [f"> - {text}" for text in doubts]
+    return "\n".join(["> **Written by force.** What it finds looked wrong:", *lines])

@@ -1,0 +1,198 @@
+"""Another's ONNX file: read whole, with what is known of its inputs and outputs."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import version_converter
+from onnx.external_data_helper import load_external_data_for_model
+
+from spotlet.errors import ModelFileError, UsageError
+from spotlet.manifest import METADATA_KEY
+from spotlet.session import CPU_PROVIDER, SessionSettings, session_options
+from spotlet_export.adoption.nodes import subgraphs
+
+OLDEST_OPSET, NEWEST_OPSET = 11, 21
+"""What is adopted; onnxruntime 1.18, the oldest that is supported, reads up to 21."""
+
+MOST_BYTES = 2**31 - 1
+"""Of one ONNX file: Protocol Buffers' limit."""
+
+OTHER_FORMATS = {
+    ".pt": "PyTorch",
+    ".pth": "PyTorch",
+    ".tflite": "TensorFlow Lite",
+    ".pb": "TensorFlow",
+    ".engine": "TensorRT",
+    ".safetensors": "safetensors",
+    ".xml": "OpenVINO",
+}
+"""Files that people hold for ONNX, by their ending."""
+
+DTYPES = ("float32", "float16", "float64", "uint8", "int8", "int32", "int64")
+"""Types that an image may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """An input or an output.
+
+    Attributes:
+        name: in the graph.
+        dtype: numpy's name of its type.
+        shape: its sides; None where one is free, or none is known.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        sides = ", ".join("?" if side is None else str(side) for side in self.shape)
+        return f"{self.name} {self.dtype} ({sides})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Foreign:
+    """Another's file.
+
+    Attributes:
+        path: whence it was read.
+        sha256: of the file, hexadecimal; of one with external data, of both after each other.
+        model: with all weights in it, of opset 11 to 21.
+        session: of onnxruntime, of the file as it was handed in.
+        inputs: without those that are weights.
+        outputs: all.
+        metadata: what the exporter wrote, by key.
+    """
+
+    path: Path
+    sha256: str
+    model: onnx.ModelProto
+    session: ort.InferenceSession
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    metadata: Mapping[str, str]
+
+
+def load_foreign(path: Path) -> Foreign:
+    """Returns another's ONNX file.
+
+    Raises:
+        ModelFileError: it cannot be read, is no ONNX, lacks its weights, or is too old, too new or
+            too large.
+        UsageError: it is Spotlet's already.
+    """
+    model, digest = _read(path)
+    metadata = {each.key: each.value for each in model.metadata_props}
+    if METADATA_KEY in metadata:
+        raise UsageError(f"{path}: is a Spotlet model already; run it as it is")
+    if model.ByteSize() > MOST_BYTES:
+        raise ModelFileError(f"{path}: over 2 GB with its weights, more than one ONNX file holds")
+    try:
+        session = ort.InferenceSession(
+            model.SerializeToString(),
+            session_options(SessionSettings()),
+            providers=[CPU_PROVIDER],
+        )
+    except Exception as error:  # onnxruntime's exceptions share no public base class
+        raise ModelFileError(
+            f"{path}: onnxruntime cannot load it ({str(error).splitlines()[0]})"
+        ) from error
+    weights = {each.name for each in model.graph.initializer}
+    return Foreign(
+        path=path,
+        sha256=digest,
+        model=_of_known_opset(model, path),
+        session=session,
+        inputs=tuple(_port(each) for each in model.graph.input if each.name not in weights),
+        outputs=tuple(_port(each) for each in model.graph.output),
+        metadata=metadata,
+    )
+
+
+def _read(path: Path) -> tuple[onnx.ModelProto, str]:
+    """Returns the model with its weights, and the checksum."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read ({error.strerror})") from error
+    other = OTHER_FORMATS.get(path.suffix.lower())
+    try:
+        model = onnx.ModelProto.FromString(content)
+    except Exception as error:  # Protocol Buffers' exceptions differ between its versions
+        raise _no_onnx(path, other) from error
+    if not model.graph.node or not model.graph.output or not model.opset_import:
+        raise _no_onnx(path, other)
+    digest = hashlib.sha256(content)
+    for name in sorted(_external_files(model.graph)):
+        data = path.parent / name
+        if not data.is_file():
+            raise ModelFileError(
+                f"{path}: its weights lie in {name}, which is not beside it; put it there"
+            )
+        with data.open("rb") as file:
+            while part := file.read(1 << 24):
+                digest.update(part)
+    try:
+        load_external_data_for_model(model, str(path.parent))
+    except Exception as error:  # onnx's, the system's, NumPy's
+        raise ModelFileError(f"{path}: its external weights cannot be read ({error})") from error
+    return model, digest.hexdigest()
+
+
+def _no_onnx(path: Path, other: str | None) -> ModelFileError:
+    what = f"{other}'s, it seems" if other else "a damaged one, or something else"
+    return ModelFileError(f"{path}: no ONNX model ({what}); export or convert it to ONNX first")
+
+
+def _external_files(graph: onnx.GraphProto) -> set[str]:
+    names = {
+        entry.value
+        for tensor in graph.initializer
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    for node in graph.node:
+        for inner in subgraphs(node):
+            names |= _external_files(inner)
+    return names
+
+
+def _of_known_opset(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    """Returns the model, raised to opset 11 where it is older."""
+    opset = next((each.version for each in model.opset_import if not each.domain), 0)
+    if opset > NEWEST_OPSET:
+        raise ModelFileError(
+            f"{path}: opset {opset}; the oldest onnxruntime that Spotlet supports reads up to "
+            f"{NEWEST_OPSET}: export it with opset_version={NEWEST_OPSET} or less"
+        )
+    if opset >= OLDEST_OPSET:
+        return model
+    try:
+        return version_converter.convert_version(model, OLDEST_OPSET)
+    except Exception as error:  # the converter raises RuntimeError and others
+        raise ModelFileError(
+            f"{path}: opset {opset}, which cannot be raised to {OLDEST_OPSET} "
+            f"({str(error).splitlines()[0]}); export it with opset_version={OLDEST_OPSET} or more"
+        ) from error
+
+
+def _port(info: onnx.ValueInfoProto) -> Port:
+    tensor = info.type.tensor_type
+    dtype: Any = (
+        np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
+        if tensor.elem_type
+        else "no tensor"
+    )
+    sides = tuple(
+        int(side.dim_value) if side.HasField("dim_value") and side.dim_value > 0 else None
+        for side in tensor.shape.dim
+    )
+    return Port(info.name, dtype, sides)

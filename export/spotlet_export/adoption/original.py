@@ -1,0 +1,180 @@
+"""The original: what another's file gives by a second, slow and obvious way.
+
+onnxruntime runs the file as it was handed in; what goes in and what comes out is told here in numpy
+and in other words than in the rewriting, of which this module imports nothing.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from spotlet.boxes import FloatArray
+from spotlet.errors import ModelFileError
+from spotlet.letterbox import ImageArray
+from spotlet_export.adoption.reading import InputReading, OutputReading, Reading
+
+Wide = npt.NDArray[np.float64]
+
+
+class Original:
+    """Another's network, as it is read.
+
+    Attributes:
+        session: of the file as it was handed in.
+        reading: how it is read.
+    """
+
+    def __init__(self, session: ort.InferenceSession, reading: Reading) -> None:
+        self.session = session
+        self.reading = reading
+
+    def __call__(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
+        """Returns boxes (N, K, 4) and scores (N, K, C), both cut to [0, 1]."""
+        found = [self.uncut(canvas) for canvas in canvases]
+        boxes, scores = (np.stack(part) for part in zip(*found, strict=True))
+        return (
+            np.clip(boxes, 0, 1).astype(np.float32),
+            np.clip(scores, 0, 1).astype(np.float32),
+        )
+
+    def uncut(self, canvas: ImageArray) -> tuple[Wide, Wide]:
+        """Returns boxes (K, 4) and scores (K, C) of one canvas, whatever they are.
+
+        Raises:
+            ModelFileError: onnxruntime fails on it.
+        """
+        rule = self.reading.output
+        names = [name for name in (rule.boxes, rule.scores, rule.ids) if name is not None]
+        feeds = {self.reading.input.name: as_wanted(canvas, self.reading.input)}
+        feeds |= dict(self.reading.input.fixed)
+        tensors = run(self.session, names, feeds)
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts = [tensors[name][0].astype(np.float64) for name in names]
+            return decoded(parts, rule, self.reading.input.size_hw)
+
+
+def run(
+    session: ort.InferenceSession, names: list[str], feeds: dict[str, npt.NDArray[Any]]
+) -> dict[str, npt.NDArray[Any]]:
+    """Returns outputs by name.
+
+    Raises:
+        ModelFileError: onnxruntime fails.
+    """
+    try:
+        return dict(zip(names, session.run(names, feeds), strict=True))
+    except Exception as error:  # onnxruntime's exceptions share no public base class
+        shapes = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in feeds.items())
+        raise ModelFileError(
+            f"onnxruntime cannot run the original on {shapes}: {str(error).splitlines()[0]}; give "
+            "--size, --axes and --fix as its export was made"
+        ) from error
+
+
+def as_wanted(canvas: ImageArray, rule: InputReading) -> npt.NDArray[Any]:
+    """Returns what the network is given for one canvas (H, W, 3) uint8 BGR, batch of 1."""
+    colours = {"BGR": (0, 1, 2), "RGB": (2, 1, 0)}[rule.colour]
+    planes = []
+    for place, colour in enumerate(colours):
+        plane = canvas[:, :, colour].astype(np.float64)
+        planes.append((plane * rule.scale - rule.mean[place]) / rule.std[place])
+    stacked = np.stack(planes, axis={"NCHW": 0, "NHWC": 2}[rule.axes]).astype(np.float32)
+    return stacked[np.newaxis].astype(rule.dtype)
+
+
+def decoded(parts: list[Wide], rule: OutputReading, size_hw: tuple[int, int]) -> tuple[Wide, Wide]:
+    """Returns boxes and scores for the outputs of one canvas, place by place."""
+    if rule.layout == "4+C,K":
+        parts = [parts[0].T]
+    boxes = _corners(parts[0][:, :4], rule, size_hw)
+    if rule.layout in ("K,6", "boxes+scores+ids"):
+        row, ids = (parts[0][:, 4], parts[0][:, 5]) if len(parts) == 1 else parts[1:]
+        scores = np.zeros((len(boxes), rule.classes))
+        for place, class_id in enumerate(ids.astype(int) - (rule.background == "first")):
+            if 0 <= class_id < rule.classes:
+                scores[place, class_id] = _score(row[place : place + 1], rule)[0]
+        return boxes, scores
+    if len(parts) == 2:
+        scores = parts[1]
+    else:
+        scores = parts[0][:, 5:] if rule.layout == "K,5+C" else parts[0][:, 4:]
+    scores = scores[:, : scores.shape[1] - rule.extra] if len(parts) == 1 else scores
+    scores = _score(scores, rule)
+    if rule.background == "first":
+        scores = scores[:, 1:]
+    if rule.background == "last":
+        scores = scores[:, :-1]
+    if rule.layout == "K,5+C":
+        scores = scores * _score(parts[0][:, 4:5], rule)
+    return boxes, scores
+
+
+def _score(values: Wide, rule: OutputReading) -> Wide:
+    if rule.activation == "sigmoid":
+        return np.where(
+            values < 0, np.exp(values) / (1 + np.exp(values)), 1 / (1 + np.exp(-values))
+        )
+    if rule.activation == "softmax":
+        powers = np.exp(values - values.max(axis=1, keepdims=True))
+        shares: Wide = powers / powers.sum(axis=1, keepdims=True)
+        return shares
+    return values
+
+
+def _corners(numbers: Wide, rule: OutputReading, size_hw: tuple[int, int]) -> Wide:
+    """Returns left, top, right, bottom in parts of the canvas."""
+    high, wide = size_hw
+    first, second, third, fourth = numbers.T
+    if rule.box_format == "xyxy":
+        left, top, right, bottom = first, second, third, fourth
+    elif rule.box_format == "yxyx":
+        top, left, bottom, right = first, second, third, fourth
+    else:
+        x, y, w, h = first, second, third, fourth
+        if rule.box_format == "cycxhw":
+            y, x, h, w = first, second, third, fourth
+        if rule.anchors is not None:
+            x, y, w, h = _off_anchors(x, y, w, h, rule, size_hw)
+        elif rule.strides:
+            x, y, w, h = _off_grid(x, y, w, h, rule.strides, size_hw)
+        left, top, right, bottom = x - w / 2, y - h / 2, x + w / 2, y + h / 2
+    if rule.box_unit == "pixels" and rule.anchors is None:
+        left, top, right, bottom = left / wide, top / high, right / wide, bottom / high
+    return np.stack([left, top, right, bottom], axis=1)
+
+
+def _off_grid(
+    x: Wide, y: Wide, w: Wide, h: Wide, strides: tuple[int, ...], size_hw: tuple[int, int]
+) -> tuple[Wide, Wide, Wide, Wide]:
+    places = [
+        (column, row, stride)
+        for stride in strides
+        for row in range(size_hw[0] // stride)
+        for column in range(size_hw[1] // stride)
+    ]
+    columns, rows, steps = np.array(places, np.float64).T
+    return (x + columns) * steps, (y + rows) * steps, np.exp(w) * steps, np.exp(h) * steps
+
+
+def _off_anchors(
+    x: Wide, y: Wide, w: Wide, h: Wide, rule: OutputReading, size_hw: tuple[int, int]
+) -> tuple[Wide, Wide, Wide, Wide]:
+    assert rule.anchors is not None
+    anchor_x, anchor_y, anchor_w, anchor_h = rule.anchors.astype(np.float64).T
+    if rule.offsets == "pixels":
+        high, wide = size_hw
+        return (
+            anchor_x + x / wide * anchor_w,
+            anchor_y + y / high * anchor_h,
+            w / wide * anchor_w,
+            h / high * anchor_h,
+        )
+    in_x, in_y, in_w, in_h = rule.variances
+    return (
+        anchor_x + x * in_x * anchor_w,
+        anchor_y + y * in_y * anchor_h,
+        anchor_w * np.exp(w * in_w),
+        anchor_h * np.exp(h * in_h),
+    )

@@ -1,0 +1,91 @@
+"""The package of an adoption: written whole or not at all."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import onnx
+
+from spotlet.golden import record_golden, write_golden
+from spotlet.manifest import METADATA_KEY, Manifest
+from spotlet.package import CARD_FILE, GOLDEN_FOLDER, MODEL_FILE
+from spotlet.session import ModelSession
+from spotlet_export.adoption.card import AdoptedCard, adopted_card
+from spotlet_export.adoption.proof import limits_of
+from spotlet_export.adoption.settings import AdoptSettings
+from spotlet_export.frames import Pictures
+from spotlet_export.golden_frames import golden_frames
+from spotlet_export.letterbox_drawing import LETTERBOX_FILE, draw_letterbox
+from spotlet_export.package_folder import PREVIEW_FILE, file_entry, package_folder, write_record
+from spotlet_export.report import Report
+from spotlet_export.variants import FP32
+
+VERSIONS_OF = ("spotlet", "onnx", "onnxruntime", "numpy")
+"""What an adoption depends on."""
+
+
+def write_adopted(
+    package: Path,
+    model: onnx.ModelProto,
+    proven: Path,
+    report: Report,
+    photographs: Pictures,
+    preview: Path,
+    settings: AdoptSettings,
+    doubts: Sequence[str],
+) -> int:
+    """Writes a package; returns the bytes of its model file.
+
+    Precondition: every row of `report` passed.
+
+    Args:
+        package: the folder.
+        model: the rewritten file's content.
+        proven: that file.
+        report: of the gate.
+        photographs: the user's images, for golden frames of them.
+        preview: the picture of what was found.
+        settings: for name, notes, golden frames and attachments.
+        doubts: what looked wrong, and is written by force.
+
+    Raises:
+        GateError: what was written does not pass the check.
+        OutputError: it cannot be written.
+    """
+    manifest = ModelSession(proven).manifest
+    limits = limits_of(proven)
+    content = _with_verdict(model, manifest, report)
+    golden = golden_frames(settings.golden, photographs)
+    card = adopted_card(
+        AdoptedCard(
+            manifest=manifest,
+            report=report,
+            file_bytes=len(content),
+            golden_frames=len(golden),
+            golden_source=settings.golden,
+            doubts=tuple(doubts),
+            notes=settings.notes,
+        )
+    )
+    entry = file_entry(FP32, content, proven, report, limits)
+    with package_folder(package, settings.attachments) as folder:
+        (folder / MODEL_FILE).write_bytes(content)
+        record = record_golden(proven, golden, limits.golden)
+        write_golden(folder / GOLDEN_FOLDER, golden, {MODEL_FILE: record})
+        (folder / CARD_FILE).write_text(card, encoding="utf-8")
+        drawing = draw_letterbox(manifest, next(iter(golden.values())))
+        cv2.imwrite(str(folder / LETTERBOX_FILE), drawing)
+        shutil.copyfile(preview, folder / PREVIEW_FILE)
+        facts = {"adopted": dict(manifest.training), "doubts": list(doubts)}
+        write_record(folder, {MODEL_FILE: entry}, settings.attachments, facts, VERSIONS_OF)
+    return len(content)
+
+
+def _with_verdict(model: onnx.ModelProto, manifest: Manifest, report: Report) -> bytes:
+    """Returns the file's content, whose manifest says that it passed."""
+    verdict = {"variant": FP32, "passed": True, "rows": len(report.of(FP32))}
+    onnx.helper.set_model_props(model, {METADATA_KEY: replace(manifest, parity=verdict).to_json()})
+    content: bytes = model.SerializeToString()
+    return content

@@ -1,0 +1,227 @@
+"""From another's file and what a person says of it to how it is read."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spotlet.errors import UsageError
+from spotlet_export.adoption.foreign import DTYPES, Foreign, Port
+from spotlet_export.adoption.layouts import Match, find_layout
+from spotlet_export.adoption.metadata import OTHER_TASKS, class_names, image_size
+from spotlet_export.adoption.original import run
+from spotlet_export.adoption.reading import InputReading, OutputReading, Reading, grid_size
+from spotlet_export.adoption.settings import AdoptSettings
+
+BYTE = 1 / 255
+
+IN_FRONT: dict[str, tuple[str, float, float, float, str]] = {
+    "4+C,K": ("RGB", BYTE, 0.0, 1.0, "letterbox"),
+    "K,4+C": ("RGB", BYTE, 0.0, 1.0, "letterbox"),
+    "K,5+C": ("RGB", BYTE, 0.0, 1.0, "letterbox"),
+    "K,5+C undecoded": ("BGR", 1.0, 0.0, 1.0, "letterbox_corner"),
+    "K,6": ("RGB", BYTE, 0.0, 1.0, "letterbox"),
+    "boxes+scores": ("RGB", BYTE, 0.0, 1.0, "stretch"),
+    "boxes+scores+ids": ("RGB", BYTE, 0.0, 1.0, "stretch"),
+    "ssd": ("RGB", 1.0, 127.5, 127.5, "stretch"),
+}
+"""Colour, scale, mean, std and resize that networks of a layout mostly want."""
+
+BEHIND: dict[str, tuple[str, str, str, str]] = {
+    "4+C,K": ("cxcywh", "pixels", "none", "none"),
+    "K,4+C": ("cxcywh", "pixels", "none", "none"),
+    "K,5+C": ("cxcywh", "pixels", "none", "none"),
+    "K,6": ("xyxy", "pixels", "none", "none"),
+    "boxes+scores": ("xyxy", "pixels", "none", "none"),
+    "boxes+scores+ids": ("xyxy", "pixels", "none", "none"),
+    "ssd": ("cxcywh", "unit", "softmax", "first"),
+}
+"""Box format, box unit, activation and background that they mostly have."""
+
+
+def classes_of(foreign: Foreign, settings: AdoptSettings) -> tuple[str, ...]:
+    """Returns the names of the classes.
+
+    Raises:
+        UsageError: neither the file nor the person says them, or a name comes twice.
+    """
+    names = settings.classes or class_names(foreign.metadata)
+    if names is None:
+        outputs = ", ".join(map(str, foreign.outputs))
+        raise UsageError(
+            f"{foreign.path}: says no class names; give --classes a,b,c or a file with a name a "
+            f"line (outputs: {outputs})"
+        )
+    if len(set(names)) < len(names):
+        raise UsageError(
+            f"{foreign.path}: has a class name twice in its metadata; give --classes with a name "
+            "for each"
+        )
+    return names
+
+
+def read_network(
+    foreign: Foreign, classes: int, settings: AdoptSettings, on_remark: Callable[[str], None]
+) -> tuple[Reading, str]:
+    """Returns how a file is read, and how its frames are resized.
+
+    Args:
+        foreign: the file.
+        classes: how many there are.
+        settings: what a person says; what is not said has a default by the layout.
+        on_remark: called with what was found and with which defaults.
+
+    Raises:
+        UsageError: it cannot be told, or options contradict the file.
+        GateError: the count of classes does not fit any output.
+    """
+    task = foreign.metadata.get("task", "").strip()
+    if task in OTHER_TASKS:
+        on_remark(f"the file says that it is for {task!r}: of it the boxes alone are adopted")
+    image = _image_port(foreign, settings)
+    axes = settings.axes or _axes(image)
+    size_hw = _size(foreign, image, axes, settings)
+    fixed = _fixed(foreign, image, settings)
+    shape = (1, 3, *size_hw) if axes == "NCHW" else (1, *size_hw, 3)
+    feeds: dict[str, npt.NDArray[Any]] = {image.name: np.zeros(shape, image.dtype), **fixed}
+    given = run(foreign.session, [port.name for port in foreign.outputs], feeds)
+    match = find_layout(given, classes, settings, on_remark)
+    front = IN_FRONT[
+        match.layout + " undecoded" * (match.layout == "K,5+C" and settings.strides != ())
+    ]
+    colour, scale, mean, std, resize = front
+    if not image.dtype.startswith("float"):
+        scale, mean, std = 1.0, 0.0, 1.0
+    reading = Reading(
+        input=InputReading(
+            name=image.name,
+            dtype=image.dtype,
+            axes=axes,
+            size_hw=size_hw,
+            colour=settings.colour or colour,
+            scale=scale if settings.scale is None else settings.scale,
+            mean=settings.mean or _default(settings, mean),
+            std=settings.std or ((1.0, 1.0, 1.0) if _said(settings) else (std, std, std)),
+            fixed=fixed,
+        ),
+        output=_output_reading(match, classes, settings),
+    )
+    _check_places(reading, given[match.boxes].shape)
+    if not image.dtype.startswith("float") and not reading.input.plain:
+        raise UsageError(f"input {image}: takes whole numbers; leave --scale, --mean and --std out")
+    return reading, settings.resize or resize
+
+
+def _said(settings: AdoptSettings) -> bool:
+    """Returns whether a person said anything of the pixels' range: then no default mixes in."""
+    return any(each is not None for each in (settings.scale, settings.mean, settings.std))
+
+
+def _default(settings: AdoptSettings, mean: float) -> tuple[float, float, float]:
+    return (0.0, 0.0, 0.0) if _said(settings) else (mean, mean, mean)
+
+
+def _output_reading(match: Match, classes: int, settings: AdoptSettings) -> OutputReading:
+    box_format, box_unit, activation, background = BEHIND[match.layout]
+    return OutputReading(
+        layout=match.layout,
+        boxes=match.boxes,
+        scores=match.scores,
+        ids=match.ids,
+        classes=classes,
+        box_format=settings.box_format or box_format,
+        box_unit=settings.box_unit or box_unit,
+        activation=settings.activation or activation,
+        background=settings.background or background,
+        strides=settings.strides,
+        anchors=settings.anchors,
+        offsets=settings.offsets or "variances",
+        variances=settings.variances or (0.1, 0.1, 0.2, 0.2),
+        extra=settings.extra,
+    )
+
+
+def _image_port(foreign: Foreign, settings: AdoptSettings) -> Port:
+    """Returns the input that takes the image."""
+    images = [port for port in foreign.inputs if len(port.shape) == 4]
+    listed = ", ".join(map(str, foreign.inputs)) or "none"
+    if len(images) != 1:
+        raise UsageError(
+            f"{foreign.path}: {len(images)} inputs with four axes, of {listed}; a detector of "
+            "images has one"
+        )
+    others = [p.name for p in foreign.inputs if p is not images[0] and p.name not in settings.fixed]
+    if others:
+        raise UsageError(
+            f"{foreign.path}: has other inputs too ({listed}); give each a value for good, as "
+            f"--fix {others[0]}=640,640"
+        )
+    if images[0].dtype not in DTYPES:
+        raise UsageError(f"input {images[0]}: its type must be one of {', '.join(DTYPES)}")
+    return images[0]
+
+
+def _axes(image: Port) -> str:
+    _, second, _, last = image.shape
+    if (second == 3) == (last == 3):
+        if second is None and last is None:
+            raise UsageError(f"input {image}: does not say where its colours are; give --axes")
+        if second != 3:
+            raise UsageError(f"input {image}: must have three colours, first or last")
+    return "NCHW" if second == 3 else "NHWC"
+
+
+def _size(foreign: Foreign, image: Port, axes: str, settings: AdoptSettings) -> tuple[int, int]:
+    """Returns height and width of the canvas."""
+    sides = image.shape[2:] if axes == "NCHW" else image.shape[1:3]
+    wanted = settings.size_hw or image_size(foreign.metadata) or sides
+    size = tuple(side or asked for side, asked in zip(sides, wanted, strict=True))
+    if None in size:
+        raise UsageError(f"input {image}: leaves its size free; give --size HEIGHTxWIDTH")
+    if settings.size_hw is not None and size != settings.size_hw:
+        raise UsageError(f"input {image}: its size is fixed; leave --size out")
+    return int(size[0] or 0), int(size[1] or 0)
+
+
+def _fixed(foreign: Foreign, image: Port, settings: AdoptSettings) -> dict[str, npt.NDArray[Any]]:
+    """Returns what the other inputs are given."""
+    ports = {port.name: port for port in foreign.inputs if port is not image}
+    unknown = sorted(set(settings.fixed) - set(ports))
+    if unknown:
+        raise UsageError(
+            f"--fix {unknown[0]}: no such input; there are {', '.join(ports) or 'no others'}"
+        )
+    fixed = {}
+    for name, numbers in settings.fixed.items():
+        shape = [1 if side is None else side for side in ports[name].shape]
+        count = int(np.prod(shape))
+        if len(numbers) not in (1, count):
+            raise UsageError(f"--fix {name}: {len(numbers)} numbers for {ports[name]}")
+        values = list(numbers) * (count // len(numbers))
+        fixed[name] = np.array(values, ports[name].dtype).reshape(shape)
+    return fixed
+
+
+def _check_places(reading: Reading, shape: tuple[int, ...]) -> None:
+    """Raises UsageError where grids or anchors are of another number of places."""
+    rule, size_hw = reading.output, reading.input.size_hw
+    places = shape[2] if rule.layout == "4+C,K" else shape[1]
+    if rule.strides:
+        if rule.box_format not in ("cxcywh", "cycxhw") or rule.layout in ("K,6", "ssd"):
+            raise UsageError("--strides are for boxes as centre and size, without anchors")
+        if grid_size(size_hw, rule.strides) != places:
+            told = ",".join(map(str, rule.strides))
+            raise UsageError(
+                f"--strides {told}: {grid_size(size_hw, rule.strides)} places on a canvas of "
+                f"{size_hw[0]}x{size_hw[1]}, but the output has {places}"
+            )
+    if rule.layout == "ssd":
+        if rule.anchors is None:
+            raise UsageError("layout ssd: needs --anchors FILE, a .npy or .csv of (K, 4)")
+        if len(rule.anchors) != places:
+            raise UsageError(f"--anchors: {len(rule.anchors)} of them, the output has {places}")
+        if rule.box_format not in ("cxcywh", "cycxhw"):
+            raise UsageError(f"--box-format {rule.box_format}: offsets are cxcywh or cycxhw")
+    elif rule.anchors is not None:
+        raise UsageError(f"--anchors are for layout ssd, not for {rule.layout}")

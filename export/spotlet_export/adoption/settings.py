@@ -1,0 +1,122 @@
+"""What a person says of another's network; what is not said has a default by the layout."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spotlet.boxes import FloatArray
+from spotlet.errors import UsageError
+from spotlet.letterbox import INTERPOLATIONS, RESIZES
+from spotlet_export.adoption.reading import (
+    ACTIVATIONS,
+    AXES,
+    BACKGROUNDS,
+    BOX_FORMATS,
+    BOX_UNITS,
+    COLOURS,
+    LAYOUTS,
+    OFFSETS,
+)
+from spotlet_export.golden_frames import SOURCES
+
+CHOICES = {
+    "layout": tuple(LAYOUTS),
+    "colour": COLOURS,
+    "axes": AXES,
+    "resize": RESIZES,
+    "interpolation": tuple(INTERPOLATIONS),
+    "box_format": BOX_FORMATS,
+    "box_unit": BOX_UNITS,
+    "activation": ACTIVATIONS,
+    "background": BACKGROUNDS,
+    "offsets": OFFSETS,
+    "golden": SOURCES,
+}
+"""What a setting may be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AdoptSettings:
+    """How another's network is to be read, and what to put beside it.
+
+    None leaves a thing to the file, or to the default of its layout.
+
+    Attributes:
+        classes: their names; the index is the class id.
+        layout: one of `reading.LAYOUTS`.
+        outputs: names of outputs in the layout's order, where there are more than it needs.
+        size_hw: of the canvas, pixels, where the file leaves it free.
+        axes: one of `reading.AXES`.
+        colour: one of `reading.COLOURS`.
+        scale: of a pixel's 0 to 255.
+        mean: taken away after the scale, in the order of `colour`.
+        std: divided by after that.
+        fixed: numbers that other inputs are given always, by name.
+        resize: one of `spotlet.letterbox.RESIZES`.
+        interpolation: a key of `spotlet.letterbox.INTERPOLATIONS`.
+        pad_value: grey of the border, 0 to 255.
+        box_format: one of `reading.BOX_FORMATS`.
+        box_unit: one of `reading.BOX_UNITS`.
+        activation: one of `reading.ACTIVATIONS`.
+        background: one of `reading.BACKGROUNDS`.
+        strides: of the grids of undecoded boxes, pixels.
+        anchors: (K, 4) float32 cxcywh in [0, 1] of the canvas.
+        offsets: one of `reading.OFFSETS`.
+        variances: of x, y, width, height.
+        extra: columns after the class scores that are left out.
+        score_threshold: the least score kept, in [0, 1].
+        iou_threshold: over which suppression drops a box, in (0, 1].
+        max_detections: the most that one frame gives.
+        name: of the model; the folder's name by default.
+        licence: of the weights, where the file does not say it.
+        notes: Markdown for the card.
+        golden: whence the golden frames are, one of `golden_frames.SOURCES`.
+        attachments: files to copy into the package.
+        force: write although what it finds looks wrong.
+
+    Raises:
+        UsageError: a value breaks its rule.
+    """
+
+    classes: tuple[str, ...] | None = None
+    layout: str | None = None
+    outputs: Sequence[str] = ()
+    size_hw: tuple[int, int] | None = None
+    axes: str | None = None
+    colour: str | None = None
+    scale: float | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    fixed: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    resize: str | None = None
+    interpolation: str | None = None
+    pad_value: int | None = None
+    box_format: str | None = None
+    box_unit: str | None = None
+    activation: str | None = None
+    background: str | None = None
+    strides: tuple[int, ...] = ()
+    anchors: FloatArray | None = None
+    offsets: str | None = None
+    variances: tuple[float, float, float, float] | None = None
+    extra: int = 0
+    score_threshold: float | None = None
+    iou_threshold: float | None = None
+    max_detections: int | None = None
+    name: str | None = None
+    licence: str | None = None
+    notes: str = ""
+    golden: str = "generated"
+    attachments: Sequence[Path] = ()
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            if value is not None and value not in choices:
+                option = name.replace("_", "-")
+                raise UsageError(f"--{option} {value}: must be one of {', '.join(choices)}")
+        if self.std is not None and not all(self.std):
+            raise UsageError(f"--std {self.std}: none may be 0")
+        if self.extra < 0 or min(self.strides, default=1) < 1:
+            raise UsageError("--extra must be at least 0, and each of --strides at least 1")

@@ -1,0 +1,90 @@
+"""What is added to another's graph and taken from it leaves the rest as it is."""
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto, helper, numpy_helper
+
+from spotlet_export.adoption.metadata import class_names, image_size, literal
+from spotlet_export.adoption.nodes import prune, rename_tensors
+
+
+def branching() -> onnx.ModelProto:
+    """y = outer + 1 where x > 0, else x; its branches read what stands outside of them."""
+    inner = helper.make_node("Add", ["outer", "one"], ["sum"])
+    result = helper.make_tensor_value_info("sum", TensorProto.FLOAT, [1])
+    nodes = [
+        helper.make_node("Mul", ["x", "ten"], ["outer"]),
+        helper.make_node("Neg", ["x"], ["unused"]),
+        helper.make_node("Greater", ["x", "zero"], ["many"]),
+        helper.make_node("Squeeze", ["many"], ["condition"]),
+        helper.make_node(
+            "If",
+            ["condition"],
+            ["y"],
+            then_branch=helper.make_graph([inner], "then", [], [result]),
+            else_branch=helper.make_graph(
+                [helper.make_node("Identity", ["outer"], ["kept"])],
+                "else",
+                [],
+                [helper.make_tensor_value_info("kept", TensorProto.FLOAT, [1])],
+            ),
+        ),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array([value], np.float32), name)
+        for name, value in (("ten", 10), ("zero", 0), ("one", 1), ("idle", 5))
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "branching",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    return model
+
+
+def answers(model: onnx.ModelProto) -> list[float]:
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return [float(session.run(None, {name: np.array([x], np.float32)})[0][0]) for x in (2, -3)]
+
+
+def test_names_change_within_branches_too_and_the_answers_stay() -> None:
+    model = branching()
+    rename_tensors(model.graph, {"outer": "boxes", "one": "scores", "x": "image", "sum": "total"})
+    assert answers(model) == answers(branching()) == [21, -30]
+    assert model.graph.input[0].name == "image"
+
+
+def test_what_no_output_needs_goes_and_what_a_branch_reads_stays() -> None:
+    model = branching()
+    prune(model.graph)
+    assert "Neg" not in {node.op_type for node in model.graph.node}
+    assert {each.name for each in model.graph.initializer} == {"ten", "zero", "one"}
+    assert answers(model) == [21, -30]
+
+
+def test_metadata_is_read_as_python_or_json_and_never_run() -> None:
+    assert literal("{0: 'a'}") == {0: "a"}
+    assert literal('["a", "b"]') == ["a", "b"]
+    program = "__import__('os').abort()"
+    assert literal(program) == program
+
+
+def test_class_names_are_in_the_order_of_their_ids() -> None:
+    assert class_names({"names": "{10: 'k', 2: 'c', 0: 'a'}"}) == ("a", "c", "k")
+    assert class_names({"names": '{"1": "b", "0": "a"}'}) == ("a", "b")
+    assert class_names({"names": "['a', 'b']"}) == ("a", "b")
+    for odd in ("", "{}", "7", "{'a': 1}", "plain words"):
+        assert class_names({"names": odd}) is None
+
+
+def test_an_image_size_is_height_and_width() -> None:
+    assert image_size({"imgsz": "[480, 640]"}) == (480, 640)
+    assert image_size({"imgsz": "320"}) == (320, 320)
+    for odd in ("", "[0, 1]", "[1, 2, 3]", "wide", "[1.5, 2]"):
+        assert image_size({"imgsz": odd}) is None
