@@ -71,7 +71,8 @@ class ModelSession:
             text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
             if text is None:
                 raise ModelFileError(
-                    "no spotlet manifest in the file; write it with `spotlet export`"
+                    "no spotlet manifest in the file; `spotlet export` writes it, and for "
+                    "another's network `spotlet adopt`"
                 )
             self.manifest = Manifest.from_json(text)
             self._check_graph()

@@ -24,12 +24,15 @@ _lock = threading.Lock()
 _arena_bytes = 0
 
 
-def guard_session(path: Path, options: ort.SessionOptions) -> None:
+def guard_session(path: Path, options: ort.SessionOptions) -> bytes:
     """Makes sure that a model file can be loaded without harm, and bounds what it may take.
 
     Args:
         path: of the `.onnx` file.
         options: of the session to come, changed in place.
+
+    Returns:
+        The file's content, so that onnxruntime loads what was looked at and no other file.
 
     Raises:
         ModelFileError: the file cannot be read, or breaks a rule of `spotlet.graph_rules`.
@@ -37,7 +40,8 @@ def guard_session(path: Path, options: ort.SessionOptions) -> None:
     if path.suffix.lower() == ".ort":
         raise ModelFileError(f"{path}: is of onnxruntime's own format; give the `.onnx` file")
     try:
-        facts = check_graph_file(read_bounded(path, MOST_MODEL_BYTES))
+        content = read_bounded(path, MOST_MODEL_BYTES)
+        facts = check_graph_file(content)
     except ModelFileError as error:
         text = str(error)
         raise error if text.startswith(str(path)) else ModelFileError(f"{path}: {text}") from error
@@ -48,6 +52,7 @@ def guard_session(path: Path, options: ort.SessionOptions) -> None:
     )
     limit_memory()
     options.add_session_config_entry("session.use_env_allocators", "1")
+    return content
 
 
 def limit_memory(most_bytes: int | None = None) -> int:

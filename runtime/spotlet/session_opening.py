@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,9 +99,9 @@ def open_session(path: Path, settings: SessionSettings) -> tuple[ort.InferenceSe
 
 def _open_on_cpu(path: Path, settings: SessionSettings) -> ort.InferenceSession:
     options = session_options(settings)
-    guard_session(path, options)
+    content = guard_session(path, options)
     try:
-        return ort.InferenceSession(os.fspath(path), options, providers=[CPU_PROVIDER])
+        return ort.InferenceSession(content, options, providers=[CPU_PROVIDER])
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise ModelFileError(f"{path}: onnxruntime cannot load it ({first_line(error)})") from error
 
@@ -112,7 +111,7 @@ def _open_with(
 ) -> tuple[ort.InferenceSession | None, str | None]:
     """Returns a session, and why it is not one of the provider; no session where there is none."""
     options = session_options(settings)
-    guard_session(path, options)
+    content = guard_session(path, options)
     if hasattr(ort.InferenceSession, "get_provider_graph_assignment_info"):
         options.add_session_config_entry(RECORD_KEY, "1")
     threads, reduced = settings.threads, settings.reduced_precision
@@ -131,7 +130,7 @@ def _open_with(
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed):
-            session = ort.InferenceSession(os.fspath(path), options, enable_fallback=0, **providers)
+            session = ort.InferenceSession(content, options, enable_fallback=0, **providers)
     except Exception as error:  # onnxruntime's exceptions share no public base class
         return None, f"onnxruntime makes no session with it ({first_line(error)})"
     session.disable_fallback()  # nor shall it change the provider later, at a frame
