@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet.boxes import FloatArray
+from spotlet.counts import Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,15 @@ class Detection:
         class_id: the index of that class.
         score: confidence in [0, 1].
         box_xyxy: left, top, right, bottom in pixels of the frame.
+        track_id: the same for one object in all frames of a source, from 1; None where objects are
+            not tracked, or this one is not known long enough.
     """
 
     name: str
     class_id: int
     score: float
     box_xyxy: tuple[float, float, float, float]
+    track_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +41,8 @@ class Detections:
         scores: (N,) float32 in [0, 1], descending.
         class_ids: (N,) int64, indices into `class_names`.
         class_names: the model's classes.
+        track_ids: (N,) int64, see `Detection.track_id`, 0 for None; None where nobody tracks.
+        counts: of the source's lines and zones after this frame; None where nobody counts.
 
     Example:
         >>> found = Detections.none(("cat", "dog"))
@@ -48,6 +54,8 @@ class Detections:
     scores: FloatArray
     class_ids: npt.NDArray[np.int64]
     class_names: tuple[str, ...]
+    track_ids: npt.NDArray[np.int64] | None = None
+    counts: Counts | None = None
 
     @classmethod
     def none(cls, class_names: tuple[str, ...]) -> "Detections":
@@ -59,15 +67,25 @@ class Detections:
         return len(self.scores)
 
     def __iter__(self) -> Iterator[Detection]:
-        for box, score, class_id in zip(
-            self.boxes_xyxy.tolist(), self.scores.tolist(), self.class_ids.tolist(), strict=True
+        tracks = [0] * len(self) if self.track_ids is None else self.track_ids.tolist()
+        for box, score, class_id, track in zip(
+            self.boxes_xyxy.tolist(),
+            self.scores.tolist(),
+            self.class_ids.tolist(),
+            tracks,
+            strict=True,
         ):
-            yield Detection(self.class_names[class_id], class_id, score, tuple(box))
+            yield Detection(self.class_names[class_id], class_id, score, tuple(box), track or None)
 
     def select(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Detections":
         """Returns the objects that `keep` names, by mask (N,) or by index, in its order."""
         return Detections(
-            self.boxes_xyxy[keep], self.scores[keep], self.class_ids[keep], self.class_names
+            self.boxes_xyxy[keep],
+            self.scores[keep],
+            self.class_ids[keep],
+            self.class_names,
+            None if self.track_ids is None else self.track_ids[keep],
+            self.counts,
         )
 
     def of_classes(self, names: tuple[str, ...]) -> "Detections":

@@ -357,17 +357,3 @@ def test_waits_grow_twofold_to_a_ceiling_and_vary_by_half() -> None:
 def test_rules_out_of_their_range_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="must be"):
         Reconnection(**settings)  # type: ignore[arg-type]
-
-
-def test_an_event_is_a_line_of_json_that_no_frame_is() -> None:
-    event = StatusEvent(source=NAME, state="lost", epoch=2, at=1.23456, reason="x", retry_seconds=1)
-    assert event.to_json() == {
-        "schema": 1,
-        "event": "status",
-        "source": NAME,
-        "state": "lost",
-        "epoch": 2,
-        "at": 1.235,
-        "reason": "x",
-        "retry_s": 1,
-    }

@@ -40,6 +40,8 @@ def test_the_public_names_of_streams_and_sinks_are_these() -> None:
         "open_streams",
     ]
     assert spotlet.sinks.__all__ == [
+        "CallbackSink",
+        "EventSink",
         "ImageSink",
         "NdjsonSink",
         "QueueRule",
@@ -51,7 +53,6 @@ def test_the_public_names_of_streams_and_sinks_are_these() -> None:
         "VideoSink",
         "WindowClosed",
         "WindowSink",
-        "frame_record",
         "refuse_source",
         "save_sink",
         "save_sinks",

@@ -339,7 +339,8 @@ def test_a_worker_that_tells_of_a_state_writes_nothing_itself(tmp_path: Path) ->
     """It could not be interrupted in a full pipe; the thread of the run writes it when it can."""
     outputs, path = Outputs(), tmp_path / "out.ndjson"
     sink = NdjsonSink(path)
-    outputs.begin(sink)
+    outputs.sinks.append(sink)
+    outputs.begin()
     worker = threading.Thread(target=outputs.tell, args=[_event(0)])
     worker.start()
     worker.join()

@@ -11,7 +11,7 @@ import pytest
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
 from spotlet.letterbox import ImageArray
-from spotlet.sinks import ImageSink, NdjsonSink, VideoSink, WindowSink, frame_record, save_sink
+from spotlet.sinks import ImageSink, NdjsonSink, VideoSink, WindowSink, save_sink
 from spotlet.sinks.encoder import PictureEncoder
 from spotlet.streams import Frame, open_stream
 
@@ -46,29 +46,6 @@ def _write_many(sink: VideoSink) -> None:
 def _images_of(video: Path) -> list[ImageArray]:
     with open_stream(video) as stream:
         return [frame.image for frame in stream]
-
-
-def test_a_line_has_the_fields_that_the_documentation_names() -> None:
-    record = frame_record(_frame(index=3), _found(), age_seconds=0.01234)
-    assert json.loads(json.dumps(record)) == {
-        "schema": 1,
-        "source": "x.mp4",
-        "frame": 3,
-        "pts_s": 0.15,
-        "captured_at": 1_700_000_000.123,
-        "age_ms": 12.3,
-        "dropped": 0,
-        "epoch": 0,
-        "detections": [
-            {
-                "class": 1,
-                "name": "écrou",
-                "score": 0.9877,
-                "box": [1.23, 2.0, 30.0, 40.0],
-                "track": None,
-            }
-        ],
-    }
 
 
 def test_each_line_is_in_the_file_as_soon_as_it_is_written(tmp_path: Path) -> None:

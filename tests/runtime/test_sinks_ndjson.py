@@ -11,6 +11,7 @@ import pytest
 from live_frames import found, live_frame
 
 from spotlet.errors import OutputError, UsageError
+from spotlet.events import status_event
 from spotlet.sinks import NdjsonSink
 from spotlet.streams import StatusEvent
 
@@ -52,7 +53,7 @@ def test_a_status_event_is_a_line_among_the_frames(tmp_path: Path) -> None:
         "status",
         None,
     ]
-    assert _records(tmp_path / "found.ndjson")[1] == event.to_json()
+    assert _records(tmp_path / "found.ndjson")[1] == status_event(event)
     assert _records(tmp_path / "found.ndjson")[2]["source"] == "camera 0"
     sink.close()
     sink.write_status(event)

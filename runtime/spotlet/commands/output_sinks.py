@@ -22,8 +22,8 @@ def open_sinks(
     model: Path,
     take: Callable[[Sink], None],
     on_failure: OnFailure,
-) -> NdjsonSink | None:
-    """Opens the sinks that were asked for, and returns that of the NDJSON, if there is one.
+) -> None:
+    """Opens the sinks that were asked for.
 
     Args:
         args: see `add_output_arguments`.
@@ -48,14 +48,11 @@ def open_sinks(
         take(save_sinks(args.save, streams, max_fps=args.max_fps, keep=keep, on_failure=on_failure))
     if args.snapshots is not None:
         take(snapshot_sink(args.snapshots, streams, on_failure=on_failure))
-    ndjson = None
     if args.ndjson is not None:
         rotate = None if args.rotate_mb is None else round(args.rotate_mb * _BYTES_PER_MB)
-        ndjson = NdjsonSink(args.ndjson, rotate_bytes=rotate)
-        take(ndjson)
+        take(NdjsonSink(args.ndjson, rotate_bytes=rotate))
     if args.show:
         take(WindowSink(f"spotlet: {', '.join(stream.source for stream in streams)}"))
-    return ndjson
 
 
 def _require_usable(args: argparse.Namespace) -> None:

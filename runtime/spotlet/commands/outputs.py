@@ -12,13 +12,14 @@ from pathlib import Path
 from spotlet.commands.output_sinks import open_sinks
 from spotlet.detections import Detections
 from spotlet.errors import OutputError
-from spotlet.sinks import NdjsonSink, Sink
+from spotlet.sinks import Sink
 from spotlet.sinks.group import close_all, finish_all
 from spotlet.sinks.recording import KEPT_RECORDINGS
+from spotlet.sinks.sink import EventSink
 from spotlet.streams import Frame, StatusEvent, Stream
 
 EARLY_EVENTS = 1000
-"""States that wait for the NDJSON to be open; the first of each source and some more."""
+"""States that wait for the outputs to be open; the first of each source and some more."""
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +66,6 @@ class Outputs:
 
     def __init__(self) -> None:
         self.sinks: list[Sink] = []
-        self._ndjson: NdjsonSink | None = None
         self._early: deque[StatusEvent] = deque(maxlen=EARLY_EVENTS)
         self._is_open = False
         self._stopped = False
@@ -73,9 +73,9 @@ class Outputs:
         self._owner = threading.current_thread()
 
     def tell(self, event: StatusEvent) -> None:
-        """Takes a change of state; what comes before the outputs are open waits for the NDJSON.
+        """Takes a change of state; what comes before the outputs are open waits for them.
 
-        It never raises: a line that the NDJSON does not take is an error of the next `write`. Nor
+        It never raises: an event that an output does not take is an error of the next `write`. Nor
         does it write where whichever worker waits for a frame calls it: only the thread that made
         this object can be interrupted while it writes into a full pipe. See `flush`.
         """
@@ -85,15 +85,17 @@ class Outputs:
             self.flush()
 
     def flush(self) -> None:
-        """Writes the states that wait for the NDJSON, if it is open; never raises."""
+        """Writes the states that wait, if the outputs are open; never raises."""
         if not self._is_open:
             return
         while self._early:
             event = self._early.popleft()
-            if self._ndjson is None or self._stopped or self._error is not None:
+            if self._stopped or self._error is not None:
                 continue
             try:
-                self._ndjson.write_status(event)
+                for sink in self.sinks:
+                    if isinstance(sink, EventSink):
+                        sink.write_status(event)
             except (OutputError, OSError) as error:
                 self._error = error
 
@@ -109,13 +111,13 @@ class Outputs:
             sys.stderr.write(f"{stamp} {line}\n")  # at once: a sink tells from its own thread
             sys.stderr.flush()
 
-    def begin(self, ndjson: NdjsonSink | None) -> None:
-        """Begins to write states into the NDJSON, the early ones first; None where there is none.
+    def begin(self) -> None:
+        """Begins to write states, the early ones first; every sink is open now.
 
         Raises:
             OutputError: they cannot be written.
         """
-        self._ndjson, self._is_open = ndjson, True
+        self._is_open = True
         self.flush()
         self._raise_error()
 
@@ -172,7 +174,8 @@ def open_outputs(
         OutputError: one cannot be written.
     """
     try:
-        outputs.begin(open_sinks(args, streams, model, outputs.sinks.append, outputs.note))
+        open_sinks(args, streams, model, outputs.sinks.append, outputs.note)
+        outputs.begin()
         yield
     except BaseException as raised:
         if isinstance(raised, KeyboardInterrupt):

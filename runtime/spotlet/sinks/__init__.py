@@ -1,17 +1,20 @@
 """Where detections go: NDJSON, annotated videos and images, snapshots, a window."""
 
+from spotlet.sinks.callback import CallbackSink
 from spotlet.sinks.choice import save_sink, save_sinks, snapshot_sink
 from spotlet.sinks.group import SinkGroup
 from spotlet.sinks.images import ImageSink
-from spotlet.sinks.ndjson import NdjsonSink, frame_record
+from spotlet.sinks.ndjson import NdjsonSink
 from spotlet.sinks.queue import QueuedSink, QueueRule
 from spotlet.sinks.recording import RecordingSink
-from spotlet.sinks.sink import Sink, refuse_source
+from spotlet.sinks.sink import EventSink, Sink, refuse_source
 from spotlet.sinks.snapshots import SnapshotSink
 from spotlet.sinks.video import VideoSink
 from spotlet.sinks.window import WindowClosed, WindowSink
 
 __all__ = [
+    "CallbackSink",
+    "EventSink",
     "ImageSink",
     "NdjsonSink",
     "QueueRule",
@@ -23,7 +26,6 @@ __all__ = [
     "VideoSink",
     "WindowClosed",
     "WindowSink",
-    "frame_record",
     "refuse_source",
     "save_sink",
     "save_sinks",

@@ -1,58 +1,16 @@
 """Detections as NDJSON: one JSON object a line, one line a frame."""
 
-import json
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
+from spotlet.events import Event, encode_event, frame_event, status_event
 from spotlet.sinks.line_file import LineFile
 from spotlet.streams import Frame, StatusEvent
 
-SCHEMA = 1
-"""Grows when a reader of the old lines would misread the new ones."""
-
 KEPT_FILES = 9
 """Older files of a row that rotates."""
-
-
-def frame_record(frame: Frame, detections: Detections, *, age_seconds: float) -> dict[str, Any]:
-    """Returns a frame's line as a dict that JSON can hold.
-
-    Keys:
-        schema: 1.
-        source: see `Frame.source`.
-        frame: number of the frame in the source, from 0.
-        pts_s: presentation time, seconds from the first frame, or null.
-        captured_at: when the frame was read, seconds since 1970 (UTC), to the millisecond.
-        age_ms: from that moment to the writing of the line.
-        dropped: frames left out just before this one.
-        epoch: grows by one with each reconnection.
-        detections: best first: `class` (id), `name`, `score` in [0, 1] to 4 digits, `box`
-            [x1, y1, x2, y2] in pixels of the frame to 2 digits, `track` (null).
-    """
-    return {
-        "schema": SCHEMA,
-        "source": frame.source,
-        "frame": frame.index,
-        "pts_s": None if frame.pts_seconds is None else round(frame.pts_seconds, 6),
-        "captured_at": round(frame.captured_at, 3),
-        "age_ms": round(age_seconds * 1000, 1),
-        "dropped": frame.dropped,
-        "epoch": frame.epoch,
-        "detections": [
-            {
-                "class": found.class_id,
-                "name": found.name,
-                "score": round(found.score, 4),
-                "box": [round(side, 2) for side in found.box_xyxy],
-                "track": None,
-            }
-            for found in detections
-        ],
-    }
 
 
 class NdjsonSink:
@@ -103,8 +61,7 @@ class NdjsonSink:
             BrokenPipeError: who read standard output has gone.
             OutputError: the line cannot be written.
         """
-        age_seconds = time.monotonic() - frame.captured_monotonic
-        self._write_record(frame_record(frame, detections, age_seconds=age_seconds))
+        self._write_event(frame_event(frame, detections))
 
     def write_status(self, event: StatusEvent) -> None:
         """Writes the line of a change of a source's state; after `close` it does nothing.
@@ -116,7 +73,7 @@ class NdjsonSink:
             OutputError: the line cannot be written.
         """
         if not self._closed:
-            self._write_record(event.to_json())
+            self._write_event(status_event(event))
 
     def close(self) -> None:
         """Closes the file; standard output stays open. A second call does nothing."""
@@ -124,9 +81,8 @@ class NdjsonSink:
         if self._file is not None:
             self._file.close()
 
-    def _write_record(self, record: dict[str, Any]) -> None:
-        # ASCII: a file name that is not valid Unicode must not stop the run.
-        line = json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
+    def _write_event(self, event: Event) -> None:
+        line = encode_event(event) + b"\n"
         try:
             if self._file is not None:
                 self._file.write(line)

@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
-from spotlet.streams import Frame
+from spotlet.streams import Frame, StatusEvent
 
 
 class Sink(Protocol):
@@ -28,6 +28,18 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Finishes what is being written. A second call does nothing."""
+
+
+@runtime_checkable
+class EventSink(Sink, Protocol):
+    """A sink that tells events, those of changes of state too; see `spotlet.events`."""
+
+    def write_status(self, event: StatusEvent) -> None:
+        """Takes a change of a source's state; after `close` it does nothing.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
 
 
 @runtime_checkable

@@ -4,7 +4,7 @@ import dataclasses
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from spotlet.errors import UsageError
 
@@ -32,19 +32,6 @@ class StatusEvent:
     at: float
     reason: str | None = None
     retry_seconds: float | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns it as JSON can hold it, with the key `event` that a frame's line has not."""
-        return {
-            "schema": 1,
-            "event": "status",
-            "source": self.source,
-            "state": self.state,
-            "epoch": self.epoch,
-            "at": round(self.at, 3),
-            "reason": self.reason,
-            "retry_s": None if self.retry_seconds is None else round(self.retry_seconds, 3),
-        }
 
     def __str__(self) -> str:
         text = f"{self.source}: {self.state}"

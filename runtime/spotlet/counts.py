@@ -1,0 +1,103 @@
+"""What lines and zones have counted, as it stands after a frame."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Direction = Literal["in", "out"]
+
+PointXy = tuple[float, float]
+"""A place in a frame, pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crossing:
+    """An object went over a line.
+
+    Attributes:
+        line: the line's name.
+        direction: `in` for who comes from the left of the line, seen from its start towards its
+            end, on the picture as it is looked at; else `out`.
+        track_id: the object's.
+        class_id: the index of its class.
+        name: its class.
+    """
+
+    line: str
+    direction: Direction
+    track_id: int
+    class_id: int
+    name: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns it as JSON can hold it."""
+        return {
+            "line": self.line,
+            "direction": self.direction,
+            "track": self.track_id,
+            "class": self.class_id,
+            "name": self.name,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineCount:
+    """How many objects have crossed a line since the run began.
+
+    Attributes:
+        name: of the line.
+        start_xy: where it begins, pixels of the frame.
+        end_xy: where it ends.
+        entered: objects that went `in`, by class name, see `Crossing`.
+        left: objects that went `out`, by class name.
+    """
+
+    name: str
+    start_xy: PointXy
+    end_xy: PointXy
+    entered: Mapping[str, int]
+    left: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneCount:
+    """How many objects are in a zone, and have been.
+
+    Attributes:
+        name: of the zone.
+        corners_xy: of its polygon, pixels of the frame.
+        inside: objects that are in it now, by class name.
+        entered: objects that came into it since the run began, by class name.
+    """
+
+    name: str
+    corners_xy: tuple[PointXy, ...]
+    inside: Mapping[str, int]
+    entered: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What the lines and zones of a source have counted.
+
+    Attributes:
+        lines: in the order in which they were given.
+        zones: likewise.
+        crossings: those of this frame.
+    """
+
+    lines: tuple[LineCount, ...] = ()
+    zones: tuple[ZoneCount, ...] = ()
+    crossings: tuple[Crossing, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the numbers as JSON can hold them, without the crossings of this frame."""
+        return {
+            "lines": {
+                line.name: {"in": dict(line.entered), "out": dict(line.left)} for line in self.lines
+            },
+            "zones": {
+                zone.name: {"inside": dict(zone.inside), "entered": dict(zone.entered)}
+                for zone in self.zones
+            },
+        }

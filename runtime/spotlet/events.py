@@ -1,0 +1,99 @@
+"""What a run tells others: one JSON object for each frame and each change of a source's state.
+
+NDJSON, server-sent events, MQTT and Python callbacks carry these same objects. `docs/events.md`
+describes them, `events.schema.json` beside this file is the rule.
+"""
+
+import json
+import time
+from importlib import resources
+from typing import Any
+
+from spotlet.detections import Detection, Detections
+from spotlet.streams import Frame, StatusEvent
+
+SCHEMA = 1
+"""Grows when a reader of the old events would misread the new ones; new keys do not count."""
+
+Event = dict[str, Any]
+"""What `json.dumps` takes. A frame's has no key `event`; every other's has."""
+
+
+def frame_event(
+    frame: Frame, detections: Detections, *, now_monotonic: float | None = None
+) -> Event:
+    """Returns the event of a frame.
+
+    Keys:
+        schema: 1.
+        source: see `Frame.source`.
+        frame: number of the frame in the source, from 0.
+        pts_s: presentation time, seconds from the first frame, or null.
+        captured_at: when the frame was read, seconds since 1970 (UTC), to the millisecond.
+        age_ms: from that moment to now.
+        dropped: frames left out just before this one.
+        epoch: grows by one with each reconnection.
+        detections: best first: `class` (id), `name`, `score` in [0, 1] to 4 digits, `box`
+            [x1, y1, x2, y2] in pixels of the frame to 2 digits, `track` (number or null).
+        counts, crossings: only where lines or zones count, see `Counts` and `Crossing`.
+
+    Args:
+        frame: that was looked at.
+        detections: what was found in it.
+        now_monotonic: when the event is told, seconds on `time.monotonic`; None is now.
+    """
+    now = time.monotonic() if now_monotonic is None else now_monotonic
+    event: Event = {
+        "schema": SCHEMA,
+        "source": frame.source,
+        "frame": frame.index,
+        "pts_s": None if frame.pts_seconds is None else round(frame.pts_seconds, 6),
+        "captured_at": round(frame.captured_at, 3),
+        "age_ms": round((now - frame.captured_monotonic) * 1000, 1),
+        "dropped": frame.dropped,
+        "epoch": frame.epoch,
+        "detections": [_detection(found) for found in detections],
+    }
+    if detections.counts is not None:
+        event["counts"] = detections.counts.to_json()
+        event["crossings"] = [each.to_json() for each in detections.counts.crossings]
+    return event
+
+
+def status_event(status: StatusEvent) -> Event:
+    """Returns the event of a source that changed its state; its key `event` is `status`."""
+    return {
+        "schema": SCHEMA,
+        "event": "status",
+        "source": status.source,
+        "state": status.state,
+        "epoch": status.epoch,
+        "at": round(status.at, 3),
+        "reason": status.reason,
+        "retry_s": None if status.retry_seconds is None else round(status.retry_seconds, 3),
+    }
+
+
+def encode_event(event: Event) -> bytes:
+    """Returns the event as one line of JSON without its end.
+
+    In ASCII: a file name that is not valid Unicode must not stop the run.
+    """
+    return json.dumps(event, separators=(",", ":")).encode("ascii")
+
+
+def event_json_schema() -> dict[str, Any]:
+    """Returns the JSON schema (draft 2020-12) that every event keeps."""
+    text = resources.files("spotlet").joinpath("events.schema.json").read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def _detection(found: Detection) -> Event:
+    return {
+        "class": found.class_id,
+        "name": found.name,
+        "score": round(found.score, 4),
+        "box": [round(side, 2) for side in found.box_xyxy],
+        "track": found.track_id,
+    }
