@@ -19,6 +19,7 @@ def test_the_public_names_are_these() -> None:
         "Frame",
         "SessionSettings",
         "SpotletError",
+        "Tracker",
         "open_stream",
     ]
     assert all(hasattr(spotlet, name) for name in spotlet.__all__)
