@@ -30,7 +30,8 @@ class Mover:
         begins, ends: when it is there, seconds.
         start: its centre at first.
         velocity: pixels a second.
-        sway, period, phase: amplitude, seconds and phase of a swing across its way.
+        sway: amplitude of a swing about its way, right and down, pixels.
+        period, phase: of the swing, seconds and radians.
     """
 
     class_id: int
@@ -39,17 +40,16 @@ class Mover:
     ends: float
     start: tuple[float, float]
     velocity: tuple[float, float]
-    sway: float = 0.0
+    sway: tuple[float, float] = (0.0, 0.0)
     period: float = 1.0
     phase: float = 0.0
 
     def centre(self, at: float) -> tuple[float, float]:
         """Where it is."""
         since = at - self.begins
-        swing = self.sway * math.sin(self.phase + 2 * math.pi * since / self.period)
+        swing = math.sin(self.phase + 2 * math.pi * since / self.period)
         x, y = self.start[0] + self.velocity[0] * since, self.start[1] + self.velocity[1] * since
-        speed = math.hypot(*self.velocity) or 1.0
-        return x - swing * self.velocity[1] / speed, y + swing * self.velocity[0] / speed
+        return x + self.sway[0] * swing, y + self.sway[1] * swing
 
     def box(self, at: float) -> tuple[float, float, float, float]:
         """Its box, which may reach out of the picture."""
@@ -99,7 +99,7 @@ def watch(
     movers: Sequence[Mover],
     times: Sequence[float],
     rng: np.random.Generator,
-    eyes: Eyes = Eyes(),  # noqa: B008
+    eyes: Eyes = Eyes(),
     pillars: Sequence[tuple[float, float, float, float]] = (),
 ) -> list[Moment]:
     """Gives the frames; an earlier mover stands before a later one."""
@@ -225,11 +225,59 @@ def frame_times(seconds: float, fps: float) -> list[float]:
     return [number / fps for number in range(round(seconds * fps))]
 
 
-# Scenes
+PILLAR = (570.0, 0.0, 710.0, 720.0)
 
 
-def crossing(rng: np.random.Generator, seconds: float = 20.0) -> list[Mover]:
-    """People who meet and pass each other, in both directions, on three ways."""
+def pacing(rng: np.random.Generator, seconds: float = 20.0) -> list[Mover]:
+    """People who walk to and fro on three ways, and pass each other again and again."""
+    movers = []
+    for way in (250, 400, 560):
+        period, phase = rng.uniform(13, 20), rng.uniform(0, 6.28)
+        for number in range(3):
+            tall = rng.uniform(120, 170)
+            movers.append(
+                Mover(
+                    class_id=0,
+                    sides=(0.4 * tall, tall),
+                    begins=0,
+                    ends=seconds,
+                    start=(640 + rng.uniform(-60, 60), way + rng.uniform(-25, 25)),
+                    velocity=(0, 0),
+                    sway=(rng.uniform(350, 520), rng.uniform(-10, 10)),
+                    period=period,
+                    phase=phase + 2.09 * number + rng.uniform(-0.3, 0.3),
+                )
+            )
+    return movers
+
+
+def hidden(rng: np.random.Generator, seconds: float = 20.0) -> list[Mover]:
+    """People who walk to and fro behind `PILLAR`, each time hidden for a second."""
+    movers = []
+    for number in range(5):
+        tall = rng.uniform(110, 150)
+        wide = 0.4 * tall
+        # Hidden while so much of the width is behind the pillar, which is wider than that.
+        way = (PILLAR[2] - PILLAR[0]) + wide * (1 - 2 * HIDDEN_SHARE)
+        reach = rng.uniform(350, 500)
+        movers.append(
+            Mover(
+                class_id=0,
+                sides=(wide, tall),
+                begins=0,
+                ends=seconds,
+                start=(640, 90 + 135 * number),
+                velocity=(0, 0),
+                sway=(reach, rng.uniform(-8, 8)),
+                period=2 * math.pi * reach / way,
+                phase=rng.uniform(0, 6.28),
+            )
+        )
+    return movers
+
+
+def walking(rng: np.random.Generator, seconds: float = 20.0) -> list[Mover]:
+    """People who come in, meet, pass each other on three ways, and leave."""
     movers = []
     for way in (250, 400, 560):
         for sign in (1, -1):
@@ -245,7 +293,7 @@ def crossing(rng: np.random.Generator, seconds: float = 20.0) -> list[Mover]:
                         ends=min(begins + 1340 / speed, seconds),
                         start=(640 - sign * 670, way + rng.uniform(-25, 25)),
                         velocity=(sign * speed, rng.uniform(-4, 4)),
-                        sway=rng.uniform(0, 6),
+                        sway=(0, rng.uniform(0, 6)),
                         period=rng.uniform(1, 3),
                         phase=rng.uniform(0, 6),
                     )
@@ -254,34 +302,9 @@ def crossing(rng: np.random.Generator, seconds: float = 20.0) -> list[Mover]:
     return movers
 
 
-def hidden(rng: np.random.Generator) -> tuple[list[Mover], list[tuple[float, float, float, float]]]:
-    """People who go behind a pillar for a second, and the pillar."""
-    movers = []
-    pillar = (570.0, 0.0, 710.0, 720.0)
-    for number in range(10):
-        sign = 1 if number % 2 else -1
-        tall = rng.uniform(110, 150)
-        wide = 0.4 * tall
-        # Of 140 pixels and a box of `wide`, the middle is hidden for this way:
-        way = 140 + wide * (2 * HIDDEN_SHARE - 1) * -1
-        movers.append(
-            Mover(
-                class_id=0,
-                sides=(wide, tall),
-                begins=1.6 * number,
-                ends=1.6 * number + 1340 / way,
-                start=(640 - sign * 670, 120 + 130 * (number % 4) + rng.uniform(-15, 15)),
-                velocity=(sign * way, rng.uniform(-5, 5)),
-                sway=rng.uniform(0, 4),
-                period=rng.uniform(1, 3),
-            )
-        )
-    return movers, [pillar]
-
-
 def traffic(rng: np.random.Generator, seconds: float = 20.0) -> list[Mover]:
     """Cars, people and balls at once."""
-    movers = crossing(rng, seconds)[::2]
+    movers = walking(rng, seconds)[::2]
     for lane in (120, 660):
         begins = rng.uniform(0, 1)
         while begins < seconds - 3:
@@ -315,7 +338,7 @@ def fast(rng: np.random.Generator, seconds: float = 20.0) -> list[Mover]:
                 ends=begins + 1280 / speed,
                 start=(640 - sign * 640, rng.uniform(150, 550)),
                 velocity=(sign * speed, rng.uniform(-30, 30)),
-                sway=rng.uniform(0, 15),
+                sway=(0, rng.uniform(0, 15)),
                 period=2.0,
             )
         )

@@ -8,7 +8,7 @@ IndexArray = npt.NDArray[np.int64]
 
 
 def assign(gains: CostArray) -> tuple[IndexArray, IndexArray]:
-    """Returns the pairs of rows and columns, each used once at most, with the greatest sum of gains.
+    """Returns pairs of rows and columns, each in one pair at most, that gain most together.
 
     A pair that gains nothing is left out: to stay alone is then no worse.
 

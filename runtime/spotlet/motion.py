@@ -24,11 +24,11 @@ Array = npt.NDArray[np.float64]
 MEASURED_SHARE = np.array([0.06, 0.06, 0.1, 0.1])
 """How far a detector's centre x, centre y, width and height are off, over the object's size."""
 
-FIRST_SPEED_SHARE = np.array([5.0, 5.0, 0.5, 0.5])
+FIRST_SPEED_SHARE = np.array([10.0, 10.0, 0.5, 0.5])
 """The same four: standard deviation of the speed of what was seen once, in its size a second. A
-walking person makes 1.5, a car 5, and a ball more."""
+walking person makes 2, a car 5, a ball 10 and more."""
 
-WANDER_SHARE = np.array([1.0, 1.0, 0.3, 0.3])
+WANDER_SHARE = np.array([0.7, 0.7, 0.3, 0.3])
 """The same four: how much of that speed may have changed after one second."""
 
 
@@ -78,9 +78,7 @@ class Match(NamedTuple):
 def places_of(boxes_xyxy: FloatArray) -> Array:
     """Returns centre x, centre y, width and height (N, 4) of boxes (N, 4)."""
     boxes = boxes_xyxy.astype(np.float64)
-    return np.concatenate(
-        [(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], axis=1
-    )
+    return np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], axis=1)
 
 
 def begin(places: Array, at_seconds: float) -> Motion:
@@ -161,4 +159,5 @@ def _arrays(motion: Motion) -> tuple[Array, ...]:
 def _sizes(places: Array) -> Array:
     """Returns the square root of each box's area (N, 1), 1 pixel at least."""
     sides = np.maximum(places[:, 2:], 1.0)
-    return np.sqrt(sides[:, :1] * sides[:, 1:])
+    sizes: Array = np.sqrt(sides[:, :1] * sides[:, 1:])
+    return sizes

@@ -34,15 +34,15 @@ class TrackingSettings:
     lost_seconds: float = 2.0
     confirm_seconds: float = 0.1
     start_score: float = 0.0
-    most_cost: float = 20.0
+    most_cost: float = 22.0
     flip_cost: float = 8.0
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        for name, least in (("lost_seconds", 0), ("confirm_seconds", 0), ("flip_cost", 0)):
+        for name in ("lost_seconds", "confirm_seconds", "flip_cost"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value >= least):
-                raise UsageError(f"{name} {value}: must be {least} or more, and finite")
+            if not (math.isfinite(value) and value >= 0):
+                raise UsageError(f"{name} {value}: must be 0 or more, and finite")
         if not 0 <= self.start_score <= 1:
             raise UsageError(f"start_score {self.start_score}: must be from 0 to 1")
         if not (math.isfinite(self.most_cost) and self.most_cost > 0):
@@ -76,12 +76,15 @@ class Tracker:
         [1]
     """
 
-    def __init__(self, settings: TrackingSettings = TrackingSettings()) -> None:  # noqa: B008
+    def __init__(self, settings: TrackingSettings = TrackingSettings()) -> None:
         self._settings = settings
         self._given = 0
         self._epoch = 0
         self._now = -math.inf
-        self._forget()
+        self._motion = begin(np.zeros((0, 4)), 0.0)
+        self._ids = np.zeros(0, np.int64)
+        self._since = np.zeros(0)
+        self._class_scores = np.zeros((0, 0))
 
     def update(
         self,
@@ -111,7 +114,7 @@ class Tracker:
             )
         if epoch != self._epoch:
             self._epoch = epoch
-            self._forget()
+            self._keep(np.zeros(len(self._ids), np.bool_))
         self._let_go(at_seconds, size_hw)
         self._now = at_seconds
         order = _canonical_order(detections)
@@ -156,7 +159,8 @@ class Tracker:
         fits = match(expected, places)
         flips = self._classes()[:, np.newaxis] != class_ids
         costs = fits.distances + fits.spreads + self._settings.flip_cost * flips
-        return self._settings.most_cost - costs
+        gains: Array = self._settings.most_cost - costs
+        return gains
 
     def _observe(
         self, expected: Motion, tracks: IndexArray, places: Array, at_seconds: float
@@ -195,6 +199,9 @@ class Tracker:
             centres = predict(self._motion, at_seconds).places[:, :2]
             is_out = ((centres < 0) | (centres > size_hw[::-1])).any(axis=1)
             kept &= ~is_out | (seen_at >= self._now)
+        self._keep(kept)
+
+    def _keep(self, kept: npt.NDArray[np.bool_]) -> None:
         self._motion = self._motion.select(kept)
         self._ids, self._since = self._ids[kept], self._since[kept]
         self._class_scores = self._class_scores[kept]
@@ -203,13 +210,8 @@ class Tracker:
         """Returns each track's class (N,)."""
         if self._class_scores.size == 0:
             return np.zeros(len(self._ids), np.int64)
-        return self._class_scores.argmax(axis=1)
-
-    def _forget(self) -> None:
-        self._motion = begin(np.zeros((0, 4)), 0.0)
-        self._ids = np.zeros(0, np.int64)
-        self._since = np.zeros(0)
-        self._class_scores = np.zeros((0, 0))
+        classes: IndexArray = self._class_scores.argmax(axis=1)
+        return classes
 
 
 def _canonical_order(found: Detections) -> IndexArray:

@@ -32,6 +32,7 @@ def test_the_public_names_of_streams_and_sinks_are_these() -> None:
         "OnStatus",
         "Reconnection",
         "Source",
+        "SourceClock",
         "State",
         "StatusEvent",
         "Stream",
