@@ -365,9 +365,9 @@ def middle_is_free(movers: Sequence[Mover], seconds: float) -> bool:
 
     There an object has no number yet, or is on its way over.
     """
-    edges = [*np.arange(0, 1.6, 0.1), *np.arange(seconds - 1, seconds, 0.1)]
+    edges = [*np.arange(0, 1.2, 0.1), *np.arange(seconds - 0.5, seconds, 0.1)]
     return not any(
-        mover.begins <= at <= mover.ends and abs(mover.centre(float(at))[0] - SIZE_HW[1] / 2) < 150
+        mover.begins <= at <= mover.ends and abs(mover.centre(float(at))[0] - SIZE_HW[1] / 2) < 60
         for mover in movers
         for at in edges
     )

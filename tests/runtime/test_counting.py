@@ -186,10 +186,11 @@ def test_lines_count_exactly_with_all_frames_and_with_half_of_them(
 
 def counted(moments: list[Moment], counting: ObjectCounter) -> tuple[int, int]:
     tracker = Tracker()
+    counts: Counts | None = None
     for moment in moments:
         found = tracker.update(moment.found, moment.at, 0, SIZE_HW)
         counts = counting.update(found, SIZE_HW, moment.at).counts
-        assert counts is not None
+    assert counts is not None
     return sum(counts.lines[0].entered.values()), sum(counts.lines[0].left.values())
 
 

@@ -232,13 +232,14 @@ def test_the_assignment_gains_as_much_as_any() -> None:
         if gains.size == 0:
             return 0.0
         rest = best(gains[1:])
-        return max(
+        sums = [
             rest,
             *(
                 gains[0, column] + best(np.delete(gains[1:], column, axis=1))
                 for column in range(gains.shape[1])
             ),
-        )
+        ]
+        return float(max(sums))
 
     rng = np.random.default_rng(0)
     for number in range(300):
