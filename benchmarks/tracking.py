@@ -1,7 +1,7 @@
 """Identities on synthetic scenes with known truth, by py-motmetrics: IDF1, MOTA, switches.
 
     pip install motmetrics numpy      in an environment of its own: it brings pandas and scipy
-    PYTHONPATH=runtime:tests python benchmarks/tracking.py [--seeds 20]
+    PYTHONPATH=runtime:tests python benchmarks/tracking.py [--seeds 20] [--scenes NAME ...]
 
 Each scene lasts 20 s; 5 % of the objects are missed in each frame, so that perfect identities have
 an IDF1 of 0.974. `half` is the same scene without a random half of its frames. Last comes what one
@@ -54,10 +54,12 @@ def main() -> None:
     """Prints a row a scene and rate: mean and worst over the seeds."""
     parser = argparse.ArgumentParser(description="identities on synthetic scenes")
     parser.add_argument("--seeds", type=int, default=20)
+    names = [scene.__name__ for scene in SCENES]
+    parser.add_argument("--scenes", nargs="+", choices=names, default=names)
     args = parser.parse_args()
     print("scene    frames/s  frames  IDF1 mean  worst  MOTA mean  worst  switches  largest fall")
     for scene in SCENES:
-        for fps in RATES:
+        for fps in RATES if scene.__name__ in args.scenes else ():
             whole, half = [], []
             for seed in range(args.seeds):
                 rng = np.random.default_rng(seed)

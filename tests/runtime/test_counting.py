@@ -168,7 +168,7 @@ def test_lines_count_exactly_with_all_frames_and_with_half_of_them(
 ) -> None:
     line = parse_line("middle=0.5,1,0.5,0")  # upwards: its left is the picture's left
     scenes = 0
-    for seed in range(100):
+    for seed in range(2000):
         rng = np.random.default_rng(seed)
         movers = scene(rng)
         if not middle_is_free(movers, 20):
