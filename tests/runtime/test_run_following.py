@@ -108,8 +108,9 @@ def test_a_clock_goes_on_where_a_source_changes_how_it_tells_the_time() -> None:
             (5.9, 0.1, 0),
             (6.0, None, 0),
             (6.2, None, 0),
-            (9.2, 0.0, 1),
+            (6.3, 0.9, 0),
+            (9.3, 0.0, 1),
             (9.0, 0.3, 1),
         )
     ]
-    assert told == pytest.approx([0, 0.1, 0.2, 0.4, 3.4, 3.7])
+    assert told == pytest.approx([0, 0.1, 0.2, 0.4, 0.5, 3.5, 3.8])
