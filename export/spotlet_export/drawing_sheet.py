@@ -6,8 +6,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from spotlet.annotate import Colour
 from spotlet.letterbox import ImageArray
+from spotlet.lettering import Colour
 
 DETAIL = 3
 """All is drawn so many times as large and shrunk in the end: that makes lines and letters fine."""

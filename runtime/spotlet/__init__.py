@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from spotlet.errors import SpotletError
     from spotlet.session import SessionSettings
     from spotlet.streams import Frame, open_stream
+    from spotlet.tracking import Tracker
 
 __all__ = [
     "Detection",
@@ -21,6 +22,7 @@ __all__ = [
     "Frame",
     "SessionSettings",
     "SpotletError",
+    "Tracker",
     "open_stream",
 ]
 
@@ -31,6 +33,7 @@ _MODULES = {
     "Frame": "streams",
     "SessionSettings": "session",
     "SpotletError": "errors",
+    "Tracker": "tracking",
     "open_stream": "streams",
 }
 

@@ -8,8 +8,8 @@ import numpy as np
 from spotlet.detections import Detection, Detections
 from spotlet.errors import UsageError
 from spotlet.letterbox import ImageArray, Letterbox
-
-Colour = tuple[int, int, int]
+from spotlet.lettering import Colour, Plate, contrast, line_pixels
+from spotlet.scoreboard import draw_numbers, draw_shapes
 
 PALETTE_RGB: tuple[Colour, ...] = (
     (255, 60, 60),
@@ -36,24 +36,11 @@ PALETTE_RGB: tuple[Colour, ...] = (
 """Each is the colour farthest from those before it in CIELAB, among the saturated ones of
 middle lightness; any two are at least 34 apart. Class 20 begins again at the first."""
 
-LINE_SHARE = 1 / 360
-"""Width of a box's line over the frame's shorter side."""
-
 LEAST_RIMMED_PIXELS = 160
 """Shorter side from which a line gets a rim in black or white; below it hides too much."""
 
-TEXT_SHARE = 1 / 45
-"""Height of a capital letter over the frame's shorter side."""
-
-LEAST_TEXT_PIXELS = 8
-"""Height of the smallest capital letter that can be read."""
-
 MOST_LABEL_SHARE = 1 / 6
 """A label higher than this share of the frame would hide what it names: it is left out."""
-
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-_FONT_CAPITAL_PIXELS = 21  # at scale 1, by measurement
-_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
 def class_colour_bgr(class_id: int) -> Colour:
@@ -70,7 +57,7 @@ def class_colour_bgr(class_id: int) -> Colour:
 def draw_detections(
     frame_bgr: ImageArray, detections: Detections, *, labels: bool = True
 ) -> ImageArray:
-    """Returns a copy of the frame with boxes, names and scores on it.
+    """Returns a copy of the frame with boxes, names, numbers, scores and counts on it.
 
     Lines and text grow with the frame. A label stands above its box, else below, else inside,
     and always within the frame; where it would be too small to read or would cover what it
@@ -86,10 +73,14 @@ def draw_detections(
     """
     image = np.array(frame_bgr, order="C")
     weakest_first = list(detections)[::-1]
+    if detections.counts is not None:
+        draw_shapes(image, detections.counts)
     for found in weakest_first:
         _draw_box(image, found)
     for found in weakest_first if labels else ():
         _draw_label(image, found)
+    if detections.counts is not None:
+        draw_numbers(image, detections.counts)
     return image
 
 
@@ -126,7 +117,7 @@ def contact_sheet(
 def _draw_box(image: ImageArray, found: Detection) -> None:
     """Draws a box in its class's colour, rimmed in black or white where there is room."""
     height, width = image.shape[:2]
-    line = max(1, round(min(height, width) * LINE_SHARE))
+    line = line_pixels((height, width))
     # The line lies inside the box, so that it shows in full at the frame's border.
     inset = line // 2
     left, top, right, bottom = (round(side) for side in found.box_xyxy)
@@ -134,23 +125,19 @@ def _draw_box(image: ImageArray, found: Detection) -> None:
     last = (max(right - 1 - inset, first[0]), max(bottom - 1 - inset, first[1]))
     colour = class_colour_bgr(found.class_id)
     if line > 1:
-        cv2.rectangle(image, first, last, _contrast(colour), line + max(2, line // 2 * 2))
+        cv2.rectangle(image, first, last, contrast(colour), line + max(2, line // 2 * 2))
     elif min(height, width) >= LEAST_RIMMED_PIXELS:
         around = (first[0] - 1, first[1] - 1), (last[0] + 1, last[1] + 1)
-        cv2.rectangle(image, *around, _contrast(colour), line)
+        cv2.rectangle(image, *around, contrast(colour), line)
     cv2.rectangle(image, first, last, colour, line)
 
 
 def _draw_label(image: ImageArray, found: Detection) -> None:
     """Draws the name and the score on a filled label, where there is room for one."""
     height, width = image.shape[:2]
-    text_pixels = max(LEAST_TEXT_PIXELS, min(height, width) * TEXT_SHARE)
-    scale = text_pixels / _FONT_CAPITAL_PIXELS
-    weight = max(1, round(text_pixels / 9))
-    margin = max(2, round(text_pixels / 3))
-    text = f"{found.name} {found.score:.2f}"
-    (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, weight)
-    label_width, label_height = text_width + 2 * margin, text_height + below + margin
+    number = "" if found.track_id is None else f"#{found.track_id} "
+    plate = Plate(f"{number}{found.name} {found.score:.2f}", (height, width))
+    label_width, label_height = plate.width, plate.height
     if label_width > width or label_height > height * MOST_LABEL_SHARE:
         return
     left, top, right, bottom = (round(side) for side in found.box_xyxy)
@@ -161,14 +148,4 @@ def _draw_label(image: ImageArray, found: Detection) -> None:
         top = bottom
     elif 3 * label_height > bottom - top or label_width > right - left:
         return
-    colour = class_colour_bgr(found.class_id)
-    image[top : top + label_height, left : left + label_width] = colour
-    base_line = (left + margin, top + margin // 2 + text_height)
-    cv2.putText(image, text, base_line, _FONT, scale, _contrast(colour), weight, cv2.LINE_AA)
-
-
-def _contrast(colour_bgr: Colour) -> Colour:
-    """Returns black or white, whichever stands out from the colour more."""
-    blue, green, red = colour_bgr
-    # Luma of ITU-R BT.601, section 2.5.1.
-    return _BLACK if 0.114 * blue + 0.587 * green + 0.299 * red > 128 else _WHITE
+    plate.draw(image, (left, top), class_colour_bgr(found.class_id))

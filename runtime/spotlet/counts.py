@@ -67,7 +67,8 @@ class ZoneCount:
         name: of the zone.
         corners_xy: of its polygon, pixels of the frame.
         inside: objects that are in it now, by class name.
-        entered: objects that came into it since the run began, by class name.
+        entered: objects that came into it since the run began, by class name; who was in it when
+            first seen has come into it.
     """
 
     name: str
@@ -101,3 +102,13 @@ class Counts:
                 for zone in self.zones
             },
         }
+
+
+def by_class(numbers: Mapping[str, int]) -> str:
+    """Returns numbers by class for people.
+
+    Example:
+        >>> by_class({"person": 3, "car": 1}), by_class({})
+        ('3 person, 1 car', '0')
+    """
+    return ", ".join(f"{count} {name}" for name, count in numbers.items()) or "0"

@@ -19,6 +19,7 @@ def test_the_public_names_are_these() -> None:
         "Frame",
         "SessionSettings",
         "SpotletError",
+        "Tracker",
         "open_stream",
     ]
     assert all(hasattr(spotlet, name) for name in spotlet.__all__)
@@ -31,6 +32,7 @@ def test_the_public_names_of_streams_and_sinks_are_these() -> None:
         "OnStatus",
         "Reconnection",
         "Source",
+        "SourceClock",
         "State",
         "StatusEvent",
         "Stream",

@@ -73,7 +73,7 @@ def read_toml(path: Path) -> Mapping[str, Any]:
 
 def _check(path: Path, key: str, value: object, action: argparse.Action) -> object:
     """Returns the value as the command line would have given it."""
-    if action.nargs in ("*", "+"):
+    if action.nargs in ("*", "+") or isinstance(action, argparse._AppendAction):
         items = value if isinstance(value, list) else [value]
         return [_check_one(path, key, item, action) for item in items]
     return _check_one(path, key, value, action)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from spotlet.commands.config import apply_config
 from spotlet.commands.crew import open_detector, plan_run
 from spotlet.commands.detecting import detect_in_order
+from spotlet.commands.following import Following, add_following_arguments
 from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
 from spotlet.commands.outputs import Outputs, add_output_arguments, open_outputs
 from spotlet.commands.process import settle_process
@@ -70,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     found.add_argument("--score", type=float, metavar="T", help="least score, 0 to 1")
     found.add_argument("--iou", type=float, metavar="T", help="overlap that NMS allows, 0 to 1")
     found.add_argument("--classes", metavar="A,B", help="only these classes")
+    add_following_arguments(parser)
     add_session_arguments(parser)
 
 
@@ -82,11 +84,13 @@ def run(args: argparse.Namespace) -> int:
     """
     apply_config(args, add_arguments)
     _require_usable(args)
+    following = Following(args)
     settings = session_settings(args)
     crew = plan_run(args, settings)
     if crew.workers > 1:
         settle_process()
     detector = open_detector(args, replace(settings, threads=crew.threads))
+    following.prepare(detector)
     wanted = _wanted_classes(args.classes, detector.class_names)
     people = sys.stderr if args.ndjson == "-" else sys.stdout
     tally, outputs = Tally(), Outputs()
@@ -118,8 +122,10 @@ def run(args: argparse.Namespace) -> int:
             ) as detected,
         ):
             tally.sinks = outputs.sinks
+            following.begin(group.streams)
             try:
-                for (stream, frame), detections in detected:
+                for (stream, frame), found in detected:
+                    detections = following.update(stream, frame, found)
                     outputs.write(frame, detections)
                     tally.add(stream, frame, detections)
                     if progress is not None:
@@ -189,7 +195,8 @@ def _line(frame: Frame, detections: Detections, several: bool) -> str:
     if frame.pts_seconds is not None:
         where = f"{f'{where}: ' if several else ''}frame {frame.index} at {frame.pts_seconds:.2f} s"
     found = ", ".join(
-        f"{each.name} {each.score:.2f} at {tuple(round(side) for side in each.box_xyxy)}"
+        f"{each.name}{f' #{each.track_id}' * bool(each.track_id)} {each.score:.2f} at "
+        f"{tuple(round(side) for side in each.box_xyxy)}"
         for each in detections
     )
     return f"{where}: {found or 'nothing'}"

@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from typing import TextIO
 
+from spotlet.counts import Counts, by_class
 from spotlet.detections import Detections
 from spotlet.sinks import Sink
 from spotlet.streams import Frame, Stream
@@ -26,6 +27,7 @@ class Tally:
         self._live = False
         self._by_source: Counter[str] = Counter()
         self._found: Counter[str] = Counter()
+        self._counts: dict[str, Counts] = {}
         self._started = time.monotonic()
         self._last = self._started
 
@@ -38,6 +40,8 @@ class Tally:
         self._dropped += frame.dropped
         self._by_source[stream.source] += 1
         self._found.update(found.name for found in detections)
+        if detections.counts is not None:
+            self._counts[stream.source] = detections.counts
         if stream.mode == "live":
             self._live = True
             self._oldest = max(self._oldest, self._last - frame.captured_monotonic)
@@ -60,5 +64,30 @@ class Tally:
             print(table(self._found.most_common(), header=("class", "found")), file=file)
         else:
             print("nothing found", file=file)
+        if self._counts:
+            print(table(self._counted(), header=("source", "counted by", "", "")), file=file)
         for written in filter(None, (sink.written for sink in self.sinks)):
             print(f"wrote {written}", file=file)
+
+    def _counted(self) -> list[tuple[str, str, str, str]]:
+        rows = []
+        for source, counts in self._counts.items():
+            for line in counts.lines:
+                rows.append(
+                    (
+                        source,
+                        line.name,
+                        f"in {by_class(line.entered)}",
+                        f"out {by_class(line.left)}",
+                    )
+                )
+            for zone in counts.zones:
+                rows.append(
+                    (
+                        source,
+                        zone.name,
+                        f"inside {by_class(zone.inside)}",
+                        f"entered {by_class(zone.entered)}",
+                    )
+                )
+        return rows

@@ -1,5 +1,6 @@
 """Frames from images, folders, video files, cameras and URLs."""
 
+from spotlet.streams.clock import SourceClock
 from spotlet.streams.frame import Frame
 from spotlet.streams.group import Arrival, StreamGroup
 from spotlet.streams.opening import open_stream, open_streams
@@ -13,6 +14,7 @@ __all__ = [
     "OnStatus",
     "Reconnection",
     "Source",
+    "SourceClock",
     "State",
     "StatusEvent",
     "Stream",

@@ -1,0 +1,219 @@
+"""Which object of a frame is which of the frames before."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from spotlet.assignment import assign
+from spotlet.detections import Detections
+from spotlet.errors import UsageError
+from spotlet.motion import Array, Motion, begin, match, observe, places_of, predict
+
+IndexArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackingSettings:
+    """What makes an object the same one.
+
+    Attributes:
+        lost_seconds: an object that is out of sight for longer is another one when it is back.
+        confirm_seconds: how long an object must be known, seen twice at least, to get a number;
+            and how long one without a number may be out of sight.
+        start_score: the least score that begins an object, in [0, 1]. What is less sure only
+            continues one that has its number, and is else left out.
+        most_cost: what an observation may cost and still be the same object: its squared distance
+            in standard deviations, plus the logarithm of how many times wider than a detector's
+            own error the place is where the object may be. More finds again who moved oddly, and
+            confuses who is lost with who is new.
+        flip_cost: what it costs besides to be taken for another class than before.
+    """
+
+    lost_seconds: float = 2.0
+    confirm_seconds: float = 0.1
+    start_score: float = 0.0
+    most_cost: float = 22.0
+    flip_cost: float = 8.0
+
+    def __post_init__(self) -> None:
+        """Checks the ranges."""
+        for name in ("lost_seconds", "confirm_seconds", "flip_cost"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise UsageError(f"{name} {value}: must be 0 or more, and finite")
+        if not 0 <= self.start_score <= 1:
+            raise UsageError(f"start_score {self.start_score}: must be from 0 to 1")
+        if not (math.isfinite(self.most_cost) and self.most_cost > 0):
+            raise UsageError(f"most_cost {self.most_cost}: must be over 0, and finite")
+
+
+class Tracker:
+    """Numbers the objects of one source, from 1 in the order in which they became known.
+
+    Each known object is expected somewhere (`motion.py`); together they get the observations that
+    fit best. First come those that have a number, with all that is sure; then they, with what is
+    less sure; then those without. What is left over begins a new one. Of a number the class is the
+    one that has had most score so far, and is what `update` gives.
+
+    Source:
+        Bewley 2016, "Simple online and realtime tracking", for the order of the work; Zhang 2022,
+        "ByteTrack", section 3, for what is less sure; Bar-Shalom and Fortmann 1988, "Tracking and
+        data association", for likelihoods as costs. Cao 2023, "Observation-centric SORT", mends
+        how noise grows while an object is not seen: here a gap is one step of its length.
+
+    Example:
+        >>> import numpy as np
+        >>> from spotlet import Detections, Tracker
+        >>> tracker = Tracker()
+        >>> for time in range(3):
+        ...     box = np.array([[10 + 2 * time, 10, 50 + 2 * time, 90]], np.float32)
+        ...     one = Detections(box, np.ones(1, np.float32), np.zeros(1, np.int64), ("person",))
+        ...     print(tracker.update(one, time / 10).track_ids)
+        [0]
+        [1]
+        [1]
+    """
+
+    def __init__(self, settings: TrackingSettings = TrackingSettings()) -> None:
+        self._settings = settings
+        self._given = 0
+        self._epoch = 0
+        self._now = -math.inf
+        self._motion = begin(np.zeros((0, 4)), 0.0)
+        self._ids = np.zeros(0, np.int64)
+        self._since = np.zeros(0)
+        self._class_scores = np.zeros((0, 0))
+
+    def update(
+        self,
+        detections: Detections,
+        at_seconds: float,
+        epoch: int = 0,
+        size_hw: tuple[int, int] | None = None,
+    ) -> Detections:
+        """Returns the objects of the next frame with their numbers, 0 for who has none yet.
+
+        Their order does not matter and stays; those below `start_score` that continue no object
+        are left out.
+
+        Args:
+            detections: what was found.
+            at_seconds: when the frame was taken, on any clock that never goes back.
+            epoch: see `Frame.epoch`. In a new one all objects are new; no number comes again.
+            size_hw: height and width of the frame. With it, who was on the way out of the picture
+                and is no longer to be seen has left, and who comes in there is another.
+
+        Raises:
+            UsageError: the time is before that of the frame before.
+        """
+        if not (math.isfinite(at_seconds) and at_seconds >= self._now):
+            raise UsageError(
+                f"a frame at {at_seconds} s after one at {self._now} s: must not be earlier"
+            )
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._keep(np.zeros(len(self._ids), np.bool_))
+        self._let_go(at_seconds, size_hw)
+        self._now = at_seconds
+        order = _canonical_order(detections)
+        tracks = np.full(len(detections), -1, np.int64)
+        tracks[order] = self._place(detections.select(order), at_seconds)
+        known = tracks >= 0
+        ids = np.where(known, self._ids[tracks] if len(self._ids) else 0, 0)
+        classes = np.where(ids > 0, self._classes()[tracks] if known.any() else 0, 0)
+        return replace(
+            detections,
+            class_ids=np.where(ids > 0, classes, detections.class_ids),
+            track_ids=ids,
+        ).select((ids > 0) | (detections.scores >= self._settings.start_score))
+
+    def _place(self, found: Detections, at_seconds: float) -> IndexArray:
+        """Returns the track of each object (M,), after they were observed; -1 for none."""
+        places = places_of(found.boxes_xyxy)
+        if self._class_scores.shape[1] != len(found.class_names):
+            self._class_scores = np.zeros((len(self._ids), len(found.class_names)))
+        expected = predict(self._motion, at_seconds)
+        gains = self._gains(expected, places, found.class_ids)
+        sure = found.scores >= self._settings.start_score
+        numbered = self._ids > 0
+        tracks = np.full(len(found), -1, np.int64)
+        for known, wanted in ((numbered, sure), (numbered, ~sure), (~numbered, sure)):
+            free = known & ~np.isin(np.arange(len(known)), tracks)
+            rows, columns = np.flatnonzero(free), np.flatnonzero(wanted & (tracks < 0))
+            if len(rows) and len(columns):
+                chosen, taken = assign(gains[np.ix_(rows, columns)])
+                tracks[columns[taken]] = rows[chosen]
+        at = np.flatnonzero(tracks >= 0)
+        self._observe(expected, tracks[at], places[at], at_seconds)
+        fresh = np.flatnonzero((tracks < 0) & sure)
+        tracks[fresh] = self._begin(places[fresh], at_seconds)
+        at = np.flatnonzero(tracks >= 0)
+        self._class_scores[tracks[at], found.class_ids[at]] += found.scores[at]
+        self._confirm(at_seconds)
+        return tracks
+
+    def _gains(self, expected: Motion, places: Array, class_ids: IndexArray) -> Array:
+        """Returns by how much each pair of track and object is better than a new object (N, M)."""
+        fits = match(expected, places)
+        flips = self._classes()[:, np.newaxis] != class_ids
+        costs = fits.distances + fits.spreads + self._settings.flip_cost * flips
+        gains: Array = self._settings.most_cost - costs
+        return gains
+
+    def _observe(
+        self, expected: Motion, tracks: IndexArray, places: Array, at_seconds: float
+    ) -> None:
+        seen = observe(expected.select(tracks), places)
+        rest = np.ones(len(self._ids), np.bool_)
+        rest[tracks] = False
+        order = np.argsort(np.concatenate([np.flatnonzero(rest), tracks]))
+        self._motion = self._motion.select(rest).joined(seen).select(order)
+
+    def _begin(self, places: Array, at_seconds: float) -> IndexArray:
+        """Adds tracks; returns their indices."""
+        count = len(places)
+        self._motion = self._motion.joined(begin(places, at_seconds))
+        self._ids = np.concatenate([self._ids, np.zeros(count, np.int64)])
+        self._since = np.concatenate([self._since, np.full(count, at_seconds)])
+        none = np.zeros((count, self._class_scores.shape[1]))
+        self._class_scores = np.concatenate([self._class_scores, none])
+        return np.arange(len(self._ids) - count, len(self._ids))
+
+    def _confirm(self, at_seconds: float) -> None:
+        known = self._motion.at_seconds - self._since
+        # The clock of a source counts in whole ticks: a tenth of a second may come out shorter.
+        enough = (known > 0) & (known >= self._settings.confirm_seconds - 1e-3)
+        ready = (self._ids == 0) & (self._motion.at_seconds == at_seconds) & enough
+        count = int(ready.sum())
+        self._ids[ready] = self._given + 1 + np.arange(count)
+        self._given += count
+
+    def _let_go(self, at_seconds: float, size_hw: tuple[int, int] | None) -> None:
+        seen_at = self._motion.at_seconds
+        kept = at_seconds - seen_at <= self._settings.lost_seconds
+        # By the frames that did not show it: between two of a slow source there is more time.
+        kept &= (self._ids > 0) | (self._now - seen_at <= self._settings.confirm_seconds)
+        if size_hw is not None:
+            centres = predict(self._motion, at_seconds).places[:, :2]
+            is_out = ((centres < 0) | (centres > size_hw[::-1])).any(axis=1)
+            kept &= ~is_out | (seen_at >= self._now)
+        self._keep(kept)
+
+    def _keep(self, kept: npt.NDArray[np.bool_]) -> None:
+        self._motion = self._motion.select(kept)
+        self._ids, self._since = self._ids[kept], self._since[kept]
+        self._class_scores = self._class_scores[kept]
+
+    def _classes(self) -> IndexArray:
+        """Returns each track's class (N,)."""
+        if self._class_scores.size == 0:
+            return np.zeros(len(self._ids), np.int64)
+        classes: IndexArray = self._class_scores.argmax(axis=1)
+        return classes
+
+
+def _canonical_order(found: Detections) -> IndexArray:
+    """Returns the objects' order, best score first, which is the same however they came."""
+    return np.lexsort([*found.boxes_xyxy.T, found.class_ids, -found.scores])
