@@ -36,6 +36,11 @@ def test_a_file_says_what_the_flags_can(configured: Configure) -> None:
     assert (args.show, args.ndjson) == (True, "out.ndjson")
 
 
+def test_a_file_says_where_the_broker_is(configured: Configure) -> None:
+    args = configured('mqtt = "mqtt://me:x@a/yard"\nmqtt-qos = 0\nmqtt-discovery = true\n')
+    assert (args.mqtt, args.mqtt_qos, args.mqtt_discovery) == ("mqtt://me:x@a/yard", 0, True)
+
+
 def test_one_source_needs_no_list(configured: Configure) -> None:
     assert configured('source = "clip.mp4"').source == ["clip.mp4"]
 
@@ -59,6 +64,7 @@ def test_what_the_command_line_says_wins_also_where_it_is_the_default(
         ("max-frames = 1.5", "must be a number"),
         ("show = 1", "must be true or false"),
         ('mode = "fast"', "must be one of video, live"),
+        ("mqtt-qos = 2", "must be one of 0, 1"),
         ("ndjson = 3", "must be text"),
         ("source = [[1]]", "must be text"),
     ],

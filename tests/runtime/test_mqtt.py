@@ -424,6 +424,33 @@ def test_a_broker_that_reads_nothing_costs_a_bounded_amount_and_no_time(qos: int
     assert any("the oldest are dropped" in line for line in told)
 
 
+def test_what_was_not_confirmed_when_the_broker_went_waits_again() -> None:
+    broker, told = _Mute(), list[str]()
+    sink = MqttSink(f"mqtt://127.0.0.1:{broker.port}/x", on_failure=told.append)
+    deadline = time.monotonic() + 20
+    try:
+        while not sink._outbox.is_empty:  # a connection that sends what is there
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        for number in range(3):
+            sink.write(live_frame(number), found(0))
+        while not sink._outbox.is_empty:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        broker.close()
+        while not told:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        while len(sink._outbox._waiting) < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert frames_told(sink._outbox) == [0, 1, 2]
+    finally:
+        sink.finish(hurry=True)
+        sink.close()
+    assert "lost" in told[0]
+
+
 @pytest.mark.parametrize("answer", [b"", b"\xff" * 64])
 def test_what_is_no_broker_is_told_once(answer: bytes) -> None:
     broker, told = _Mute(answer), list[str]()

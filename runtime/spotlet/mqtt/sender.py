@@ -17,7 +17,7 @@ REFUSED_SECONDS = 60.0
 """Until a broker that refused the password is asked again: some lock out who asks often."""
 
 END_SECONDS = 5.0
-"""For what waits at the end of a run, where the broker is there."""
+"""For what waits at the end of a run, where the broker is not known to be away."""
 
 HURRY_SECONDS = 0.6
 """The same after Ctrl-C. With the next a run keeps to the time that its outputs have."""
@@ -83,7 +83,8 @@ class Sender:
 
     def finish(self, *, hurry: bool = False) -> None:
         """Begins to end: what waits is sent for a while, if the broker is there."""
-        seconds = HURRY_SECONDS if hurry else END_SECONDS
+        # What is away is not waited for, but for a try that is just being made.
+        seconds = HURRY_SECONDS if hurry or self._told_away else END_SECONDS
         self._deadline = min(self._deadline, time.monotonic() + seconds)
         self._finishing.set()
         self.stir()

@@ -170,7 +170,7 @@ class MqttSink(Closing):
     def close(self) -> None:
         """Waits for what is sent at the end: 5 s at most, less in a hurry; the rest is dropped.
 
-        Where the broker is away nothing is waited for. A second call does nothing.
+        Where the broker is away it is 0.9 s at most. A second call does nothing.
         """
         self.finish()
         self._sender.wait()
