@@ -25,6 +25,7 @@ from spotlet.mqtt.discovery import MOST_CLASSES, run_config, source_config
 from spotlet.mqtt.link import MOST_ON_THEIR_WAY
 from spotlet.mqtt.messages import Message, Topics, counts_event
 from spotlet.mqtt.outbox import Outbox
+from spotlet.streams import Reconnection
 
 DOOR = "rtsp://10.0.0.7/door"
 SECRET = "hunter2"
@@ -380,7 +381,7 @@ class _Mute:
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.port = self._listener.getsockname()[1]
         self._answer = answer
-        self._clients: list[socket.socket] = []
+        self.clients: list[socket.socket] = []
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -389,12 +390,12 @@ class _Mute:
                 client, _ = self._listener.accept()
                 client.recv(1)
                 client.sendall(self._answer)
-                self._clients.append(client)
+                self.clients.append(client)
         except OSError:
             return
 
     def close(self) -> None:
-        for each in (self._listener, *self._clients):
+        for each in (self._listener, *self.clients):
             each.close()
 
 
@@ -422,6 +423,20 @@ def test_a_broker_that_reads_nothing_costs_a_bounded_amount_and_no_time(qos: int
     assert sink.dropped >= MESSAGES - 20 - sink._sender.confirmed
     assert "messages dropped" in str(sink.written)
     assert any("the oldest are dropped" in line for line in told)
+
+
+def test_a_broker_that_refuses_the_password_is_not_asked_again_soon() -> None:
+    broker, told = _Mute(b"\x20\x02\x00\x04"), list[str]()
+    quick = MqttSettings(reconnection=Reconnection(first_seconds=0.05, most_seconds=0.1))
+    with MqttSink(f"mqtt://127.0.0.1:{broker.port}/x", quick, on_failure=told.append):
+        deadline = time.monotonic() + 20
+        while not told:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.5)
+        assert len(broker.clients) == 1
+    broker.close()
+    assert "refused: Bad user name or password; check user and password" in told[0]
 
 
 def test_what_was_not_confirmed_when_the_broker_went_waits_again() -> None:
