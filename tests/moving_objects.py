@@ -358,3 +358,16 @@ def at_speed(movers: Sequence[Mover], factor: float) -> list[Mover]:
         )
         for each in movers
     ]
+
+
+def middle_is_free(movers: Sequence[Mover], seconds: float) -> bool:
+    """Whether nobody is near the middle as the scene begins and ends.
+
+    There an object has no number yet, or is on its way over.
+    """
+    edges = [*np.arange(0, 1.6, 0.1), *np.arange(seconds - 1, seconds, 0.1)]
+    return not any(
+        mover.begins <= at <= mover.ends and abs(mover.centre(float(at))[0] - SIZE_HW[1] / 2) < 150
+        for mover in movers
+        for at in edges
+    )

@@ -32,6 +32,11 @@ WANDER_SHARE = np.array([0.7, 0.7, 0.3, 0.3])
 """The same four: how much of that speed may have changed after one second."""
 
 
+MOST_SPREAD = 18.0
+"""The most that `Match.spreads` says: at a frame a second, where an object seen once may be
+anywhere by now, the nearest is still the best guess."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Motion:
     """Boxes that move.
@@ -68,7 +73,8 @@ class Match(NamedTuple):
     Attributes:
         distances: squared, in standard deviations of what is expected; chi-square of 4 degrees
             where the two are one object.
-        spreads: logarithm of how much wider than a measurement the expectation is; from 0.
+        spreads: logarithm of how much wider than a measurement the expectation is, from 0 to
+            `MOST_SPREAD`.
     """
 
     distances: Array
@@ -125,7 +131,7 @@ def match(expected: Motion, places: Array) -> Match:
     spread = expected.place_variances + noise
     missed = places[np.newaxis] - expected.places[:, np.newaxis]
     distances = (missed**2 / spread[:, np.newaxis]).sum(axis=2)
-    spreads = np.log(spread / noise).sum(axis=1, keepdims=True)
+    spreads = np.minimum(np.log(spread / noise).sum(axis=1, keepdims=True), MOST_SPREAD)
     return Match(distances, np.broadcast_to(spreads, distances.shape))
 
 

@@ -1,7 +1,7 @@
 """Lines and zones on a picture, and what they have counted."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -13,6 +13,9 @@ from spotlet.lettering import Colour, Plate, contrast, line_pixels
 LINE_COLOUR: Colour = (0, 255, 255)
 ZONE_COLOUR: Colour = (255, 255, 0)
 """Blue, green, red: yellow and cyan, which are no class's."""
+
+TOLD_CLASSES = 2
+"""Of more classes only the sum is written."""
 
 ARROW_SHARE = 1 / 18
 """Length of the arrow that shows the way `in`, over the frame's shorter side."""
@@ -36,7 +39,7 @@ def draw_numbers(image: ImageArray, counts: Counts) -> None:
     size_hw = image.shape[0], image.shape[1]
     texts: list[tuple[str, Sequence[PointXy], Colour]] = [
         (
-            f"{line.name}: in {by_class(line.entered)}, out {by_class(line.left)}",
+            f"{line.name}: in {_numbers(line.entered)}, out {_numbers(line.left)}",
             (line.start_xy, line.end_xy),
             LINE_COLOUR,
         )
@@ -44,7 +47,7 @@ def draw_numbers(image: ImageArray, counts: Counts) -> None:
     ]
     texts += [
         (
-            f"{zone.name}: inside {by_class(zone.inside)}, entered {by_class(zone.entered)}",
+            f"{zone.name}: inside {_numbers(zone.inside)}, entered {_numbers(zone.entered)}",
             zone.corners_xy,
             ZONE_COLOUR,
         )
@@ -58,6 +61,10 @@ def draw_numbers(image: ImageArray, counts: Counts) -> None:
         left, top = _free_place(plate, points, size_hw, taken)
         taken.append((left, top, left + plate.width, top + plate.height))
         plate.draw(image, (left, top), colour)
+
+
+def _numbers(by_name: Mapping[str, int]) -> str:
+    return by_class(by_name) if len(by_name) <= TOLD_CLASSES else str(sum(by_name.values()))
 
 
 def _free_place(

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from spotlet.annotate import PALETTE_RGB, class_colour_bgr, contact_sheet, draw_detections
+from spotlet.counts import Counts, LineCount, ZoneCount
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
+from spotlet.scoreboard import LINE_COLOUR, ZONE_COLOUR
 
 NAMES = ("ankle boot", "bag")
 
@@ -136,3 +138,44 @@ def test_a_contact_sheet_shows_images_of_any_size_row_by_row() -> None:
 def test_a_contact_sheet_of_nothing_is_refused() -> None:
     with pytest.raises(UsageError, match="needs one of each"):
         contact_sheet([], columns=2, cell_hw=(50, 100))
+
+
+@pytest.mark.parametrize(("height", "width"), [(240, 320), (1080, 1920)])
+def test_lines_and_zones_at_the_border_are_drawn_with_numbers_that_can_be_read(
+    height: int, width: int
+) -> None:
+    counts = Counts(
+        lines=(
+            LineCount(
+                name="a", start_xy=(width, 0), end_xy=(width, height), entered={"b": 3}, left={}
+            ),
+        ),
+        zones=(
+            ZoneCount(
+                name="c",
+                corners_xy=((0, 0), (width, 0), (width, height), (0, height)),
+                inside={},
+                entered={"b": 12},
+            ),
+        ),
+    )
+    none = Detections.none(NAMES)
+    with_counts = Detections(
+        none.boxes_xyxy, none.scores, none.class_ids, NAMES, none.class_ids, counts
+    )
+    drawn = draw_detections(_grey(height, width), with_counts)
+    for colour in (LINE_COLOUR, ZONE_COLOUR):
+        ground = np.all(drawn == colour, axis=2).astype(np.uint8)
+        # Whole plates: higher than a line is wide, neither over the other.
+        assert cv2.erode(ground, np.ones((4, 10), np.uint8)).sum() > 0
+    assert not (drawn[:, width // 2 - 2 : width // 2] == 60).all()
+
+
+def test_a_known_objects_number_is_on_its_label() -> None:
+    plain = _one((100, 200, 300, 400))
+    known = Detections(
+        plain.boxes_xyxy, plain.scores, plain.class_ids, NAMES, np.array([7], np.int64)
+    )
+    frame = _grey(480, 640)
+    label, wider = (int(_is_colour(draw_detections(frame, each)).sum()) for each in (plain, known))
+    assert wider > label

@@ -41,6 +41,12 @@ def test_a_file_says_where_the_broker_is(configured: Configure) -> None:
     assert (args.mqtt, args.mqtt_qos, args.mqtt_discovery) == ("mqtt://me:x@a/yard", 0, True)
 
 
+def test_lines_and_zones_are_a_list_or_one(configured: Configure) -> None:
+    args = configured('track = true\nline = ["a=0,0,1,1", "b=0,1,1,0"]\nzone = "c=0,0,1,0,1,1"\n')
+    assert (args.track, args.line) == (True, ["a=0,0,1,1", "b=0,1,1,0"])
+    assert (args.zone, args.anchor) == (["c=0,0,1,0,1,1"], "bottom")
+
+
 def test_one_source_needs_no_list(configured: Configure) -> None:
     assert configured('source = "clip.mp4"').source == ["clip.mp4"]
 
