@@ -52,12 +52,17 @@ def frame_event(
         "age_ms": round((now - frame.captured_monotonic) * 1000, 1),
         "dropped": frame.dropped,
         "epoch": frame.epoch,
-        "detections": [_detection(found) for found in detections],
+        "detections": detections_json(detections),
     }
     if detections.counts is not None:
         event["counts"] = detections.counts.to_json()
         event["crossings"] = [each.to_json() for each in detections.counts.crossings]
     return event
+
+
+def detections_json(detections: Detections) -> list[Event]:
+    """Returns the objects of a frame as `detections` of its event has them."""
+    return [_detection(found) for found in detections]
 
 
 def status_event(status: StatusEvent) -> Event:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import cv2
-import numpy as np
 
 from spotlet.bounded_files import (
     MOST_JSON_BYTES,
@@ -255,7 +254,7 @@ def read_golden_frame(folder: Path, name: str) -> ImageArray:
     if width * height > MOST_FRAME_PIXELS:
         _refuse(path, f"has {width} x {height} pixels, over {MOST_FRAME_PIXELS}")
     try:
-        return decode_image(np.frombuffer(content, np.uint8), path)
+        return decode_image(content, name=str(path))
     except SourceError as error:
         raise ModelFileError(f"{error}; export the model again") from error
 

@@ -16,7 +16,7 @@ IMAGE_SUFFIXES = frozenset(
 """What counts as an image, in lower case."""
 
 
-def read_image(path: Path) -> ImageArray:
+def read_image(path: str | Path) -> ImageArray:
     """Returns an image file as (H, W, 3) uint8 BGR, turned as its EXIF orientation says.
 
     Grey, 16-bit and transparent images are converted, the last by leaving alpha out.
@@ -28,24 +28,28 @@ def read_image(path: Path) -> ImageArray:
         content = np.fromfile(path, np.uint8)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
-    return decode_image(content, path)
+    return decode_image(content, name=str(path))
 
 
-def decode_image(content: npt.NDArray[np.uint8], path: Path) -> ImageArray:
-    """Returns what is in an image file's bytes, as `read_image` does.
+def decode_image(
+    content: bytes | bytearray | npt.NDArray[np.uint8], *, name: str = "the image"
+) -> ImageArray:
+    """Returns what the content of an image file shows, as `read_image` does.
 
     Args:
-        content: (B,), the bytes.
-        path: of the file, for the error.
+        content: of the file.
+        name: what an error calls it.
 
     Raises:
-        SourceError: they hold no whole image.
+        SourceError: it is no whole image, or has more pixels than OpenCV allows, which the
+            environment variable `OPENCV_IO_MAX_IMAGE_PIXELS` sets before OpenCV is imported.
     """
     with quiet_opencv():
         try:
-            image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
-        except cv2.error:  # a size over OpenCV's limit, among others
+            # An empty buffer is an error of OpenCV's, as is a size over its limit.
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+        except cv2.error:
             image = None
     if image is None:
-        raise SourceError(f"{path}: not an image that OpenCV can decode, or a damaged one")
+        raise SourceError(f"{name}: not an image that OpenCV can decode, or a damaged one")
     return np.asarray(image, np.uint8)

@@ -36,6 +36,11 @@ def test_a_file_says_what_the_flags_can(configured: Configure) -> None:
     assert (args.show, args.ndjson) == (True, "out.ndjson")
 
 
+def test_a_file_says_where_the_broker_is(configured: Configure) -> None:
+    args = configured('mqtt = "mqtt://me:x@a/yard"\nmqtt-qos = 0\nmqtt-discovery = true\n')
+    assert (args.mqtt, args.mqtt_qos, args.mqtt_discovery) == ("mqtt://me:x@a/yard", 0, True)
+
+
 def test_lines_and_zones_are_a_list_or_one(configured: Configure) -> None:
     args = configured('track = true\nline = ["a=0,0,1,1", "b=0,1,1,0"]\nzone = "c=0,0,1,0,1,1"\n')
     assert (args.track, args.line) == (True, ["a=0,0,1,1", "b=0,1,1,0"])
@@ -65,6 +70,7 @@ def test_what_the_command_line_says_wins_also_where_it_is_the_default(
         ("max-frames = 1.5", "must be a number"),
         ("show = 1", "must be true or false"),
         ('mode = "fast"', "must be one of video, live"),
+        ("mqtt-qos = 2", "must be one of 0, 1"),
         ("ndjson = 3", "must be text"),
         ("source = [[1]]", "must be text"),
     ],

@@ -279,11 +279,11 @@ import argparse, contextlib, sys
 from pathlib import Path
 from live_frames import *
 from spotlet.cli import _termination_as_exception
-from spotlet.commands.outputs import Outputs, open_outputs
+from spotlet.commands.outputs import Outputs, add_output_arguments, open_outputs
 from spotlet.streams import StatusEvent
-args = argparse.Namespace(
-    save=None, keep_videos=None, ndjson="-", rotate_mb=None, snapshots=None, show=False
-)
+parser = argparse.ArgumentParser()
+add_output_arguments(parser)
+args = parser.parse_args(["--ndjson", "-"])
 outputs = Outputs()
 event = StatusEvent(source="camera 0", state="ended", epoch=0, at=1.7e9)
 with _termination_as_exception(), contextlib.suppress(KeyboardInterrupt):

@@ -258,3 +258,11 @@ def test_the_sink_follows_from_the_source_and_the_path(
             choose(source, path)
     with pytest.raises(UsageError, match="would replace the source"):
         choose(clip, "clip.avi")
+
+
+def test_a_sink_is_closed_at_the_end_of_a_with_block(tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    with VideoSink(path, 20) as sink:
+        sink.write(_frame(), _found())
+        assert not path.exists()
+    assert path.exists()

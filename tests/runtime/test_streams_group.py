@@ -173,3 +173,14 @@ def test_all_streams_are_closed_where_telling_of_one_raises() -> None:
             group.close()
         assert all(stream.over for stream in group.streams)
         assert [each.name for each in threading.enumerate() if "capture" in each.name] == []
+
+
+def test_a_group_gives_frame_after_frame(tmp_path: Path, write_clip: WriteClip) -> None:
+    paths = [_clip(tmp_path / f"{count}.avi", write_clip, count) for count in (2, 3)]
+    with open_streams([str(path) for path in paths]) as group:
+        got = [(stream.source, frame.index) for stream, frame in group]
+    first, second = map(str, paths)
+    assert sorted(got) == [
+        *((first, each) for each in range(2)),
+        *((second, each) for each in range(3)),
+    ]

@@ -88,7 +88,7 @@ def _check_one(path: Path, key: str, value: object, action: argparse.Action) -> 
     else:
         wanted, fits = "text", isinstance(value, str) or (key == "source" and type(value) is int)
     if fits and action.choices is not None:
-        wanted, fits = f"one of {', '.join(action.choices)}", value in action.choices
+        wanted, fits = f"one of {', '.join(map(str, action.choices))}", value in action.choices
     if not fits:
         raise UsageError(f"{path}: {key} {value!r}: must be {wanted}")
     return str(value) if wanted == "text" else value

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from spotlet.commands.mqtt_output import mqtt_sink, require_usable_mqtt
 from spotlet.errors import UsageError
 from spotlet.sinks import NdjsonSink, Sink, WindowSink, refuse_source
 from spotlet.sinks.choice import save_sinks, snapshot_sink
@@ -37,6 +38,7 @@ def open_sinks(
         OutputError: one cannot be written.
     """
     _require_usable(args)
+    require_usable_mqtt(args)
     files = frozenset[Path]().union(*(stream.files for stream in streams))
     if args.ndjson not in (None, "-"):
         refuse_source(Path(args.ndjson), files | {model.resolve()})
@@ -48,6 +50,8 @@ def open_sinks(
         take(save_sinks(args.save, streams, max_fps=args.max_fps, keep=keep, on_failure=on_failure))
     if args.snapshots is not None:
         take(snapshot_sink(args.snapshots, streams, on_failure=on_failure))
+    if args.mqtt is not None:
+        take(mqtt_sink(args, on_failure))
     if args.ndjson is not None:
         rotate = None if args.rotate_mb is None else round(args.rotate_mb * _BYTES_PER_MB)
         take(NdjsonSink(args.ndjson, rotate_bytes=rotate))

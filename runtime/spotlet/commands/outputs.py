@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from spotlet.commands.mqtt_output import add_mqtt_arguments
 from spotlet.commands.output_sinks import open_sinks
 from spotlet.detections import Detections
 from spotlet.errors import OutputError
@@ -23,7 +24,7 @@ EARLY_EVENTS = 1000
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds `--save`, `--keep-videos`, `--ndjson`, `--rotate-mb`, `--snapshots` and `--show`."""
+    """Adds the flags that say where results go, those of MQTT too."""
     output = parser.add_argument_group("output (without any, a line a frame is printed)")
     output.add_argument(
         "--save",
@@ -55,6 +56,7 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
         help="a JPEG whenever a class appears that was not to be seen before",
     )
     output.add_argument("--show", action="store_true", help="a window; q or Esc ends the run")
+    add_mqtt_arguments(parser)
 
 
 class Outputs:

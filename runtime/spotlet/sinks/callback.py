@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 from spotlet.detections import Detections
 from spotlet.events import Event, frame_event, status_event
+from spotlet.lifetime import Closing
 from spotlet.streams import Frame, StatusEvent
 
 
-class CallbackSink:
+class CallbackSink(Closing):
     """Calls a function with the event of each frame and each change of state.
 
     Example:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 
 from spotlet.detections import Detections
+from spotlet.lifetime import Closing
 from spotlet.sinks.sink import BackgroundSink, Sink
 from spotlet.streams import Frame
 
 
-class SinkGroup:
+class SinkGroup(Closing):
     """Hands each frame to the sink of its source."""
 
     def __init__(self, sinks: Mapping[str, Sink]) -> None:

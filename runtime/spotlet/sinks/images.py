@@ -8,6 +8,7 @@ from spotlet.annotate import draw_detections
 from spotlet.atomic import atomic_file
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
+from spotlet.lifetime import Closing
 from spotlet.sinks.sink import refuse_source
 from spotlet.streams import Frame
 
@@ -15,7 +16,7 @@ SAVED_SUFFIXES = (".png", ".jpg", ".jpeg")
 """What images are saved as. One of another kind becomes a PNG."""
 
 
-class ImageSink:
+class ImageSink(Closing):
     """Annotated images: many in a folder under their own names, or one in a file."""
 
     def __init__(

@@ -6,6 +6,7 @@ from pathlib import Path
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
 from spotlet.events import Event, encode_event, frame_event, status_event
+from spotlet.lifetime import Closing
 from spotlet.sinks.line_file import LineFile
 from spotlet.streams import Frame, StatusEvent
 
@@ -13,7 +14,7 @@ KEPT_FILES = 9
 """Older files of a row that rotates."""
 
 
-class NdjsonSink:
+class NdjsonSink(Closing):
     """Lines in a file or on standard output, each written whole and at once.
 
     Several sources share one file: `source` tells their lines apart. Between the lines of frames

@@ -7,7 +7,7 @@ from typing import Literal
 
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
-from spotlet.lifetime import WAKE_SECONDS
+from spotlet.lifetime import WAKE_SECONDS, Closing
 from spotlet.sinks.sink import Sink
 from spotlet.streams import Frame
 
@@ -24,7 +24,7 @@ FINISH_SECONDS = 0.3
 """For the file itself, after that."""
 
 
-class QueuedSink:
+class QueuedSink(Closing):
     """Hands frames to another sink, which works in its own thread.
 
     At most `size` frames wait. What finds the queue full is dropped, newest first, and counted

@@ -8,6 +8,7 @@ from pathlib import Path
 from spotlet.annotate import draw_detections
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
+from spotlet.lifetime import Closing
 from spotlet.sinks.codecs import playback_fps
 from spotlet.sinks.lock import TargetLock
 from spotlet.sinks.recording_file import RecordingFile
@@ -33,7 +34,7 @@ LEAST_STILL_PICTURES = 3
 """At very low rates even some pictures last longer than those times."""
 
 
-class RecordingSink:
+class RecordingSink(Closing):
     """Annotated videos, written so that a kill at any moment loses their last half second at most.
 
     They have a constant rate, and a frame is seen when it was captured, within a picture: while

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from spotlet.detections import Detections
 from spotlet.errors import OutputError
+from spotlet.lifetime import Closing
 from spotlet.sinks.sink import Sink
 from spotlet.streams import Frame
 
@@ -15,7 +16,7 @@ OnFailure = Callable[[str], None]
 """Told in a line, in any thread, when a sink fails, and when it works again."""
 
 
-class RetriedSink:
+class RetriedSink(Closing):
     """Hands frames to another sink, and goes on when that fails: what is seen matters more.
 
     Each failure begins a pause, in which frames are dropped and counted. The first of a row is

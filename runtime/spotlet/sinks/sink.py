@@ -13,6 +13,7 @@ class Sink(Protocol):
 
     A sink checks at construction that it can write, so that no work is lost later, and leaves
     whole files behind whenever it is closed.
+    Those of this package are closed at the end of a `with` block.
     """
 
     @property

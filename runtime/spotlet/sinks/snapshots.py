@@ -13,6 +13,7 @@ from spotlet.annotate import draw_detections
 from spotlet.atomic import atomic_file
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
+from spotlet.lifetime import Closing
 from spotlet.sinks.file_names import safe_name, source_name, unique_names
 from spotlet.streams import Frame
 
@@ -33,7 +34,7 @@ _OURS = re.compile(rf"{_STAMP}[^-]+-[^-]+\.jpg")
 _UNFINISHED = re.compile(rf"\.{_STAMP}.+\.jpg")
 
 
-class SnapshotSink:
+class SnapshotSink(Closing):
     """A folder of annotated frames, one whenever a class appears.
 
     A class appears when it is found in a source and was not in the `quiet_seconds` before. A file

@@ -12,6 +12,7 @@ from spotlet.annotate import draw_detections
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
 from spotlet.letterbox import ImageArray, Letterbox
+from spotlet.lifetime import Closing
 from spotlet.opencv_log import quiet_opencv
 from spotlet.sinks.codecs import CODECS, playback_fps, with_even_sides
 from spotlet.sinks.lock import TargetLock
@@ -19,7 +20,7 @@ from spotlet.sinks.recording_file import RecordingFile
 from spotlet.streams import Frame
 
 
-class VideoSink:
+class VideoSink(Closing):
     """An annotated video, one frame for each frame of the run, at a constant rate.
 
     It is encoded into `.out.partial.mp4` beside `out.mp4` and takes its own name at `close`,

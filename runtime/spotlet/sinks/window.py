@@ -5,6 +5,7 @@ import cv2
 from spotlet.annotate import draw_detections
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
+from spotlet.lifetime import Closing
 from spotlet.streams import Frame
 
 _ESCAPE_KEY = 27
@@ -14,7 +15,7 @@ class WindowClosed(Exception):  # noqa: N818 - not an error: the person at the w
     """The window was closed, or `q` or Esc was pressed in it."""
 
 
-class WindowSink:
+class WindowSink(Closing):
     """A window that shows the newest annotated frame."""
 
     def __init__(self, title: str) -> None:

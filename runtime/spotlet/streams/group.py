@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
 from spotlet.errors import SourceError, UsageError
@@ -42,6 +42,11 @@ class StreamGroup(Closing):
         """Why streams ended that should not have, by their names; the others went on."""
         ended = {each.source: each.ended_early for each in self.streams}
         return self._errors | {name: why for name, why in ended.items() if why is not None}
+
+    def __iter__(self) -> Iterator[Arrival]:
+        """Gives frame after frame, each with its stream; see `batches`."""
+        for arrivals in self.batches():
+            yield from arrivals
 
     def batches(self, most: int = 1) -> Generator[list[Arrival], None, None]:
         """Gives what has arrived, at most one frame of each stream at a time.

@@ -1,0 +1,58 @@
+"""Counts what crosses a line in front of cameras, and tells an MQTT broker.
+
+pip install "spotlet[mqtt]"
+python device_app.py garments rtsp://10.0.0.7/door --mqtt mqtt://me@broker/yard
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+from collections import defaultdict
+
+from spotlet import Detections, Detector, Frame, Tracker
+from spotlet.counting import ObjectCounter
+from spotlet.counting_rules import CountingRules, parse_line
+from spotlet.mqtt import MqttSettings, MqttSink, locate_broker
+from spotlet.streams import SourceClock, open_streams
+
+
+class Camera:
+    """What is known of one camera's objects from frame to frame."""
+
+    def __init__(self, rules: CountingRules) -> None:
+        self.clock, self.tracker, self.counter = SourceClock(), Tracker(), ObjectCounter(rules)
+
+    def follow(self, frame: Frame, detections: Detections) -> Detections:
+        """Returns the detections with their tracks, and what was counted so far."""
+        now = self.clock.seconds(frame)
+        tracked = self.tracker.update(detections, now, frame.epoch, frame.size_hw)
+        return self.counter.update(tracked, frame.size_hw, now)
+
+
+def main() -> None:
+    """Runs until Ctrl-C or SIGTERM; cameras and broker may come and go."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model")
+    parser.add_argument("cameras", nargs="+")
+    parser.add_argument("--line", type=parse_line, default="middle=0.5,0,0.5,1")
+    parser.add_argument("--mqtt", required=True, metavar="URL")
+    args = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    detector = Detector(args.model)
+    broker = locate_broker(args.mqtt, password=os.environ.get("SPOTLET_MQTT_PASSWORD"))
+    cameras = defaultdict[str, Camera](lambda: Camera(CountingRules(lines=(args.line,))))
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        MqttSink(broker, MqttSettings(on="change", discovery=True), on_failure=print) as sink,
+        open_streams(args.cameras, mode="live", on_status=sink.write_status) as group,
+    ):
+        for stream, frame in group:
+            found = cameras[stream.source].follow(frame, detector(frame.image))
+            sink.write(frame, found)
+            for crossing in found.counts.crossings if found.counts else ():
+                print(f"{stream.source}: {crossing.name} {crossing.track_id} {crossing.direction}")
+
+
+if __name__ == "__main__":
+    main()

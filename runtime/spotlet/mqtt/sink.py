@@ -1,0 +1,196 @@
+"""Events for an MQTT broker."""
+
+import logging
+import ssl
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from spotlet.detections import Detections
+from spotlet.errors import InputError, UsageError
+from spotlet.events import encode_event, frame_event, status_event
+from spotlet.lifetime import Closing
+from spotlet.mqtt.address import BrokerAddress, locate_broker
+from spotlet.mqtt.discovery import run_config, source_config
+from spotlet.mqtt.messages import ONLINE, Message, Topics, counts_event, encode, who_is_there
+from spotlet.mqtt.outbox import Outbox
+from spotlet.sinks.retry import OnFailure
+from spotlet.streams import Frame, Reconnection, StatusEvent
+
+logger = logging.getLogger("spotlet.mqtt")
+
+RECONNECTION = Reconnection(most_seconds=10)
+"""Shorter waits than for a camera: a broker answers at once, so that it costs little to ask."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttSettings:
+    """What is published, and how.
+
+    Attributes:
+        qos: of detections: 0 sends each once; 1 until the broker confirms it, so one may come
+            twice. Retained messages always have 1.
+        on: `frame`: each frame in which something is found, and the first without; `change`: only
+            when other classes or tracks are there than in the message before.
+        discovery: whether Home Assistant is told which sensors there are.
+        classes: whose sensors it is told of; None for all of the model's.
+        waiting_messages: that wait for the broker; the oldest are dropped.
+        waiting_bytes: likewise, all their payloads.
+        reconnection: the waits between connections, of which `retries` is not used.
+
+    Raises:
+        UsageError: a value breaks its rule.
+    """
+
+    qos: int = 1
+    on: Literal["frame", "change"] = "frame"
+    discovery: bool = False
+    classes: tuple[str, ...] | None = None
+    waiting_messages: int = 1000
+    waiting_bytes: int = 8_000_000
+    reconnection: Reconnection = RECONNECTION
+
+    def __post_init__(self) -> None:
+        if self.qos not in (0, 1):
+            raise UsageError(f"MQTT quality of service {self.qos}: must be 0 or 1")
+        if self.on not in ("frame", "change"):
+            raise UsageError(f"MQTT messages on {self.on!r}: must be frame or change")
+        if self.waiting_messages < 1 or self.waiting_bytes < 1:
+            raise UsageError("MQTT messages that wait, and their bytes: must be at least 1")
+
+
+class MqttSink(Closing):
+    """Publishes events in a thread of its own; no call waits for the broker.
+
+    A broker that is not there is no error: it is told, tried again for ever, and meanwhile the
+    newest messages wait. See `docs/mqtt.md` for the topics.
+
+    Example:
+        >>> with MqttSink("mqtt://broker.local/yard") as sink:  # doctest: +SKIP
+        ...     with open_streams([0], on_status=sink.write_status) as group:
+        ...         for stream, frame in group:
+        ...             sink.write(frame, detector(frame.image))
+    """
+
+    def __init__(
+        self,
+        broker: str | BrokerAddress,
+        settings: MqttSettings = MqttSettings(),
+        *,
+        on_failure: OnFailure = logger.warning,
+    ) -> None:
+        """Begins to connect, and returns at once.
+
+        Args:
+            broker: where, as a URL; see `locate_broker`.
+            settings: what is published.
+            on_failure: told in a line, in another thread, when the broker is away, and when it
+                is back.
+
+        Raises:
+            InputError: the certificates cannot be read.
+            UsageError: the URL is none, or paho-mqtt is not installed.
+        """
+        address = locate_broker(broker) if isinstance(broker, str) else broker
+        try:
+            from spotlet.mqtt.sender import Sender
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "paho":
+                raise
+            raise UsageError('MQTT: needs paho-mqtt: pip install "spotlet[mqtt]"') from error
+        self._name = address.name
+        self._settings = settings
+        self._topics = Topics(address.prefix)
+        self._outbox = Outbox(
+            most_messages=settings.waiting_messages, most_bytes=settings.waiting_bytes
+        )
+        self._told: dict[str, Counter[tuple[int, int | None]]] = {}
+        self._announced: set[str] = set()
+        self._closed = False
+        self._keep(self._topics.status, ONLINE)
+        if settings.discovery:
+            self._outbox.keep(run_config(self._topics))
+        self._sender = Sender(
+            address,
+            self._outbox,
+            self._topics.status,
+            _tls_context(address),
+            on_failure,
+            reconnection=settings.reconnection,
+        )
+
+    @property
+    def dropped(self) -> int:
+        """How many messages were dropped because the broker was away or too slow."""
+        return self._outbox.dropped
+
+    @property
+    def written(self) -> str | None:
+        """How many messages, retained ones aside, went where, and how many did not."""
+        text = f"{self._name} ({self._sender.confirmed} messages)"
+        if self.dropped:
+            text += f"; {self.dropped} messages dropped, the broker was away or too slow"
+        return text
+
+    def write(self, frame: Frame, detections: Detections) -> None:
+        """Takes a frame; it returns at once, and drops the oldest message where too many wait.
+
+        Raises:
+            UsageError: this sink is closed.
+        """
+        if self._closed:
+            raise UsageError("this sink is closed")
+        source = frame.source
+        if self._settings.discovery and source not in self._announced:
+            self._announced.add(source)
+            self._announce(source, detections)
+        here, before = who_is_there(detections), self._told.get(source, Counter())
+        crossed = detections.counts is not None and detections.counts.crossings
+        if here != before or crossed or (here and self._settings.on == "frame"):
+            self._told[source] = here
+            payload = encode_event(frame_event(frame, detections))
+            topic = self._topics.of(source, "detections")
+            self._outbox.put(Message(topic, payload, qos=self._settings.qos))
+        self._keep(self._topics.of(source, "counts"), encode(counts_event(frame, detections)))
+        self._sender.stir()
+
+    def write_status(self, event: StatusEvent) -> None:
+        """Takes a change of a source's state; after `close` it does nothing."""
+        if not self._closed:
+            payload = encode_event(status_event(event))
+            self._keep(self._topics.of(event.source, "state"), payload)
+            self._sender.stir()
+
+    def finish(self, *, hurry: bool = False) -> None:
+        """Begins to send what waits, and `offline`; see `BackgroundSink`."""
+        self._closed = True
+        self._sender.finish(hurry=hurry)
+
+    def close(self) -> None:
+        """Waits for what is sent at the end: 5 s at most, less in a hurry; the rest is dropped.
+
+        Where the broker is away it is 0.9 s at most. A second call does nothing.
+        """
+        self.finish()
+        self._sender.wait()
+
+    def _keep(self, topic: str, payload: bytes) -> None:
+        self._outbox.keep(Message(topic, payload, retain=True))
+
+    def _announce(self, source: str, detections: Detections) -> None:
+        names = detections.class_names
+        if self._settings.classes is not None:
+            names = tuple(name for name in names if name in self._settings.classes)
+        self._outbox.keep(source_config(self._topics, source, names, detections.counts))
+
+
+def _tls_context(address: BrokerAddress) -> ssl.SSLContext | None:
+    """Returns what checks the broker's certificate and name; None without TLS."""
+    if not address.tls:
+        return None
+    try:
+        return ssl.create_default_context(cafile=address.cafile)
+    except OSError as error:
+        why = error.strerror or "no certificates in PEM form"
+        raise InputError(f"certificates {Path(str(address.cafile))}: {why}") from error

@@ -1,0 +1,142 @@
+"""A real MQTT broker of the tests, on a free port of this machine, and a client that listens."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import pytest
+
+MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
+START_SECONDS = 10.0
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Mosquitto:
+    """The broker; `with` starts it. One that remembers knows after a stop who listened."""
+
+    def __init__(self, folder: Path, *settings: str, remembers: bool = False) -> None:
+        if MOSQUITTO is None:
+            pytest.skip("mosquitto is not installed (Debian: apt-get install mosquitto)")
+        self.port = free_port()
+        self._file = folder / "mosquitto.conf"
+        lines = [f"listener {self.port} 127.0.0.1", *settings]
+        if not any(line.startswith("allow_anonymous") for line in lines):
+            lines.append("allow_anonymous true")
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            lines.append("user root")  # else it could not read the folder
+        if remembers:
+            lines += ["persistence true", f"persistence_location {folder}/"]
+        self._file.write_text("\n".join(lines) + "\n")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        assert MOSQUITTO is not None
+        command = [MOSQUITTO, "-c", str(self._file)]
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                assert self._process.poll() is None, "mosquitto does not start"
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()  # and not `kill`: it is to write what it remembers
+            self._process.wait()
+            self._process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class Heard(NamedTuple):
+    """A message as a listener got it; `retained` where it was there before the listener."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+    @property
+    def content(self) -> Any:
+        return json.loads(self.payload)
+
+
+class Listener:
+    """A client of its own that takes every message; it connects again by itself.
+
+    With a name, a broker that remembers keeps for it what it missed.
+    """
+
+    def __init__(
+        self, port: int, user: str | None = None, password: str | None = None, *, name: str = ""
+    ) -> None:
+        from paho.mqtt.client import Client
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        self.heard: list[Heard] = []
+        self._subscribed = threading.Event()
+        self._client = Client(CallbackAPIVersion.VERSION2, name, clean_session=not name)
+        if user is not None:
+            self._client.username_pw_set(user, password)
+        self._client.reconnect_delay_set(1, 1)
+        self._client.on_connect = lambda client, *_: client.subscribe("#", 1)
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.on_message = self._take
+        self._client.connect("127.0.0.1", port)
+
+    def __enter__(self) -> Self:
+        self._client.loop_start()
+        assert self._subscribed.wait(START_SECONDS)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def of(self, ending: str) -> list[Heard]:
+        """What came to topics that end so."""
+        return [each for each in list(self.heard) if each.topic.endswith(ending)]
+
+    def wait(self, condition: Callable[[], object], seconds: float = 20) -> None:
+        """Waits until it is so."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, self.heard[-5:]
+            time.sleep(0.01)
+
+    def _take(self, _client: Any, _data: Any, message: Any) -> None:
+        self.heard.append(Heard(message.topic, message.payload, message.retain))
