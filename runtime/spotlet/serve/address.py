@@ -118,9 +118,14 @@ class Listener(Closing):
         return int(self.socket.getsockname()[1])
 
     @property
+    def host_in_url(self) -> str:
+        """The host as it was asked for, with the brackets that a URL needs."""
+        return _join(self.address.host, self.port).rpartition(":")[0]
+
+    @property
     def url(self) -> str:
         """Where to point a browser, without the token."""
-        return f"http://{_join(self.address.host, self.port)}/"
+        return f"http://{self.host_in_url}:{self.port}/"
 
     def close(self) -> None:
         """Listens no more. A second call does nothing."""

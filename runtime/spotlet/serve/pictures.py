@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 
 from spotlet.annotate import draw_detections
 from spotlet.serve.board import Board, Newest
@@ -98,7 +99,7 @@ def _encode(newest: Newest) -> tuple[bytes, float]:
     height, width = image.shape[:2]
     if width > MOST_WIDTH:
         size = (MOST_WIDTH, max(round(height * MOST_WIDTH / width), 1))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     done, content = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
     if not done:
         raise RuntimeError(f"a picture of {width}x{height} was not encoded")

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from spotlet.events import Event, encode_event, frame_event, status_event
 from spotlet.serve.board import Board, SourceRecord
@@ -84,7 +85,7 @@ class Viewers:
                 return
             message = _message(event())
             for viewer in watching:
-                self.left_out += viewer.put(message, lambda who=viewer: self._states(who))
+                self.left_out += viewer.put(message, partial(self._states, viewer))
             self._wake()
 
     def end(self) -> None:
