@@ -25,7 +25,7 @@ EARLY_EVENTS = 1000
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds `--save`, `--keep-videos`, `--ndjson`, `--rotate-mb`, `--snapshots`, `--show`, `--serve`."""
+    """Adds `--save`, `--ndjson`, `--snapshots`, `--show`, `--serve`, and what belongs to them."""
     output = parser.add_argument_group("output (without any, a line a frame is printed)")
     output.add_argument(
         "--save",

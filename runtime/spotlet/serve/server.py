@@ -89,6 +89,7 @@ class Server:
 
     Attributes:
         viewers: takes the events; None until the server has begun, and where it could not.
+        pictures: likewise; it belongs to the server's loop.
     """
 
     def __init__(self, listener: Listener, board: Board, title: str, on_failure: OnFailure) -> None:
@@ -101,6 +102,7 @@ class Server:
             on_failure: told in a line of what fails.
         """
         self.viewers: Viewers | None = None
+        self.pictures: Pictures | None = None
         self._listener = listener
         self._board = board
         self._title = title
@@ -162,7 +164,7 @@ class Server:
                 timeout_graceful_shutdown=1,
             )
         )
-        self._loop, self.viewers = loop, viewers
+        self._loop, self.viewers, self.pictures = loop, viewers, pictures
         self._begun.set()
         try:
             await self._server.serve(sockets=[self._listener.socket])
