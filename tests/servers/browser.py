@@ -92,7 +92,7 @@ class Browser(Closing):
         """Returns after how many seconds the expression is true in the page."""
         began = time.monotonic()
         while not self.evaluate(script):
-            text = self.evaluate("document.body.innerText")
+            text = self.evaluate("document.body?.innerText")
             assert time.monotonic() < began + PATIENCE_SECONDS, f"not {script} in: {text}"
             time.sleep(0.03)
         return time.monotonic() - began
