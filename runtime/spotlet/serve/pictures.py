@@ -39,7 +39,8 @@ class Pictures:
     """The newest picture of each source. All of it belongs to the server's loop.
 
     Encoding runs in a thread of its own, one picture at a time, each source in its turn. It rests
-    after each picture for so long that detection hardly feels it: who asks then waits.
+    after each picture in proportion to how long that took, so that detection hardly feels it, and
+    longer where the cores are busy. Who asks meanwhile waits.
     """
 
     def __init__(self, board: Board, executor: Executor, *, cores: int) -> None:
@@ -84,8 +85,8 @@ class Pictures:
             assert newest is not None  # there was one, and it only gets newer
             loop = asyncio.get_running_loop()
             began = time.monotonic()
-            jpeg, cpu_seconds = await loop.run_in_executor(self._executor, _encode, newest)
-            self._rested_at = time.monotonic() + cpu_seconds * (1 / self._share - 1)
+            jpeg, seconds = await loop.run_in_executor(self._executor, _encode, newest)
+            self._rested_at = time.monotonic() + seconds * (1 / self._share - 1)
         self.encoded += 1
         picture = Picture(jpeg, newest.frame.index, newest.frame.epoch)
         self._made[source] = newest, picture, began
@@ -93,8 +94,8 @@ class Pictures:
 
 
 def _encode(newest: Newest) -> tuple[bytes, float]:
-    """Returns the JPEG, and how much of a core's time it took, seconds."""
-    began = time.thread_time()
+    """Returns the JPEG, and how long it took, seconds."""
+    began = time.monotonic()
     image = draw_detections(newest.frame.image, newest.detections)
     height, width = image.shape[:2]
     if width > MOST_WIDTH:
@@ -103,7 +104,7 @@ def _encode(newest: Newest) -> tuple[bytes, float]:
     done, content = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
     if not done:
         raise RuntimeError(f"a picture of {width}x{height} was not encoded")
-    return content.tobytes(), time.thread_time() - began
+    return content.tobytes(), time.monotonic() - began
 
 
 async def _sleep_until(monotonic: float) -> None:

@@ -109,6 +109,7 @@ class Server:
         self._on_failure = on_failure
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: uvicorn.Server | None = None
+        self._told = False
         self._begun = threading.Event()
         self._ended = threading.Event()
         threading.Thread(target=self._run, name="spotlet-serve", daemon=True).start()
@@ -186,5 +187,7 @@ class Server:
 
     def _note_exception(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if error is not None and not isinstance(error, OSError):
+        # What a connection that breaks off leaves behind is none of ours.
+        if error is not None and not isinstance(error, OSError) and not self._told:
+            self._told = True
             self._on_failure(f"serving: {type(error).__name__}: {error}; detection goes on")
