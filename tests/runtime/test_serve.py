@@ -201,7 +201,7 @@ def test_there_are_only_so_many_viewers_and_who_leaves_makes_room(
     monkeypatch.setattr(viewers, "MOST_VIEWERS", 2)
     with watch(served.url), watch(served.url):
         served.wait_for_viewers(2)
-        answer = ask(served.url, "/events")
+        answer = ask(served.url, "/events", method="HEAD")
         assert (answer.status, answer.headers["retry-after"]) == (503, "10")
     served.wait_for_viewers(0)
     with watch(served.url):
