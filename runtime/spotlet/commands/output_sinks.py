@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from spotlet.commands.mqtt_output import mqtt_sink, require_usable_mqtt
+from spotlet.commands.serving import serve_sink
 from spotlet.errors import UsageError
+from spotlet.serve.address import Listener
 from spotlet.sinks import NdjsonSink, Sink, WindowSink, refuse_source
 from spotlet.sinks.choice import save_sinks, snapshot_sink
 from spotlet.sinks.line_file import LEAST_ROTATE_BYTES
@@ -23,6 +25,7 @@ def open_sinks(
     model: Path,
     take: Callable[[Sink], None],
     on_failure: OnFailure,
+    listener: Listener | None = None,
 ) -> None:
     """Opens the sinks that were asked for.
 
@@ -32,6 +35,7 @@ def open_sinks(
         model: the model's file, which no output may replace.
         take: is given each sink as soon as it is open, and closes it, also after an error here.
         on_failure: see `save_sink`.
+        listener: where the run is served; None where it is not.
 
     Raises:
         UsageError: a flag breaks its rule, two outputs are one place, or one is what is read.
@@ -55,6 +59,8 @@ def open_sinks(
     if args.ndjson is not None:
         rotate = None if args.rotate_mb is None else round(args.rotate_mb * _BYTES_PER_MB)
         take(NdjsonSink(args.ndjson, rotate_bytes=rotate))
+    if listener is not None:
+        take(serve_sink(args, listener, streams, on_failure))
     if args.show:
         take(WindowSink(f"spotlet: {', '.join(stream.source for stream in streams)}"))
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from spotlet.commands.mqtt_output import add_mqtt_arguments
 from spotlet.commands.output_sinks import open_sinks
+from spotlet.commands.serving import add_serve_arguments
 from spotlet.detections import Detections
 from spotlet.errors import OutputError
+from spotlet.serve.address import Listener
 from spotlet.sinks import Sink
 from spotlet.sinks.group import close_all, finish_all
 from spotlet.sinks.recording import KEPT_RECORDINGS
@@ -24,7 +26,7 @@ EARLY_EVENTS = 1000
 
 
 def add_output_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say where results go, those of MQTT too."""
+    """Adds the flags that say where results go, those of serving and of MQTT too."""
     output = parser.add_argument_group("output (without any, a line a frame is printed)")
     output.add_argument(
         "--save",
@@ -56,6 +58,7 @@ def add_output_arguments(parser: argparse.ArgumentParser) -> None:
         help="a JPEG whenever a class appears that was not to be seen before",
     )
     output.add_argument("--show", action="store_true", help="a window; q or Esc ends the run")
+    add_serve_arguments(output)
     add_mqtt_arguments(parser)
 
 
@@ -165,18 +168,29 @@ class Outputs:
 
 @contextlib.contextmanager
 def open_outputs(
-    args: argparse.Namespace, streams: Sequence[Stream], model: Path, outputs: Outputs
+    args: argparse.Namespace,
+    streams: Sequence[Stream],
+    model: Path,
+    outputs: Outputs,
+    listener: Listener | None = None,
 ) -> Iterator[None]:
     """Opens the outputs that were asked for, and closes each of them whatever happens.
 
     When it ends by an exception, that remains, and what cannot be closed is told.
+
+    Args:
+        args: see `add_output_arguments`.
+        streams: what is read.
+        model: see `open_sinks`.
+        outputs: takes the sinks.
+        listener: where the run is served, see `listen`; None where it is not.
 
     Raises:
         UsageError: two are one place, or one is what is read.
         OutputError: one cannot be written.
     """
     try:
-        open_sinks(args, streams, model, outputs.sinks.append, outputs.note)
+        open_sinks(args, streams, model, outputs.sinks.append, outputs.note, listener)
         outputs.begin()
         yield
     except BaseException as raised:

@@ -12,9 +12,11 @@ from spotlet.commands.following import Following, add_following_arguments
 from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
 from spotlet.commands.outputs import Outputs, add_output_arguments, open_outputs
 from spotlet.commands.process import settle_process
+from spotlet.commands.serving import listen
 from spotlet.commands.tally import Tally
 from spotlet.detections import Detections
 from spotlet.errors import SourceError, UsageError
+from spotlet.serve.address import Listener
 from spotlet.sinks import WindowClosed
 from spotlet.streams import Frame, Reconnection, StreamGroup, open_streams
 from spotlet.terminal import PLAIN_SECONDS, Progress
@@ -84,6 +86,11 @@ def run(args: argparse.Namespace) -> int:
     """
     apply_config(args, add_arguments)
     _require_usable(args)
+    with listen(args) as listener:
+        return _run(args, listener)
+
+
+def _run(args: argparse.Namespace, listener: Listener | None) -> int:
     following = Following(args)
     settings = session_settings(args)
     crew = plan_run(args, settings)
@@ -105,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
                 on_status=outputs.tell,
                 spare_cores=crew.workers == 1,
             ) as group,
-            open_outputs(args, group.streams, detector.session.path, outputs),
+            open_outputs(args, group.streams, detector.session.path, outputs, listener),
             _progress(outputs, group, args.max_frames) as progress,
             contextlib.suppress(WindowClosed),
             # Closed here and not when it is collected, where an error could not be raised.

@@ -1,0 +1,184 @@
+"""What is known of each source of a run: the newest frame, the state, the numbers."""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from spotlet.detections import Detections
+from spotlet.sinks.file_names import unique_names
+from spotlet.streams import Frame, State, StatusEvent
+
+RATE_SECONDS = 5.0
+"""Over which frames a second are told."""
+
+_MARKS = 10
+_MARK_SECONDS = RATE_SECONDS / _MARKS
+
+
+class Watched(Protocol):
+    """What is asked of a stream; it may be asked in any thread."""
+
+    @property
+    def source(self) -> str:
+        """Its name, without credentials."""
+
+    @property
+    def over(self) -> bool:
+        """Whether no frame will come any more."""
+
+
+class Newest(NamedTuple):
+    """The newest frame of a source, and what was found in it."""
+
+    frame: Frame
+    detections: Detections
+
+
+@dataclass(slots=True)
+class SourceRecord:
+    """What is known of a source. Only the board writes into it, under its lock.
+
+    Attributes:
+        source: see `Frame.source`.
+        slug: the source's name in URLs.
+        state: as the newest status event says; of a file, which has none, as is seen.
+        status: that event; None before the first.
+        newest: None before the first frame.
+        frames: that were detected in.
+        dropped: that were left out before they came to detection.
+        found: objects by class name; with 0 for classes that were not seen.
+        latency_seconds: from a frame's capture to its result, all frames together.
+        rate: frames a second, of the last seconds.
+        told_monotonic: when anything was heard of it last.
+    """
+
+    source: str
+    slug: str
+    state: State = "connecting"
+    status: StatusEvent | None = None
+    newest: Newest | None = None
+    frames: int = 0
+    dropped: int = 0
+    found: Counter[str] = field(default_factory=Counter)
+    latency_seconds: float = 0.0
+    rate: float = 0.0
+    told_monotonic: float = field(default_factory=time.monotonic)
+    _marks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_MARKS + 1))
+
+    @property
+    def age_seconds(self) -> float | None:
+        """How long ago the newest frame was read; None before the first."""
+        if self.newest is None:
+            return None
+        return max(time.monotonic() - self.newest.frame.captured_monotonic, 0.0)
+
+    def add(self, frame: Frame, detections: Detections) -> None:
+        """Counts a frame."""
+        now = time.monotonic()
+        if self.newest is None:
+            self.found.update(dict.fromkeys(detections.class_names, 0))
+        if self.status is None:
+            self.state = "live"
+        self.newest = Newest(frame, detections)
+        self.frames += 1
+        self.dropped += frame.dropped
+        self.found.update(found.name for found in detections)
+        self.latency_seconds += max(now - frame.captured_monotonic, 0.0)
+        self.told_monotonic = now
+        if not self._marks or now - self._marks[-1][0] >= _MARK_SECONDS:
+            self._marks.append((now, self.frames))
+
+    def settle_rate(self) -> None:
+        """Brings `rate` up to date."""
+        now = time.monotonic()
+        while self._marks and now - self._marks[0][0] > RATE_SECONDS + _MARK_SECONDS:
+            self._marks.popleft()
+        self.rate = 0.0
+        if self._marks and now > self._marks[0][0]:
+            since, count = self._marks[0]
+            self.rate = (self.frames - count) / (now - since)
+
+
+class Board:
+    """The records of a run's sources. Every method may be called in any thread.
+
+    Attributes:
+        sources: their names, in the order in which they were given.
+    """
+
+    def __init__(self, streams: Sequence[Watched], *, stale_seconds: float) -> None:
+        """Begins a record of each; those that share a name share a record.
+
+        Args:
+            streams: what is read.
+            stale_seconds: after so long without a sign a source that is live counts as down.
+        """
+        self.sources = list(dict.fromkeys(stream.source for stream in streams))
+        self._streams = tuple(streams)
+        self._stale_seconds = stale_seconds
+        self._lock = threading.Lock()
+        slugs = unique_names(self.sources)
+        self._records = {
+            source: SourceRecord(source, slug)
+            for source, slug in zip(self.sources, slugs, strict=True)
+        }
+
+    def add(self, frame: Frame, detections: Detections) -> None:
+        """Takes a frame. The picture is kept until the next comes, not copied."""
+        with self._lock:
+            self._records[frame.source].add(frame, detections)
+
+    def note(self, event: StatusEvent) -> None:
+        """Takes a change of state."""
+        with self._lock:
+            record = self._records[event.source]
+            record.status, record.state = event, event.state
+            record.told_monotonic = time.monotonic()
+
+    def newest(self, source: str) -> Newest | None:
+        """Returns the newest frame of a source; None before the first."""
+        with self._lock:
+            return self._records[source].newest
+
+    def records(self) -> list[SourceRecord]:
+        """Returns a copy of each record, up to date, in the order of `sources`."""
+        over = {stream.source: stream.over for stream in self._streams}
+        with self._lock:
+            for source, record in self._records.items():
+                record.settle_rate()
+                if record.status is None and over[source]:
+                    record.state = "ended"
+            return [_copied(record) for record in self._records.values()]
+
+    def is_up(self, record: SourceRecord) -> bool:
+        """Returns whether a source is live, and was heard of not too long ago."""
+        silent = time.monotonic() - record.told_monotonic
+        return record.state == "live" and silent < self._stale_seconds
+
+    def find(self, name: str) -> str | None:
+        """Returns the source that a slug, a full name or a number from 0 means, or None."""
+        for source, record in self._records.items():
+            if name in (record.slug, source):
+                return source
+        if name.isascii() and name.isdecimal() and int(name) < len(self.sources):
+            return self.sources[int(name)]
+        return None
+
+
+def _copied(record: SourceRecord) -> SourceRecord:
+    return SourceRecord(
+        source=record.source,
+        slug=record.slug,
+        state=record.state,
+        status=record.status,
+        newest=record.newest,
+        frames=record.frames,
+        dropped=record.dropped,
+        found=Counter(record.found),
+        latency_seconds=record.latency_seconds,
+        rate=record.rate,
+        told_monotonic=record.told_monotonic,
+    )

@@ -1,0 +1,143 @@
+"""Who may look: the guard before every page of a served run."""
+
+import hmac
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qsl, quote, urlencode
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from spotlet.serve.address import Listener
+from spotlet.sinks.retry import OnFailure
+
+COOKIE_SECONDS = 30 * 24 * 3600
+"""For how long a phone need not open the link with the token again."""
+
+METHODS = ("GET", "HEAD")
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Of every answer: it loads nothing from elsewhere, and nobody else loads or keeps it."""
+
+_NO_TOKEN = "401: open this page once with ?token=TOKEN, or send Authorization: Bearer TOKEN\n"
+
+
+class Guard:
+    """Lets through who may look, adds the headers, and turns what fails into an answer.
+
+    With a token, every path needs it. Without, the host that is asked for must be this machine by
+    one of its own names: else a page from elsewhere, whose name was made to mean 127.0.0.1, could
+    read what is served.
+    """
+
+    def __init__(self, app: ASGIApp, listener: Listener, on_failure: OnFailure) -> None:
+        """Stands before an application.
+
+        Args:
+            app: what is guarded.
+            listener: where it is served.
+            on_failure: told once of an error in the application.
+        """
+        self._app = app
+        self._token = listener.address.token
+        self._cookie = f"spotlet_{listener.port}"  # cookies do not tell ports apart
+        self._hosts = {"localhost", "127.0.0.1", "[::1]", listener.host_in_url.lower()}
+        self._on_failure = on_failure
+        self._failed = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
+        if scope["type"] != "http":
+            return
+        headers = Headers(scope=scope)
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        given = [value for key, value in query if key == "token"]
+        app: ASGIApp = self._app
+        if self._token is None and _host(headers) not in self._hosts:
+            app = _refusal(421, "421: served on this machine only, as localhost or 127.0.0.1\n")
+        elif self._token is not None and not self._admits(self._token, headers, given):
+            app = _refusal(401, _NO_TOKEN, {"WWW-Authenticate": "Bearer"})
+        elif scope["method"] not in METHODS:
+            app = _refusal(405, "405: only GET and HEAD\n", {"Allow": ", ".join(METHODS)})
+        elif self._token is not None and given:
+            rest = [(key, value) for key, value in query if key != "token"]
+            app = self._welcome(scope["path"], rest, headers)
+        await self._answer(app, scope, receive, send)
+
+    def _admits(self, token: str, headers: Headers, given: list[str]) -> bool:
+        """Returns whether a request has the token; a wrong one is not made up for by another."""
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        shown = [*given, *([bearer.strip()] if scheme.lower() == "bearer" else [])]
+        if not shown:
+            try:
+                cookies = SimpleCookie(headers.get("cookie", ""))
+            except CookieError:
+                return False
+            shown = [cookies[self._cookie].value] if self._cookie in cookies else []
+        matches = [hmac.compare_digest(each.encode(), token.encode()) for each in shown]
+        return bool(matches) and all(matches)
+
+    def _welcome(self, path: str, query: list[tuple[str, str]], headers: Headers) -> Response:
+        """Returns an answer that has the browser keep the token, and ask again without it."""
+        # Relative, so that it also holds behind a proxy that serves this under a path of its own.
+        place = f"./{quote(path.rpartition('/')[2])}{'?' if query else ''}{urlencode(query)}"
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+            # Who comes by a link of another site brings no strict cookie along a redirect.
+            page = f'<!doctype html><meta http-equiv="refresh" content="0; url={place}">'
+            answer = Response(page, media_type="text/html")
+        else:
+            answer = Response(status_code=303, headers={"Location": place})
+        answer.set_cookie(
+            self._cookie,
+            self._token or "",
+            max_age=COOKIE_SECONDS,
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+    async def _answer(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        try:
+            await app(scope, receive, send_guarded)
+        except Exception as error:
+            self._tell(error)
+            if begun:
+                raise  # the connection is closed, which tells the viewer
+            await _refusal(500, "500: see the run's own messages\n")(scope, receive, send_guarded)
+
+    def _tell(self, error: Exception) -> None:
+        if not self._failed:
+            self._failed = True
+            self._on_failure(
+                f"serving: {type(error).__name__}: {error}; detection goes on, and so does what "
+                "can be served; this is told once"
+            )
+
+
+def _host(headers: Headers) -> str:
+    """Returns the host that was asked for, without its port."""
+    host = headers.get("host", "").lower()
+    return host if host.endswith("]") else host.rpartition(":")[0] or host
+
+
+def _refusal(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    # Closed, so that who is not let in holds no connection.
+    return PlainTextResponse(text, status, {"Connection": "close", **(headers or {})})

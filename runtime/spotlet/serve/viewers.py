@@ -1,0 +1,158 @@
+"""Who watches the events of a run: a queue each, which does not grow."""
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+
+from spotlet.events import Event, encode_event, frame_event, status_event
+from spotlet.serve.board import Board, SourceRecord
+
+MOST_VIEWERS = 32
+"""Who comes then is told to come back later."""
+
+QUEUED_EVENTS = 64
+"""That wait for one viewer: two seconds of a camera, some 100 kB at 20 objects a frame."""
+
+HEARTBEAT_SECONDS = 10.0
+"""Between comments where nothing happens, so that nobody on the way takes the line for dead."""
+
+RETRY_MILLISECONDS = 1000
+"""After which a browser comes back."""
+
+
+class Viewer:
+    """The queue of one who watches. Only `Viewers` fills it, and only its loop empties it."""
+
+    def __init__(self, sources: frozenset[str]) -> None:
+        self.sources = sources
+        self.changed = asyncio.Event()
+        self.waiting: deque[bytes] = deque()
+        self.left_out = 0
+
+    def put(self, message: bytes, resume: Callable[[], list[bytes]]) -> int:
+        """Queues a message; returns how many it had to leave out.
+
+        Where the queue is full, all of it goes, and what says how things stand now comes instead:
+        a reader who is that late must not be told of the past first.
+        """
+        if len(self.waiting) < QUEUED_EVENTS:
+            self.waiting.append(message)
+            return 0
+        gone = len(self.waiting)
+        self.left_out += gone
+        self.waiting.clear()
+        self.waiting.extend(resume())
+        return gone
+
+
+class Viewers:
+    """Everybody who watches. Events come from any one thread, viewers are of the server's loop.
+
+    Attributes:
+        left_out: events that viewers were too slow for.
+    """
+
+    def __init__(self, board: Board, loop: asyncio.AbstractEventLoop) -> None:
+        """Begins without any.
+
+        Args:
+            board: says how things stand, for who comes new or late.
+            loop: the server's.
+        """
+        self.left_out = 0
+        self._board = board
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._viewers: set[Viewer] = set()
+        self._waking = False
+        self._ended = False
+
+    def __len__(self) -> int:
+        return len(self._viewers)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more may come."""
+        return len(self._viewers) >= MOST_VIEWERS
+
+    def tell(self, source: str, event: Callable[[], Event]) -> None:
+        """Queues an event for who watches its source; it is made only where somebody does."""
+        with self._lock:
+            watching = [viewer for viewer in self._viewers if source in viewer.sources]
+            if not watching or self._ended:
+                return
+            message = _message(event())
+            for viewer in watching:
+                self.left_out += viewer.put(message, partial(self._states, viewer))
+            self._wake()
+
+    def end(self) -> None:
+        """Lets every viewer's events end; from any thread."""
+        with self._lock:
+            self._ended = True
+            self._wake()
+
+    async def watch(self, sources: frozenset[str]) -> AsyncIterator[bytes]:
+        """Gives the text of an event stream, from how things stand on; in the loop's thread.
+
+        Source: HTML Living Standard, section 9.2, server-sent events.
+        """
+        viewer = Viewer(sources)
+        with self._lock:
+            self._viewers.add(viewer)
+            viewer.waiting.extend(self._states(viewer) + self._frames(viewer))
+        try:
+            yield b"retry: %d\n\n" % RETRY_MILLISECONDS
+            while not self._ended:
+                with self._lock:
+                    messages, gone = list(viewer.waiting), viewer.left_out
+                    viewer.waiting.clear()
+                    viewer.left_out = 0
+                    viewer.changed.clear()
+                if gone:
+                    yield b": %d events left out, reading was too slow\n\n" % gone
+                if messages:
+                    yield b"".join(messages)
+                elif not await _happens(viewer.changed, HEARTBEAT_SECONDS):
+                    yield b": nothing new\n\n"
+        finally:
+            with self._lock:
+                self._viewers.discard(viewer)
+
+    def _states(self, viewer: Viewer) -> list[bytes]:
+        known = [each.status for each in self._records(viewer) if each.status is not None]
+        return [_message(status_event(status)) for status in known]
+
+    def _frames(self, viewer: Viewer) -> list[bytes]:
+        newest = [each.newest for each in self._records(viewer) if each.newest is not None]
+        return [_message(frame_event(*each)) for each in newest]
+
+    def _records(self, viewer: Viewer) -> list[SourceRecord]:
+        return [each for each in self._board.records() if each.source in viewer.sources]
+
+    def _wake(self) -> None:
+        # One call at a time: a loop that is busy must not gather them.
+        if not self._waking and not self._loop.is_closed():
+            self._waking = True
+            self._loop.call_soon_threadsafe(self._notify)
+
+    def _notify(self) -> None:
+        with self._lock:
+            self._waking = False
+            for viewer in self._viewers:
+                viewer.changed.set()
+
+
+def _message(event: Event) -> bytes:
+    return b"data: " + encode_event(event) + b"\n\n"
+
+
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
