@@ -9,10 +9,11 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import pytest
+
+from spotlet.lifetime import Closing
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 START_SECONDS = 10.0
@@ -25,7 +26,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Mosquitto:
+class Mosquitto(Closing):
     """The broker; `with` starts it. One that remembers knows after a stop who listened."""
 
     def __init__(self, folder: Path, *settings: str, remembers: bool = False) -> None:
@@ -69,12 +70,7 @@ class Mosquitto:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self.stop()
 
 
@@ -90,7 +86,7 @@ class Heard(NamedTuple):
         return json.loads(self.payload)
 
 
-class Listener:
+class Listener(Closing):
     """A client of its own that takes every message; it connects again by itself.
 
     With a name, a broker that remembers keeps for it what it missed.
@@ -118,12 +114,7 @@ class Listener:
         assert self._subscribed.wait(START_SECONDS)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
 
