@@ -57,7 +57,14 @@ class _Run:
                     name=NASTY, start_xy=(0, 0), end_xy=(9, 9), entered={NASTY: number}, left={}
                 ),
             ),
-            zones=(ZoneCount(name="desk", corners_xy=(), inside={NASTY: 1}, entered={NASTY: 4}),),
+            zones=(
+                ZoneCount(
+                    name="desk",
+                    corners_xy=((10, 10), (90, 10), (50, 90)),
+                    inside={NASTY: 1},
+                    entered={NASTY: 4},
+                ),
+            ),
         )
         found = Detections(
             np.array([[20, 20, 90, 90]], np.float32),
