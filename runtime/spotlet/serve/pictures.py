@@ -17,7 +17,7 @@ JPEG_QUALITY = 80
 LEAST_SECONDS = 0.1
 """Between two pictures of a source."""
 
-CORE_SHARE = 0.05
+CORE_SHARE = 0.04
 """Of all the cores' time, which the pictures of all sources together may take at most."""
 
 
