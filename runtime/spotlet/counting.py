@@ -30,7 +30,7 @@ class ObjectCounter:
     Counts remain when the source comes back in a new epoch; who was there is then new.
     """
 
-    def __init__(self, rules: CountingRules, lost_seconds: float = 2.0) -> None:
+    def __init__(self, rules: CountingRules, lost_seconds: float = 3.0) -> None:
         """Begins at none.
 
         Args:

@@ -39,32 +39,45 @@ anywhere by now, the nearest is still the best guess."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Motion:
-    """Boxes that move.
+    """Boxes that move, of each the centre x, centre y, width and height.
 
     Attributes:
-        places: (N, 4) centre x, centre y, width, height, pixels.
-        speeds: (N, 4) of those, pixels a second.
-        place_variances: (N, 4) pixels squared.
-        covariances: (N, 4) of place and speed.
-        speed_variances: (N, 4).
+        moments: (5, N, 4) places in pixels, speeds in pixels a second, variances of the places,
+            covariances of place and speed, variances of the speeds.
         at_seconds: (N,) when each was seen last; all the others are as of then.
     """
 
-    places: Array
-    speeds: Array
-    place_variances: Array
-    covariances: Array
-    speed_variances: Array
+    moments: Array
     at_seconds: Array
+
+    @property
+    def places(self) -> Array:
+        """Centres and sides (N, 4), pixels."""
+        places: Array = self.moments[0]
+        return places
+
+    @property
+    def speeds(self) -> Array:
+        """How fast those change (N, 4), pixels a second."""
+        speeds: Array = self.moments[1]
+        return speeds
 
     def select(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Motion":
         """Returns those that `keep` names, by mask (N,) or by index."""
-        return Motion(*(values[keep] for values in _arrays(self)))
+        return Motion(self.moments[:, keep], self.at_seconds[keep])
 
     def joined(self, other: "Motion") -> "Motion":
         """Returns these and then the others."""
-        pairs = zip(_arrays(self), _arrays(other), strict=True)
-        return Motion(*(np.concatenate(pair) for pair in pairs))
+        return Motion(
+            np.concatenate([self.moments, other.moments], axis=1),
+            np.concatenate([self.at_seconds, other.at_seconds]),
+        )
+
+    def replaced(self, at: npt.NDArray[np.int64], other: "Motion") -> "Motion":
+        """Returns these, with the others in the places that `at` names."""
+        moments, at_seconds = self.moments.copy(), self.at_seconds.copy()
+        moments[:, at], at_seconds[at] = other.moments, other.at_seconds
+        return Motion(moments, at_seconds)
 
 
 class Match(NamedTuple):
@@ -94,15 +107,11 @@ def begin(places: Array, at_seconds: float) -> Motion:
         places: (N, 4), see `Motion.places`.
         at_seconds: when.
     """
-    size = _sizes(places)
-    return Motion(
-        places,
-        np.zeros_like(places),
-        (MEASURED_SHARE * size) ** 2,
-        np.zeros_like(places),
-        (FIRST_SPEED_SHARE * size) ** 2,
-        np.full(len(places), at_seconds, np.float64),
+    size, none = _sizes(places), np.zeros_like(places)
+    moments = np.stack(
+        [places, none, (MEASURED_SHARE * size) ** 2, none, (FIRST_SPEED_SHARE * size) ** 2]
     )
+    return Motion(moments, np.full(len(places), at_seconds, np.float64))
 
 
 def predict(motion: Motion, at_seconds: float) -> Motion:
@@ -111,24 +120,27 @@ def predict(motion: Motion, at_seconds: float) -> Motion:
     The span may be cut anywhere: to predict twice is to predict once.
     """
     span = np.maximum(at_seconds - motion.at_seconds, 0.0)[:, np.newaxis]
-    wander = (WANDER_SHARE * _sizes(motion.places)) ** 2
-    return Motion(
-        motion.places + span * motion.speeds,
-        motion.speeds,
-        motion.place_variances
-        + 2 * span * motion.covariances
-        + span**2 * motion.speed_variances
-        + span**3 / 3 * wander,
-        motion.covariances + span * motion.speed_variances + span**2 / 2 * wander,
-        motion.speed_variances + span * wander,
-        np.full(len(span), at_seconds, np.float64),
+    places, speeds, place_variances, covariances, speed_variances = motion.moments
+    wander = (WANDER_SHARE * _sizes(places)) ** 2
+    moments = np.stack(
+        [
+            places + span * speeds,
+            speeds,
+            place_variances
+            + 2 * span * covariances
+            + span**2 * speed_variances
+            + span**3 / 3 * wander,
+            covariances + span * speed_variances + span**2 / 2 * wander,
+            speed_variances + span * wander,
+        ]
     )
+    return Motion(moments, np.full(len(span), at_seconds, np.float64))
 
 
 def match(expected: Motion, places: Array) -> Match:
     """Returns how well N boxes, predicted to now, fit M observations (M, 4)."""
     noise = (MEASURED_SHARE * _sizes(expected.places)) ** 2
-    spread = expected.place_variances + noise
+    spread = expected.moments[2] + noise
     missed = places[np.newaxis] - expected.places[:, np.newaxis]
     distances = (missed**2 / spread[:, np.newaxis]).sum(axis=2)
     spreads = np.minimum(np.log(spread / noise).sum(axis=1, keepdims=True), MOST_SPREAD)
@@ -137,29 +149,20 @@ def match(expected: Motion, places: Array) -> Match:
 
 def observe(expected: Motion, places: Array) -> Motion:
     """Returns the motion of N boxes, predicted to now, after each was seen at its place (N, 4)."""
-    spread = expected.place_variances + (MEASURED_SHARE * _sizes(expected.places)) ** 2
-    place_gain = expected.place_variances / spread
-    speed_gain = expected.covariances / spread
-    missed = places - expected.places
-    return Motion(
-        expected.places + place_gain * missed,
-        expected.speeds + speed_gain * missed,
-        (1 - place_gain) * expected.place_variances,
-        (1 - place_gain) * expected.covariances,
-        expected.speed_variances - speed_gain * expected.covariances,
-        expected.at_seconds,
+    at, speeds, place_variances, covariances, speed_variances = expected.moments
+    spread = place_variances + (MEASURED_SHARE * _sizes(at)) ** 2
+    place_gain, speed_gain = place_variances / spread, covariances / spread
+    missed = places - at
+    moments = np.stack(
+        [
+            at + place_gain * missed,
+            speeds + speed_gain * missed,
+            (1 - place_gain) * place_variances,
+            (1 - place_gain) * covariances,
+            speed_variances - speed_gain * covariances,
+        ]
     )
-
-
-def _arrays(motion: Motion) -> tuple[Array, ...]:
-    return (
-        motion.places,
-        motion.speeds,
-        motion.place_variances,
-        motion.covariances,
-        motion.speed_variances,
-        motion.at_seconds,
-    )
+    return Motion(moments, expected.at_seconds)
 
 
 def _sizes(places: Array) -> Array:

@@ -31,7 +31,7 @@ class TrackingSettings:
         flip_cost: what it costs besides to be taken for another class than before.
     """
 
-    lost_seconds: float = 2.0
+    lost_seconds: float = 3.0
     confirm_seconds: float = 0.1
     start_score: float = 0.0
     most_cost: float = 22.0
@@ -115,43 +115,45 @@ class Tracker:
         if epoch != self._epoch:
             self._epoch = epoch
             self._keep(np.zeros(len(self._ids), np.bool_))
-        self._let_go(at_seconds, size_hw)
+        expected = self._expect(at_seconds, size_hw)
         self._now = at_seconds
         order = _canonical_order(detections)
         tracks = np.full(len(detections), -1, np.int64)
-        tracks[order] = self._place(detections.select(order), at_seconds)
-        known = tracks >= 0
-        ids = np.where(known, self._ids[tracks] if len(self._ids) else 0, 0)
-        classes = np.where(ids > 0, self._classes()[tracks] if known.any() else 0, 0)
+        tracks[order] = self._place(detections.select(order), expected)
+        # The last of these is who is no track, -1.
+        ids = np.append(self._ids, 0)[tracks]
+        classes = np.append(self._classes(), 0)[tracks]
         return replace(
             detections,
             class_ids=np.where(ids > 0, classes, detections.class_ids),
             track_ids=ids,
         ).select((ids > 0) | (detections.scores >= self._settings.start_score))
 
-    def _place(self, found: Detections, at_seconds: float) -> IndexArray:
+    def _place(self, found: Detections, expected: Motion) -> IndexArray:
         """Returns the track of each object (M,), after they were observed; -1 for none."""
         places = places_of(found.boxes_xyxy)
         if self._class_scores.shape[1] != len(found.class_names):
             self._class_scores = np.zeros((len(self._ids), len(found.class_names)))
-        expected = predict(self._motion, at_seconds)
         gains = self._gains(expected, places, found.class_ids)
         sure = found.scores >= self._settings.start_score
         numbered = self._ids > 0
+        free = np.ones(len(numbered), np.bool_)
         tracks = np.full(len(found), -1, np.int64)
         for known, wanted in ((numbered, sure), (numbered, ~sure), (~numbered, sure)):
-            free = known & ~np.isin(np.arange(len(known)), tracks)
-            rows, columns = np.flatnonzero(free), np.flatnonzero(wanted & (tracks < 0))
+            rows, columns = np.flatnonzero(known & free), np.flatnonzero(wanted & (tracks < 0))
             if len(rows) and len(columns):
                 chosen, taken = assign(gains[np.ix_(rows, columns)])
                 tracks[columns[taken]] = rows[chosen]
+                free[rows[chosen]] = False
         at = np.flatnonzero(tracks >= 0)
-        self._observe(expected, tracks[at], places[at], at_seconds)
+        seen = observe(expected.select(tracks[at]), places[at])
+        self._motion = self._motion.replaced(tracks[at], seen)
         fresh = np.flatnonzero((tracks < 0) & sure)
-        tracks[fresh] = self._begin(places[fresh], at_seconds)
+        if len(fresh):
+            tracks[fresh] = self._begin(places[fresh])
         at = np.flatnonzero(tracks >= 0)
         self._class_scores[tracks[at], found.class_ids[at]] += found.scores[at]
-        self._confirm(at_seconds)
+        self._confirm()
         return tracks
 
     def _gains(self, expected: Motion, places: Array, class_ids: IndexArray) -> Array:
@@ -162,44 +164,40 @@ class Tracker:
         gains: Array = self._settings.most_cost - costs
         return gains
 
-    def _observe(
-        self, expected: Motion, tracks: IndexArray, places: Array, at_seconds: float
-    ) -> None:
-        seen = observe(expected.select(tracks), places)
-        rest = np.ones(len(self._ids), np.bool_)
-        rest[tracks] = False
-        order = np.argsort(np.concatenate([np.flatnonzero(rest), tracks]))
-        self._motion = self._motion.select(rest).joined(seen).select(order)
-
-    def _begin(self, places: Array, at_seconds: float) -> IndexArray:
+    def _begin(self, places: Array) -> IndexArray:
         """Adds tracks; returns their indices."""
         count = len(places)
-        self._motion = self._motion.joined(begin(places, at_seconds))
+        self._motion = self._motion.joined(begin(places, self._now))
         self._ids = np.concatenate([self._ids, np.zeros(count, np.int64)])
-        self._since = np.concatenate([self._since, np.full(count, at_seconds)])
+        self._since = np.concatenate([self._since, np.full(count, self._now)])
         none = np.zeros((count, self._class_scores.shape[1]))
         self._class_scores = np.concatenate([self._class_scores, none])
         return np.arange(len(self._ids) - count, len(self._ids))
 
-    def _confirm(self, at_seconds: float) -> None:
+    def _confirm(self) -> None:
         known = self._motion.at_seconds - self._since
         # The clock of a source counts in whole ticks: a tenth of a second may come out shorter.
         enough = (known > 0) & (known >= self._settings.confirm_seconds - 1e-3)
-        ready = (self._ids == 0) & (self._motion.at_seconds == at_seconds) & enough
+        ready = (self._ids == 0) & (self._motion.at_seconds == self._now) & enough
         count = int(ready.sum())
         self._ids[ready] = self._given + 1 + np.arange(count)
         self._given += count
 
-    def _let_go(self, at_seconds: float, size_hw: tuple[int, int] | None) -> None:
+    def _expect(self, at_seconds: float, size_hw: tuple[int, int] | None) -> Motion:
+        """Lets go who has left; returns where the others may be by now."""
+        expected = predict(self._motion, at_seconds)
         seen_at = self._motion.at_seconds
         kept = at_seconds - seen_at <= self._settings.lost_seconds
         # By the frames that did not show it: between two of a slow source there is more time.
         kept &= (self._ids > 0) | (self._now - seen_at <= self._settings.confirm_seconds)
         if size_hw is not None:
-            centres = predict(self._motion, at_seconds).places[:, :2]
+            centres = expected.places[:, :2]
             is_out = ((centres < 0) | (centres > size_hw[::-1])).any(axis=1)
             kept &= ~is_out | (seen_at >= self._now)
+        if kept.all():
+            return expected
         self._keep(kept)
+        return expected.select(kept)
 
     def _keep(self, kept: npt.NDArray[np.bool_]) -> None:
         self._motion = self._motion.select(kept)

@@ -104,14 +104,14 @@ def test_who_stands_on_a_line_and_trembles_is_counted_once() -> None:
 def test_a_crossing_out_of_sight_counts_while_the_number_is_kept() -> None:
     counting = counter(lines=(DOOR,))
     step(counting, 100, 30, at=0.0)
-    crossing = step(counting, 110, 70, at=1.9).crossings
+    crossing = step(counting, 110, 70, at=2.9).crossings
     assert [(each.line, each.direction, each.track_id, each.name) for each in crossing] == [
         ("door", "in", 1, "person")
     ]
     counting = counter(lines=(DOOR,))
     step(counting, 100, 30, at=0.0)
-    step(counting, 10, 90, at=2.5, track=2)
-    assert step(counting, 110, 70, at=2.6).crossings == ()
+    step(counting, 10, 90, at=3.5, track=2)
+    assert step(counting, 110, 70, at=3.6).crossings == ()
 
 
 def test_counts_are_by_class_and_crossings_are_of_one_frame() -> None:
@@ -137,9 +137,9 @@ def test_a_zone_knows_who_is_in_it_and_how_many_came() -> None:
     assert (zone.inside, zone.entered) == ({}, {"person": 1})
     zone = step(counting, 100, 30, at=0.4).zones[0]
     assert (zone.inside, zone.entered) == ({"person": 1}, {"person": 2})
-    hidden = step(counting, 10, 90, at=2.3, track=2).zones[0]
+    hidden = step(counting, 10, 90, at=3.3, track=2).zones[0]
     assert hidden.inside == {"person": 1}
-    gone = step(counting, 10, 90, at=2.5, track=2).zones[0]
+    gone = step(counting, 10, 90, at=3.5, track=2).zones[0]
     assert (gone.inside, gone.entered) == ({}, {"person": 2})
 
 
