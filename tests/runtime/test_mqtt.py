@@ -25,7 +25,7 @@ from spotlet.mqtt.discovery import MOST_CLASSES, run_config, source_config
 from spotlet.mqtt.link import MOST_ON_THEIR_WAY
 from spotlet.mqtt.messages import Message, Topics, counts_event
 from spotlet.mqtt.outbox import Outbox
-from spotlet.streams import Reconnection
+from spotlet.streams import Reconnection, StatusEvent
 
 DOOR = "rtsp://10.0.0.7/door"
 SECRET = "hunter2"
@@ -278,7 +278,8 @@ def test_home_assistant_reads_from_the_counts_what_they_say() -> None:
     jinja = pytest.importorskip("jinja2.sandbox")
     topics = Topics("yard")
     detections = tracked(7, 9)
-    message = source_config(topics, DOOR, ("bolt", "Nut/Washer", "nut washer"), detections.counts)
+    names = ("bolt", "Nut/Washer", "nut washer")
+    message = source_config(topics, DOOR, names, detections.counts, has_states=True)
     assert message.retain
     assert message.topic.startswith("homeassistant/device/spotlet_yard_10_0_0_7_door_")
     assert message.topic.endswith("/config")
@@ -315,8 +316,8 @@ def test_home_assistant_reads_from_the_counts_what_they_say() -> None:
 
 def test_a_model_of_many_classes_has_one_sensor() -> None:
     names = tuple(f"class {number}" for number in range(MOST_CLASSES + 1))
-    config = json.loads(source_config(Topics("yard"), DOOR, names, None).payload)
-    assert set(config["components"]) == {"objects", "connection"}
+    config = json.loads(source_config(Topics("yard"), DOOR, names, None, has_states=False).payload)
+    assert set(config["components"]) == {"objects"}
     assert config["components"]["objects"]["json_attributes_topic"] == "yard/10.0.0.7_door/counts"
 
 
@@ -326,7 +327,15 @@ def test_only_the_classes_that_are_wanted_are_announced(sink_and_box: Any) -> No
         sink.write(live_frame(number), found(2))
     configs = [json.loads(each.payload) for each in taken(box) if each.topic.endswith("/config")]
     assert len(configs) == 2
-    assert set(configs[1]["components"]) == {"objects", "connection", "class_screw"}
+    assert set(configs[1]["components"]) == {"objects", "class_screw"}
+
+
+def test_only_what_tells_its_states_has_a_sensor_of_them(sink_and_box: Any) -> None:
+    sink, box = sink_and_box(MqttSettings(discovery=True, classes=()))
+    sink.write_status(StatusEvent(DOOR, state="live", epoch=0, at=1.0))
+    sink.write(live_frame(0), found(2))
+    configs = [json.loads(each.payload) for each in taken(box) if each.topic.endswith("/config")]
+    assert set(configs[-1]["components"]) == {"objects", "connection"}
 
 
 def _message(number: int, size: int = 1) -> Message:

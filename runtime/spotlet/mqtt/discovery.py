@@ -39,7 +39,12 @@ def run_config(topics: Topics) -> Message:
 
 
 def source_config(
-    topics: Topics, source: str, class_names: tuple[str, ...], counts: Counts | None
+    topics: Topics,
+    source: str,
+    class_names: tuple[str, ...],
+    counts: Counts | None,
+    *,
+    has_states: bool,
 ) -> Message:
     """Returns what announces a source: how many objects it shows, and whether it is there.
 
@@ -48,20 +53,20 @@ def source_config(
         source: its name.
         class_names: a sensor each, unless there are more than `MOST_CLASSES`.
         counts: lines and zones, which have sensors too; None where there are none.
+        has_states: whether it tells if it is there, as a camera does and a file does not.
     """
     counted = topics.of(source, "counts")
     total = _sensor("Objects", counted, "value_json.total")
-    components: Components = {
-        "objects": total | {"json_attributes_topic": counted},
-        "connection": {
+    components: Components = {"objects": total | {"json_attributes_topic": counted}}
+    if has_states:
+        components["connection"] = {
             "platform": "binary_sensor",
             "name": "Camera",
             "device_class": "connectivity",
             "entity_category": "diagnostic",
             "state_topic": topics.of(source, "state"),
             "value_template": "{{ 'ON' if value_json.state == 'live' else 'OFF' }}",
-        },
-    }
+        }
     for name in class_names if len(class_names) <= MOST_CLASSES else ():
         value = f"value_json.objects[{_quoted(name)}] | default(0)"
         components[_key("class", name, components)] = _sensor(name, counted, value)

@@ -107,6 +107,7 @@ class MqttSink(Closing):
         )
         self._told: dict[str, Counter[tuple[int, int | None]]] = {}
         self._announced: set[str] = set()
+        self._with_states: set[str] = set()
         self._closed = False
         self._keep(self._topics.status, ONLINE)
         if settings.discovery:
@@ -158,6 +159,7 @@ class MqttSink(Closing):
     def write_status(self, event: StatusEvent) -> None:
         """Takes a change of a source's state; after `close` it does nothing."""
         if not self._closed:
+            self._with_states.add(event.source)
             payload = encode_event(status_event(event))
             self._keep(self._topics.of(event.source, "state"), payload)
             self._sender.stir()
@@ -182,7 +184,10 @@ class MqttSink(Closing):
         names = detections.class_names
         if self._settings.classes is not None:
             names = tuple(name for name in names if name in self._settings.classes)
-        self._outbox.keep(source_config(self._topics, source, names, detections.counts))
+        has_states = source in self._with_states
+        self._outbox.keep(
+            source_config(self._topics, source, names, detections.counts, has_states=has_states)
+        )
 
 
 def _tls_context(address: BrokerAddress) -> ssl.SSLContext | None:
