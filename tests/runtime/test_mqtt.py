@@ -332,7 +332,7 @@ def test_only_the_classes_that_are_wanted_are_announced(sink_and_box: Any) -> No
 
 def test_only_what_tells_its_states_has_a_sensor_of_them(sink_and_box: Any) -> None:
     sink, box = sink_and_box(MqttSettings(discovery=True, classes=()))
-    sink.write_status(StatusEvent(DOOR, state="live", epoch=0, at=1.0))
+    sink.write_status(StatusEvent(source=DOOR, state="live", epoch=0, at=1.0))
     sink.write(live_frame(0), found(2))
     configs = [json.loads(each.payload) for each in taken(box) if each.topic.endswith("/config")]
     assert set(configs[-1]["components"]) == {"objects", "connection"}

@@ -15,8 +15,11 @@ PORTS = {"mqtt": 1883, "mqtts": 8883}
 LONGEST_PREFIX_BYTES = 200
 """With a source's name and the last level a topic then stays far below the 65,535 of MQTT."""
 
-_REMEDY = "must be mqtt[s]://[user:password@]host[:port]/[topic-prefix]; what is no letter or digit"
-_REMEDY += " in user or password is percent-encoded"
+# Nothing in it may look like a URL with credentials, which messages are cleared of.
+_REMEDY = (
+    "must be mqtt://host:port/topic-prefix or mqtts://..., with a port up to 65535; user:password@ "
+    "goes before the host, and what is no letter or digit in the two is percent-encoded"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,20 +72,20 @@ def locate_broker(
     """
     scheme = url.partition("://")[0].lower() if "://" in url else ""
     if scheme not in PORTS:
-        raise UsageError(f"MQTT broker: {_REMEDY}")
+        raise UsageError(f"--mqtt URL: {_REMEDY}")
     try:
         parts = urlsplit(url)
         port = PORTS[scheme] if parts.port is None else parts.port
     except ValueError:  # its message may hold the password
-        raise UsageError(f"{scheme} URL: {_REMEDY}") from None
+        raise UsageError(f"--mqtt URL: {_REMEDY}") from None
     if not parts.hostname or port == 0 or parts.query or parts.fragment or "?" in url:
-        raise UsageError(f"{scheme} URL: {_REMEDY}")
+        raise UsageError(f"--mqtt URL: {_REMEDY}")
     if re.search(r"\s", parts.hostname) or "@" in parts.path:
-        raise UsageError(f"{scheme} URL: {_REMEDY}")
+        raise UsageError(f"--mqtt URL: {_REMEDY}")
     user = unquote(parts.username) if parts.username else None
     own_password = unquote(parts.password) if parts.password else password
     if user is None and own_password is not None:
-        raise UsageError(f"{scheme} URL: there is a password but no user; give mqtt://user@host")
+        raise UsageError("--mqtt URL: there is a password but no user; write user@ before the host")
     if cafile is not None and scheme != "mqtts":
         raise UsageError(f"certificates {cafile}: need an mqtts:// URL")
     return BrokerAddress(

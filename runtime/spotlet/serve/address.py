@@ -1,6 +1,7 @@
 """Where a run is served, and who may look: the address, its socket, the token."""
 
 import ipaddress
+import os
 import re
 import socket
 from dataclasses import dataclass, field
@@ -107,8 +108,8 @@ class Listener(Closing):
             self.socket = socket.create_server(place, family=family, backlog=BACKLOG)
         except OSError as error:
             raise OutputError(
-                f"{told}: cannot be listened at ({error.strerror}); choose another port, or 0 for "
-                "any that is free"
+                f"{told}: cannot be listened at ({os.strerror(error.errno or 0)}); choose another "
+                "port, or 0 for any that is free"
             ) from error
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
 
