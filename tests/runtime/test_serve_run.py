@@ -14,6 +14,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from servers.browser import Browser
 from servers.mjpeg import MjpegServer
 from servers.watching import ask, call, watch
 
@@ -123,6 +124,27 @@ def test_a_camera_lost_and_found_is_told_and_its_credentials_never_are(
     assert b"hunter" not in told
     assert "hunter" not in err
     assert "Traceback" not in err
+
+
+def test_the_page_shows_a_camera_lost_and_found_without_being_loaded_again(
+    squares_model: Path,
+) -> None:
+    card = "document.querySelector('.card')"
+    with (
+        Browser() as browser,
+        MjpegServer(fps=20) as camera,
+        _running(squares_model, camera.url, "--serve", "0") as run,
+    ):
+        browser.open(run.url)
+        browser.wait_for(f"{card}?.dataset.state === 'live'")
+        camera.fault = "refuse"
+        browser.wait_for(f"{card}.dataset.state === 'lost'")
+        browser.wait_for("document.body.innerText.includes('0 of 1 live')")
+        lost = browser.evaluate(f"{card}.querySelector('img').src")
+        camera.fault = None
+        browser.wait_for(f"{card}.dataset.state === 'live'")
+        browser.wait_for("document.body.innerText.includes('1 of 1 live')")
+        browser.wait_for(f"{card}.querySelector('img').src !== {lost!r}")
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
