@@ -8,26 +8,14 @@ import argparse
 import contextlib
 import os
 import signal
+import sys
 from collections import defaultdict
 
-from spotlet import Detections, Detector, Frame, Tracker
+from spotlet import Detector, SpotletError, Tracker
 from spotlet.counting import ObjectCounter
 from spotlet.counting_rules import CountingRules, parse_line
 from spotlet.mqtt import MqttSettings, MqttSink, locate_broker
 from spotlet.streams import SourceClock, open_streams
-
-
-class Camera:
-    """What is known of one camera's objects from frame to frame."""
-
-    def __init__(self, rules: CountingRules) -> None:
-        self.clock, self.tracker, self.counter = SourceClock(), Tracker(), ObjectCounter(rules)
-
-    def follow(self, frame: Frame, detections: Detections) -> Detections:
-        """Returns the detections with their tracks, and what was counted so far."""
-        now = self.clock.seconds(frame)
-        tracked = self.tracker.update(detections, now, frame.epoch, frame.size_hw)
-        return self.counter.update(tracked, frame.size_hw, now)
 
 
 def main() -> None:
@@ -41,18 +29,28 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     detector = Detector(args.model)
     broker = locate_broker(args.mqtt, password=os.environ.get("SPOTLET_MQTT_PASSWORD"))
-    cameras = defaultdict[str, Camera](lambda: Camera(CountingRules(lines=(args.line,))))
+    rules = CountingRules(lines=(args.line,))
+    # Of each camera by itself: its time, who is who, and what was counted so far.
+    known = defaultdict[str, tuple[SourceClock, Tracker, ObjectCounter]](
+        lambda: (SourceClock(), Tracker(), ObjectCounter(rules))
+    )
     with (
         contextlib.suppress(KeyboardInterrupt),
         MqttSink(broker, MqttSettings(on="change", discovery=True), on_failure=print) as sink,
         open_streams(args.cameras, mode="live", on_status=sink.write_status) as group,
     ):
         for stream, frame in group:
-            found = cameras[stream.source].follow(frame, detector(frame.image))
+            clock, tracker, counter = known[stream.source]
+            now = clock.seconds(frame)
+            found = tracker.update(detector(frame.image), now, frame.epoch, frame.size_hw)
+            found = counter.update(found, frame.size_hw, now)
             sink.write(frame, found)
             for crossing in found.counts.crossings if found.counts else ():
                 print(f"{stream.source}: {crossing.name} {crossing.track_id} {crossing.direction}")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except SpotletError as error:
+        sys.exit(f"device_app: {error}")
