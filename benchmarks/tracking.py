@@ -22,6 +22,7 @@ from moving_objects import (
     SIZE_HW,
     Moment,
     Mover,
+    bouncing,
     fast,
     frame_times,
     half_of,
@@ -43,6 +44,7 @@ SCENES: tuple[Callable[[np.random.Generator], list[Mover]], ...] = (
     walking,
     traffic,
     fast,
+    bouncing,
 )
 SECONDS = 20.0
 RATES = (5, 10, 15, 30)

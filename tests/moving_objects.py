@@ -32,6 +32,7 @@ class Mover:
         velocity: pixels a second.
         sway: amplitude of a swing about its way, right and down, pixels.
         period, phase: of the swing, seconds and radians.
+        bounces: whether its box stays in the picture, off whose sides it bounces.
     """
 
     class_id: int
@@ -43,12 +44,16 @@ class Mover:
     sway: tuple[float, float] = (0.0, 0.0)
     period: float = 1.0
     phase: float = 0.0
+    bounces: bool = False
 
     def centre(self, at: float) -> tuple[float, float]:
         """Where it is."""
         since = at - self.begins
         swing = math.sin(self.phase + 2 * math.pi * since / self.period)
         x, y = self.start[0] + self.velocity[0] * since, self.start[1] + self.velocity[1] * since
+        if self.bounces:
+            (height, width), (wide, high) = SIZE_HW, self.sides
+            return _folded(x, wide / 2, width - wide / 2), _folded(y, high / 2, height - high / 2)
         return x + self.sway[0] * swing, y + self.sway[1] * swing
 
     def box(self, at: float) -> tuple[float, float, float, float]:
@@ -167,6 +172,12 @@ def _detect(
     return Detections(
         boxes[order].astype(np.float32), scores[order].astype(np.float32), classes[order], NAMES
     )
+
+
+def _folded(value: float, least: float, most: float) -> float:
+    """Where something is that goes to and fro between two walls."""
+    way = (value - least) % (2 * (most - least))
+    return least + min(way, 2 * (most - least) - way)
 
 
 def _area(box: Sequence[float] | npt.NDArray[np.float64]) -> float:
@@ -343,6 +354,26 @@ def fast(rng: np.random.Generator, seconds: float = 20.0) -> list[Mover]:
             )
         )
         begins += rng.uniform(0.8, 1.6)
+    return movers
+
+
+def bouncing(rng: np.random.Generator, seconds: float = 20.0) -> list[Mover]:
+    """Things that cross each other anywhere, and turn at once where the picture ends."""
+    movers = []
+    for _ in range(8):
+        speed, way = rng.uniform(100, 300), rng.uniform(0, 6.28)
+        side = rng.uniform(60, 110)
+        movers.append(
+            Mover(
+                class_id=2,
+                sides=(side, side * rng.uniform(1, 1.6)),
+                begins=0,
+                ends=seconds,
+                start=(rng.uniform(100, 1180), rng.uniform(100, 620)),
+                velocity=(speed * math.cos(way), speed * math.sin(way)),
+                bounces=True,
+            )
+        )
     return movers
 
 

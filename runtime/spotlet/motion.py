@@ -31,6 +31,8 @@ walking person makes 2, a car 5, a ball 10 and more."""
 WANDER_SHARE = np.array([0.7, 0.7, 0.3, 0.3])
 """The same four: how much of that speed may have changed after one second."""
 
+TURN_SHARE = np.array([3.0, 3.0, 0.5, 0.5])
+"""The same four: how much of it may have changed at once, by one who turned or bounced."""
 
 MOST_SPREAD = 18.0
 """The most that `Match.spreads` says: at a frame a second, where an object seen once may be
@@ -135,6 +137,20 @@ def predict(motion: Motion, at_seconds: float) -> Motion:
         ]
     )
     return Motion(moments, np.full(len(span), at_seconds, np.float64))
+
+
+def turned(expected: Motion, motion: Motion) -> Motion:
+    """Returns where boxes may be that took another way as soon as they were out of sight.
+
+    Args:
+        expected: `motion`, predicted.
+        motion: as of when each was seen last.
+    """
+    span = (expected.at_seconds - motion.at_seconds)[:, np.newaxis]
+    turn = (TURN_SHARE * _sizes(motion.places)) ** 2
+    moments = expected.moments.copy()
+    moments[2:] += np.stack([span**2 * turn, span * turn, turn])
+    return Motion(moments, expected.at_seconds)
 
 
 def match(expected: Motion, places: Array) -> Match:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from spotlet.assignment import assign
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
-from spotlet.motion import Array, Motion, begin, match, observe, places_of, predict
+from spotlet.motion import Array, Motion, begin, match, observe, places_of, predict, turned
 
 IndexArray = npt.NDArray[np.int64]
 
@@ -29,6 +29,7 @@ class TrackingSettings:
             own error the place is where the object may be. More finds again who moved oddly, and
             confuses who is lost with who is new.
         flip_cost: what it costs besides to be taken for another class than before.
+        turn_cost: what it costs besides to have turned or bounced since.
     """
 
     lost_seconds: float = 3.0
@@ -36,10 +37,11 @@ class TrackingSettings:
     start_score: float = 0.0
     most_cost: float = 22.0
     flip_cost: float = 8.0
+    turn_cost: float = 6.0
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
-        for name in ("lost_seconds", "confirm_seconds", "flip_cost"):
+        for name in ("lost_seconds", "confirm_seconds", "flip_cost", "turn_cost"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise UsageError(f"{name} {value}: must be 0 or more, and finite")
@@ -52,15 +54,17 @@ class TrackingSettings:
 class Tracker:
     """Numbers the objects of one source, from 1 in the order in which they became known.
 
-    Each known object is expected somewhere (`motion.py`); together they get the observations that
-    fit best. First come those that have a number, with all that is sure; then they, with what is
+    Each known object is expected somewhere (`motion.py`): where it was heading or, at a cost, where
+    it may be if it turned. Together they get the observations that fit best. First come those that have a number, with all that is sure; then they, with what is
     less sure; then those without. What is left over begins a new one. Of a number the class is the
     one that has had most score so far, and is what `update` gives.
 
     Source:
         Bewley 2016, "Simple online and realtime tracking", for the order of the work; Zhang 2022,
         "ByteTrack", section 3, for what is less sure; Bar-Shalom and Fortmann 1988, "Tracking and
-        data association", for likelihoods as costs. Cao 2023, "Observation-centric SORT", mends
+        data association", for likelihoods as costs; Blom and Bar-Shalom 1988, "The interacting
+        multiple model algorithm", for two ways to move, of which here the likelier is taken, not
+        their mixture. Cao 2023, "Observation-centric SORT", mends
         how noise grows while an object is not seen: here a gap is one step of its length.
 
     Example:
@@ -134,7 +138,9 @@ class Tracker:
         places = places_of(found.boxes_xyxy)
         if self._class_scores.shape[1] != len(found.class_names):
             self._class_scores = np.zeros((len(self._ids), len(found.class_names)))
-        gains = self._gains(expected, places, found.class_ids)
+        steady, turn = expected, turned(expected, self._motion)
+        costs, turns = _costs(steady, places), _costs(turn, places) + self._settings.turn_cost
+        gains = self._gains(np.minimum(costs, turns), found.class_ids)
         sure = found.scores >= self._settings.start_score
         numbered = self._ids > 0
         free = np.ones(len(numbered), np.bool_)
@@ -146,6 +152,8 @@ class Tracker:
                 tracks[columns[taken]] = rows[chosen]
                 free[rows[chosen]] = False
         at = np.flatnonzero(tracks >= 0)
+        has_turned = tracks[at][turns[tracks[at], at] < costs[tracks[at], at]]
+        expected = steady.replaced(has_turned, turn.select(has_turned))
         seen = observe(expected.select(tracks[at]), places[at])
         self._motion = self._motion.replaced(tracks[at], seen)
         fresh = np.flatnonzero((tracks < 0) & sure)
@@ -156,12 +164,10 @@ class Tracker:
         self._confirm()
         return tracks
 
-    def _gains(self, expected: Motion, places: Array, class_ids: IndexArray) -> Array:
+    def _gains(self, costs: Array, class_ids: IndexArray) -> Array:
         """Returns by how much each pair of track and object is better than a new object (N, M)."""
-        fits = match(expected, places)
         flips = self._classes()[:, np.newaxis] != class_ids
-        costs = fits.distances + fits.spreads + self._settings.flip_cost * flips
-        gains: Array = self._settings.most_cost - costs
+        gains: Array = self._settings.most_cost - costs - self._settings.flip_cost * flips
         return gains
 
     def _begin(self, places: Array) -> IndexArray:
@@ -210,6 +216,12 @@ class Tracker:
             return np.zeros(len(self._ids), np.int64)
         classes: IndexArray = self._class_scores.argmax(axis=1)
         return classes
+
+
+def _costs(expected: Motion, places: Array) -> Array:
+    """Returns what each pair of track and object costs (N, M), see `most_cost`."""
+    fits = match(expected, places)
+    return fits.distances + fits.spreads
 
 
 def _canonical_order(found: Detections) -> IndexArray:

@@ -12,6 +12,7 @@ from moving_objects import (
     Eyes,
     Moment,
     Mover,
+    bouncing,
     fast,
     frame_times,
     half_of,
@@ -73,6 +74,13 @@ def test_identities_hold_through_crossings_a_second_hidden_and_half_of_the_frame
     assert np.mean(whole) >= least
     assert np.mean(half) >= least
     assert abs(np.mean(whole) - np.mean(half)) <= 0.02
+
+
+def test_identities_outlast_turns_that_nobody_could_expect() -> None:
+    rng = np.random.default_rng(0)
+    moments = watch(bouncing(rng), frame_times(20, 30), rng)
+    assert idf1(moments, Tracker().update) >= 0.95
+    assert idf1(moments, Tracker(TrackingSettings(turn_cost=22.0)).update) < 0.85
 
 
 def test_a_class_that_flips_now_and_then_costs_no_identity() -> None:
@@ -200,6 +208,15 @@ def test_two_who_pass_each_other_keep_their_numbers() -> None:
         at = seen(square(100 + 10 * step), square(500 - 10 * step, 104))
         numbers = ids(tracker.update(at, step / 20))
     assert numbers == [1, 2]
+
+
+def test_who_turns_at_once_is_the_same_one() -> None:
+    for turn_cost, expected in ((6.0, [1]), (22.0, [2])):
+        tracker = Tracker(TrackingSettings(turn_cost=turn_cost))
+        for step in range(40):
+            at = 100 + 8 * min(step, 40 - step)
+            numbers = ids(tracker.update(seen(square(at)), step / 30))
+        assert numbers == expected
 
 
 def test_frames_without_objects_and_times_that_stand_still_are_fine() -> None:
