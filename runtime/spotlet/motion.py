@@ -34,6 +34,12 @@ WANDER_SHARE = np.array([0.7, 0.7, 0.3, 0.3])
 TURN_SHARE = np.array([3.0, 3.0, 0.5, 0.5])
 """The same four: how much of it may have changed at once, by one who turned or bounced."""
 
+CUT_SHARE = 0.1
+"""How near, over its size, a box is to a side of the picture that cuts it off."""
+
+SHRINK_SHARE = 0.25
+"""How much of its size such a box loses in a second, at least."""
+
 MOST_SPREAD = 18.0
 """The most that `Match.spreads` says: at a frame a second, where an object seen once may be
 anywhere by now, the nearest is still the best guess."""
@@ -151,6 +157,17 @@ def turned(expected: Motion, motion: Motion) -> Motion:
     moments = expected.moments.copy()
     moments[2:] += np.stack([span**2 * turn, span * turn, turn])
     return Motion(moments, expected.at_seconds)
+
+
+def leaving(motion: Motion, size_hw: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Returns which boxes (N,) a side of the picture cuts off more and more."""
+    centres, sides = motion.places[:, :2], motion.places[:, 2:]
+    size = _sizes(motion.places)
+    edge = CUT_SHARE * size
+    cut = (centres - sides / 2 <= edge) | (centres + sides / 2 >= size_hw[::-1] - edge)
+    shrinks = motion.speeds[:, 2:] < -SHRINK_SHARE * size
+    gone: npt.NDArray[np.bool_] = np.any(cut & shrinks, axis=1)
+    return gone
 
 
 def match(expected: Motion, places: Array) -> Match:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from spotlet.assignment import assign
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
-from spotlet.motion import Array, Motion, begin, match, observe, places_of, predict, turned
+from spotlet.motion import Array, Motion, begin, leaving, match, observe, places_of, predict, turned
 
 IndexArray = npt.NDArray[np.int64]
 
@@ -37,7 +37,7 @@ class TrackingSettings:
     start_score: float = 0.0
     most_cost: float = 22.0
     flip_cost: float = 8.0
-    turn_cost: float = 6.0
+    turn_cost: float = 5.0
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
@@ -55,9 +55,10 @@ class Tracker:
     """Numbers the objects of one source, from 1 in the order in which they became known.
 
     Each known object is expected somewhere (`motion.py`): where it was heading or, at a cost, where
-    it may be if it turned. Together they get the observations that fit best. First come those that have a number, with all that is sure; then they, with what is
-    less sure; then those without. What is left over begins a new one. Of a number the class is the
-    one that has had most score so far, and is what `update` gives.
+    it may be if it turned. Together they get the observations that fit best. First come those that
+    have a number, with all that is sure; then they, with what is less sure; then those without.
+    What is left over begins a new one. Of a number the class is the one that has had most score so
+    far, and is what `update` gives.
 
     Source:
         Bewley 2016, "Simple online and realtime tracking", for the order of the work; Zhang 2022,
@@ -119,11 +120,11 @@ class Tracker:
         if epoch != self._epoch:
             self._epoch = epoch
             self._keep(np.zeros(len(self._ids), np.bool_))
-        expected = self._expect(at_seconds, size_hw)
+        steady, turn = self._expect(at_seconds, size_hw)
         self._now = at_seconds
         order = _canonical_order(detections)
         tracks = np.full(len(detections), -1, np.int64)
-        tracks[order] = self._place(detections.select(order), expected)
+        tracks[order] = self._place(detections.select(order), steady, turn)
         # The last of these is who is no track, -1.
         ids = np.append(self._ids, 0)[tracks]
         classes = np.append(self._classes(), 0)[tracks]
@@ -133,12 +134,11 @@ class Tracker:
             track_ids=ids,
         ).select((ids > 0) | (detections.scores >= self._settings.start_score))
 
-    def _place(self, found: Detections, expected: Motion) -> IndexArray:
+    def _place(self, found: Detections, steady: Motion, turn: Motion) -> IndexArray:
         """Returns the track of each object (M,), after they were observed; -1 for none."""
         places = places_of(found.boxes_xyxy)
         if self._class_scores.shape[1] != len(found.class_names):
             self._class_scores = np.zeros((len(self._ids), len(found.class_names)))
-        steady, turn = expected, turned(expected, self._motion)
         costs, turns = _costs(steady, places), _costs(turn, places) + self._settings.turn_cost
         gains = self._gains(np.minimum(costs, turns), found.class_ids)
         sure = found.scores >= self._settings.start_score
@@ -189,21 +189,24 @@ class Tracker:
         self._ids[ready] = self._given + 1 + np.arange(count)
         self._given += count
 
-    def _expect(self, at_seconds: float, size_hw: tuple[int, int] | None) -> Motion:
-        """Lets go who has left; returns where the others may be by now."""
-        expected = predict(self._motion, at_seconds)
+    def _expect(self, at_seconds: float, size_hw: tuple[int, int] | None) -> tuple[Motion, Motion]:
+        """Lets go who has left; returns where the others may be by now, and if they turned."""
+        steady = predict(self._motion, at_seconds)
         seen_at = self._motion.at_seconds
         kept = at_seconds - seen_at <= self._settings.lost_seconds
         # By the frames that did not show it: between two of a slow source there is more time.
         kept &= (self._ids > 0) | (self._now - seen_at <= self._settings.confirm_seconds)
         if size_hw is not None:
-            centres = expected.places[:, :2]
+            centres = steady.places[:, :2]
             is_out = ((centres < 0) | (centres > size_hw[::-1])).any(axis=1)
             kept &= ~is_out | (seen_at >= self._now)
-        if kept.all():
-            return expected
         self._keep(kept)
-        return expected.select(kept)
+        steady = steady.select(kept)
+        turn = turned(steady, self._motion)
+        if size_hw is not None:
+            away = np.flatnonzero(leaving(self._motion, size_hw))
+            turn = turn.replaced(away, steady.select(away))
+        return steady, turn
 
     def _keep(self, kept: npt.NDArray[np.bool_]) -> None:
         self._motion = self._motion.select(kept)

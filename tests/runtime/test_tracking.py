@@ -211,11 +211,22 @@ def test_two_who_pass_each_other_keep_their_numbers() -> None:
 
 
 def test_who_turns_at_once_is_the_same_one() -> None:
-    for turn_cost, expected in ((6.0, [1]), (22.0, [2])):
+    for turn_cost, expected in ((5.0, [1]), (22.0, [2])):
         tracker = Tracker(TrackingSettings(turn_cost=turn_cost))
         for step in range(40):
             at = 100 + 8 * min(step, 40 - step)
             numbers = ids(tracker.update(seen(square(at)), step / 30))
+        assert numbers == expected
+
+
+def test_who_the_side_of_the_picture_cuts_off_has_not_turned() -> None:
+    for size_hw, expected in (((480, 640), [2]), (None, [1])):
+        tracker = Tracker()
+        for step in range(40):
+            # One walks out on the left; when half of it is gone, another comes in there.
+            left = 100 - 6 * step if step <= 20 else 6 * step - 140
+            box = (max(left, 0), 100, left + 40, 140)
+            numbers = ids(tracker.update(seen(box), step / 30, 0, size_hw))
         assert numbers == expected
 
 
