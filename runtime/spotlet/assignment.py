@@ -48,10 +48,13 @@ def assign(gains: CostArray) -> tuple[IndexArray, IndexArray]:
 def _columns_of_rows(costs: CostArray) -> IndexArray:
     """Returns the column of each row, with the least sum of costs; N <= M."""
     count, width = costs.shape
-    row_price, column_price = np.zeros(count), np.zeros(width)
+    row_price, column_price = costs.min(axis=1), np.zeros(width)
     row_of = np.full(width, -1, np.int64)
     column_of = np.full(count, -1, np.int64)
-    for start in range(count):
+    # Who is first at its own best column needs no search.
+    best, first = np.unique(costs.argmin(axis=1), return_index=True)
+    row_of[best], column_of[first] = first, best
+    for start in np.flatnonzero(column_of < 0).tolist():
         # Dijkstra from this row to the nearest free column, over reduced costs.
         distance = np.full(width, np.inf)
         via = np.full(width, -1, np.int64)
