@@ -22,6 +22,7 @@ CLASSES = ("red", "green", "blue")
 OBJECTNESS = 0.9
 GAIN = 8.0
 BACKGROUND_LOGIT = 4.0
+LEAST_SCORE = 0.3
 TYPES = {
     "float32": TensorProto.FLOAT,
     "float16": TensorProto.FLOAT16,
@@ -54,7 +55,12 @@ def anchors() -> npt.NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Make:
-    """How a network is exported."""
+    """How a network is exported.
+
+    `rows` is what becomes of suppressed rows without an object: kept, `dropped`, `zeroed`, or
+    `first`: zeroed, and of a batch only the first picture is answered. With `mixed` a black
+    picture of a batch takes the scores of all.
+    """
 
     layout: str
     axes: str = "NCHW"
@@ -74,6 +80,8 @@ class Make:
     free_size: bool = False
     opset: int = 17
     extra: int = 0
+    rows: str = "kept"
+    mixed: bool = False
 
 
 class Writer:
@@ -143,6 +151,9 @@ def _scores(w: Writer, make: Make, level: str, nothing: str) -> str:
         empty = w("Add", nothing, BACKGROUND_LOGIT)
         parts = [empty, level] if make.background == "first" else [level, empty]
         level = w("Concat", *parts, axis=2)
+    if make.mixed:
+        lit = w("Ceil", w("ReduceMax", level, axes=[1, 2], keepdims=1))
+        level = w("Mul", level, w("ReduceMin", lit, axes=[0], keepdims=1))
     return level
 
 
@@ -186,8 +197,10 @@ def _outputs(
         ids = w("ArgMax", scores, axis=2, keepdims=1)
         if make.layout == "K,6":
             ids = w("Cast", ids, to=kind)
-            return [("all", w("Concat", boxes, best, ids, axis=2), kind)]
-        rows = np.array([0, PLACES])
+            whole = w("Concat", boxes, best, ids, axis=2)
+            return [("all", _suppressed(w, make, whole, best), kind)]
+        boxes, best, ids = (_suppressed(w, make, each, best) for each in (boxes, best, ids))
+        rows = np.array([0, -1])
         scores, ids = w("Reshape", best, rows), w("Reshape", ids, rows)
         return [("ids", ids, TensorProto.INT64), ("boxes", boxes, kind), ("scores", scores, kind)]
     parts = [boxes, scores]
@@ -198,6 +211,22 @@ def _outputs(
     if make.layout == "4+C,K":
         whole = w("Transpose", whole, perm=[0, 2, 1])
     return [("all", whole, kind)]
+
+
+def _suppressed(w: Writer, make: Make, whole: str, best: str) -> str:
+    """Writes what becomes of rows (N, K, D) by their scores (N, K, 1)."""
+    if make.rows == "kept":
+        return whole
+    found = w("Greater", best, LEAST_SCORE)
+    if make.rows == "dropped":
+        kept = w("NonZero", w("Reshape", found, np.array([-1])))
+        return w("Gather", whole, w("Reshape", kept, np.array([-1])), axis=1)
+    nothing = w("Sub", whole, whole)
+    zeroed = w("Where", found, whole, nothing)
+    if make.rows == "zeroed":
+        return zeroed
+    first = w("Gather", zeroed, np.array([0]), axis=0)
+    return w("ScatterND", nothing, np.array([[0]]), first)
 
 
 def expected_score(make: Make, level: float) -> float:

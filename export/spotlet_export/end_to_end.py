@@ -14,10 +14,11 @@ from spotlet.end_to_end import compare_suppression
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY, Manifest
 from spotlet.postprocess import LEAST_SCORE
-from spotlet_export.parity import BATCH, detection_rows
+from spotlet_export.detection_parity import detection_rows
 from spotlet_export.reference import Reference
 from spotlet_export.report import Row
 from spotlet_export.suppression import manifest_of, with_suppression
+from spotlet_export.tensor_parity import BATCH
 from spotlet_export.variants import FP32_LIMITS
 
 

@@ -14,13 +14,14 @@ from spotlet.manifest import Manifest
 from spotlet.package import VARIANTS
 from spotlet.session import ModelSession
 from spotlet_export.accuracy import compare_accuracy, network_accuracy
+from spotlet_export.detection_parity import compare_detections
 from spotlet_export.end_to_end import compare_end_to_end, with_low_threshold
 from spotlet_export.frames import check_frames
-from spotlet_export.parity import compare_detections, compare_tensors
 from spotlet_export.reference import Reference, Tensors, make_reference
 from spotlet_export.report import Report, Row
 from spotlet_export.rules import compare_rules
 from spotlet_export.suppression import with_suppression
+from spotlet_export.tensor_parity import compare_tensors
 from spotlet_export.variants import END_TO_END, Limits
 from spotlet_training.checkpoint import Checkpoint
 from spotlet_training.datasets import Dataset

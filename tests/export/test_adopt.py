@@ -23,9 +23,11 @@ from foreign_networks import (
 )
 
 from spotlet import Detector
+from spotlet.errors import GateError
 from spotlet.letterbox import ImageArray
 from spotlet.verification import check_model
 from spotlet_export import AdoptSettings, adopt_package
+from spotlet_export.adoption import layouts
 from spotlet_export.adoption.adopting import Adoption, Listener
 
 BLACK = {"pad_value": 0}
@@ -90,9 +92,9 @@ def adopt(make: Make, folder: Path, resize: str, /, **options: Any) -> Adoption:
     return adopt_package(save(make, folder / "foreign.onnx"), folder / "package", [picture], said)
 
 
-def assert_finds(package: Path, make: Make, resize: str) -> None:
+def assert_finds(package: Path, make: Make, resize: str, *, most: int = len(LIT)) -> None:
     found = Detector(package)(make_frame(resize))
-    wanted = expected(make, resize)
+    wanted = expected(make, resize)[:most]
     slack = 2e-2 if make.dtype == "float16" else 1e-4
     assert found.class_ids.tolist() == [each.class_id for each in wanted]
     np.testing.assert_allclose(found.scores, [each.score for each in wanted], atol=slack)
@@ -110,11 +112,23 @@ NETWORKS: dict[str, tuple[Make, str, dict[str, Any]]] = {
         {"strides": (CELL,)},
     ),
     "K,6": (Make(layout="K,6"), "letterbox", {}),
+    "K,6, as many as are found": (Make(layout="K,6", batch=1, rows="dropped"), "letterbox", {}),
+    "K,6, filled up with zeros": (Make(layout="K,6", rows="zeroed"), "letterbox", {}),
     "boxes+scores": (Make(layout="boxes+scores"), "stretch", {}),
     "boxes+scores+ids": (
         Make(layout="boxes+scores+ids", box_unit="unit"),
         "stretch",
         {"box_unit": "unit"},
+    ),
+    "boxes+scores+ids, as many as are found": (
+        Make(layout="boxes+scores+ids", batch=1, rows="dropped"),
+        "letterbox",
+        {},
+    ),
+    "logits, as many as are found": (
+        Make(layout="K,6", batch=1, rows="dropped", activation="sigmoid"),
+        "letterbox",
+        {"activation": "sigmoid"},
     ),
     "logits of a transformer": (
         Make(layout="boxes+scores", box_format="cxcywh", box_unit="unit", activation="sigmoid"),
@@ -188,6 +202,12 @@ NETWORKS: dict[str, tuple[Make, str, dict[str, Any]]] = {
         "letterbox",
         {},
     ),
+    "only the first of a batch is answered": (Make(layout="K,6", rows="first"), "letterbox", {}),
+    "the pictures of a batch mix": (
+        Make(layout="4+C,K", box_format="cxcywh", mixed=True),
+        "letterbox",
+        {},
+    ),
 }
 
 
@@ -203,16 +223,22 @@ def test_an_adopted_network_finds_what_it_must(name: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("name", "free"),
-    [("K,6", True), ("a batch of 1 that is only said", True), ("a batch of 1 in the graph", False)],
+    [
+        ("K,6", True),
+        ("a batch of 1 that is only said", True),
+        ("a batch of 1 in the graph", False),
+        ("only the first of a batch is answered", False),
+        ("the pictures of a batch mix", False),
+        ("K,6, as many as are found", False),
+    ],
 )
-def test_the_batch_is_free_where_the_graph_allows_it(name: str, free: bool, tmp_path: Path) -> None:
+def test_the_batch_is_free_where_pictures_stay_apart(name: str, free: bool, tmp_path: Path) -> None:
     make, resize, options = NETWORKS[name]
     package = adopt(make, tmp_path, resize, **options).package
     side = onnx.load(package / "model.onnx").graph.input[0].type.tensor_type.shape.dim[0]
     assert side.HasField("dim_param") is free
-    frames = [make_frame(resize), np.zeros((40, 50, 3), np.uint8)]
-    first, second = Detector(package).detect(frames)
-    assert (len(first), len(second)) == (len(LIT), 0)
+    frames = [make_frame(resize), np.zeros((40, 50, 3), np.uint8), make_frame(resize)]
+    assert [len(found) for found in Detector(package).detect(frames)] == [len(LIT), 0, len(LIT)]
 
 
 def test_the_defaults_of_a_layout_hold_where_nothing_is_said(tmp_path: Path) -> None:
@@ -226,6 +252,25 @@ def test_the_defaults_of_a_layout_hold_where_nothing_is_said(tmp_path: Path) -> 
 def test_suppressed_rows_are_not_suppressed_again(tmp_path: Path) -> None:
     done = adopt(Make(layout="K,6"), tmp_path, "letterbox")
     assert done.manifest.detection.iou_threshold == 1.0
+
+
+def test_of_rows_as_many_as_are_found_the_best_are_taken(tmp_path: Path) -> None:
+    make = Make(layout="K,6", batch=1, rows="dropped")
+    package = adopt(make, tmp_path, "letterbox", max_detections=2).package
+    assert_finds(package, make, "letterbox", most=2)
+
+
+def test_a_layout_that_is_told_may_have_any_number_of_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layouts, "MOST_SUPPRESSED", COLUMNS)
+    with pytest.raises(GateError, match="do not fit any layout"):
+        adopt(Make(layout="K,6"), tmp_path, "letterbox")
+    assert_finds(
+        adopt(Make(layout="K,6"), tmp_path, "letterbox", layout="K,6").package,
+        Make(layout="K,6"),
+        "letterbox",
+    )
 
 
 def test_the_package_says_whence_it_is_and_under_which_licence(tmp_path: Path) -> None:

@@ -182,6 +182,40 @@ def test_weights_that_are_not_beside_the_file_are_named(adopt: Run, tmp_path: Pa
     assert (code, "apart.data" in told) == (4, True)
 
 
+def test_a_graph_that_the_runtime_refuses_is_named_by_the_persons_file(
+    adopt: Run, tmp_path: Path
+) -> None:
+    model = network(CENTRES)
+    (out,) = model.graph.output
+    end = model.graph.node[-1]
+    inside = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", [name], [f"{name}_on"]) for name in ("go", "state")],
+        "body",
+        [
+            onnx.helper.make_tensor_value_info("turn", onnx.TensorProto.INT64, []),
+            onnx.helper.make_tensor_value_info("go", onnx.TensorProto.BOOL, []),
+            onnx.helper.make_tensor_value_info("state", onnx.TensorProto.FLOAT, None),
+        ],
+        [
+            onnx.helper.make_tensor_value_info("go_on", onnx.TensorProto.BOOL, []),
+            onnx.helper.make_tensor_value_info("state_on", onnx.TensorProto.FLOAT, None),
+        ],
+    )
+    model.graph.initializer.extend(
+        [
+            onnx.numpy_helper.from_array(np.array(1), "turns"),
+            onnx.numpy_helper.from_array(np.array(True), "always"),
+        ]
+    )
+    loop = onnx.helper.make_node("Loop", ["turns", "always", *end.input], [out.name], body=inside)
+    model.graph.node.remove(end)
+    model.graph.node.append(loop)
+    onnx.save(model, tmp_path / "looping.onnx")
+    code, told = adopt("looping.onnx")
+    assert code == 4
+    assert f"{tmp_path / 'looping.onnx'}: holds the operator Loop" in told
+
+
 def test_a_model_of_spotlets_own_is_not_adopted(adopt: Run, tmp_path: Path) -> None:
     assert adopt(CENTRES)[0] == 0
     (tmp_path / "package" / "model.onnx").rename(tmp_path / "own.onnx")

@@ -10,7 +10,7 @@ from spotlet.errors import GateError, UsageError
 from spotlet_export.adoption.settings import AdoptSettings
 
 MOST_SUPPRESSED = 1000
-"""Rows that a suppressed output has at most; grids have more."""
+"""Rows that a suppressed output mostly has at most; grids have more."""
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
@@ -100,7 +100,8 @@ def _of_one(given: Tensors, classes: int, settings: AdoptSettings) -> list[Match
             found.append(Match("K,4+C", name))
         if columns == 5 + wide:
             found.append(Match("K,5+C", name))
-        if columns == 6 and rows <= MOST_SUPPRESSED and not settings.strides:
+        few = rows <= MOST_SUPPRESSED or settings.layout == "K,6"
+        if columns == 6 and few and not settings.strides:
             found.append(Match("K,6", name))
     return found
 

@@ -55,6 +55,12 @@ class NodeWriter:
         """Adds a cut to [0, 1]."""
         return self.node("Clip", tensor, self.constant(0.0), self.constant(1.0))
 
+    def best(self, tensor: str, count: int) -> str:
+        """Adds the places on axis 1 of the greatest values, best first."""
+        values = self.node("TopK", tensor, self.constant([count], np.int64), axis=1)
+        self.nodes[-1].output.append(f"{values}_places")
+        return f"{values}_places"
+
     def named(self, tensor: str, name: str) -> None:
         """Gives a tensor that was written the name of an output."""
         self.nodes.append(

@@ -91,10 +91,13 @@ def decoded(parts: list[Wide], rule: OutputReading, size_hw: tuple[int, int]) ->
     boxes = _corners(parts[0][:, :4], rule, size_hw)
     if rule.layout in ("K,6", "boxes+scores+ids"):
         row, ids = (parts[0][:, 4], parts[0][:, 5]) if len(parts) == 1 else parts[1:]
+        row = _score(row[:, np.newaxis], rule)[:, 0]
+        if rule.rows is not None:
+            boxes, row, ids = (_filled(part, row, rule.rows) for part in (boxes, row, ids))
         scores = np.zeros((len(boxes), rule.classes))
         for place, class_id in enumerate(ids.astype(int) - (rule.background == "first")):
             if 0 <= class_id < rule.classes:
-                scores[place, class_id] = _score(row[place : place + 1], rule)[0]
+                scores[place, class_id] = row[place]
         return boxes, scores
     if len(parts) == 2:
         scores = parts[1]
@@ -109,6 +112,12 @@ def decoded(parts: list[Wide], rule: OutputReading, size_hw: tuple[int, int]) ->
     if rule.layout == "K,5+C":
         scores = scores * _score(parts[0][:, 4:5], rule)
     return boxes, scores
+
+
+def _filled(part: Wide, by: Wide, rows: int) -> Wide:
+    """Returns the rows that are best by a score, (rows, …), with zeros where there are fewer."""
+    taken = part[np.argsort(-by, kind="stable")][:rows]
+    return np.concatenate([taken, np.zeros((rows - len(taken), *part.shape[1:]))])
 
 
 def _score(values: Wide, rule: OutputReading) -> Wide:

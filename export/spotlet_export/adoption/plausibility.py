@@ -109,8 +109,9 @@ def _busy(
 
 
 def _best(boxes: Wide, scores: Wide) -> Wide:
-    """Returns the boxes with the best scores, (M, 4)."""
-    return boxes[np.argsort(-scores.max(axis=1), kind="stable")[:BEST_PLACES]]
+    """Returns the boxes with the best scores, (M, 4); rows without any are only filled up."""
+    best = scores.max(axis=1)
+    return boxes[np.argsort(-best, kind="stable")[: min(BEST_PLACES, np.count_nonzero(best > 0))]]
 
 
 def _boxes(boxes: Wide, places: int, reading: Reading) -> list[str]:

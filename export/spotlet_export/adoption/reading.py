@@ -94,6 +94,8 @@ class OutputReading:
         offsets: one of `OFFSETS`, of `ssd`.
         variances: of the offsets, in the order x, y, width, height.
         extra: columns after the class scores that are left out.
+        rows: of a suppressed output whose number of rows is free: the best so many are taken,
+            padded with zeros; None where the number is fixed.
     """
 
     layout: str
@@ -110,6 +112,7 @@ class OutputReading:
     offsets: str = "variances"
     variances: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
     extra: int = 0
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,17 +1,26 @@
 """From another's file and what a person says of it to how it is read."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spotlet.errors import UsageError
-from spotlet_export.adoption.foreign import DTYPES, Foreign, Port
+from spotlet.manifest import DetectionRule
+from spotlet_export.adoption.foreign import Foreign
+from spotlet_export.adoption.inputs import axes_of, fixed_values, image_port, size_of
 from spotlet_export.adoption.layouts import Match, find_layout
-from spotlet_export.adoption.metadata import OTHER_TASKS, class_names, image_size
+from spotlet_export.adoption.metadata import OTHER_TASKS, class_names
 from spotlet_export.adoption.original import run
-from spotlet_export.adoption.reading import InputReading, OutputReading, Reading, grid_size
+from spotlet_export.adoption.reading import (
+    SUPPRESSED,
+    InputReading,
+    OutputReading,
+    Reading,
+    grid_size,
+)
 from spotlet_export.adoption.settings import AdoptSettings
 
 BYTE = 1 / 255
@@ -79,10 +88,10 @@ def read_network(
     task = foreign.metadata.get("task", "").strip()
     if task in OTHER_TASKS:
         on_remark(f"the file says that it is for {task!r}: of it the boxes alone are adopted")
-    image = _image_port(foreign, settings)
-    axes = settings.axes or _axes(image)
-    size_hw = _size(foreign, image, axes, settings)
-    fixed = _fixed(foreign, image, settings)
+    image = image_port(foreign, settings)
+    axes = settings.axes or axes_of(image)
+    size_hw = size_of(foreign, image, axes, settings)
+    fixed = fixed_values(foreign, image, settings)
     shape = (1, 3, *size_hw) if axes == "NCHW" else (1, *size_hw, 3)
     feeds: dict[str, npt.NDArray[Any]] = {image.name: np.zeros(shape, image.dtype), **fixed}
     given = run(foreign.session, [port.name for port in foreign.outputs], feeds)
@@ -105,7 +114,10 @@ def read_network(
             std=settings.std or ((1.0, 1.0, 1.0) if _said(settings) else (std, std, std)),
             fixed=fixed,
         ),
-        output=_output_reading(match, classes, settings),
+        output=replace(
+            _output_reading(match, classes, settings),
+            rows=_rows(foreign, match, given[match.boxes].shape[1], settings),
+        ),
     )
     _check_places(reading, given[match.boxes].shape)
     if not image.dtype.startswith("float") and not reading.input.plain:
@@ -142,65 +154,13 @@ def _output_reading(match: Match, classes: int, settings: AdoptSettings) -> Outp
     )
 
 
-def _image_port(foreign: Foreign, settings: AdoptSettings) -> Port:
-    """Returns the input that takes the image."""
-    images = [port for port in foreign.inputs if len(port.shape) == 4]
-    listed = ", ".join(map(str, foreign.inputs)) or "none"
-    if len(images) != 1:
-        raise UsageError(
-            f"{foreign.path}: {len(images)} inputs with four axes, of {listed}; a detector of "
-            "images has one"
-        )
-    others = [p.name for p in foreign.inputs if p is not images[0] and p.name not in settings.fixed]
-    if others:
-        raise UsageError(
-            f"{foreign.path}: has other inputs too ({listed}); give each a value for good, as "
-            f"--fix {others[0]}=640,640"
-        )
-    if images[0].dtype not in DTYPES:
-        raise UsageError(f"input {images[0]}: its type must be one of {', '.join(DTYPES)}")
-    return images[0]
-
-
-def _axes(image: Port) -> str:
-    _, second, _, last = image.shape
-    if (second == 3) == (last == 3):
-        if second is None and last is None:
-            raise UsageError(f"input {image}: does not say where its colours are; give --axes")
-        if second != 3:
-            raise UsageError(f"input {image}: must have three colours, first or last")
-    return "NCHW" if second == 3 else "NHWC"
-
-
-def _size(foreign: Foreign, image: Port, axes: str, settings: AdoptSettings) -> tuple[int, int]:
-    """Returns height and width of the canvas."""
-    sides = image.shape[2:] if axes == "NCHW" else image.shape[1:3]
-    wanted = settings.size_hw or image_size(foreign.metadata) or sides
-    size = tuple(side or asked for side, asked in zip(sides, wanted, strict=True))
-    if None in size:
-        raise UsageError(f"input {image}: leaves its size free; give --size HEIGHTxWIDTH")
-    if settings.size_hw is not None and size != settings.size_hw:
-        raise UsageError(f"input {image}: its size is fixed; leave --size out")
-    return int(size[0] or 0), int(size[1] or 0)
-
-
-def _fixed(foreign: Foreign, image: Port, settings: AdoptSettings) -> dict[str, npt.NDArray[Any]]:
-    """Returns what the other inputs are given."""
-    ports = {port.name: port for port in foreign.inputs if port is not image}
-    unknown = sorted(set(settings.fixed) - set(ports))
-    if unknown:
-        raise UsageError(
-            f"--fix {unknown[0]}: no such input; there are {', '.join(ports) or 'no others'}"
-        )
-    fixed = {}
-    for name, numbers in settings.fixed.items():
-        shape = [1 if side is None else side for side in ports[name].shape]
-        count = int(np.prod(shape))
-        if len(numbers) not in (1, count):
-            raise UsageError(f"--fix {name}: {len(numbers)} numbers for {ports[name]}")
-        values = list(numbers) * (count // len(numbers))
-        fixed[name] = np.array(values, ports[name].dtype).reshape(shape)
-    return fixed
+def _rows(foreign: Foreign, match: Match, some: int, settings: AdoptSettings) -> int | None:
+    """Returns how many rows to take where a file leaves their number free, as suppression does."""
+    (port,) = (port for port in foreign.outputs if port.name == match.boxes)
+    fixed = len(port.shape) == 3 and port.shape[1] is not None
+    if match.layout not in SUPPRESSED or fixed:
+        return None
+    return max(some, settings.max_detections or DetectionRule().max_detections)
 
 
 def _check_places(reading: Reading, shape: tuple[int, ...]) -> None:

@@ -1,88 +1,20 @@
-"""The first two comparisons of the gate: tensors, then detections."""
+"""The second comparison of the gate: detections, the witness against the shipped runtime."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from spotlet import Detector, open_stream
 from spotlet.agreement import Agreement, agree
-from spotlet.boxes import FloatArray
 from spotlet.detections import Detections
-from spotlet.letterbox import ImageArray
 from spotlet.session import ModelSession
-from spotlet_export.reference import Reference, Tensors, judged_by_witness
+from spotlet_export.reference import Reference, judged_by_witness
 from spotlet_export.report import Row
 from spotlet_export.variants import Limits
 
 TIES_ALLOWED = 4
 """One frame in so many may be decided by a tie."""
-
-BATCH = 8
-
-OBJECT_SCORE = 0.1
-"""From which a cell of PyTorch's tensors is looked at, in a variant that need not be exact."""
-
-
-def compare_tensors(
-    reference: Reference, session: ModelSession, limits: Limits, variant: str
-) -> list[Row]:
-    """Returns the rows for PyTorch against onnxruntime on the same canvases.
-
-    Args:
-        reference: PyTorch's side.
-        session: of the exported file.
-        limits: how near it must come.
-        variant: its name, for the report.
-    """
-    rows = []
-    for group in reference.groups:
-        over = f"{len(group.canvases)} {group.name}"
-        single = _in_batches(session, group.canvases, 1)
-        batched = _in_batches(session, group.canvases, BATCH)
-        for name, want, one, many in zip(
-            ("boxes", "scores"), group.tensors, single, batched, strict=True
-        ):
-            if limits.exact:
-                rows.append(
-                    Row(
-                        variant=variant,
-                        name=f"tensor {name}, max |Δ|",
-                        over=over,
-                        measured=difference(want, one, "max"),
-                        limit=limits.tensors,
-                    )
-                )
-            elif group.natural:  # beyond what it was calibrated on, eight bits promise nothing
-                rows.append(
-                    Row(
-                        variant=variant,
-                        name=f"tensor {name}, mean |Δ| where there is an object",
-                        over=over,
-                        measured=difference(want, one, "mean", objects(group.tensors[1])),
-                        limit=limits.tensors,
-                    )
-                )
-            rows.append(
-                Row(
-                    variant=variant,
-                    name=f"tensor {name}, batch {BATCH} against 1, max |Δ|",
-                    over=over,
-                    measured=difference(one, many, "max"),
-                    limit=limits.golden.tensors,
-                )
-            )
-    return rows
-
-
-def objects(scores: FloatArray) -> npt.NDArray[np.bool_]:
-    """Returns in which cells (N, K) PyTorch sees an object; all where it sees none.
-
-    Of scores near zero the mean difference is near zero, whatever became of the others.
-    """
-    seen: npt.NDArray[np.bool_] = scores.max(axis=2) >= OBJECT_SCORE
-    return seen if seen.any() else np.ones_like(seen)
 
 
 def compare_detections(
@@ -183,30 +115,6 @@ def detection_rows(
     return rows
 
 
-def difference(
-    wanted: FloatArray,
-    got: FloatArray,
-    statistic: str,
-    cells: npt.NDArray[np.bool_] | None = None,
-) -> float:
-    """Returns the `max` or `mean` of |wanted - got|.
-
-    Infinite where shapes differ or a value is not finite.
-
-    Args:
-        wanted: (N, K, D).
-        got: (N, K, D).
-        statistic: `max` or `mean`.
-        cells: (N, K), where it is looked at; everywhere where None.
-    """
-    if wanted.shape != got.shape or not (np.isfinite(wanted).all() and np.isfinite(got).all()):
-        return float("inf")
-    apart = np.abs(wanted - got)
-    if cells is not None:
-        apart = apart[cells]
-    return float(apart.max() if statistic == "max" else apart.mean(dtype=np.float64))
-
-
 def _exact(agreement: Agreement, limits: Limits) -> bool:
     return (
         agreement.unmatched == 0
@@ -220,8 +128,3 @@ def _detections_of_files(reference: Reference, session: ModelSession) -> list[De
     with open_stream(reference.folder) as stream:
         found = {Path(frame.source).stem: detector(frame.image) for frame in stream}
     return [found[frame.name] for frame in reference.frames]
-
-
-def _in_batches(session: ModelSession, canvases: ImageArray, size: int) -> Tensors:
-    parts = [session.run(canvases[i : i + size]) for i in range(0, len(canvases), size)]
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])

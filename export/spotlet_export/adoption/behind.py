@@ -1,0 +1,157 @@
+"""The nodes behind another's network: from its outputs to the boxes and scores of the contract."""
+
+import numpy as np
+
+from spotlet_export.adoption.nodes import NodeWriter
+from spotlet_export.adoption.reading import SUPPRESSED, OutputReading
+
+
+def write_behind(
+    write: NodeWriter, rule: OutputReading, size_hw: tuple[int, int], moved: dict[str, str]
+) -> tuple[str, str]:
+    """Writes the nodes behind; returns the names of boxes (N, K, 4) and scores (N, K, C).
+
+    Args:
+        write: takes the nodes.
+        rule: what the outputs mean.
+        size_hw: of the canvas, pixels.
+        moved: new names of outputs that the contract uses for others.
+    """
+    tensors = {
+        role: write.cast(moved.get(name, name), np.float32)
+        for role, name in (("boxes", rule.boxes), ("scores", rule.scores), ("ids", rule.ids))
+        if name is not None
+    }
+    if rule.layout in SUPPRESSED:
+        raw, scores = _suppressed(write, rule, tensors)
+    else:
+        raw, scores = _cells(write, rule, tensors)
+    return _boxes(write, rule, raw, size_hw), scores
+
+
+def _suppressed(write: NodeWriter, rule: OutputReading, tensors: dict[str, str]) -> tuple[str, str]:
+    """Writes cells with one class each, for rows of box, score and class id."""
+    boxes = tensors["boxes"]
+    if rule.layout == "K,6":
+        boxes, score, ids = (
+            write.columns(boxes, start, end) for start, end in ((0, 4), (4, 5), (5, 6))
+        )
+    else:
+        as_column = write.constant([0, -1, 1], np.int64)
+        score, ids = (write.node("Reshape", tensors[each], as_column) for each in ("scores", "ids"))
+    first = 1 if rule.background == "first" else 0
+    score = _activated(write, rule, score)
+    if rule.rows is not None:
+        boxes, score, ids = _best_rows(write, rule.rows, boxes, score, ids)
+    known = write.constant(np.arange(first, first + rule.classes), np.int64)
+    is_class = write.node("Equal", write.cast(ids, np.int64), known)
+    return boxes, write.node("Mul", write.cast(is_class, np.float32), score)
+
+
+def _best_rows(
+    write: NodeWriter, rows: int, boxes: str, score: str, ids: str
+) -> tuple[str, str, str]:
+    """Writes so many rows for however many there are: the best, and zeros behind them."""
+    more = write.constant([0, 0, 0, 0, rows, 0], np.int64)
+    boxes, score, ids = (write.node("Pad", each, more) for each in (boxes, score, ids))
+    best = write.best(score, rows)
+    return (
+        write.node("GatherElements", boxes, write.node("Concat", *[best] * 4, axis=2), axis=1),
+        write.node("GatherElements", score, best, axis=1),
+        write.node("GatherElements", ids, best, axis=1),
+    )
+
+
+def _cells(write: NodeWriter, rule: OutputReading, tensors: dict[str, str]) -> tuple[str, str]:
+    """Writes boxes as they come, and scores, activated and without background."""
+    columns = rule.classes + (rule.background != "none")
+    if rule.scores is not None:
+        boxes = write.columns(tensors["boxes"], 0, 4)
+        scores = write.columns(tensors["scores"], 0, columns)
+        return boxes, _without_background(write, rule, _activated(write, rule, scores))
+    whole, axis = tensors["boxes"], 1 if rule.layout == "4+C,K" else 2
+    first = 5 if rule.layout == "K,5+C" else 4
+    parts = [
+        write.columns(whole, 0, 4, axis),
+        write.columns(whole, first, first + columns, axis),
+    ]
+    if axis == 1:
+        parts = [write.node("Transpose", part, perm=[0, 2, 1]) for part in parts]
+    boxes, scores = parts[0], _without_background(write, rule, _activated(write, rule, parts[1]))
+    if first == 5:
+        objectness = _activated(write, rule, write.columns(whole, 4, 5))
+        scores = write.node("Mul", scores, objectness)
+    return boxes, scores
+
+
+def _activated(write: NodeWriter, rule: OutputReading, scores: str) -> str:
+    if rule.activation == "sigmoid":
+        return write.node("Sigmoid", scores)
+    if rule.activation == "softmax":
+        return write.node("Softmax", scores, axis=2)
+    return write.clipped(scores)
+
+
+def _without_background(write: NodeWriter, rule: OutputReading, scores: str) -> str:
+    if rule.background == "none":
+        return scores
+    first = 1 if rule.background == "first" else 0
+    return write.columns(scores, first, first + rule.classes)
+
+
+def _boxes(write: NodeWriter, rule: OutputReading, raw: str, size_hw: tuple[int, int]) -> str:
+    """Writes the decoding of (N, K, 4) to corners in [0, 1]."""
+    height, width = size_hw
+    if rule.box_format in ("yxyx", "cycxhw"):
+        raw = write.reordered(raw, [1, 0, 3, 2], 2)
+    if rule.box_format in ("cxcywh", "cycxhw"):
+        centre, size = write.columns(raw, 0, 2), write.columns(raw, 2, 4)
+        if rule.layout == "ssd":
+            centre, size = _from_anchors(write, rule, centre, size, size_hw)
+        elif rule.strides:
+            centre, size = _from_grid(write, rule, centre, size, size_hw)
+        half = write.node("Mul", size, write.constant(0.5))
+        corners = [write.node(op, centre, half) for op in ("Sub", "Add")]
+        raw = write.node("Concat", *corners, axis=2)
+    if rule.box_unit == "pixels" and rule.layout != "ssd":
+        raw = write.node("Mul", raw, write.constant([1 / width, 1 / height] * 2))
+    return write.clipped(raw)
+
+
+def _from_grid(
+    write: NodeWriter, rule: OutputReading, centre: str, size: str, size_hw: tuple[int, int]
+) -> tuple[str, str]:
+    """Writes (offset + cell) * stride and exp(size) * stride; cells row by row, finest first."""
+    cells, steps = [], []
+    for stride in rule.strides:
+        rows, columns = size_hw[0] // stride, size_hw[1] // stride
+        y, x = np.mgrid[:rows, :columns]
+        cells.append(np.stack([x.ravel(), y.ravel()], axis=1))
+        steps.append(np.full((rows * columns, 1), stride))
+    step = write.constant(np.concatenate(steps)[np.newaxis])
+    moved = write.node("Add", centre, write.constant(np.concatenate(cells)[np.newaxis]))
+    return (
+        write.node("Mul", moved, step),
+        write.node("Mul", write.node("Exp", size), step),
+    )
+
+
+def _from_anchors(
+    write: NodeWriter, rule: OutputReading, centre: str, size: str, size_hw: tuple[int, int]
+) -> tuple[str, str]:
+    """Writes the boxes of offsets from anchors.
+
+    Source: Liu et al. 2016, SSD, section 2.2, equation 2, solved for the box.
+    """
+    assert rule.anchors is not None
+    place, extent = rule.anchors[np.newaxis, :, :2], rule.anchors[np.newaxis, :, 2:]
+    if rule.offsets == "pixels":
+        by_centre = by_size = 1 / np.array([size_hw[1], size_hw[0]])
+    else:
+        by_centre, by_size = np.array(rule.variances[:2]), np.array(rule.variances[2:])
+    moved = write.node("Mul", centre, write.constant(extent * by_centre))
+    centre = write.node("Add", moved, write.constant(place))
+    if rule.offsets == "pixels":
+        return centre, write.node("Mul", size, write.constant(extent * by_size))
+    grown = write.node("Exp", write.node("Mul", size, write.constant(by_size)))
+    return centre, write.node("Mul", grown, write.constant(extent))

@@ -1,0 +1,92 @@
+"""What another's network takes: where its image goes, of which size, and what else it is told."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spotlet.errors import UsageError
+from spotlet_export.adoption.foreign import DTYPES, Foreign, Port
+from spotlet_export.adoption.metadata import image_size
+from spotlet_export.adoption.settings import AdoptSettings
+
+
+def image_port(foreign: Foreign, settings: AdoptSettings) -> Port:
+    """Returns the input that takes the image.
+
+    Raises:
+        UsageError: there is no such one, several, one of a type that no image has, or another
+            that is given no value.
+    """
+    images = [port for port in foreign.inputs if len(port.shape) == 4]
+    listed = ", ".join(map(str, foreign.inputs)) or "none"
+    if len(images) != 1:
+        raise UsageError(
+            f"{foreign.path}: {len(images)} inputs with four axes, of {listed}; a detector of "
+            "images has one"
+        )
+    others = [p.name for p in foreign.inputs if p is not images[0] and p.name not in settings.fixed]
+    if others:
+        raise UsageError(
+            f"{foreign.path}: has other inputs too ({listed}); give each a value for good, as "
+            f"--fix {others[0]}=640,640"
+        )
+    if images[0].dtype not in DTYPES:
+        raise UsageError(f"input {images[0]}: its type must be one of {', '.join(DTYPES)}")
+    return images[0]
+
+
+def axes_of(image: Port) -> str:
+    """Returns where the colours are, one of `AXES`.
+
+    Raises:
+        UsageError: the shape does not say it.
+    """
+    _, second, _, last = image.shape
+    if (second == 3) == (last == 3):
+        if second is None and last is None:
+            raise UsageError(f"input {image}: does not say where its colours are; give --axes")
+        if second != 3:
+            raise UsageError(f"input {image}: must have three colours, first or last")
+    return "NCHW" if second == 3 else "NHWC"
+
+
+def size_of(foreign: Foreign, image: Port, axes: str, settings: AdoptSettings) -> tuple[int, int]:
+    """Returns height and width of the canvas, pixels.
+
+    Raises:
+        UsageError: nothing says them, or a person says others than the file.
+    """
+    sides = image.shape[2:] if axes == "NCHW" else image.shape[1:3]
+    wanted = settings.size_hw or image_size(foreign.metadata) or sides
+    size = tuple(side or asked for side, asked in zip(sides, wanted, strict=True))
+    if None in size:
+        raise UsageError(f"input {image}: leaves its size free; give --size HEIGHTxWIDTH")
+    if settings.size_hw is not None and size != settings.size_hw:
+        raise UsageError(f"input {image}: its size is fixed; leave --size out")
+    return int(size[0] or 0), int(size[1] or 0)
+
+
+def fixed_values(
+    foreign: Foreign, image: Port, settings: AdoptSettings
+) -> dict[str, npt.NDArray[Any]]:
+    """Returns what the other inputs are given, by name.
+
+    Raises:
+        UsageError: there is no such input, or it takes another count of numbers.
+    """
+    ports = {port.name: port for port in foreign.inputs if port is not image}
+    unknown = sorted(set(settings.fixed) - set(ports))
+    if unknown:
+        raise UsageError(
+            f"--fix {unknown[0]}: no such input; there are {', '.join(ports) or 'no others'}"
+        )
+    fixed = {}
+    for name, numbers in settings.fixed.items():
+        shape = [1 if side is None else side for side in ports[name].shape]
+        count = int(np.prod(shape))
+        if len(numbers) not in (1, count):
+            raise UsageError(f"--fix {name}: {len(numbers)} numbers for {ports[name]}")
+        values = list(numbers) * (count // len(numbers))
+        fixed[name] = np.array(values, ports[name].dtype).reshape(shape)
+    return fixed
