@@ -2,13 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from spotlet.counting_rules import Anchor, CountingRules
 from spotlet.counts import Counts, Crossing, Direction, LineCount, PointXy, ZoneCount
 from spotlet.detections import Detection, Detections
 from spotlet.errors import UsageError
+from spotlet.geometry import distance_to_sides, is_inside, offset, way_meets
 
 CLEAR_SHARE = 0.25
 """How far from a line, over its size, an object must be to be clear of it: a detector's box
@@ -146,29 +146,18 @@ class _Line:
         """Moves an object; returns its direction if it has now crossed the line."""
         path = self.paths.setdefault(track, _Path(to))
         start, end = self.ends
-        offset = _offset(start, end, to)
-        side = (offset > 0) - (offset < 0) or path.side
-        if side and path.side and side != path.side and self._is_between(path.at, to):
+        off = offset(start, end, to)
+        side = (off > 0) - (off < 0) or path.side
+        if side and path.side and side != path.side and way_meets(start, end, path.at, to):
             path.passages += 1
         path.at, path.side = to, side
-        if abs(offset) <= clear:
+        if abs(off) <= clear:
             return None
         before, through = path.clear_side, path.passages % 2 == 1
         path.clear_side, path.passages = side, 0
         if not through or before in (0, side):
             return None
         return "in" if before < 0 else "out"
-
-    def _is_between(self, before: PointXy, after: PointXy) -> bool:
-        """Returns whether the way between two points on its two sides meets the line itself."""
-        start, end = self.ends
-        far, near = _offset(start, end, before), _offset(start, end, after)
-        share = far / (far - near)
-        x = before[0] + share * (after[0] - before[0])
-        y = before[1] + share * (after[1] - before[1])
-        along = (x - start[0]) * (end[0] - start[0]) + (y - start[1]) * (end[1] - start[1])
-        length = (end[0] - start[0]) ** 2 + (end[1] - start[1]) ** 2
-        return -1e-9 * length <= along <= (1 + 1e-9) * length
 
     def count(self, found: Detection, direction: Direction) -> Crossing:
         (self.entered if direction == "in" else self.left)[found.name] += 1
@@ -205,13 +194,13 @@ class _Zone:
     def step(self, found: Detection, at: PointXy, clear: float) -> None:
         """Moves an object."""
         track = found.track_id or 0
-        if _is_inside(self.corners, at):
+        if is_inside(self.corners, at):
             if track not in self.inside:
                 self.entered[found.name] += 1
             self.inside[track] = found.name
         elif track in self.inside:
             self.inside[track] = found.name
-            if _distance(self.corners, at) > clear:
+            if distance_to_sides(self.corners, at) > clear:
                 del self.inside[track]
 
     def total(self) -> ZoneCount:
@@ -226,34 +215,3 @@ class _Zone:
 def _clear_pixels(found: Detection) -> float:
     left, top, right, bottom = found.box_xyxy
     return CLEAR_SHARE * math.sqrt((right - left) * (bottom - top))
-
-
-def _offset(start: PointXy, end: PointXy, at: PointXy) -> float:
-    """Returns how far a point is from a line without ends, negative on its left, pixels."""
-    along_x, along_y = end[0] - start[0], end[1] - start[1]
-    turned = along_x * (at[1] - start[1]) - along_y * (at[0] - start[0])
-    return turned / math.hypot(along_x, along_y)
-
-
-def _is_inside(corners: Sequence[PointXy], at: PointXy) -> bool:
-    """Returns whether a polygon has a point in it, by the even-odd rule."""
-    x, y = at
-    inside = False
-    for (from_x, from_y), (to_x, to_y) in zip(corners, [*corners[1:], corners[0]], strict=True):
-        if (from_y > y) != (to_y > y):
-            meets_x = from_x + (y - from_y) / (to_y - from_y) * (to_x - from_x)
-            inside ^= x < meets_x
-    return inside
-
-
-def _distance(corners: Sequence[PointXy], at: PointXy) -> float:
-    """Returns how far a point is from the nearest side of a polygon."""
-    nearest = math.inf
-    for start, end in zip(corners, [*corners[1:], corners[0]], strict=True):
-        along = (end[0] - start[0], end[1] - start[1])
-        length = along[0] ** 2 + along[1] ** 2
-        share = (at[0] - start[0]) * along[0] + (at[1] - start[1]) * along[1]
-        share = min(max(share / length, 0.0), 1.0) if length else 0.0
-        foot = (start[0] + share * along[0], start[1] + share * along[1])
-        nearest = min(nearest, math.dist(at, foot))
-    return nearest
