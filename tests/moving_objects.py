@@ -72,6 +72,7 @@ class Moment:
         truth_boxes: (N, 4).
         truth_classes: (N,).
         found: what the detector gives.
+        size_hw: of the frame, pixels.
     """
 
     at: float
@@ -79,6 +80,7 @@ class Moment:
     truth_boxes: npt.NDArray[np.float32]
     truth_classes: npt.NDArray[np.int64]
     found: Detections
+    size_hw: tuple[int, int] = SIZE_HW
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +208,7 @@ def idf1(moments: Sequence[Moment], follow: Follow) -> float:
     truth_count = told_count = 0
     together: dict[tuple[int, int], int] = {}
     for moment in moments:
-        told = follow(moment.found, moment.at, 0, SIZE_HW)
+        told = follow(moment.found, moment.at, 0, moment.size_hw)
         assert told.track_ids is not None
         told = told.select(told.track_ids > 0)
         assert told.track_ids is not None
