@@ -2,7 +2,7 @@
 
     pip install trackers norfair motmetrics opencv-python-headless onnxruntime tqdm
                                       in an environment of its own
-    PYTHONPATH=runtime:tests python benchmarks/tracking_compared.py [--seeds 5]
+    PYTHONPATH=runtime:tests python benchmarks/tracking_compared.py [--seeds 5] [--confirm-seconds 0]
 
 Besides the synthetic scenes of `tracking.py` there are two filmed and labelled ones, TUD-Campus and
 TUD-Stadtmitte at 25 frames/s (Andriluka 2008, "People-tracking-by-detection and
@@ -17,6 +17,7 @@ import importlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from moving_objects import (
 )
 
 from spotlet.detections import Detections
-from spotlet.tracking import Tracker
+from spotlet.tracking import Tracker, TrackingSettings
 
 LOST_SECONDS = 3.0
 FILMED = {"TUD-Campus": (480, 640), "TUD-Stadtmitte": (480, 640)}
@@ -52,9 +53,9 @@ LEAST_SCORE = 0.01
 """From which on the others begin an object; one of them wants it over 0."""
 
 
-def ours(fps: float) -> Follow:
+def ours(fps: float, settings: TrackingSettings = TrackingSettings()) -> Follow:  # noqa: B008
     """Returns this project's tracker; it has the times, and needs no rate."""
-    return Tracker().update
+    return Tracker(settings).update
 
 
 def roboflow(name: str) -> Callable[[float], Follow]:
@@ -178,13 +179,20 @@ def main() -> None:
     """Prints a row a scene and rate: mean IDF1 of each tracker, of all frames and of half."""
     parser = argparse.ArgumentParser(description="our tracker beside others")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument(
+        "--confirm-seconds", type=float, help="of our tracker, which is then the only one"
+    )
     args = parser.parse_args()
+    makers = dict(TRACKERS)
+    if args.confirm_seconds is not None:
+        settings = TrackingSettings(confirm_seconds=args.confirm_seconds)
+        makers = {"spotlet": partial(ours, settings=settings)}
     warnings.simplefilter("ignore")  # of the others
-    print(f"{'scene':20} frames/s" + "".join(f"{name:>15}" for name in TRACKERS))
+    print(f"{'scene':20} frames/s" + "".join(f"{name:>15}" for name in makers))
     for name, fps, drawn in scenes(args.seeds):
         halves = [half_of(each, np.random.default_rng(n)) for n, each in enumerate(drawn)]
         row = f"{name:20} {fps:8.1f}"
-        for make in TRACKERS.values():
+        for make in makers.values():
             whole, half = _mean(drawn, make, fps), _mean(halves, make, fps / 2)
             row += f"  {whole:.3f} {half:.3f}"
         print(row, flush=True)
