@@ -2,7 +2,7 @@
 
     pip install trackers norfair motmetrics opencv-python-headless onnxruntime tqdm
                                       in an environment of its own
-    PYTHONPATH=runtime:tests python benchmarks/tracking_compared.py [--seeds 5] [--confirm-seconds 0]
+    PYTHONPATH=runtime:tests python benchmarks/tracking_compared.py [--seeds 5]
 
 Besides the synthetic scenes of `tracking.py` there are two filmed and labelled ones, TUD-Campus and
 TUD-Stadtmitte at 25 frames/s (Andriluka 2008, "People-tracking-by-detection and
