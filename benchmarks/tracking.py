@@ -11,42 +11,25 @@ update costs.
 import argparse
 import importlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from moving_objects import (
     NAMES,
-    PILLAR,
     SAME_IOU,
+    SCENES,
     SIZE_HW,
     Moment,
-    Mover,
-    bouncing,
-    fast,
-    frame_times,
     half_of,
-    hidden,
     idf1,
-    pacing,
-    traffic,
-    walking,
-    watch,
+    play,
 )
 
 from spotlet.boxes import box_iou
 from spotlet.detections import Detections
 from spotlet.tracking import Tracker
 
-SCENES: tuple[Callable[[np.random.Generator], list[Mover]], ...] = (
-    pacing,
-    hidden,
-    walking,
-    traffic,
-    fast,
-    bouncing,
-)
-SECONDS = 20.0
 RATES = (5, 10, 15, 30)
 COUNTS = (10, 100, 300)
 """Objects of a frame whose update is timed."""
@@ -65,8 +48,7 @@ def main() -> None:
             whole, half = [], []
             for seed in range(args.seeds):
                 rng = np.random.default_rng(seed)
-                pillars = [PILLAR] if scene is hidden else []
-                moments = watch(scene(rng), frame_times(SECONDS, fps), rng, pillars=pillars)
+                moments = play(scene, fps, rng)
                 whole.append(_measure(moments))
                 half.append(_measure(half_of(moments, rng)))
             _print_row(scene.__name__, fps, "all", np.array(whole), "")

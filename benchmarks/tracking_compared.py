@@ -24,19 +24,12 @@ from typing import Any
 import numpy as np
 from moving_objects import (
     NAMES,
-    PILLAR,
+    SCENES,
     Follow,
     Moment,
-    bouncing,
-    fast,
-    frame_times,
     half_of,
-    hidden,
     idf1,
-    pacing,
-    traffic,
-    walking,
-    watch,
+    play,
 )
 
 from spotlet.detections import Detections
@@ -165,14 +158,13 @@ def scenes(seeds: int) -> Iterator[tuple[str, float, list[list[Moment]]]]:
             for step in (1, 2, 5):
                 drawn = [filmed(name, step, seen, np.random.default_rng(n)) for n in range(seeds)]
                 yield name + ", seen" * seen, FILMED_FPS / step, drawn
-    for scene in (pacing, hidden, walking, traffic, fast, bouncing):
+    for scene in SCENES:
         for fps in (10, 30):
-            drawn = []
-            for seed in range(seeds):
-                rng = np.random.default_rng(seed)
-                pillars = [PILLAR] if scene is hidden else []
-                drawn.append(watch(scene(rng), frame_times(20.0, fps), rng, pillars=pillars))
-            yield scene.__name__, fps, drawn
+            yield (
+                scene.__name__,
+                fps,
+                [play(scene, fps, np.random.default_rng(seed)) for seed in range(seeds)],
+            )
 
 
 def main() -> None:

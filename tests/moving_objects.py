@@ -404,3 +404,22 @@ def middle_is_free(movers: Sequence[Mover], seconds: float) -> bool:
         for mover in movers
         for at in edges
     )
+
+
+SCENES: tuple[Callable[[np.random.Generator], list[Mover]], ...] = (
+    pacing,
+    hidden,
+    walking,
+    traffic,
+    fast,
+    bouncing,
+)
+"""What the benchmarks measure."""
+
+
+def play(
+    scene: Callable[[np.random.Generator], list[Mover]], fps: float, rng: np.random.Generator
+) -> list[Moment]:
+    """Gives the frames of 20 s of one of `SCENES`, with what hides people in it."""
+    pillars = [PILLAR] if scene is hidden else []
+    return watch(scene(rng), frame_times(20.0, fps), rng, pillars=pillars)
