@@ -4,6 +4,7 @@ import time
 
 import pytest
 from live_frames import found, live_frame
+from patience import PATIENCE_SECONDS
 
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
@@ -11,8 +12,6 @@ from spotlet.sinks import QueuedSink, QueueRule, SinkGroup
 from spotlet.sinks.group import close_all
 from spotlet.sinks.queue import CLOSE_SECONDS, FINISH_SECONDS
 from spotlet.streams import Frame
-
-PATIENCE_SECONDS = 10.0
 
 
 class _Gate:

@@ -5,13 +5,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from patience import PATIENCE_SECONDS
+
 from servers.numbered import read_number
 from spotlet.errors import SpotletError
 from spotlet.lifetime import Closing
 from spotlet.streams import Reconnection, StatusEvent, open_streams
-
-PATIENCE_SECONDS = 15.0
-"""How long anything may take on a busy machine, before a test fails."""
 
 QUICK = Reconnection(
     stall_seconds=0.6, open_seconds=1.5, first_seconds=0.1, most_seconds=0.4, stable_seconds=30.0
