@@ -430,16 +430,15 @@ def test_who_says_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None
     run = _Served()
     with contextlib.closing(run.sink), contextlib.ExitStack() as stack:
         place = ("127.0.0.1", int(run.url.rpartition(":")[2].strip("/")))
-        silent = [
-            stack.enter_context(socket.create_connection(place, PATIENCE_SECONDS)) for _ in range(3)
-        ]
+
+        def connect() -> socket.socket:
+            return stack.enter_context(socket.create_connection(place, PATIENCE_SECONDS))
+
+        silent = [connect() for _ in range(3)]
         with contextlib.suppress(ConnectionError):
             silent[0].sendall(b"GET / HTTP/1.1\r\nHost: ")
         with contextlib.suppress(ConnectionError):
-            assert (
-                stack.enter_context(socket.create_connection(place, PATIENCE_SECONDS)).recv(1)
-                == b""
-            )
+            assert connect().recv(1) == b""
         for client in silent:
             with contextlib.suppress(ConnectionError):
                 assert client.recv(1) == b""
