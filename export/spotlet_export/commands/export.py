@@ -8,6 +8,7 @@ from pathlib import Path
 from spotlet.errors import InputError, UsageError
 from spotlet_export.exporting import Export, ExportSettings, export_package
 from spotlet_export.golden_frames import SOURCES
+from spotlet_export.recovery import recover_checkpoint
 from spotlet_export.variants import DEFAULT_BUDGET
 from spotlet_training.checkpoint import load_checkpoint
 from spotlet_training.datasets import Dataset, open_dataset
@@ -20,7 +21,12 @@ SCENES = 24
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("checkpoint", type=Path, help="a best.safetensors of `spotlet train`")
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        help="a best.safetensors of `spotlet train`; or a package of an older spotlet, to make it "
+        "anew from its float32 file",
+    )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="PACKAGE", help="folder to write"
     )
@@ -77,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command; returns 0, or raises what the exit code says."""
     if args.int8 and args.data is None:
         raise UsageError("--int8 needs --data: training images to calibrate on, and labels")
-    checkpoint = load_checkpoint(args.checkpoint)
+    is_package = args.checkpoint.is_dir() or args.checkpoint.suffix == ".onnx"
+    checkpoint = (recover_checkpoint if is_package else load_checkpoint)(args.checkpoint)
     compare_on, calibrate_on = open_sets(args.data, checkpoint.class_names, int8=args.int8)
     done = export_package(
         checkpoint,
