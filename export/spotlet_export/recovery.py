@@ -44,9 +44,8 @@ def recover_checkpoint(package: Path) -> Checkpoint:
     """
     session = ModelSession(locate_model(package))
     path, manifest = session.path, session.manifest
-    tensors = onnx.load(path).graph.initializer
-    weights = {_name_today(tensor.name): numpy_helper.to_array(tensor) for tensor in tensors}
     try:
+        weights = _convolution_weights(onnx.load(path).graph)
         settings = _settings(weights, len(manifest.classes), manifest.input.size_hw)
         network = fold_batch_norms(TwoHeadDetector(settings).eval())
         wanted = network.state_dict()
@@ -66,6 +65,24 @@ def recover_checkpoint(package: Path) -> Checkpoint:
             f"{difference:.2g}); give the checkpoint that it was exported from"
         )
     return Checkpoint(network=network, class_names=manifest.classes, training=manifest.training)
+
+
+def _convolution_weights(graph: onnx.GraphProto) -> dict[str, npt.NDArray[np.float32]]:
+    """Returns the weight and bias of every convolution, by the names of a folded network.
+
+    A bias by its convolution's weight: of those that are equal, the exporter keeps one.
+
+    Raises:
+        KeyError: a convolution has no such constants.
+    """
+    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    weights = {}
+    for node in graph.node:
+        if node.op_type == "Conv":
+            name = _name_today(node.input[1]).removesuffix(".weight")
+            parts = zip(("weight", "bias"), node.input[1:], strict=False)
+            weights |= {f"{name}.{part}": tensors[given] for part, given in parts}
+    return weights
 
 
 def _name_today(name: str) -> str:

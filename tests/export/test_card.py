@@ -383,6 +383,10 @@ def test_the_rule_for_scaling_on_a_canvas_is_the_models() -> None:
     linear = sections(model_card(make_contents(manifest=make_manifest(input=rule))))["Use"]
     assert "`INTER_LINEAR`" in linear
     assert "lies at (x + 0.5) * w / new_w - 0.5 of the frame" in linear
+    exact = replace(rule, interpolation="linear_exact")
+    card = sections(model_card(make_contents(manifest=make_manifest(input=exact))))["Use"]
+    assert "`INTER_LINEAR_EXACT`" in card
+    assert "lies at c = (x + 0.5) * (1 / (new_w / w)) - 0.5 of the frame" in card
 
 
 @pytest.mark.parametrize(
