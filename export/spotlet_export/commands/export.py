@@ -3,9 +3,11 @@
 import argparse
 import shlex
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 from spotlet.errors import InputError, UsageError
+from spotlet.int8_gain import Int8Gain
 from spotlet_export.exporting import Export, ExportSettings, export_package
 from spotlet_export.golden_frames import SOURCES
 from spotlet_export.recovery import recover_checkpoint
@@ -129,17 +131,17 @@ def open_sets(
 
 
 def int8_text(done: Export) -> str:
-    """Returns what int8 cost and gained, in one line."""
+    """Returns what int8 cost, and on which processor it gained what, in two lines."""
     record = done.quantisation
     assert record is not None
     in_float = record["float_layers"]
     latency = record["latency"]
+    gain = Int8Gain(**{each.name: latency[each.name] for each in fields(Int8Gain)})
     return (
         f"int8: {record['layers'] - len(in_float)} of {record['layers']} hidden layers"
         f"{', in float: ' + ', '.join(in_float) if in_float else ''}; AP "
-        f"{-record['ap_drop']:+.4f} (budget {record['budget']:g}); {latency['int8_ms']:.2f} ms "
-        f"against {latency['fp32_ms']:.2f} ms, {latency['ratio']:.2f} times as fast here "
-        f"({latency['threads']} thread)"
+        f"{-record['ap_drop']:+.4f} (budget {record['budget']:g})\n{gain}: {gain.int8_ms:.2f} ms "
+        f"against {gain.fp32_ms:.2f} ms, {gain.threads} thread"
     )
 
 
