@@ -27,8 +27,8 @@ function rounded(numerator, denominator) {
  * Returns the canvas, a `Uint8Array` of canvasHeight x canvasWidth x 3 bytes, BGR.
  *
  * `picture` is an `ImageData`: RGBA, opaque. Bilinear between the four pixels whose centres are
- * nearest, without smoothing when it shrinks, as OpenCV's INTER_LINEAR: a browser's own
- * `drawImage` smooths, and the network was not trained with that.
+ * nearest, without smoothing when it shrinks, byte for byte as OpenCV's INTER_LINEAR_EXACT: a
+ * browser's own `drawImage` smooths, and the network was not trained with that.
  */
 export function letterbox(picture, canvasWidth, canvasHeight, padValue) {
   const place = placement(picture.width, picture.height, canvasWidth, canvasHeight);
@@ -46,22 +46,18 @@ export function letterbox(picture, canvasWidth, canvasHeight, padValue) {
       for (let channel = 2; channel >= 0; channel--) {
         const above = mix(rgba[(upper + left) * 4 + channel], rgba[(upper + right) * 4 + channel], across);
         const below = mix(rgba[(lower + left) * 4 + channel], rgba[(lower + right) * 4 + channel], across);
-        canvas[to++] = (share(above, ONE - down) + share(below, down) + 2) >> 2;
+        canvas[to++] = (mix(above, below, down) + (ONE * ONE) / 2) >> 16;
       }
     }
   }
   return canvas;
 }
 
-/** Weights are whole numbers of 2048ths, and sums lose their last bits where OpenCV's do. */
-const ONE = 2048;
+/** Weights are whole 256ths, so that nothing is rounded before the last step. */
+const ONE = 256;
 
 function mix(first, second, weight) {
   return first * (ONE - weight) + second * weight;
-}
-
-function share(sum, weight) {
-  return ((sum >> 4) * weight) >> 16;
 }
 
 /** Returns, for each pixel along one axis, the two it lies between and the second's weight. */
@@ -69,14 +65,22 @@ function neighbours(pictureSide, side) {
   const first = new Int32Array(side);
   const second = new Int32Array(side);
   const weight = new Int32Array(side);
+  const inside = (index) => Math.min(Math.max(index, 0), pictureSide - 1);
+  // The inverse of the scale, as OpenCV has it: the quotient itself may round a half otherwise.
+  const step = 1 / (side / pictureSide);
   for (let at = 0; at < side; at++) {
-    const centre = Math.fround(((at + 0.5) * pictureSide) / side - 0.5);
-    const inside = Math.min(Math.max(centre, 0), pictureSide - 1);
-    first[at] = Math.floor(inside);
-    second[at] = Math.min(first[at] + 1, pictureSide - 1);
-    weight[at] = Math.round((inside - first[at]) * ONE);
+    const centre = (at + 0.5) * step - 0.5;
+    const before = Math.floor(centre);
+    first[at] = inside(before);
+    second[at] = inside(before + 1);
+    weight[at] = roundedToEven((centre - before) * ONE);
   }
   return { first, second, weight };
+}
+
+function roundedToEven(value) {
+  const up = Math.floor(value + 0.5);
+  return up - value === 0.5 && up % 2 === 1 ? up - 1 : up;
 }
 
 /** Returns a box [x1, y1, x2, y2] in pixels of the picture, clipped to it, of one in [0, 1]. */

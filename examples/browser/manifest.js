@@ -9,7 +9,7 @@
 const METADATA_PROPS = 14;
 const KEY = 1;
 const VALUE = 2;
-const NEWEST_SCHEMA = 2;
+const NEWEST_SCHEMA = 3;
 
 const VARINT = 0;
 const FIXED64 = 1;
@@ -27,7 +27,10 @@ export function readManifest(bytes) {
   );
   const { resize, interpolation, colour_order: order } = manifest.input;
   require(resize === "letterbox", `resize ${resize}: this host knows letterbox only`);
-  require(interpolation === "linear", `interpolation ${interpolation}: this host knows linear only`);
+  require(
+    interpolation === "linear_exact",
+    `interpolation ${interpolation}: this host knows linear_exact only; export the model again`,
+  );
   require(order === "BGR", `colour order ${order}: this host knows BGR only`);
   return manifest;
 }

@@ -1,11 +1,12 @@
 #include "picture.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { GREY = 114, MOST_SIDE = 1 << 14, ONE = 2048 };
+enum { GREY = 114, MOST_SIDE = 1 << 14, ONE = 256 };
 
 /* Returns the next number of the header, or 0 where there is none from 1 to MOST_SIDE. */
 static int header_number(FILE *file) {
@@ -54,25 +55,31 @@ static double clipped(double value, double most) {
     return value < 0 ? 0 : value > most ? most : value;
 }
 
-/* Where the centre of a canvas pixel is, counted from the centre of the picture's first. */
-static float source(Span span, int at) {
-    double centre = (at + 0.5) * span.picture_size / span.size - 0.5;
-    return (float)clipped(centre, span.picture_size - 1);
+/* The two pixels of the picture that a pixel of the canvas lies between, and the second's weight. */
+typedef struct {
+    int first, second, weight;
+} Between;
+
+/* Weights are whole 256ths, a half rounded to the even one. The step is the inverse of the scale, as
+   OpenCV has it, and the product a statement of its own: fused with the difference, either may
+   round a half otherwise. */
+static Between between(Span span, int at) {
+    double step = 1 / ((double)span.size / span.picture_size), last = span.picture_size - 1;
+    double product = (at + 0.5) * step;
+    double centre = product - 0.5, before = floor(centre);
+    return (Between){(int)clipped(before, last), (int)clipped(before + 1, last),
+                     (int)nearbyint((centre - before) * ONE)};
 }
 
-/* Weights are whole numbers of 2048ths, and sums lose their last bits where OpenCV's do. */
 static int mix(int first, int second, int weight) { return first * (ONE - weight) + second * weight; }
-static int share(int sum, int weight) { return (sum >> 4) * weight >> 16; }
 
-static uint8_t bilinear(const Picture *picture, float x, float y, int channel) {
-    int left = (int)x, top = (int)y;
-    int right = left + (left + 1 < picture->width), bottom = top + (top + 1 < picture->height);
-    int across = (int)((x - (float)left) * ONE + 0.5F), down = (int)((y - (float)top) * ONE + 0.5F);
-    const uint8_t *upper = picture->rgb + (size_t)top * (size_t)picture->width * 3 + channel;
-    const uint8_t *lower = picture->rgb + (size_t)bottom * (size_t)picture->width * 3 + channel;
-    int above = mix(upper[3 * left], upper[3 * right], across);
-    int below = mix(lower[3 * left], lower[3 * right], across);
-    return (uint8_t)((share(above, ONE - down) + share(below, down) + 2) >> 2);
+static uint8_t bilinear(const Picture *picture, Between x, Between y, int channel) {
+    size_t row_bytes = (size_t)picture->width * 3;
+    const uint8_t *upper = picture->rgb + (size_t)y.first * row_bytes + channel;
+    const uint8_t *lower = picture->rgb + (size_t)y.second * row_bytes + channel;
+    int above = mix(upper[3 * x.first], upper[3 * x.second], x.weight);
+    int below = mix(lower[3 * x.first], lower[3 * x.second], x.weight);
+    return (uint8_t)((mix(above, below, y.weight) + ONE * ONE / 2) >> 16);
 }
 
 void letterbox(const Picture *picture, Span across, Span down, uint8_t *bgr) {
@@ -82,7 +89,7 @@ void letterbox(const Picture *picture, Span across, Span down, uint8_t *bgr) {
                              + (size_t)across.start) * 3;
         for (int x = 0; x < across.size; x++)
             for (int channel = 2; channel >= 0; channel--)
-                *to++ = bilinear(picture, source(across, x), source(down, y), channel);
+                *to++ = bilinear(picture, between(across, x), between(down, y), channel);
     }
 }
 

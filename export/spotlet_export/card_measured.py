@@ -72,8 +72,8 @@ def int8_section(record: Mapping[str, Any], file_bytes: Mapping[str, int]) -> st
 
     Args:
         record: of the quantisation: `calibration_images`, `budget`, `float_layers`, `ap_drop`
-            and `latency` (`fp32_ms`, `int8_ms`, `ratio` of the first to the second, `threads`);
-            `layers`, how many could be quantised, where it is known.
+            and `latency`, the fields of `spotlet.int8_gain.Int8Gain` and its `ratio`; `layers`,
+            how many could be quantised, where it is known.
         file_bytes: of the model files, by name.
     """
     before, after = file_bytes[VARIANTS[FP32]], file_bytes[VARIANTS[INT8]]
@@ -84,16 +84,19 @@ def int8_section(record: Mapping[str, Any], file_bytes: Mapping[str, int]) -> st
     return section(
         "int8",
         f"{code_span(VARIANTS[INT8])} is the same network in eight bits, for processors that "
-        "have instructions for them.",
+        "have instructions for them. It runs where it is asked for, and nowhere else.",
         "\n".join(
             [
                 f"- AP lost: {record['ap_drop']:.4f}, of at most {record['budget']:g} "
                 "(below 0: gained)",
                 f"- Size: {after / 1e6:.2f} MB, float32 {before / 1e6:.2f} MB",
                 f"- Latency: {latency['int8_ms']:.1f} ms a frame, float32 "
-                f"{latency['fp32_ms']:.1f} ms, {latency['ratio']:.2f} times as fast; the network "
-                f"alone, measured in one run with {threads} thread{'' if threads == 1 else 's'} "
-                "on the machine of the export: measure on yours",
+                f"{latency['fp32_ms']:.1f} ms: {'slower, ' if latency['ratio'] < 1 else ''}"
+                f"{latency['ratio']:.2f} times as fast; the network alone, measured in one run "
+                f"with {threads} thread{'' if threads == 1 else 's'}",
+                f"- Measured on: {code_span(latency['cpu'])}, instructions for eight-bit products: "
+                f"{latency['instructions']}. Another processor gains more, less or nothing: "
+                "`spotlet bench` measures yours",
                 f"- Calibrated on {record['calibration_images']} training images",
                 f"- Layers{layers} that were returned to float32 to keep the budget, in order: "
                 f"{kept}. The predictions and the decoding of the boxes are in float32 always",

@@ -21,6 +21,14 @@ BILINEAR_RULE = """To come within a grey level of OpenCV, scale the frame yourse
 it: pixel x of new_w lies at (x + 0.5) * w / new_w - 0.5 of the frame, at least 0 and at most w - 1,
 between its two nearest pixels, and y likewise; no other smoothing."""
 
+EXACT_RULE = """To get OpenCV's own bytes, scale the frame yourself before you draw it: pixel x of
+new_w lies at c = (x + 0.5) * (1 / (new_w / w)) - 0.5 of the frame, in double precision, between the
+pixels floor(c) and floor(c) + 1, both clipped to 0 ... w - 1; the second weighs v = round((c -
+floor(c)) * 256), a half going to the even number, and the first 256 - v; y likewise. The sum of the
+four weighted pixels, in whole numbers, plus 32768, shifted right by 16, is the new one."""
+
+SCALING_RULES = {"linear_exact": EXACT_RULE, "linear": BILINEAR_RULE}
+
 
 def use_section(
     manifest: Manifest,
@@ -76,11 +84,12 @@ def _end_to_end(manifest: Manifest) -> list[str]:
 def _canvas_scaling(manifest: Manifest) -> str:
     """Returns how a browser's canvas differs from the contract."""
     interpolation = manifest.input.interpolation
+    rule = SCALING_RULES.get(interpolation)
     return (
         "A browser scales a picture onto a canvas in a way of its own, not as OpenCV's "
         f"`INTER_{interpolation.upper()}`: boxes can be off by a pixel and scores by a little. A "
         "frame that is already as large as its place on the canvas is not scaled and gives the "
-        "same boxes as in Python." + (f" {BILINEAR_RULE}" if interpolation == "linear" else "")
+        "same boxes as in Python." + (f" {rule}" if rule else "")
     )
 
 

@@ -2,13 +2,14 @@
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import onnx
 
 from spotlet.errors import UsageError
+from spotlet.int8_gain import measure_int8_gain
 from spotlet_export.budget import Quantised, quantise_within
 from spotlet_export.describing import make_manifest
 from spotlet_export.gate import Gate
@@ -18,7 +19,6 @@ from spotlet_export.package_folder import check_package_folder
 from spotlet_export.packaging import Contents, write_package
 from spotlet_export.quantisation import Calibration
 from spotlet_export.report import Report
-from spotlet_export.timing import median_ms
 from spotlet_export.variants import (
     DEFAULT_BUDGET,
     END_TO_END,
@@ -30,9 +30,6 @@ from spotlet_export.variants import (
 )
 from spotlet_training.checkpoint import Checkpoint
 from spotlet_training.datasets import Dataset
-
-LATENCY_THREADS = 1
-"""Of the inferences that are timed: the figure that compares best between machines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +158,7 @@ def quantisation_record(
     quantised: Quantised, calibration: Calibration, gate: Gate, budget: float
 ) -> dict[str, Any]:
     """Returns what is to be known of the int8 variant: its cost, its gain, its float layers."""
-    times = median_ms(gate.files, LATENCY_THREADS)
+    gain = measure_int8_gain(gate.files[FP32], gate.files[INT8])
     return {
         "calibration_images": calibration.count,
         "budget": budget,
@@ -170,10 +167,5 @@ def quantisation_record(
         "layers": quantised.layers,
         "float_layers": list(quantised.float_layers),
         "damage": quantised.damage,
-        "latency": {
-            "fp32_ms": times[FP32],
-            "int8_ms": times[INT8],
-            "ratio": times[FP32] / times[INT8],
-            "threads": LATENCY_THREADS,
-        },
+        "latency": asdict(gain) | {"ratio": gain.ratio},
     }

@@ -3,6 +3,7 @@
 import copy
 import logging
 import warnings
+from typing import TypeVar
 
 import onnx
 import torch
@@ -20,6 +21,9 @@ OPSET = 18
 
 IR_VERSION = 8
 """ONNX file format; the one of opset 18's own time, which every newer onnxruntime loads."""
+
+
+Folded = TypeVar("Folded", bound=Network)
 
 
 def build_graph(network: Network, manifest: Manifest) -> onnx.ModelProto:
@@ -70,14 +74,17 @@ class FoldedUnit(nn.Module):
         return [F.relu(convolution(level)) for convolution, level in pairs]
 
 
-def fold_batch_norms(network: Network) -> nn.Module:
-    """Returns a copy in which each BatchNorm is part of the convolution before it."""
+def fold_batch_norms(network: Folded) -> Folded:
+    """Returns a copy in which each BatchNorm is part of the convolution before it.
+
+    What is folded already, as a recovered network is, stays as it is.
+    """
     folded = copy.deepcopy(network).eval()
     for parent in list(folded.modules()):
         for name, module in parent.named_children():
             if isinstance(module, SharedUnit):
                 setattr(parent, name, FoldedUnit(module))
-            elif isinstance(module, ConvUnit):
+            elif isinstance(module, ConvUnit) and not isinstance(module[1], nn.Identity):
                 module[0] = _fold(module[0], module[1])
                 module[1] = nn.Identity()
     return folded

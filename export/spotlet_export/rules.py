@@ -40,7 +40,7 @@ def expected_rules(checkpoint: Checkpoint) -> dict[str, Any]:
         "canvas": tuple(checkpoint.network.settings.size_hw),
         "colour order": "BGR",
         "resize": "letterbox",
-        "interpolation": "linear",
+        "interpolation": "linear_exact",
         "pad value": 114,
         "box encoding": "xyxy_unit",
         "score activation": checkpoint.network.score_activation,

@@ -16,12 +16,14 @@ class CheckRow:
         measured: what was found, in words.
         difference: greatest |Δ| of a tensor's number from what the export recorded; None where
             the rule compares with no record.
+        warns: whether it holds with a difference that its user should know of.
     """
 
     rule: str
     passed: bool
     measured: str
     difference: float | None = None
+    warns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,11 @@ class CheckReport:
     def failures(self) -> tuple[CheckRow, ...]:
         """The rows that do not hold."""
         return tuple(row for row in self.rows if not row.passed)
+
+    @property
+    def warnings(self) -> tuple[CheckRow, ...]:
+        """The rows that hold, but differ in what a user should know of."""
+        return tuple(row for row in self.rows if row.passed and row.warns)
 
     @property
     def largest_difference(self) -> float | None:

@@ -55,8 +55,9 @@ class GoldenTolerance:
         tensors: greatest |Δ| of a digest's number: boxes in [0, 1] of the canvas, scores.
         scores: greatest |Δ| of a detection's score.
         iou: least overlap of a detection with its partner, in [0, 1].
-        canvas: greatest |Δ| of the letterboxed canvas's digest, grey levels. Versions of OpenCV
-            may round a half otherwise; another interpolation is off by tens.
+        canvas: greatest |Δ| of the letterboxed canvas's digest, grey levels. Up to it, a canvas
+            that differs is a warning: OpenCV's `linear` rounds differently on some processors. A
+            different interpolation is off by tens.
         ties: whether suppression may keep another box of an object. Then a detection of the
             export must agree with a candidate here, and one here must be of an object there.
 

@@ -23,8 +23,14 @@ ImageArray = npt.NDArray[np.uint8]
 PAD_VALUE = 114
 """Grey of the border. Near the mean of photographs, so that it is no edge of its own."""
 
-INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "nearest": cv2.INTER_NEAREST}
-"""The names that a manifest may use, and what they are in OpenCV."""
+INTERPOLATIONS = {
+    "linear_exact": cv2.INTER_LINEAR_EXACT,
+    "linear": cv2.INTER_LINEAR,
+    "area": cv2.INTER_AREA,
+    "nearest": cv2.INTER_NEAREST,
+}
+"""The names that a manifest may use, and what they are in OpenCV. `linear_exact` and `nearest` give
+the same bytes on every processor; `linear` and `area` differ by one grey level between some."""
 
 RESIZES = ("letterbox", "letterbox_corner", "stretch")
 """Where the frame lies: centred, as spotlet's own networks want it; or, for other people's, in the
@@ -54,7 +60,7 @@ class Letterbox:
 
     frame_hw: tuple[int, int]
     canvas_hw: tuple[int, int]
-    interpolation: str = "linear"
+    interpolation: str = "linear_exact"
     pad_value: int = PAD_VALUE
     resize: str = "letterbox"
 

@@ -15,8 +15,8 @@ from spotlet.plain_text import is_plain, parse_json, plain_line
 METADATA_KEY = "spotlet"
 """Where the manifest lies in the ONNX file's metadata."""
 
-SCHEMA = 2
-"""The newest manifest that this version reads."""
+SCHEMA = 3
+"""The newest manifest that this version reads. The third added the interpolation `linear_exact`."""
 
 SINCE_2 = ("form", "class_ids", "count")
 """Keys of `output` that schema 1 does not have."""
@@ -59,7 +59,7 @@ class InputRule:
     size_hw: tuple[int, int]
     colour_order: str = "BGR"
     resize: str = "letterbox"
-    interpolation: str = "linear"
+    interpolation: str = "linear_exact"
     pad_value: int = PAD_VALUE
 
     def __post_init__(self) -> None:
@@ -204,14 +204,15 @@ class Manifest:
     def to_json(self) -> str:
         """Returns the manifest as the text that rides in the ONNX metadata.
 
-        What schema 1 can say is written as such, so that older runtimes read it.
+        It is written in the oldest schema that can say it, so that older runtimes read it.
 
         Raises:
             ModelFileError: `training` or `parity` holds what JSON cannot, as NaN.
         """
         plain = self.output.form == "cells" and self.input.resize == "letterbox"
-        content = {"schema": 1 if plain else SCHEMA, **asdict(self)}
-        if plain:
+        exact = self.input.interpolation == "linear_exact"
+        content = {"schema": SCHEMA if exact else 1 if plain else 2, **asdict(self)}
+        if content["schema"] == 1:
             content["output"] = {k: v for k, v in content["output"].items() if k not in SINCE_2}
         try:
             return json.dumps(content, ensure_ascii=False, allow_nan=False)

@@ -137,7 +137,7 @@ def check_model(
         source = Detector(cells, session=settings)
         rows.append(check_suppression(detector, source, [*canvases, *pictures]))
     if is_folder(golden) or expected:
-        rows.append(check_golden(detector, golden, loosened))
+        rows += check_golden(detector, golden, loosened)
     return CheckReport(
         path,
         session.provider,

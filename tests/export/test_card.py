@@ -48,7 +48,14 @@ QUANTISATION = {
     "layers": 41,
     "float_layers": ["neck.0", "stem_conv"],
     "ap_drop": 0.0045,
-    "latency": {"fp32_ms": 19.87, "int8_ms": 8.44, "ratio": 2.36, "threads": 3},
+    "latency": {
+        "fp32_ms": 19.87,
+        "int8_ms": 8.44,
+        "ratio": 2.36,
+        "threads": 3,
+        "cpu": "Abacus",
+        "instructions": "none",
+    },
 }
 
 
@@ -260,13 +267,16 @@ def test_the_cost_and_the_gain_of_int8_are_told() -> None:
     for fact in (
         "AP lost: 0.0045, of at most 0.0123",
         "Size: 0.56 MB, float32 1.74 MB",
-        "8.4 ms a frame, float32 19.9 ms, 2.36 times as fast",
+        "8.4 ms a frame, float32 19.9 ms: 2.36 times as fast",
+        "Measured on: `Abacus`, instructions for eight-bit products: none.",
         "with 3 threads",
         "Calibrated on 127 training images",
         "Layers of 41 that were returned to float32 to keep the budget, in order: `neck.0`, "
         "`stem_conv`.",
     ):
         assert fact in text
+    slower = QUANTISATION | {"latency": QUANTISATION["latency"] | {"ratio": 0.8}}  # type: ignore[operator]
+    assert "slower, 0.80 times as fast" in model_card(make_contents(quantisation=slower))
     all_quantised = QUANTISATION | {"float_layers": []}
     assert "in order: none." in model_card(make_contents(quantisation=all_quantised))
 
@@ -383,6 +393,10 @@ def test_the_rule_for_scaling_on_a_canvas_is_the_models() -> None:
     linear = sections(model_card(make_contents(manifest=make_manifest(input=rule))))["Use"]
     assert "`INTER_LINEAR`" in linear
     assert "lies at (x + 0.5) * w / new_w - 0.5 of the frame" in linear
+    exact = replace(rule, interpolation="linear_exact")
+    card = sections(model_card(make_contents(manifest=make_manifest(input=exact))))["Use"]
+    assert "`INTER_LINEAR_EXACT`" in card
+    assert "lies at c = (x + 0.5) * (1 / (new_w / w)) - 0.5 of the frame" in card
 
 
 @pytest.mark.parametrize(

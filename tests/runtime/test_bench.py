@@ -64,7 +64,14 @@ def test_the_json_is_one_object_and_all_there_is_on_standard_output(
     assert set(content) == {
         *("schema", "model", "source", "machine", "tuning", "provider", "settings", "workers"),
         *("size_hw", "stages", "rate", "bare_rate", "ratio", "crew_rate", "cpu_seconds"),
-        *("idle_cpu", "cold_start", "provider_asked", "provider_nodes", "provider_fallback"),
+        *(
+            "idle_cpu",
+            "cold_start",
+            "int8_gain",
+            "provider_asked",
+            "provider_nodes",
+            "provider_fallback",
+        ),
     }
     assert set(content["tuning"]["modes"]) == {"live", "video"}
     for mode in content["tuning"]["modes"].values():

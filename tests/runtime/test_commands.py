@@ -16,7 +16,7 @@ from spotlet.commands import demo
 from spotlet.errors import InputError
 from spotlet.golden import FP32_TOLERANCE, INT8_TOLERANCE, record_golden, write_golden
 from spotlet.letterbox import ImageArray
-from spotlet.manifest import Manifest
+from spotlet.manifest import SCHEMA, Manifest
 from spotlet.probing import probe
 from spotlet.session import ModelSession, SessionSettings
 from spotlet.streams import open_stream
@@ -251,14 +251,14 @@ def test_run_refuses_a_bad_model_in_one_line(
     save_squares_model: Callable[..., Path],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    newer = squares_manifest.to_json().replace('"schema": 1', '"schema": 3')
+    newer = squares_manifest.to_json().replace(f'"schema": {SCHEMA}', f'"schema": {SCHEMA + 1}')
     (tmp_path / "zero.onnx").touch()
     models: Sequence[tuple[object, str]] = [
         ("no-such-model", "no such file, folder or bundled model"),
         (tmp_path / "zero.onnx", "no whole ONNX file"),
         (_text(tmp_path / "text.onnx"), "no whole ONNX file"),
         (save_squares_model(tmp_path / "bare.onnx", ""), "no spotlet manifest in the file"),
-        (save_squares_model(tmp_path / "newer.onnx", newer), "schema 3 is newer"),
+        (save_squares_model(tmp_path / "newer.onnx", newer), f"schema {SCHEMA + 1} is newer"),
         (tmp_path, "a model package holds model.onnx"),
     ]
     for model, message in models:

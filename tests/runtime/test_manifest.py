@@ -21,10 +21,13 @@ MANIFEST = Manifest(
 )
 """Of schema 1."""
 
-NEWEST = replace(
+SUPPRESSED = replace(
     MANIFEST, output=OutputRule(form="detections", boxes="b", class_ids="ids", count="found")
 )
 """Of schema 2."""
+
+EXACT = replace(MANIFEST, input=replace(MANIFEST.input, interpolation="linear_exact"))
+"""Of schema 3."""
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -45,7 +48,7 @@ def read(changed: object) -> Manifest:
 
 
 def test_a_manifest_survives_the_round_trip() -> None:
-    for manifest in (MANIFEST, NEWEST):
+    for manifest in (MANIFEST, SUPPRESSED, EXACT):
         assert Manifest.from_json(manifest.to_json()) == manifest
 
 
@@ -53,11 +56,12 @@ def test_what_an_older_runtime_can_read_is_written_for_it() -> None:
     stretched = replace(MANIFEST, input=replace(MANIFEST.input, resize="stretch"))
     assert content()["schema"] == 1
     assert not set(SINCE_2) & set(content()["output"])
-    assert content(NEWEST)["schema"] == content(stretched)["schema"] == SCHEMA
+    assert content(SUPPRESSED)["schema"] == content(stretched)["schema"] == 2
+    assert content(EXACT)["schema"] == SCHEMA == 3
 
 
 def test_schema_1_has_no_keys_of_schema_2() -> None:
-    changed = {**content(NEWEST), "schema": 1}
+    changed = {**content(SUPPRESSED), "schema": 1}
     with pytest.raises(ModelFileError, match="output: unknown key 'class_ids', 'count', 'form'"):
         read(changed)
 
@@ -100,7 +104,7 @@ def test_a_missing_key_is_an_error(key: str) -> None:
     + [("detection", item.name) for item in fields(DetectionRule)],
 )
 def test_a_missing_key_of_a_part_is_an_error(part: str, key: str) -> None:
-    changed = content(NEWEST)
+    changed = content(SUPPRESSED)
     del changed[part][key]
     with pytest.raises(ModelFileError, match=f"{part}: missing key '{key}'"):
         read(changed)
@@ -172,7 +176,7 @@ def test_an_unknown_key_is_an_error() -> None:
     ],
 )
 def test_a_bad_value_is_one_clear_line(path: str, value: object) -> None:
-    changed = content(NEWEST)
+    changed = content(SUPPRESSED)
     *parents, key = path.split(".")
     inner = changed
     for parent in parents:

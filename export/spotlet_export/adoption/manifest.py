@@ -48,7 +48,7 @@ def make_manifest(
             input=InputRule(
                 size_hw=reading.input.size_hw,
                 resize=resize,
-                interpolation=settings.interpolation or "linear",
+                interpolation=settings.interpolation or "linear_exact",
                 pad_value=PAD_VALUE if settings.pad_value is None else settings.pad_value,
             ),
             output=OutputRule(

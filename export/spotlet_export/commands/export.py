@@ -3,11 +3,14 @@
 import argparse
 import shlex
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 from spotlet.errors import InputError, UsageError
+from spotlet.int8_gain import Int8Gain
 from spotlet_export.exporting import Export, ExportSettings, export_package
 from spotlet_export.golden_frames import SOURCES
+from spotlet_export.recovery import recover_checkpoint
 from spotlet_export.variants import DEFAULT_BUDGET
 from spotlet_training.checkpoint import load_checkpoint
 from spotlet_training.datasets import Dataset, open_dataset
@@ -20,7 +23,12 @@ SCENES = 24
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("checkpoint", type=Path, help="a best.safetensors of `spotlet train`")
+    parser.add_argument(
+        "checkpoint",
+        type=Path,
+        help="a best.safetensors of `spotlet train`; or a package of an older spotlet, to make it "
+        "anew from its float32 file",
+    )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="PACKAGE", help="folder to write"
     )
@@ -77,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command; returns 0, or raises what the exit code says."""
     if args.int8 and args.data is None:
         raise UsageError("--int8 needs --data: training images to calibrate on, and labels")
-    checkpoint = load_checkpoint(args.checkpoint)
+    is_package = args.checkpoint.is_dir() or args.checkpoint.suffix == ".onnx"
+    checkpoint = (recover_checkpoint if is_package else load_checkpoint)(args.checkpoint)
     compare_on, calibrate_on = open_sets(args.data, checkpoint.class_names, int8=args.int8)
     done = export_package(
         checkpoint,
@@ -122,17 +131,17 @@ def open_sets(
 
 
 def int8_text(done: Export) -> str:
-    """Returns what int8 cost and gained, in one line."""
+    """Returns what int8 cost, and on which processor it gained what, in two lines."""
     record = done.quantisation
     assert record is not None
     in_float = record["float_layers"]
     latency = record["latency"]
+    gain = Int8Gain(**{each.name: latency[each.name] for each in fields(Int8Gain)})
     return (
         f"int8: {record['layers'] - len(in_float)} of {record['layers']} hidden layers"
         f"{', in float: ' + ', '.join(in_float) if in_float else ''}; AP "
-        f"{-record['ap_drop']:+.4f} (budget {record['budget']:g}); {latency['int8_ms']:.2f} ms "
-        f"against {latency['fp32_ms']:.2f} ms, {latency['ratio']:.2f} times as fast here "
-        f"({latency['threads']} thread)"
+        f"{-record['ap_drop']:+.4f} (budget {record['budget']:g})\n{gain}: {gain.int8_ms:.2f} ms "
+        f"against {gain.fp32_ms:.2f} ms, {gain.threads} thread"
     )
 
 

@@ -18,9 +18,10 @@ from spotlet.benchmark import Benchmark, measure
 from spotlet.cold_start import ColdStart, measure_cold_start
 from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
 from spotlet.detector import Detector
-from spotlet.device import cpu_name
+from spotlet.device import cpu_name, int8_instructions
 from spotlet.device_profile import remove_profile, write_profile
 from spotlet.errors import UsageError
+from spotlet.int8_gain import int8_pair, measure_int8_gain
 from spotlet.package import locate_model
 from spotlet.pipeline import Crew, plan_crew, usable_cores
 from spotlet.session import CPU_PROVIDER
@@ -106,10 +107,15 @@ def run(args: argparse.Namespace) -> int:
         "settings": {"live": asdict(settings), "video": asdict(whole)},
     }
     found |= {"workers": crew.workers} | asdict(measured) | {"cold_start": asdict(cold)}
+    pair = int8_pair(path) if cpu else None
+    gain = None if pair is None else measure_int8_gain(*pair)
+    found["int8_gain"] = None if gain is None else asdict(gain) | {"ratio": gain.ratio}
     if args.json:
         print(json.dumps(found, indent=2))
     else:
         _print(found, measured, cold, crew)
+        if gain is not None:
+            print(f"{gain}; the network alone, {gain.threads} thread")
         if use.asked != CPU_PROVIDER:
             print(f"provider: {use.text}")
     return 0
@@ -178,6 +184,7 @@ def _tuning_record(tuning: Tuning) -> dict[str, Any]:
 def _machine() -> dict[str, Any]:
     return {
         "cpu": cpu_name(),
+        "int8_instructions": int8_instructions(),
         "cores": usable_cores(),
         "python": platform.python_version(),
         "spotlet": metadata.version("spotlet"),

@@ -55,13 +55,15 @@ def _print(report: CheckReport) -> None:
     for note in report.notes:
         print(f"  note  {note}")
     for row in report.rows:
-        print(f"  {'ok  ' if row.passed else 'FAIL'}  {row.rule}: {row.measured}")
+        verdict = "FAIL" if not row.passed else "warn" if row.warns else "ok  "
+        print(f"  {verdict}  {row.rule}: {row.measured}")
     if not report.recorded:
         print("  note  no parity.json beside the file: not shown to be the one that was exported")
     largest = report.largest_difference
     if not report.passed:
         print(f"FAIL: {len(report.failures)} of {len(report.rows)} rules")
-    elif largest is None:
-        print("PASS")
     else:
-        print(f"PASS: largest difference {largest:.2g} from the export")
+        count = len(report.warnings)
+        warned = f", {count} warning{'s' * (count > 1)}" if count else ""
+        differs = "" if largest is None else f": largest difference {largest:.2g} from the export"
+        print(f"PASS{warned}{differs}")

@@ -93,7 +93,7 @@ def _tile(sample: Sample, class_names: tuple[str, ...]) -> ImageArray:
     """Returns a picture fitted into a cell, its boxes drawn at that size, its name below."""
     size_hw = (sample.image_bgr.shape[0], sample.image_bgr.shape[1])
     shrinks = max(size_hw) > max(CELL_HW)
-    cell = Letterbox(size_hw, CELL_HW, "area" if shrinks else "linear", pad_value=PAPER_GREY)
+    cell = Letterbox(size_hw, CELL_HW, "area" if shrinks else "linear_exact", pad_value=PAPER_GREY)
     scores = np.ones(len(sample.class_ids), np.float32)
     boxes = cell.to_canvas(sample.boxes_xyxy)
     marked = Detections(boxes, scores, sample.class_ids, class_names)
