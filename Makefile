@@ -2,7 +2,10 @@
 #
 #   make demo       the shipped model on the shipped clip: out/demo.mp4, out/demo.png (no torch)
 #   make pipeline   train, export through the gate, run: the whole story in a few minutes
-#   make test       the tests            make check    format, lint, types, import rules
+#   make test       the tests, with two workers (make test WORKERS=8)
+#   make test-quick the fastest of them, in a minute
+#   make test-all   every one, also the slow whole stories, and what of the code they run
+#   make check      format, lint, types, import rules
 #   make test-compat   the bundled models with the oldest and the newest libraries they run on
 
 PYTHON ?= python3
@@ -19,7 +22,11 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint c
 OLDEST := .venv-oldest
 NEWEST := .venv-newest
 
-.PHONY: demo pipeline test test-compat check format clean
+# A file's tests share what they make, so each file is one worker's.
+WORKERS ?= 2
+PYTEST := $(DEV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo pipeline test test-quick test-all test-compat check format clean
 
 demo: $(DEMO_READY)
 	$(DEMO)/bin/spotlet demo --out $(OUT)
@@ -34,7 +41,13 @@ pipeline: $(DEV_READY)
 	$(DEV)/bin/spotlet demo --model $(OUT)/pipeline/model --out $(OUT)/pipeline
 
 test: $(DEV_READY)
-	$(DEV)/bin/python -m pytest
+	$(PYTEST) -m "not slow"
+
+test-quick: $(DEV_READY)
+	$(PYTEST) -m "not slow" QUICK
+
+test-all: $(DEV_READY)
+	$(PYTEST) --cov --cov-report term:skip-covered
 
 # Two environments with the wheel and its base dependencies alone. Both are kept; each call
 # installs the wheel anew, and into the newest whatever came out since.
