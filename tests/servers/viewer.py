@@ -20,7 +20,7 @@ QUICK = Reconnection(
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A frame that came; `age_seconds` when its work was done."""
+    """A frame that came, and when its work was done."""
 
     number: int
     index: int
@@ -28,7 +28,6 @@ class Seen:
     epoch: int
     size_hw: tuple[int, int]
     at: float
-    age_seconds: float
 
 
 class Viewer(Closing):
@@ -97,15 +96,13 @@ class Viewer(Closing):
                 time.sleep(self._work_seconds)
                 self.batches.append([stream.source for stream, _ in arrivals])
                 for stream, frame in arrivals:
-                    now = time.monotonic()
                     seen = Seen(
                         number=read_number(frame.image),
                         index=frame.index,
                         dropped=frame.dropped,
                         epoch=frame.epoch,
                         size_hw=frame.size_hw,
-                        at=now,
-                        age_seconds=now - frame.captured_monotonic,
+                        at=time.monotonic(),
                     )
                     self.frames[stream.source].append(seen)
         except (AssertionError, SpotletError) as error:
