@@ -46,8 +46,10 @@ test: $(DEV_READY)
 test-quick: $(DEV_READY)
 	$(PYTEST) -m "not slow" QUICK
 
+# Shows the modules of which least is run, and the total; what runs in other processes counts not.
 test-all: $(DEV_READY)
-	$(PYTEST) --cov --cov-report term:skip-covered
+	$(PYTEST) --cov --cov-report=
+	$(DEV)/bin/python -m coverage report --sort=cover | sed -n '1,12p;$$p'
 
 # Two environments with the wheel and its base dependencies alone. Both are kept; each call
 # installs the wheel anew, and into the newest whatever came out since.

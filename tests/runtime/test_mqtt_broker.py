@@ -19,7 +19,7 @@ from servers.mosquitto import MOSQUITTO, Listener, Mosquitto
 
 from spotlet.events import event_json_schema
 from spotlet.letterbox import ImageArray
-from spotlet.mqtt import MqttSettings, MqttSink, locate_broker
+from spotlet.mqtt import MqttSettings, MqttSink, locate_broker, sender
 from spotlet.streams import Reconnection, StatusEvent
 
 pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed: spotlet[mqtt]")
@@ -224,7 +224,10 @@ def test_the_password_may_come_from_the_environment(
     assert "hunter2" not in out + err
 
 
-def test_a_short_run_sends_everything_before_it_ends(broker: Mosquitto) -> None:
+def test_a_short_run_sends_everything_before_it_ends(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "END_SECONDS", PATIENCE_SECONDS)
     with Listener(broker.port) as listener:
         for qos in (0, 1):
             with MqttSink(f"mqtt://127.0.0.1:{broker.port}/q{qos}", MqttSettings(qos=qos)) as sink:
@@ -262,6 +265,7 @@ def test_a_certificate_is_checked_and_its_authority_can_be_given(tmp_path: Path)
         trusting = locate_broker(url, cafile=certificate)
         with MqttSink(trusting, on_failure=told.append) as sink:
             sink.write(live_frame(0), found(0))
+            wait_until(lambda: sink._sender.confirmed)
         assert sink.dropped == 0
         assert sink.written == f"{url} (1 messages)"
         other = locate_broker(url.replace("127.0.0.1", "localhost"), cafile=certificate)

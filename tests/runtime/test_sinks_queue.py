@@ -4,7 +4,7 @@ import time
 
 import pytest
 from live_frames import found, live_frame
-from patience import PATIENCE_SECONDS, Clock, ends
+from patience import PATIENCE_SECONDS, Clock, ends, wait_until
 
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
@@ -163,7 +163,7 @@ def test_what_is_queued_too_long_at_the_end_is_dropped() -> None:
     sink.finish()
     time.sleep(0.2)
     gate.may_write.set()
-    assert gate.is_closed.wait(PATIENCE_SECONDS)
+    assert sink._ended.wait(PATIENCE_SECONDS)
     sink.close()
     assert gate.is_closed.is_set()
     assert gate.numbers == [0]
@@ -220,11 +220,18 @@ def test_sinks_that_hang_are_waited_for_at_the_same_time(monkeypatch: pytest.Mon
 
 
 def test_ctrl_c_at_the_end_hurries_it() -> None:
+    def interrupt(sink: QueuedSink, gate: _Gate | None = None) -> None:
+        """Presses Ctrl-C when the end has begun; lets the gate open when it is in a hurry."""
+        wait_until(lambda: sink._finishing)
+        signal.raise_signal(signal.SIGINT)
+        wait_until(lambda: sink._deadline < float("inf"))
+        if gate is not None:
+            gate.may_write.set()
+
     gate = _Gate()
-    sink = QueuedSink(gate, 5, "block")
+    sink = QueuedSink(gate, 5, "block", close_seconds=PATIENCE_SECONDS)
     _write(sink, 0)
-    threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,)).start()
-    threading.Timer(0.6, gate.may_write.set).start()
+    threading.Thread(target=interrupt, args=(sink, gate)).start()
     with pytest.raises(KeyboardInterrupt):
         close_all([sink])
     assert gate.is_closed.is_set()  # it was waited for, and would not have been for ever
@@ -232,7 +239,7 @@ def test_ctrl_c_at_the_end_hurries_it() -> None:
     hung = _Gate()
     sink = QueuedSink(hung, 5, "block")
     _write(sink, 0)
-    threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,)).start()
+    threading.Thread(target=interrupt, args=(sink,)).start()
     with pytest.raises(KeyboardInterrupt):
         close_all([sink])
     assert not hung.is_closed.is_set()

@@ -472,14 +472,14 @@ def test_a_url_that_nobody_answers_is_an_error_without_its_credentials() -> None
 def test_a_url_that_never_answers_is_given_up_after_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[object] = []
-    right = cv2.VideoCapture
+    asked: list[int] = []
 
-    def open_noting(*arguments: object) -> object:
-        asked.extend(arguments[-1])  # type: ignore[call-overload]
-        return right(*arguments)  # type: ignore[call-overload]
+    class Noting(cv2.VideoCapture):
+        def open(self, name: str, api: int, settings: list[int]) -> bool:  # type: ignore[override]
+            asked.extend(settings)
+            return super().open(name, api, settings)
 
-    monkeypatch.setattr(cv2, "VideoCapture", open_noting)
+    monkeypatch.setattr(cv2, "VideoCapture", Noting)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/clip.mp4"
         with pytest.raises(SourceError, match="cannot be reached"):
