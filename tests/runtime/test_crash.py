@@ -20,6 +20,8 @@ WRITE_FOR_EVER = f"""
 import itertools, sys
 from live_frames import *
 from spotlet.sinks import VideoSink
+
+pytestmark = pytest.mark.live
 sink = VideoSink(sys.argv[1], {FPS})
 for number in itertools.count():
     sink.write(live_frame(number % 256), found(0))

@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -61,7 +62,8 @@ def test_two_processes_hold_the_same_weights(two: Path, name: str) -> None:
 def distance(some: dict[str, Tensor], others: dict[str, Tensor]) -> float:
     """How far the weights and statistics of two networks are from each other."""
     names = [name for name in others if name.startswith("network.")]
-    return sum(float((some[name] - others[name]).double().square().sum()) for name in names) ** 0.5
+    squares = [float((some[name] - others[name]).double().square().sum()) for name in names]
+    return math.sqrt(sum(squares))
 
 
 @needs_gloo
