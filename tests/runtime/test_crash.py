@@ -13,6 +13,8 @@ from patience import PATIENCE_SECONDS
 
 from spotlet.sinks import VideoSink
 
+pytestmark = pytest.mark.live
+
 KILLS = Path(__file__).parents[2] / "benchmarks" / "kills.py"
 FPS = 20
 
@@ -20,8 +22,6 @@ WRITE_FOR_EVER = f"""
 import itertools, sys
 from live_frames import *
 from spotlet.sinks import VideoSink
-
-pytestmark = pytest.mark.live
 sink = VideoSink(sys.argv[1], {FPS})
 for number in itertools.count():
     sink.write(live_frame(number % 256), found(0))

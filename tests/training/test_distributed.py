@@ -83,6 +83,7 @@ def test_two_processes_train_and_the_first_writes(two: Path) -> None:
     assert load_checkpoint(two / BEST_CHECKPOINT).class_names == ("square", "disc")
 
 
+@pytest.mark.slow
 @needs_gloo
 def test_a_process_that_fails_ends_the_others(tmp_path: Path) -> None:
     done = run_two(ranks_program.__file__, "fail", str(tmp_path))
@@ -91,6 +92,7 @@ def test_a_process_that_fails_ends_the_others(tmp_path: Path) -> None:
     assert not (tmp_path / LAST_STATE).exists()
 
 
+@pytest.mark.slow
 @needs_gloo
 def test_torchrun_starts_the_command_which_prints_once(shapes_folder: Path, tmp_path: Path) -> None:
     words = ["-m", "spotlet", "train", str(shapes_folder), "--out", str(tmp_path), "--epochs", "1"]
