@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from unittest import mock
 
 import cv2
@@ -43,8 +44,8 @@ def main() -> None:
     for height, width in FRAMES_HW:
         frame = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
         letterbox = detector.letterbox(frame)
-        resize = _medians(lambda letterbox=letterbox, frame=frame: letterbox.apply(frame))
-        whole = _medians(lambda frame=frame: detector(frame))
+        resize = _medians(partial(letterbox.apply, frame))
+        whole = _medians(partial(detector, frame))
         rates = [1e3 / whole[kind] for kind in KINDS]
         print(
             f"| {width}x{height} | {resize['linear']:.2f} | {resize['linear_exact']:.2f} | "

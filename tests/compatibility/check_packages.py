@@ -22,9 +22,9 @@ from spotlet import open_stream
 from spotlet.boxes import FloatArray
 from spotlet.errors import SpotletError
 from spotlet.golden import FP32_TOLERANCE, record_golden, write_golden
+from spotlet.golden_rows import CANVAS_RULE, GOLDEN_RULE
 from spotlet.letterbox import INTERPOLATIONS, ImageArray
 from spotlet.package import GOLDEN_FOLDER, MODEL_FILE, bundled_models, variants_of
-from spotlet.replay import CANVAS_RULE, GOLDEN_RULE
 from spotlet.session import ModelSession
 from spotlet.verification import check_model
 
