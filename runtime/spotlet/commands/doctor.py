@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime as ort
 from cv2 import videoio_registry
 
+from spotlet import TELEMETRY_FAULT
 from spotlet.errors import SpotletError
 from spotlet.package import bundled_models
 from spotlet.plugins import broken_plugins, installed_plugins, plugin_devices
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
         "cores": os.cpu_count() or 1,
         "numpy": np.__version__,
         "onnxruntime": ort.__version__,
+        "onnxruntime telemetry": "off" if TELEMETRY_FAULT is None else f"may be on: {TELEMETRY_FAULT}",
         "providers": list(providers_at_hand()),
         **_providers(),
         "opencv": cv2.__version__,
