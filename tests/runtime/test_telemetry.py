@@ -152,11 +152,11 @@ class LoneRun(Closing):
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         folder.mkdir()
         self.output, self._said = folder / "out.ndjson", folder / "said.txt"
-        network = ["unshare", "--map-root-user", "--net", "--mount", sys.executable, LONE_NETWORK]
-        run: list[str | Path] = [*SPOTLET, "run", "garments", CLIP, "--max-fps", "4"]
+        network = ["unshare", "--map-root-user", "--net", "--mount", sys.executable]
+        run = [*SPOTLET, "run", "garments", str(CLIP), "--max-fps", "4"]
         with self._said.open("w") as said:
             self.process = subprocess.Popen(
-                [*network, folder, *run, "--ndjson", self.output],
+                [*network, LONE_NETWORK, folder, *run, "--ndjson", self.output],
                 env=env,
                 stdout=said,
                 stderr=subprocess.DEVNULL,
