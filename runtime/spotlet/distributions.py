@@ -5,6 +5,7 @@ Several distributions hold the same module: `opencv-python` and `opencv-python-h
 without a word, and windows or providers are gone.
 """
 
+from contextlib import suppress
 from importlib import metadata
 
 OURS = {"cv2": "opencv-python-headless", "onnxruntime": "onnxruntime"}
@@ -15,6 +16,22 @@ def distributions_of(module: str) -> list[str]:
     """Returns the names of the installed distributions that hold a top-level module, sorted."""
     names = metadata.packages_distributions().get(module, ())
     return sorted({name for name in names if name})  # of a broken installation it may be None
+
+
+def version_of(name: str) -> str:
+    """Returns a distribution's version; of another in its place, the name too.
+
+    Args:
+        name: of a distribution whose module has the same name.
+
+    Example:
+        >>> version_of("there_is_none")
+        'not installed'
+    """
+    with suppress(metadata.PackageNotFoundError):
+        return metadata.version(name)
+    others = [f"{other} {metadata.version(other)}" for other in distributions_of(name)]
+    return " and ".join(others) or "not installed"
 
 
 def replacing_commands(module: str, wanted: str) -> str:

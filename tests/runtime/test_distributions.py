@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from spotlet.cli import main
-from spotlet.distributions import distributions_of, origin, overwritten, replacing_commands
+from spotlet.distributions import (
+    distributions_of,
+    origin,
+    overwritten,
+    replacing_commands,
+    version_of,
+)
 from spotlet.providers import remedy
 from spotlet.sinks.window import windows_remedy
 
@@ -76,6 +82,13 @@ def test_a_build_of_another_maker_is_named_with_what_would_overwrite_it(install:
     assert origin("cv2") == "no distribution that pip knows of"
     assert overwritten("cv2") is None
     assert replacing_commands("cv2", "opencv-python") == "`pip install --no-deps opencv-python`"
+
+
+def test_the_version_of_a_build_in_anothers_place_is_told_with_its_name(install: Install) -> None:
+    install("numpy", "numpy")
+    install("onnxruntime", "onnxruntime-gpu")
+    versions = [version_of(name) for name in ("numpy", "onnxruntime", "torch")]
+    assert versions == ["1.0", "onnxruntime-gpu 1.0", "not installed"]
 
 
 def test_a_broken_installation_is_no_fault_of_ours(install: Install, tmp_path: Path) -> None:
