@@ -108,6 +108,18 @@ def test_a_missing_library_is_named_with_its_pip_install(
     assert capsys.readouterr().err == expected
 
 
+def test_a_missing_library_of_the_base_is_named_by_its_distribution(
+    install_command: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As after `pip install --no-deps spotlet`: its other requirements may be left out on purpose.
+    for name, missing in (("sees", "cv2"), ("counts", "tqdm")):
+        install_command(name, "", f"raise ModuleNotFoundError(name={missing!r})")
+        assert main([name]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "spotlet sees: needs cv2: pip install opencv-python-headless"
+    assert told[1] == "spotlet counts: needs tqdm: pip install tqdm"
+
+
 def test_a_missing_module_of_our_own_is_a_bug_and_shows_it(install_command: Install) -> None:
     install_command("broken", "", "import spotlet.no_such_module")
     with pytest.raises(ModuleNotFoundError):
