@@ -147,7 +147,7 @@ def _run(command: importlib.metadata.EntryPoint, program: str, words: list[str])
         missing = (error.name or "").partition(".")[0]
         if not missing or missing in OWN_PACKAGES:
             raise
-        # Of the base, spotlet itself is there: pip would bring all else that was left out with care.
+        # Of the base, the rest may be left out on purpose: a Jetson has an onnxruntime already.
         extras = ",".join(command.extras)
         wanted = f'"spotlet[{extras}]"' if extras else OURS.get(missing, missing)
         raise UsageError(f"needs {missing}: pip install {wanted}") from error
