@@ -1,6 +1,6 @@
 """Checks the bundled packages in a bare installation, and that it notices damage to one.
 
-`make test-compat` runs this with the oldest and the newest of the libraries that spotlet runs
+`installs.py` runs this with the oldest and the newest of the libraries that spotlet runs
 on, installed without any extra: no torch, no onnx, no pytest. It prints a line for each package
 and each damage, and ends with 1 where a package does not pass or a damage does.
 """
