@@ -2,7 +2,10 @@
 #
 #   make demo       the shipped model on the shipped clip: out/demo.mp4, out/demo.png (no torch)
 #   make pipeline   train, export through the gate, run: the whole story in a few minutes
-#   make test       the tests            make check    format, lint, types, import rules
+#   make test       the tests, with two workers (make test WORKERS=8)
+#   make test-quick the fastest of them, in a minute
+#   make test-all   every one, also the slow whole stories, and what of the code they run
+#   make check      format, lint, types, import rules
 #   make test-compat   installed from source with the oldest and the newest libraries
 
 PYTHON ?= python3
@@ -15,7 +18,11 @@ DEMO_READY := $(DEMO)/.ready
 DEV_READY := $(DEV)/.ready
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo pipeline test test-compat check format clean
+# A file's tests share what they make, so each file is one worker's.
+WORKERS ?= 2
+PYTEST := $(DEV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+.PHONY: demo pipeline test test-quick test-all test-compat check format clean
 
 demo: $(DEMO_READY)
 	$(DEMO)/bin/spotlet demo --out $(OUT)
@@ -30,7 +37,15 @@ pipeline: $(DEV_READY)
 	$(DEV)/bin/spotlet demo --model $(OUT)/pipeline/model --out $(OUT)/pipeline
 
 test: $(DEV_READY)
-	$(DEV)/bin/python -m pytest
+	$(PYTEST) -m "not slow"
+
+test-quick: $(DEV_READY)
+	$(PYTEST) -m "not slow" QUICK
+
+# Shows the modules of which least is run, and the total; what runs in other processes counts not.
+test-all: $(DEV_READY)
+	$(PYTEST) --cov --cov-report=
+	$(DEV)/bin/python -m coverage report --sort=cover | sed -n '1,12p;$$p'
 
 # The source distribution with its base dependencies alone. The environments are kept; each call
 # installs it anew, and into the newest whatever came out since. PYTHON=python3.13 for another.

@@ -10,9 +10,11 @@ written; the frames' times are then made up.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -35,7 +37,7 @@ FPS = 25.0
 ROTATE_BYTES = 10_000
 KEPT_FILES = 1000
 MOST_SECONDS_BEHIND = 1.0
-START_SECONDS = 30.0
+LINE_SECONDS = 120.0
 NUMBER_BITS, CELL_PIXELS = 12, 40  # a frame's number is drawn into it, a square for each bit
 SIZE_HW = (360, NUMBER_BITS * CELL_PIXELS)
 
@@ -72,7 +74,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--longest", type=float, default=3.0, help="seconds before a kill")
+    parser.add_argument("--longest", type=float, default=3.0, help="seconds of video before a kill")
     parser.add_argument("--folder", type=Path, help="where to write; a temporary one by default")
     parser.add_argument("--busy", action="store_true", help="write without a pause")
     parser.add_argument("--write", type=int, metavar="RUN", help=argparse.SUPPRESS)
@@ -115,9 +117,10 @@ def kill_once(folder: Path, run: int, seconds: float, *, busy: bool) -> Outcome:
     environment = os.environ | {"TMPDIR": str(folder)}  # what a killed encoder leaves goes with it
     with subprocess.Popen(command, env=environment) as process:
         try:
-            _wait_for_a_line(folder, run, process)
+            _wait_for_line(folder, run, 0, process)
             first_line = time.time()
-            time.sleep(seconds)
+            _wait_for_line(folder, run, int(seconds * FPS), process)
+            time.sleep(seconds % (1 / FPS))
         finally:
             process.kill()
     return _read_back(folder, run, first_line, time.time(), before)
@@ -153,15 +156,16 @@ def write_for_ever(folder: Path, run: int, *, busy: bool) -> None:
             sink.write(frame, found)
 
 
-def _wait_for_a_line(folder: Path, run: int, process: subprocess.Popen[bytes]) -> None:
-    marker = f'"source":"camera {run}"'.encode()
-    deadline = time.monotonic() + START_SECONDS
+def _wait_for_line(folder: Path, run: int, frame: int, process: subprocess.Popen[bytes]) -> None:
+    line = re.compile(rf'"source":"camera {run}","frame":(\d+)')
+    deadline = time.monotonic() + LINE_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        current = folder / "found.ndjson"
-        if current.exists() and marker in current.read_bytes():
-            return
-        time.sleep(0.01)
-    raise SystemExit(f"the program wrote no line within {START_SECONDS:g} s")
+        with contextlib.suppress(FileNotFoundError):  # it is just being rotated
+            numbers = line.findall((folder / "found.ndjson").read_text("utf-8"))
+            if numbers and int(numbers[-1]) >= frame:
+                return
+        time.sleep(0.005)
+    raise SystemExit(f"the program wrote no line of frame {frame} within {LINE_SECONDS:g} s")
 
 
 def _read_back(

@@ -18,8 +18,15 @@ from spotlet_training.settings import TrainingSettings
 from spotlet_training.training import train
 
 SETTINGS = TrainingSettings(
-    epochs=12, size_hw=(96, 96), batch_size=4, device="cpu", precision="float32", loaders=1
+    epochs=2, size_hw=(64, 64), batch_size=4, device="cpu", precision="float32", loaders=1
 )
+STEPS = 12
+"""Of the schedule, of which an epoch's are taken."""
+
+
+def first_weights() -> dict[str, Tensor]:
+    """Returns the weights before any step."""
+    return Learner(2, SETTINGS, STEPS).state()[0]
 
 
 def learn_steps(ranks: Ranks = ALONE, *, frozen_statistics: bool) -> dict[str, Tensor]:
@@ -27,7 +34,7 @@ def learn_steps(ranks: Ranks = ALONE, *, frozen_statistics: bool) -> dict[str, T
 
     With frozen statistics, BatchNorm takes none from what a process happens to see.
     """
-    learner = Learner(2, SETTINGS, 12, ranks=ranks)
+    learner = Learner(2, SETTINGS, STEPS, ranks=ranks)
     for module in learner.network.modules():
         if isinstance(module, nn.BatchNorm2d) and frozen_statistics:
             module.eval()

@@ -4,7 +4,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,43 +19,11 @@ from spotlet.cli import main
 from spotlet.errors import GateError, UsageError
 from spotlet.verification import check_model
 from spotlet_export import end_to_end, gate
-from spotlet_export.describing import make_manifest
 from spotlet_export.gate import Gate
 from spotlet_export.suppression import SUPPRESSION, with_suppression
-from spotlet_export.variants import FP32_LIMITS
-from spotlet_training.checkpoint import Checkpoint
 
 Plant = Callable[[onnx.ModelProto], None]
 FILES = ["model.onnx", "model.int8.onnx", "model.end2end.onnx", "model.int8.end2end.onnx"]
-
-
-@pytest.fixture(scope="module")
-def exported(
-    shapes_checkpoint: Path, shapes_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    package = tmp_path_factory.mktemp("end2end") / "shapes"
-    arguments = ["export", str(shapes_checkpoint), "--data", str(shapes_folder)]
-    options = ["--int8", "--int8-budget", "0.2", "--end-to-end", "--out", str(package)]
-    assert main([*arguments, *options]) == 0
-    return package
-
-
-@pytest.fixture(scope="module")
-def judged(
-    checkpoint: Checkpoint, built: onnx.ModelProto, tmp_path_factory: pytest.TempPathFactory
-) -> Gate:
-    """A gate that the float file has passed."""
-    unlabelled = Shapes(8, seed=1, class_names=("box", "ball"))
-    scratch = tmp_path_factory.mktemp("gate")
-    manifest = make_manifest(checkpoint, "shapes")
-    made = Gate.of(checkpoint, manifest, unlabelled, scratch, lambda _: None)
-    assert made.prove("fp32", built, FP32_LIMITS).passed
-    return made
-
-
-@pytest.fixture
-def judging(judged: Gate) -> Gate:
-    return replace(judged, files=dict(judged.files), rows=list(judged.rows))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -259,6 +260,7 @@ def test_frames_have_at_least_three_sizes_and_twenty_are_real() -> None:
 
 
 def test_the_command_exits_with_3_and_says_which_row_failed(
+    exported: Path,
     shapes_checkpoint: Path,
     shapes_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -278,7 +280,11 @@ def test_the_command_exits_with_3_and_says_which_row_failed(
     assert main([*arguments, "--out", str(package), "--notes", str(notes)]) == 4
     assert "cannot be read" in capsys.readouterr().err
     notes.write_text("Pictures: my own, CC0.")
-    assert main([*arguments, "--out", str(package), "--notes", str(notes)]) == 0
+    licence = tmp_path / "LICENSE"
+    licence.write_text("mine")
+    shutil.copytree(exported, package)  # an earlier package, with what was attached to it
+    words = ["--out", str(package), "--notes", str(notes), "--attach", str(licence)]
+    assert main([*arguments, *words]) == 0
     assert "PASS" in capsys.readouterr().out
     assert "Pictures: my own, CC0." in (package / "CARD.md").read_text("utf-8")
     properties = onnx.load(package / "model.onnx").metadata_props

@@ -1,5 +1,6 @@
 """The int8 variant: what it is made of, what it may cost, and which faults it cannot hide."""
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,6 @@ from shapes import Shapes
 
 from spotlet import Detector
 from spotlet.cli import main
-from spotlet.device import cpu_name
 from spotlet.errors import GateError
 from spotlet.session import ModelSession
 from spotlet.verification import check_model
@@ -22,9 +22,11 @@ from spotlet_export import budget as budget_module
 from spotlet_export import quantisation
 from spotlet_export.budget import quantise_within
 from spotlet_export.describing import make_manifest
-from spotlet_export.exporting import Export, ExportSettings, export_package
+from spotlet_export.exporting import ExportSettings, export_package
 from spotlet_export.folding import fold_weight
+from spotlet_export.gate import Gate
 from spotlet_export.quantisation import Calibration, damage_by_layer, hidden_layers, quantise
+from spotlet_export.variants import int8_limits
 from spotlet_training.checkpoint import Checkpoint
 
 Plant = Callable[[onnx.ModelProto], None]
@@ -44,16 +46,6 @@ def quantised(
     return quantise(built, layers, layers, calibration.canvases(), scratch)
 
 
-@pytest.fixture(scope="module")
-def exported(
-    checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, Export]:
-    package = tmp_path_factory.mktemp("int8") / "shapes"
-    settings = ExportSettings(int8_budget=0.05)
-    done = export_package(checkpoint, package, Shapes(8, seed=1), settings, calibrate_on=Shapes(16))
-    return package, done
-
-
 def outputs(model: onnx.ModelProto, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     file = folder / "model.onnx"
     file.write_bytes(model.SerializeToString())
@@ -61,22 +53,18 @@ def outputs(model: onnx.ModelProto, folder: Path) -> tuple[np.ndarray, np.ndarra
     return ModelSession(file).run(canvases)
 
 
-def test_the_package_holds_both_variants_and_both_are_proven(
-    exported: tuple[Path, Export],
-) -> None:
-    package, done = exported
-    assert done.report.passed
-    assert {row.variant for row in done.report.rows} == {"fp32", "int8"}
-    assert done.file_bytes["model.int8.onnx"] < done.file_bytes["model.onnx"] / 2
-    record = json.loads((package / "parity.json").read_text("utf-8"))
-    assert set(record["files"]) == {"model.onnx", "model.int8.onnx"}
-    assert record["quantisation"]["ap_drop"] <= 0.05
+def test_the_package_holds_both_variants_and_both_are_proven(exported: Path) -> None:
+    sizes = [(exported / name).stat().st_size for name in ("model.int8.onnx", "model.onnx")]
+    assert sizes[0] < sizes[1] / 2
+    record = json.loads((exported / "parity.json").read_text("utf-8"))
+    assert 0 <= record["quantisation"]["ap_drop"] <= 0.2
     assert record["quantisation"]["latency"]["ratio"] > 0
-    for name, entry in record["files"].items():
-        assert check_model(package / name).passed
+    for variant, name in (("fp32", "model.onnx"), ("int8", "model.int8.onnx")):
+        entry = record["files"][name]
+        assert entry["variant"] == variant
+        assert check_model(exported / name).passed
         assert entry["accuracy"]["after"]["ap"] > 0
-    for variant in ("fp32", "int8"):
-        parity = Detector(package, variant=variant).manifest.parity
+        parity = Detector(exported, variant=variant).manifest.parity
         assert (parity["variant"], parity["passed"]) == (variant, True)
 
 
@@ -220,23 +208,38 @@ def test_a_budget_that_cannot_hold_is_refused(
     ],
     ids=["swap_the_classes", "transpose_boxes", "drop_the_scores", "mix_up_the_batch"],
 )
-def test_a_fault_of_the_int8_file_alone_is_caught_and_nothing_written(
-    checkpoint: Checkpoint,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    plant: Plant,
-    row: str,
+def test_a_fault_of_the_int8_file_alone_is_caught(
+    judging: Gate, quantised: onnx.ModelProto, plant: Plant, row: str
 ) -> None:
-    """The budget of AP is left wide open, so that the other rows must see it."""
+    """Without labels, so that the other rows must see it."""
+    model = copy.deepcopy(quantised)
+    plant(model)
+    judging.prove("int8", model, int8_limits(1.0))
+    with pytest.raises(GateError, match="nothing written: int8") as caught:
+        judging.require_passed()
+    assert f"int8 {row}" in str(caught.value)
+    assert "fp32" not in str(caught.value)
+
+
+def test_a_sound_int8_file_passes_where_those_fail(
+    judging: Gate, quantised: onnx.ModelProto
+) -> None:
+    assert judging.prove("int8", quantised, int8_limits(1.0)).passed
+
+
+@pytest.mark.slow
+def test_a_fault_of_the_int8_file_alone_lets_nothing_be_written(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     right = quantise
 
     def faulty(*arguments: object) -> onnx.ModelProto:
         model = right(*arguments)  # type: ignore[arg-type]
-        plant(model)
+        swap_the_classes(model)
         return model
 
     monkeypatch.setattr(budget_module, "quantise", faulty)
-    with pytest.raises(GateError, match="nothing written: int8") as caught:
+    with pytest.raises(GateError, match="nothing written: int8"):
         export_package(
             checkpoint,
             tmp_path / "package",
@@ -244,8 +247,6 @@ def test_a_fault_of_the_int8_file_alone_is_caught_and_nothing_written(
             ExportSettings(int8_budget=1.0),
             calibrate_on=Shapes(16),
         )
-    assert f"int8 {row}" in str(caught.value)
-    assert "fp32" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -265,6 +266,17 @@ def test_only_training_images_are_calibrated_on(checkpoint: Checkpoint) -> None:
 
 
 def test_the_command_makes_int8_and_says_what_it_cost(
+    exported: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = (exported.parent / "printed.txt").read_text("utf-8")
+    assert "int8: 30 of 30 hidden layers; AP " in printed
+    assert "times as fast here" in printed
+    assert (exported / "LICENSE").read_text() == "mine"
+    assert main(["check", str(exported), "--variant", "int8"]) == 0
+    assert "PASS" in capsys.readouterr().out
+
+
+def test_the_command_refuses_before_it_works(
     shapes_checkpoint: Path,
     shapes_folder: Path,
     tmp_path: Path,
@@ -283,15 +295,6 @@ def test_the_command_makes_int8_and_says_what_it_cost(
     attached = [word for file in files for word in ("--attach", str(file))]
     assert main([*arguments, *attached]) == 4
     assert "another file of this name" in capsys.readouterr().err
-    licence = tmp_path / "LICENSE"
-    licence.write_text("mine")
-    assert main([*arguments, "--attach", str(licence)]) == 0
-    printed = capsys.readouterr().out
-    assert "int8: 30 of 30 hidden layers; AP " in printed
-    assert f"times as fast as float32 on {cpu_name()} (instructions for eight-bit" in printed
-    assert (tmp_path / "package" / "LICENSE").read_text() == "mine"
-    assert main([*arguments, "--attach", str(licence)]) == 0  # over the earlier package
-    assert main(["check", str(tmp_path / "package"), "--variant", "int8"]) == 0
 
 
 def test_int8_without_labels_is_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:

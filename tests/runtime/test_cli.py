@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_SECONDS
 
 from spotlet.cli import COMMAND_GROUP, SUMMARIES, main
 
@@ -219,7 +220,7 @@ cli.run_process()
 
 def test_a_thread_that_hangs_does_not_hold_up_the_end() -> None:
     command = [sys.executable, "-c", HANGING]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert (done.returncode, done.stdout, done.stderr) == (7, "done\n", "")
 
 

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from patience import PATIENCE_SECONDS, Clock, ends, wait_until
 
 from spotlet.errors import SourceError, UsageError
 from spotlet.streams import Frame, Reconnection, StatusEvent, Stream, StreamGroup
-from spotlet.streams.capture import Capture
+from spotlet.streams.capture import CLOSE_SECONDS, Capture
 from spotlet.streams.connection import MOST_ABANDONED, SETTLE_SECONDS, Connection
 from spotlet.streams.frame import take_frame
 from spotlet.streams.source import Source
 
-PATIENCE_SECONDS = 10.0
 NAME = "rtsp://10.0.0.7/door"
 RULES = Reconnection(
     stall_seconds=0.5, open_seconds=0.5, first_seconds=0.02, most_seconds=0.05, stable_seconds=60
@@ -30,7 +30,8 @@ class Camera:
         self.size_hw: tuple[int, int] | None = (4, 4)
         self.ended_early: str | None = None
         self.closed = threading.Event()
-        self._given: queue.SimpleQueue[Frame | Exception | None] = queue.SimpleQueue()
+        self._given: queue.Queue[Frame | Exception | None] = queue.Queue()
+        self._has_read = False
         self.give(*numbers)
 
     def give(self, *numbers: int, side: int = 4) -> None:
@@ -45,7 +46,15 @@ class Camera:
         self.ended_early = early
         self._given.put(None)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether all that was given has been read, and more is waited for."""
+        return self._given.unfinished_tasks == 0
+
     def read(self) -> Frame | None:
+        if self._has_read:  # and done with it, or it would not come again
+            self._given.task_done()
+        self._has_read = True
         given = self._given.get()
         if isinstance(given, Exception):
             raise given
@@ -56,13 +65,20 @@ class Camera:
 
 
 class Owner:
-    """A connection, what it told and what it gave."""
+    """A connection, what it told and what it gave.
 
-    def __init__(self, *openings: Camera | Exception, rules: Reconnection = RULES) -> None:
+    Time passes for it only while it is polled and its thread has nothing to do.
+    """
+
+    def __init__(
+        self, clock: Clock, *openings: Camera | Exception, rules: Reconnection = RULES
+    ) -> None:
+        self.clock = clock
         self.events: list[StatusEvent] = []
         self.frames: list[Frame] = []
         self.changed = threading.Event()
         self.hung = threading.Event()
+        self._hangs = threading.Event()
         self._openings = list(openings)
         self._cameras = [opening for opening in openings if isinstance(opening, Camera)]
         self.connection = Connection(NAME, self._open, rules, self.changed, self.events.append)
@@ -75,11 +91,27 @@ class Owner:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not until():
             assert time.monotonic() < deadline, self.states
+            is_busy = self.is_busy()
             frame = self.connection.poll()
             if frame is not None:
                 self.frames.append(frame)
+            elif is_busy:
+                time.sleep(0.001)
             else:
-                time.sleep(0.002)
+                self.clock.advance(0.01)
+
+    def is_busy(self) -> bool:
+        """Whether the thread that reads has something to do now."""
+        capture = self.connection._capture
+        if capture is None or capture._ended:
+            return False
+        if isinstance(capture.reader, Camera):
+            return not capture.reader.is_awaited
+        return not self._hangs.is_set()
+
+    def settle(self) -> None:
+        wait_until(lambda: not self.is_busy())
+        self.clock.advance(SETTLE_SECONDS + 0.1)
 
     def poll_for_frame(self, number: int) -> Frame:
         self.poll(lambda: self.frames and self.frames[-1].image[0, 0, 0] == number)
@@ -96,6 +128,7 @@ class Owner:
 
     def _open(self) -> Camera:
         if not self._openings:
+            self._hangs.set()
             self.hung.wait()
             raise SourceError(f"{NAME}: nobody there")
         opening = self._openings.pop(0)
@@ -108,11 +141,19 @@ Own = Callable[..., Owner]
 
 
 @pytest.fixture
-def own() -> Iterator[Own]:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    for module in ("connection", "capture", "stream"):
+        monkeypatch.setattr(f"spotlet.streams.{module}.time", clock)
+    return clock
+
+
+@pytest.fixture
+def own(clock: Clock) -> Iterator[Own]:
     owners: list[Owner] = []
 
     def start(*openings: Camera | Exception, rules: Reconnection = RULES) -> Owner:
-        owners.append(Owner(*openings, rules=rules))
+        owners.append(Owner(clock, *openings, rules=rules))
         return owners[-1]
 
     yield start
@@ -125,16 +166,12 @@ def _threads() -> int:
     return sum(each.name == "spotlet-capture" for each in threading.enumerate())
 
 
-def _settle() -> None:
-    time.sleep(SETTLE_SECONDS + 0.1)
-
-
 def test_every_frame_that_was_read_is_handed_on_or_counted_in_all_epochs(own: Own) -> None:
     first, second, third = Camera(*range(5)), Camera(10, 11), Camera(12)
     owner = own(first, second, third)
     owner.poll_for_frame(4)
     first.give(5, 6, 7)
-    _settle()
+    owner.settle()
     owner.poll_for_frame(7)
     first.give(8)
     first.give(9, side=6)  # another size: read, and left out
@@ -157,9 +194,10 @@ def test_what_nobody_took_before_a_stall_is_counted(own: Own) -> None:
     owner = own(first, second)
     owner.poll_for_frame(0)
     first.give(1, 2)
+    owner.settle()
     while "stalled" not in owner.states:  # as a stream does that is held back by `max_fps`
         owner.connection.tend()
-        time.sleep(0.002)
+        owner.clock.advance(0.01)
     first.give(77)  # read after it was given up: that goes nowhere
     frame = owner.poll_for_frame(3)
     assert (frame.index, frame.dropped, frame.epoch) == (3, 2, 1)
@@ -202,8 +240,8 @@ def test_old_frames_that_come_at_once_are_left_out(own: Own) -> None:
 def test_a_thread_that_hangs_is_abandoned_and_few_are_at_once(own: Own) -> None:
     before = _threads()
     owner = own(rules=Reconnection(open_seconds=0.05, first_seconds=0.01, most_seconds=0.01))
-    started = time.monotonic()
-    owner.poll(lambda: time.monotonic() - started > 1.5)
+    started = owner.clock.now
+    owner.poll(lambda: owner.clock.now - started > 1.5)
     assert owner.states.count("lost") == MOST_ABANDONED
     assert _threads() - before == MOST_ABANDONED
     owner.let_go()
@@ -212,25 +250,26 @@ def test_a_thread_that_hangs_is_abandoned_and_few_are_at_once(own: Own) -> None:
 
 
 def test_closing_does_not_wait_for_what_hangs(own: Own) -> None:
-    started = time.monotonic()
     owner = own(Camera(0))
     owner.poll_for_frame(0)
-    owner.connection.close()
-    assert time.monotonic() - started < 2.0
+    ends(owner.connection.close)
     assert owner.states == "connecting live ended"
     assert owner.connection.over
 
 
-def test_closing_many_that_hang_takes_no_longer_than_one(own: Own) -> None:
+def test_closing_many_that_hang_takes_no_longer_than_one(
+    own: Own, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Capture, "join", lambda self, seconds: clock.advance(seconds))
     owners = [own() for _ in range(6)]
     source = Source("url", NAME, NAME)
     group = StreamGroup(
         [Stream(source, owner.connection, "live", None, owner.changed) for owner in owners],
         threading.Event(),
     )
-    started = time.monotonic()
+    started = clock.now
     group.close()
-    assert time.monotonic() - started < 1.8
+    assert clock.now - started == pytest.approx(CLOSE_SECONDS)
     assert {owner.states for owner in owners} == {"connecting ended"}
 
 
@@ -266,7 +305,7 @@ def test_a_connection_that_held_begins_a_new_row_of_retries(
     owner = own(*cameras, rules=rules)
     for camera, number in zip(cameras, (1, 3), strict=True):
         owner.poll_for_state("live")
-        time.sleep(0.05)
+        owner.clock.advance(0.05)
         camera.give(number)
         owner.poll_for_frame(number)
         camera.end("it is gone")
@@ -288,14 +327,17 @@ def test_a_stream_that_is_held_back_still_looks_after_its_source(own: Own) -> No
     camera = Camera(0)
     owner = own(camera, Camera(1))
     stream = Stream(Source("url", NAME, NAME), owner.connection, "live", 0.01, owner.changed)
+    wait_until(lambda: not owner.is_busy())
     while stream.poll() is None:
-        time.sleep(0.002)
+        owner.clock.advance(0.01)
     camera.end("the cable is cut")
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while owner.states != "connecting live lost connecting live":
-        assert time.monotonic() < deadline
+
+    def is_back() -> bool:
         assert stream.poll() is None
-        time.sleep(stream.wait_seconds() / 10)
+        owner.clock.advance(0.0 if owner.is_busy() else 0.01)
+        return owner.states == "connecting live lost connecting live"
+
+    wait_until(is_back)
 
 
 def test_an_error_of_the_library_is_told_without_its_text(own: Own) -> None:
@@ -308,12 +350,12 @@ def test_an_error_of_the_library_is_told_without_its_text(own: Own) -> None:
 def test_waiting_ends_where_there_is_something_to_do(own: Own) -> None:
     camera = Camera()
     owner = own(camera)
-    assert 0.3 < owner.connection.wait_seconds() <= RULES.open_seconds
+    assert owner.connection.wait_seconds() == RULES.open_seconds
     camera.give(0)
     owner.poll_for_state("live")
-    assert 0 < owner.connection.wait_seconds() <= SETTLE_SECONDS
+    assert owner.connection.wait_seconds() == pytest.approx(SETTLE_SECONDS, abs=0.011)
     owner.poll_for_frame(0)
-    assert 0 < owner.connection.wait_seconds() <= RULES.stall_seconds
+    assert 0 < owner.connection.wait_seconds() <= RULES.stall_seconds - SETTLE_SECONDS
     owner.poll_for_state("stalled")
     assert owner.connection.wait_seconds() <= RULES.most_seconds
 

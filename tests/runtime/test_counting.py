@@ -80,6 +80,12 @@ DOOR = "door=50,50,150,50"
         (((100, 52), (100, 70)), (0, 0)),
         (((100, 48), (100, 70)), (0, 0)),
         (((100, 30), (100, 40)), (0, 0)),
+        # Through and back, then around the end: an even number of passages is none.
+        (((100, 30), (100, 52), (100, 48), (160, 48), (160, 52), (160, 70)), (0, 0)),
+        (((100, 70), (100, 48), (100, 52), (160, 52), (160, 48), (160, 30)), (0, 0)),
+        # Around the end and back through: clear again where it was, and the next way around
+        # begins at no passage.
+        (((100, 30), (160, 30), (160, 52), (100, 52), (100, 30), (160, 30), (160, 70)), (0, 0)),
     ],
 )
 def test_a_crossing_is_from_clear_of_a_line_to_clear_of_it_between_its_ends(

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from live_frames import found, live_frame, number_in, numbers_in
+from patience import PATIENCE_SECONDS
 
 from spotlet.sinks import VideoSink
 
@@ -28,10 +29,10 @@ for number in itertools.count():
 
 def test_a_kill_at_any_moment_leaves_what_was_written_readable() -> None:
     done = subprocess.run(
-        [sys.executable, KILLS, "--kills", "4", "--longest", "1.2", "--seed", "1"],
+        [sys.executable, KILLS, "--busy", "--kills", "4", "--longest", "6", "--seed", "1"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=4 * PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     outcomes = json.loads(done.stdout.splitlines()[-1])

@@ -16,6 +16,7 @@ import cv2
 import jsonschema
 import numpy as np
 import pytest
+from patience import PATIENCE_SECONDS
 from servers.mosquitto import MOSQUITTO, Listener, Mosquitto, free_port
 
 from spotlet.events import event_json_schema
@@ -63,7 +64,7 @@ def test_the_quickstart_draws_a_picture_and_a_video(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
     assert "dress 0." in done.stdout
@@ -103,7 +104,7 @@ def test_the_device_app_counts_and_tells_a_broker(
         try:
             listener.wait(lambda: any(each.content["crossings"] for each in told()))
             process.send_signal(signal.SIGTERM)
-            out, err = process.communicate(timeout=20)
+            out, err = process.communicate(timeout=PATIENCE_SECONDS)
         finally:
             process.kill()
         listener.wait(lambda: listener.of("yard/status")[-1].payload == b"offline")
@@ -132,7 +133,7 @@ class Service:
         )
 
     def wait(self) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 assert self.ask("GET", "/healthz").status == 200
@@ -143,7 +144,7 @@ class Service:
                 time.sleep(0.05)
 
     def ask(self, method: str, path: str, content: Any = None, kind: str = "image/png") -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_SECONDS)
         try:
             connection.request(method, path, content, {"Content-Type": kind})
             answer = connection.getresponse()
@@ -162,7 +163,7 @@ def service(squares_model: Path) -> Iterator[Service]:
         yield running
     finally:
         running.process.terminate()
-        running.process.wait(20)
+        running.process.wait(PATIENCE_SECONDS)
 
 
 def test_the_service_answers_with_what_is_in_a_picture_and_refuses_the_rest(

@@ -14,11 +14,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 from live_frames import found, live_frame
+from patience import PATIENCE_SECONDS, wait_until
 from servers.mosquitto import MOSQUITTO, Listener, Mosquitto
 
 from spotlet.events import event_json_schema
 from spotlet.letterbox import ImageArray
-from spotlet.mqtt import MqttSettings, MqttSink, locate_broker
+from spotlet.mqtt import MqttSettings, MqttSink, locate_broker, sender
 from spotlet.streams import Reconnection, StatusEvent
 
 pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed: spotlet[mqtt]")
@@ -85,7 +86,7 @@ def test_a_run_is_heard_and_its_end_and_nothing_tells_the_password(
         with Listener(locked_broker.port, "me", SECRET) as late:
             late.wait(lambda: len(late.of("/detections")) > 1)
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
         listener.wait(lambda: listener.of("yard/status")[-1].payload == b"offline")
     assert process.returncode == 143
     assert re.search(r"wrote mqtt://127.0.0.1:\d+/yard \(\d+ messages\)\n", out)
@@ -181,15 +182,10 @@ def test_a_broker_that_comes_later_gets_what_waited(tmp_path: Path) -> None:
     with MqttSink(url, settings, on_failure=told.append) as sink:
         for number in range(5):
             sink.write(live_frame(number), found(0))
-        deadline = time.monotonic() + 10
-        while not told:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: told)
         time.sleep(0.5)
         with broker:
-            while sink._sender.confirmed < 5:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            wait_until(lambda: sink._sender.confirmed >= 5)
             with Listener(broker.port) as listener:
                 listener.wait(lambda: listener.of("yard/status"))
             sink.close()
@@ -205,10 +201,7 @@ def test_a_wrong_password_is_told_once_and_not_shown(locked_broker: Mosquitto) -
     url = f"mqtt://me:wrong-{QUOTED_SECRET}@127.0.0.1:{locked_broker.port}/yard"
     with MqttSink(url, MqttSettings(reconnection=QUICK), on_failure=told.append) as sink:
         sink.write(live_frame(0), found(0))
-        deadline = time.monotonic() + 10
-        while not told:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: told)
         time.sleep(0.5)
     name = f"mqtt://127.0.0.1:{locked_broker.port}/yard"
     assert told == [
@@ -224,14 +217,17 @@ def test_the_password_may_come_from_the_environment(
     words = ("--mqtt", url, "--mqtt-on", "change", "--max-frames", "15")
     with Listener(locked_broker.port, "me", SECRET) as listener:
         process = _run(squares_model, clip, *words, SPOTLET_MQTT_PASSWORD=SECRET)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
         listener.wait(lambda: listener.of("yard/status")[-1].payload == b"offline")
     assert process.returncode == 0, err
     assert len(_frames(listener)) == 1
     assert "hunter2" not in out + err
 
 
-def test_a_short_run_sends_everything_before_it_ends(broker: Mosquitto) -> None:
+def test_a_short_run_sends_everything_before_it_ends(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "END_SECONDS", PATIENCE_SECONDS)
     with Listener(broker.port) as listener:
         for qos in (0, 1):
             with MqttSink(f"mqtt://127.0.0.1:{broker.port}/q{qos}", MqttSettings(qos=qos)) as sink:
@@ -264,19 +260,15 @@ def test_a_certificate_is_checked_and_its_authority_can_be_given(tmp_path: Path)
         told: list[str] = []
         url = f"mqtts://127.0.0.1:{broker.port}/yard"
         with MqttSink(url, on_failure=told.append):
-            deadline = time.monotonic() + 10
-            while not told:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            wait_until(lambda: told)
         assert "its certificate is not to be trusted (self-signed certificate)" in told[0]
         trusting = locate_broker(url, cafile=certificate)
         with MqttSink(trusting, on_failure=told.append) as sink:
             sink.write(live_frame(0), found(0))
+            wait_until(lambda: sink._sender.confirmed)
         assert sink.dropped == 0
         assert sink.written == f"{url} (1 messages)"
         other = locate_broker(url.replace("127.0.0.1", "localhost"), cafile=certificate)
         with MqttSink(other, on_failure=told.append):
-            while len(told) < 2:
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            wait_until(lambda: len(told) >= 2)
         assert "not to be trusted (Hostname mismatch" in told[1]

@@ -5,14 +5,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_SECONDS, wait_until
 from servers.mjpeg import MjpegServer
-
-PATIENCE_SECONDS = 30.0
 
 
 def _start(*words: str | Path) -> subprocess.Popen[str]:
@@ -25,14 +23,14 @@ def _start(*words: str | Path) -> subprocess.Popen[str]:
 
 
 def _wait_for(path: Path, text: str, times: int = 1) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not path.exists() or path.read_text("utf-8").count(text) < times:
-        assert time.monotonic() < deadline, path.read_text("utf-8") if path.exists() else "no file"
-        time.sleep(0.05)
+    def told() -> str:
+        return path.read_text("utf-8") if path.exists() else "no file"
+
+    wait_until(lambda: told().count(text) >= times, told)
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
-def test_a_service_ends_within_two_seconds_with_whole_files(
+def test_a_service_ends_with_whole_files_whatever_its_cameras_do(
     squares_model: Path, tmp_path: Path, end: signal.Signals
 ) -> None:
     with ExitStack() as stack:
@@ -42,14 +40,13 @@ def test_a_service_ends_within_two_seconds_with_whole_files(
         urls = [well.url, dead.url, f"rtsp://admin:hunter2@127.0.0.1:{mute.getsockname()[1]}/x"]
         lines = tmp_path / "out.ndjson"
         videos = ("--save", tmp_path / "videos")
-        process = _start(squares_model, *urls, "--ndjson", lines, *videos)
+        # What does not answer is waited for far longer than this test has patience.
+        words = ("--ndjson", lines, *videos, "--stall-seconds", "3600")
+        process = _start(squares_model, *urls, *words)
         _wait_for(lines, '"detections"', 10)
-        asked = time.monotonic()
         process.send_signal(end)
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
-        seconds = time.monotonic() - asked
     assert process.returncode == (143 if end == signal.SIGTERM else 130)
-    assert seconds < 2
     records = [json.loads(line) for line in lines.read_text("utf-8").splitlines()]
     assert {record.get("state") for record in records} >= {"connecting", "live", "lost", None}
     assert "hunter" not in out + err + lines.read_text("utf-8")

@@ -15,7 +15,8 @@ import jsonschema
 import numpy as np
 import pytest
 from live_frames import found, live_frame
-from servers.watching import SECONDS, ask, call, event_stream, watch
+from patience import PATIENCE_SECONDS, Clock, wait_until
+from servers.watching import ask, call, event_stream, watch
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -24,7 +25,7 @@ from spotlet.counts import Counts, LineCount, ZoneCount
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
 from spotlet.events import event_json_schema
-from spotlet.serve import guard, pictures, server, viewers
+from spotlet.serve import board, guard, pictures, server, viewers
 from spotlet.serve.address import Listener, ServeAddress
 from spotlet.serve.sink import ServeSink
 from spotlet.streams import StatusEvent
@@ -58,10 +59,7 @@ class _Served:
         self.sink.write_status(replace(event, state=state, **more))  # type: ignore[arg-type]
 
     def wait_for_viewers(self, count: int) -> None:
-        deadline = time.monotonic() + SECONDS
-        while len(self.sink._server.viewers or ()) != count:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: len(self.sink._server.viewers or ()) == count)
 
 
 @pytest.fixture
@@ -135,10 +133,10 @@ def test_who_reads_too_late_is_told_how_things_stand_now_and_how_much_it_missed(
 
         def rest() -> None:
             stop.set()
-            go.wait(SECONDS)
+            go.wait(PATIENCE_SECONDS)
 
         served.sink._server._loop.call_soon_threadsafe(rest)
-        assert stop.wait(SECONDS)
+        assert stop.wait(PATIENCE_SECONDS)
         for number in range(viewers.QUEUED_EVENTS + 3):
             served.frame(number)
         served.status("lost")
@@ -155,7 +153,10 @@ def test_who_reads_too_late_is_told_how_things_stand_now_and_how_much_it_missed(
     assert "spotlet_serve_events_dropped_total 64\n" in ask(served.url, "/metrics").text
 
 
-def test_a_viewer_that_stops_reading_costs_no_memory_and_slows_nobody(served: _Served) -> None:
+def test_a_viewer_that_stops_reading_costs_no_memory_and_slows_nobody(
+    served: _Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "STUCK_SECONDS", 10 * PATIENCE_SECONDS)
     many = _many(200)  # some 20 kB an event
     with call(served.url, "/events", receive_bytes=4096), watch(served.url) as events:
         served.wait_for_viewers(2)
@@ -186,7 +187,7 @@ def test_who_reads_nothing_at_all_is_hung_up_on(
     many = _many(300)
     with call(served.url, "/events", receive_bytes=4096):
         served.wait_for_viewers(1)
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         number = 0
         while len(served.sink._server.viewers or ()):
             assert time.monotonic() < deadline
@@ -243,15 +244,15 @@ def test_many_who_ask_at_once_share_one_picture(served: _Served) -> None:
 def test_pictures_rest_in_proportion_to_what_they_cost(
     served: _Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    clock = Clock()
+    monkeypatch.setattr(pictures, "time", clock)
     monkeypatch.setattr(pictures, "_encode", lambda newest: (b"jpeg", 0.05))
     for number in range(3):
         served.frame(number)
         ask(served.url, "/snapshot/0.jpg")
     encoder = served.sink._server.pictures
     assert encoder is not None
-    rest = encoder._rested_at - time.monotonic()
-    assert rest < 0.05 / encoder._share
-    assert rest > 0.05 / encoder._share - 0.05 - 1.0
+    assert encoder._rested_at - clock.now == pytest.approx(0.05 / encoder._share - 0.05)
 
 
 # Health and metrics
@@ -274,11 +275,17 @@ def test_health_is_good_while_a_source_is_live(served: _Served) -> None:
     assert health() == (503, ["lost", "ended"])
 
 
-def test_a_source_that_is_called_live_but_gives_nothing_is_not_up() -> None:
-    run = _Served(stale_seconds=0.2)
+def test_a_source_that_is_called_live_but_gives_nothing_is_not_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(board, "time", clock)
+    run = _Served(stale_seconds=30)
     with contextlib.closing(run.sink):
         run.status("live")
-        time.sleep(0.3)
+        clock.advance(29)
+        assert ask(run.url, "/healthz").status == 200
+        clock.advance(2)
         assert ask(run.url, "/healthz").status == 503
         run.frame(1)
         assert ask(run.url, "/healthz").status == 200
@@ -318,7 +325,7 @@ def test_metrics_are_what_prometheus_reads(served: _Served) -> None:
     assert samples["spotlet_detections_total", ("class", "bolt"), door] == 2
     assert samples["spotlet_detections_total", ("class", "nut/washer"), door] == 0
     assert samples["spotlet_frame_latency_seconds_count", door] == 1
-    assert 0 <= samples["spotlet_frame_age_seconds", door] < SECONDS
+    assert 0 <= samples["spotlet_frame_age_seconds", door] < PATIENCE_SECONDS
     crossed = ("class", "bolt"), ("direction", "in"), ("line", 'a "line"\n'), yard
     assert samples["spotlet_line_crossings_total", *crossed] == 2
     assert samples["spotlet_zone_objects", ("class", "bolt"), yard, ("zone", "desk")] == 1
@@ -423,19 +430,25 @@ def test_who_says_nothing_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None
     run = _Served()
     with contextlib.closing(run.sink), contextlib.ExitStack() as stack:
         place = ("127.0.0.1", int(run.url.rpartition(":")[2].strip("/")))
-        silent = [stack.enter_context(socket.create_connection(place, SECONDS)) for _ in range(3)]
-        silent[0].sendall(b"GET / HTTP/1.1\r\nHost: ")
+
+        def connect() -> socket.socket:
+            return stack.enter_context(socket.create_connection(place, PATIENCE_SECONDS))
+
+        silent = [connect() for _ in range(3)]
         with contextlib.suppress(ConnectionError):
-            assert stack.enter_context(socket.create_connection(place, SECONDS)).recv(1) == b""
+            silent[0].sendall(b"GET / HTTP/1.1\r\nHost: ")
+        with contextlib.suppress(ConnectionError):
+            assert connect().recv(1) == b""
         for client in silent:
             with contextlib.suppress(ConnectionError):
                 assert client.recv(1) == b""
+        monkeypatch.setattr(server, "HEAD_SECONDS", PATIENCE_SECONDS)
         assert ask(run.url).status == 200
 
 
 def test_a_head_that_does_not_end_is_refused(served: _Served) -> None:
     place = ("127.0.0.1", int(served.url.rpartition(":")[2].strip("/")))
-    with socket.create_connection(place, SECONDS) as client:
+    with socket.create_connection(place, PATIENCE_SECONDS) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 30_000)
         assert b" 400 " in client.recv(100)
 
@@ -463,7 +476,7 @@ def test_detection_goes_on_where_serving_has_ended(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("uvicorn.Server.serve", fail)
     run = _Served()
     with contextlib.closing(run.sink):
-        run.sink._server._ended.wait(SECONDS)
+        run.sink._server._ended.wait(PATIENCE_SECONDS)
         for number in range(3):
             run.frame(number)
             run.status("live")
@@ -481,7 +494,7 @@ def test_it_ends_at_once_also_with_viewers_that_read_and_that_do_not() -> None:
             next(events)
         run.sink.finish(hurry=True)
         run.sink.close()
-        assert run.sink._server._ended.is_set()
+        wait_until(run.sink._server._ended.is_set)
         run.sink.write_status(StatusEvent(source=DOOR, state="ended", epoch=0, at=1.7e9))
         run.sink.close()
         with contextlib.suppress(ConnectionError):

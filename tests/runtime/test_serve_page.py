@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from live_frames import live_frame
-from servers.browser import PATIENCE_SECONDS, Browser
+from patience import PATIENCE_SECONDS
+from servers.browser import Browser
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")

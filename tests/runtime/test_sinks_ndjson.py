@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from live_frames import found, live_frame
+from patience import PATIENCE_SECONDS
 
 from spotlet.errors import OutputError, UsageError
 from spotlet.events import status_event
@@ -180,7 +181,7 @@ def test_a_named_pipe_is_written_but_does_not_rotate(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
     reader.start()
     _write(pipe, range(3))
-    reader.join(5)
+    reader.join(PATIENCE_SECONDS)
     assert [json.loads(line)["frame"] for line in got[0].splitlines()] == [0, 1, 2]
 
 

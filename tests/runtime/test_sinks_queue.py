@@ -4,15 +4,14 @@ import time
 
 import pytest
 from live_frames import found, live_frame
+from patience import PATIENCE_SECONDS, Clock, ends, wait_until
 
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
-from spotlet.sinks import QueuedSink, QueueRule, SinkGroup
+from spotlet.sinks import QueuedSink, QueueRule, SinkGroup, queue
 from spotlet.sinks.group import close_all
 from spotlet.sinks.queue import CLOSE_SECONDS, FINISH_SECONDS
 from spotlet.streams import Frame
-
-PATIENCE_SECONDS = 10.0
 
 
 class _Gate:
@@ -41,6 +40,20 @@ class _Gate:
     def close(self) -> None:
         assert not self.is_closed.is_set()
         self.is_closed.set()
+
+
+class _ClockOfWaits(Clock):
+    """The clock, and an event that never comes: to wait for it takes the time that was given."""
+
+    def is_set(self) -> bool:
+        return False
+
+    def set(self) -> None:
+        pass
+
+    def wait(self, seconds: float) -> bool:
+        self.advance(seconds)
+        return False
 
 
 def _write(sink: QueuedSink, *numbers: int) -> None:
@@ -134,10 +147,8 @@ def test_closing_takes_no_longer_than_it_may() -> None:
     gate = _Gate()
     sink = QueuedSink(gate, 5, close_seconds=0.2)
     _write(sink, *range(5))
-    started = time.monotonic()
     with pytest.raises(OutputError, match=r"not finished within 0\.5 s"):
-        sink.close()
-    assert time.monotonic() - started < 3
+        ends(sink.close)
     gate.may_write.set()
     assert gate.is_closed.wait(PATIENCE_SECONDS)
     assert gate.numbers == [0]
@@ -149,7 +160,10 @@ def test_what_is_queued_too_long_at_the_end_is_dropped() -> None:
     _write(sink, 0)
     assert gate.is_writing.wait(PATIENCE_SECONDS)
     _write(sink, *range(1, 5))
-    threading.Timer(0.3, gate.may_write.set).start()
+    sink.finish()
+    time.sleep(0.2)
+    gate.may_write.set()
+    assert sink._ended.wait(PATIENCE_SECONDS)
     sink.close()
     assert gate.is_closed.is_set()
     assert gate.numbers == [0]
@@ -188,27 +202,36 @@ def test_in_a_hurry_either_rule_drops(rule: QueueRule) -> None:
     assert gate.is_closed.wait(PATIENCE_SECONDS)
 
 
-def test_sinks_that_hang_are_waited_for_at_the_same_time() -> None:
+def test_sinks_that_hang_are_waited_for_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = _ClockOfWaits()
+    monkeypatch.setattr(queue, "time", clock)
     gates = [_Gate() for _ in range(4)]
     sinks = [QueuedSink(gate) for gate in gates]
     for sink in sinks:
         _write(sink, 0)
-    started = time.monotonic()
+        monkeypatch.setattr(sink, "_ended", clock)
+    started = clock.now
     errors = close_all([sinks[0], SinkGroup({"a": sinks[1], "b": sinks[2]}), sinks[3]])
-    seconds = time.monotonic() - started
     assert len(errors) == 3
     assert CLOSE_SECONDS + FINISH_SECONDS < 1
-    assert CLOSE_SECONDS < seconds < 1.5 * (CLOSE_SECONDS + FINISH_SECONDS)
+    assert clock.now - started == pytest.approx(CLOSE_SECONDS + FINISH_SECONDS)
     for gate in gates:
         gate.may_write.set()
 
 
 def test_ctrl_c_at_the_end_hurries_it() -> None:
+    def interrupt(sink: QueuedSink, gate: _Gate | None = None) -> None:
+        """Presses Ctrl-C when the end has begun; lets the gate open when it is in a hurry."""
+        wait_until(lambda: sink._finishing)
+        signal.raise_signal(signal.SIGINT)
+        wait_until(lambda: sink._deadline < float("inf"))
+        if gate is not None:
+            gate.may_write.set()
+
     gate = _Gate()
-    sink = QueuedSink(gate, 5, "block")
+    sink = QueuedSink(gate, 5, "block", close_seconds=PATIENCE_SECONDS)
     _write(sink, 0)
-    threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,)).start()
-    threading.Timer(0.6, gate.may_write.set).start()
+    threading.Thread(target=interrupt, args=(sink, gate)).start()
     with pytest.raises(KeyboardInterrupt):
         close_all([sink])
     assert gate.is_closed.is_set()  # it was waited for, and would not have been for ever
@@ -216,11 +239,10 @@ def test_ctrl_c_at_the_end_hurries_it() -> None:
     hung = _Gate()
     sink = QueuedSink(hung, 5, "block")
     _write(sink, 0)
-    threading.Timer(0.2, signal.raise_signal, (signal.SIGINT,)).start()
-    started = time.monotonic()
+    threading.Thread(target=interrupt, args=(sink,)).start()
     with pytest.raises(KeyboardInterrupt):
         close_all([sink])
-    assert time.monotonic() - started < 3
+    assert not hung.is_closed.is_set()
     hung.may_write.set()
 
 

@@ -1,12 +1,12 @@
-import time
 from pathlib import Path
 
 import pytest
 from live_frames import found, live_frame, numbers_in
+from patience import Clock
 
 from spotlet.detections import Detections
 from spotlet.errors import OutputError
-from spotlet.sinks import RecordingSink, SnapshotSink
+from spotlet.sinks import RecordingSink, SnapshotSink, retry
 from spotlet.sinks.retry import RETRY_SECONDS, RetriedSink
 from spotlet.streams import Frame
 
@@ -64,16 +64,20 @@ def test_a_failure_is_told_once_and_what_is_not_written_is_counted() -> None:
     assert told[3:] == ["disk: cannot be finished"]
 
 
-def test_it_is_left_alone_for_a_while() -> None:
+def test_it_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(retry, "time", clock)
     disk = _Disk()
-    sink = RetriedSink(disk, lambda line: None, retry_seconds=0.3)
+    sink = RetriedSink(disk, lambda line: None)
     disk.is_full = True
     _write(sink, *range(0, 100, 2))
     assert (disk.tries, sink.dropped) == (1, 50)
     disk.is_full = False
-    time.sleep(0.35)
+    clock.advance(RETRY_SECONDS - 0.1)
+    _write(sink, 98)
+    clock.advance(0.2)
     _write(sink, 100, 102)
-    assert (disk.numbers, sink.dropped) == ([100, 102], 50)
+    assert (disk.numbers, sink.dropped) == ([100, 102], 51)
     assert RETRY_SECONDS == 30
 
 

@@ -1,7 +1,6 @@
 """Faults of an RTSP camera, which needs GStreamer's server and the system's python for it."""
 
 import contextlib
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal
@@ -9,15 +8,13 @@ from typing import Literal
 import pytest
 from servers.mjpeg import MjpegServer
 from servers.rtsp import RtspServer
-from servers.viewer import QUICK, Viewer
+from servers.viewer import Viewer
 
-from spotlet.streams import open_stream
-from spotlet.streams.connection import SETTLE_SECONDS
+from spotlet.streams import Reconnection, open_stream
 
-OPENING_SECONDS = 1.0
-"""What FFmpeg takes to look at an RTSP stream before it gives a frame."""
-
-BUSY_SECONDS = 2.0
+RULES = Reconnection(
+    stall_seconds=3.0, open_seconds=10.0, first_seconds=0.1, most_seconds=0.4, stable_seconds=30.0
+)
 
 FAULTS: tuple[Literal["pause", "end", "kill"], ...] = ("pause", "end", "kill")
 
@@ -33,13 +30,11 @@ def _wait_for_events(viewer: Viewer, count: int) -> None:
 
 
 def test_an_rtsp_camera_is_lost_and_found_and_no_frame_is_invented(camera: RtspServer) -> None:
-    recoveries = {}
     with contextlib.ExitStack() as stack:
         well = stack.enter_context(MjpegServer(fps=30))
-        viewer = stack.enter_context(Viewer([camera.url, well.url]))
+        viewer = stack.enter_context(Viewer([camera.url, well.url], reconnection=RULES))
         name, well_name = viewer.names
         viewer.wait_for_frames(name, 10)
-        sent, seen = len(well.sent), len(viewer.frames[well_name])
         for fault in FAULTS:
             losses = len(viewer.events)
             if fault == "kill":
@@ -51,10 +46,8 @@ def test_an_rtsp_camera_is_lost_and_found_and_no_frame_is_invented(camera: RtspS
                 camera.revive(width=640, height=352)
             else:
                 camera.tell("resume")
-            healed = time.monotonic()
-            recoveries[fault] = viewer.wait_for_frames(name, 1) - healed
-            viewer.wait_for_frames(name, 5)
-        well_sent, well_seen = len(well.sent) - sent, len(viewer.frames[well_name]) - seen
+            viewer.wait_for_frames(name, 6)
+            viewer.wait_for_frames(well_name, 1)
         viewer.close()
     frames = viewer.frames[name]
     for before, after in pairwise(frames):
@@ -74,15 +67,12 @@ def test_an_rtsp_camera_is_lost_and_found_and_no_frame_is_invented(camera: RtspS
     assert story == (
         "connecting live stalled connecting live lost connecting live lost connecting live ended"
     )
-    promised = QUICK.open_seconds + QUICK.most_seconds + OPENING_SECONDS + SETTLE_SECONDS
-    assert all(seconds < promised + BUSY_SECONDS for seconds in recoveries.values()), recoveries
-    assert well_seen >= 0.9 * well_sent - 2
     assert viewer.states(well_name) == ["connecting", "live", "ended"]
     assert "hunter" not in repr(viewer.events)
 
 
 def test_an_rtsp_camera_says_its_size_rate_and_times(camera: RtspServer) -> None:
-    with open_stream(camera.url, reconnection=QUICK) as stream:
+    with open_stream(camera.url, reconnection=RULES) as stream:
         assert (stream.fps, stream.size_hw) == (None, None)
         frames = [frame for frame, _ in zip(stream, range(20), strict=False)]
         assert stream.fps == 30

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE_SECONDS
 
 from spotlet.lifetime import Closing
-
-PATIENCE_SECONDS = 30.0
 
 FLAGS = (
     "--headless",

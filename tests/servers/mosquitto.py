@@ -1,5 +1,7 @@
 """A real MQTT broker of the tests, on a free port of this machine, and a client that listens."""
 
+import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -12,18 +14,27 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import pytest
+from patience import PATIENCE_SECONDS, wait_until
 
 from spotlet.lifetime import Closing
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
-START_SECONDS = 10.0
+
+
+FIRST_PORT, PORT_COUNT = 20_000, 10_000
+"""Below those that the system gives out by itself, to whoever asks for any."""
+
+_port_numbers = itertools.count(os.getpid() * 101)
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on just now, nor will soon: another for each process."""
+    for number in itertools.islice(_port_numbers, PORT_COUNT):
+        port = FIRST_PORT + number % PORT_COUNT
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port is free")
 
 
 class Mosquitto(Closing):
@@ -50,7 +61,7 @@ class Mosquitto(Closing):
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -111,7 +122,7 @@ class Listener(Closing):
 
     def __enter__(self) -> Self:
         self._client.loop_start()
-        assert self._subscribed.wait(START_SECONDS)
+        assert self._subscribed.wait(PATIENCE_SECONDS)
         return self
 
     def close(self) -> None:
@@ -122,12 +133,9 @@ class Listener(Closing):
         """What came to topics that end so."""
         return [each for each in list(self.heard) if each.topic.endswith(ending)]
 
-    def wait(self, condition: Callable[[], object], seconds: float = 20) -> None:
+    def wait(self, condition: Callable[[], object]) -> None:
         """Waits until it is so."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, self.heard[-5:]
-            time.sleep(0.01)
+        wait_until(condition, lambda: self.heard[-5:])
 
     def _take(self, _client: Any, _data: Any, message: Any) -> None:
         self.heard.append(Heard(message.topic, message.payload, message.retain))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-SECONDS = 15.0
+from patience import PATIENCE_SECONDS
 
 
 class Answer(NamedTuple):
@@ -26,7 +26,9 @@ class Answer(NamedTuple):
 def ask(url: str, path: str = "/", *, method: str = "GET", **headers: str) -> Answer:
     """Returns the answer to a request; in names of headers `_` stands for `-`."""
     place = urlsplit(url)
-    connection = http.client.HTTPConnection(str(place.hostname), place.port, timeout=SECONDS)
+    connection = http.client.HTTPConnection(
+        str(place.hostname), place.port, timeout=PATIENCE_SECONDS
+    )
     try:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request(method, path, headers=named)
@@ -43,7 +45,7 @@ def call(url: str, path: str, receive_bytes: int | None = None) -> socket.socket
     client = socket.socket()
     if receive_bytes is not None:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-    client.settimeout(SECONDS)
+    client.settimeout(PATIENCE_SECONDS)
     client.connect((str(place.hostname), int(place.port or 0)))
     client.sendall(f"GET {path} HTTP/1.1\r\nHost: {place.netloc}\r\n\r\n".encode())
     return client

@@ -1,9 +1,10 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 import torch
 
-from spotlet_training.assignment import Objects, assign, candidate_cells
+from spotlet_training.assignment import PHASE_IN, Objects, assign, candidate_cells
 from spotlet_training.network.detector import cell_grid
 from spotlet_training.network.settings import STRIDES
 
@@ -59,6 +60,18 @@ def test_at_first_an_object_goes_to_the_level_of_its_size() -> None:
         nothing = torch.zeros(1, len(CENTRES), 4)
         pairs = assign(logits, nothing, objects_of([box], [0]), SIZE_HW, 0.0)
         assert set(CELL_STRIDES[pairs.cells].tolist()) == {float(stride)}
+
+
+@pytest.mark.parametrize(
+    ("phase", "cells"), [(0.0, 4), (1 / 3, 3), (2 / 3, 2), (1.0, 1), (10.0, 1)]
+)
+def test_an_object_that_no_prediction_meets_has_four_cells_at_first_and_one_later(
+    phase: float, cells: int
+) -> None:
+    logits, nothing = torch.zeros(1, len(CENTRES), 1), torch.zeros(1, len(CENTRES), 4)
+    objects = objects_of([(44.0, 28, 84, 68)], [0])
+    pairs = assign(logits, nothing, objects, SIZE_HW, phase * PHASE_IN)
+    assert len(pairs.cells) == cells
 
 
 def test_later_an_object_goes_to_the_cells_that_predict_it_best() -> None:

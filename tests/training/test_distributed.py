@@ -58,23 +58,26 @@ def test_two_processes_hold_the_same_weights(two: Path, name: str) -> None:
     assert all(torch.equal(tensor, second[key]) for key, tensor in first.items())
 
 
-@needs_gloo
-def test_two_processes_learn_what_one_learns_but_for_statistics(two: Path) -> None:
-    alone = ranks_program.learn_steps(frozen_statistics=True)["losses"]
-    together = outcome(two, "frozen")[0]["losses"]
-    torch.testing.assert_close(together[0], alone[0], rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(together, alone, rtol=2e-3, atol=0)
+def distance(some: dict[str, Tensor], others: dict[str, Tensor]) -> float:
+    """How far the weights and statistics of two networks are from each other."""
+    names = [name for name in others if name.startswith("network.")]
+    return sum(float((some[name] - others[name]).double().square().sum()) for name in names) ** 0.5
 
 
 @needs_gloo
-def test_two_processes_train_a_detector_as_good_as_one_does(
-    two: Path, shapes_checkpoint: Path
-) -> None:
+def test_two_processes_take_the_same_steps_as_one(two: Path) -> None:
+    """To rounding, where statistics are frozen: those that move are of what a process sees."""
+    start = ranks_program.first_weights()
+    alone = ranks_program.learn_steps(frozen_statistics=True)
+    together, _ = outcome(two, "frozen")
+    torch.testing.assert_close(together["losses"], alone["losses"], rtol=1e-3, atol=1e-5)
+    assert distance(together, alone) < 1e-3 * distance(start, alone)
+
+
+@needs_gloo
+def test_two_processes_train_and_the_first_writes(two: Path) -> None:
     epochs = load_state(two / LAST_STATE).epochs
     assert len(epochs) == ranks_program.SETTINGS.epochs
-    alone = load_checkpoint(shapes_checkpoint).training
-    # One process with another seed comes to 0.2 more or less; without learning it would be 0.1.
-    assert max(epoch.ap50 for epoch in epochs) > alone["val_ap50"] - 0.25
     assert load_checkpoint(two / BEST_CHECKPOINT).class_names == ("square", "disc")
 
 

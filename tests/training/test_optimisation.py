@@ -2,7 +2,13 @@ import pytest
 import torch
 from torch import nn
 
-from spotlet_training.optimisation import make_optimiser, make_schedule, peak_learning_rate
+from spotlet_training.network import Network
+from spotlet_training.optimisation import (
+    MovingAverage,
+    make_optimiser,
+    make_schedule,
+    peak_learning_rate,
+)
 from spotlet_training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(learning_rate=0.01, warm_up=0.2)
@@ -51,3 +57,44 @@ def test_only_weights_of_convolutions_decay() -> None:
     assert decayed["weight_decay"] == SETTINGS.weight_decay
     assert plain["weight_decay"] == 0
     assert all(isinstance(p, torch.Tensor) for p in plain["params"])
+
+
+class _One(Network):
+    """A network of one weight and one count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        raise NotImplementedError
+
+
+def test_the_first_steps_of_the_moving_average_are_larger_than_those_of_its_horizon() -> None:
+    network = _One()
+    average = MovingAverage(network, horizon_steps=4)
+    with torch.no_grad():
+        network.weight.fill_(1.0)
+    network.count.fill_(7)
+    left = []
+    for _ in range(8):
+        average.update(network)
+        left.append(1 - average.network.state_dict()["weight"].item())
+    # Of the start, steps of 2/3, 1/2, 2/5, 1/3 and 2/7 leave one over 3, 6, 10, 15, 21; from then
+    # on each step is 1/4.
+    expected = [1 / 3, 1 / 6, 1 / 10, 1 / 15, 1 / 21]
+    for _ in range(3):
+        expected.append(expected[-1] * 3 / 4)
+    assert left == pytest.approx(expected, abs=1e-6)
+    assert average.network.state_dict()["count"].item() == 7
+    assert average.steps == 8
+
+
+def test_a_moving_average_of_no_length_is_the_network_itself() -> None:
+    network = _One()
+    average = MovingAverage(network, horizon_steps=0.0)
+    with torch.no_grad():
+        network.weight.fill_(1.0)
+    average.update(network)
+    assert average.network.state_dict()["weight"].item() == 1.0

@@ -1,12 +1,11 @@
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
+from patience import PATIENCE_SECONDS
 from safetensors.torch import load_file
 
 from spotlet.cli import EXIT_INTERRUPTED, main
@@ -14,7 +13,7 @@ from spotlet_training.epochs import HISTORY
 from spotlet_training.state import LAST_STATE, load_state
 from spotlet_training.training import BEST_CHECKPOINT
 
-SETUP = ["--epochs", "5", "--image-size", "64", "--batch-size", "4", "--device", "cpu"]
+SETUP = ["--epochs", "3", "--image-size", "64", "--batch-size", "4", "--device", "cpu"]
 SETUP += ["--weights", "none"]
 
 
@@ -26,21 +25,36 @@ def whole(shapes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return out
 
 
-def stop_after_an_epoch(dataset: Path, out: Path, how: signal.Signals) -> tuple[int, str]:
-    """Starts a training, sends it a signal after its first epoch; returns its code and words."""
+PAUSING = """
+import signal, sys
+from spotlet.cli import run_process
+from spotlet_training.commands import train as command
+right = command.train
+def train(*arguments, on_step, **more):
+    def after_step(step):
+        on_step(step)
+        if (step.epoch, step.step) == (2, 2):
+            print("waits for a signal", flush=True)
+            signal.pause()
+    return right(*arguments, on_step=after_step, **more)
+command.train = train
+sys.exit(run_process())
+"""
+
+
+def stop_in_the_second_epoch(dataset: Path, out: Path, how: signal.Signals) -> tuple[int, str]:
+    """Starts a training and sends it a signal within an epoch; returns its code and words."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "spotlet", "train", str(dataset), "--out", str(out), *SETUP],
-        stdout=subprocess.DEVNULL,
+        [sys.executable, "-c", PAUSING, "train", str(dataset), "--out", str(out), *SETUP],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     with process:
-        deadline = time.monotonic() + 300
-        while not (out / LAST_STATE).exists() and time.monotonic() < deadline:
-            time.sleep(0.005)
+        assert process.stdout is not None
+        assert any("waits for a signal" in line for line in process.stdout)
         process.send_signal(how)
-        _, words = process.communicate(timeout=300)
+        _, words = process.communicate(timeout=PATIENCE_SECONDS)
     return process.returncode, words
 
 
@@ -49,7 +63,7 @@ def stop_after_an_epoch(dataset: Path, out: Path, how: signal.Signals) -> tuple[
 def test_a_process_ended_by_a_signal_resumes_as_if_it_had_not_been(
     how: str, shapes_folder: Path, whole: Path, tmp_path: Path
 ) -> None:
-    code, words = stop_after_an_epoch(shapes_folder, tmp_path, signal.Signals[how])
+    code, words = stop_in_the_second_epoch(shapes_folder, tmp_path, signal.Signals[how])
     assert not load_state(tmp_path / LAST_STATE).finished
     if how == "SIGINT":
         assert code == EXIT_INTERRUPTED
@@ -62,7 +76,7 @@ def test_a_process_ended_by_a_signal_resumes_as_if_it_had_not_been(
         mine, theirs = load_file(tmp_path / name), load_file(whole / name)
         assert all(torch.equal(tensor, theirs[key]) for key, tensor in mine.items())
     rows = (tmp_path / HISTORY).read_text().splitlines()
-    assert [row.split(",")[0] for row in rows] == ["epoch", "1", "2", "3", "4", "5"]
+    assert [row.split(",")[0] for row in rows] == ["epoch", "1", "2", "3"]
 
 
 def test_a_finished_training_says_that_nothing_is_left(
@@ -70,7 +84,7 @@ def test_a_finished_training_says_that_nothing_is_left(
 ) -> None:
     before = [(whole / name).read_bytes() for name in (LAST_STATE, BEST_CHECKPOINT, HISTORY)]
     assert main(["train", str(shapes_folder), "--out", str(whole), "--resume"]) == 0
-    assert "all 5 epochs of this training are done" in capsys.readouterr().out
+    assert "all 3 epochs of this training are done" in capsys.readouterr().out
     after = [(whole / name).read_bytes() for name in (LAST_STATE, BEST_CHECKPOINT, HISTORY)]
     assert after == before
 
@@ -86,7 +100,7 @@ def test_resuming_nothing_is_one_clear_error(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--epochs", "9"], "epochs 9 (was 5)"),
+        (["--epochs", "9"], "epochs 9 (was 3)"),
         (["--flips", "none"], "augmentation"),
         (["--weights", "none"], "leave out --weights"),
         (["--overwrite"], "leave out --overwrite"),

@@ -109,7 +109,11 @@ def test_a_part_that_is_whole_already_is_taken(shelf: Shelf, tmp_path: Path) -> 
     assert (tmp_path / "file.gz").read_bytes() == PACKED
 
 
-@pytest.mark.parametrize("body", [gzip.compress(b"other"), b"<html>moved</html>", PACKED[:-30]])
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(b"other", mtime=0), b"<html>moved</html>", PACKED[:-30]],
+    ids=["another file", "a page", "a part"],
+)
 def test_a_file_with_another_checksum_is_not_kept(
     shelf: Shelf, tmp_path: Path, body: bytes
 ) -> None:
@@ -170,8 +174,8 @@ def test_a_set_is_read_from_a_folder_or_from_where_debian_puts_it(
     [
         (b"text", "damaged gzip"),
         (PACKED[:-30], "damaged gzip"),
-        (gzip.compress(b"\0\0\x0d\1\0\0\0\1\0\0\0\0"), "not an IDX file"),
-        (gzip.compress(b"\0\0\x08\1\0\0\0\5abc"), r"3 bytes for an array of shape \(5,\)"),
+        (gzip.compress(b"\0\0\x0d\1\0\0\0\1\0\0\0\0", mtime=0), "not an IDX file"),
+        (gzip.compress(b"\0\0\x08\1\0\0\0\5abc", mtime=0), r"3 bytes for an array of shape \(5,\)"),
     ],
 )
 def test_a_damaged_file_is_one_clear_error(tmp_path: Path, content: bytes, reason: str) -> None:
