@@ -4,6 +4,7 @@
 #   make pipeline   train, export through the gate, run: the whole story in a few minutes
 #   make test       the tests            make check    format, lint, types, import rules
 #   make test-compat   the bundled models with the oldest and the newest libraries they run on
+#   make test-arm64    the bundled models on ARM64: emulated on x86-64, itself on an ARM64 machine
 
 PYTHON ?= python3
 OUT ?= out
@@ -19,7 +20,12 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint c
 OLDEST := .venv-oldest
 NEWEST := .venv-newest
 
-.PHONY: demo pipeline test test-compat check format clean
+# Kept, so that the next call is faster; a folder of the same kind from elsewhere does as well.
+ARM64 := .cache/arm64
+# Names of processors that QEMU knows: cortex-a72 is that of a Raspberry Pi 4, cortex-a76 of a 5.
+ARM64_CPU := cortex-a72
+
+.PHONY: demo pipeline test test-compat test-arm64 check format clean
 
 demo: $(DEMO_READY)
 	$(DEMO)/bin/spotlet demo --out $(OUT)
@@ -47,6 +53,9 @@ test-compat:
 	$(NEWEST)/bin/python $(PIP_WHEEL) --upgrade --upgrade-strategy eager .
 	$(OLDEST)/bin/python tests/compatibility/check_packages.py
 	$(NEWEST)/bin/python tests/compatibility/check_packages.py
+
+test-arm64: $(DEMO_READY)
+	PYTHONPATH=tests $(DEMO)/bin/python -m arm64.check --cache $(ARM64) --cpu $(ARM64_CPU)
 
 check: $(DEV_READY)
 	$(DEV)/bin/ruff format --check .
