@@ -7,6 +7,7 @@
 #   make test-all   every one, also the slow whole stories, and what of the code they run
 #   make check      format, lint, types, import rules
 #   make test-compat   installed from source with the oldest and the newest libraries
+#   make test-arm64    the bundled models on ARM64: emulated on x86-64, itself on an ARM64 machine
 
 PYTHON ?= python3
 OUT ?= out
@@ -22,7 +23,12 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint c
 WORKERS ?= 2
 PYTEST := $(DEV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo pipeline test test-quick test-all test-compat check format clean
+# Kept, so that the next call is faster; a folder of the same kind from elsewhere does as well.
+ARM64 := .cache/arm64
+# Names of processors that QEMU knows: cortex-a72 is that of a Raspberry Pi 4, cortex-a76 of a 5.
+ARM64_CPU := cortex-a72
+
+.PHONY: demo pipeline test test-quick test-all test-compat test-arm64 check format clean
 
 demo: $(DEMO_READY)
 	$(DEMO)/bin/spotlet demo --out $(OUT)
@@ -51,6 +57,9 @@ test-all: $(DEV_READY)
 # installs it anew, and into the newest whatever came out since. PYTHON=python3.13 for another.
 test-compat:
 	$(PYTHON) tests/compatibility/installs.py .venv/compat
+
+test-arm64: $(DEMO_READY)
+	PYTHONPATH=tests $(DEMO)/bin/python -m arm64.check --cache $(ARM64) --cpu $(ARM64_CPU)
 
 check: $(DEV_READY)
 	$(DEV)/bin/ruff format --check .
