@@ -6,7 +6,8 @@
 #   make test-quick the runtime's, but for those that start cameras, servers or programs
 #   make test-all   every one, also the slow whole stories, and what of the code they run
 #   make check      format, lint, types, import rules
-#   make test-compat   the bundled models with the oldest and the newest libraries they run on
+#   make test-compat   installed from source with the oldest and the newest libraries
+#   make test-arm64    the bundled models on ARM64: emulated on x86-64, itself on an ARM64 machine
 
 PYTHON ?= python3
 OUT ?= out
@@ -16,17 +17,18 @@ DEMO := .venv/demo
 DEV := .venv/dev
 DEMO_READY := $(DEMO)/.ready
 DEV_READY := $(DEV)/.ready
-PIP_WHEEL := -m pip install --quiet --disable-pip-version-check
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-
-OLDEST := .venv-oldest
-NEWEST := .venv-newest
 
 # A file's tests share what they make, so each file is one worker's.
 WORKERS ?= 2
 PYTEST := $(DEV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo pipeline test test-quick test-all test-compat check format clean
+# Kept, so that the next call is faster; a folder of the same kind from elsewhere does as well.
+ARM64 := .cache/arm64
+# Names of processors that QEMU knows: cortex-a72 is that of a Raspberry Pi 4, cortex-a76 of a 5.
+ARM64_CPU := cortex-a72
+
+.PHONY: demo pipeline test test-quick test-all test-compat test-arm64 check format clean
 
 demo: $(DEMO_READY)
 	$(DEMO)/bin/spotlet demo --out $(OUT)
@@ -51,17 +53,13 @@ test-all: $(DEV_READY)
 	$(PYTEST) --cov --cov-report=
 	$(DEV)/bin/python -m coverage report --sort=cover | sed -n '1,12p;$$p'
 
-# Two environments with the wheel and its base dependencies alone. Both are kept; each call
-# installs the wheel anew, and into the newest whatever came out since.
+# The source distribution with its base dependencies alone. The environments are kept; each call
+# installs it anew, and into the newest whatever came out since. PYTHON=python3.13 for another.
 test-compat:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info >= (3, 13) and \
-		"test-compat: onnxruntime 1.18 has no wheel for Python 3.13 or newer; PYTHON=python3.12")'
-	$(PYTHON) -m venv $(OLDEST)
-	$(OLDEST)/bin/python $(PIP_WHEEL) --constraint constraints-oldest.txt .
-	$(PYTHON) -m venv $(NEWEST)
-	$(NEWEST)/bin/python $(PIP_WHEEL) --upgrade --upgrade-strategy eager .
-	$(OLDEST)/bin/python tests/compatibility/check_packages.py
-	$(NEWEST)/bin/python tests/compatibility/check_packages.py
+	$(PYTHON) tests/compatibility/installs.py .venv/compat
+
+test-arm64: $(DEMO_READY)
+	PYTHONPATH=tests $(DEMO)/bin/python -m arm64.check --cache $(ARM64) --cpu $(ARM64_CPU)
 
 check: $(DEV_READY)
 	$(DEV)/bin/ruff format --check .
@@ -74,7 +72,7 @@ format: $(DEV_READY)
 	$(DEV)/bin/ruff check --fix .
 
 clean:
-	rm -rf .venv $(OLDEST) $(NEWEST) out build dist
+	rm -rf .venv out build dist
 
 $(DEMO_READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEMO)

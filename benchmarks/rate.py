@@ -12,9 +12,13 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import onnxruntime as ort
 
 from spotlet import Detector
+
+# After spotlet, which turns onnxruntime's telemetry off.
+# isort: split
+import onnxruntime as ort
+
 from spotlet.package import locate_model
 from spotlet.session import SessionSettings
 from spotlet.terminal import table

@@ -35,12 +35,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import cv2
+
+from spotlet.terminal import table
+
+# After spotlet, which turns onnxruntime's telemetry off.
+# isort: split
 import onnxruntime
 import pytest
 from servers.browser import Browser
 from servers.watching import ask, call
-
-from spotlet.terminal import table
 
 SOURCES, VIEWERS = 4, 3
 PICTURE_SECONDS = 0.125

@@ -17,9 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 
 from spotlet.detector import Detector
+
+# After spotlet, which turns onnxruntime's telemetry off.
+# isort: split
+import onnxruntime as ort
+
 from spotlet.image_files import read_image
 from spotlet.manifest import METADATA_KEY
 from spotlet.package import GOLDEN_FOLDER, locate_model

@@ -32,10 +32,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
+from spotlet import Detector
+
+# After spotlet, which turns onnxruntime's telemetry off.
+# isort: split
 import onnxruntime as ort
 from benchmarks.clip import demo_frames, write_clip
 
-from spotlet import Detector
 from spotlet.letterbox import Letterbox
 from spotlet.package import locate_model
 from spotlet.pipeline import map_in_order, plan_crew, usable_cores

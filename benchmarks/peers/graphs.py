@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
-from benchmarks.peers.contender import ContenderError
 from onnx import TensorProto, helper, numpy_helper
 
 from spotlet.manifest import METADATA_KEY, DetectionRule, InputRule, Manifest, OutputRule
+
+# After spotlet, which turns onnxruntime's telemetry off.
+# isort: split
+import onnxruntime as ort
+from benchmarks.peers.contender import ContenderError
 
 WARM_UP = 10
 ROUNDS = 9

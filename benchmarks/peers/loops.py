@@ -10,6 +10,7 @@ frame. It imports nothing of Spotlet's, and of the engines only the one that is 
 
 import argparse
 import importlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -117,6 +118,7 @@ def _annotator() -> CountObjects:
 
 
 def _onnxruntime(model: str, threads: int) -> Infer:
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     ort = importlib.import_module("onnxruntime")
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads

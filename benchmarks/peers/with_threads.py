@@ -3,16 +3,18 @@
 python with_threads.py THREADS PROGRAM [ARGUMENT ...]
 """
 
+import importlib
+import os
 import runpy
 import sys
 from typing import Any
-
-import onnxruntime as ort
 
 
 def main() -> None:
     """Lets sessions be opened with that number, then becomes the program."""
     threads = int(sys.argv[1])
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    ort: Any = importlib.import_module("onnxruntime")
     opened: Any = ort.InferenceSession
 
     def open_session(path: object, sess_options: Any = None, **others: Any) -> Any:

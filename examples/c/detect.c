@@ -1,5 +1,6 @@
 /* Detections from C: `detect model.end2end.onnx picture.ppm` prints a line for each, best first:
  * class id, score, left, top, right, bottom in pixels of the picture. */
+#define _POSIX_C_SOURCE 200112L /* setenv */
 #include <onnxruntime_c_api.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,7 @@ int main(int count, char **words) {
     OrtEnv *env;
     OrtSessionOptions *options;
     OrtSession *session;
+    setenv("ORT_DISABLE_TELEMETRY", "1", 0); /* before CreateEnv, which sends its first event */
     check(ort->CreateEnv(ORT_LOGGING_LEVEL_WARNING, "detect", &env));
     check(ort->CreateSessionOptions(&options));
     check(ort->CreateSession(env, words[1], options, &session));

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import spotlet as spotlet  # before onnxruntime, whose telemetry it turns off
+
 if TYPE_CHECKING:
     from spotlet_export.adoption.adopting import Adoption, AdoptSettings, adopt_package
     from spotlet_export.exporting import Export, ExportSettings, export_package

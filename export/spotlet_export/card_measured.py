@@ -72,8 +72,8 @@ def int8_section(record: Mapping[str, Any], file_bytes: Mapping[str, int]) -> st
 
     Args:
         record: of the quantisation: `calibration_images`, `budget`, `float_layers`, `ap_drop`
-            and `latency`, the fields of `spotlet.int8_gain.Int8Gain` and its `ratio`; `layers`,
-            how many could be quantised, where it is known.
+            and `latency`, the fields of `spotlet.int8_gain.Int8Gain`; `layers`, how many could be
+            quantised, where it is known.
         file_bytes: of the model files, by name.
     """
     before, after = file_bytes[VARIANTS[FP32]], file_bytes[VARIANTS[INT8]]

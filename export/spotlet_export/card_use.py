@@ -59,7 +59,9 @@ def use_section(
         *paragraphs,
         "### C++",
         "C++17, with onnxruntime and OpenCV. The session is made by `Ort::Env env; Ort::Session "
-        'session(env, "model.onnx", Ort::SessionOptions{});`, on Windows with `L"model.onnx"`.',
+        'session(env, "model.onnx", Ort::SessionOptions{});`, on Windows with `L"model.onnx"`. '
+        "Outside Windows, set `ORT_DISABLE_TELEMETRY=1` before, or onnxruntime reports to its "
+        "maker.",
         fenced(cpp_code(manifest), "cpp"),
         "### JavaScript",
         "In the browser, with onnxruntime-web.",

@@ -6,11 +6,11 @@ import platform
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from spotlet.atomic import atomic_folder, check_replaceable, check_writable
+from spotlet.distributions import version_of
 from spotlet.errors import GateError, InputError, OutputError
 from spotlet.package import (
     CARD_FILE,
@@ -136,7 +136,7 @@ def write_record(
         "provider": CPU_PROVIDER,
         "platform": f"{platform.system()} {platform.machine()}",
         "versions": {"python": platform.python_version()}
-        | {package: version(package) for package in versions_of},
+        | {package: version_of(package) for package in versions_of},
         ATTACHED_KEY: sorted(file.name for file in attachments),
     }
     text = json.dumps(record, indent=1, ensure_ascii=False)

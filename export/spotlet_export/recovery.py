@@ -76,7 +76,7 @@ def _convolution_weights(graph: onnx.GraphProto) -> dict[str, npt.NDArray[np.flo
         KeyError: a convolution has no such constants.
     """
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-    weights = {}
+    weights: dict[str, npt.NDArray[np.float32]] = {}
     for node in graph.node:
         if node.op_type == "Conv":
             name = _name_today(node.input[1]).removesuffix(".weight")

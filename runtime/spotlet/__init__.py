@@ -2,10 +2,15 @@
 
 What stands here is loaded when it is first used: `spotlet --help` needs neither numpy nor
 onnxruntime, and a program that feeds its own frames needs no streams.
+
+One thing is done at import: onnxruntime's telemetry is turned off, since after onnxruntime's own
+import that would be too late.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from spotlet.telemetry import turn_off_telemetry
 
 if TYPE_CHECKING:
     from spotlet.detections import Detection, Detections
@@ -36,6 +41,9 @@ _MODULES = {
     "Tracker": "tracking",
     "open_stream": "streams",
 }
+
+TELEMETRY_FAULT = turn_off_telemetry()
+"""Why onnxruntime's telemetry may be on all the same, in words; None where it is off."""
 
 
 def __getattr__(name: str) -> object:

@@ -7,7 +7,7 @@ import numpy as np
 
 from spotlet.detections import Detection, Detections
 from spotlet.errors import UsageError
-from spotlet.letterbox import ImageArray, Letterbox
+from spotlet.letterbox import FrameArray, ImageArray, Letterbox, require_frame
 from spotlet.lettering import Colour, Plate, contrast, line_pixels
 from spotlet.scoreboard import draw_numbers, draw_shapes
 
@@ -55,7 +55,7 @@ def class_colour_bgr(class_id: int) -> Colour:
 
 
 def draw_detections(
-    frame_bgr: ImageArray, detections: Detections, *, labels: bool = True
+    frame_bgr: FrameArray | None, detections: Detections, *, labels: bool = True
 ) -> ImageArray:
     """Returns a copy of the frame with boxes, names, numbers, scores and counts on it.
 
@@ -70,8 +70,11 @@ def draw_detections(
 
     Returns:
         (H, W, 3) uint8; the best detection lies on top.
+
+    Raises:
+        UsageError: the array is not such a frame.
     """
-    image = np.array(frame_bgr, order="C")
+    image = np.array(require_frame(frame_bgr), order="C")
     weakest_first = list(detections)[::-1]
     if detections.counts is not None:
         draw_shapes(image, detections.counts)

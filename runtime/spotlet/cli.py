@@ -24,6 +24,7 @@ from types import FrameType, ModuleType
 from typing import NoReturn
 
 from spotlet.credentials import hide_credentials
+from spotlet.distributions import OURS
 from spotlet.errors import InputError, SpotletError, UsageError
 
 COMMAND_GROUP = "spotlet.commands"
@@ -146,8 +147,10 @@ def _run(command: importlib.metadata.EntryPoint, program: str, words: list[str])
         missing = (error.name or "").partition(".")[0]
         if not missing or missing in OWN_PACKAGES:
             raise
-        extras = f"[{','.join(command.extras)}]" if command.extras else ""
-        raise UsageError(f'needs {missing}: pip install "spotlet{extras}"') from error
+        # Of the base, the rest may be left out on purpose: a Jetson has an onnxruntime already.
+        extras = ",".join(command.extras)
+        wanted = f'"spotlet[{extras}]"' if extras else OURS.get(missing, missing)
+        raise UsageError(f"needs {missing}: pip install {wanted}") from error
 
 
 def parse_words(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:

@@ -9,7 +9,7 @@ import numpy as np
 from spotlet.boxes import FloatArray
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
-from spotlet.letterbox import ImageArray, Letterbox
+from spotlet.letterbox import FrameArray, Letterbox, require_frame
 from spotlet.manifest import DetectionRule, Manifest
 from spotlet.package import locate_model
 from spotlet.postprocess import detections_from_outputs
@@ -94,11 +94,12 @@ class Detector:
         """The classes; the index is the class id."""
         return self.manifest.classes
 
-    def __call__(self, frame_bgr: ImageArray) -> Detections:
+    def __call__(self, frame_bgr: FrameArray | None) -> Detections:
         """Returns what is in a frame.
 
         Args:
-            frame_bgr: (H, W, 3) uint8 BGR, any size, as OpenCV gives it.
+            frame_bgr: (H, W, 3) uint8 BGR, any size, as OpenCV gives it. `cv2.imread` may give
+                None, which is refused as what it is.
 
         Returns:
             Boxes in pixels of this frame, clipped to it; best score first.
@@ -108,7 +109,7 @@ class Detector:
         """
         return self.detect([frame_bgr])[0]
 
-    def detect(self, frames_bgr: Sequence[ImageArray]) -> list[Detections]:
+    def detect(self, frames_bgr: Sequence[FrameArray | None]) -> list[Detections]:
         """Returns what is in each frame, with one call of the network for all of them.
 
         Args:
@@ -119,9 +120,10 @@ class Detector:
         """
         if not frames_bgr:
             return []
-        boxes_of = [self.letterbox(frame) for frame in frames_bgr]
-        canvases = np.empty((len(frames_bgr), *self.manifest.input.size_hw, 3), np.uint8)
-        for letterbox, frame, canvas in zip(boxes_of, frames_bgr, canvases, strict=True):
+        frames = [require_frame(frame) for frame in frames_bgr]
+        boxes_of = [self.letterbox(frame) for frame in frames]
+        canvases = np.empty((len(frames), *self.manifest.input.size_hw, 3), np.uint8)
+        for letterbox, frame, canvas in zip(boxes_of, frames, canvases, strict=True):
             letterbox.apply(frame, out=canvas)
         boxes, scores = self.session.run(canvases)
         return [
@@ -152,7 +154,7 @@ class Detector:
                     f"{in_graph} already; take the model's other file"
                 )
 
-    def letterbox(self, frame_bgr: ImageArray) -> Letterbox:
+    def letterbox(self, frame_bgr: FrameArray | None) -> Letterbox:
         """Returns how a frame lies on the network's canvas.
 
         Args:
@@ -161,11 +163,5 @@ class Detector:
         Raises:
             UsageError: the array is not such a frame.
         """
-        if not isinstance(frame_bgr, np.ndarray) or frame_bgr.dtype != np.uint8:
-            raise UsageError(
-                f"a frame of type {getattr(frame_bgr, 'dtype', type(frame_bgr).__name__)}: "
-                "must be a numpy array of uint8"
-            )
-        if frame_bgr.ndim != 3 or frame_bgr.shape[2] != 3 or frame_bgr.size == 0:
-            raise UsageError(f"a frame of shape {frame_bgr.shape}: must be (H, W, 3), BGR")
-        return self.manifest.input.letterbox((frame_bgr.shape[0], frame_bgr.shape[1]))
+        height, width = require_frame(frame_bgr).shape[:2]
+        return self.manifest.input.letterbox((height, width))

@@ -1,7 +1,6 @@
 """What eight bits gain on this processor, measured side by side."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,8 @@ class Int8Gain:
     Attributes:
         fp32_ms: median of one inference, milliseconds.
         int8_ms: the same of the int8 file.
+        ratio: how many times as fast int8 is; below 1 it is slower. The median over turns of both,
+            which whatever else the machine does moves less than it moves either time.
         threads: of one inference.
         cpu: the processor's name.
         instructions: as `int8_instructions` says them.
@@ -31,14 +32,10 @@ class Int8Gain:
 
     fp32_ms: float
     int8_ms: float
+    ratio: float
     threads: int
     cpu: str
     instructions: str
-
-    @property
-    def ratio(self) -> float:
-        """How many times as fast int8 is; below 1 it is slower."""
-        return self.fp32_ms / self.int8_ms
 
     def __str__(self) -> str:
         slower = "slower, " if self.ratio < 1 else ""
@@ -54,10 +51,21 @@ def measure_int8_gain(fp32: Path, int8: Path) -> Int8Gain:
     Raises:
         ModelFileError: a file cannot be used.
     """
-    times = median_ms({"fp32": fp32, "int8": int8}, THREADS)
+    sessions = [ModelSession(each, SessionSettings(threads=THREADS)) for each in (fp32, int8)]
+    size_hw = sessions[0].manifest.input.size_hw
+    rng = np.random.default_rng(0)
+    milliseconds = np.empty((WARM_UP + ROUNDS, 2))
+    for turn in range(len(milliseconds)):
+        canvas = rng.integers(0, 256, (1, *size_hw, 3), np.uint8)
+        for column, session in enumerate(sessions):
+            started = time.perf_counter()
+            session.run(canvas)
+            milliseconds[turn, column] = (time.perf_counter() - started) * 1000
+    fp32_ms, int8_ms = milliseconds[WARM_UP:].T
     return Int8Gain(
-        fp32_ms=times["fp32"],
-        int8_ms=times["int8"],
+        fp32_ms=float(np.median(fp32_ms)),
+        int8_ms=float(np.median(int8_ms)),
+        ratio=float(np.median(fp32_ms / int8_ms)),
         threads=THREADS,
         cpu=cpu_name(),
         instructions=int8_instructions(),
@@ -71,28 +79,3 @@ def int8_pair(path: Path) -> tuple[Path, Path] | None:
     """
     pair = path.with_name(VARIANTS["fp32"]), path.with_name(VARIANTS["int8"])
     return pair if path in pair and all(each.is_file() for each in pair) else None
-
-
-def median_ms(files: Mapping[str, Path], threads: int) -> dict[str, float]:
-    """Returns the median time of one inference of each file, milliseconds.
-
-    The files take turns, so that whatever else the machine does hits all alike.
-
-    Args:
-        files: `.onnx` of the same canvas, by variant.
-        threads: of one inference.
-    """
-    sessions = {
-        name: ModelSession(file, SessionSettings(threads=threads)) for name, file in files.items()
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in sessions}
-    rng = np.random.default_rng(0)
-    for turn in range(WARM_UP + ROUNDS):
-        for name, session in sessions.items():
-            size_hw = session.manifest.input.size_hw
-            canvas = rng.integers(0, 256, (1, *size_hw, 3), np.uint8)
-            started = time.perf_counter()
-            session.run(canvas)
-            if turn >= WARM_UP:
-                seconds[name].append(time.perf_counter() - started)
-    return {name: float(np.median(values)) * 1000 for name, values in seconds.items()}

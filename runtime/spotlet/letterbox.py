@@ -10,6 +10,7 @@ follow by a scale for each axis, taken after the rounding, and an offset.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +20,9 @@ from spotlet.boxes import FloatArray, clip_boxes
 from spotlet.errors import UsageError
 
 ImageArray = npt.NDArray[np.uint8]
+
+FrameArray = npt.NDArray[np.integer[Any] | np.floating[Any]]
+"""What OpenCV says that its functions return; `require_frame` makes an `ImageArray` of it."""
 
 PAD_VALUE = 114
 """Grey of the border. Near the mean of photographs, so that it is no edge of its own."""
@@ -35,6 +39,24 @@ the same bytes on every processor; `linear` and `area` differ by one grey level 
 RESIZES = ("letterbox", "letterbox_corner", "stretch")
 """Where the frame lies: centred, as spotlet's own networks want it; or, for other people's, in the
 left upper corner, or over the whole canvas with a scale for each axis."""
+
+
+def require_frame(frame_bgr: FrameArray | None) -> ImageArray:
+    """Returns the same array, which is a frame: (H, W, 3) uint8, with at least one pixel.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if frame_bgr is None:
+        raise UsageError("None in place of a frame: cv2.imread gives it for a file it cannot read")
+    if not isinstance(frame_bgr, np.ndarray) or frame_bgr.dtype != np.uint8:
+        raise UsageError(
+            f"a frame of type {getattr(frame_bgr, 'dtype', type(frame_bgr).__name__)}: "
+            "must be a numpy array of uint8"
+        )
+    if frame_bgr.ndim != 3 or frame_bgr.shape[2] != 3 or frame_bgr.size == 0:
+        raise UsageError(f"a frame of shape {frame_bgr.shape}: must be (H, W, 3), BGR")
+    return np.asarray(frame_bgr, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +152,23 @@ class Letterbox:
         canvas[top : top + height, :left] = self.pad_value
         canvas[top : top + height, left + width :] = self.pad_value
         place = canvas[top : top + height, left : left + width]
-        how = INTERPOLATIONS[self.interpolation]
-        resized = cv2.resize(frame, (width, height), dst=place, interpolation=how)
+        resized = cv2.resize(frame, (width, height), dst=place, interpolation=self._method)
         if resized is not place:  # an OpenCV that cannot write into the middle of an array
             place[:] = resized
         return canvas
+
+    @property
+    def _method(self) -> int:
+        """What OpenCV is asked for: `linear` stands in for `linear_exact` where they are the same.
+
+        Where a frame is an odd number of times as large along both axes, every pixel of the canvas
+        lies on the centre of one of the frame: nothing is mixed or rounded, and `linear` is faster.
+        """
+        if self.interpolation == "linear_exact":
+            sides = zip(self.frame_hw, self.resized_hw, strict=True)
+            if all(old % new == 0 and old // new % 2 for old, new in sides):
+                return cv2.INTER_LINEAR
+        return INTERPOLATIONS[self.interpolation]
 
     def to_canvas(self, boxes_xyxy: FloatArray) -> FloatArray:
         """Returns boxes in canvas pixels for boxes in frame pixels, (N, 4) each."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
+from spotlet.distributions import replacing_commands
 from spotlet.errors import UsageError
 from spotlet.plugins import (
     OTHER_PLUGINS,
@@ -142,10 +143,10 @@ def remedy(provider: str) -> str:
         return f"{words}; onnxruntime for macOS has it"
     if package is None:
         return f"{words}; no package on PyPI is known to bring it, build onnxruntime with it"
-    words += f"; `pip install {package}` brings it"
     module = package.replace("-", "_")
     if not module.startswith(PLUGIN_PREFIX) and module not in OTHER_PLUGINS:
-        return f"{words}, in the place of onnxruntime"
+        return f"{words}; {replacing_commands('onnxruntime', package)} brings it"
+    words += f"; `pip install {package}` brings it"
     old = not hasattr(ort, "register_execution_provider_library")
     return f"{words}, with onnxruntime 1.23 or later" if old else words
 

@@ -4,17 +4,15 @@ Two questions, two verdicts: whether OpenCV resizes a frame to the same canvas, 
 network gives the same for it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from spotlet.agreement import PARTNER_IOU, Agreement, agree, doubles, seen_among
-from spotlet.check_report import CheckRow
 from spotlet.detections import Detections
 from spotlet.detector import Detector
-from spotlet.errors import ModelFileError, UsageError
+from spotlet.errors import UsageError
 from spotlet.golden import GoldenTolerance, read_golden, read_golden_frame
 from spotlet.letterbox import ImageArray
 from spotlet.observation import Observation, observe, pixels_sha256
@@ -56,6 +54,11 @@ class GoldenResult:
     scores: float = INFINITE
     iou: float = 0.0
     unmatched: int = 0
+
+    @property
+    def levels(self) -> int:
+        """The canvas's difference in whole grey levels: a mean that moved is a pixel that did."""
+        return 0 if self.canvas == 0 else max(round(self.canvas), 1)
 
     @property
     def resized(self) -> bool:
@@ -103,80 +106,6 @@ def replay_golden(
     return tuple(results)
 
 
-CANVAS_RULE = "golden frames are resized as at the export"
-GOLDEN_RULE = "golden frames give what they gave at the export"
-
-
-def check_golden(
-    detector: Detector, folder: Path, loosened: GoldenTolerance | None = None
-) -> list[CheckRow]:
-    """Returns what the golden frames come to here, as rules of a check.
-
-    Args:
-        detector: of a file of the package, with the model's own rule.
-        folder: the package's golden frames; one that is not whole is a rule not kept.
-        loosened: what it may differ by at least, whatever the export recorded.
-    """
-    try:
-        results = replay_golden(detector, folder, loosened)
-    except ModelFileError as error:
-        return [CheckRow(GOLDEN_RULE, False, str(error), INFINITE)]
-    return [*canvas_rows(results), golden_row(results)]
-
-
-def canvas_rows(results: Sequence[GoldenResult]) -> list[CheckRow]:
-    """Returns how this machine's OpenCV resized the frames, as a rule of a check.
-
-    Args:
-        results: of `replay_golden`.
-
-    Returns:
-        One row; none where no frame could be compared.
-    """
-    compared = [result for result in results if result.resized]
-    other = [result for result in compared if result.canvas]
-    measured = f"{len(compared) - len(other)} of {len(compared)} canvases are the same"
-    for result in other:
-        measured += (
-            f"; {result.name}: differs by {result.canvas:.3g} grey levels, this OpenCV resizes "
-            f"differently ({_effect_text(result)})"
-        )
-    passed = not any(result.resized_differently for result in other)
-    return [CheckRow(CANVAS_RULE, passed, measured, warns=bool(other))] if compared else []
-
-
-def golden_row(results: Sequence[GoldenResult]) -> CheckRow:
-    """Returns what the network gave for the frames, as a rule of a check.
-
-    A frame whose canvas differs more than is allowed says nothing of the network.
-
-    Args:
-        results: of `replay_golden`, at least one.
-    """
-    judged = [result for result in results if not result.resized_differently]
-    if not judged:
-        return CheckRow(GOLDEN_RULE, True, "not judged: every canvas is different", warns=True)
-    bad = [result for result in judged if result.faults]
-    # What a canvas that differs explains is in the canvas's own row.
-    same = [result.tensors for result in judged if result.faults or not result.canvas]
-    largest = float(np.max(same)) if same else None
-    measured = f"{len(judged) - len(bad)} of {len(results)}"
-    if largest is not None:
-        allowed = results[0].allowed.tensors
-        measured += f", largest difference {largest:.2g} (of {allowed:g} allowed)"
-    for result in bad:
-        measured += f"; {result.name}: {', '.join(result.faults)}"
-    return CheckRow(GOLDEN_RULE, not bad, measured, largest)
-
-
-def _effect_text(result: GoldenResult) -> str:
-    alone = f", {result.unmatched} detections without a partner" if result.unmatched else ""
-    return (
-        f"tensors by {result.tensors:.2g}, scores by {result.scores:.2g}, least overlap of a box "
-        f"{result.iou:.4f}{alone}"
-    )
-
-
 def _picture_fault(frame: ImageArray, wanted: Observation) -> str | None:
     if frame.shape[:2] != wanted.size_hw:
         return f"the picture is {_size(frame.shape[:2])}, the export's was {_size(wanted.size_hw)}"
@@ -220,7 +149,7 @@ def compare(
     elif canvas == 0:
         faults = [*_faults(tensors, agreement, allowed), *faults]
     elif canvas <= allowed.canvas + DIGEST_SLACK:
-        explained = CANVAS_MARGIN * _canvas_effect(detector, frame, canvas)
+        explained = CANVAS_MARGIN * _canvas_effect(detector, frame)
         faults = _tensor_faults(tensors, max(allowed.tensors, explained))
     return GoldenResult(
         name=name,
@@ -282,15 +211,15 @@ def _without_ties(
     return wanted.select(~seen), found.select(~same_object)
 
 
-def _canvas_effect(detector: Detector, frame: ImageArray, levels: float) -> float:
-    """Returns the greatest |Δ| of the tensors when the canvas moves by some grey levels.
+def _canvas_effect(detector: Detector, frame: ImageArray) -> float:
+    """Returns the greatest |Δ| of the tensors when the canvas moves by one grey level.
 
     All of it lighter, all of it darker, and each pixel by chance.
     """
-    canvas = detector.letterbox(frame).apply(frame).astype(np.float64)
-    either = np.random.default_rng(0).choice([-levels, levels], canvas.shape)
-    moved = [np.clip(np.rint(canvas + change), 0, 255) for change in (levels, -levels, either)]
-    outputs = [detector.session.run(each[np.newaxis].astype(np.uint8)) for each in (canvas, *moved)]
+    canvas = detector.letterbox(frame).apply(frame).astype(np.int16)
+    either = np.random.default_rng(0).choice([-1, 1], canvas.shape)
+    moved = [np.clip(canvas + change, 0, 255) for change in (0, 1, -1, either)]
+    outputs = [detector.session.run(each[np.newaxis].astype(np.uint8)) for each in moved]
     return max(
         float(np.abs(mine - theirs).max(initial=0))
         for other in outputs[1:]

@@ -21,6 +21,7 @@ from spotlet.golden import (
     GoldenTolerance,
     read_golden_frame,
 )
+from spotlet.golden_rows import check_golden
 from spotlet.package import (
     GOLDEN_FOLDER,
     INT8_VARIANTS,
@@ -42,7 +43,6 @@ from spotlet.probing import (
     probe_tolerance,
     run_each,
 )
-from spotlet.replay import check_golden
 from spotlet.session import CPU_PROVIDER, ModelSession, SessionSettings, synthetic_canvases
 
 BATCH_TOLERANCE = 1e-4

@@ -1,6 +1,6 @@
 """Checks the bundled packages in a bare installation, and that it notices damage to one.
 
-`make test-compat` runs this with the oldest and the newest of the libraries that spotlet runs
+`installs.py` runs this with the oldest and the newest of the libraries that spotlet runs
 on, installed without any extra: no torch, no onnx, no pytest. It prints a line for each package
 and each damage, and ends with 1 where a package does not pass or a damage does.
 """
@@ -22,9 +22,9 @@ from spotlet import open_stream
 from spotlet.boxes import FloatArray
 from spotlet.errors import SpotletError
 from spotlet.golden import FP32_TOLERANCE, record_golden, write_golden
+from spotlet.golden_rows import CANVAS_RULE, GOLDEN_RULE
 from spotlet.letterbox import INTERPOLATIONS, ImageArray
 from spotlet.package import GOLDEN_FOLDER, MODEL_FILE, bundled_models, variants_of
-from spotlet.replay import CANVAS_RULE, GOLDEN_RULE
 from spotlet.session import ModelSession
 from spotlet.verification import check_model
 

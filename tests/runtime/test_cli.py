@@ -70,7 +70,7 @@ def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[s
         (["rum"], "spotlet: rum: no such command; did you mean run?"),
         (["--fast"], "spotlet: --fast: no such option here; options follow the command"),
         (["run"], "spotlet run: a model and at least one source must be given; see"),
-        (["run", "m", "s", "--sav", "x"], "spotlet run: unrecognized arguments: --sav x; see"),
+        (["run", "m", "s", "--sav"], "spotlet run: unrecognized arguments: --sav; see"),
         (["run", "m", "s", "--threads", "x"], "spotlet run: argument --threads: invalid int"),
     ],
 )
@@ -109,6 +109,18 @@ def test_a_missing_library_is_named_with_its_pip_install(
     assert main([name]) == 2
     expected = f'spotlet {name}: needs no_such_library: pip install "spotlet[training]"\n'
     assert capsys.readouterr().err == expected
+
+
+def test_a_missing_library_of_the_base_is_named_by_its_distribution(
+    install_command: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As after `pip install --no-deps spotlet`: its other requirements may be left out on purpose.
+    for name, missing in (("sees", "cv2"), ("counts", "tqdm")):
+        install_command(name, "", f"raise ModuleNotFoundError(name={missing!r})")
+        assert main([name]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "spotlet sees: needs cv2: pip install opencv-python-headless"
+    assert told[1] == "spotlet counts: needs tqdm: pip install tqdm"
 
 
 def test_a_missing_module_of_our_own_is_a_bug_and_shows_it(install_command: Install) -> None:

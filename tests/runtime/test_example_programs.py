@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,25 @@ MOST_LINES = 60
 def test_an_example_is_short_and_listed(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) < MOST_LINES
     assert f"({path.name})" in (EXAMPLES / "README.md").read_text("utf-8")
+
+
+def test_the_programs_in_the_documentation_pass_mypy_strict(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    pytest.importorskip("mypy", reason="mypy is not installed")
+    root = EXAMPLES.parent
+    for page in (root / "README.md", *(root / "docs").glob("*.md")):
+        blocks = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+        for number, block in enumerate(blocks):
+            (tmp_path / f"{page.stem}_{number}.py").write_text(block, "utf-8")
+    assert (tmp_path / "README_0.py").exists()
+    # As a user runs it: nothing of this repository's settings, in a folder of their own.
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-error-summary"]
+    cache = request.config.cache
+    assert cache is not None
+    command += ["--cache-dir", str(cache.mkdir("mypy")), "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout + done.stderr == ""
 
 
 def test_the_quickstart_draws_a_picture_and_a_video(

@@ -52,14 +52,16 @@ def test_a_system_that_lists_nothing_is_unknown(
 
 
 @pytest.mark.parametrize(
-    ("int8_ms", "told"),
+    ("ratio", "told"),
     [
-        (6.25, "int8 is 1.60 times as fast as float32 on Abacus "),
-        (12.5, "int8 is slower, 0.80 times as fast as float32 on Abacus "),
+        (1.6, "int8 is 1.60 times as fast as float32 on Abacus "),
+        (0.8, "int8 is slower, 0.80 times as fast as float32 on Abacus "),
     ],
 )
-def test_a_gain_names_the_processor_and_a_loss_is_called_slower(int8_ms: float, told: str) -> None:
-    gain = Int8Gain(fp32_ms=10, int8_ms=int8_ms, threads=1, cpu="Abacus", instructions="none")
+def test_a_gain_names_the_processor_and_a_loss_is_called_slower(ratio: float, told: str) -> None:
+    gain = Int8Gain(
+        fp32_ms=10, int8_ms=10, ratio=ratio, threads=1, cpu="Abacus", instructions="none"
+    )
     assert str(gain) == f"{told}(instructions for eight-bit products: none)"
 
 
@@ -89,8 +91,7 @@ def test_bench_says_what_int8_gains_here_of_a_package_that_has_it(
     _bench(fp32, "--json")
     content = json.loads(capsys.readouterr().out)
     assert content["machine"]["int8_instructions"] == int8_instructions()
-    gain = content["int8_gain"]
-    assert gain["ratio"] == pytest.approx(gain["fp32_ms"] / gain["int8_ms"])
+    assert set(content["int8_gain"]) >= {"fp32_ms", "int8_ms", "ratio", "cpu", "instructions"}
 
 
 def test_what_gains_is_not_chosen(tmp_path: Path, save_squares_model: Callable[..., Path]) -> None:

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from fractions import Fraction
 from math import floor
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -230,6 +231,38 @@ def test_the_frame_is_resized_straight_into_out_as_it_would_be_alone(letterbox: 
     letterbox.apply(frame, out=canvases[1])
     np.testing.assert_array_equal(canvases[1], expected)
     assert np.all(canvases[[0, 2]] == 7)
+
+
+@given(
+    st.tuples(st.integers(1, 40), st.integers(1, 60)),
+    st.tuples(st.sampled_from([1, 3, 5, 7, 9, 15]), st.sampled_from([1, 3, 5, 7, 9, 15])),
+    st.integers(0, 99),
+)
+@settings(max_examples=80)
+def test_a_stand_in_for_linear_exact_gives_its_bytes(
+    canvas_hw: tuple[int, int], times: tuple[int, int], seed: int
+) -> None:
+    frame_hw = canvas_hw[0] * times[0], canvas_hw[1] * times[1]
+    frame = np.random.default_rng(seed).integers(0, 256, (*frame_hw, 3), np.uint8)
+    expected = cv2.resize(frame, canvas_hw[::-1], interpolation=cv2.INTER_LINEAR_EXACT)
+    canvas = Letterbox(frame_hw, canvas_hw, resize="stretch").apply(frame)
+    np.testing.assert_array_equal(canvas, expected)
+    # The centres, nothing mixed.
+    centres = frame[times[0] // 2 :: times[0], times[1] // 2 :: times[1]]
+    np.testing.assert_array_equal(canvas, centres)
+
+
+def test_linear_stands_in_only_where_every_pixel_is_one_of_the_frame() -> None:
+    asked = []
+
+    def resize(*_args: object, interpolation: int, dst: ImageArray, **_rest: object) -> ImageArray:
+        asked.append(interpolation)
+        return dst
+
+    with mock.patch.object(cv2, "resize", resize):
+        for frame_hw, canvas_hw in (((1080, 1920), (384, 384)), ((720, 1280), (320, 320))):
+            Letterbox(frame_hw, canvas_hw).apply(np.zeros((*frame_hw, 3), np.uint8))
+    assert asked == [cv2.INTER_LINEAR, cv2.INTER_LINEAR_EXACT]
 
 
 def test_a_frame_that_is_a_view_gives_the_canvas_of_its_copy() -> None:

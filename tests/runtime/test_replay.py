@@ -32,9 +32,10 @@ from spotlet.golden import (
     record_golden,
     write_golden,
 )
+from spotlet.golden_rows import canvas_rows, golden_row
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.package import bundled_models
-from spotlet.replay import GoldenResult, canvas_rows, golden_row, replay_golden
+from spotlet.replay import GoldenResult, replay_golden
 from spotlet.session import SessionSettings
 from spotlet.streams import open_stream
 
@@ -162,7 +163,7 @@ def test_an_opencv_that_resizes_otherwise_fails_and_is_named(
     assert blots.canvas > 5
     (canvas,) = canvas_rows([blots])
     assert not canvas.passed
-    words = f"; blots: differs by {blots.canvas:.3g} grey levels, this OpenCV resizes differently ("
+    words = f"; blots: up to {blots.levels} grey levels apart, this OpenCV resizes differently"
     assert words in canvas.measured
     # The network saw another picture: nothing can be said of it.
     assert golden_row([blots]).passed
@@ -191,8 +192,11 @@ def test_a_canvas_within_its_tolerance_is_a_warning_with_its_effect(recorded: Pa
     (canvas,) = canvas_rows(results)
     assert canvas.passed
     assert canvas.warns
-    assert canvas.measured.startswith("0 of 3 canvases are the same; street: differs by 1 grey")
-    assert f"tensors by {results[0].tensors:.2g}, scores by " in canvas.measured
+    assert canvas.measured.startswith(
+        "0 of 3 canvases are the same; street, blots, black: up to 1 grey level apart"
+    )
+    most = max(result.tensors for result in results)
+    assert f"That moves tensors by up to {most:.2g} and scores by up to 0.00" in canvas.measured
     network = golden_row(results)
     assert network.passed
     assert network.difference is None  # none had the export's input

@@ -228,7 +228,7 @@ def test_images_under_a_file_are_an_error(tmp_path: Path) -> None:
     reason="this OpenCV has windows",
 )
 def test_a_window_without_a_desktop_says_what_to_install() -> None:
-    with pytest.raises(UsageError, match="pip install opencv-python"):
+    with pytest.raises(UsageError, match="then `pip install --no-deps opencv"):
         WindowSink("test")
 
 

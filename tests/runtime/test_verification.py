@@ -5,9 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
-from compatibility.check_packages import CORRUPTED_BYTES, computing, corrupted, damages
+from compatibility.check_packages import CORRUPTED_BYTES, computing, corrupted, damages, resizing
 
 from spotlet.boxes import FloatArray
 from spotlet.check_report import CheckReport, CheckRow
@@ -333,10 +334,25 @@ def test_recorded_cells_that_are_not_there_fail_their_row(package: Path) -> None
     assert "another model" in row.measured
 
 
+def test_a_canvas_that_differs_by_a_grey_level_is_a_warning_with_its_effect(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with resizing(cv2.INTER_LINEAR):  # rounds otherwise where a scale is no whole number
+        assert main(["check", "garments", "--variant", "fp32"]) == 0
+    *_, canvas, network, verdict = capsys.readouterr().out.splitlines()
+    assert canvas.startswith(f"  warn  {CANVAS_RULE}: ")
+    assert "of 6 canvases are the same; drawn-" in canvas
+    assert "up to 1 grey level apart, this OpenCV resizes differently. That moves tensors" in canvas
+    assert network.startswith(f"  ok    {GOLDEN_RULE}: ")
+    assert network.endswith("differ by no more than their canvas explains")
+    assert verdict.startswith("PASS, 1 warning")
+
+
 def test_the_kinds_of_damage_that_make_test_compat_plants_all_fail(
     tmp_path: Path,
 ) -> None:
     package = shutil.copytree(bundled_models()["garments"], tmp_path / "garments")
+    shutil.rmtree(package / "golden")
     rng = np.random.default_rng(0)
     blots = np.kron(rng.integers(0, 256, (9, 13, 3)), np.ones((37, 41, 1))).astype(np.uint8)
     record = record_golden(package / "model.onnx", {"blots": blots}, FP32_TOLERANCE)

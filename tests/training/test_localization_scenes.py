@@ -12,7 +12,12 @@ from rectangles import rectangles
 from spotlet.errors import GateError, UsageError
 from spotlet_training.localization import frozen
 from spotlet_training.localization.frozen import SETTINGS, compose_scenes, frozen_set
-from spotlet_training.localization.record import difference, landmarks_of
+from spotlet_training.localization.record import (
+    difference,
+    landmarks_of,
+    recorded_landmarks,
+    recorded_objects,
+)
 from spotlet_training.localization.scenes import (
     SPLITS,
     VARIANTS,
@@ -22,6 +27,7 @@ from spotlet_training.localization.scenes import (
     pick,
 )
 from spotlet_training.scenes.bundled import load_photographs, load_sample
+from spotlet_training.scenes.fashion import DEBIAN_FOLDER, Split, load_fashion
 from spotlet_training.scenes.single import SingleSettings, compose_single
 
 CPU = torch.device("cpu")
@@ -36,6 +42,25 @@ def test_the_quick_scenes_are_the_frozen_ones(quick_plain: FrozenSet) -> None:
     assert (len(quick_plain.train), len(quick_plain.val)) == (600, 200)
     assert torch.bincount(quick_plain.train.class_ids).tolist() == [60] * 10
     frozen_set("photo", quick=True)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_experiments_scenes_are_drawn_without_a_connection_and_are_the_frozen_ones(
+    split: Split,
+) -> None:
+    scenes = compose_scenes(split, "plain", frozen.frozen_objects(split, quick=False))
+    assert torch.bincount(scenes.class_ids).tolist() == [frozen.COUNTS[split] // 10] * 10
+    assert difference(landmarks_of(scenes), recorded_landmarks("plain", split)) == ""
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_experiments_garments_are_those_recorded_of_fashion_mnist(split: Split) -> None:
+    if not (DEBIAN_FOLDER / f"{split}-images-idx3-ubyte.gz").is_file():
+        pytest.skip("Fashion-MNIST is not installed (Debian package dataset-fashion-mnist)")
+    recorded = load_fashion(split).select(recorded_objects(split))
+    garments = frozen.frozen_objects(split, quick=False)
+    np.testing.assert_array_equal(garments.photos, recorded.photos)
+    np.testing.assert_array_equal(garments.class_ids, recorded.class_ids)
 
 
 def noisy(images: torch.Tensor) -> torch.Tensor:

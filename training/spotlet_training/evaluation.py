@@ -20,6 +20,7 @@ from spotlet.precision import Truth
 from spotlet.session import SessionSettings
 from spotlet_training.batches import ahead
 from spotlet_training.datasets import Dataset, Sample
+from spotlet_training.hardware import float32_products
 from spotlet_training.network import Network
 from spotlet_training.operating_point import (
     THRESHOLDS,
@@ -78,7 +79,7 @@ class Evaluation:
 
 
 def evaluate_network(network: Network, dataset: Dataset, pool: ThreadPoolExecutor) -> Evaluation:
-    """Returns how a network does on a set, in float32 and not in training's precision.
+    """Returns how a network does on a set, in exact float32 and not in training's precision.
 
     Args:
         network: in evaluation mode, on its device.
@@ -101,7 +102,7 @@ def evaluate_network(network: Network, dataset: Dataset, pool: ThreadPoolExecuto
     prepared = ahead(prepare, range(len(dataset)), pool, depth=2 * BATCH_SIZE)
     while group := list(islice(prepared, BATCH_SIZE)):
         images = torch.from_numpy(np.stack([canvas for _, _, canvas in group])).to(device)
-        with torch.inference_mode():
+        with torch.inference_mode(), float32_products(device):
             boxes, scores = (tensor.cpu().numpy() for tensor in network(images))
         for n, (sample, letterbox, _) in enumerate(group):
             truths.append(truth_of(sample))

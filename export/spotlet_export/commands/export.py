@@ -3,7 +3,6 @@
 import argparse
 import shlex
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 from spotlet.errors import InputError, UsageError
@@ -135,8 +134,7 @@ def int8_text(done: Export) -> str:
     record = done.quantisation
     assert record is not None
     in_float = record["float_layers"]
-    latency = record["latency"]
-    gain = Int8Gain(**{each.name: latency[each.name] for each in fields(Int8Gain)})
+    gain = Int8Gain(**record["latency"])
     return (
         f"int8: {record['layers'] - len(in_float)} of {record['layers']} hidden layers"
         f"{', in float: ' + ', '.join(in_float) if in_float else ''}; AP "

@@ -109,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
     found |= {"workers": crew.workers} | asdict(measured) | {"cold_start": asdict(cold)}
     pair = int8_pair(path) if cpu else None
     gain = None if pair is None else measure_int8_gain(*pair)
-    found["int8_gain"] = None if gain is None else asdict(gain) | {"ratio": gain.ratio}
+    found["int8_gain"] = None if gain is None else asdict(gain)
     if args.json:
         print(json.dumps(found, indent=2))
     else:

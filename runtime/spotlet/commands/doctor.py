@@ -14,6 +14,8 @@ import numpy as np
 import onnxruntime as ort
 from cv2 import videoio_registry
 
+from spotlet import TELEMETRY_FAULT
+from spotlet.distributions import origin
 from spotlet.errors import SpotletError
 from spotlet.package import bundled_models
 from spotlet.plugins import broken_plugins, installed_plugins, plugin_devices
@@ -24,6 +26,7 @@ from spotlet.providers import (
     short_provider_name,
 )
 from spotlet.sinks import VideoSink
+from spotlet.sinks.window import windows_remedy
 from spotlet.streams import open_stream
 from spotlet.terminal import table
 
@@ -49,9 +52,14 @@ def run(args: argparse.Namespace) -> int:
         "cores": os.cpu_count() or 1,
         "numpy": np.__version__,
         "onnxruntime": ort.__version__,
+        "onnxruntime from": origin("onnxruntime"),
+        "onnxruntime telemetry": "off"
+        if TELEMETRY_FAULT is None
+        else f"may be on: {TELEMETRY_FAULT}",
         "providers": list(providers_at_hand()),
         **_providers(),
         "opencv": cv2.__version__,
+        "opencv from": origin("cv2"),
         "video files": _backends(videoio_registry.getStreamBackends()),
         "cameras": _backends(videoio_registry.getCameraBackends()),
         "windows (--show)": _window_toolkit(),
@@ -101,7 +109,7 @@ def _backends(backends: object) -> list[str]:
 def _window_toolkit() -> str:
     lines = (line.split(":", 1) for line in cv2.getBuildInformation().splitlines() if ":" in line)
     name = next((value.strip() for key, value in lines if key.strip() == "GUI"), "")
-    return "none; pip install opencv-python" if name in ("", "NONE") else name
+    return f"none; {windows_remedy()}" if name in ("", "NONE") else name
 
 
 def _writes_video(suffix: str) -> str:

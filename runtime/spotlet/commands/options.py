@@ -7,6 +7,7 @@ from pathlib import Path
 
 from spotlet.detector import Detector
 from spotlet.device_profile import find_profile
+from spotlet.distributions import OURS, overwritten
 from spotlet.package import VARIANTS, locate_model
 from spotlet.session import CPU_PROVIDER, SessionSettings
 from spotlet.streams import locate_source
@@ -107,6 +108,7 @@ def session_settings(args: argparse.Namespace, path: Path | None = None) -> Sess
 def tell_provider(detector: Detector, *, debug: bool = False) -> None:
     """Says on standard error which provider was asked for and which was got.
 
+    And, where distributions overwrote each other, which, and what mends it.
     Of the CPU where it was asked for, nothing is said, but with `--debug`.
 
     Args:
@@ -116,6 +118,9 @@ def tell_provider(detector: Detector, *, debug: bool = False) -> None:
     use = detector.session.provider_use
     if debug or use.asked != CPU_PROVIDER:
         print(f"provider: {use.text}", file=sys.stderr)
+        for module in OURS:
+            if (why := overwritten(module)) is not None:
+                print(f"{module}: {why}", file=sys.stderr)
 
 
 def _mode(args: argparse.Namespace) -> str:

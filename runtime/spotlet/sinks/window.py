@@ -4,6 +4,7 @@ import cv2
 
 from spotlet.annotate import draw_detections
 from spotlet.detections import Detections
+from spotlet.distributions import distributions_of, replacing_commands
 from spotlet.errors import UsageError
 from spotlet.lifetime import Closing
 from spotlet.streams import Frame
@@ -13,6 +14,13 @@ _ESCAPE_KEY = 27
 
 class WindowClosed(Exception):  # noqa: N818 - not an error: the person at the window is done
     """The window was closed, or `q` or Esc was pressed in it."""
+
+
+def windows_remedy() -> str:
+    """Returns how to get an OpenCV with windows, in words."""
+    with_windows = (name for name in distributions_of("cv2") if not name.endswith("-headless"))
+    commands = replacing_commands("cv2", next(with_windows, "opencv-python"))
+    return f"on a desktop {commands}"
 
 
 class WindowSink(Closing):
@@ -30,9 +38,8 @@ class WindowSink(Closing):
             cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
         except cv2.error as error:
             raise UsageError(
-                "--show: no window can be opened; the OpenCV that spotlet installs has none. On "
-                "a desktop run `pip uninstall opencv-python-headless` and then "
-                "`pip install opencv-python`, or use --save"
+                "--show: no window can be opened: no display, or an OpenCV without windows; "
+                f"{windows_remedy()}, or use --save"
             ) from error
         self._open = True
 

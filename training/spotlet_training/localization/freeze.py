@@ -8,11 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from spotlet_training.localization.frozen import by_turns, compose_scenes, frozen_objects
+from spotlet_training.localization.frozen import (
+    COUNTS,
+    by_turns,
+    compose_scenes,
+    frozen_objects,
+    sheet_path,
+)
 from spotlet_training.localization.record import digest_of, landmarks_of, set_name, write_record
 from spotlet_training.localization.scenes import SPLITS, VARIANTS
 from spotlet_training.scenes.dataset import VALIDATION_OBJECTS
 from spotlet_training.scenes.fashion import FashionObjects, Split, load_fashion
+from spotlet_training.scenes.make_sample import write_sheet
 from spotlet_training.scenes.typical import is_typical
 
 NEIGHBOURS = 10
@@ -20,8 +27,6 @@ NEIGHBOURS = 10
 
 TRAIN_CANDIDATES = slice(0, 12000)
 """Judged by the others of the 60,000; held-out garments are judged by all of them."""
-
-COUNTS: dict[Split, int] = {"train": 1200, "t10k": 1000}
 
 
 def choose_objects() -> dict[Split, list[int]]:
@@ -42,19 +47,18 @@ def choose_objects() -> dict[Split, list[int]]:
 
 
 def main() -> int:
-    """Writes the record; returns the exit code."""
+    """Writes the garments and the record; returns the exit code."""
     chosen = choose_objects()
+    for split in SPLITS:
+        garments = load_fashion(split).select(np.array(chosen[split], np.int64))
+        write_sheet(sheet_path(split), garments.photos)
     digests, landmarks = {}, {}
     for variant in VARIANTS:
         for quick in (False, True):
             name = set_name(variant, quick=quick)
             parts = []
             for split in SPLITS:
-                objects = (
-                    frozen_objects(split, quick=True)
-                    if quick
-                    else load_fashion(split).select(np.array(chosen[split], np.int64))
-                )
+                objects = frozen_objects(split, quick=quick)
                 parts.append((split, compose_scenes(split, variant, objects)))
             digests[name] = digest_of(*(part for _, part in parts))
             landmarks[name] = [(split, landmarks_of(part)) for split, part in parts]

@@ -3,8 +3,11 @@
 One garment a scene, in grey on black, near the middle, of a size that varies by less than half:
 the modest variation in which two convolutions and a flatten can classify at all. The garments
 are those whose ten nearest neighbours in Fashion-MNIST are of their own class, because the
-published accuracies are not to be had from so few scenes otherwise.
+published accuracies are not to be had from so few scenes otherwise. They come with the package, on
+a sheet for each split: the experiment needs no connection.
 """
+
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +20,11 @@ from spotlet_training.localization.record import (
     landmarks_of,
     recorded_digest,
     recorded_landmarks,
-    recorded_objects,
     set_name,
 )
 from spotlet_training.localization.scenes import SPLITS, FrozenScenes, FrozenSet, Variant
-from spotlet_training.scenes.bundled import load_photographs, load_sample
-from spotlet_training.scenes.fashion import CLASS_NAMES, FashionObjects, Split, load_fashion
+from spotlet_training.scenes.bundled import load_photographs, load_sample, load_sheet
+from spotlet_training.scenes.fashion import CLASS_NAMES, FashionObjects, Split
 from spotlet_training.scenes.single import SingleSettings, compose_single
 
 SETTINGS: dict[Variant, SingleSettings] = {
@@ -31,8 +33,11 @@ SETTINGS: dict[Variant, SingleSettings] = {
 }
 """How the scenes look. Not to be changed: the published figures belong to them."""
 
+COUNTS: dict[Split, int] = {"train": 1200, "t10k": 1000}
+"""Scenes of the experiment, and so photos on the sheets."""
+
 QUICK_COUNTS: dict[Split, int] = {"train": 600, "t10k": 200}
-"""Scenes of the quick experiment, of the garments that come with the package."""
+"""Scenes of the quick experiment, of the garments of the scene generator's sample."""
 
 SEEDS: dict[Split, int] = {"train": 0, "t10k": 1}
 
@@ -42,10 +47,10 @@ def frozen_set(variant: Variant, *, quick: bool = False) -> FrozenSet:
 
     Args:
         variant: "plain" for the experiment itself, "photo" for the harder one.
-        quick: the smaller set, of garments that come with the package.
+        quick: the smaller set, of the scene generator's sample.
 
     Raises:
-        DatasetError: Fashion-MNIST is not here and cannot be fetched.
+        DatasetError: a file of the package is missing or damaged.
         GateError: they are not, by more than the rounding of some pixels.
     """
     name = set_name(variant, quick=quick)
@@ -89,10 +94,11 @@ def frozen_objects(split: Split, *, quick: bool) -> FashionObjects:
     """Returns a garment for each scene; the classes take turns.
 
     Raises:
-        DatasetError: Fashion-MNIST is not here and cannot be fetched.
+        DatasetError: a file of the package is missing or damaged.
     """
     if not quick:
-        return load_fashion(split).select(recorded_objects(split))
+        class_ids = np.tile(np.arange(len(CLASS_NAMES)), COUNTS[split] // len(CLASS_NAMES))
+        return load_sheet(sheet_path(split), class_ids)
     sample = load_sample(split)
     return sample.select(by_turns(sample, QUICK_COUNTS[split]))
 
@@ -101,3 +107,8 @@ def by_turns(objects: FashionObjects, count: int) -> npt.NDArray[np.int64]:
     """Returns (count,) indices of the first objects of each class, the classes in turn."""
     each = count // len(CLASS_NAMES)
     return np.stack([objects.by_class[n][:each] for n in range(len(CLASS_NAMES))], axis=1).ravel()
+
+
+def sheet_path(split: Split) -> Path:
+    """Returns where the garments of a split lie."""
+    return Path(__file__).parent / f"garments-{split}.png"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spotlet_training.hardware import computing_in
+from spotlet_training.hardware import computing_in, float32_products
 from spotlet_training.localization.scenes import FrozenScenes, FrozenSet, pick
 from spotlet_training.network import Localizer
 from spotlet_training.overlap import paired_iou
@@ -55,7 +55,7 @@ def measure(
     for start in range(0, len(scenes), MEASURED_AT_ONCE):
         chosen = torch.arange(start, min(start + MEASURED_AT_ONCE, len(scenes)))
         batch = pick(scenes, chosen, network.device)
-        with computing_in(precision, network.device):
+        with computing_in(precision, network.device), float32_products(network.device):
             found, scores = network(batch.images)
         class_ids.append(scores[:, 0].argmax(dim=1).cpu())
         boxes.append(found[:, 0].float().cpu())

@@ -6,6 +6,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from spotlet.errors import DatasetError
 from spotlet.letterbox import ImageArray
@@ -42,12 +43,24 @@ def load_sample(split: Split) -> FashionObjects:
     Raises:
         DatasetError: the file is missing or damaged, as after an incomplete installation.
     """
-    count = SAMPLE_COUNTS[split]
-    sheet = _read(SAMPLE_FOLDER / f"objects-{split}.png", cv2.IMREAD_GRAYSCALE)
-    if sheet.shape != (count // SHEET_COLUMNS * SIDE, SHEET_COLUMNS * SIDE):
-        raise DatasetError(f"objects-{split}.png: {sheet.shape} pixels; install spotlet again")
+    class_ids = np.repeat(np.arange(10, dtype=np.int64), SAMPLE_COUNTS[split] // 10)
+    return load_sheet(SAMPLE_FOLDER / f"objects-{split}.png", class_ids)
+
+
+def load_sheet(path: Path, class_ids: npt.NDArray[np.int64]) -> FashionObjects:
+    """Returns the objects on a picture that came with the package, `SHEET_COLUMNS` in a row.
+
+    Args:
+        path: of the picture.
+        class_ids: (N,), what its photos show, row by row.
+
+    Raises:
+        DatasetError: the file is missing or damaged, as after an incomplete installation.
+    """
+    sheet = _read(path, cv2.IMREAD_GRAYSCALE)
+    if sheet.shape != (len(class_ids) // SHEET_COLUMNS * SIDE, SHEET_COLUMNS * SIDE):
+        raise DatasetError(f"{path.name}: {sheet.shape} pixels; install spotlet again")
     photos = sheet.reshape(-1, SIDE, SHEET_COLUMNS, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE)
-    class_ids = np.repeat(np.arange(10, dtype=np.int64), count // 10)
     return FashionObjects(np.ascontiguousarray(photos), class_ids)
 
 

@@ -64,6 +64,15 @@ def sheet_of(photos: ImageArray) -> ImageArray:
     return np.ascontiguousarray(rows.reshape(-1, SHEET_COLUMNS * SIDE))
 
 
+def write_sheet(path: Path, photos: ImageArray) -> None:
+    """Leaves photos (N, 28, 28) as a PNG that `load_sheet` reads.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    _write(path, sheet_of(photos), cv2.IMWRITE_PNG_COMPRESSION, 9)
+
+
 def shrink(photograph: ImageArray) -> ImageArray:
     """Returns a photograph (H, W, 3) with sides of at most `LONGEST_SIDE` pixels."""
     height, width = photograph.shape[:2]
@@ -86,9 +95,7 @@ def make_sample(folder: Path, photograph_folder: Path) -> None:
         chosen = choose_objects(
             objects, SAMPLE_COUNTS["train" if split == "train" else "t10k"], SEED
         )
-        _write(
-            folder / f"objects-{split}.png", sheet_of(chosen.photos), cv2.IMWRITE_PNG_COMPRESSION, 9
-        )
+        write_sheet(folder / f"objects-{split}.png", chosen.photos)
     for name, file_name in PHOTOGRAPHS.items():
         photograph = cv2.imread(str(photograph_folder / file_name), cv2.IMREAD_COLOR)
         if photograph is None:

@@ -1,0 +1,81 @@
+"""Which distributions the modules that spotlet runs on come from, and what overwrote what.
+
+Several distributions hold the same module: `opencv-python` and `opencv-python-headless` both write
+`cv2`, `onnxruntime` and `onnxruntime-gpu` both write `onnxruntime`. pip installs one over the other
+without a word, and windows or providers are gone.
+"""
+
+from contextlib import suppress
+from importlib import metadata
+
+OURS = {"cv2": "opencv-python-headless", "onnxruntime": "onnxruntime"}
+"""The modules that this happens to, and the distribution of each that spotlet requires."""
+
+
+def distributions_of(module: str) -> list[str]:
+    """Returns the names of the installed distributions that hold a top-level module, sorted."""
+    names = metadata.packages_distributions().get(module, ())
+    return sorted({name for name in names if name})  # of a broken installation it may be None
+
+
+def version_of(name: str) -> str:
+    """Returns a distribution's version; of another in its place, the name too.
+
+    Args:
+        name: of a distribution whose module has the same name.
+
+    Example:
+        >>> version_of("there_is_none")
+        'not installed'
+    """
+    with suppress(metadata.PackageNotFoundError):
+        return metadata.version(name)
+    others = [f"{other} {metadata.version(other)}" for other in distributions_of(name)]
+    return " and ".join(others) or "not installed"
+
+
+def replacing_commands(module: str, wanted: str) -> str:
+    """Returns the commands after which a module comes from one distribution alone, in words.
+
+    All have to go first: what one leaves behind of another is a module that does not import.
+
+    Args:
+        module: a top-level module.
+        wanted: the distribution.
+
+    Example:
+        >>> replacing_commands("there_is_none", "opencv-python")
+        '`pip install --no-deps opencv-python`'
+    """
+    install = f"`pip install --no-deps {wanted}`"
+    there = distributions_of(module)
+    return f"`pip uninstall -y {' '.join(there)}`, then {install}" if there else install
+
+
+def overwritten(module: str) -> str | None:
+    """Returns which distributions wrote one over the other, and the remedy; None where none did.
+
+    Args:
+        module: a key of `OURS`.
+    """
+    there = distributions_of(module)
+    if len(there) < 2:
+        return None
+    wanted = next(name for name in there if name != OURS[module])
+    commands = replacing_commands(module, wanted)
+    return f"{' and '.join(there)} overwrite each other; for {wanted} alone: {commands}"
+
+
+def origin(module: str) -> str:
+    """Returns where a module comes from, and what to heed or to mend, in words.
+
+    Args:
+        module: a key of `OURS`.
+    """
+    there = distributions_of(module)
+    if not there:
+        return "no distribution that pip knows of"
+    text = overwritten(module) or there[0]
+    if OURS[module] in there:
+        return text
+    return f"{text}, not {OURS[module]}: install with --no-deps, or pip brings that back over it"
