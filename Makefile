@@ -3,7 +3,7 @@
 #   make demo       the shipped model on the shipped clip: out/demo.mp4, out/demo.png (no torch)
 #   make pipeline   train, export through the gate, run: the whole story in a few minutes
 #   make test       the tests, with two workers (make test WORKERS=8)
-#   make test-quick the fastest of them, in a minute
+#   make test-quick the runtime's, but for those that start cameras, servers or programs
 #   make test-all   every one, also the slow whole stories, and what of the code they run
 #   make check      format, lint, types, import rules
 #   make test-compat   installed from source with the oldest and the newest libraries
@@ -46,7 +46,7 @@ test: $(DEV_READY)
 	$(PYTEST) -m "not slow"
 
 test-quick: $(DEV_READY)
-	$(PYTEST) -m "not slow" QUICK
+	$(PYTEST) -m "not slow and not live" tests/runtime
 
 # Shows the modules of which least is run, and the total; what runs in other processes counts not.
 test-all: $(DEV_READY)

@@ -206,24 +206,15 @@ def shapes() -> Shapes:
 def shapes_checkpoint(shapes: Shapes, make_once: Callable[..., Path]) -> Path:
     """A detector for squares and discs on a canvas of 96 x 96, trained for some seconds.
 
-    Gentle changes to its pictures, and epochs enough for an AP50 near 1 whatever the seed and the
-    processor, so that tests may count on what it finds.
+    How well it came out is luck, so no test may count on more than that it finds something. It is
+    unsure of much, which gives the gate many detections to compare.
     """
     # Here and not above, so that tests of the runtime alone need no torch.
-    from spotlet_training.augmentation import AugmentationSettings
     from spotlet_training.settings import TrainingSettings
     from spotlet_training.training import BEST_CHECKPOINT, train
 
-    gentle = AugmentationSettings(
-        scale=(0.9, 1.1), aspect=0.0, shift=0.05, brightness=0.1, saturation=0.1, hue=0.0
-    )
     settings = TrainingSettings(
-        epochs=16,
-        size_hw=(96, 96),
-        batch_size=4,
-        device="cpu",
-        precision="float32",
-        augmentation=gentle,
+        epochs=12, size_hw=(96, 96), batch_size=4, device="cpu", precision="float32"
     )
 
     def fill(folder: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 def test_a_few_hundred_damaged_files_are_loaded_or_refused(tmp_path: Path) -> None:
     done = subprocess.run(

@@ -304,7 +304,7 @@ def test_a_folder_with_other_things_in_it_is_left_alone(
     assert export_with().passed
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_network_that_hardly_knows_anything_passes_too(
     shapes: Shapes, tmp_path: Path, seed: int
 ) -> None:

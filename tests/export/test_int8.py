@@ -147,6 +147,7 @@ def test_a_first_layer_in_float_is_not_folded(
         assert np.abs(a - b).mean() < 0.02
 
 
+@pytest.mark.slow
 def test_layers_go_back_to_float_worst_first_until_the_budget_holds(
     built: onnx.ModelProto, calibration: Calibration, tmp_path: Path
 ) -> None:

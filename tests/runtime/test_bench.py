@@ -18,6 +18,8 @@ from spotlet.session import SessionSettings
 from spotlet.tuner import judge_against, tune_model, usable_providers
 from spotlet.tuning import Candidate, Trial, Tuning
 
+pytestmark = pytest.mark.live
+
 SHORT = ("--seconds", "0.05")
 
 

@@ -22,6 +22,8 @@ from spotlet.letterbox import ImageArray
 from spotlet.pipeline import Crew
 from spotlet.session import SessionSettings
 
+pytestmark = pytest.mark.live
+
 SHORT = 0.05
 
 

@@ -10,6 +10,8 @@ from patience import PATIENCE_SECONDS
 
 from spotlet.cli import COMMAND_GROUP, SUMMARIES, main
 
+pytestmark = pytest.mark.live
+
 Install = Callable[[str, str, str], None]
 
 

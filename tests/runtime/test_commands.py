@@ -21,6 +21,8 @@ from spotlet.probing import probe
 from spotlet.session import ModelSession, SessionSettings
 from spotlet.streams import open_stream
 
+pytestmark = pytest.mark.live
+
 WriteClip = Callable[..., Path]
 
 

@@ -13,6 +13,8 @@ from patience import PATIENCE_SECONDS
 
 from spotlet.sinks import VideoSink
 
+pytestmark = pytest.mark.live
+
 KILLS = Path(__file__).parents[2] / "benchmarks" / "kills.py"
 FPS = 20
 

@@ -23,6 +23,8 @@ from spotlet.events import event_json_schema
 from spotlet.letterbox import ImageArray
 from spotlet.package import bundled_models
 
+pytestmark = pytest.mark.live
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MOST_LINES = 60
 

@@ -11,6 +11,8 @@ from spotlet.commands import bench
 from spotlet.device import int8_flags, int8_instructions
 from spotlet.int8_gain import Int8Gain, int8_pair, measure_int8_gain
 
+pytestmark = pytest.mark.live
+
 EPYC = """processor	: 0
 model name	: AMD EPYC
 flags		: fpu sse2 avx2 avx512f avx512_bf16 avx512_vnni avx512_vnni_not_this

@@ -29,6 +29,8 @@ from spotlet.mqtt.outbox import Outbox
 from spotlet.mqtt.sender import HURRY_SECONDS
 from spotlet.streams import Reconnection, StatusEvent
 
+pytestmark = pytest.mark.live
+
 DOOR = "rtsp://10.0.0.7/door"
 SECRET = "hunter2"
 

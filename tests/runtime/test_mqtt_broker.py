@@ -23,9 +23,12 @@ from spotlet.mqtt import MqttSettings, MqttSink, locate_broker, sender
 from spotlet.streams import Reconnection, StatusEvent
 
 pytest.importorskip("paho.mqtt.client", reason="paho-mqtt is not installed: spotlet[mqtt]")
-pytestmark = pytest.mark.skipif(
-    MOSQUITTO is None, reason="mosquitto is not installed (Debian: apt-get install mosquitto)"
-)
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.skipif(
+        MOSQUITTO is None, reason="mosquitto is not installed (Debian: apt-get install mosquitto)"
+    ),
+]
 
 SECRET = "p@ss/hunter2"
 QUOTED_SECRET = "p%40ss%2Fhunter2"

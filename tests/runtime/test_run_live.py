@@ -12,6 +12,8 @@ import pytest
 from patience import PATIENCE_SECONDS, wait_until
 from servers.mjpeg import MjpegServer
 
+pytestmark = pytest.mark.live
+
 
 def _start(*words: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(

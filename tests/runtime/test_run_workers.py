@@ -15,6 +15,8 @@ from servers.mjpeg import MjpegServer
 from spotlet.cli import main
 from spotlet.letterbox import ImageArray
 
+pytestmark = pytest.mark.live
+
 Record = dict[str, Any]
 
 

@@ -30,6 +30,8 @@ from spotlet.serve.address import Listener, ServeAddress
 from spotlet.serve.sink import ServeSink
 from spotlet.streams import StatusEvent
 
+pytestmark = pytest.mark.live
+
 DOOR, YARD = "rtsp://10.0.0.7/door", '</script><b a="1">yard\\'
 TOKEN = "a-token-of-24-characters"
 PATHS = ("/", "/page.js", "/page.css", "/events", "/metrics", "/healthz", "/snapshot/0.jpg", "/no")

@@ -23,6 +23,8 @@ from spotlet.serve.address import Listener, ServeAddress
 from spotlet.serve.sink import ServeSink
 from spotlet.streams import StatusEvent
 
+pytestmark = pytest.mark.live
+
 NASTY = "<img src=x onerror=document.title='broken'>"
 SOURCE = f"rtsp://10.0.0.7/{NASTY}"
 TOKEN = "a-token-of-24-characters"

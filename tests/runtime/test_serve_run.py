@@ -20,6 +20,8 @@ from servers.watching import ask, call, watch
 
 from spotlet.events import event_json_schema
 
+pytestmark = pytest.mark.live
+
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 

@@ -19,6 +19,8 @@ from servers.viewer import Seen, Viewer
 
 from spotlet.streams import Reconnection, open_stream
 
+pytestmark = pytest.mark.live
+
 RULES = Reconnection(
     stall_seconds=2.0, open_seconds=5.0, first_seconds=0.1, most_seconds=0.4, stable_seconds=30.0
 )

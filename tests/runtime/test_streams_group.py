@@ -14,6 +14,8 @@ from servers.viewer import Viewer
 from spotlet.errors import SourceError, UsageError
 from spotlet.streams import Reconnection, StatusEvent, open_streams
 
+pytestmark = pytest.mark.live
+
 WriteClip = Callable[..., Path]
 
 

@@ -12,6 +12,8 @@ from servers.viewer import Viewer
 
 from spotlet.streams import Reconnection, open_stream
 
+pytestmark = pytest.mark.live
+
 RULES = Reconnection(
     stall_seconds=3.0, open_seconds=10.0, first_seconds=0.1, most_seconds=0.4, stable_seconds=30.0
 )

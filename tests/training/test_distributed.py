@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -61,7 +62,8 @@ def test_two_processes_hold_the_same_weights(two: Path, name: str) -> None:
 def distance(some: dict[str, Tensor], others: dict[str, Tensor]) -> float:
     """How far the weights and statistics of two networks are from each other."""
     names = [name for name in others if name.startswith("network.")]
-    return sum(float((some[name] - others[name]).double().square().sum()) for name in names) ** 0.5
+    squares = [float((some[name] - others[name]).double().square().sum()) for name in names]
+    return math.sqrt(sum(squares))
 
 
 @needs_gloo
@@ -81,6 +83,7 @@ def test_two_processes_train_and_the_first_writes(two: Path) -> None:
     assert load_checkpoint(two / BEST_CHECKPOINT).class_names == ("square", "disc")
 
 
+@pytest.mark.slow
 @needs_gloo
 def test_a_process_that_fails_ends_the_others(tmp_path: Path) -> None:
     done = run_two(ranks_program.__file__, "fail", str(tmp_path))
@@ -89,6 +92,7 @@ def test_a_process_that_fails_ends_the_others(tmp_path: Path) -> None:
     assert not (tmp_path / LAST_STATE).exists()
 
 
+@pytest.mark.slow
 @needs_gloo
 def test_torchrun_starts_the_command_which_prints_once(shapes_folder: Path, tmp_path: Path) -> None:
     words = ["-m", "spotlet", "train", str(shapes_folder), "--out", str(tmp_path), "--epochs", "1"]

@@ -62,6 +62,8 @@ def test_only_weights_of_convolutions_decay() -> None:
 class _One(Network):
     """A network of one weight and one count."""
 
+    count: torch.Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
