@@ -153,7 +153,8 @@ class LoneRun(Closing):
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         folder.mkdir()
         self._said, self._output = folder / "said.txt", folder / "out.ndjson"
-        network = ["unshare", "--map-root-user", "--net", "--mount", sys.executable]
+        as_user = ["--map-root-user"] if os.geteuid() else []
+        network = ["unshare", *as_user, "--net", "--mount", sys.executable]
         run = [*SPOTLET, "run", "garments", str(CLIP), "--max-fps", "1", "--ndjson"]
         with self._said.open("w") as said:
             self._process = subprocess.Popen(
