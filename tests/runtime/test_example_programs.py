@@ -35,6 +35,7 @@ def test_an_example_is_short_and_listed(path: Path) -> None:
     assert f"({path.name})" in (EXAMPLES / "README.md").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_the_programs_in_the_documentation_pass_mypy_strict(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
