@@ -61,12 +61,11 @@ typedef struct {
 } Between;
 
 /* Weights are whole 256ths, a half rounded to the even one. The step is the inverse of the scale, as
-   OpenCV has it, and the product a statement of its own: fused with the difference, either may
-   round a half otherwise. */
+   OpenCV has it. To be compiled with -ffp-contract=off: a product fused with the difference rounds
+   some halves the other way. */
 static Between between(Span span, int at) {
     double step = 1 / ((double)span.size / span.picture_size), last = span.picture_size - 1;
-    double product = (at + 0.5) * step;
-    double centre = product - 0.5, before = floor(centre);
+    double centre = (at + 0.5) * step - 0.5, before = floor(centre);
     return (Between){(int)clipped(before, last), (int)clipped(before + 1, last),
                      (int)nearbyint((centre - before) * ONE)};
 }

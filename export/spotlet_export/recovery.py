@@ -6,7 +6,9 @@ what is recovered can be exported, not trained further.
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,7 @@ from spotlet.errors import CheckpointError
 from spotlet.package import locate_model
 from spotlet.probing import PROBE_TOLERANCE, largest_difference
 from spotlet.session import ModelSession, synthetic_canvases
+from spotlet_export.describing import make_manifest
 from spotlet_export.graph import fold_batch_norms
 from spotlet_training.checkpoint import Checkpoint
 from spotlet_training.network import DetectorSettings, TwoHeadDetector
@@ -39,11 +42,14 @@ def recover_checkpoint(package: Path) -> Checkpoint:
         package: a folder that `spotlet export` wrote, or its `model.onnx`.
 
     Raises:
-        CheckpointError: the file is not a two-head detector of `spotlet export`.
+        CheckpointError: the file is not a two-head detector of `spotlet export`, or its manifest
+            has been changed since.
         ModelFileError: there is no such file, or it cannot be used.
     """
     session = ModelSession(locate_model(package))
     path, manifest = session.path, session.manifest
+    if manifest.output.form != "cells":
+        _refuse(path, "not a file of cells: suppression is in its graph")
     try:
         weights = _convolution_weights(onnx.load(path).graph)
         settings = _settings(weights, len(manifest.classes), manifest.input.size_hw)
@@ -51,20 +57,31 @@ def recover_checkpoint(package: Path) -> Checkpoint:
         wanted = network.state_dict()
         network.load_state_dict({name: torch.from_numpy(weights[name].copy()) for name in wanted})
     except (KeyError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path}: not the float32 file of a two-head detector by `spotlet export`; give the "
-            "checkpoint that it was exported from"
-        ) from error
+        _refuse(path, "not the float32 file of a two-head detector by `spotlet export`", error)
     canvases = synthetic_canvases(manifest.input.size_hw)
     with torch.no_grad():
         outputs = tuple(each.numpy() for each in network(torch.from_numpy(canvases)))
     difference = largest_difference(outputs, session.run(canvases))
     if not difference <= PROBE_TOLERANCE:
-        raise CheckpointError(
-            f"{path}: its weights give other outputs here than the file does (by "
-            f"{difference:.2g}); give the checkpoint that it was exported from"
-        )
-    return Checkpoint(network=network, class_names=manifest.classes, training=manifest.training)
+        _refuse(path, f"its weights give other outputs than the file does (by {difference:.2g})")
+    checkpoint = Checkpoint(
+        network=network, class_names=manifest.classes, training=manifest.training
+    )
+    anew = make_manifest(checkpoint, manifest.name)
+    resized = replace(anew.input, interpolation=manifest.input.interpolation)
+    if (resized, anew.output, anew.detection) != (
+        manifest.input,
+        manifest.output,
+        manifest.detection,
+    ):
+        _refuse(path, "its manifest has rules that an export would not keep")
+    return checkpoint
+
+
+def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
+    raise CheckpointError(
+        f"{path}: {why}; give the checkpoint that it was exported from"
+    ) from error
 
 
 def _convolution_weights(graph: onnx.GraphProto) -> dict[str, npt.NDArray[np.float32]]:

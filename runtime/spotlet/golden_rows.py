@@ -9,7 +9,7 @@ from spotlet.check_report import CheckRow
 from spotlet.detector import Detector
 from spotlet.errors import ModelFileError
 from spotlet.golden import GoldenTolerance
-from spotlet.replay import GoldenResult, replay_golden
+from spotlet.replay import CanvasEffect, GoldenResult, replay_golden
 
 CANVAS_RULE = "golden frames are resized as at the export"
 GOLDEN_RULE = "golden frames give what they gave at the export"
@@ -45,42 +45,50 @@ def canvas_rows(results: Sequence[GoldenResult]) -> list[CheckRow]:
     other = [result for result in compared if result.canvas]
     measured = f"{len(compared) - len(other)} of {len(compared)} canvases are the same"
     if other:
-        levels = max(each.levels for each in other)
-        alone = sum(each.unmatched for each in other)
+        levels = max(result.levels for result in other)
         measured += (
-            f"; {', '.join(each.name for each in other)}: up to {levels} grey "
-            f"level{'s' * (levels > 1)} apart, this OpenCV resizes differently. That moves tensors "
-            f"by up to {max(each.tensors for each in other):.2g} and scores by up to "
-            f"{max(each.scores for each in other):.2g}; boxes overlap by at least "
-            f"{min(each.iou for each in other):.4f}"
+            f"; {', '.join(result.name for result in other)}: up to {levels} grey "
+            f"level{'s' * (levels > 1)} apart, this OpenCV resizes differently; "
+            f"{_effect_text([result.effect for result in other if result.effect])}"
         )
-        measured += f"; {alone} detections have no partner" if alone else ""
     passed = not any(result.resized_differently for result in other)
     return [CheckRow(CANVAS_RULE, passed, measured, warns=bool(other))] if compared else []
 
 
 def golden_row(results: Sequence[GoldenResult]) -> CheckRow:
-    """Returns what the network gave for the frames, as a rule of a check.
-
-    A frame whose canvas differs more than is allowed says nothing of the network.
+    """Returns what the network gave for the export's canvases, as a rule of a check.
 
     Args:
         results: of `replay_golden`, at least one.
     """
-    judged = [result for result in results if not result.resized_differently]
+    judged = [result for result in results if result.judged]
     bad = [result for result in judged if result.faults]
-    excused = [result for result in judged if result.canvas and not result.faults]
-    strict = [result for result in judged if result not in excused]
-    measured, largest = "no frame has the export's canvas", None
-    if strict:
-        largest = float(np.max([result.tensors for result in strict]))
-        allowed = results[0].allowed.tensors
-        measured = (
-            f"{len(strict) - len(bad)} of {len(strict)}, largest difference {largest:.2g} "
-            f"(of {allowed:g} allowed)"
-        )
+    rest = len(results) - len(judged)
+    unjudged = f"not judged on {rest} whose canvas at the export is unknown" if rest else ""
+    if not judged:
+        return CheckRow(GOLDEN_RULE, True, unjudged, warns=True)
+    largest = float(np.max([result.tensors for result in judged]))
+    measured = (
+        f"{len(judged) - len(bad)} of {len(judged)}, largest difference {largest:.2g} "
+        f"(of {results[0].allowed.tensors:g} allowed)"
+    )
     for result in bad:
         measured += f"; {result.name}: {', '.join(result.faults)}"
-    if excused:
-        measured += f"; {len(excused)} differ by no more than their canvas explains"
-    return CheckRow(GOLDEN_RULE, not bad, measured, largest, warns=not strict)
+    measured += f"; {unjudged}" if rest else ""
+    return CheckRow(GOLDEN_RULE, not bad, measured, largest, warns=bool(rest))
+
+
+def _effect_text(effects: Sequence[CanvasEffect]) -> str:
+    """Returns what canvases that differ do to detections, all frames together, in words."""
+    paired, unmatched = (
+        sum(getattr(effect, name) for effect in effects) for name in ("paired", "unmatched")
+    )
+    parts = []
+    if paired:
+        pixels, scores = (
+            max(getattr(effect, name) for effect in effects) for name in ("pixels", "scores")
+        )
+        parts.append(f"boxes move by up to {pixels:.2g} pixels and scores by up to {scores:.2g}")
+    if unmatched:
+        parts.append(f"{unmatched} detection{'s' * (unmatched > 1)} appear or disappear")
+    return " and ".join(parts) or "nothing is detected in them with either canvas"

@@ -244,6 +244,9 @@ class Manifest:
                 f"manifest: schema {schema} is newer than this spotlet reads ({SCHEMA}); "
                 "run `pip install --upgrade spotlet`"
             )
+        given = content.get("input")
+        exact = isinstance(given, dict) and given.get("interpolation") == "linear_exact"
+        _require(schema >= 3 or not exact, f"schema {schema} has no interpolation 'linear_exact'")
         for key, rule in (
             ("input", InputRule),
             ("output", OutputRule),

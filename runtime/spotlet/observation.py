@@ -77,18 +77,22 @@ class Observation:
         )
 
 
-def observe(detector: Detector, frame_bgr: ImageArray) -> Observation:
+def observe(
+    detector: Detector, frame_bgr: ImageArray, canvas: ImageArray | None = None
+) -> Observation:
     """Returns what a model gives for a frame, here and now.
 
     Args:
         detector: of the model.
         frame_bgr: (H, W, 3) uint8 BGR.
+        canvas: the letterboxed frame, where it is to be another than the detector's.
 
     Raises:
         UsageError: the array is no such frame.
     """
     letterbox = detector.letterbox(frame_bgr)
-    canvas = letterbox.apply(frame_bgr)
+    own = canvas is None
+    canvas = letterbox.apply(frame_bgr) if canvas is None else canvas
     boxes, scores = detector.session.run(canvas[np.newaxis])
     return Observation(
         size_hw=letterbox.frame_hw,
@@ -96,7 +100,9 @@ def observe(detector: Detector, frame_bgr: ImageArray) -> Observation:
         canvas=digest(canvas, CANVAS_SAMPLES, CANVAS_RUNS),
         boxes=digest(boxes[0]),
         scores=digest(scores[0]),
-        detections=detector(frame_bgr),
+        detections=detector(frame_bgr)
+        if own
+        else detector.found_in(boxes[0], scores[0], letterbox),
     )
 
 

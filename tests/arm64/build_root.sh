@@ -101,18 +101,19 @@ pip_for_arm64() {
         --only-binary=:all: --constraint constraints.txt "$@"
 }
 
-# The libraries stay as long as what names their versions does; spotlet itself is always new.
+# The libraries stay as long as what names them does; spotlet itself is always new.
 install_spotlet() {
     rm -rf "$CACHE/wheel"
     "$PYTHON" -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$CACHE/wheel" .
     wheel=$(echo "$CACHE"/wheel/*.whl)
-    libraries=$(cat constraints.txt pyproject.toml | cksum)
+    libraries=$(cat constraints.txt pyproject.toml "$0" | cksum)
     if [ "$(cat "$CACHE/libraries" 2>/dev/null)" = "$libraries" ]; then
         rm -rf "$CACHE"/site/spotlet*
         pip_for_arm64 --no-deps "$wheel"
     else
         rm -rf "$CACHE/site"
-        pip_for_arm64 "${wheel}[adopt]" pytest hypothesis
+        # The tests' conftest.py imports onnx (adopt) and, for labelled sets, yaml.
+        pip_for_arm64 "${wheel}[adopt]" pytest hypothesis pyyaml
         echo "$libraries" >"$CACHE/libraries"
     fi
 }

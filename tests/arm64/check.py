@@ -9,6 +9,7 @@ ARM64 machine it checks that machine; nothing is at hand there to compare detect
 import argparse
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from importlib import resources
@@ -55,8 +56,8 @@ def main() -> int:
     built.check_returncode()
     frames = write_frames(cache / "frames")
     wanted = cache / "x86-64.ndjson"
-    spotlet(["run", "garments", str(frames), "--ndjson", str(wanted)])
-    return max([check_emulated(cpu, cache, frames, wanted) for cpu in args.cpu])
+    code = spotlet(["run", "garments", str(frames), "--ndjson", str(wanted)])
+    return code or max([check_emulated(cpu, cache, frames, wanted) for cpu in args.cpu])
 
 
 def skip(why: str) -> int:
@@ -96,18 +97,16 @@ def check_emulated(cpu: str, cache: Path, frames: Path, wanted: Path) -> int:
     }
     machine = Machine(cpu, cache / "root/usr/bin/python-arm64", environment, folder)
     found = folder / "found.ndjson"
-    found.unlink(missing_ok=True)
-    tests = [f"pytest -q -p no:cacheprovider tests/runtime/test_{name}.py" for name in TESTS]
-    run = f"run garments {frames} --ndjson {found} --threads 1"
+    tests = [f"pytest tests/runtime/test_{name}.py -q -p no:cacheprovider" for name in TESTS]
+    run = shlex.join(["run", "garments", str(frames), "--ndjson", str(found), "--threads", "1"])
     passed = run_steps(machine, [*check_steps(), run, *reversed(tests), "doctor"])
     if not found.is_file():
         return 1
     compared = compare_lines(wanted, found)
-    for fault in compared.faults:
-        print(f"{cpu}: FAIL: {fault}")
+    verdict = "; ".join(["FAIL", *compared.faults]) if compared.faults else "the same objects"
     print(
-        f"{cpu}: {compared.frames} frames, {compared.objects} objects as on x86-64: boxes to "
-        f"{compared.box:.2f} px, scores to {compared.score:.4f}"
+        f"{cpu}: detections as on x86-64: {verdict}; {compared.objects} objects compared in "
+        f"{compared.frames} frames, boxes within {compared.box:.2f} px, scores {compared.score:.4f}"
     )
     return 0 if passed and not compared.faults else 1
 

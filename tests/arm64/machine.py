@@ -2,6 +2,8 @@
 
 import os
 import queue
+import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -24,7 +26,7 @@ class Machine:
         name: of its processor.
         python: that runs there.
         environment: of its processes.
-        folder: for what the steps print and write.
+        folder: for what the steps print and write; emptied before they do.
     """
 
     name: str
@@ -35,17 +37,18 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a step: its exit code, None where it was ended; and where it printed."""
+    """What became of a step: its exit code, or minus the signal that ended it; what it printed."""
 
     step: str
-    code: int | None
+    code: int
     seconds: float
     log: Path
 
 
 def run_steps(machine: Machine, steps: list[str]) -> bool:
     """Runs steps on as many processes as there are cores; returns whether all came out well."""
-    machine.folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(machine.folder, ignore_errors=True)
+    machine.folder.mkdir(parents=True)
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
     for step in steps:
         waiting.put(step)
@@ -63,6 +66,10 @@ def _work(machine: Machine, waiting: "queue.SimpleQueue[str]", deadline: float) 
     results = []
     process = None
     for step in _taken(waiting):
+        if time.monotonic() > deadline:
+            print(f"{machine.name}: {step}: not run, {TOTAL_SECONDS} s are over")
+            results.append(Result(step, -signal.SIGKILL, 0.0, machine.folder))
+            continue
         if process is None:
             process = subprocess.Popen(
                 [machine.python, PROGRAM], env=machine.environment,
@@ -71,8 +78,7 @@ def _work(machine: Machine, waiting: "queue.SimpleQueue[str]", deadline: float) 
         result = _run_step(process, step, machine.folder, deadline)
         _tell(machine, result)
         results.append(result)
-        if result.code is None:
-            process.wait()
+        if process.poll() is not None:
             process = None
     if process is not None:
         process.communicate()
@@ -90,8 +96,8 @@ def _taken(waiting: "queue.SimpleQueue[str]") -> Iterator[str]:
 def _run_step(process: "subprocess.Popen[str]", step: str, folder: Path, deadline: float) -> Result:
     assert process.stdin is not None
     assert process.stdout is not None
-    name = " ".join(word for word in step.split() if not word.startswith("-"))
-    log = folder / f"{name.split('/')[-1].replace(' ', '-')}.txt"
+    words = step.partition(" -")[0].split()
+    log = folder / ("-".join(Path(word).stem for word in words) + ".txt")
     started = time.monotonic()
     ended = threading.Timer(deadline - started, process.kill)
     ended.start()
@@ -99,13 +105,15 @@ def _run_step(process: "subprocess.Popen[str]", step: str, folder: Path, deadlin
     process.stdin.flush()
     answer = process.stdout.readline()
     ended.cancel()
-    code = int(answer) if answer else None
+    code = int(answer) if answer else process.wait() or 1
     return Result(step, code, time.monotonic() - started, log)
 
 
 def _tell(machine: Machine, result: Result) -> None:
     """Prints a step's outcome, with the lines of a check that say what it found."""
-    verdict = {0: "ok", None: "ENDED"}.get(result.code, f"FAIL ({result.code})")
+    verdict = "ok" if result.code == 0 else f"FAIL (exit code {result.code})"
+    if result.code < 0:
+        verdict = f"ENDED by {signal.Signals(-result.code).name}"
     lines = [f"{machine.name}: {result.step}: {verdict}, {result.seconds:.0f} s"]
     text = result.log.read_text().splitlines() if result.log.is_file() else []
     if result.step.startswith("check"):

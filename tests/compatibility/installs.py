@@ -83,7 +83,8 @@ def _python(folder: Path) -> Path:
 def _serves(folder: Path, home: str, variables: dict[str, str]) -> bool:
     """Prints a line for each command that is run as by a bare system; returns whether all went."""
     (packages,) = folder.glob("lib/python*/site-packages")
-    lone = ["unshare", "--map-root-user", "--mount", "sh", "-c", READ_ONLY, "sh", str(packages)]
+    as_user = ["--map-root-user"] if os.geteuid() else []
+    lone = ["unshare", *as_user, "--mount", "sh", "-c", READ_ONLY, "sh", str(packages)]
     kind = f"{home}, read-only"
     probe = ["sh", "-c", shlex.join([*lone, "true"]) + " 2>/dev/null"]
     if subprocess.run(probe, check=False).returncode:

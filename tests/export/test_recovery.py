@@ -1,5 +1,6 @@
 """A package is made anew from its own file, and what is no such file is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ import torch
 from onnx import numpy_helper
 
 from spotlet.errors import CheckpointError, ModelFileError
+from spotlet.manifest import METADATA_KEY
 from spotlet.package import bundled_models
 from spotlet.session import ModelSession, synthetic_canvases
 from spotlet_export.describing import make_manifest
 from spotlet_export.graph import build_graph
 from spotlet_export.recovery import recover_checkpoint
+from spotlet_export.suppression import manifest_of, with_suppression
 from spotlet_training.checkpoint import Checkpoint
 from spotlet_training.network import DetectorSettings, TwoHeadDetector
 
@@ -105,6 +108,21 @@ def test_an_int8_file_and_somebody_elses_are_refused(squares_model: Path) -> Non
             recover_checkpoint(path)
     with pytest.raises(ModelFileError, match="no such file"):
         recover_checkpoint(Path("nowhere"))
+
+
+def test_suppression_in_the_graph_and_changed_rules_are_refused(
+    exported: Path, tmp_path: Path
+) -> None:
+    model = onnx.load(exported)
+    onnx.save(with_suppression(model), tmp_path / "end2end.onnx")
+    with pytest.raises(CheckpointError, match="suppression is in its graph"):
+        recover_checkpoint(tmp_path / "end2end.onnx")
+    manifest = manifest_of(model)
+    stricter = replace(manifest, detection=replace(manifest.detection, score_threshold=0.9))
+    onnx.helper.set_model_props(model, {METADATA_KEY: stricter.to_json()})
+    onnx.save(model, tmp_path / "stricter.onnx")
+    with pytest.raises(CheckpointError, match="rules that an export would not keep"):
+        recover_checkpoint(tmp_path / "stricter.onnx")
 
 
 def test_a_file_that_computes_otherwise_than_its_weights_say_is_refused(

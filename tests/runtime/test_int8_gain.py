@@ -15,7 +15,7 @@ pytestmark = pytest.mark.live
 
 EPYC = """processor	: 0
 model name	: AMD EPYC
-flags		: fpu sse2 avx2 avx512f avx512_bf16 avx512_vnni avx512_vnni_not_this
+flags		: fpu sse2 avx2 avx512f avx512_bf16 avx512_vnni
 """
 RASPBERRY_PI_5 = """processor	: 0
 Features	: fp asimd aes crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp
@@ -32,6 +32,7 @@ SAPPHIRE_RAPIDS = "flags : amx_tile amx_int8 avx_vnni avx512_vnni\n"
         (SAPPHIRE_RAPIDS, "avx512_vnni, avx_vnni, amx_int8"),
         (RASPBERRY_PI_5, "asimddp"),
         (RASPBERRY_PI_4, "none"),
+        ("flags : avx2 avx512_vnni_of_another_name\n", "none"),
         ("processor : 0\nisa : rv64imafdc\n", "unknown"),
     ],
 )

@@ -66,6 +66,12 @@ def test_schema_1_has_no_keys_of_schema_2() -> None:
         read(changed)
 
 
+def test_linear_exact_belongs_to_schema_3() -> None:
+    for schema in (1, 2):
+        with pytest.raises(ModelFileError, match=f"schema {schema} has no interpolation"):
+            read({**content(EXACT), "schema": schema})
+
+
 def test_class_names_are_readable_in_the_file() -> None:
     assert "ナット" in MANIFEST.to_json()
 

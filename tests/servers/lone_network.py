@@ -1,6 +1,6 @@
 """Runs a program in a network of its own, where nothing answers, and prints each name it looks up.
 
-    unshare --map-root-user --net --mount python lone_network.py FOLDER PROGRAM [ARGUMENT ...]
+    unshare [--map-root-user] --net --mount python lone_network.py FOLDER PROGRAM [ARGUMENT ...]
 
 Prints `ready` when names can be seen; ends with the program.
 """

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from spotlet.errors import InputError, UsageError
 from spotlet.int8_gain import Int8Gain
+from spotlet.package import MODEL_FILE, bundled_models
 from spotlet_export.exporting import Export, ExportSettings, export_package
 from spotlet_export.golden_frames import SOURCES
 from spotlet_export.recovery import recover_checkpoint
@@ -84,8 +85,9 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command; returns 0, or raises what the exit code says."""
     if args.int8 and args.data is None:
         raise UsageError("--int8 needs --data: training images to calibrate on, and labels")
-    is_package = args.checkpoint.is_dir() or args.checkpoint.suffix == ".onnx"
+    is_package = _is_package(args.checkpoint)
     checkpoint = (recover_checkpoint if is_package else load_checkpoint)(args.checkpoint)
+    held = {file.name for file in args.checkpoint.glob("*")}
     compare_on, calibrate_on = open_sets(args.data, checkpoint.class_names, int8=args.int8)
     done = export_package(
         checkpoint,
@@ -105,12 +107,22 @@ def run(args: argparse.Namespace) -> int:
     )
     if done.quantisation is not None:
         print(int8_text(done))
+    lost = sorted(held - {file.name for file in done.package.iterdir()}) if is_package else []
+    if lost:
+        print(f"not in the new package, unless asked for: {', '.join(lost)}", file=sys.stderr)
     sizes = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in done.file_bytes.items())
     print(
         f"PASS: {done.package} holds the same network ({sizes}); "
         f"try `spotlet run {shlex.quote(str(done.package))} VIDEO --save out.mp4`"
     )
     return 0
+
+
+def _is_package(path: Path) -> bool:
+    """Returns whether a path or bundled name is of a model, not of a checkpoint."""
+    if path.is_dir():
+        return (path / MODEL_FILE).is_file()
+    return path.suffix == ".onnx" or (not path.exists() and str(path) in bundled_models())
 
 
 def open_sets(
