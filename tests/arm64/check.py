@@ -31,7 +31,16 @@ SKIPPED = 77
 BUILD_SECONDS = 1200
 FRAMES = 20
 
-TESTS = ("letterbox", "boxes", "detections", "agreement", "digest", "postprocess", "manifest")
+TESTS = (
+    "letterbox",
+    "resizes",
+    "boxes",
+    "detections",
+    "agreement",
+    "digest",
+    "postprocess",
+    "manifest",
+)
 """Of `tests/runtime`: the core's, which need seconds there and not minutes."""
 
 
