@@ -1,6 +1,6 @@
 """What a resize with the same bytes on every processor costs, in one run with the one it replaced.
 
-    python -m benchmarks.resize cards --variant int8
+    python -m benchmarks.resize_cost cards --variant int8
 
 For each size of frame: milliseconds of the letterbox with OpenCV's `linear` and `linear_exact`, and
 frames a second of the whole detector with either. Rounds alternate; figures are medians.

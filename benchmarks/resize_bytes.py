@@ -1,6 +1,6 @@
 """What bytes `cv2.resize` gives: a line for each case, to compare between two machines.
 
-    python benchmarks/resizing.py > here.txt
+    python benchmarks/resize_bytes.py > here.txt
 
 It needs numpy and OpenCV alone. The pictures are made of whole numbers, the same everywhere.
 """
