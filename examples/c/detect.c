@@ -39,7 +39,9 @@ int main(int count, char **words) {
     OrtEnv *env;
     OrtSessionOptions *options;
     OrtSession *session;
-    setenv("ORT_DISABLE_TELEMETRY", "1", 0); /* before CreateEnv, which sends its first event */
+    /* Before CreateEnv, which sends its first event; an empty value does not turn it off. */
+    const char *telemetry = getenv("ORT_DISABLE_TELEMETRY");
+    if (telemetry == NULL || *telemetry == '\0') setenv("ORT_DISABLE_TELEMETRY", "1", 1);
     check(ort->CreateEnv(ORT_LOGGING_LEVEL_WARNING, "detect", &env));
     check(ort->CreateSessionOptions(&options));
     check(ort->CreateSession(env, words[1], options, &session));

@@ -62,20 +62,20 @@ def golden_row(results: Sequence[GoldenResult]) -> CheckRow:
         results: of `replay_golden`, at least one.
     """
     judged = [result for result in results if result.judged]
-    bad = [result for result in judged if result.faults]
+    bad = [result for result in results if result.faults]
     rest = len(results) - len(judged)
-    unjudged = f"not judged on {rest} whose canvas at the export is unknown" if rest else ""
-    if not judged:
-        return CheckRow(GOLDEN_RULE, True, unjudged, warns=True)
-    largest = float(np.max([result.tensors for result in judged]))
-    measured = (
-        f"{len(judged) - len(bad)} of {len(judged)}, largest difference {largest:.2g} "
-        f"(of {results[0].allowed.tensors:g} allowed)"
-    )
-    for result in bad:
-        measured += f"; {result.name}: {', '.join(result.faults)}"
-    measured += f"; {unjudged}" if rest else ""
-    return CheckRow(GOLDEN_RULE, not bad, measured, largest, warns=bool(rest))
+    parts, largest = [], None
+    if judged:
+        largest = float(np.max([result.tensors for result in judged]))
+        good = sum(not result.faults for result in judged)
+        parts.append(
+            f"{good} of {len(judged)}, largest difference {largest:.2g} "
+            f"(of {results[0].allowed.tensors:g} allowed)"
+        )
+    parts += [f"{result.name}: {', '.join(result.faults)}" for result in bad]
+    if rest:
+        parts.append(f"{rest} judged loosely: their canvas at the export is unknown")
+    return CheckRow(GOLDEN_RULE, not bad, "; ".join(parts), largest, warns=bool(rest))
 
 
 def _effect_text(effects: Sequence[CanvasEffect]) -> str:

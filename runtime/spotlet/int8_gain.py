@@ -38,7 +38,7 @@ class Int8Gain:
     instructions: str
 
     def __str__(self) -> str:
-        slower = "slower, " if self.ratio < 1 else ""
+        slower = "slower, " if round(self.ratio, 2) < 1 else ""
         return (
             f"int8 is {slower}{self.ratio:.2f} times as fast as float32 on {self.cpu} "
             f"(instructions for eight-bit products: {self.instructions})"

@@ -12,7 +12,7 @@ SWITCH = "ORT_DISABLE_TELEMETRY"
 """The variable of the environment that onnxruntime looks at, once."""
 
 OFF_VALUES = ("1", "true", "yes", "on", "y")
-"""What it takes for a yes, in any case; everything else leaves its telemetry on.
+"""The values that turn telemetry off, in upper or lower case; all others leave it on.
 
 Source: onnxruntime 1.32.0, its behaviour with each of them.
 """
@@ -21,9 +21,13 @@ Source: onnxruntime 1.32.0, its behaviour with each of them.
 def turn_off_telemetry() -> str | None:
     """Sets the switch for this process and those that it starts, unless the user has set it.
 
+    It cannot see that a program set the switch after it had imported onnxruntime.
+
     Returns:
         Why telemetry may be on all the same, in words; None where it is off.
     """
+    if sys.platform == "win32":
+        return "on Windows the system's privacy settings decide"
     # An empty variable says nothing: it is how a shell or a unit file clears one.
     value = os.environ.get(SWITCH, "").strip()
     if value:

@@ -1,13 +1,15 @@
 """Distributions that hold the same module: which they are, and what mends it."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from spotlet.cli import main
 from spotlet.distributions import (
+    _distributions,
     distributions_of,
     origin,
     overwritten,
@@ -29,7 +31,7 @@ WINDOWS_ALONE = (
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Leaves what pip leaves of a distribution with one module, where no other is installed."""
 
     def write(module: str, *names: str) -> None:
@@ -38,9 +40,15 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
             info.mkdir()
             (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
             (info / "RECORD").write_text(f"{module}/__init__.py,,\n{info.name}/METADATA,,\n")
+        # What RECORD names and is not there does not count, from Python 3.12 on.
+        (tmp_path / module).mkdir(exist_ok=True)
+        (tmp_path / module / "__init__.py").touch()
+        _distributions.cache_clear()
 
+    import_module("csv")  # which importlib.metadata does when it first reads a RECORD
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    return write
+    yield write
+    _distributions.cache_clear()
 
 
 @pytest.fixture
@@ -49,6 +57,7 @@ def two_more(install: Install, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     install("onnxruntime", "onnxruntime", "onnxruntime-gpu")
     monkeypatch.undo()
     monkeypatch.syspath_prepend(str(tmp_path))
+    _distributions.cache_clear()
 
 
 def test_one_distribution_alone_is_as_it_should_be(install: Install) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from spotlet.errors import InputError, UsageError
 from spotlet.int8_gain import Int8Gain
-from spotlet.package import MODEL_FILE, bundled_models
+from spotlet.package import MODEL_FILE, bundled_models, locate_model
 from spotlet_export.exporting import Export, ExportSettings, export_package
 from spotlet_export.golden_frames import SOURCES
 from spotlet_export.recovery import recover_checkpoint
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--int8 needs --data: training images to calibrate on, and labels")
     is_package = _is_package(args.checkpoint)
     checkpoint = (recover_checkpoint if is_package else load_checkpoint)(args.checkpoint)
-    held = {file.name for file in args.checkpoint.glob("*")}
+    held = _names(locate_model(args.checkpoint).parent) if is_package else set()
     compare_on, calibrate_on = open_sets(args.data, checkpoint.class_names, int8=args.int8)
     done = export_package(
         checkpoint,
@@ -107,8 +107,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if done.quantisation is not None:
         print(int8_text(done))
-    lost = sorted(held - {file.name for file in done.package.iterdir()}) if is_package else []
-    if lost:
+    if lost := sorted(held - _names(done.package)):
         print(f"not in the new package, unless asked for: {', '.join(lost)}", file=sys.stderr)
     sizes = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in done.file_bytes.items())
     print(
@@ -116,6 +115,10 @@ def run(args: argparse.Namespace) -> int:
         f"try `spotlet run {shlex.quote(str(done.package))} VIDEO --save out.mp4`"
     )
     return 0
+
+
+def _names(folder: Path) -> set[str]:
+    return {file.name for file in folder.iterdir()}
 
 
 def _is_package(path: Path) -> bool:
