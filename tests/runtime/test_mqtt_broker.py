@@ -157,9 +157,10 @@ def test_a_broker_that_was_away_gets_the_newest_messages_and_every_state(
         listener.wait(lambda: len(told) == 4)
     new = [heard for heard in listener.heard if not heard.retained]
     states = [heard.content["state"] for heard in new if heard.topic.endswith("door/state")]
-    assert states == ["live", "live"]
+    assert set(states) == {"live"}
+    assert len(states) >= 2  # more where one came twice, as quality of service 1 allows
     lives = [heard.payload for heard in new if heard.topic == "yard/status"]
-    assert lives.count(b"online") == 2
+    assert lives.count(b"online") >= 2
     assert _frames(listener) == [*range(10), *range(80, 131)]
     assert sink.dropped == 70
     assert sink.written == (
