@@ -2,9 +2,9 @@
 #
 #   make demo       the shipped model on the shipped clip: out/demo.mp4, out/demo.png (no torch)
 #   make pipeline   train, export through the gate, run: the whole story in a few minutes
-#   make test       the tests, with two workers (make test WORKERS=8)
-#   make test-quick the runtime's, but for those that start cameras, servers or programs
-#   make test-all   every one, also the slow whole stories, and what of the code they run
+#   make test       all tests but the slow ones, on two workers (WORKERS=8 takes more)
+#   make test-quick the runtime's tests, without those that start cameras, servers or programs
+#   make test-all   every test, and which modules they cover least
 #   make check      format, lint, types, import rules
 #   make test-compat   installed from source with the oldest and the newest libraries
 #   make test-arm64    the bundled models on ARM64: emulated on x86-64, itself on an ARM64 machine
@@ -19,7 +19,7 @@ DEMO_READY := $(DEMO)/.ready
 DEV_READY := $(DEV)/.ready
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# A file's tests share what they make, so each file is one worker's.
+# The tests of a file share fixtures, so they run on the same worker.
 WORKERS ?= 2
 PYTEST := $(DEV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
@@ -48,7 +48,7 @@ test: $(DEV_READY)
 test-quick: $(DEV_READY)
 	$(PYTEST) -m "not slow and not live" tests/runtime
 
-# Shows the modules of which least is run, and the total; what runs in other processes counts not.
+# Prints the least covered modules and the total; code that runs in other processes does not count.
 test-all: $(DEV_READY)
 	$(PYTEST) --cov --cov-report=
 	$(DEV)/bin/python -m coverage report --sort=cover | sed -n '1,12p;$$p'

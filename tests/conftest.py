@@ -5,8 +5,8 @@ import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-# The cores go to as many workers: more threads, here and in programs that are started, would only
-# wait for each other. Read when numpy and torch are imported.
+# Each core has a worker, so more threads would only wait for each other. numpy and torch
+# read this when they are imported, here and in the programs that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import cv2
@@ -177,7 +177,7 @@ def moving_square(
 
 @pytest.fixture(scope="session")
 def make_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Fills a folder that all workers of a run share: by the first who asks; nobody changes it."""
+    """Fills a folder once for all workers of a run, which must not change it."""
     from filelock import FileLock
 
     root = tmp_path_factory.getbasetemp()

@@ -143,7 +143,7 @@ def test_a_broker_that_was_away_gets_the_newest_messages_and_every_state(
         sink.write_status(LIVE)
         for number in range(10):
             sink.write(live_frame(number), found(0))
-        listener.wait(lambda: len(_frames(listener)) == 10)
+        listener.wait(lambda: len(_frames(listener)) == sink._sender.confirmed == 10)
         broker.stop()
         listener.wait(lambda: told)
         for number in range(10, 130):
@@ -153,13 +153,14 @@ def test_a_broker_that_was_away_gets_the_newest_messages_and_every_state(
         broker.start()
         listener.wait(lambda: len(_frames(listener)) == 60)
         sink.write(live_frame(130), found())
-        listener.wait(lambda: len(_frames(listener)) == 61)
+        listener.wait(lambda: len(_frames(listener)) == sink._sender.confirmed == 61)
         listener.wait(lambda: len(told) == 4)
     new = [heard for heard in listener.heard if not heard.retained]
     states = [heard.content["state"] for heard in new if heard.topic.endswith("door/state")]
-    assert states == ["live", "live"]
+    assert set(states) == {"live"}
+    assert len(states) >= 2  # more where one came twice, as quality of service 1 allows
     lives = [heard.payload for heard in new if heard.topic == "yard/status"]
-    assert lives.count(b"online") == 2
+    assert lives.count(b"online") >= 2
     assert _frames(listener) == [*range(10), *range(80, 131)]
     assert sink.dropped == 70
     assert sink.written == (
