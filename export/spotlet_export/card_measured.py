@@ -87,7 +87,7 @@ def int8_section(record: Mapping[str, Any], file_bytes: Mapping[str, int]) -> st
         "have instructions for them. It runs where it is asked for, and nowhere else.",
         "\n".join(
             [
-                f"- AP lost: {record['ap_drop']:.4f}, of at most {record['budget']:g} "
+                f"- AP lost: {record['ap_drop']:z.4f}, of at most {record['budget']:g} "
                 "(below 0: gained)",
                 f"- Size: {after / 1e6:.2f} MB, float32 {before / 1e6:.2f} MB",
                 f"- Latency: {latency['int8_ms']:.1f} ms a frame, float32 "

@@ -88,7 +88,7 @@ def _canvas_scaling(manifest: Manifest) -> str:
     interpolation = manifest.input.interpolation
     rule = SCALING_RULES.get(interpolation)
     return (
-        "A browser scales a picture onto a canvas in a way of its own, not as OpenCV's "
+        "A browser scales a picture onto a canvas in its own way, not as OpenCV's "
         f"`INTER_{interpolation.upper()}`: boxes can be off by a pixel and scores by a little. A "
         "frame that is already as large as its place on the canvas is not scaled and gives the "
         "same boxes as in Python." + (f" {rule}" if rule else "")

@@ -20,7 +20,7 @@ from spotlet.manifest import Manifest
 IndexArray = npt.NDArray[np.int64]
 
 INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "nearest": cv2.INTER_NEAREST}
-"""What the manifest's words mean, told a second time as everything here. `linear_exact` is
+"""What the manifest's words mean, defined a second time, as everything here. `linear_exact` is
 computed here, in whole numbers."""
 
 ONE = 256

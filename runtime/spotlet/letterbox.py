@@ -45,7 +45,7 @@ def require_frame(frame_bgr: FrameArray | None) -> ImageArray:
     """Returns the same array, which is a frame: (H, W, 3) uint8, with at least one pixel.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a frame.
     """
     if frame_bgr is None:
         raise UsageError("None in place of a frame: cv2.imread gives it for a file it cannot read")

@@ -1,4 +1,4 @@
-"""A package is made anew from its own file, and what is no such file is refused."""
+"""A package is made anew from its float32 file; any other file is refused."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -155,7 +155,7 @@ def test_a_run_leaves_nothing_in_an_empty_home(
 
 
 class LoneRun(Closing):
-    """`spotlet run` in a network of its own, which says what names it looks up."""
+    """`spotlet run` in a separate network, which prints the names that it looks up."""
 
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         folder.mkdir()
@@ -209,7 +209,7 @@ def test_a_run_looks_no_host_up(bare: dict[str, str], tmp_path: Path) -> None:
     ):
         assert _wait(lambda: (loud.detects and quiet.detects) or loud.ended, START_SECONDS)
         if not loud.said:
-            pytest.skip("no network of its own can be made here")
+            pytest.skip("a separate network cannot be made here")
         assert not loud.ended
         # The second one shows that a look-up would be seen, and how long it takes to come.
         started = time.monotonic()

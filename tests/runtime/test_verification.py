@@ -337,7 +337,7 @@ def test_recorded_cells_that_are_not_there_fail_their_row(package: Path) -> None
 def test_a_canvas_that_differs_by_a_grey_level_is_a_warning_with_its_effect(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with resizing(cv2.INTER_LINEAR):  # rounds otherwise where a scale is no whole number
+    with resizing(cv2.INTER_LINEAR):  # rounds differently unless the scale is a whole number
         assert main(["check", "garments", "--variant", "fp32"]) == 0
     *_, canvas, network, verdict = capsys.readouterr().out.splitlines()
     assert canvas.startswith(f"  warn  {CANVAS_RULE}: ")

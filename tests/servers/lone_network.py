@@ -1,4 +1,4 @@
-"""Runs a program in a network of its own, where nothing answers, and prints each name it looks up.
+"""Runs a program in a separate network, where nothing answers, and prints each name it looks up.
 
     unshare [--map-root-user] --net --mount python lone_network.py FOLDER PROGRAM [ARGUMENT ...]
 
