@@ -415,6 +415,7 @@ def clip_server(tmp_path: Path, write_clip: WriteClip) -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.live
 def test_a_url_is_read_and_its_credentials_are_not_shown(clip_server: str) -> None:
     with open_stream(f"http://user:secret@{clip_server}/clip.avi", mode="video") as stream:
         frames = list(stream)
@@ -423,6 +424,7 @@ def test_a_url_is_read_and_its_credentials_are_not_shown(clip_server: str) -> No
     assert frames[0].source == stream.source == f"http://{clip_server}/clip.avi"
 
 
+@pytest.mark.live
 def test_a_url_is_live_by_default_and_its_end_is_a_loss(clip_server: str) -> None:
     """A camera may send what looks like a file, so nobody takes its end for the end of it all."""
     events: list[StatusEvent] = []
@@ -441,6 +443,7 @@ def test_a_url_is_live_by_default_and_its_end_is_a_loss(clip_server: str) -> Non
     assert "if it is a file, read it in video mode" in str(events[2].reason)
 
 
+@pytest.mark.live
 def test_a_url_in_video_mode_that_hangs_can_be_left(clip_server: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         mute = f"http://127.0.0.1:{silent.getsockname()[1]}/clip.mp4"
@@ -460,6 +463,7 @@ def test_a_url_in_video_mode_that_hangs_can_be_left(clip_server: str) -> None:
     assert "KeyboardInterrupt" in done.stderr
 
 
+@pytest.mark.live
 def test_a_url_that_nobody_answers_is_an_error_without_its_credentials() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -469,6 +473,7 @@ def test_a_url_that_nobody_answers_is_an_error_without_its_credentials() -> None
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.live
 def test_a_url_that_never_answers_is_given_up_after_the_timeout(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
