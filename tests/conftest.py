@@ -1,6 +1,7 @@
 """A small model and small clips, made on the spot, for tests of whatever stands on the runtime."""
 
 import os
+import shutil
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -188,6 +189,7 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         folder, is_made = root / name, root / f"{name}.made"
         with FileLock(root / f"{name}.lock"):
             if not is_made.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # what a fill that failed has left
                 folder.mkdir()
                 fill(folder)
                 is_made.touch()

@@ -40,7 +40,7 @@ def exported(shapes_checkpoint: Path, shapes_folder: Path, make_once: Callable[.
         licence = folder / "LICENSE"
         licence.write_text("mine")
         words = ["export", str(shapes_checkpoint), "--data", str(shapes_folder), "--end-to-end"]
-        words += ["--int8", "--int8-budget", "0.2", "--attach", str(licence)]
+        words += ["--int8", "--int8-budget", "1", "--attach", str(licence)]
         with (
             (folder / "printed.txt").open("w", encoding="utf-8") as printed,
             contextlib.redirect_stdout(printed),

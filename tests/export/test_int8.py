@@ -16,6 +16,7 @@ from shapes import Shapes
 from spotlet import Detector
 from spotlet.cli import main
 from spotlet.errors import GateError
+from spotlet.package import VARIANTS
 from spotlet.session import ModelSession
 from spotlet.verification import check_model
 from spotlet_export import budget as budget_module
@@ -57,11 +58,15 @@ def test_the_package_holds_both_variants_and_both_are_proven(exported: Path) -> 
     sizes = [(exported / name).stat().st_size for name in ("model.int8.onnx", "model.onnx")]
     assert sizes[0] < sizes[1] / 2
     record = json.loads((exported / "parity.json").read_text("utf-8"))
-    assert 0 <= record["quantisation"]["ap_drop"] <= 0.2
+    assert {entry["variant"]: name for name, entry in record["files"].items()} == VARIANTS
+    accuracy = record["files"]["model.int8.onnx"]["accuracy"]
+    drop = record["quantisation"]["ap_drop"]
+    assert drop == accuracy["before"]["ap"] - accuracy["after"]["ap"]
+    assert drop <= record["quantisation"]["budget"] == 1
     assert record["quantisation"]["latency"]["ratio"] > 0
     for variant, name in (("fp32", "model.onnx"), ("int8", "model.int8.onnx")):
         entry = record["files"][name]
-        assert entry["variant"] == variant
+        assert {row["passed"] for row in entry["rows"]} == {True}
         assert check_model(exported / name).passed
         assert entry["accuracy"]["after"]["ap"] > 0
         parity = Detector(exported, variant=variant).manifest.parity

@@ -162,10 +162,6 @@ def own(clock: Clock) -> Iterator[Own]:
         owner.connection.close()
 
 
-def _threads() -> int:
-    return sum(each.name == "spotlet-capture" for each in threading.enumerate())
-
-
 def test_every_frame_that_was_read_is_handed_on_or_counted_in_all_epochs(own: Own) -> None:
     first, second, third = Camera(*range(5)), Camera(10, 11), Camera(12)
     owner = own(first, second, third)
@@ -227,6 +223,21 @@ def test_the_states_of_a_source_come_in_order_with_their_epochs(own: Own) -> Non
     assert str(owner.events[1]).startswith(f"{NAME}: lost: cannot be reached; trying again in 0.0")
 
 
+def test_each_attempt_comes_just_when_it_was_announced(own: Own) -> None:
+    owner = own(*[SourceError(f"{NAME}: cannot be reached")] * 6, Camera(0))
+
+    def is_live() -> bool:
+        owner.connection.poll()
+        owner.clock.advance(0.0 if owner.is_busy() else owner.connection.wait_seconds())
+        return owner.states.endswith("live")
+
+    wait_until(is_live)
+    assert owner.states == "connecting lost " * 6 + "connecting live"
+    for lost, connecting in zip(owner.events[1::2], owner.events[2::2], strict=False):
+        if lost.retry_seconds is not None:
+            assert connecting.at == pytest.approx(lost.at + lost.retry_seconds, abs=1e-6, rel=0)
+
+
 def test_old_frames_that_come_at_once_are_left_out(own: Own) -> None:
     camera = Camera(*range(10))
     owner = own(camera)
@@ -238,15 +249,15 @@ def test_old_frames_that_come_at_once_are_left_out(own: Own) -> None:
 
 
 def test_a_thread_that_hangs_is_abandoned_and_few_are_at_once(own: Own) -> None:
-    before = _threads()
     owner = own(rules=Reconnection(open_seconds=0.05, first_seconds=0.01, most_seconds=0.01))
     started = owner.clock.now
     owner.poll(lambda: owner.clock.now - started > 1.5)
     assert owner.states.count("lost") == MOST_ABANDONED
-    assert _threads() - before == MOST_ABANDONED
+    left = owner.connection._left
+    assert [capture.running for capture in left] == [True] * MOST_ABANDONED
     owner.let_go()
     owner.poll(lambda: owner.states.count("connecting") > MOST_ABANDONED)
-    owner.poll(lambda: _threads() - before <= 1)
+    owner.poll(lambda: not any(capture.running for capture in left))
 
 
 def test_closing_does_not_wait_for_what_hangs(own: Own) -> None:

@@ -211,6 +211,7 @@ def test_what_crowded_frames_cost_grows_no_faster_than_their_objects() -> None:
     assert calls_of(200, 30) < 12 * calls_of(20, 30)
 
 
+@pytest.mark.live
 def test_the_missing_evaluator_is_named_with_its_pip_install() -> None:
     code = (
         "import sys; sys.modules['faster_coco_eval'] = None\n"

@@ -7,6 +7,8 @@ import spotlet
 import spotlet.sinks
 import spotlet.streams
 
+pytestmark = pytest.mark.live
+
 FOREIGN = ("torch", "torchvision", "onnx", "onnxscript", "matplotlib", "PIL", "yaml")
 LAZY = ("tqdm", "faster_coco_eval", "asyncio")
 

@@ -1,12 +1,10 @@
 import argparse
-import fcntl
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
-import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +13,7 @@ from typing import Any
 
 import pytest
 from live_frames import found, live_frame, numbered_image, numbers_in
-from patience import PATIENCE_SECONDS
+from patience import PATIENCE_SECONDS, wait_until
 
 from spotlet.commands.outputs import EARLY_EVENTS, Outputs, add_output_arguments, open_outputs
 from spotlet.detections import Detections
@@ -297,6 +295,8 @@ sys.exit(143)
 """
 
 
+@pytest.mark.live
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
 def test_a_run_whose_reader_has_stalled_ends_when_it_is_terminated() -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(
@@ -308,7 +308,7 @@ def test_a_run_whose_reader_has_stalled_ends_when_it_is_terminated() -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         try:
-            _wait_until_stalled(process.stdout.fileno(), process.stderr.fileno())
+            _wait_until_stalled(process)
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE_SECONDS) == 143
             *whole, torn = process.stdout.read().split(b"\n")
@@ -319,21 +319,28 @@ def test_a_run_whose_reader_has_stalled_ends_when_it_is_terminated() -> None:
     assert b"event" not in torn
 
 
-def _wait_until_stalled(lines: int, words: int) -> None:
+def _wait_until_stalled(process: subprocess.Popen[bytes]) -> None:
     """Returns when nothing more can be written to the lines that nobody reads."""
+    fcntl, termios = (pytest.importorskip(name) for name in ("fcntl", "termios"))
+    lines, words = process.stdout, process.stderr
+    assert lines is not None
+    assert words is not None
 
     def listen() -> None:
-        while os.read(words, 65536):
+        while os.read(words.fileno(), 65536):
             pass
 
     def unread() -> int:
         return int.from_bytes(fcntl.ioctl(lines, termios.FIONREAD, bytes(4)), sys.byteorder)
 
+    def is_stalled() -> bool:
+        assert process.poll() is None
+        before.append(unread())
+        return before[-2] == before[-1] > 50_000
+
     threading.Thread(target=listen, daemon=True).start()
-    before = -1
-    while before < 50_000 or unread() > before:
-        before = unread()
-        time.sleep(0.5)
+    before = [0]
+    wait_until(is_stalled, lambda: before[-1], nap_seconds=0.5)
 
 
 def test_a_worker_that_tells_of_a_state_writes_nothing_itself(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def test_a_service_ends_with_whole_files_whatever_its_cameras_do(
         words = ("--ndjson", lines, *videos, "--stall-seconds", "3600")
         process = _start(squares_model, *urls, *words)
         _wait_for(lines, '"detections"', 10)
+        _wait_for(lines, '"lost"')
         process.send_signal(end)
         out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == (143 if end == signal.SIGTERM else 130)

@@ -28,6 +28,7 @@ def _analyze(*words: object) -> str:
     ).stdout
 
 
+@pytest.mark.live
 def test_the_unit_is_exposed_by_2_at_most() -> None:
     version = int(_analyze("--version").split()[1])
     if version < OFFLINE_SINCE:
@@ -56,6 +57,7 @@ def test_the_container_runs_the_program_itself_and_not_as_root() -> None:
     ]
 
 
+@pytest.mark.live
 def test_the_container_installs_the_extras_that_it_is_given() -> None:
     instructions = _instructions()
     assert ("ARG", 'EXTRAS=""') in instructions

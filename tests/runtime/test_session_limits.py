@@ -56,6 +56,7 @@ def _swollen(path: Path, manifest: Manifest, side: int) -> Path:
     return path
 
 
+@pytest.mark.live
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
 def test_a_model_that_asks_for_more_than_there_is_fails_and_the_process_goes_on(
     tmp_path: Path, squares_manifest: Manifest

@@ -198,6 +198,7 @@ def test_a_rotation_that_cannot_be_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.live
 def test_standard_output_gets_lines(tmp_path: Path) -> None:
     code = (
         "from live_frames import *; from spotlet.sinks import NdjsonSink;"

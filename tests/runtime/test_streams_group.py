@@ -1,18 +1,28 @@
 import contextlib
 import socket
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from patience import Clock, wait_until
 from servers.mjpeg import MjpegServer
 from servers.numbered import numbered_picture, read_number
 from servers.viewer import Viewer
 
 from spotlet.errors import SourceError, UsageError
-from spotlet.streams import Reconnection, StatusEvent, open_streams
+from spotlet.streams import (
+    Frame,
+    Reconnection,
+    StatusEvent,
+    Stream,
+    StreamGroup,
+    open_streams,
+)
+from spotlet.streams.connection import Connection
+from spotlet.streams.frame import take_frame
+from spotlet.streams.source import Source
 
 pytestmark = pytest.mark.live
 
@@ -98,13 +108,78 @@ def test_a_camera_that_is_given_up_stops_no_other(tmp_path: Path, write_clip: Wr
     assert "hunter" not in why
 
 
-def test_max_fps_holds_for_each_stream_of_a_group(tmp_path: Path, write_clip: WriteClip) -> None:
-    paths = [_clip(tmp_path / f"{n}.avi", write_clip, 50, fps=50) for n in range(2)]
-    started = time.monotonic()
-    with open_streams(paths, mode="live", max_fps=10) as group:
-        streams = [stream.source for batch in group.batches(2) for stream, _ in batch]
-    most = 10 * (time.monotonic() - started) + 2
-    assert all(0 < streams.count(str(path)) <= most for path in paths)
+class _Camera:
+    """A feed that has as many frames as the test says."""
+
+    over = False
+    ended_early: str | None = None
+    reader = None
+
+    def __init__(self) -> None:
+        self.left = 0
+
+    def wait_until_open(self) -> None: ...
+
+    def poll(self) -> Frame | None:
+        self.left -= 1
+        return take_frame(numbered_picture(0), "", 0, None) if self.left >= 0 else None
+
+    def tend(self) -> None: ...
+
+    def wait_seconds(self) -> float:
+        return float("inf")
+
+    def stop(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@contextlib.contextmanager
+def _group(
+    cameras: str, max_fps: float | None = None
+) -> Iterator[tuple[StreamGroup, list[_Camera]]]:
+    changed, feeds = threading.Event(), [_Camera() for _ in cameras]
+    streams = [
+        Stream(Source("url", name, name), feed, "live", max_fps, changed)
+        for name, feed in zip(cameras, feeds, strict=True)
+    ]
+    with StreamGroup(streams, changed) as group:
+        yield group, feeds
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 4])
+def test_a_slow_camera_waits_one_round_at_most_and_fast_ones_share_alike(most: int) -> None:
+    with _group("abcds") as (group, cameras):  # d is dead
+        for fast in cameras[:3]:
+            fast.left = 10**6
+        turns = ""
+        batches = group.batches(most)
+        for _ in range(100):
+            cameras[-1].left = 1
+            before = len(turns)
+            while len(turns) < before + 4:
+                turns += "".join(stream.source for stream, _ in next(batches))
+            assert "s" in turns[before : before + 4]
+    counts = [turns.count(name) for name in "abc"]
+    assert max(counts) - min(counts) <= 1
+    assert "d" not in turns
+
+
+def test_max_fps_takes_every_nth_frame_of_each_stream_of_a_group(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    clock.now = 0.0
+    monkeypatch.setattr("spotlet.streams.stream.time", clock)
+    taken: dict[str, list[int]] = {"a": [], "b": []}
+    with _group("ab", max_fps=16) as (group, cameras):
+        for tick in range(40):
+            for camera in cameras:
+                camera.left = 1  # a new frame has taken the place of the one before
+            for stream, _ in group._collect(2):
+                taken[stream.source].append(tick)
+            clock.advance(1 / 64)
+    assert taken == {"a": list(range(0, 40, 4)), "b": list(range(0, 40, 4))}
 
 
 def test_leaving_a_group_closes_its_streams(tmp_path: Path, write_clip: WriteClip) -> None:
@@ -173,7 +248,10 @@ def test_all_streams_are_closed_where_telling_of_one_raises() -> None:
         with pytest.raises(RuntimeError):
             group.close()
         assert all(stream.over for stream in group.streams)
-        assert [each.name for each in threading.enumerate() if "capture" in each.name] == []
+        feeds = [stream._feed for stream in group.streams]
+        left = [each for feed in feeds if isinstance(feed, Connection) for each in feed._left]
+        assert len(left) == 3
+        wait_until(lambda: not any(capture.running for capture in left))
 
 
 def test_a_group_gives_frame_after_frame(tmp_path: Path, write_clip: WriteClip) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
@@ -15,8 +16,9 @@ from spotlet.streams import Reconnection, open_stream
 pytestmark = pytest.mark.live
 
 RULES = Reconnection(
-    stall_seconds=3.0, open_seconds=10.0, first_seconds=0.1, most_seconds=0.4, stable_seconds=30.0
+    stall_seconds=600, open_seconds=10.0, first_seconds=0.1, most_seconds=0.4, stable_seconds=600
 )
+"""Only a camera that is paused is given up for its silence."""
 
 FAULTS: tuple[Literal["pause", "end", "kill"], ...] = ("pause", "end", "kill")
 
@@ -43,7 +45,10 @@ def test_an_rtsp_camera_is_lost_and_found_and_no_frame_is_invented(camera: RtspS
                 camera.kill()
             else:
                 camera.tell(fault)
+            if fault == "pause":
+                viewer.give_up_by(name, replace(RULES, stall_seconds=1))
             _wait_for_events(viewer, losses + 1)
+            viewer.give_up_by(name, RULES)
             if fault == "kill":
                 camera.revive(width=640, height=352)
             else:

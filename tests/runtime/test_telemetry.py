@@ -58,6 +58,7 @@ def _value_after(code: str, env: dict[str, str]) -> str:
     return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("package", ["spotlet", "spotlet_export", "spotlet_export.adoption"])
 def test_importing_a_package_turns_it_off_before_onnxruntime_is_there(
     package: str, bare: dict[str, str]
@@ -66,6 +67,7 @@ def test_importing_a_package_turns_it_off_before_onnxruntime_is_there(
     assert _value_after(code, bare) == "1 None\n"
 
 
+@pytest.mark.live
 def test_what_the_user_has_set_stays_and_an_empty_value_says_nothing(bare: dict[str, str]) -> None:
     assert _value_after("", bare | {SWITCH: "0"}) == f"0 {SWITCH} is 0\n"
     for value in OFF_VALUES:
@@ -73,6 +75,7 @@ def test_what_the_user_has_set_stays_and_an_empty_value_says_nothing(bare: dict[
     assert _value_after("", bare | {SWITCH: ""}) == "1 None\n"
 
 
+@pytest.mark.live
 def test_a_program_that_imports_onnxruntime_first_is_told_that_it_is_too_late(
     bare: dict[str, str],
 ) -> None:
@@ -129,6 +132,7 @@ def test_whatever_imports_onnxruntime_has_turned_its_telemetry_off() -> None:
     assert checked > 5
 
 
+@pytest.mark.live
 @pytest.mark.parametrize(
     "command",
     [
@@ -200,6 +204,7 @@ def _wait(until: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+@pytest.mark.live
 def test_a_run_looks_no_host_up(bare: dict[str, str], tmp_path: Path) -> None:
     if shutil.which("unshare") is None or shutil.which("mount") is None:
         pytest.skip("no unshare or no mount on this machine (Debian: util-linux)")

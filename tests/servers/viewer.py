@@ -11,6 +11,7 @@ from servers.numbered import read_number
 from spotlet.errors import SpotletError
 from spotlet.lifetime import Closing
 from spotlet.streams import Reconnection, StatusEvent, open_streams
+from spotlet.streams.connection import Connection
 
 QUICK = Reconnection(
     stall_seconds=0.6, open_seconds=1.5, first_seconds=0.1, most_seconds=0.4, stable_seconds=30.0
@@ -64,6 +65,12 @@ class Viewer(Closing):
     def states(self, name: str) -> list[str]:
         """Returns the states that a source went through."""
         return [event.state for _, event in self.events if event.source == name]
+
+    def give_up_by(self, name: str, rules: Reconnection) -> None:
+        """Judges the silence of a source by other rules from now on."""
+        (stream,) = (each for each in self.group.streams if each.source == name)
+        assert isinstance(stream._feed, Connection)
+        stream._feed._rules = rules
 
     def wait(self, until: Callable[[], object]) -> float:
         """Returns when it is so; raises AssertionError when it is not for too long."""

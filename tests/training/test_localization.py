@@ -79,18 +79,19 @@ def test_the_weight_weighs_the_box_loss_alone() -> None:
     assert losses[2] - losses[0] == pytest.approx(5 * (losses[1] - losses[0]))
 
 
-def test_a_localizer_learns_where_and_what(small_set: FrozenSet) -> None:
+def test_what_a_localizer_has_learned_is_measured_on_the_network_itself(
+    small_set: FrozenSet,
+) -> None:
     recipe = small_recipe(
-        "integral", epochs=8, box_weight=5.0, box_loss="corners-giou", schedule="cosine",
+        "integral", epochs=2, box_weight=5.0, box_loss="corners-giou", schedule="cosine",
         learning_rate=1e-3,
     )  # fmt: skip
     figures: list[EpochFigures] = []
     network, outcome = learn(
         recipe, small_set, 0, CPU, torch.float32, lambda _, each: figures.append(each)
     )
-    assert len(figures) == 8
-    assert outcome.val.accuracy >= 0.9
-    assert outcome.val.iou > 0.5
+    assert outcome.epochs == tuple(figures)
+    assert len(figures) == 2
     assert outcome.val == measure(network, small_set.val)
     assert not network.training
 

@@ -26,7 +26,7 @@ def whole(shapes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 PAUSING = """
-import signal, sys
+import sys, time
 from spotlet.cli import run_process
 from spotlet_training.commands import train as command
 right = command.train
@@ -35,7 +35,8 @@ def train(*arguments, on_step, **more):
         on_step(step)
         if (step.epoch, step.step) == (2, 2):
             print("waits for a signal", flush=True)
-            signal.pause()
+            while True:  # not `signal.pause`: the signal may come just before it
+                time.sleep(0.05)
     return right(*arguments, on_step=after_step, **more)
 command.train = train
 sys.exit(run_process())
@@ -51,10 +52,13 @@ def stop_in_the_second_epoch(dataset: Path, out: Path, how: signal.Signals) -> t
         text=True,
     )
     with process:
-        assert process.stdout is not None
-        assert any("waits for a signal" in line for line in process.stdout)
-        process.send_signal(how)
-        _, words = process.communicate(timeout=PATIENCE_SECONDS)
+        try:
+            assert process.stdout is not None
+            assert any("waits for a signal" in line for line in process.stdout)
+            process.send_signal(how)
+            _, words = process.communicate(timeout=PATIENCE_SECONDS)
+        finally:
+            process.kill()
     return process.returncode, words
 
 
