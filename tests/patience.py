@@ -27,6 +27,20 @@ class Clock:
         self.now += seconds
 
 
+class NeverComes(Clock):
+    """The clock, and an event that never comes: to wait for it takes the time that was given."""
+
+    def is_set(self) -> bool:
+        return False
+
+    def set(self) -> None:
+        pass
+
+    def wait(self, seconds: float) -> bool:
+        self.advance(seconds)
+        return False
+
+
 def wait_until(
     condition: Callable[[], object],
     seen: Callable[[], object] = lambda: "",

@@ -234,8 +234,8 @@ def test_each_attempt_comes_just_when_it_was_announced(own: Own) -> None:
     wait_until(is_live)
     assert owner.states == "connecting lost " * 6 + "connecting live"
     for lost, connecting in zip(owner.events[1::2], owner.events[2::2], strict=False):
-        if lost.retry_seconds is not None:
-            assert connecting.at == pytest.approx(lost.at + lost.retry_seconds, abs=1e-6, rel=0)
+        assert lost.retry_seconds is not None
+        assert connecting.at == pytest.approx(lost.at + lost.retry_seconds, abs=1e-6, rel=0)
 
 
 def test_old_frames_that_come_at_once_are_left_out(own: Own) -> None:

@@ -177,40 +177,6 @@ def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_crowded_frames_cost_grows_no_faster_than_their_objects() -> None:
-    generator = np.random.default_rng(0)
-    corners = generator.uniform(0, 500, (200, 300, 2))
-    sides = generator.uniform(5, 100, (200, 300, 2))
-    boxes = np.concatenate([corners, corners + sides], axis=2).astype(np.float32)
-    classes = generator.integers(0, 10, (200, 300))
-    scores = generator.random((200, 300)).astype(np.float32)
-    names = tuple("abcdefghij")
-    truths = [
-        Truth(box[:10], each[:10], np.zeros(10, np.bool_))
-        for box, each in zip(boxes, classes, strict=True)
-    ]
-    found = [Detections(*each, names) for each in zip(boxes, scores, classes, strict=True)]
-
-    def calls_of(frames: int, objects: int) -> int:
-        calls = 0
-
-        def note(*_: object) -> None:
-            nonlocal calls
-            calls += 1
-
-        few = [each.select(np.arange(objects)) for each in found[:frames]]
-        sys.setprofile(note)
-        try:
-            assert average_precision(truths[:frames], few, names).ap is not None
-        finally:
-            sys.setprofile(None)
-        return calls
-
-    calls_of(10, 30)
-    assert calls_of(20, 300) < 12 * calls_of(20, 30)
-    assert calls_of(200, 30) < 12 * calls_of(20, 30)
-
-
 @pytest.mark.live
 def test_the_missing_evaluator_is_named_with_its_pip_install() -> None:
     code = (

@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 from live_frames import found, live_frame, numbered_image, numbers_in
-from patience import PATIENCE_SECONDS, wait_until
+from patience import PATIENCE_SECONDS, NeverComes, wait_until
 
 from spotlet.commands.outputs import EARLY_EVENTS, Outputs, add_output_arguments, open_outputs
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
-from spotlet.sinks import NdjsonSink, QueuedSink, SinkGroup
+from spotlet.mqtt.sender import HURRY_SECONDS, PART_SECONDS
+from spotlet.sinks import NdjsonSink, QueuedSink, SinkGroup, queue
 from spotlet.streams import Frame, StatusEvent, StreamGroup, open_streams
+from spotlet.streams.capture import CLOSE_SECONDS
 
 MODEL = Path("model.onnx")
 
@@ -173,6 +175,38 @@ def test_when_terminated_nothing_is_waited_for_long_and_that_remains_the_reason(
     assert capsys.readouterr().err.count("not finished within 0.9 s") == 3
     for disk in disks:
         disk.may_write.set()
+
+
+def test_a_run_that_is_terminated_ends_within_two_seconds_whatever_hangs(
+    cameras: StreamGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("starlette", "uvicorn"):
+        pytest.importorskip(name)
+    from spotlet.serve import server
+    from spotlet.serve.address import Listener, ServeAddress
+    from spotlet.serve.sink import ServeSink
+
+    clock, disk = NeverComes(), _Hung()
+    served = ServeSink(Listener(ServeAddress("127.0.0.1", 0)), cameras.streams, print)
+    queued = QueuedSink(disk, rule="block")
+    monkeypatch.setattr(server, "time", clock)
+    monkeypatch.setattr(queue, "time", clock)
+    for each in (served._server, queued):
+        monkeypatch.setattr(each, "_ended", clock)
+    outputs, started = Outputs(), clock.now
+
+    def run() -> None:
+        with open_outputs(_args(), cameras.streams, MODEL, outputs):
+            outputs.sinks += [queued, served]
+            outputs.write(live_frame(0, source=cameras.streams[0].source), found(0))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    disk.may_write.set()
+    longest = max(clock.now - started, HURRY_SECONDS + PART_SECONDS)
+    assert longest == pytest.approx(0.9)
+    assert CLOSE_SECONDS + longest < 2
 
 
 def test_at_a_normal_end_what_must_be_whole_is_waited_for(cameras: StreamGroup) -> None:

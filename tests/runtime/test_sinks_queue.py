@@ -4,7 +4,7 @@ import time
 
 import pytest
 from live_frames import found, live_frame
-from patience import PATIENCE_SECONDS, Clock, ends, wait_until
+from patience import PATIENCE_SECONDS, NeverComes, ends, wait_until
 
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
@@ -40,20 +40,6 @@ class _Gate:
     def close(self) -> None:
         assert not self.is_closed.is_set()
         self.is_closed.set()
-
-
-class _ClockOfWaits(Clock):
-    """The clock, and an event that never comes: to wait for it takes the time that was given."""
-
-    def is_set(self) -> bool:
-        return False
-
-    def set(self) -> None:
-        pass
-
-    def wait(self, seconds: float) -> bool:
-        self.advance(seconds)
-        return False
 
 
 def _write(sink: QueuedSink, *numbers: int) -> None:
@@ -203,7 +189,7 @@ def test_in_a_hurry_either_rule_drops(rule: QueueRule) -> None:
 
 
 def test_sinks_that_hang_are_waited_for_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = _ClockOfWaits()
+    clock = NeverComes()
     monkeypatch.setattr(queue, "time", clock)
     gates = [_Gate() for _ in range(4)]
     sinks = [QueuedSink(gate) for gate in gates]

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -110,6 +111,7 @@ class Server:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: uvicorn.Server | None = None
         self._told = False
+        self._end_by = float("inf")
         self._begun = threading.Event()
         self._ended = threading.Event()
         threading.Thread(target=self._run, name="spotlet-serve", daemon=True).start()
@@ -117,6 +119,7 @@ class Server:
 
     def end(self) -> None:
         """Begins to end, and returns at once. A second call does nothing."""
+        self._end_by = min(self._end_by, time.monotonic() + END_SECONDS)
         if self._loop is not None and not self._ended.is_set():
             with contextlib.suppress(RuntimeError):  # it ended just now
                 self._loop.call_soon_threadsafe(self._say_goodbye)
@@ -124,9 +127,9 @@ class Server:
     def close(self) -> None:
         """Ends, and waits for it, but not for ever: the thread is then left to itself."""
         self.end()
-        left = END_SECONDS
-        while left > 0 and not self._ended.wait(min(left, WAKE_SECONDS)):
-            left -= WAKE_SECONDS
+        while (left := self._end_by - time.monotonic()) > 0:
+            if self._ended.wait(min(left, WAKE_SECONDS)):
+                break
 
     def _run(self) -> None:
         try:
