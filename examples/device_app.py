@@ -44,9 +44,9 @@ def main() -> None:
             now = clock.seconds(frame)
             found = tracker.update(detector(frame.image), now, frame.epoch, frame.size_hw)
             found = counter.update(found, frame.size_hw, now)
-            sink.write(frame, found)
             for crossing in found.counts.crossings if found.counts else ():
                 print(f"{stream.source}: {crossing.name} {crossing.track_id} {crossing.direction}")
+            sink.write(frame, found)
 
 
 if __name__ == "__main__":
