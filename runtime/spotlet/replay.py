@@ -25,7 +25,6 @@ INFINITE = float("inf")
 DIGEST_SLACK = 1e-3
 """Grey levels that a digest's rounding to seven digits may add."""
 
-
 UNKNOWN_CANVAS = GoldenTolerance(0.15, 0.1, 0.5)
 """Of a network whose input at the export cannot be made here: a grey level moved the tensors of the
 bundled models by up to 0.054."""
@@ -165,7 +164,7 @@ def compare(
         rebuilt = exported_canvas(detector.letterbox(frame), frame)
         found = here if rebuilt is None else observe(detector, frame, rebuilt)
         if rebuilt is None or found.canvas.difference(wanted.canvas):
-            return _loosely(name, wanted, here, canvas, least_score, allowed)
+            return _loosely(name, wanted, here, canvas, detector, allowed)
         pixels = rebuilt
     doubtful = wanted.detections, found.detections
     faults = []
@@ -173,11 +172,7 @@ def compare(
         faults = _suppression_faults(*doubtful, least_score, detector.rule.iou_threshold)
         doubtful = _without_ties(*doubtful, detector, frame, pixels, allowed)
     agreement = agree(*doubtful, least_score=least_score)
-    heads = [wanted.boxes.difference(found.boxes), wanted.scores.difference(found.scores)]
-    if detector.manifest.output.form == "detections":
-        # Rows, whose order near ties is the machine's: their own comparison is the agreement.
-        heads = [agreement.score_difference]
-    tensors = float(np.max(heads))  # max() of Python could pass over a NaN
+    tensors = _tensor_difference(wanted, found, detector, agreement)
     return GoldenResult(
         name=name,
         allowed=allowed,
@@ -196,27 +191,38 @@ def _loosely(
     wanted: Observation,
     found: Observation,
     canvas: float,
-    least_score: float,
+    detector: Detector,
     allowed: GoldenTolerance,
 ) -> GoldenResult:
-    """Judges a network by a canvas that is not the export's: by what it would not excuse.
+    """Judges a network on a canvas that is not the export's, by what that would not excuse.
 
     One that differs by more than is allowed says nothing, and has failed already.
     """
     loose = allowed.loosened(UNKNOWN_CANVAS)
-    sure = agree(
-        wanted.detections, found.detections, least_score=least_score + UNKNOWN_CANVAS.scores
-    )
-    tensors = max(wanted.boxes.difference(found.boxes), wanted.scores.difference(found.scores))
+    least_score = detector.rule.score_threshold + loose.scores
+    sure = agree(wanted.detections, found.detections, least_score=least_score)
+    tensors = _tensor_difference(wanted, found, detector, sure)
     near = canvas <= allowed.canvas + DIGEST_SLACK
     return GoldenResult(
         name=name,
         allowed=allowed,
         faults=tuple(_faults(tensors, sure, loose)) if near else (),
         canvas=canvas,
-        effect=_effect(wanted.detections, found.detections, least_score),
+        effect=_effect(
+            wanted.detections, found.detections, detector.rule.score_threshold + allowed.scores
+        ),
         judged=False,
     )
+
+
+def _tensor_difference(
+    wanted: Observation, found: Observation, detector: Detector, agreement: Agreement
+) -> float:
+    if detector.manifest.output.form == "detections":
+        # Rows, whose order near ties is the machine's: their own comparison is the agreement.
+        return agreement.score_difference
+    heads = [wanted.boxes.difference(found.boxes), wanted.scores.difference(found.scores)]
+    return float(np.max(heads))  # max() of Python could pass over a NaN
 
 
 def _effect(wanted: Detections, found: Detections, least_score: float) -> CanvasEffect:
