@@ -70,7 +70,7 @@ class _One(Network):
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        raise NotImplementedError
+        return image, image
 
 
 def test_the_first_steps_of_the_moving_average_are_larger_than_those_of_its_horizon() -> None:
