@@ -44,7 +44,7 @@ def recover_checkpoint(package: Path) -> Checkpoint:
     Raises:
         CheckpointError: the file is not a two-head detector of `spotlet export`, or its manifest
             has been changed since.
-        ModelFileError: there is no such file, or it cannot be used.
+        ModelFileError: the file is missing or cannot be used.
     """
     session = ModelSession(locate_model(package))
     path, manifest = session.path, session.manifest

@@ -159,17 +159,17 @@ def compare(
         fault = "canvas size differs: not the same model"
         return GoldenResult(name=name, allowed=allowed, faults=(fault,))
     least_score = detector.rule.score_threshold + allowed.scores
-    pixels = detector.letterbox(frame).apply(frame)
+    letterbox, rebuilt = detector.letterbox(frame), None
     if canvas:
-        rebuilt = exported_canvas(detector.letterbox(frame), frame)
+        rebuilt = exported_canvas(letterbox, frame)
         found = here if rebuilt is None else observe(detector, frame, rebuilt)
         if rebuilt is None or found.canvas.difference(wanted.canvas):
             return _loosely(name, wanted, here, canvas, detector, allowed)
-        pixels = rebuilt
     doubtful = wanted.detections, found.detections
     faults = []
     if allowed.ties:
         faults = _suppression_faults(*doubtful, least_score, detector.rule.iou_threshold)
+        pixels = letterbox.apply(frame) if rebuilt is None else rebuilt
         doubtful = _without_ties(*doubtful, detector, frame, pixels, allowed)
     agreement = agree(*doubtful, least_score=least_score)
     tensors = _tensor_difference(wanted, found, detector, agreement)

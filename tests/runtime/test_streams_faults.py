@@ -255,22 +255,25 @@ print(spent / took)
 """
 
 
+def _run_quietly(code: str, urls: list[str]) -> subprocess.CompletedProcess[str]:
+    """Runs a program on URLs, with FFmpeg's messages as spotlet sets them."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *urls],
+        env={k: v for k, v in os.environ.items() if k != "OPENCV_FFMPEG_LOGLEVEL"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=True,
+    )
+
+
 def test_silent_sources_cost_next_to_nothing_and_hold_nothing_up_at_the_end() -> None:
     with contextlib.ExitStack() as stack:
         silent = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(8)]
         ports = [each.getsockname()[1] for each in silent]
         urls = [f"http://admin:hunter2@127.0.0.1:{port}/door" for port in ports[:4]]
         urls += [f"rtsp://admin:hunter2@127.0.0.1:{port}/door" for port in ports[4:]]
-        environment = {k: v for k, v in os.environ.items() if k != "OPENCV_FFMPEG_LOGLEVEL"}
-        command = [sys.executable, "-c", IDLE_CODE, *urls]
-        done = subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=True,
-        )
+        done = _run_quietly(IDLE_CODE, urls)
     assert float(done.stdout) < 0.1  # of a core, where to look all the time would take one
     assert done.stderr == ""
 
@@ -305,16 +308,7 @@ def test_a_camera_that_wants_another_password_makes_nobody_tell_the_one_it_got()
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
             threading.Thread(target=_deny, args=(listener, status), daemon=True).start()
             urls.append(f"{scheme}://admin:hunter2@127.0.0.1:{listener.getsockname()[1]}/door")
-        environment = {k: v for k, v in os.environ.items() if k != "OPENCV_FFMPEG_LOGLEVEL"}
-        command = [sys.executable, "-c", REFUSED_CODE, *urls]
-        done = subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            check=True,
-        )
+        done = _run_quietly(REFUSED_CODE, urls)
     assert done.stdout.count("cannot be reached") == 2
     assert done.stderr.count(": lost: cannot be reached") == 4
     assert "hunter" not in done.stdout + done.stderr

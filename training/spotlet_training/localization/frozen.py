@@ -3,7 +3,7 @@
 One garment a scene, in grey on black, near the middle, of a size that varies by less than half:
 the modest variation in which two convolutions and a flatten can classify at all. The garments
 are those whose ten nearest neighbours in Fashion-MNIST are of their own class, because the
-published accuracies are not to be had from so few scenes otherwise. They come with the package, on
+published accuracies cannot be reached with so few scenes otherwise. They come with the package, on
 a sheet for each split: the experiment needs no connection.
 """
 
