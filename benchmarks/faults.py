@@ -30,7 +30,7 @@ from servers.viewer import Viewer
 
 from spotlet.streams import Reconnection
 from spotlet.streams.connection import SETTLE_SECONDS
-from spotlet.terminal import table
+from spotlet.text.terminal import table
 
 OPENING_SECONDS = 1.5
 """What FFmpeg may take to look at a stream on loopback."""

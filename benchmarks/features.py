@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from spotlet.terminal import table
+from spotlet.text.terminal import table
 from spotlet_training.localization.frozen import frozen_set
 from spotlet_training.localization.ladder import ladder
 from spotlet_training.localization.runs import checkpoint_path, load_localizer

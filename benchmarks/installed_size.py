@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from spotlet.terminal import table
+from spotlet.text.terminal import table
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARIES = ("numpy", "onnxruntime", "opencv-python-headless")

@@ -31,7 +31,7 @@ from spotlet.errors import SpotletError
 from spotlet.letterbox import ImageArray
 from spotlet.sinks import NdjsonSink, QueuedSink, QueueRule, RecordingSink, SnapshotSink
 from spotlet.streams import Frame, open_stream
-from spotlet.terminal import table
+from spotlet.text.terminal import table
 
 FPS = 25.0
 ROTATE_BYTES = 10_000

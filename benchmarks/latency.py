@@ -12,8 +12,8 @@ from pathlib import Path
 
 from benchmarks.peers.graphs import count_parameters, median_milliseconds
 
-from spotlet.package import locate_model
-from spotlet.terminal import table
+from spotlet.model import locate_model
+from spotlet.text.terminal import table
 
 
 def main() -> None:

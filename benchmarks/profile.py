@@ -29,7 +29,7 @@ from spotlet.postprocess import detections_from_outputs
 from spotlet.session import SessionSettings
 from spotlet.sinks import NdjsonSink, VideoSink
 from spotlet.streams import Frame
-from spotlet.terminal import table
+from spotlet.text.terminal import table
 
 MODELS = ("garments", "cards", "cards:int8", "cells", "cells:int8", "pcb", "pcb:int8")
 OBJECTS = 10

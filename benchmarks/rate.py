@@ -19,9 +19,9 @@ from spotlet import Detector
 # isort: split
 import onnxruntime as ort
 
-from spotlet.package import locate_model
+from spotlet.model import locate_model
 from spotlet.session import SessionSettings
-from spotlet.terminal import table
+from spotlet.text.terminal import table
 
 WARM_UP = 20
 FRAMES = 200

@@ -19,7 +19,8 @@ import numpy as np
 
 from spotlet.detector import Detector
 from spotlet.letterbox import Letterbox
-from spotlet.package import VARIANTS, locate_model
+from spotlet.model import locate_model
+from spotlet.model.package import VARIANTS
 from spotlet.session import SessionSettings
 
 FRAMES_HW = ((480, 640), (720, 1280), (1080, 1920), (2160, 3840))

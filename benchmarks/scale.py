@@ -33,8 +33,8 @@ from benchmarks.scaling.sources import measure_cameras, measure_files
 from benchmarks.scaling.stages import Row, measure_stages
 
 from spotlet.atomic import atomic_file
-from spotlet.package import locate_model
-from spotlet.terminal import table
+from spotlet.model import locate_model
+from spotlet.text.terminal import table
 
 PARTS = ("files", "cameras", "stages")
 CALIBRATION_FRAMES = 64

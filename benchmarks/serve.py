@@ -36,7 +36,7 @@ from typing import NamedTuple
 
 import cv2
 
-from spotlet.terminal import table
+from spotlet.text.terminal import table
 
 # After spotlet, which turns onnxruntime's telemetry off.
 # isort: split

@@ -50,7 +50,7 @@ from benchmarks.peers.steady import alternate
 from spotlet.atomic import atomic_file
 from spotlet.errors import SpotletError, UsageError
 from spotlet.manifest import DetectionRule
-from spotlet.package import locate_model
+from spotlet.model import locate_model
 from spotlet.session import ModelSession
 
 SHORT_FRAMES = 30

@@ -34,7 +34,7 @@ from servers.mjpeg import MjpegServer
 from servers.rtsp import RtspServer
 
 from spotlet.streams import open_stream
-from spotlet.terminal import table
+from spotlet.text.terminal import table
 
 PERIOD_SECONDS = 20.0
 FPS = 10

@@ -16,8 +16,8 @@ import sys
 import time
 from importlib.metadata import version
 
-from spotlet.package import locate_model
-from spotlet.terminal import table
+from spotlet.model import locate_model
+from spotlet.text.terminal import table
 
 IMPORT_LIBRARIES = "import numpy, cv2, onnxruntime"
 IMPORT_SPOTLET = "import spotlet"

@@ -24,12 +24,15 @@ from spotlet.detector import Detector
 # isort: split
 import onnxruntime as ort
 
+from spotlet.check.probe import synthetic_canvases
 from spotlet.image_files import read_image
 from spotlet.manifest import METADATA_KEY
-from spotlet.package import GOLDEN_FOLDER, locate_model
-from spotlet.session import SessionSettings, session_options, synthetic_canvases
-from spotlet.terminal import table
-from spotlet_export.suppression import manifest_of, with_suppression
+from spotlet.model import locate_model
+from spotlet.model.opening import session_options
+from spotlet.model.package import GOLDEN_FOLDER
+from spotlet.session import SessionSettings
+from spotlet.text.terminal import table
+from spotlet_export.graph.suppression import manifest_of, with_suppression
 
 ROUNDS = 40
 

@@ -41,10 +41,10 @@ import onnxruntime as ort
 from benchmarks.clip import demo_frames, write_clip
 
 from spotlet.letterbox import Letterbox
-from spotlet.package import locate_model
+from spotlet.model import locate_model
 from spotlet.pipeline import map_in_order, plan_crew, usable_cores
 from spotlet.session import SessionSettings
-from spotlet.terminal import table
+from spotlet.text.terminal import table
 
 MODELS = ("garments", "cards", "cards:int8", "pcb", "pcb:int8")
 SHORT_RUN = 50

@@ -24,8 +24,8 @@ from benchmarks.throughput import open_session
 
 from spotlet import Detector
 from spotlet.letterbox import Letterbox
-from spotlet.package import locate_model
-from spotlet.terminal import table
+from spotlet.model import locate_model
+from spotlet.text.terminal import table
 
 PROGRAM = "import sys; from spotlet.cli import main; sys.exit(main())"
 NO_PROCESS_SETTINGS = "import spotlet.commands.run as run; run.settle_process = lambda: None; "

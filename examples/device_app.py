@@ -12,8 +12,7 @@ import sys
 from collections import defaultdict
 
 from spotlet import Detector, SpotletError, Tracker
-from spotlet.counting import ObjectCounter
-from spotlet.counting_rules import CountingRules, parse_line
+from spotlet.counting import CountingRules, ObjectCounter, parse_line
 from spotlet.mqtt import MqttSettings, MqttSink, locate_broker
 from spotlet.streams import SourceClock, open_streams
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import onnx
 
 from spotlet.atomic import atomic_file
-from spotlet.package import locate_model
-from spotlet_export.suppression import with_suppression
+from spotlet.model import locate_model
+from spotlet_export.graph.suppression import with_suppression
 
 
 def write_end_to_end(model: str, target: Path) -> None:

@@ -212,7 +212,7 @@ def shapes_checkpoint(shapes: Shapes, make_once: Callable[..., Path]) -> Path:
     unsure of much, which gives the gate many detections to compare.
     """
     # Here and not above, so that tests of the runtime alone need no torch.
-    from spotlet_training.settings import TrainingSettings
+    from spotlet_training.learning.settings import TrainingSettings
     from spotlet_training.training import BEST_CHECKPOINT, train
 
     settings = TrainingSettings(

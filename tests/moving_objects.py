@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from spotlet.assignment import assign
 from spotlet.boxes import box_iou
 from spotlet.detections import Detections
+from spotlet.tracking.assignment import assign
 
 NAMES = ("person", "car", "ball")
 SIZE_HW = (720, 1280)

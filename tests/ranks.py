@@ -10,11 +10,11 @@ from shapes import Shapes
 from torch import Tensor, nn
 
 from spotlet.errors import DatasetError
-from spotlet_training.batches import training_batches
-from spotlet_training.distributed import ALONE, Ranks, joined
-from spotlet_training.epochs import Step
-from spotlet_training.learner import Learner
-from spotlet_training.settings import TrainingSettings
+from spotlet_training.learning.batches import training_batches
+from spotlet_training.learning.distributed import ALONE, Ranks, joined
+from spotlet_training.learning.epochs import Step
+from spotlet_training.learning.learner import Learner
+from spotlet_training.learning.settings import TrainingSettings
 from spotlet_training.training import train
 
 SETTINGS = TrainingSettings(

@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from spotlet.terminal import table
+from spotlet.text.terminal import table
 
 from .worker import KINDS, work
 

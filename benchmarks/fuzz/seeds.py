@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from spotlet.manifest import METADATA_KEY, InputRule, Manifest
-from spotlet.package import bundled_models, variants_of
+from spotlet.model.package import bundled_models, variants_of
 
 SMALL_HW = (48, 64)
 

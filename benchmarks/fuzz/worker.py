@@ -12,9 +12,9 @@ from random import Random
 import numpy as np
 
 from spotlet import Detector, SpotletError
+from spotlet.check.verification import check_model
+from spotlet.model import limit_memory
 from spotlet.session import SessionSettings
-from spotlet.session_limits import limit_memory
-from spotlet.verification import check_model
 
 from .damage import DAMAGES
 from .graphs import GRAPH_KINDS, damage_graph

@@ -10,11 +10,11 @@ from benchmarks.hosts import browser_host, c_host
 from benchmarks.hosts.found import HostAbsentError, Row, detections_of, pictures
 
 from spotlet import Detector
-from spotlet.agreement import agree
+from spotlet.check.agreement import agree
 from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
-from spotlet.package import locate_model
-from spotlet_export.suppression import with_suppression
+from spotlet.model import locate_model
+from spotlet_export.graph.suppression import with_suppression
 
 Host = Callable[[Path, Mapping[str, ImageArray]], dict[str, list[Row]]]
 PHOTOGRAPH = Path(__file__).parents[2] / "docs" / "frame.jpg"

@@ -6,7 +6,7 @@ import numpy as np
 from spotlet.detections import Detections
 from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
-from spotlet.package import locate_model
+from spotlet.model import locate_model
 
 
 class HostAbsentError(Exception):

@@ -9,7 +9,7 @@ from benchmarks.peers.graphs import median_milliseconds
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spotlet.package import locate_model
+from spotlet.model import locate_model
 
 SETS = ("cards", "cells", "pcb")
 """The bundled models with both variants, each trained on the set of its name."""

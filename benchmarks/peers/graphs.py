@@ -89,7 +89,7 @@ def in_peer_layout(model: onnx.ModelProto) -> onnx.ModelProto:
     metadata of its own ONNX files.
 
     Args:
-        model: as `spotlet_export.graph.build_graph` gives it; stays as it was.
+        model: as `spotlet_export.graph.graph.build_graph` gives it; stays as it was.
 
     Raises:
         ContenderError: the graph begins in another way, as the int8 variant does.

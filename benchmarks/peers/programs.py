@@ -20,7 +20,7 @@ from benchmarks.peers.yolo_files import image_stems
 from spotlet.detections import Detections
 from spotlet.evaluation import average_precision
 from spotlet_training.datasets import LabelledImages
-from spotlet_training.evaluation import COCO_RULE, truth_of
+from spotlet_training.evaluation.evaluation import COCO_RULE, truth_of
 
 WEIGHTS = Path("train", "weights", "best.pt")
 PREDICTIONS = Path("val", "predictions.json")

@@ -7,9 +7,9 @@ from pathlib import Path
 import onnx
 
 from spotlet.letterbox import ImageArray, Letterbox
-from spotlet.package import locate_model
+from spotlet.model import locate_model
 from spotlet.session import ModelSession
-from spotlet_export.quantisation import hidden_layers, quantise
+from spotlet_export.graph.quantisation import hidden_layers, quantise
 
 NANO = "garments"
 """The bundled model of size `nano`, at 320 px; it comes without an int8 file."""

@@ -15,8 +15,8 @@ from benchmarks.peers.contender import Contender
 from benchmarks.peers.machine import processor_name
 from benchmarks.peers.programs import Peer
 
-from spotlet_training.hardware import pick_precision
-from spotlet_training.settings import TrainingSettings
+from spotlet_training.learning.hardware import pick_precision
+from spotlet_training.learning.settings import TrainingSettings
 
 SCHEMA = 1
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from benchmarks.peers.contender import ContenderError, Measures, Plan, run_program
 from benchmarks.peers.graphs import count_parameters
 
-from spotlet_export.describing import make_manifest
-from spotlet_export.graph import build_graph
-from spotlet_training.checkpoint import load_checkpoint
-from spotlet_training.evaluation import evaluate_network
+from spotlet_export.graph.graph import build_graph
+from spotlet_export.package.describing import make_manifest
+from spotlet_training.evaluation.evaluation import evaluate_network
+from spotlet_training.network.checkpoint import load_checkpoint
 from spotlet_training.training import BEST_CHECKPOINT
 
 

@@ -8,18 +8,11 @@ from typing import Any
 
 import onnx
 
+from spotlet.bench.int8_gain import measure_int8_gain
 from spotlet.errors import UsageError
-from spotlet.int8_gain import measure_int8_gain
-from spotlet_export.budget import Quantised, quantise_within
-from spotlet_export.describing import make_manifest
-from spotlet_export.gate import Gate
-from spotlet_export.golden_frames import SOURCES, golden_frames
-from spotlet_export.graph import build_graph
-from spotlet_export.package_folder import check_package_folder
-from spotlet_export.packaging import Contents, write_package
-from spotlet_export.quantisation import Calibration
-from spotlet_export.report import Report
-from spotlet_export.variants import (
+from spotlet_export.gate.gate import Gate
+from spotlet_export.gate.report import Report
+from spotlet_export.gate.variants import (
     DEFAULT_BUDGET,
     END_TO_END,
     FP32,
@@ -28,8 +21,15 @@ from spotlet_export.variants import (
     Limits,
     int8_limits,
 )
-from spotlet_training.checkpoint import Checkpoint
+from spotlet_export.graph.budget import Quantised, quantise_within
+from spotlet_export.graph.graph import build_graph
+from spotlet_export.graph.quantisation import Calibration
+from spotlet_export.package.describing import make_manifest
+from spotlet_export.package.folder import check_package_folder
+from spotlet_export.package.golden_frames import SOURCES, golden_frames
+from spotlet_export.package.packaging import Contents, write_package
 from spotlet_training.datasets import Dataset
+from spotlet_training.network.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

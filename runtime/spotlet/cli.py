@@ -23,9 +23,9 @@ from collections.abc import Iterator, Sequence
 from types import FrameType, ModuleType
 from typing import NoReturn
 
-from spotlet.credentials import hide_credentials
 from spotlet.distributions import OURS
 from spotlet.errors import InputError, SpotletError, UsageError
+from spotlet.text.credentials import hide_credentials
 
 COMMAND_GROUP = "spotlet.commands"
 """Entry points of this group are commands."""

@@ -11,7 +11,7 @@ from spotlet.detections import Detections
 from spotlet.errors import UsageError
 from spotlet.letterbox import FrameArray, Letterbox, require_frame
 from spotlet.manifest import DetectionRule, Manifest
-from spotlet.package import locate_model
+from spotlet.model.package import locate_model
 from spotlet.postprocess import detections_from_outputs
 from spotlet.session import ModelSession, SessionSettings
 
@@ -46,7 +46,7 @@ class Detector:
 
         Args:
             model: a bundled name, a package folder, or an `.onnx` file.
-            variant: which file of a package, one of `spotlet.package.VARIANTS`; `fp32` where None.
+            variant: which file of a package, one of `spotlet.model.VARIANTS`; `fp32` where None.
             score_threshold: the least score kept, in [0, 1]; None takes the manifest's.
             iou_threshold: overlap over which NMS drops the weaker box of a class, in (0, 1];
                 None takes the manifest's.

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from spotlet.errors import ModelFileError
 from spotlet.letterbox import INTERPOLATIONS, PAD_VALUE, RESIZES, Letterbox
-from spotlet.plain_text import is_plain, parse_json, plain_line
+from spotlet.text.plain import is_plain, parse_json, plain_line
 
 METADATA_KEY = "spotlet"
 """Where the manifest lies in the ONNX file's metadata."""

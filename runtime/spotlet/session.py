@@ -5,33 +5,16 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from spotlet.bounded_files import is_file
 from spotlet.boxes import FloatArray
 from spotlet.errors import ModelFileError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY, Manifest
-from spotlet.plugins import first_line
+from spotlet.model.files import is_file
+from spotlet.model.opening import SessionSettings, open_session
 from spotlet.postprocess import cells_from_detections
-from spotlet.providers import CPU_PROVIDER, PROVIDER_ENDING, full_provider_name
-from spotlet.session_opening import (
-    MAX_THREADS,
-    OPTIMISATIONS,
-    SessionSettings,
-    open_session,
-    session_options,
-)
+from spotlet.text.plain import first_line
 
-__all__ = [
-    "CPU_PROVIDER",
-    "MAX_THREADS",
-    "OPTIMISATIONS",
-    "PROVIDER_ENDING",
-    "ModelSession",
-    "SessionSettings",
-    "full_provider_name",
-    "session_options",
-    "synthetic_canvases",
-]
+__all__ = ["ModelSession", "SessionSettings"]
 
 MOST_SCORES = 2**24
 """Of one frame, cells times classes: 67 MB. YOLO26 at 640 pixels gives 672,000."""
@@ -165,27 +148,3 @@ class ModelSession:
         if isinstance(batch, int) and batch != 1:
             raise ModelFileError(f"the graph's batch is fixed at {batch}; must be free or 1")
         self._one_at_a_time = batch == 1
-
-
-def synthetic_canvases(size_hw: tuple[int, int]) -> ImageArray:
-    """Returns canvases that test a network at its edges, the same on every machine.
-
-    Black, white, noise, a horizontal ramp and vertical stripes, by integer arithmetic alone.
-
-    Args:
-        size_hw: height and width, pixels.
-
-    Returns:
-        (5, H, W, 3) uint8.
-    """
-    height, width = size_hw
-    black, white, noise, ramp, stripes = canvases = np.empty((5, height, width, 3), np.uint8)
-    black[:], white[:] = 0, 255
-    # Knuth's multiplicative hash, TAOCP vol. 3, section 6.4: bits 24..31 look random. Numbers of
-    # 32 bits drop what is over, as its modulus does.
-    index = np.arange(height * width * 3, dtype=np.uint32)
-    noise[:] = ((index * np.uint32(2654435761)) >> np.uint32(24)).reshape(noise.shape)
-    columns = np.arange(width)[:, np.newaxis]
-    ramp[:] = columns * 255 // max(width - 1, 1)
-    stripes[:] = columns // 8 % 2 * 255
-    return canvases

@@ -21,7 +21,7 @@ from arm64.machine import Machine, run_steps
 
 from spotlet import open_stream
 from spotlet.cli import main as spotlet
-from spotlet.package import bundled_models
+from spotlet.model.package import bundled_models
 
 HERE = Path(__file__).parent
 

@@ -6,10 +6,10 @@ from benchmarks.peers.contender import ContenderError
 from benchmarks.peers.graphs import in_peer_layout, in_spotlet_layout
 
 from spotlet.boxes import FloatArray
+from spotlet.check.probe import synthetic_canvases
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import DetectionRule
-from spotlet.package import locate_model
-from spotlet.session import synthetic_canvases
+from spotlet.model import locate_model
 
 MODELS = ("cells", "garments")
 

@@ -20,13 +20,13 @@ import numpy as np
 
 from spotlet import open_stream
 from spotlet.boxes import FloatArray
+from spotlet.check.golden import FP32_TOLERANCE, record_golden, write_golden
+from spotlet.check.golden_rows import CANVAS_RULE, GOLDEN_RULE
+from spotlet.check.verification import check_model
 from spotlet.errors import SpotletError
-from spotlet.golden import FP32_TOLERANCE, record_golden, write_golden
-from spotlet.golden_rows import CANVAS_RULE, GOLDEN_RULE
 from spotlet.letterbox import INTERPOLATIONS, ImageArray
-from spotlet.package import GOLDEN_FOLDER, MODEL_FILE, bundled_models, variants_of
+from spotlet.model.package import GOLDEN_FOLDER, MODEL_FILE, bundled_models, variants_of
 from spotlet.session import ModelSession
-from spotlet.verification import check_model
 
 SUBJECT, OTHER = "garments", "cells"
 """The package that is damaged, and the one whose model is put in its place."""

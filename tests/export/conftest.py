@@ -11,11 +11,11 @@ import torch
 from shapes import Shapes
 
 from spotlet.cli import main
-from spotlet_export.describing import make_manifest
-from spotlet_export.gate import Gate
-from spotlet_export.graph import build_graph
-from spotlet_export.variants import FP32_LIMITS
-from spotlet_training.checkpoint import Checkpoint, load_checkpoint
+from spotlet_export.gate.gate import Gate
+from spotlet_export.gate.variants import FP32_LIMITS
+from spotlet_export.graph.graph import build_graph
+from spotlet_export.package.describing import make_manifest
+from spotlet_training.network.checkpoint import Checkpoint, load_checkpoint
 
 
 @pytest.fixture(scope="session")

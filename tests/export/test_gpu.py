@@ -7,8 +7,8 @@ import torch
 from shapes import Shapes
 
 from spotlet_export.exporting import export_package
-from spotlet_training.checkpoint import load_checkpoint
-from spotlet_training.settings import TrainingSettings
+from spotlet_training.learning.settings import TrainingSettings
+from spotlet_training.network.checkpoint import load_checkpoint
 from spotlet_training.training import BEST_CHECKPOINT, train
 
 pytestmark = [

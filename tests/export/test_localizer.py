@@ -9,16 +9,16 @@ from rectangles import rectangle_set
 
 from spotlet import Detector
 from spotlet.boxes import box_iou
+from spotlet.check.verification import check_model
 from spotlet.errors import GateError
-from spotlet.verification import check_model
 from spotlet_export.exporting import export_package
-from spotlet_export.report import Report
-from spotlet_training.checkpoint import Checkpoint, load_checkpoint
+from spotlet_export.gate.report import Report
 from spotlet_training.datasets import Sample
 from spotlet_training.localization.learning import learn
 from spotlet_training.localization.recipe import Recipe
 from spotlet_training.localization.runs import Run, checkpoint_path, write_run
 from spotlet_training.network import LocalizerSettings, build_localizer
+from spotlet_training.network.checkpoint import Checkpoint, load_checkpoint
 
 CLASSES = 10
 """Of the frozen scenes, of which the rectangles are the first two."""

@@ -11,11 +11,11 @@ from benchmarks.hosts.comparison import HOSTS, PHOTOGRAPH
 from benchmarks.hosts.found import HostAbsentError, HostFailedError, detections_of, pictures
 
 from spotlet import Detector
-from spotlet.agreement import agree
+from spotlet.check.agreement import agree
 from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
-from spotlet.package import locate_model
-from spotlet_export.suppression import with_suppression
+from spotlet.model import locate_model
+from spotlet_export.graph.suppression import with_suppression
 
 MODEL = "cells"
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from spotlet.package import bundled_models, locate_models
-from spotlet.verification import check_model
+from spotlet.check.verification import check_model
+from spotlet.model.package import bundled_models, locate_models
 
 MODELS = bundled_models()
 

@@ -16,7 +16,7 @@ from spotlet.distributions import (
     replacing_commands,
     version_of,
 )
-from spotlet.providers import remedy
+from spotlet.model.providers import remedy
 from spotlet.sinks.window import windows_remedy
 
 Install = Callable[..., None]

@@ -21,7 +21,7 @@ from servers.mosquitto import MOSQUITTO, Listener, Mosquitto, free_port
 
 from spotlet.events import event_json_schema
 from spotlet.letterbox import ImageArray
-from spotlet.package import bundled_models
+from spotlet.model.package import bundled_models
 
 pytestmark = pytest.mark.live
 

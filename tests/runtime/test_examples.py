@@ -5,7 +5,7 @@ import pkgutil
 import pytest
 
 import spotlet
-from spotlet.package import bundled_models
+from spotlet.model.package import bundled_models
 
 NEEDS_MODEL = {"spotlet.detector": "garments"}
 

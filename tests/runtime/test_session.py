@@ -11,18 +11,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from spotlet.boxes import FloatArray
+from spotlet.check.probe import synthetic_canvases
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY, InputRule, Manifest, OutputRule
-from spotlet.session import (
-    CPU_PROVIDER,
-    OPTIMISATIONS,
-    ModelSession,
-    SessionSettings,
-    full_provider_name,
-    session_options,
-    synthetic_canvases,
-)
+from spotlet.model.opening import OPTIMISATIONS, session_options
+from spotlet.model.providers import CPU_PROVIDER, full_provider_name
+from spotlet.session import ModelSession, SessionSettings
 
 SIZE_HW = (24, 40)
 BOXES: FloatArray = np.array([[[0, 0, 0.5, 0.5], [0.25, 0.5, 1, 1]]], np.float32)

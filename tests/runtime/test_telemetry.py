@@ -15,7 +15,7 @@ import pytest
 from spotlet.cli import main
 from spotlet.commands import doctor
 from spotlet.lifetime import Closing
-from spotlet.package import bundled_models
+from spotlet.model.package import bundled_models
 from spotlet.telemetry import OFF_VALUES, SWITCH
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ DETECTOR = (
     "import cv2, sys; from spotlet import Detector; Detector('garments')(cv2.imread('frame'))"
 )
 WORKER = (
-    "import multiprocessing as m, spotlet; from spotlet.package import locate_model\n"
+    "import multiprocessing as m, spotlet; from spotlet.model.package import locate_model\n"
     "from spotlet.session import ModelSession\n"
     "if __name__ == '__main__':\n"
     "    process = m.get_context('spawn').Process(target=ModelSession,\n"

@@ -10,17 +10,17 @@ import torch
 from shapes import Shapes
 from torch import Tensor
 
-from spotlet_training.assignment import Objects
-from spotlet_training.batches import Batch, on_device, training_batches
-from spotlet_training.evaluation import evaluate_network
-from spotlet_training.hardware import fast_kernels, float32_products
-from spotlet_training.learner import Learner, Reading
+from spotlet_training.evaluation.evaluation import evaluate_network
+from spotlet_training.learning.assignment import Objects
+from spotlet_training.learning.batches import Batch, on_device, training_batches
+from spotlet_training.learning.hardware import fast_kernels, float32_products
+from spotlet_training.learning.learner import Learner, Reading
+from spotlet_training.learning.settings import TrainingSettings
 from spotlet_training.localization.frozen import frozen_set
 from spotlet_training.localization.ladder import BEFORE, ladder
 from spotlet_training.localization.learning import learn
 from spotlet_training.network import DetectorSettings, TwoHeadDetector
-from spotlet_training.settings import TrainingSettings
-from spotlet_training.state import LAST_STATE, load_state
+from spotlet_training.run_folder.state import LAST_STATE, load_state
 from spotlet_training.training import BEST_CHECKPOINT, Epoch, train
 
 pytestmark = [

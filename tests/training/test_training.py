@@ -8,15 +8,15 @@ import torch
 from shapes import Shapes
 
 from spotlet.errors import DatasetError, UsageError
-from spotlet_training.augmentation import AugmentationSettings
-from spotlet_training.batches import CachedDataset, ahead, training_batches
-from spotlet_training.checkpoint import load_checkpoint
 from spotlet_training.datasets import Sample
-from spotlet_training.learner import Learner
+from spotlet_training.learning.augmentation import AugmentationSettings
+from spotlet_training.learning.batches import CachedDataset, ahead, training_batches
+from spotlet_training.learning.learner import Learner
+from spotlet_training.learning.optimisation import MovingAverage
+from spotlet_training.learning.settings import TrainingSettings
 from spotlet_training.network import Network
-from spotlet_training.optimisation import MovingAverage
-from spotlet_training.settings import TrainingSettings
-from spotlet_training.state import LAST_STATE, load_state
+from spotlet_training.network.checkpoint import load_checkpoint
+from spotlet_training.run_folder.state import LAST_STATE, load_state
 from spotlet_training.training import train
 
 

@@ -11,18 +11,18 @@ import numpy as np
 
 from spotlet.errors import DatasetError
 from spotlet.evaluation import Accuracy
-from spotlet_training.batches import Batch, CachedDataset, on_device, training_batches
 from spotlet_training.datasets import Dataset
-from spotlet_training.distributed import ALONE, Ranks
-from spotlet_training.epochs import Epoch, Step
-from spotlet_training.evaluation import evaluate_network
-from spotlet_training.fingerprint import fingerprint
-from spotlet_training.hardware import fast_kernels
-from spotlet_training.learner import Learner, Reading
-from spotlet_training.record import BEST_CHECKPOINT, Record
-from spotlet_training.settings import TrainingSettings
-from spotlet_training.start import find_start
-from spotlet_training.state import LAST_STATE, check_resumable, load_state
+from spotlet_training.datasets.fingerprint import fingerprint
+from spotlet_training.evaluation.evaluation import evaluate_network
+from spotlet_training.learning.batches import Batch, CachedDataset, on_device, training_batches
+from spotlet_training.learning.distributed import ALONE, Ranks
+from spotlet_training.learning.epochs import Epoch, Step
+from spotlet_training.learning.hardware import fast_kernels
+from spotlet_training.learning.learner import Learner, Reading
+from spotlet_training.learning.settings import TrainingSettings
+from spotlet_training.learning.start import find_start
+from spotlet_training.run_folder.record import BEST_CHECKPOINT, Record
+from spotlet_training.run_folder.state import LAST_STATE, check_resumable, load_state
 
 __all__ = ["BEST_CHECKPOINT", "Epoch", "Step", "train"]
 
@@ -58,7 +58,7 @@ def train(
         out: the output folder, which no other training may be writing to.
         resume: go on after the last whole epoch in `out`; a training that is finished stays as
             it is, and returns its epochs.
-        ranks: the processes that train together; see `spotlet_training.distributed`.
+        ranks: the processes that train together; see `spotlet_training.learning.distributed`.
         data_name: what the set is called, for the checkpoint's record.
         on_step: called after each step; on a GPU, for several of them at once.
         on_epoch: called after each epoch, when all of it is written.

@@ -22,11 +22,11 @@ from spotlet_export.adoption.reading import Reading
 from spotlet_export.adoption.recognition import classes_of, read_network
 from spotlet_export.adoption.rewriting import rewrite
 from spotlet_export.adoption.settings import AdoptSettings
-from spotlet_export.frames import check_frames
-from spotlet_export.package_folder import check_package_folder
-from spotlet_export.reference import Reference, make_reference
-from spotlet_export.report import Report
-from spotlet_export.witness import witness_canvas
+from spotlet_export.gate.frames import check_frames
+from spotlet_export.gate.reference import Reference, make_reference
+from spotlet_export.gate.report import Report
+from spotlet_export.gate.witness import witness_canvas
+from spotlet_export.package.folder import check_package_folder
 
 __all__ = ["AdoptSettings", "Adoption", "Preview", "adopt_package"]
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from spotlet.manifest import Manifest
-from spotlet_export.card_contract import RESIZED, contract_section
-from spotlet_export.card_markdown import code_span, fenced, section
-from spotlet_export.card_use import use_section
-from spotlet_export.package_folder import PREVIEW_FILE
-from spotlet_export.report import Report
+from spotlet_export.card.contract import RESIZED, contract_section
+from spotlet_export.card.markdown import code_span, fenced, section
+from spotlet_export.card.use import use_section
+from spotlet_export.gate.report import Report
+from spotlet_export.package.folder import PREVIEW_FILE
 
 NO_LICENCE = (
     "**Licence of the weights: not in the file.** Find it out before you pass the model on; "

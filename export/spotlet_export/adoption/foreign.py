@@ -14,7 +14,9 @@ from onnx.external_data_helper import load_external_data_for_model
 
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.manifest import METADATA_KEY
-from spotlet.session import CPU_PROVIDER, SessionSettings, session_options
+from spotlet.model.opening import session_options
+from spotlet.model.providers import CPU_PROVIDER
+from spotlet.session import SessionSettings
 from spotlet_export.adoption.nodes import subgraphs
 
 OLDEST_OPSET, NEWEST_OPSET = 11, 21

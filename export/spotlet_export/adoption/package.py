@@ -8,19 +8,19 @@ from pathlib import Path
 import cv2
 import onnx
 
-from spotlet.golden import record_golden, write_golden
+from spotlet.check.golden import record_golden, write_golden
 from spotlet.manifest import METADATA_KEY, Manifest
-from spotlet.package import CARD_FILE, GOLDEN_FOLDER, MODEL_FILE
+from spotlet.model.package import CARD_FILE, GOLDEN_FOLDER, MODEL_FILE
 from spotlet.session import ModelSession
 from spotlet_export.adoption.card import AdoptedCard, adopted_card
 from spotlet_export.adoption.proof import limits_of
 from spotlet_export.adoption.settings import AdoptSettings
-from spotlet_export.frames import Pictures
-from spotlet_export.golden_frames import golden_frames
-from spotlet_export.letterbox_drawing import LETTERBOX_FILE, draw_letterbox
-from spotlet_export.package_folder import PREVIEW_FILE, file_entry, package_folder, write_record
-from spotlet_export.report import Report
-from spotlet_export.variants import FP32
+from spotlet_export.card.letterbox import LETTERBOX_FILE, draw_letterbox
+from spotlet_export.gate.frames import Pictures
+from spotlet_export.gate.report import Report
+from spotlet_export.gate.variants import FP32
+from spotlet_export.package.folder import PREVIEW_FILE, file_entry, package_folder, write_record
+from spotlet_export.package.golden_frames import golden_frames
 
 VERSIONS_OF = ("spotlet", "onnx", "onnxruntime", "numpy")
 """What an adoption depends on."""

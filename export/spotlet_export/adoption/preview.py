@@ -11,8 +11,8 @@ from spotlet import Detector
 from spotlet.annotate import contact_sheet, draw_detections
 from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray
-from spotlet_export.frames import Picture
-from spotlet_export.package_folder import PREVIEW_FILE
+from spotlet_export.gate.frames import Picture
+from spotlet_export.package.folder import PREVIEW_FILE
 
 CELL_HW = (480, 640)
 """Of one picture where the preview has several."""

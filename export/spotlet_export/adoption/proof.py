@@ -5,15 +5,21 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from spotlet.check.golden import INT8_TOLERANCE, GoldenTolerance
 from spotlet.errors import ModelFileError
-from spotlet.golden import INT8_TOLERANCE, GoldenTolerance
 from spotlet.session import ModelSession
 from spotlet_export.adoption.reading import SUPPRESSED, Reading
-from spotlet_export.detection_parity import compare_detections
-from spotlet_export.reference import Reference
-from spotlet_export.report import Report, Row
-from spotlet_export.tensor_parity import BATCH, batch_rows, compare_tensors, difference, in_batches
-from spotlet_export.variants import FP32, FP32_LIMITS, Limits
+from spotlet_export.gate.detection_parity import compare_detections
+from spotlet_export.gate.reference import Reference
+from spotlet_export.gate.report import Report, Row
+from spotlet_export.gate.tensor_parity import (
+    BATCH,
+    batch_rows,
+    compare_tensors,
+    difference,
+    in_batches,
+)
+from spotlet_export.gate.variants import FP32, FP32_LIMITS, Limits
 
 HALF_LIMITS = Limits(
     exact=True,

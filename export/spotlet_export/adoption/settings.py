@@ -17,7 +17,7 @@ from spotlet_export.adoption.reading import (
     LAYOUTS,
     OFFSETS,
 )
-from spotlet_export.golden_frames import SOURCES
+from spotlet_export.package.golden_frames import SOURCES
 
 CHOICES = {
     "layout": tuple(LAYOUTS),

@@ -10,7 +10,7 @@ import numpy as np
 
 from spotlet.boxes import FloatArray
 from spotlet.errors import InputError, UsageError
-from spotlet.terminal import table
+from spotlet.text.terminal import table
 from spotlet_export.adoption.adopting import Listener, Preview, adopt_package
 from spotlet_export.adoption.metadata import read_classes
 from spotlet_export.adoption.settings import CHOICES, AdoptSettings

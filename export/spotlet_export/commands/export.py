@@ -5,16 +5,17 @@ import shlex
 import sys
 from pathlib import Path
 
+from spotlet.bench.int8_gain import Int8Gain
 from spotlet.errors import InputError, UsageError
-from spotlet.int8_gain import Int8Gain
-from spotlet.package import MODEL_FILE, bundled_models, locate_model
+from spotlet.model import locate_model
+from spotlet.model.package import MODEL_FILE, bundled_models
 from spotlet_export.exporting import Export, ExportSettings, export_package
-from spotlet_export.golden_frames import SOURCES
-from spotlet_export.recovery import recover_checkpoint
-from spotlet_export.variants import DEFAULT_BUDGET
-from spotlet_training.checkpoint import load_checkpoint
+from spotlet_export.gate.variants import DEFAULT_BUDGET
+from spotlet_export.package.golden_frames import SOURCES
+from spotlet_export.package.recovery import recover_checkpoint
 from spotlet_training.datasets import Dataset, open_dataset
-from spotlet_training.evaluation import require_classes
+from spotlet_training.evaluation.evaluation import require_classes
+from spotlet_training.network.checkpoint import load_checkpoint
 from spotlet_training.scenes import validation_scenes
 
 SCENES = 24

@@ -13,21 +13,21 @@ from typing import Any
 import cv2
 import onnxruntime as ort
 
-from spotlet.bench_frames import Frames, SourceFrames, generated_frames
-from spotlet.benchmark import Benchmark, measure
-from spotlet.cold_start import ColdStart, measure_cold_start
+from spotlet.bench.cold_start import ColdStart, measure_cold_start
+from spotlet.bench.frames import Frames, SourceFrames, generated_frames
+from spotlet.bench.int8_gain import int8_pair, measure_int8_gain
+from spotlet.bench.stages import Benchmark, measure
+from spotlet.bench.trials import DEFAULT, LEAST_GAIN, Tuning
+from spotlet.bench.tune import tune_model
 from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
 from spotlet.detector import Detector
-from spotlet.device import cpu_name, int8_instructions
-from spotlet.device_profile import remove_profile, write_profile
 from spotlet.errors import UsageError
-from spotlet.int8_gain import int8_pair, measure_int8_gain
-from spotlet.package import locate_model
+from spotlet.model.device import cpu_name, int8_instructions
+from spotlet.model.package import locate_model
+from spotlet.model.profile import remove_profile, write_profile
+from spotlet.model.providers import CPU_PROVIDER
 from spotlet.pipeline import Crew, plan_crew, usable_cores
-from spotlet.session import CPU_PROVIDER
-from spotlet.terminal import table
-from spotlet.tuner import tune_model
-from spotlet.tuning import DEFAULT, LEAST_GAIN, Tuning
+from spotlet.text.terminal import table
 
 SCHEMA = 1
 """Of the JSON."""

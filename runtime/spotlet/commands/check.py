@@ -4,12 +4,12 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from spotlet.check_report import CheckReport
+from spotlet.check.report import CheckReport
+from spotlet.check.verification import check_model
 from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
 from spotlet.errors import GateError, ModelFileError
-from spotlet.package import PARITY_FILE, locate_models, recorded_files
-from spotlet.session import CPU_PROVIDER, full_provider_name
-from spotlet.verification import check_model
+from spotlet.model.package import PARITY_FILE, locate_models, recorded_files
+from spotlet.model.providers import CPU_PROVIDER, full_provider_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,8 +4,9 @@ import argparse
 
 from spotlet.commands.options import tell_provider
 from spotlet.detector import Detector
+from spotlet.model.providers import CPU_PROVIDER, full_provider_name
 from spotlet.pipeline import Crew, plan_crew
-from spotlet.session import CPU_PROVIDER, SessionSettings, full_provider_name
+from spotlet.session import SessionSettings
 from spotlet.streams import locate_source
 
 

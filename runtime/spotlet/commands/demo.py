@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from spotlet.annotate import contact_sheet, draw_detections
+from spotlet.annotate.detections import contact_sheet, draw_detections
 from spotlet.atomic import atomic_file
 from spotlet.commands.options import (
     add_session_arguments,
@@ -31,7 +31,7 @@ from spotlet.precision import Truth
 from spotlet.session import SessionSettings
 from spotlet.sinks import VideoSink
 from spotlet.streams import open_stream
-from spotlet.terminal import Progress, table
+from spotlet.text.terminal import Progress, table
 
 MODEL_NAME = "garments"
 """The bundled model that the clip is for."""

@@ -17,9 +17,9 @@ from cv2 import videoio_registry
 from spotlet import TELEMETRY_FAULT
 from spotlet.distributions import origin
 from spotlet.errors import SpotletError
-from spotlet.package import bundled_models
-from spotlet.plugins import broken_plugins, installed_plugins, plugin_devices
-from spotlet.providers import (
+from spotlet.model.package import bundled_models
+from spotlet.model.plugins import broken_plugins, installed_plugins, plugin_devices
+from spotlet.model.providers import (
     REMOTE_PROVIDERS,
     library_fault,
     providers_at_hand,
@@ -28,7 +28,7 @@ from spotlet.providers import (
 from spotlet.sinks import VideoSink
 from spotlet.sinks.window import windows_remedy
 from spotlet.streams import open_stream
-from spotlet.terminal import table
+from spotlet.text.terminal import table
 
 EXTRAS = {
     "evaluation": ("faster_coco_eval",),

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import get_args
 
-from spotlet.counting import ObjectCounter
-from spotlet.counting_rules import Anchor, CountingRules, parse_line, parse_zone
+from spotlet.counting.counter import ObjectCounter
+from spotlet.counting.rules import Anchor, CountingRules, parse_line, parse_zone
 from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import UsageError
 from spotlet.streams import Frame, SourceClock, Stream, locate_source
-from spotlet.tracking import Tracker, TrackingSettings
+from spotlet.tracking.tracker import Tracker, TrackingSettings
 
 UNSURE_SHARE = 0.5
 """What is found with so much of the least score still continues an object that has a number."""

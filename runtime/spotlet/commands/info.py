@@ -8,9 +8,9 @@ from pathlib import Path
 from spotlet.commands.options import add_model_arguments, add_provider_argument
 from spotlet.detector import Detector
 from spotlet.manifest import Manifest
-from spotlet.package import VARIANTS, variants_of
+from spotlet.model.package import VARIANTS, variants_of
 from spotlet.session import SessionSettings
-from spotlet.terminal import table
+from spotlet.text.terminal import table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

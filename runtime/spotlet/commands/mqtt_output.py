@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spotlet.errors import UsageError
 from spotlet.sinks import Sink
-from spotlet.sinks.retry import OnFailure
+from spotlet.sinks.sink import OnFailure
 
 PASSWORD_VARIABLE = "SPOTLET_MQTT_PASSWORD"
 """A URL shows in the list of processes; the environment does not."""

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from spotlet.detector import Detector
-from spotlet.device_profile import find_profile
 from spotlet.distributions import OURS, overwritten
-from spotlet.package import VARIANTS, locate_model
-from spotlet.session import CPU_PROVIDER, SessionSettings
+from spotlet.model.package import VARIANTS, locate_model
+from spotlet.model.profile import find_profile
+from spotlet.model.providers import CPU_PROVIDER
+from spotlet.session import SessionSettings
 from spotlet.streams import locate_source
 
 

@@ -12,8 +12,8 @@ from spotlet.serve.address import Listener
 from spotlet.sinks import NdjsonSink, Sink, WindowSink, refuse_source
 from spotlet.sinks.choice import save_sinks, snapshot_sink
 from spotlet.sinks.line_file import LEAST_ROTATE_BYTES
-from spotlet.sinks.recording import KEPT_RECORDINGS
-from spotlet.sinks.retry import OnFailure
+from spotlet.sinks.recording.sink import KEPT_RECORDINGS
+from spotlet.sinks.sink import OnFailure
 from spotlet.streams import Stream
 
 _BYTES_PER_MB = 1_000_000

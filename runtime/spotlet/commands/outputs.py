@@ -17,7 +17,7 @@ from spotlet.errors import OutputError
 from spotlet.serve.address import Listener
 from spotlet.sinks import Sink
 from spotlet.sinks.group import close_all, finish_all
-from spotlet.sinks.recording import KEPT_RECORDINGS
+from spotlet.sinks.recording.sink import KEPT_RECORDINGS
 from spotlet.sinks.sink import EventSink
 from spotlet.streams import Frame, StatusEvent, Stream
 

@@ -19,7 +19,7 @@ from spotlet.errors import SourceError, UsageError
 from spotlet.serve.address import Listener
 from spotlet.sinks import WindowClosed
 from spotlet.streams import Frame, Reconnection, StreamGroup, open_streams
-from spotlet.terminal import PLAIN_SECONDS, Progress
+from spotlet.text.terminal import PLAIN_SECONDS, Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

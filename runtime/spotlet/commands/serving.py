@@ -8,8 +8,7 @@ from pathlib import Path
 
 from spotlet.errors import UsageError
 from spotlet.serve.address import TOKEN_VARIABLE, Listener, ServeAddress
-from spotlet.sinks.retry import OnFailure
-from spotlet.sinks.sink import Sink
+from spotlet.sinks.sink import OnFailure, Sink
 from spotlet.streams import Stream
 
 

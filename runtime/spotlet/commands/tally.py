@@ -8,7 +8,7 @@ from spotlet.counts import Counts, by_class
 from spotlet.detections import Detections
 from spotlet.sinks import Sink
 from spotlet.streams import Frame, Stream
-from spotlet.terminal import table
+from spotlet.text.terminal import table
 
 
 class Tally:

@@ -10,7 +10,7 @@ from spotlet.mqtt.address import BrokerAddress
 from spotlet.mqtt.link import CONNECT_SECONDS, Link, LinkLostError, LinkRefusedError
 from spotlet.mqtt.messages import OFFLINE, Message
 from spotlet.mqtt.outbox import Outbox
-from spotlet.sinks.retry import OnFailure
+from spotlet.sinks.sink import OnFailure
 from spotlet.streams import Reconnection
 
 REFUSED_SECONDS = 60.0

@@ -15,7 +15,7 @@ from spotlet.mqtt.address import BrokerAddress, locate_broker
 from spotlet.mqtt.discovery import run_config, source_config
 from spotlet.mqtt.messages import ONLINE, Message, Topics, counts_event, encode, who_is_there
 from spotlet.mqtt.outbox import Outbox
-from spotlet.sinks.retry import OnFailure
+from spotlet.sinks.sink import OnFailure
 from spotlet.streams import Frame, Reconnection, StatusEvent
 
 logger = logging.getLogger("spotlet.mqtt")

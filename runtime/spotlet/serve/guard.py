@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from spotlet.serve.address import Listener
-from spotlet.sinks.retry import OnFailure
+from spotlet.sinks.sink import OnFailure
 
 COOKIE_SECONDS = 30 * 24 * 3600
 """For how long a phone need not open the link with the token again."""

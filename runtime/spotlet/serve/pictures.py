@@ -8,7 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from spotlet.annotate import draw_detections
+from spotlet.annotate.detections import draw_detections
 from spotlet.serve.board import Board, Newest
 
 MOST_WIDTH = 1280

@@ -20,7 +20,7 @@ from spotlet.serve.board import Board
 from spotlet.serve.guard import Guard
 from spotlet.serve.pictures import Pictures
 from spotlet.serve.viewers import Viewers
-from spotlet.sinks.retry import OnFailure
+from spotlet.sinks.sink import OnFailure
 
 MOST_CONNECTIONS = 256
 """A browser opens six at most; who comes beyond them is hung up on."""

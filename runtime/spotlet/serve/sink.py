@@ -7,7 +7,7 @@ from spotlet.events import frame_event, status_event
 from spotlet.serve.address import Listener
 from spotlet.serve.board import Board, Watched
 from spotlet.serve.server import Server
-from spotlet.sinks.retry import OnFailure
+from spotlet.sinks.sink import OnFailure
 from spotlet.streams import Frame, StatusEvent
 
 STALE_SECONDS = 20.0

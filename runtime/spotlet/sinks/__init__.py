@@ -6,10 +6,10 @@ from spotlet.sinks.group import SinkGroup
 from spotlet.sinks.images import ImageSink
 from spotlet.sinks.ndjson import NdjsonSink
 from spotlet.sinks.queue import QueuedSink, QueueRule
-from spotlet.sinks.recording import RecordingSink
+from spotlet.sinks.recording.sink import RecordingSink
+from spotlet.sinks.recording.video import VideoSink
 from spotlet.sinks.sink import EventSink, Sink, refuse_source
 from spotlet.sinks.snapshots import SnapshotSink
-from spotlet.sinks.video import VideoSink
 from spotlet.sinks.window import WindowClosed, WindowSink
 
 __all__ = [

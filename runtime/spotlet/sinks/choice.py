@@ -5,16 +5,16 @@ from pathlib import Path
 
 from spotlet.errors import UsageError
 from spotlet.image_files import IMAGE_SUFFIXES
-from spotlet.sinks.codecs import CODECS
 from spotlet.sinks.file_names import unique_names
 from spotlet.sinks.group import SinkGroup
 from spotlet.sinks.images import SAVED_SUFFIXES, ImageSink
 from spotlet.sinks.queue import QueuedSink
-from spotlet.sinks.recording import KEPT_RECORDINGS, RECORDED_SUFFIX, RecordingSink
-from spotlet.sinks.retry import OnFailure, RetriedSink
-from spotlet.sinks.sink import Sink, refuse_source
+from spotlet.sinks.recording.codecs import CODECS
+from spotlet.sinks.recording.sink import KEPT_RECORDINGS, RECORDED_SUFFIX, RecordingSink
+from spotlet.sinks.recording.video import VideoSink
+from spotlet.sinks.retry import RetriedSink
+from spotlet.sinks.sink import OnFailure, Sink, refuse_source
 from spotlet.sinks.snapshots import KEPT_SNAPSHOTS, QUIET_SECONDS, SnapshotSink
-from spotlet.sinks.video import VideoSink
 from spotlet.streams import Stream
 
 FILE_SUFFIXES = IMAGE_SUFFIXES | {".avi", ".gif", ".mkv", ".mov", ".mp4", ".webm", ".wmv"}

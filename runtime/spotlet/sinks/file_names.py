@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from spotlet.credentials import without_credentials
+from spotlet.text.credentials import without_credentials
 
 LONGEST_NAME_BYTES = 80
 """Two of them, a time, and what makes a temporary name stay below the 255 of file systems."""

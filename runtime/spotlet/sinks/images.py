@@ -4,7 +4,7 @@ from pathlib import Path
 
 import cv2
 
-from spotlet.annotate import draw_detections
+from spotlet.annotate.detections import draw_detections
 from spotlet.atomic import atomic_file
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError

@@ -1,19 +1,15 @@
 """A sink that may fail for a while."""
 
 import time
-from collections.abc import Callable
 
 from spotlet.detections import Detections
 from spotlet.errors import OutputError
 from spotlet.lifetime import Closing
-from spotlet.sinks.sink import Sink
+from spotlet.sinks.sink import OnFailure, Sink
 from spotlet.streams import Frame
 
 RETRY_SECONDS = 30.0
 """From an error to the next try."""
-
-OnFailure = Callable[[str], None]
-"""Told in a line, in any thread, when a sink fails, and when it works again."""
 
 
 class RetriedSink(Closing):

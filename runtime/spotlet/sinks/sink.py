@@ -1,11 +1,15 @@
 """What every sink has in common."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
 from spotlet.streams import Frame, StatusEvent
+
+OnFailure = Callable[[str], None]
+"""Called with one line, in any thread, when a sink fails and when it works again."""
 
 
 class Sink(Protocol):

@@ -2,7 +2,7 @@
 
 import cv2
 
-from spotlet.annotate import draw_detections
+from spotlet.annotate.detections import draw_detections
 from spotlet.detections import Detections
 from spotlet.distributions import distributions_of, replacing_commands
 from spotlet.errors import UsageError

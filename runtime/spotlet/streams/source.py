@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from spotlet.credentials import without_credentials
 from spotlet.errors import SourceError, UsageError
 from spotlet.image_files import IMAGE_SUFFIXES
+from spotlet.text.credentials import without_credentials
 
 SourceKind = Literal["image", "images", "video", "camera", "url"]
 

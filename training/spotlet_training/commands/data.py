@@ -8,11 +8,11 @@ import cv2
 
 from spotlet.atomic import atomic_file
 from spotlet.errors import GateError, UsageError
-from spotlet.terminal import Progress
+from spotlet.text.terminal import Progress
+from spotlet_training.commands.recipe_options import parse_size
 from spotlet_training.inspection import Inspection, inspect_dataset, labelled_sheet
 from spotlet_training.inspection.findings import errors
 from spotlet_training.inspection.report import inspection_lines, inspection_record
-from spotlet_training.recipe_options import parse_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from spotlet.atomic import atomic_file
 from spotlet.errors import UsageError
-from spotlet.terminal import Progress, duration
-from spotlet_training.hardware import keep_freed_memory, pick_device, pick_precision
+from spotlet.text.terminal import Progress, duration
+from spotlet_training.learning.hardware import keep_freed_memory, pick_device, pick_precision
+from spotlet_training.learning.settings import DEVICES, PRECISIONS, TrainingSettings
 from spotlet_training.localization.experiment import run_ladder
 from spotlet_training.localization.figures import draw_curves, draw_scenes
 from spotlet_training.localization.frozen import frozen_set
@@ -31,7 +32,6 @@ from spotlet_training.localization.runs import (
     load_localizer,
 )
 from spotlet_training.localization.scenes import VARIANTS, FrozenSet
-from spotlet_training.settings import DEVICES, PRECISIONS, TrainingSettings
 
 EPOCHS, SEEDS = 30, 3
 QUICK_EPOCHS, QUICK_SEEDS = 8, 1

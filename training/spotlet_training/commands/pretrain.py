@@ -13,14 +13,14 @@ import cv2
 import torch
 
 from spotlet.errors import OutputError, UsageError
-from spotlet.terminal import Progress
-from spotlet_training.hardware import pick_device, pick_precision
+from spotlet.text.terminal import Progress
+from spotlet_training.learning.hardware import pick_device, pick_precision
+from spotlet_training.learning.settings import DEVICES, PRECISIONS, TrainingSettings
+from spotlet_training.network.pretrained import save_backbone
 from spotlet_training.network.settings import SIZES, DetectorSettings
-from spotlet_training.pretraining.backbone import save_backbone
 from spotlet_training.pretraining.distillation import DistillationSettings, Taught, distil
 from spotlet_training.pretraining.pictures import Views, find_pictures
 from spotlet_training.pretraining.targets import DONE, Targets, write_targets
-from spotlet_training.settings import DEVICES, PRECISIONS, TrainingSettings
 
 DEFAULTS = DistillationSettings()
 

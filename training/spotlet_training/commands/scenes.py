@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from spotlet.errors import UsageError
-from spotlet.terminal import Progress
+from spotlet.text.terminal import Progress
 from spotlet_training.scenes import training_scenes, validation_scenes
 from spotlet_training.scenes.coco_set import write_coco_set
 

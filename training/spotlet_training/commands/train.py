@@ -10,15 +10,15 @@ from pathlib import Path
 import cv2
 
 from spotlet.errors import UsageError
-from spotlet.terminal import Progress, duration, table
+from spotlet.text.terminal import Progress, duration, table
+from spotlet_training.commands.recipe_options import add_recipe_arguments, asked_settings
 from spotlet_training.datasets import open_splits
-from spotlet_training.distributed import Ranks, joined
-from spotlet_training.hardware import pick_device, pick_precision
 from spotlet_training.inspection import require_harmless
-from spotlet_training.recipe_options import add_recipe_arguments, asked_settings
+from spotlet_training.learning.distributed import Ranks, joined
+from spotlet_training.learning.hardware import pick_device, pick_precision
+from spotlet_training.learning.settings import TrainingSettings
 from spotlet_training.report import report_training
-from spotlet_training.settings import TrainingSettings
-from spotlet_training.state import LAST_STATE, load_state
+from spotlet_training.run_folder.state import LAST_STATE, load_state
 from spotlet_training.training import BEST_CHECKPOINT, Epoch, Step, train
 
 DEFAULTS = TrainingSettings()

@@ -8,10 +8,10 @@ from os import cpu_count
 from pathlib import Path
 
 from spotlet.errors import DatasetError
-from spotlet_training.batches import ahead
 from spotlet_training.datasets.labels import decode_image
 from spotlet_training.inspection.image_bytes import UPRIGHT, exif_orientation, is_cut_short
 from spotlet_training.inspection.likeness import Look, look_of
+from spotlet_training.learning.batches import ahead
 
 MOST_THREADS = 8
 """More only compete for the disk, and each holds a decoded image."""

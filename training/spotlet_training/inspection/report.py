@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from spotlet.terminal import table
+from spotlet.text.terminal import table
 from spotlet_training.inspection.box_sizes import SIZE_NAMES
 from spotlet_training.inspection.label_rules import count_boxes
 from spotlet_training.inspection.survey import Inspection

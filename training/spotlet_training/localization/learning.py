@@ -9,13 +9,13 @@ from torch.optim import Adam
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
 
 from spotlet.errors import TrainingError, UsageError
-from spotlet_training.hardware import computing_in
-from spotlet_training.learner import channels_last
+from spotlet_training.learning.hardware import computing_in
+from spotlet_training.learning.learner import channels_last
+from spotlet_training.learning.overlap import paired_iou
 from spotlet_training.localization.measures import Measures, measure
 from spotlet_training.localization.recipe import Recipe, localization_loss
 from spotlet_training.localization.scenes import FrozenSet, pick
 from spotlet_training.network import Localizer, build_localizer
-from spotlet_training.overlap import paired_iou
 
 CURVE_SCENES = 300
 """Held-out scenes, the first of them, on which a network is measured after each epoch: a third of

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spotlet_training.hardware import computing_in, float32_products
+from spotlet_training.learning.hardware import computing_in, float32_products
+from spotlet_training.learning.overlap import paired_iou
 from spotlet_training.localization.scenes import FrozenScenes, FrozenSet, pick
 from spotlet_training.network import Localizer
-from spotlet_training.overlap import paired_iou
 
 MEASURED_AT_ONCE = 50
 """Scenes in a batch that is only measured."""

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from spotlet.errors import UsageError
+from spotlet_training.learning.overlap import paired_giou
 from spotlet_training.network import LocalizerSettings, RawLocalization
-from spotlet_training.overlap import paired_giou
 from spotlet_training.scenes import CLASS_NAMES
 
 BOX_LOSSES = ("corners", "corners-giou")

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from spotlet.terminal import table
+from spotlet.text.terminal import table
 from spotlet_training.localization.frozen import SETTINGS
 from spotlet_training.localization.ladder import AFTER, BEFORE, BEST, Step
 from spotlet_training.localization.measures import Measures

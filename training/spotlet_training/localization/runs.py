@@ -16,12 +16,12 @@ import torch
 
 from spotlet.atomic import atomic_file
 from spotlet.errors import UsageError
-from spotlet_training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from spotlet_training.localization.ladder import Step
 from spotlet_training.localization.learning import EpochFigures, Outcome
 from spotlet_training.localization.measures import Measures
 from spotlet_training.localization.scenes import FrozenSet
 from spotlet_training.network import Localizer
+from spotlet_training.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 RUNS = "runs"
 """Folder in the output folder: for each run a checkpoint, then its figures."""

@@ -22,12 +22,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spotlet.errors import TrainingError, UsageError
-from spotlet_training.batches import ahead
-from spotlet_training.hardware import computing_in
-from spotlet_training.learner import channels_last
+from spotlet_training.learning.batches import ahead
+from spotlet_training.learning.hardware import computing_in
+from spotlet_training.learning.learner import channels_last
+from spotlet_training.learning.optimisation import decaying_adamw
 from spotlet_training.network.backbone import Backbone, normalise
 from spotlet_training.network.settings import DetectorSettings
-from spotlet_training.optimisation import decaying_adamw
 from spotlet_training.pretraining.targets import Targets
 from spotlet_training.pretraining.teacher import TAP_CHANNELS
 

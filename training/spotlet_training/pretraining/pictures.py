@@ -9,9 +9,9 @@ import numpy as np
 from spotlet.errors import DatasetError
 from spotlet.image_files import IMAGE_SUFFIXES, read_image
 from spotlet.letterbox import ImageArray
-from spotlet_training.augmentation import AugmentationSettings, recoloured
 from spotlet_training.datasets import open_splits
 from spotlet_training.datasets.discover import formats_of
+from spotlet_training.learning.augmentation import AugmentationSettings, recoloured
 
 FOLDER_POWER = 0.75
 """A folder of n pictures is drawn from in proportion to n to this power: a large one does not

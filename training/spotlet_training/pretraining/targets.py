@@ -14,9 +14,9 @@ from torch import Tensor
 
 from spotlet.atomic import atomic_file
 from spotlet.errors import DatasetError, OutputError
-from spotlet_training.batches import ahead
-from spotlet_training.hardware import computing_in
-from spotlet_training.learner import channels_last
+from spotlet_training.learning.batches import ahead
+from spotlet_training.learning.hardware import computing_in
+from spotlet_training.learning.learner import channels_last
 from spotlet_training.network.settings import STRIDES
 from spotlet_training.pretraining.pictures import Views
 from spotlet_training.pretraining.teacher import TAP_CHANNELS, Teacher

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from spotlet.detections import Detections
 from spotlet.precision import Truth
-from spotlet_training.matching import Judgement, Reason
+from spotlet_training.evaluation.matching import Judgement, Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

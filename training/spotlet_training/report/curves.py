@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from spotlet.evaluation import figure_text
 from spotlet.precision import RECALLS, PrecisionCurves
-from spotlet_training.operating_point import ThresholdCurves
+from spotlet_training.evaluation.operating_point import ThresholdCurves
 from spotlet_training.report.confusion import ConfusionMatrix
 from spotlet_training.report.history import EpochFigures
 from spotlet_training.report.words import short

@@ -9,7 +9,7 @@ from spotlet.errors import InputError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochFigures:
-    """What one epoch came to; see `spotlet_training.epochs.Epoch`."""
+    """What one epoch came to; see `spotlet_training.learning.epochs.Epoch`."""
 
     number: int
     loss: float

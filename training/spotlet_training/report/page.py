@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from spotlet.evaluation import figure_text
-from spotlet_training.measurement import Measurement
+from spotlet_training.evaluation.measurement import Measurement
 from spotlet_training.report.confusion import ConfusionMatrix
 
 STYLE = """

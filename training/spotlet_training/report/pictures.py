@@ -14,7 +14,7 @@ from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray
 from spotlet.precision import Truth
 from spotlet_training.datasets import Dataset
-from spotlet_training.matching import Judgement
+from spotlet_training.evaluation.matching import Judgement
 from spotlet_training.report.marks import (
     COLOURS,
     MISSED_COLOUR,

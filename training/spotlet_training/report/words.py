@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spotlet_training.measurement import Measurement
+from spotlet_training.evaluation.measurement import Measurement
 from spotlet_training.report.confusion import ConfusionMatrix
 from spotlet_training.report.history import EpochFigures
 

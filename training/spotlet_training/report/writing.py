@@ -14,9 +14,9 @@ from spotlet.detections import Detections
 from spotlet.errors import UsageError
 from spotlet.precision import precision_curves
 from spotlet_training.datasets import Dataset, Sample
-from spotlet_training.epochs import HISTORY
-from spotlet_training.matching import Judgement, judge
-from spotlet_training.measurement import CHECKPOINT_SUFFIX, Measurement, measure
+from spotlet_training.evaluation.matching import Judgement, judge
+from spotlet_training.evaluation.measurement import CHECKPOINT_SUFFIX, Measurement, measure
+from spotlet_training.learning.epochs import HISTORY
 from spotlet_training.report.confusion import ConfusionMatrix, confusion_matrix
 from spotlet_training.report.history import EpochFigures, read_history
 from spotlet_training.report.marks import best_and_worst

@@ -1,0 +1,114 @@
+"""The model card's figures: accuracy by class, the gate's report, what int8 costs and gains."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from spotlet.evaluation import Accuracy, figure_text
+from spotlet.model.package import VARIANTS
+from spotlet_export.card.markdown import code_span, fenced, section
+from spotlet_export.gate.report import Report
+from spotlet_export.gate.variants import END_TO_END, FP32, INT8
+from spotlet_training.evaluation.evaluation import Evaluation
+from spotlet_training.evaluation.measurement_text import (
+    Column,
+    class_table,
+    size_table,
+    threshold_lines,
+)
+
+NOT_MEASURED = """Not measured by this export: it was given no labelled images of the model's
+classes. `spotlet evaluate MODEL DATASET` measures it on yours."""
+
+
+def accuracy_section(
+    evaluations: Mapping[str, Evaluation], own_threshold: float, data_name: str | None
+) -> str:
+    """Returns how well each file does, by class and by size.
+
+    Args:
+        evaluations: by file name, all on the same images; may be empty.
+        own_threshold: the score threshold of the manifest.
+        data_name: of the set that the images are from, where it has a name.
+    """
+    title = "How well it does"
+    base = evaluations.get(VARIANTS[FP32])
+    if base is None:
+        return section(title, NOT_MEASURED)
+    quantised = evaluations.get(VARIANTS[INT8])
+    classes, sizes = [], []
+    if quantised is not None:
+        figures = quantised.accuracy
+        classes = [
+            Column("AP50 int8", [*figures.per_class_ap50.values(), figures.ap50]),
+            Column("AP int8", [*figures.per_class_ap.values(), figures.ap]),
+        ]
+        sizes = [Column("AP int8", _by_size(figures))]
+    lines = [class_table(base.accuracy, classes), "", size_table(base.accuracy, sizes), ""]
+    for label, evaluation in (("", base), ("int8: ", quantised)):
+        if evaluation is not None:
+            lines.append(f"{label}AP75 {figure_text(evaluation.accuracy.ap75)}")
+            lines += [label + line for line in threshold_lines(evaluation, own_threshold)]
+    of = "" if data_name is None else f" of {code_span(data_name)}"
+    return section(
+        title,
+        f"Measured on {len(base.truths)} validation images{of} through the runtime that is "
+        "shipped, by COCO's protocol: AP50 is average precision at IoU 0.50, AP its mean over IoU "
+        "0.50, 0.55, … 0.95; a dash says that there was no such object.",
+        fenced("\n".join(lines)),
+    )
+
+
+def parity_section(report: Report) -> str:
+    """Returns what the gate compared, of every file."""
+    return section(
+        "The export is the same network",
+        "PyTorch (eager, float32) against onnxruntime and the shipped runtime"
+        + (
+            "; a file with suppression in its graph against the one that it is made from:"
+            if any(row.variant in END_TO_END.values() for row in report.rows)
+            else ":"
+        ),
+        fenced(report.table()),
+    )
+
+
+def int8_section(record: Mapping[str, Any], file_bytes: Mapping[str, int]) -> str:
+    """Returns what eight bits cost and gain.
+
+    Args:
+        record: of the quantisation: `calibration_images`, `budget`, `float_layers`, `ap_drop`
+            and `latency`, the fields of `spotlet.bench.int8_gain.Int8Gain`;
+            `layers`, how many could be quantised, where it is known.
+        file_bytes: of the model files, by name.
+    """
+    before, after = file_bytes[VARIANTS[FP32]], file_bytes[VARIANTS[INT8]]
+    latency = record["latency"]
+    threads = latency["threads"]
+    kept = ", ".join(code_span(layer) for layer in record["float_layers"]) or "none"
+    layers = f" of {record['layers']}" if "layers" in record else ""
+    return section(
+        "int8",
+        f"{code_span(VARIANTS[INT8])} is the same network in eight bits, for processors that "
+        "have instructions for them. It runs where it is asked for, and nowhere else.",
+        "\n".join(
+            [
+                f"- AP lost: {record['ap_drop']:z.4f}, of at most {record['budget']:g} "
+                "(below 0: gained)",
+                f"- Size: {after / 1e6:.2f} MB, float32 {before / 1e6:.2f} MB",
+                f"- Latency: {latency['int8_ms']:.1f} ms a frame, float32 "
+                f"{latency['fp32_ms']:.1f} ms: {'slower, ' if latency['ratio'] < 1 else ''}"
+                f"{latency['ratio']:.2f} times as fast; the network alone, measured in one run "
+                f"with {threads} thread{'' if threads == 1 else 's'}",
+                f"- Measured on: {code_span(latency['cpu'])}, instructions for eight-bit products: "
+                f"{latency['instructions']}. Another processor gains more, less or nothing: "
+                "`spotlet bench` measures yours",
+                f"- Calibrated on {record['calibration_images']} training images",
+                f"- Layers{layers} that were returned to float32 to keep the budget, in order: "
+                f"{kept}. The predictions and the decoding of the boxes are in float32 always",
+            ]
+        ),
+    )
+
+
+def _by_size(accuracy: Accuracy) -> list[float | None]:
+    return [accuracy.ap_small, accuracy.ap_medium, accuracy.ap_large]

@@ -1,0 +1,1 @@
+"""The proof: tensors, detections and AP of each variant against the checkpoint."""

@@ -1,0 +1,122 @@
+"""The gate's comparison for a file with suppression in it: with the file that it was made from."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+from spotlet import Detector
+from spotlet.check.end_to_end import compare_suppression
+from spotlet.detections import Detections
+from spotlet.letterbox import ImageArray
+from spotlet.manifest import METADATA_KEY, Manifest
+from spotlet.postprocess import LEAST_SCORE
+from spotlet_export.gate.detection_parity import detection_rows
+from spotlet_export.gate.reference import Reference
+from spotlet_export.gate.report import Row
+from spotlet_export.gate.tensor_parity import BATCH
+from spotlet_export.gate.variants import FP32_LIMITS
+from spotlet_export.graph.suppression import manifest_of, with_suppression
+
+
+def with_low_threshold(model: onnx.ModelProto, score_threshold: float) -> onnx.ModelProto:
+    """Returns the network with suppression from another score on, of which there is more to see.
+
+    Args:
+        model: of the form `cells`; stays as it was.
+        score_threshold: where it is below the manifest's.
+    """
+    manifest = manifest_of(model)
+    least = min(manifest.detection.score_threshold, score_threshold)
+    other = onnx.ModelProto()
+    other.CopyFrom(model)
+    rule = replace(manifest.detection, score_threshold=least)
+    onnx.helper.set_model_props(other, {METADATA_KEY: replace(manifest, detection=rule).to_json()})
+    return with_suppression(other)
+
+
+def compare_end_to_end(
+    reference: Reference, cells: Path, files: Sequence[Path], variant: str
+) -> list[Row]:
+    """Returns the rows for files with suppression against the one that they were made from.
+
+    Both sides go through the shipped runtime, which suppresses after the one and not after the
+    other, frame by frame and in batches. It is one network on one machine, in eight bits too:
+    the detections must be the same, but for overlaps within float noise of the threshold.
+
+    Args:
+        reference: its frames are compared on.
+        cells: without suppression.
+        files: with suppression; each one's own thresholds hold for both sides.
+        variant: its name, for the report.
+    """
+    images = [frame.image_bgr for frame in reference.frames]
+    agreements, ties, wanted = [], 0, 0
+    for file in files:
+        detector = Detector(file)
+        source = Detector(cells, score_threshold=detector.rule.score_threshold)
+        for size in (1, BATCH):
+            sides = zip(
+                images,
+                _in_batches(source, images, size),
+                _in_batches(detector, images, size),
+                strict=True,
+            )
+            for image, want, got in sides:
+                agreement, tie = compare_suppression(source, image, want, got)
+                agreements.append(agreement)
+                ties += tie
+                wanted += len(want)
+    over = f"{wanted} detections, {len(images)} frames, batch 1 and {BATCH}"
+    return [
+        *detection_rows(agreements, wanted, ties, over, FP32_LIMITS, variant),
+        Row(
+            variant=variant,
+            name="outputs unlike the contract",
+            over=f"{len(images)} frames, batch {BATCH}",
+            measured=sum(_breaches(file, reference) for file in files),
+            limit=0,
+        ),
+    ]
+
+
+def _in_batches(detector: Detector, images: Sequence[ImageArray], size: int) -> list[Detections]:
+    parts = [detector.detect(images[n : n + size]) for n in range(0, len(images), size)]
+    return [found for part in parts for found in part]
+
+
+def _breaches(file: Path, reference: Reference) -> int:
+    """Returns in how many frames the outputs are not as hosts without our runtime expect them.
+
+    Rows from the count on are zeros, those before reach the threshold; the best score is first;
+    classes are those that there are, and boxes lie on the canvas.
+    """
+    session = ort.InferenceSession(file)
+    texts = session.get_modelmeta().custom_metadata_map
+    manifest = Manifest.from_json(texts[METADATA_KEY])
+    output, most = manifest.output, manifest.detection.max_detections
+    names = [output.boxes, output.scores, output.class_ids, output.count]
+    least_score = np.float32(max(manifest.detection.score_threshold, LEAST_SCORE))
+    breaches = 0
+    for start in range(0, len(reference.canvases), BATCH):
+        canvases = reference.canvases[start : start + BATCH]
+        results = session.run(names, {manifest.input.name: canvases})
+        for boxes, scores, class_ids, count in zip(*results, strict=True):
+            rows = np.arange(most) < count
+            corners, opposite = boxes[:, :2], boxes[:, 2:]
+            sound = (
+                boxes.shape == (most, 4)
+                and scores.shape == class_ids.shape == (most,)
+                and 0 <= count <= most
+                and not (boxes[~rows].any() or scores[~rows].any() or class_ids[~rows].any())
+                and np.all(scores[rows] >= least_score)
+                and np.all(np.diff(scores) <= 0)
+                and np.all((class_ids >= 0) & (class_ids < len(manifest.classes)))
+                and np.all((corners >= 0) & (opposite <= 1))
+                and np.all(corners[rows] < opposite[rows])
+            )
+            breaches += not sound
+    return breaches

@@ -1,0 +1,1 @@
+"""The ONNX graphs: float32, eight bits, and suppression appended."""

@@ -1,0 +1,1 @@
+"""The model package: its files, written at once or not at all."""

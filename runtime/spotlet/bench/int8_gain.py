@@ -1,0 +1,81 @@
+"""What eight bits gain on this processor, measured side by side."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from spotlet.model.device import cpu_name, int8_instructions
+from spotlet.model.package import VARIANTS
+from spotlet.session import ModelSession, SessionSettings
+
+ROUNDS, WARM_UP = 40, 5
+
+THREADS = 1
+"""Of the inferences that are timed: the figure that compares best between machines."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Int8Gain:
+    """How fast the int8 file of a package is beside its float32 file, and where.
+
+    Attributes:
+        fp32_ms: median of one inference, milliseconds.
+        int8_ms: the same of the int8 file.
+        ratio: how many times as fast int8 is; below 1 it is slower. The median over turns of both,
+            which whatever else the machine does moves less than it moves either time.
+        threads: of one inference.
+        cpu: the processor's name.
+        instructions: as `int8_instructions` says them.
+    """
+
+    fp32_ms: float
+    int8_ms: float
+    ratio: float
+    threads: int
+    cpu: str
+    instructions: str
+
+    def __str__(self) -> str:
+        slower = "slower, " if round(self.ratio, 2) < 1 else ""
+        return (
+            f"int8 is {slower}{self.ratio:.2f} times as fast as float32 on {self.cpu} "
+            f"(instructions for eight-bit products: {self.instructions})"
+        )
+
+
+def measure_int8_gain(fp32: Path, int8: Path) -> Int8Gain:
+    """Returns what the int8 file of a network gains over the float32 file, on the CPU.
+
+    Raises:
+        ModelFileError: a file cannot be used.
+    """
+    sessions = [ModelSession(each, SessionSettings(threads=THREADS)) for each in (fp32, int8)]
+    size_hw = sessions[0].manifest.input.size_hw
+    rng = np.random.default_rng(0)
+    milliseconds = np.empty((WARM_UP + ROUNDS, 2))
+    for turn in range(len(milliseconds)):
+        canvas = rng.integers(0, 256, (1, *size_hw, 3), np.uint8)
+        for column, session in enumerate(sessions):
+            started = time.perf_counter()
+            session.run(canvas)
+            milliseconds[turn, column] = (time.perf_counter() - started) * 1000
+    fp32_ms, int8_ms = milliseconds[WARM_UP:].T
+    return Int8Gain(
+        fp32_ms=float(np.median(fp32_ms)),
+        int8_ms=float(np.median(int8_ms)),
+        ratio=float(np.median(fp32_ms / int8_ms)),
+        threads=THREADS,
+        cpu=cpu_name(),
+        instructions=int8_instructions(),
+    )
+
+
+def int8_pair(path: Path) -> tuple[Path, Path] | None:
+    """Returns the float32 and the int8 file of the package that a model file lies in.
+
+    None where there are not both, or the file is neither.
+    """
+    pair = path.with_name(VARIANTS["fp32"]), path.with_name(VARIANTS["int8"])
+    return pair if path in pair and all(each.is_file() for each in pair) else None

@@ -1,0 +1,1 @@
+"""Does this model compute here what it computed where it was proven?"""

@@ -1,0 +1,224 @@
+"""What a graph may hold. Each limit is far above what detectors have, and far below what hurts."""
+
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spotlet.errors import ModelFileError
+from spotlet.text.plain import plain_line
+
+MOST_NODES = 20_000
+"""YOLO26n has 368."""
+
+MOST_TENSORS = 40_000
+"""YOLO26n stores 222."""
+
+MOST_DEPTH = 4
+"""Of graphs in the attributes of nodes."""
+
+MOST_RANK = 16
+"""Axes of a stored tensor."""
+
+MOST_ATTRIBUTES = 64
+"""Of one node."""
+
+MOST_ELEMENTS = 2**28
+"""Of one tensor: 1 GiB in float32."""
+
+MOST_SIDE = 2**16
+"""Of what an attribute or a small constant sets: kernels, strides, pads, sides."""
+
+MOST_ENLARGEMENT = 64
+"""By which `Resize` may multiply one side."""
+
+INT64, STRING = 7, 8
+"""In `TensorProto.DataType`."""
+
+COMPLEX = frozenset({14, 15})
+"""Types whose elements are two numbers."""
+
+ELEMENT_BITS = {
+    **{1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64},
+    **{14: 64, 15: 128, 16: 16, 17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4},
+    **{24: 8, 25: 2, 26: 2},
+}
+"""By `TensorProto.DataType`, for all but text and those of 6 bits."""
+
+ENDLESS = frozenset({"Loop", "Scan", "SequenceMap"})
+"""Operators that repeat a graph as often as a number in the file says."""
+
+ONNX_DOMAINS = frozenset({"", "ai.onnx"})
+MICROSOFT = "com.microsoft"
+MICROSOFT_OPERATORS = frozenset(
+    {
+        "BiasGelu",
+        "BiasSoftmax",
+        "BiasSplitGelu",
+        "DequantizeLinear",
+        "DynamicQuantizeMatMul",
+        "FastGelu",
+        "FusedConv",
+        "FusedGemm",
+        "FusedMatMul",
+        "Gelu",
+        "GridSample",
+        "LayerNormalization",
+        "MatMulInteger16",
+        "MatMulIntegerToFloat",
+        "MatMulNBits",
+        "NhwcFusedConv",
+        "NhwcMaxPool",
+        "QGemm",
+        "QLinearAdd",
+        "QLinearAveragePool",
+        "QLinearConcat",
+        "QLinearConv",
+        "QLinearGlobalAveragePool",
+        "QLinearLeakyRelu",
+        "QLinearMul",
+        "QLinearReduceMean",
+        "QLinearSigmoid",
+        "QLinearSoftmax",
+        "QLinearWhere",
+        "QuantizeLinear",
+        "QuickGelu",
+        "SimplifiedLayerNormalization",
+        "SkipLayerNormalization",
+        "SkipSimplifiedLayerNormalization",
+    }
+)
+"""onnxruntime's own operators that its quantisation and its optimiser write into detectors. Others,
+as `EPContext`, name files, or hold what only another library checks."""
+
+AT_LEAST_ONE = frozenset({"blocksize", "dilations", "group", "kernel_shape", "num_outputs"}) | {
+    "strides"
+}
+"""Attributes that onnxruntime divides by or counts with."""
+
+AT_LEAST_NONE = frozenset({"batch_dims"})
+"""Attributes that onnxruntime takes as a number of axes, and counts from without a look: below 0,
+`GatherND` of 1.32 reads where nothing is."""
+
+BOUNDED = (
+    AT_LEAST_ONE
+    | AT_LEAST_NONE
+    | {"output_padding", "output_shape", "pads", "axes", "axis", "perm"}
+)
+"""Attributes that hold sides or axes."""
+
+GROWING = {"ConstantOfShape": 0, "Expand": 1, "Reshape": 1}
+"""Which input is the shape of what the operator gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A small stored tensor.
+
+    Attributes:
+        dims: its shape.
+        kind: its `TensorProto.DataType`.
+        values: int64 or float32, in order.
+    """
+
+    dims: tuple[int, ...]
+    kind: int
+    values: tuple[float, ...]
+
+    @classmethod
+    def from_raw(cls, dims: tuple[int, ...], kind: int, raw: bytes) -> "Constant":
+        """Returns it from its bytes, of int64 or float32."""
+        code = "q" if kind == INT64 else "f"
+        values = struct.unpack(f"<{len(raw) // struct.calcsize('<' + code)}{code}", raw)
+        return cls(dims, kind, values)
+
+
+def check_operator(operator: str, domain: str) -> None:
+    """Does nothing where a detector may have the operator.
+
+    Raises:
+        ModelFileError: it may run for ever, read files, or is of nobody that we know.
+    """
+    shown = plain_line(operator, 60)
+    if domain in ONNX_DOMAINS:
+        if operator in ENDLESS:
+            raise ModelFileError(
+                f"holds the operator {shown}, which may never end; export the model without loops"
+            )
+    elif domain != MICROSOFT or operator not in MICROSOFT_OPERATORS:
+        raise ModelFileError(
+            f"holds the operator {shown} of {plain_line(domain, 60)!r}; only those of ONNX and "
+            "onnxruntime's quantised and fused ones are loaded"
+        )
+
+
+def check_attribute(operator: str, name: str, numbers: Sequence[int]) -> None:
+    """Does nothing where the whole numbers of a node's attribute are in their range.
+
+    Raises:
+        ModelFileError: one is too large, or 0 where onnxruntime would divide by it.
+    """
+    if name not in BOUNDED:
+        return
+    least = 1 if name in AT_LEAST_ONE else 0 if name in AT_LEAST_NONE else -MOST_SIDE
+    most = MOST_RANK if name in AT_LEAST_NONE else MOST_SIDE
+    if len(numbers) > MOST_SIDE or not all(least <= value <= most for value in numbers):
+        raise ModelFileError(
+            f"{plain_line(operator, 60)} has {name} {list(numbers[:8])!s}: must be from {least} "
+            f"to {most}; export the model again"
+        )
+
+
+def check_growth(operator: str, inputs: Sequence[Constant | None]) -> None:
+    """Does nothing where a node cannot be seen to give a tensor out of all proportion.
+
+    Only what stored numbers say is looked at: what a graph computes is bounded by
+    `spotlet.model.limits`.
+
+    Args:
+        operator: of the node.
+        inputs: its inputs, as far as they are small stored tensors.
+
+    Raises:
+        ModelFileError: it gives over `MOST_ELEMENTS`, or enlarges beyond `MOST_ENLARGEMENT`.
+    """
+    at = GROWING.get(operator)
+    if at is not None and len(inputs) > at and inputs[at] is not None:
+        least = -1 if operator == "Reshape" else 0  # -1 there: what is left over
+        sides = inputs[at].values  # type: ignore[union-attr]
+        fits = all(side >= least for side in sides) and _size(sides) <= MOST_ELEMENTS
+    elif operator == "Tile" and len(inputs) > 1 and inputs[1] is not None:
+        fits = all(n >= 0 for n in inputs[1].values) and _size(inputs[1].values) <= MOST_SIDE
+    elif operator == "Pad" and len(inputs) > 1 and inputs[1] is not None:
+        fits = all(abs(side) <= MOST_SIDE for side in inputs[1].values)
+    elif operator in ("Resize", "Upsample"):
+        fits = all(_resizes(constant) for constant in inputs[1:] if constant is not None)
+    elif operator == "Range" and len(inputs) == 3 and all(inputs):
+        fits = _range_fits(inputs)
+    else:
+        return
+    if not fits:
+        raise ModelFileError(
+            f"{operator} makes a tensor out of all proportion; copy or export the model again"
+        )
+
+
+def _size(sides: Sequence[float]) -> float:
+    return math.prod(max(abs(side), 1) for side in sides)
+
+
+def _resizes(constant: Constant) -> bool:
+    """Returns whether scales, or sides, are such as a network has."""
+    if constant.kind == INT64:
+        return all(0 <= side <= MOST_SIDE for side in constant.values)
+    return all(abs(scale) <= MOST_ENLARGEMENT for scale in constant.values)
+
+
+def _range_fits(inputs: Sequence[Constant | None]) -> bool:
+    values = [constant.values for constant in inputs if constant is not None]
+    if any(len(each) != 1 for each in values):
+        return False
+    (start,), (limit,), (delta,) = values
+    if not all(map(math.isfinite, (start, limit, delta))) or delta == 0:
+        return False
+    return (limit - start) / delta <= MOST_ELEMENTS

@@ -1,0 +1,189 @@
+"""Where a model lies: a bundled name, a package folder, or an `.onnx` file."""
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from spotlet.errors import ModelFileError, UsageError
+from spotlet.model.files import MOST_JSON_BYTES, is_file, is_folder, package_member, read_bounded
+from spotlet.text.plain import is_plain, parse_json
+
+MODEL_FILE = "model.onnx"
+"""The file of a package that runs by default."""
+
+VARIANTS = {
+    "fp32": MODEL_FILE,
+    "int8": "model.int8.onnx",
+    "end-to-end": "model.end2end.onnx",
+    "int8-end-to-end": "model.int8.end2end.onnx",
+}
+"""The files of a package that are the same network, by what they compute in, and whether
+thresholding and suppression are in the graph."""
+
+VARIANT_FLAGS: dict[str, tuple[str, ...]] = {
+    "fp32": (),
+    "int8": ("--int8",),
+    "end-to-end": ("--end-to-end",),
+    "int8-end-to-end": ("--int8", "--end-to-end"),
+}
+"""What `spotlet export` is told to make each."""
+
+INT8_VARIANTS = ("int8", "int8-end-to-end")
+"""Those that compute in eight bits."""
+
+CELLS_VARIANTS = {"end-to-end": "fp32", "int8-end-to-end": "int8"}
+"""The same network without suppression in the graph, by the variant that has it."""
+
+PARITY_FILE = "parity.json"
+"""The file of a package that holds what the export gate measured."""
+
+CARD_FILE = "CARD.md"
+"""The file of a package that tells a person what the model is."""
+
+PARITY_SCHEMA = 2
+"""The newest `parity.json` that this version reads."""
+
+GOLDEN_FOLDER = "golden"
+"""The folder of a package with frames, and what its models must give for them."""
+
+
+def bundled_models() -> dict[str, Path]:
+    """Returns the packages that came with the installation, by name."""
+    root = Path(str(resources.files("spotlet_models")))
+    return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{MODEL_FILE}"))}
+
+
+def locate_model(model: str | Path, variant: str | None = None) -> Path:
+    """Returns the path of the `.onnx` file.
+
+    Args:
+        model: a path to a file, a path to a package folder, or a bundled name. A path wins
+            over a name.
+        variant: one of `VARIANTS`, of a package or a bundled name; None takes its `MODEL_FILE`.
+
+    Raises:
+        ModelFileError: there is no such model, or the package has no such variant.
+        UsageError: no such variant, or one asked of what is a file already.
+    """
+    if variant is not None and variant not in VARIANTS:
+        raise UsageError(f"variant {variant}: must be one of {', '.join(VARIANTS)}")
+    path = Path(model)
+    if is_file(path):
+        if variant is not None:
+            raise UsageError(f"{path}: is one file; a variant is chosen of a package's folder")
+        return path
+    bundled = bundled_models()
+    folder = path if is_folder(path) else bundled.get(str(model))
+    if folder is None:
+        names = ", ".join(bundled) or "none"
+        raise ModelFileError(f"{model}: no such file, folder or bundled model (bundled: {names})")
+    if not is_file(folder / MODEL_FILE):
+        raise ModelFileError(f"{folder}: a model package holds {MODEL_FILE}, this folder does not")
+    file = package_member(folder, VARIANTS[variant or "fp32"])
+    if not is_file(file):
+        has = ", ".join(variants_of(folder))
+        raise ModelFileError(
+            f"{model}: has no {variant} variant, only {has}; `spotlet export "
+            f"{' '.join(VARIANT_FLAGS[variant or 'fp32'])}` makes one"
+        )
+    return file
+
+
+def locate_models(model: str | Path, variant: str | None = None) -> tuple[Path, ...]:
+    """Returns the paths of every `.onnx` file that is meant: of a package, all its variants.
+
+    Args:
+        model: as for `locate_model`.
+        variant: this one only.
+
+    Raises:
+        ModelFileError: as for `locate_model`.
+        UsageError: as for `locate_model`.
+    """
+    path = locate_model(model, variant)
+    if variant is not None or is_file(Path(model)):
+        return (path,)
+    return tuple(variants_of(path.parent).values())
+
+
+def variants_of(folder: Path) -> dict[str, Path]:
+    """Returns the model files that a package holds, by variant.
+
+    Raises:
+        ModelFileError: one is a link that leads out of the folder.
+    """
+    paths = {name: package_member(folder, file) for name, file in VARIANTS.items()}
+    return {name: path for name, path in paths.items() if is_file(path)}
+
+
+def cells_file(path: Path) -> Path | None:
+    """Returns the file beside one with suppression in it that is the same network without.
+
+    Args:
+        path: of a package's model file.
+
+    Returns:
+        None where it is no such file, or the other is not there.
+    """
+    for variant, without in CELLS_VARIANTS.items():
+        if path.name == VARIANTS[variant]:
+            file = path.with_name(VARIANTS[without])
+            return file if file.is_file() else None
+    return None
+
+
+def recorded_files(folder: Path) -> tuple[str, ...]:
+    """Returns the names of the model files that `parity.json` lists; none where it is older.
+
+    Raises:
+        ModelFileError: it cannot be read, or is newer than this version.
+    """
+    content = _read_parity_file(folder / PARITY_FILE)
+    files = {} if content is None else content.get("files", {})
+    return tuple(filter(is_plain, files)) if isinstance(files, dict) else ()
+
+
+def read_parity(path: Path) -> dict[str, Any] | None:
+    """Returns what the package's `parity.json` holds of a model file.
+
+    Up to schema 1 a package had one model file, and the whole of `parity.json` was of it.
+
+    Args:
+        path: of the `.onnx` file.
+
+    Returns:
+        That part of the JSON; None where there is no `parity.json` beside the file.
+
+    Raises:
+        ModelFileError: it cannot be read, is newer than this version, or has no such file.
+    """
+    parity_path = path.parent / PARITY_FILE
+    content = _read_parity_file(parity_path)
+    if content is None or content.get("schema", 1) == 1:
+        return content
+    files = content.get("files")
+    entry = files.get(path.name) if isinstance(files, dict) else None
+    if not isinstance(entry, dict):
+        raise ModelFileError(f"{parity_path}: has nothing of {path.name}; export the model again")
+    return entry
+
+
+def _read_parity_file(path: Path) -> dict[str, Any] | None:
+    path = package_member(path.parent, path.name)
+    if not path.is_symlink() and not path.exists():
+        return None
+    try:
+        content = parse_json(read_bounded(path, MOST_JSON_BYTES))
+    except ValueError as error:
+        raise ModelFileError(f"{path}: not JSON ({error}); export the model again") from error
+    if not isinstance(content, dict):
+        raise ModelFileError(f"{path}: must be a JSON object; export the model again")
+    schema = content.get("schema", 1)
+    if type(schema) is not int or schema < 1 or content.get("passed") is False:
+        raise ModelFileError(f"{path}: is no record of a gate that passed; export the model again")
+    if schema > PARITY_SCHEMA:
+        raise ModelFileError(
+            f"{path}: schema {schema} is newer than this spotlet reads ({PARITY_SCHEMA}); "
+            "run `pip install --upgrade spotlet`"
+        )
+    return content

@@ -1,0 +1,117 @@
+"""Text and JSON from files of strangers: what may be shown on a terminal and in a page."""
+
+import json
+import math
+import unicodedata
+from typing import Any, NoReturn
+
+MOST_DIGITS = 20
+"""Of a whole number in JSON: those of 64 bits. Longer ones do not fit a float, nor a line."""
+
+DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the direction of those after them, so that a name reads as another.
+
+Source: Unicode Standard Annex 9, "Unicode Bidirectional Algorithm", section 2.
+"""
+
+UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Categories of Unicode: controls with the terminal's escapes, halves of pairs that no encoding
+has, ends of lines and of paragraphs."""
+
+
+def is_plain(text: str, allowed: str = "") -> bool:
+    r"""Returns whether a text is one line that every terminal shows as it is.
+
+    Args:
+        text: of a stranger.
+        allowed: characters that may be in it all the same.
+
+    Example:
+        >>> is_plain("Möwe 🐦"), is_plain("\x1b[2J"), is_plain("a\nb", allowed="\n")
+        (True, False, True)
+    """
+    if text.isascii() and text.isprintable():  # nearly every one, and fast
+        return True
+    return all(
+        c in allowed or (unicodedata.category(c) not in UNSEEN and c not in DIRECTIONS)
+        for c in text
+    )
+
+
+def plain_line(text: str, most: int = 300) -> str:
+    """Returns a text with a `?` for each character that is not plain, cut to `most` characters."""
+    shown = text if len(text) <= most else text[: most - 1] + "…"
+    return shown if is_plain(shown) else "".join(c if is_plain(c) else "?" for c in shown)
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Returns what a JSON text holds, where every reader would understand the same.
+
+    Stricter than `json.loads`: a key stands once, numbers are finite and of 64 bits at most, and
+    texts are plain but for ends of lines and tabs.
+
+    Args:
+        text: bytes are UTF-8.
+
+    Raises:
+        ValueError: it is no such JSON, or nested deeper than Python can follow.
+
+    Example:
+        >>> parse_json('{"a": [1, 2.5]}')
+        {'a': [1, 2.5]}
+    """
+    try:
+        content = json.loads(
+            text.decode("utf-8") if isinstance(text, bytes) else text,
+            parse_int=_whole_number,
+            parse_float=_finite_number,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_object_of,
+        )
+        _require_plain(content)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return content
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"a whole number of {len(digits)} digits")
+    return int(digits)
+
+
+def _finite_number(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("a number too large")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return content
+
+
+def _require_plain(content: Any) -> None:
+    if isinstance(content, str):
+        if not is_plain(content, allowed="\n\t"):
+            raise ValueError(f"a text with control characters: {plain_line(content, 40)!r}")
+    elif isinstance(content, dict):
+        for key, value in content.items():
+            _require_plain(key)
+            _require_plain(value)
+    elif isinstance(content, list):
+        for value in content:
+            _require_plain(value)
+
+
+def first_line(error: Exception) -> str:
+    """Returns an exception's message without what follows its first line."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return plain_line(lines[0])  # it may quote names from a model file

@@ -1,0 +1,208 @@
+"""Which object of a frame is which of the frames before."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from spotlet.detections import Detections
+from spotlet.errors import UsageError
+from spotlet.tracking.assignment import assign
+from spotlet.tracking.motion import (
+    Array,
+    Motion,
+    begin,
+    leaving,
+    match,
+    observe,
+    places_of,
+    predict,
+    turned,
+)
+from spotlet.tracking.settings import TrackingSettings
+
+__all__ = ["Tracker", "TrackingSettings"]
+
+IndexArray = npt.NDArray[np.int64]
+
+
+class Tracker:
+    """Numbers the objects of one source, from 1 in the order in which they became known.
+
+    Each known object is expected somewhere (`motion.py`): where it was heading or, at a cost, where
+    it may be if it turned. Together they get the observations that fit best. First come those that
+    have a number, with all that is sure; then they, with what is less sure; then those without.
+    What is left over begins a new one. Of a number the class is the one that has had most score so
+    far, and is what `update` gives.
+
+    Source:
+        Bewley 2016, "Simple online and realtime tracking", for the order of the work; Zhang 2022,
+        "ByteTrack", section 3, for what is less sure; Bar-Shalom and Fortmann 1988, "Tracking and
+        data association", for likelihoods as costs; Blom and Bar-Shalom 1988, "The interacting
+        multiple model algorithm", for two ways to move, of which here the likelier is taken, not
+        their mixture. Cao 2023, "Observation-centric SORT", mends
+        how noise grows while an object is not seen: here a gap is one step of its length.
+
+    Example:
+        >>> import numpy as np
+        >>> from spotlet import Detections, Tracker
+        >>> tracker = Tracker()
+        >>> for time in range(3):
+        ...     box = np.array([[10 + 2 * time, 10, 50 + 2 * time, 90]], np.float32)
+        ...     one = Detections(box, np.ones(1, np.float32), np.zeros(1, np.int64), ("person",))
+        ...     print(tracker.update(one, time / 10).track_ids)
+        [0]
+        [1]
+        [1]
+    """
+
+    def __init__(self, settings: TrackingSettings = TrackingSettings()) -> None:  # noqa: B008
+        self._settings = settings
+        self._given = 0
+        self._epoch = 0
+        self._now = -math.inf
+        self._motion = begin(np.zeros((0, 4)), 0.0)
+        self._ids = np.zeros(0, np.int64)
+        self._since = np.zeros(0)
+        self._class_scores = np.zeros((0, 0))
+
+    def update(
+        self,
+        detections: Detections,
+        at_seconds: float,
+        epoch: int = 0,
+        size_hw: tuple[int, int] | None = None,
+    ) -> Detections:
+        """Returns the objects of the next frame with their numbers, 0 for who has none yet.
+
+        Their order does not matter and stays; those below `start_score` that continue no object
+        are left out.
+
+        Args:
+            detections: what was found.
+            at_seconds: when the frame was taken, on any clock that never goes back.
+            epoch: see `Frame.epoch`. In a new one all objects are new; no number comes again.
+            size_hw: height and width of the frame. With it, who was on the way out of the picture
+                and is no longer to be seen has left, and who comes in there is another.
+
+        Raises:
+            UsageError: the time is before that of the frame before.
+        """
+        if not (math.isfinite(at_seconds) and at_seconds >= self._now):
+            raise UsageError(
+                f"a frame at {at_seconds} s after one at {self._now} s: must not be earlier"
+            )
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._keep(np.zeros(len(self._ids), np.bool_))
+        steady, turn = self._expect(at_seconds, size_hw)
+        self._now = at_seconds
+        order = _canonical_order(detections)
+        tracks = np.full(len(detections), -1, np.int64)
+        tracks[order] = self._place(detections.select(order), steady, turn)
+        # The last of these is who is no track, -1.
+        ids = np.append(self._ids, 0)[tracks]
+        classes = np.append(self._classes(), 0)[tracks]
+        return replace(
+            detections,
+            class_ids=np.where(ids > 0, classes, detections.class_ids),
+            track_ids=ids,
+        ).select((ids > 0) | (detections.scores >= self._settings.start_score))
+
+    def _place(self, found: Detections, steady: Motion, turn: Motion) -> IndexArray:
+        """Returns the track of each object (M,), after they were observed; -1 for none."""
+        places = places_of(found.boxes_xyxy)
+        if self._class_scores.shape[1] != len(found.class_names):
+            self._class_scores = np.zeros((len(self._ids), len(found.class_names)))
+        costs, turns = _costs(steady, places), _costs(turn, places) + self._settings.turn_cost
+        gains = self._gains(np.minimum(costs, turns), found.class_ids)
+        sure = found.scores >= self._settings.start_score
+        numbered = self._ids > 0
+        free = np.ones(len(numbered), np.bool_)
+        tracks = np.full(len(found), -1, np.int64)
+        for known, wanted in ((numbered, sure), (numbered, ~sure), (~numbered, sure)):
+            rows, columns = np.flatnonzero(known & free), np.flatnonzero(wanted & (tracks < 0))
+            if len(rows) and len(columns):
+                chosen, taken = assign(gains[np.ix_(rows, columns)])
+                tracks[columns[taken]] = rows[chosen]
+                free[rows[chosen]] = False
+        at = np.flatnonzero(tracks >= 0)
+        has_turned = tracks[at][turns[tracks[at], at] < costs[tracks[at], at]]
+        expected = steady.replaced(has_turned, turn.select(has_turned))
+        seen = observe(expected.select(tracks[at]), places[at])
+        self._motion = self._motion.replaced(tracks[at], seen)
+        fresh = np.flatnonzero((tracks < 0) & sure)
+        if len(fresh):
+            tracks[fresh] = self._begin(places[fresh])
+        at = np.flatnonzero(tracks >= 0)
+        self._class_scores[tracks[at], found.class_ids[at]] += found.scores[at]
+        self._confirm()
+        return tracks
+
+    def _gains(self, costs: Array, class_ids: IndexArray) -> Array:
+        """Returns by how much each pair of track and object is better than a new object (N, M)."""
+        flips = self._classes()[:, np.newaxis] != class_ids
+        gains: Array = self._settings.most_cost - costs - self._settings.flip_cost * flips
+        return gains
+
+    def _begin(self, places: Array) -> IndexArray:
+        """Adds tracks; returns their indices."""
+        count = len(places)
+        self._motion = self._motion.joined(begin(places, self._now))
+        self._ids = np.concatenate([self._ids, np.zeros(count, np.int64)])
+        self._since = np.concatenate([self._since, np.full(count, self._now)])
+        none = np.zeros((count, self._class_scores.shape[1]))
+        self._class_scores = np.concatenate([self._class_scores, none])
+        return np.arange(len(self._ids) - count, len(self._ids))
+
+    def _confirm(self) -> None:
+        known = self._motion.at_seconds - self._since
+        # The clock of a source counts in whole ticks: a tenth of a second may come out shorter.
+        enough = (known > 0) & (known >= self._settings.confirm_seconds - 1e-3)
+        ready = (self._ids == 0) & (self._motion.at_seconds == self._now) & enough
+        count = int(ready.sum())
+        self._ids[ready] = self._given + 1 + np.arange(count)
+        self._given += count
+
+    def _expect(self, at_seconds: float, size_hw: tuple[int, int] | None) -> tuple[Motion, Motion]:
+        """Lets go who has left; returns where the others may be by now, and if they turned."""
+        steady = predict(self._motion, at_seconds)
+        seen_at = self._motion.at_seconds
+        kept = at_seconds - seen_at <= self._settings.lost_seconds
+        # By the frames that did not show it: between two of a slow source there is more time.
+        kept &= (self._ids > 0) | (self._now - seen_at <= self._settings.confirm_seconds)
+        if size_hw is not None:
+            centres = steady.places[:, :2]
+            is_out = ((centres < 0) | (centres > size_hw[::-1])).any(axis=1)
+            kept &= ~is_out | (seen_at >= self._now)
+        self._keep(kept)
+        steady = steady.select(kept)
+        turn = turned(steady, self._motion)
+        if size_hw is not None:
+            away = np.flatnonzero(leaving(self._motion, size_hw))
+            turn = turn.replaced(away, steady.select(away))
+        return steady, turn
+
+    def _keep(self, kept: npt.NDArray[np.bool_]) -> None:
+        self._motion = self._motion.select(kept)
+        self._ids, self._since = self._ids[kept], self._since[kept]
+        self._class_scores = self._class_scores[kept]
+
+    def _classes(self) -> IndexArray:
+        """Returns each track's class (N,)."""
+        if self._class_scores.size == 0:
+            return np.zeros(len(self._ids), np.int64)
+        classes: IndexArray = self._class_scores.argmax(axis=1)
+        return classes
+
+
+def _costs(expected: Motion, places: Array) -> Array:
+    """Returns what each pair of track and object costs (N, M), see `most_cost`."""
+    fits = match(expected, places)
+    return fits.distances + fits.spreads
+
+
+def _canonical_order(found: Detections) -> IndexArray:
+    """Returns the objects' order, best score first, which is the same however they came."""
+    return np.lexsort([*found.boxes_xyxy.T, found.class_ids, -found.scores])

@@ -1,0 +1,104 @@
+import argparse
+import doctest
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from spotlet import Detector
+from spotlet.bench.int8_gain import Int8Gain, int8_pair, measure_int8_gain
+from spotlet.commands import bench
+from spotlet.model import device
+from spotlet.model.device import int8_flags, int8_instructions
+
+pytestmark = pytest.mark.live
+
+EPYC = """processor	: 0
+model name	: AMD EPYC
+flags		: fpu sse2 avx2 avx512f avx512_bf16 avx512_vnni
+"""
+RASPBERRY_PI_5 = """processor	: 0
+Features	: fp asimd aes crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp
+CPU implementer	: 0x41
+"""
+RASPBERRY_PI_4 = "Features	: fp asimd evtstrm crc32 cpuid\n"
+SAPPHIRE_RAPIDS = "flags : amx_tile amx_int8 avx_vnni avx512_vnni\n"
+
+
+@pytest.mark.parametrize(
+    ("cpu_info", "instructions"),
+    [
+        (EPYC, "avx512_vnni"),
+        (SAPPHIRE_RAPIDS, "avx512_vnni, avx_vnni, amx_int8"),
+        (RASPBERRY_PI_5, "asimddp"),
+        (RASPBERRY_PI_4, "none"),
+        ("flags : avx2 avx512_vnni_of_another_name\n", "none"),
+        ("processor : 0\nisa : rv64imafdc\n", "unknown"),
+    ],
+)
+def test_the_instruction_sets_for_eight_bits_are_those_that_linux_lists(
+    cpu_info: str, instructions: str
+) -> None:
+    assert int8_flags(cpu_info) == instructions
+
+
+def test_a_system_that_lists_nothing_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "CPU_INFO", tmp_path / "none")
+    int8_instructions.cache_clear()
+    assert int8_instructions() == "unknown"
+    int8_instructions.cache_clear()
+    assert doctest.testmod(device).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("ratio", "told"),
+    [
+        (1.6, "int8 is 1.60 times as fast as float32 on Abacus "),
+        (0.8, "int8 is slower, 0.80 times as fast as float32 on Abacus "),
+    ],
+)
+def test_a_gain_names_the_processor_and_a_loss_is_called_slower(ratio: float, told: str) -> None:
+    gain = Int8Gain(
+        fp32_ms=10, int8_ms=10, ratio=ratio, threads=1, cpu="Abacus", instructions="none"
+    )
+    assert str(gain) == f"{told}(instructions for eight-bit products: none)"
+
+
+def _bench(*words: object) -> None:
+    parser = argparse.ArgumentParser()
+    bench.add_arguments(parser)
+    assert bench.run(parser.parse_args([*map(str, words), "--seconds", "0.05"])) == 0
+
+
+def test_bench_says_what_int8_gains_here_of_a_package_that_has_it(
+    tmp_path: Path,
+    save_squares_model: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    fp32 = save_squares_model(tmp_path / "model.onnx")
+    assert int8_pair(fp32) is None
+    _bench(fp32)
+    assert "times as fast" not in capsys.readouterr().out
+    int8 = save_squares_model(tmp_path / "model.int8.onnx")
+    assert int8_pair(fp32) == int8_pair(int8) == (fp32, int8)
+    assert int8_pair(save_squares_model(tmp_path / "other.onnx")) is None
+    _bench(fp32)
+    told = f"times as fast as float32 on {device.cpu_name()} (instructions for eight-bit products"
+    assert told in capsys.readouterr().out
+    _bench(fp32, "--json")
+    content = json.loads(capsys.readouterr().out)
+    assert content["machine"]["int8_instructions"] == int8_instructions()
+    assert set(content["int8_gain"]) >= {"fp32_ms", "int8_ms", "ratio", "cpu", "instructions"}
+
+
+def test_what_gains_is_not_chosen(tmp_path: Path, save_squares_model: Callable[..., Path]) -> None:
+    fp32 = save_squares_model(tmp_path / "model.onnx")
+    int8 = save_squares_model(tmp_path / "model.int8.onnx")
+    assert measure_int8_gain(fp32, int8).ratio > 0
+    assert Detector(tmp_path).session.path == fp32
+    assert Detector(tmp_path, variant="int8").session.path == int8

@@ -1,0 +1,82 @@
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from shapes import Shapes
+
+from spotlet.detections import Detections
+from spotlet.errors import DatasetError
+from spotlet.letterbox import ImageArray
+from spotlet_training.evaluation.evaluation import (
+    BATCH_SIZE,
+    COCO_RULE,
+    SHOWN_RULE,
+    Detect,
+    evaluate_detector,
+    evaluate_network,
+    network_detector,
+    require_classes,
+)
+from spotlet_training.network.checkpoint import load_checkpoint
+
+
+@pytest.mark.parametrize("count", [1, BATCH_SIZE, BATCH_SIZE + 1, 2 * BATCH_SIZE + 8])
+def test_batches_measure_what_one_image_at_a_time_measures(
+    count: int, shapes_checkpoint: Path
+) -> None:
+    pictures = Shapes(count, seed=5)
+    network = load_checkpoint(shapes_checkpoint).network
+
+    find, show = (
+        network_detector(network, pictures.class_names, rule) for rule in (COCO_RULE, SHOWN_RULE)
+    )
+    with ThreadPoolExecutor(2) as pool:
+        batched = evaluate_network(network, pictures, pool)
+    single = evaluate_detector(find, show, pictures)
+    assert batched.accuracy.ap == pytest.approx(single.accuracy.ap, abs=1e-6)
+    figures = batched.accuracy.per_class_ap50
+    assert figures == pytest.approx(single.accuracy.per_class_ap50, abs=1e-6)
+    assert batched.operating_point is not None
+    assert batched.operating_point == single.operating_point
+
+
+def test_a_person_is_shown_one_class_a_place(shapes_checkpoint: Path) -> None:
+    pictures = Shapes(4, seed=5)
+    network = load_checkpoint(shapes_checkpoint).network
+    with ThreadPoolExecutor(1) as pool:
+        evaluation = evaluate_network(network, pictures, pool)
+    for found, shown in zip(evaluation.found, evaluation.shown, strict=True):
+        assert len(shown) < len(found)
+    strong = evaluation.shown_from(0.5)
+    assert all(np.all(each.scores >= 0.5) for each in strong)
+    point = evaluation.point_at(0.5)
+    objects = sum(len(truth.class_ids) for truth in evaluation.truths)
+    right = round(point.recall * objects)
+    assert point.precision == pytest.approx(right / sum(len(each) for each in strong))
+
+
+def test_other_classes_or_another_order_are_refused() -> None:
+    require_classes(Shapes(1), ("square", "disc"))
+    for names in (("disc", "square"), ("square",)):
+        with pytest.raises(DatasetError, match="in the same order"):
+            require_classes(Shapes(1), names)
+
+
+def test_a_detector_that_knows_the_truth_scores_1() -> None:
+    pictures = Shapes(5)
+
+    def oracle() -> Detect:
+        samples = iter([pictures.load(index) for index in range(5)])
+
+        def detect(_frame: ImageArray) -> Detections:
+            sample = next(samples)
+            scores = np.ones(len(sample.class_ids), np.float32)
+            return Detections(sample.boxes_xyxy, scores, sample.class_ids, pictures.class_names)
+
+        return detect
+
+    evaluation = evaluate_detector(oracle(), oracle(), pictures)
+    assert evaluation.accuracy.ap == pytest.approx(1.0)
+    assert evaluation.operating_point is not None
+    assert evaluation.operating_point.f1 == 1

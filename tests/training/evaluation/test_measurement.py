@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from shapes import Shapes
+
+from spotlet.detections import Detections
+from spotlet.errors import DatasetError, UsageError
+from spotlet.letterbox import ImageArray
+from spotlet_training.evaluation.latency import MOST_IMAGES, WARM_UP, measure_latency
+from spotlet_training.evaluation.measurement import measure
+
+
+def test_latency_is_measured_after_a_warm_up_and_on_a_bounded_number_of_images() -> None:
+    frames: list[ImageArray] = []
+
+    def detect(frame: ImageArray) -> Detections:
+        frames.append(frame)
+        return Detections.none(("square", "disc"))
+
+    latency = measure_latency(detect, Shapes(3), "nothing")
+    assert (latency.images, len(frames)) == (3, WARM_UP + 3)
+    assert 0 <= latency.median_ms <= latency.p95_ms < 1000
+    frames.clear()
+    assert measure_latency(detect, Shapes(MOST_IMAGES + 1), "nothing").images == MOST_IMAGES
+    assert len(frames) == WARM_UP + MOST_IMAGES
+
+
+def test_a_checkpoint_is_measured_with_the_threads_asked_for(shapes_checkpoint: Path) -> None:
+    before = torch.get_num_threads()
+    measured = measure(str(shapes_checkpoint), Shapes(4), threads=2)
+    assert "PyTorch" in measured.latency.engine
+    assert measured.latency.engine.endswith("2 threads")
+    assert torch.get_num_threads() == before
+    assert measured.own_threshold == measured.training["score_threshold"]
+    figures = measured.to_json()
+    assert figures["images"] == 4
+    assert figures["operating_point"]["score_threshold"] == measured.score_threshold
+
+
+def test_a_model_is_measured_through_the_runtime(squares_model: Path, tmp_path: Path) -> None:
+    class Squares:
+        class_names = ("blue", "green", "red")
+
+        def __len__(self) -> int:
+            return 2
+
+        def load(self, index: int) -> object:
+            sample = Shapes(2, size_hw=(120, 160)).load(index)
+            sample.image_bgr[:] = 60
+            sample.image_bgr[20:60, 30:90] = (0, 0, 255)
+            return type(sample)(
+                sample.image_bgr,
+                np.array([[30, 20, 90, 60]], np.float32),
+                np.array([2]),
+                np.zeros(1, np.bool_),
+                "red",
+            )
+
+    measured = measure(str(squares_model), Squares(), threads=1)  # type: ignore[arg-type]
+    assert measured.evaluation.accuracy.ap == pytest.approx(1)
+    assert measured.own_threshold == 0.4
+    assert measured.latency.engine == "onnxruntime, CPUExecutionProvider, 1 thread"
+    # Its one score is 0.9: any threshold up to that is as good.
+    assert measured.score_threshold == pytest.approx(0.47)
+
+
+def test_what_cannot_be_measured_is_refused(shapes_checkpoint: Path) -> None:
+    with pytest.raises(DatasetError, match="must be the same"):
+        measure(str(shapes_checkpoint), Shapes(2, class_names=("disc", "square")))
+    with pytest.raises(UsageError, match="threads -1"):
+        measure(str(shapes_checkpoint), Shapes(2), threads=-1)

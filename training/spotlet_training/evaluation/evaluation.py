@@ -1,0 +1,202 @@
+"""How well a network does on a labelled set, through the device's own pixels and boxes."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from spotlet import Detector
+from spotlet.detections import Detections
+from spotlet.errors import DatasetError
+from spotlet.evaluation import Accuracy, average_precision
+from spotlet.letterbox import ImageArray, Letterbox
+from spotlet.manifest import DetectionRule
+from spotlet.postprocess import detections_from_outputs
+from spotlet.precision import Truth
+from spotlet.session import SessionSettings
+from spotlet_training.datasets import Dataset, Sample
+from spotlet_training.evaluation.operating_point import (
+    THRESHOLDS,
+    OperatingPoint,
+    ThresholdCurves,
+    best_operating_point,
+    threshold_curves,
+)
+from spotlet_training.learning.batches import ahead
+from spotlet_training.learning.hardware import float32_products
+from spotlet_training.network import Network
+
+COCO_RULE = DetectionRule(score_threshold=0.001, max_detections=300, every_class=True)
+"""AP integrates over all scores and classes; of each it counts the best 100 in an image."""
+
+SHOWN_RULE = DetectionRule(score_threshold=float(THRESHOLDS[0]))
+"""What a person would see, at the lowest threshold that anybody would choose."""
+
+BATCH_SIZE = 16
+
+Detect = Callable[[ImageArray], Detections]
+"""A frame in, detections out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evaluation:
+    """What a detector found on a labelled set, and how well that fits.
+
+    Attributes:
+        class_names: the index is the class id.
+        truths: of each image.
+        found: in each image, for AP: every class and every score (`COCO_RULE`).
+        shown: in each image, as a person sees it: one class a place (`SHOWN_RULE`).
+        accuracy: average precision of `found`.
+        curves: how many of those `shown` are right, by score threshold.
+    """
+
+    class_names: tuple[str, ...]
+    truths: tuple[Truth, ...]
+    found: tuple[Detections, ...]
+    shown: tuple[Detections, ...]
+    accuracy: Accuracy
+    curves: ThresholdCurves
+
+    @property
+    def operating_point(self) -> OperatingPoint | None:
+        """The score threshold with the best F1; None where no object was found."""
+        return best_operating_point(self.curves)
+
+    def point_at(self, score_threshold: float) -> OperatingPoint:
+        """Returns what comes of a score threshold, 0.05 or more."""
+        thresholds = np.array([score_threshold])
+        classes = len(self.class_names)
+        return threshold_curves(self.truths, self.shown, classes, thresholds).point(0)
+
+    def shown_from(self, score_threshold: float) -> list[Detections]:
+        """Returns what a person sees in each image with a score threshold, 0.05 or more."""
+        return [each.select(each.scores >= score_threshold) for each in self.shown]
+
+
+def evaluate_network(network: Network, dataset: Dataset, pool: ThreadPoolExecutor) -> Evaluation:
+    """Returns how a network does on a set, in exact float32 and not in training's precision.
+
+    Args:
+        network: in evaluation mode, on its device.
+        dataset: labelled images.
+        pool: threads that decode.
+    """
+    size_hw = network.settings.size_hw
+    device = network.device
+
+    def prepare(index: int) -> tuple[Sample, Letterbox, ImageArray]:
+        sample = dataset.load(index)
+        height, width = sample.image_bgr.shape[:2]
+        letterbox = Letterbox((height, width), size_hw)
+        return sample, letterbox, letterbox.apply(sample.image_bgr)
+
+    truths: list[Truth] = []
+    found: list[Detections] = []
+    shown: list[Detections] = []
+    names = dataset.class_names
+    prepared = ahead(prepare, range(len(dataset)), pool, depth=2 * BATCH_SIZE)
+    while group := list(islice(prepared, BATCH_SIZE)):
+        images = torch.from_numpy(np.stack([canvas for _, _, canvas in group])).to(device)
+        with torch.inference_mode(), float32_products(device):
+            boxes, scores = (tensor.cpu().numpy() for tensor in network(images))
+        for n, (sample, letterbox, _) in enumerate(group):
+            truths.append(truth_of(sample))
+            for rule, into in ((COCO_RULE, found), (SHOWN_RULE, shown)):
+                into.append(detections_from_outputs(boxes[n], scores[n], letterbox, names, rule))
+    return _evaluation(truths, found, shown, names)
+
+
+def evaluate_model(
+    model: str | Path,
+    dataset: Dataset,
+    session: SessionSettings = SessionSettings(),  # noqa: B008
+) -> Evaluation:
+    """Returns how an exported model does on a set, through the runtime that is shipped.
+
+    Args:
+        model: as `spotlet.Detector` takes it.
+        dataset: labelled images.
+        session: threads and execution provider.
+
+    Raises:
+        ModelFileError: the model cannot be used.
+    """
+    find = Detector(
+        model,
+        score_threshold=COCO_RULE.score_threshold,
+        max_detections=COCO_RULE.max_detections,
+        every_class=COCO_RULE.every_class,
+        session=session,
+    )
+    show = Detector(model, score_threshold=SHOWN_RULE.score_threshold, session=session)
+    return evaluate_detector(find, show, dataset)
+
+
+def evaluate_detector(find: Detect, show: Detect, dataset: Dataset) -> Evaluation:
+    """Returns how a detector, which takes one frame at a time, does on a set.
+
+    Args:
+        find: with `COCO_RULE`.
+        show: the same with `SHOWN_RULE`.
+        dataset: labelled images.
+    """
+    truths, found, shown = [], [], []
+    for index in range(len(dataset)):
+        sample = dataset.load(index)
+        truths.append(truth_of(sample))
+        found.append(find(sample.image_bgr))
+        shown.append(show(sample.image_bgr))
+    return _evaluation(truths, found, shown, dataset.class_names)
+
+
+def network_detector(network: Network, class_names: tuple[str, ...], rule: DetectionRule) -> Detect:
+    """Returns a network as something that takes one frame at a time."""
+
+    def detect(frame_bgr: ImageArray) -> Detections:
+        height, width = frame_bgr.shape[:2]
+        letterbox = Letterbox((height, width), network.settings.size_hw)
+        images = torch.from_numpy(letterbox.apply(frame_bgr)[np.newaxis]).to(network.device)
+        with torch.inference_mode():
+            boxes, scores = (tensor[0].cpu().numpy() for tensor in network(images))
+        return detections_from_outputs(boxes, scores, letterbox, class_names, rule)
+
+    return detect
+
+
+def require_classes(dataset: Dataset, class_names: tuple[str, ...]) -> None:
+    """Does nothing where a set has the model's classes, in the model's order.
+
+    Raises:
+        DatasetError: it has others.
+    """
+    if dataset.class_names != class_names:
+        raise DatasetError(
+            f"the set's classes are {', '.join(dataset.class_names)}; the model's are "
+            f"{', '.join(class_names)}: must be the same, in the same order"
+        )
+
+
+def truth_of(sample: Sample) -> Truth:
+    """Returns the labels of a sample as the evaluator takes them."""
+    return Truth(boxes_xyxy=sample.boxes_xyxy, class_ids=sample.class_ids, ignored=sample.ignored)
+
+
+def _evaluation(
+    truths: list[Truth],
+    found: list[Detections],
+    shown: list[Detections],
+    class_names: tuple[str, ...],
+) -> Evaluation:
+    return Evaluation(
+        class_names=class_names,
+        truths=tuple(truths),
+        found=tuple(found),
+        shown=tuple(shown),
+        accuracy=average_precision(truths, found, class_names),
+        curves=threshold_curves(truths, shown, len(class_names)),
+    )

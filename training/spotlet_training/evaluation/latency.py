@@ -1,0 +1,67 @@
+"""How long a detector takes for a frame."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from spotlet.letterbox import ImageArray
+from spotlet_training.datasets import Dataset
+from spotlet_training.evaluation.evaluation import Detect
+
+MOST_IMAGES = 100
+"""Images that are timed: more would take long and tell no more."""
+
+WARM_UP = 5
+"""Calls that are not timed: engines allocate and choose kernels in their first ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """Time from a decoded frame to its detections, one frame at a time.
+
+    Attributes:
+        median_ms: milliseconds.
+        p95_ms: of 100 frames, 95 take at most this.
+        images: how many were timed.
+        engine: what computed, on what, with how many threads.
+    """
+
+    median_ms: float
+    p95_ms: float
+    images: int
+    engine: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.median_ms:.1f} ms an image in the median, {self.p95_ms:.1f} ms at the 95th "
+            f"percentile of {self.images} ({self.engine})"
+        )
+
+
+def measure_latency(detect: Detect, dataset: Dataset, engine: str) -> Latency:
+    """Returns how long calls take, on images of a set; decoding them is not counted.
+
+    Args:
+        detect: what is measured, with the rule that a device would use.
+        dataset: at least one image; the first `MOST_IMAGES` are taken.
+        engine: for the record: what computes, on what, with how many threads.
+    """
+    seconds: list[float] = []
+    frames = _frames(dataset)
+    for number in range(WARM_UP + min(len(dataset), MOST_IMAGES)):
+        frame = next(frames)
+        started = time.perf_counter()
+        detect(frame)
+        if number >= WARM_UP:
+            seconds.append(time.perf_counter() - started)
+    median, p95 = np.percentile(seconds, (50, 95)) * 1000
+    return Latency(median_ms=float(median), p95_ms=float(p95), images=len(seconds), engine=engine)
+
+
+def _frames(dataset: Dataset) -> Iterator[ImageArray]:
+    """Yields the images of a set, over and over."""
+    while True:
+        for index in range(len(dataset)):
+            yield dataset.load(index).image_bgr

@@ -1,0 +1,133 @@
+"""A checkpoint or an exported model, measured on a labelled set in every way that is reported."""
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spotlet import Detector
+from spotlet.manifest import DetectionRule
+from spotlet.session import SessionSettings
+from spotlet_training.datasets import Dataset
+from spotlet_training.evaluation.evaluation import (
+    Evaluation,
+    evaluate_model,
+    evaluate_network,
+    network_detector,
+    require_classes,
+)
+from spotlet_training.evaluation.latency import Latency, measure_latency
+from spotlet_training.evaluation.operating_point import THRESHOLD_KEY
+from spotlet_training.network.checkpoint import load_checkpoint
+
+CHECKPOINT_SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Measurement:
+    """A detector on a labelled set.
+
+    Attributes:
+        name: what was measured, as it was asked for.
+        evaluation: what it found, and how well that fits.
+        latency: how long it takes for a frame.
+        training: what it was trained on and how; free JSON.
+        own_threshold: the score threshold that it carries; None for a checkpoint without one.
+    """
+
+    name: str
+    evaluation: Evaluation
+    latency: Latency
+    training: Mapping[str, Any]
+    own_threshold: float | None
+
+    @property
+    def score_threshold(self) -> float:
+        """The threshold to show detections at: the best on this set, else the model's own."""
+        best = self.evaluation.operating_point
+        if best is not None:
+            return best.score_threshold
+        return DetectionRule().score_threshold if self.own_threshold is None else self.own_threshold
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the figures."""
+        best = self.evaluation.operating_point
+        return {
+            "model": self.name,
+            "images": len(self.evaluation.truths),
+            **asdict(self.evaluation.accuracy),
+            "operating_point": None if best is None else asdict(best),
+            "own_threshold": self.own_threshold,
+            "latency": asdict(self.latency),
+        }
+
+
+def measure(model: str, dataset: Dataset, *, threads: int = 0) -> Measurement:
+    """Measures a checkpoint, through PyTorch, or an exported model, through the runtime.
+
+    Args:
+        model: path of a `.safetensors` file, or a model as `spotlet.Detector` takes it.
+        dataset: labelled images, at least one, of the model's classes.
+        threads: for one inference; 0 leaves it to the engine.
+
+    Raises:
+        DatasetError: the set has other classes than the model.
+        CheckpointError: the checkpoint cannot be read.
+        ModelFileError: the model cannot be used.
+        UsageError: a number of threads that cannot be meant.
+    """
+    session = SessionSettings(threads=threads)
+    if model.endswith(CHECKPOINT_SUFFIX):
+        return _measure_checkpoint(model, dataset, session)
+    return _measure_model(model, dataset, session)
+
+
+def _measure_checkpoint(model: str, dataset: Dataset, session: SessionSettings) -> Measurement:
+    checkpoint = load_checkpoint(Path(model))
+    names = checkpoint.class_names
+    require_classes(dataset, names)
+    before = torch.get_num_threads()
+    torch.set_num_threads(session.threads or before)
+    try:
+        with ThreadPoolExecutor() as pool:
+            evaluation = evaluate_network(checkpoint.network, dataset, pool)
+        latency = measure_latency(
+            network_detector(checkpoint.network, names, DetectionRule()),
+            dataset,
+            f"PyTorch {torch.__version__} on {checkpoint.network.device}, "
+            f"{_threads_text(torch.get_num_threads())}",
+        )
+    finally:
+        torch.set_num_threads(before)
+    return Measurement(
+        name=model,
+        evaluation=evaluation,
+        latency=latency,
+        training=checkpoint.training,
+        own_threshold=checkpoint.training.get(THRESHOLD_KEY),
+    )
+
+
+def _measure_model(model: str, dataset: Dataset, session: SessionSettings) -> Measurement:
+    detector = Detector(model, session=session)
+    require_classes(dataset, detector.class_names)
+    provider = detector.session.provider
+    return Measurement(
+        name=model,
+        evaluation=evaluate_model(model, dataset, session),
+        latency=measure_latency(
+            detector, dataset, f"onnxruntime, {provider}, {_threads_text(session.threads)}"
+        ),
+        training=detector.manifest.training,
+        own_threshold=detector.rule.score_threshold,
+    )
+
+
+def _threads_text(threads: int) -> str:
+    if threads == 0:
+        return f"as many threads as it takes of {os.cpu_count()} processors"
+    return f"{threads} thread{'s' if threads > 1 else ''}"

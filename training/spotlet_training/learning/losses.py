@@ -1,0 +1,103 @@
+"""What the two heads learn: quality focal loss for scores, GIoU loss for boxes."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from spotlet_training.learning.assignment import Assignment, Objects, assign
+from spotlet_training.learning.overlap import paired_giou
+from spotlet_training.network import RawPrediction
+from spotlet_training.network.detector import cell_grid
+
+FOCUS = 2.0
+"""Exponent that turns attention to badly scored cells (Li et al. 2020, equation 3)."""
+
+BOX_WEIGHT = 2.0
+"""Weight of the box loss beside the class loss (RTMDet, table of losses)."""
+
+
+class Losses(NamedTuple):
+    """The parts of one step's loss.
+
+    Attributes:
+        total: what is minimised, with gradient.
+        scores: the class head's part.
+        boxes: the box head's part, weighted.
+    """
+
+    total: Tensor
+    scores: Tensor
+    boxes: Tensor
+
+
+def detection_losses(
+    prediction: RawPrediction,
+    objects: Objects,
+    size_hw: tuple[int, int],
+    progress: float,
+    total: Callable[[Tensor], Tensor] = lambda own: own,
+) -> Losses:
+    """Returns the losses of a batch, or of one process's share of it.
+
+    A cell's target score is the IoU that its box reaches, so that a score tells how well an
+    object is localized and not only that it is there.
+
+    Args:
+        prediction: of N images.
+        objects: what is in them.
+        size_hw: of the canvas, pixels.
+        progress: share of the training that is done, in [0, 1].
+        total: from a figure of one share to that of the whole batch: their sum. The losses of
+            all shares then add up to that of the batch.
+    """
+    pairs = assign(prediction.logits, prediction.boxes, objects, size_hw, progress)
+    target = torch.zeros_like(prediction.logits)
+    target[pairs.image_ids, pairs.cells, objects.class_ids[pairs.objects]] = pairs.iou
+    weight = total(pairs.iou.sum()).clamp(min=1.0)
+    counted = counted_cells(target, objects, pairs, size_hw)[..., None]
+    scores = (quality_focal_loss(prediction.logits, target) * counted).sum() / weight
+    own = prediction.boxes[pairs.image_ids, pairs.cells]
+    giou = paired_giou(own, objects.boxes_xyxy[pairs.objects])
+    boxes = BOX_WEIGHT * ((1 - giou) * pairs.iou.clamp(min=0.1)).sum() / weight
+    return Losses(scores + boxes, scores.detach(), boxes.detach())
+
+
+def quality_focal_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Returns cross-entropy with a soft target, scaled by how far the score is from it.
+
+    Source: Li et al. 2020, Generalized Focal Loss, arXiv:2006.04388, equation 3.
+
+    Args:
+        logits: any shape.
+        target: the same shape, in [0, 1].
+    """
+    distance = (target - logits.sigmoid()).abs()
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return entropy * distance**FOCUS
+
+
+def counted_cells(
+    like: Tensor, objects: Objects, pairs: Assignment, size_hw: tuple[int, int]
+) -> Tensor:
+    """Returns (N, K): 0 for a cell whose centre lies in an ignored box, unless it is assigned.
+
+    Args:
+        like: (N, K, …), for the shape and the device.
+        objects: of the batch.
+        pairs: the assignment.
+        size_hw: of the canvas, pixels.
+    """
+    # Made on the device, and of all objects, so that a GPU is not waited for.
+    with like.device:
+        centres = cell_grid(size_hw)[0]
+    boxes = objects.boxes_xyxy[:, None]
+    inside = ((centres > boxes[..., :2]) & (centres < boxes[..., 2:])).all(dim=-1)
+    covers = torch.zeros(like.shape[:2], device=like.device)
+    hidden = inside & objects.ignored[:, None]
+    covers.index_add_(0, objects.image_ids, hidden.to(covers.dtype))
+    counted = (covers == 0).to(like.dtype)
+    counted[pairs.image_ids, pairs.cells] = 1.0
+    return counted

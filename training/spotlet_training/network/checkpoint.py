@@ -1,0 +1,118 @@
+"""A checkpoint: a network's weights, and in the file's header a JSON that tells what they are."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from spotlet.errors import CheckpointError, UsageError
+from spotlet_training.network import (
+    DetectorSettings,
+    LocalizerSettings,
+    Network,
+    TwoHeadDetector,
+    build_localizer,
+)
+from spotlet_training.network.tensor_file import read_tensors, write_tensors
+
+METADATA_KEY = "spotlet"
+SCHEMA = 3
+"""The newest header that this version reads. In the first there was one family of networks, and
+so no `family`; detectors of the first and second had heads that shared nothing between levels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A trained network and what is known of it.
+
+    Attributes:
+        network: on the CPU, float32, in evaluation mode.
+        class_names: the index is the class id.
+        training: data, schedule, metrics; free JSON.
+    """
+
+    network: Network
+    class_names: tuple[str, ...]
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Writes a `.safetensors` file, whole or not at all.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    header = {
+        "schema": SCHEMA,
+        **describe_network(checkpoint.network),
+        "classes": checkpoint.class_names,
+        "training": checkpoint.training,
+    }
+    write_tensors(checkpoint.network.state_dict(), METADATA_KEY, json.dumps(header), path)
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Returns what `save_checkpoint` wrote.
+
+    Raises:
+        CheckpointError: no such file, not a checkpoint, of a newer version, or the weights do
+            not fit the network that the header describes.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint; `spotlet train` writes one")
+    weights, text = read_tensors(path, METADATA_KEY)
+    if text is None:
+        raise CheckpointError(
+            f"{path}: safetensors, but not written by `spotlet train` as a checkpoint, which is "
+            "called best.safetensors"
+        )
+    try:
+        header = json.loads(text)
+        if header["schema"] > SCHEMA:
+            raise CheckpointError(
+                f"{path}: written by a newer spotlet; run `pip install --upgrade spotlet`"
+            )
+        if header["schema"] < SCHEMA and header.get("family", "detector") == "detector":
+            raise CheckpointError(
+                f"{path}: a detector of an older spotlet, built in another way; train it again, or "
+                "export it with the spotlet that trained it"
+            )
+        network = build_network(header.get("family", "detector"), header["network"])
+        network.load_state_dict(weights)
+        class_names = tuple(header["classes"])
+        if len(class_names) != network.settings.class_count:
+            raise ValueError(f"{len(class_names)} class names")
+        return Checkpoint(
+            network=network.eval(), class_names=class_names, training=header["training"]
+        )
+    except (ValueError, KeyError, TypeError, RuntimeError, UsageError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path}: header and weights do not fit ({reason})") from error
+
+
+def describe_network(network: Network) -> dict[str, Any]:
+    """Returns the part of a header from which `build_network` makes the network again."""
+    family = "detector" if isinstance(network, TwoHeadDetector) else "localizer"
+    # Every settings class is a dataclass, which its protocol cannot say.
+    return {"family": family, "network": asdict(network.settings)}  # type: ignore[call-overload]
+
+
+def build_network(family: str, settings: dict[str, Any]) -> Network:
+    """Returns a network of a header's family and settings, its weights drawn by chance.
+
+    Raises:
+        ValueError: the family or a setting is unknown.
+        UsageError: a setting is out of its range.
+    """
+    if family not in ("detector", "localizer"):
+        raise ValueError(f"unknown family {family!r}")
+    kind = DetectorSettings if family == "detector" else LocalizerSettings
+    unknown = set(settings) - {item.name for item in fields(kind)}
+    if unknown:
+        raise ValueError(f"unknown network setting {sorted(unknown)}")
+    shape: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()
+    }
+    if family == "detector":
+        return TwoHeadDetector(DetectorSettings(**shape))
+    return build_localizer(LocalizerSettings(**shape))

@@ -1,0 +1,60 @@
+"""A file with the weights of a backbone: safetensors in half precision, and whence they come."""
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spotlet.errors import CheckpointError
+from spotlet_training.network.backbone import Backbone
+from spotlet_training.network.tensor_file import has_header, read_tensors, write_tensors
+
+METADATA_KEY = "spotlet-backbone"
+
+
+def save_backbone(backbone: Backbone, path: Path, about: dict[str, Any]) -> None:
+    """Writes a `.safetensors` file, whole or not at all.
+
+    Half precision is enough for weights that will be trained on, and halves the wheel.
+
+    Args:
+        backbone: on the CPU.
+        path: to write to.
+        about: what it was taught on; free JSON.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    weights = {
+        name: value.to(torch.float16) if value.is_floating_point() else value
+        for name, value in backbone.state_dict().items()
+    }
+    write_tensors(weights, METADATA_KEY, json.dumps(about), path)
+
+
+def load_backbone(path: Path) -> dict[str, Tensor]:
+    """Returns the weights of a file, float32, by their names in a `Backbone`.
+
+    Raises:
+        CheckpointError: no such file, or not one that `save_backbone` wrote.
+    """
+    tensors, text = read_tensors(path, METADATA_KEY)
+    if text is None:
+        raise CheckpointError(f"{path}: safetensors, but not of `spotlet pretrain`")
+    return {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in tensors.items()
+    }
+
+
+def is_backbone(path: Path) -> bool:
+    """Returns whether `save_backbone` wrote a file."""
+    return has_header(path, METADATA_KEY)
+
+
+def bundled_backbone(size: str) -> Path:
+    """Returns where the backbone that comes with spotlet for a size lies."""
+    return Path(str(resources.files("spotlet_models"))) / "pretrained" / f"{size}.safetensors"

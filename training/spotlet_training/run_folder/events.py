@@ -1,0 +1,85 @@
+"""Curves of a training for TensorBoard.
+
+tensorboardX brings the format with numpy and protobuf alone, which are installed anyway; the
+package `tensorboard` would put a web server onto every machine that trains. Of tensorboardX this
+takes the writer of files, and not `SummaryWriter`, whose thread may still hold points when a
+process is killed.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
+
+from spotlet_training.learning.epochs import Epoch, Step
+
+EVENTS = "events"
+"""The folder in the output folder that `tensorboard --logdir` takes."""
+
+EVERY_STEPS = 10
+"""A curve needs no point for each step."""
+
+
+class EventLog:
+    """An event file: losses and the learning rate by step, losses and AP at the end of each epoch.
+
+    All curves count steps of the whole training, so that whatever a killed process had written
+    after its last whole epoch can be told from what the resumed one writes.
+    """
+
+    def __init__(self, folder: Path, done_steps: int = 0) -> None:
+        """Opens a new file in a folder.
+
+        Args:
+            folder: made where there is none.
+            done_steps: of the training that goes on; what lies in the folder of later steps is
+                void. 0 begins anew, and removes older event files.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        if not done_steps:
+            for old in folder.glob("events.out.tfevents.*"):
+                old.unlink(missing_ok=True)
+        self._writer = EventsWriter(str(folder / "events"), f".{done_steps}")
+        if done_steps:
+            start = SessionLog(status=SessionLog.START)
+            self._writer.write_event(
+                Event(wall_time=time.time(), step=done_steps + 1, session_log=start)
+            )
+
+    def step(self, step: Step, learning_rate: float) -> None:
+        """Writes a step's point, now and then."""
+        number = (step.epoch - 1) * step.steps + step.step
+        if number % EVERY_STEPS == 0:
+            self._write(number, {"step/loss": step.loss, "step/learning_rate": learning_rate})
+
+    def epoch(self, epoch: Epoch, steps: int) -> None:
+        """Writes an epoch's points, `steps` being those of an epoch; they are on disk then."""
+        points = {
+            f"train/{name}": getattr(epoch, name)
+            for name in ("loss", "scores_loss", "boxes_loss", "learning_rate")
+        }
+        points |= {f"val/{name}": getattr(epoch, name) for name in ("ap", "ap50", "ap75")}
+        self._write(epoch.number * steps, points)
+        self._writer.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._writer.close()
+
+    def _write(self, step: int, points: Mapping[str, float]) -> None:
+        values = [Summary.Value(tag=tag, simple_value=value) for tag, value in points.items()]
+        self._writer.write_event(
+            Event(wall_time=time.time(), step=step, summary=Summary(value=values))
+        )
