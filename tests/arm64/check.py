@@ -32,14 +32,14 @@ BUILD_SECONDS = 1200
 FRAMES = 20
 
 TESTS = (
-    "letterbox",
-    "resizes",
-    "boxes",
-    "detections",
-    "agreement",
-    "digest",
-    "postprocess",
-    "manifest",
+    "test_letterbox",
+    "check/test_resizes",
+    "test_boxes",
+    "test_detections",
+    "check/test_agreement",
+    "check/test_digest",
+    "test_postprocess",
+    "test_manifest",
 )
 """Of `tests/runtime`: the core's, which need seconds there and not minutes."""
 
@@ -106,7 +106,7 @@ def check_emulated(cpu: str, cache: Path, frames: Path, wanted: Path) -> int:
     }
     machine = Machine(cpu, cache / "root/usr/bin/python-arm64", environment, folder)
     found = folder / "found.ndjson"
-    tests = [f"pytest tests/runtime/test_{name}.py -q -p no:cacheprovider" for name in TESTS]
+    tests = [f"pytest tests/runtime/{name}.py -q -p no:cacheprovider" for name in TESTS]
     run = shlex.join(["run", "garments", str(frames), "--ndjson", str(found), "--threads", "1"])
     passed = run_steps(machine, [*check_steps(), run, *reversed(tests), "doctor"])
     if not found.is_file():

@@ -21,7 +21,7 @@ from spotlet.session import ModelSession
 LIMITED = """
 import sys, numpy
 from spotlet import Detector, SpotletError
-from spotlet.session_limits import limit_memory
+from spotlet.model import limit_memory
 limit_memory(128 * 2**20)
 try:
     Detector(sys.argv[1])(numpy.zeros((120, 160, 3), numpy.uint8))
