@@ -11,17 +11,17 @@ from spotlet.errors import GateError, ModelFileError, UsageError
 from spotlet.image_files import read_image
 from spotlet.manifest import Manifest
 from spotlet.session import ModelSession
-from spotlet_export.adoption.foreign import MOST_BYTES, Foreign, load_foreign
 from spotlet_export.adoption.manifest import make_manifest, remarks
-from spotlet_export.adoption.original import Original
+from spotlet_export.adoption.original_decoder import OriginalDecoder
+from spotlet_export.adoption.original_file import MOST_BYTES, OriginalFile, load_original
 from spotlet_export.adoption.package import write_adopted
 from spotlet_export.adoption.plausibility import doubts
 from spotlet_export.adoption.preview import Photographs, Preview, make_preview
 from spotlet_export.adoption.proof import limits_of, prove, same_in_batches
-from spotlet_export.adoption.reading import Reading
 from spotlet_export.adoption.recognition import classes_of, read_network
 from spotlet_export.adoption.rewriting import rewrite
 from spotlet_export.adoption.settings import AdoptSettings
+from spotlet_export.adoption.signature import Signature
 from spotlet_export.gate.frames import check_frames
 from spotlet_export.gate.reference import Reference, make_reference
 from spotlet_export.gate.report import Report
@@ -95,14 +95,14 @@ def adopt_package(
     if not images:
         raise UsageError("no image; give --image with objects of the model's classes on it")
     photographs = Photographs(tuple(read_image(image) for image in images))
-    foreign = load_foreign(path)
-    classes = classes_of(foreign, settings)
-    reading, resize = read_network(foreign, len(classes), settings, listener.on_remark)
-    manifest = make_manifest(foreign, classes, reading, resize, settings, package)
-    for remark in remarks(manifest, reading):
+    original = load_original(path)
+    classes = classes_of(original, settings)
+    signature, resize = read_network(original, len(classes), settings, listener.on_remark)
+    manifest = make_manifest(original, classes, signature, resize, settings, package)
+    for remark in remarks(manifest, signature):
         listener.on_remark(remark)
-    original = Original(foreign.session, reading)
-    wrong = looks_wrong(original, photographs, manifest)
+    decoder = OriginalDecoder(original.session, signature)
+    wrong = looks_wrong(decoder, photographs, manifest)
     if wrong and not settings.force:
         raise GateError(f"nothing written: {'; '.join(wrong)} (--force writes it anyway)")
     with tempfile.TemporaryDirectory(prefix="spotlet-adopt-") as folder:
@@ -110,11 +110,11 @@ def adopt_package(
         listener.on_step("running the original on the frames of the gate")
         frames = scratch / "frames"
         frames.mkdir()
-        reference = make_reference(original, manifest, check_frames(photographs), frames, enough=1)
+        reference = make_reference(decoder, manifest, check_frames(photographs), frames, enough=1)
         listener.on_step("rewriting the graph")
-        model, session = rewritten(foreign, reading, reference, scratch)
+        model, session = rewritten(original, signature, reference, scratch)
         file = session.path
-        report = compare(reference, session, reading, listener)
+        report = compare(reference, session, signature, listener)
         preview = make_preview(file, images, photographs, scratch)
         if not listener.confirm(preview):
             raise GateError(
@@ -129,15 +129,17 @@ def adopt_package(
     )
 
 
-def looks_wrong(original: Original, photographs: Photographs, manifest: Manifest) -> list[str]:
+def looks_wrong(
+    decoder: OriginalDecoder, photographs: Photographs, manifest: Manifest
+) -> list[str]:
     """Returns what looks wrong in what the original finds on the user's images."""
     canvases = [witness_canvas(image, manifest) for image in photographs.images]
-    found = [original.uncut(canvas) for canvas in canvases]
-    return doubts(found, original.reading, manifest)
+    found = [decoder.uncut(canvas) for canvas in canvases]
+    return doubts(found, decoder.signature, manifest)
 
 
 def rewritten(
-    foreign: Foreign, reading: Reading, reference: Reference, scratch: Path
+    original: OriginalFile, signature: Signature, reference: Reference, scratch: Path
 ) -> tuple[onnx.ModelProto, ModelSession]:
     """Returns the rewritten file, with a free batch where pictures stay apart in one.
 
@@ -146,7 +148,7 @@ def rewritten(
     """
     file = scratch / "adopted.onnx"
     for free_batch in (True, False):
-        model = rewrite(foreign.model, reading, reference.manifest, free_batch=free_batch)
+        model = rewrite(original.model, signature, reference.manifest, free_batch=free_batch)
         if model.ByteSize() > MOST_BYTES:
             raise ModelFileError("over 2 GB when rewritten, more than one ONNX file holds")
         file.write_bytes(model.SerializeToString())
@@ -155,11 +157,11 @@ def rewritten(
     try:
         return model, ModelSession(file)
     except ModelFileError as error:
-        raise ModelFileError(str(error).replace(str(file), str(foreign.path))) from error
+        raise ModelFileError(str(error).replace(str(file), str(original.path))) from error
 
 
 def compare(
-    reference: Reference, session: ModelSession, reading: Reading, listener: Listener
+    reference: Reference, session: ModelSession, signature: Signature, listener: Listener
 ) -> Report:
     """Returns the report of the comparison; every row passed.
 
@@ -167,7 +169,7 @@ def compare(
         GateError: a row failed.
     """
     listener.on_step("comparing tensors and detections, the original against the runtime")
-    report = prove(reference, session, reading, limits_of(session.path))
+    report = prove(reference, session, signature, limits_of(session.path))
     listener.on_report(report)
     if not report.passed:
         failed = "; ".join(f"{row.name} ({row.over})" for row in report.failures)

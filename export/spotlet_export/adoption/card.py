@@ -68,12 +68,12 @@ def adopted_card(contents: AdoptedCard) -> str:
         section("Licence and origin", licence_text(record), *_origin(record)),
         *([contents.notes.strip()] if contents.notes.strip() else []),
         section("What it finds", f"![Detections on the image of the adoption]({PREVIEW_FILE})"),
-        section("How it was read", fenced(reading_text(record["reading"]))),
+        section("How it was read", fenced(signature_text(record["reading"]))),
         section(
             "The rewritten file gives the same detections",
             "The original file, run by onnxruntime and decoded by an independent program, against "
-            "the rewritten file in the shipped runtime. It proves that the reading above was "
-            "carried out, not that the reading is the right one: that is what the picture is for. "
+            "the rewritten file in the shipped runtime. It proves that the signature above was "
+            "carried out, not that the signature is the right one: that is what the picture is for. "
             "How accurate the model is was not measured: `spotlet evaluate` does, on your images.",
             fenced(contents.report.table()),
         ),
@@ -89,11 +89,11 @@ def licence_text(record: Mapping[str, Any]) -> str:
     return f"**Licence of the weights: {licence}.** {STAYS}" if licence else NO_LICENCE
 
 
-def reading_text(reading: Mapping[str, Any]) -> str:
+def signature_text(signature: Mapping[str, Any]) -> str:
     """Returns how a network is read, a line a thing."""
     return "\n".join(
         f"{part}.{key} = {value}"
-        for part, content in reading.items()
+        for part, content in signature.items()
         for key, value in content.items()
     )
 

@@ -9,32 +9,34 @@ from typing import Any
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.letterbox import PAD_VALUE
 from spotlet.manifest import DetectionRule, InputRule, Manifest, OutputRule
-from spotlet_export.adoption.foreign import Foreign
 from spotlet_export.adoption.metadata import told
-from spotlet_export.adoption.reading import SUPPRESSED, Reading
+from spotlet_export.adoption.original_file import OriginalFile
 from spotlet_export.adoption.settings import AdoptSettings
+from spotlet_export.adoption.signature import SUPPRESSED, Signature
 
 
 def make_manifest(
-    foreign: Foreign,
+    original: OriginalFile,
     classes: tuple[str, ...],
-    reading: Reading,
+    signature: Signature,
     resize: str,
     settings: AdoptSettings,
     package: Path,
 ) -> Manifest:
     """Returns what the rewritten file says of itself, before it was measured."""
-    metadata = told(foreign.metadata)
+    metadata = told(original.metadata)
     licence = settings.licence or metadata.get("license")
     origin: dict[str, Any] = {
-        "adopted_from": foreign.path.name,
-        "sha256": foreign.sha256,
+        "adopted_from": original.path.name,
+        "sha256": original.sha256,
         "licence": licence,
         "metadata": metadata,
-        "reading": reading.to_json(),
+        "reading": signature.to_json(),
     }
     rule = (
-        DetectionRule(iou_threshold=1.0) if reading.output.layout in SUPPRESSED else DetectionRule()
+        DetectionRule(iou_threshold=1.0)
+        if signature.output.layout in SUPPRESSED
+        else DetectionRule()
     )
     asked = {
         "score_threshold": settings.score_threshold,
@@ -46,13 +48,15 @@ def make_manifest(
             name=settings.name or package.resolve().name,
             classes=classes,
             input=InputRule(
-                size_hw=reading.input.size_hw,
+                size_hw=signature.input.size_hw,
                 resize=resize,
                 interpolation=settings.interpolation or "linear_exact",
                 pad_value=PAD_VALUE if settings.pad_value is None else settings.pad_value,
             ),
             output=OutputRule(
-                score_activation="softmax" if reading.output.activation == "softmax" else "sigmoid"
+                score_activation="softmax"
+                if signature.output.activation == "softmax"
+                else "sigmoid"
             ),
             detection=replace(rule, **{k: v for k, v in asked.items() if v is not None}),  # type: ignore[arg-type]
             training=origin,
@@ -62,9 +66,9 @@ def make_manifest(
         raise UsageError(str(error).replace("; export the model again", "")) from error
 
 
-def remarks(manifest: Manifest, reading: Reading) -> list[str]:
+def remarks(manifest: Manifest, signature: Signature) -> list[str]:
     """Returns how a network is read, told or by default, and under which licence it is."""
-    given, found = reading.input, reading.output
+    given, found = signature.input, signature.output
     front = (
         "as they are"
         if given.plain

@@ -1,7 +1,7 @@
 """Does what a network finds look like boxes and scores? If not: which option to try.
 
-Equality with the original says that the reading was carried out, not that it was the right one.
-What is wrong with a reading mostly shows in the figures; the rest only the eye can see.
+Equality with the original says that the signature was carried out, not that it was the right one.
+What is wrong with a signature mostly shows in the figures; the rest only the eye can see.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet.manifest import Manifest
-from spotlet_export.adoption.reading import SUPPRESSED, OutputReading, Reading, grid_size
+from spotlet_export.adoption.signature import SUPPRESSED, OutputSignature, Signature, grid_size
 
 Wide = npt.NDArray[np.float64]
 
@@ -39,19 +39,21 @@ COMMON_STRIDES = (8, 16, 32)
 """Of most grids."""
 
 
-def doubts(found: Sequence[tuple[Wide, Wide]], reading: Reading, manifest: Manifest) -> list[str]:
+def doubts(
+    found: Sequence[tuple[Wide, Wide]], signature: Signature, manifest: Manifest
+) -> list[str]:
     """Returns what looks wrong, each with the option to try; none where it all looks right.
 
     Args:
         found: of each of the user's images boxes (K, 4) in parts of the canvas and scores (K, C),
             neither cut.
-        reading: by which they were found.
+        signature: by which they were found.
         manifest: with the threshold and the classes.
     """
     scores = np.concatenate([each for _, each in found])
     if not np.isfinite(scores).all():
         return ["scores that are no numbers: is the range of the pixels right (--scale, --mean)?"]
-    wrong = _scores(scores, reading.output)
+    wrong = _scores(scores, signature.output)
     if wrong:
         return wrong
     threshold = manifest.detection.score_threshold
@@ -63,12 +65,12 @@ def doubts(found: Sequence[tuple[Wide, Wide]], reading: Reading, manifest: Manif
             "--mean, --std, --resize"
         ]
     best_boxes = np.concatenate([_best(*each) for each in found])
-    return _busy(scores, threshold, reading.output, manifest.classes) + _boxes(
-        best_boxes, found[0][0].shape[0], reading
+    return _busy(scores, threshold, signature.output, manifest.classes) + _boxes(
+        best_boxes, found[0][0].shape[0], signature
     )
 
 
-def _scores(scores: Wide, rule: OutputReading) -> list[str]:
+def _scores(scores: Wide, rule: OutputSignature) -> list[str]:
     """Returns what is wrong with the range of the scores."""
     low, high = float(scores.min()), float(scores.max())
     if low < -SLACK or high > 1 + SLACK:
@@ -92,7 +94,7 @@ def _scores(scores: Wide, rule: OutputReading) -> list[str]:
 
 
 def _busy(
-    scores: Wide, threshold: float, rule: OutputReading, classes: tuple[str, ...]
+    scores: Wide, threshold: float, rule: OutputSignature, classes: tuple[str, ...]
 ) -> list[str]:
     """Returns what is wrong where one class is everywhere."""
     if rule.layout in SUPPRESSED or len(scores) < 2 * BEST_PLACES:
@@ -114,14 +116,14 @@ def _best(boxes: Wide, scores: Wide) -> Wide:
     return boxes[np.argsort(-best, kind="stable")[: min(BEST_PLACES, np.count_nonzero(best > 0))]]
 
 
-def _boxes(boxes: Wide, places: int, reading: Reading) -> list[str]:
+def _boxes(boxes: Wide, places: int, signature: Signature) -> list[str]:
     """Returns what is wrong with the best boxes."""
-    rule, size_hw = reading.output, reading.input.size_hw
+    rule, size_hw = signature.output, signature.input.size_hw
     if not np.isfinite(boxes).all():
         return ["boxes that are no numbers: --layout, or --strides, must be others"]
     pixels = boxes * np.array([size_hw[1], size_hw[0]] * 2)
     sizes = pixels[:, 2:] - pixels[:, :2]
-    undecoded = _undecoded(places, reading)
+    undecoded = _undecoded(places, signature)
     turned = "xyxy" if rule.box_format.startswith("c") else "cxcywh"
     if len(boxes) > 2 and np.ptp(boxes, axis=0).max() < SLACK:
         return [f"the best {len(boxes)} boxes are all the same{undecoded or ': --layout?'}"]
@@ -157,9 +159,9 @@ def _corners_as_sizes(boxes: Wide) -> bool:
     return all_over and bool((sizes > centres).all(axis=1).mean() > 1 - ODD_SHARE / 5)
 
 
-def _undecoded(places: int, reading: Reading) -> str:
+def _undecoded(places: int, signature: Signature) -> str:
     """Returns the hint that boxes may be offsets in a grid, where there are as many places."""
-    rule = reading.output
-    if rule.strides or grid_size(reading.input.size_hw, COMMON_STRIDES) != places:
+    rule = signature.output
+    if rule.strides or grid_size(signature.input.size_hw, COMMON_STRIDES) != places:
         return ""
     return f"; or undecoded: --strides {','.join(map(str, COMMON_STRIDES))}"

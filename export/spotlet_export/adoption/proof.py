@@ -8,7 +8,7 @@ import onnx
 from spotlet.check.golden import INT8_TOLERANCE, GoldenTolerance
 from spotlet.errors import ModelFileError
 from spotlet.session import ModelSession
-from spotlet_export.adoption.reading import SUPPRESSED, Reading
+from spotlet_export.adoption.signature import SUPPRESSED, Signature
 from spotlet_export.gate.detection_parity import compare_detections
 from spotlet_export.gate.reference import Reference
 from spotlet_export.gate.report import Report, Row
@@ -81,16 +81,18 @@ def same_in_batches(file: Path, reference: Reference) -> bool:
         return False
 
 
-def prove(reference: Reference, session: ModelSession, reading: Reading, limits: Limits) -> Report:
+def prove(
+    reference: Reference, session: ModelSession, signature: Signature, limits: Limits
+) -> Report:
     """Returns the rows for a rewritten file against its original.
 
     Args:
         reference: the original's side.
         session: of the rewritten file, which the shipped runtime loads for itself.
-        reading: by which both were made.
+        signature: by which both were made.
         limits: how near it must come.
     """
-    if reading.output.layout in SUPPRESSED:
+    if signature.output.layout in SUPPRESSED:
         # Rows of nearly equal scores may change places: which is which only suppression knew.
         rows = _scores_in_order(reference, session, limits)
     else:

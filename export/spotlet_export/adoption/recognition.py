@@ -9,19 +9,19 @@ import numpy.typing as npt
 
 from spotlet.errors import UsageError
 from spotlet.manifest import DetectionRule
-from spotlet_export.adoption.foreign import Foreign
-from spotlet_export.adoption.inputs import axes_of, fixed_values, image_port, size_of
-from spotlet_export.adoption.layouts import Match, find_layout
 from spotlet_export.adoption.metadata import OTHER_TASKS, class_names
-from spotlet_export.adoption.original import run
-from spotlet_export.adoption.reading import (
+from spotlet_export.adoption.original_decoder import run
+from spotlet_export.adoption.original_file import OriginalFile
+from spotlet_export.adoption.recognition_input import axes_of, fixed_values, image_port, size_of
+from spotlet_export.adoption.recognition_layout import Match, find_layout
+from spotlet_export.adoption.settings import AdoptSettings
+from spotlet_export.adoption.signature import (
     SUPPRESSED,
-    InputReading,
-    OutputReading,
-    Reading,
+    InputSignature,
+    OutputSignature,
+    Signature,
     grid_size,
 )
-from spotlet_export.adoption.settings import AdoptSettings
 
 BYTE = 1 / 255
 
@@ -49,34 +49,34 @@ BEHIND: dict[str, tuple[str, str, str, str]] = {
 """Box format, box unit, activation and background that they mostly have."""
 
 
-def classes_of(foreign: Foreign, settings: AdoptSettings) -> tuple[str, ...]:
+def classes_of(original: OriginalFile, settings: AdoptSettings) -> tuple[str, ...]:
     """Returns the names of the classes.
 
     Raises:
         UsageError: neither the file nor the person says them, or a name comes twice.
     """
-    names = settings.classes or class_names(foreign.metadata)
+    names = settings.classes or class_names(original.metadata)
     if names is None:
-        outputs = ", ".join(map(str, foreign.outputs))
+        outputs = ", ".join(map(str, original.outputs))
         raise UsageError(
-            f"{foreign.path}: says no class names; give --classes a,b,c or a file with a name a "
+            f"{original.path}: says no class names; give --classes a,b,c or a file with a name a "
             f"line (outputs: {outputs})"
         )
     if len(set(names)) < len(names):
         raise UsageError(
-            f"{foreign.path}: has a class name twice in its metadata; give --classes with a name "
+            f"{original.path}: has a class name twice in its metadata; give --classes with a name "
             "for each"
         )
     return names
 
 
 def read_network(
-    foreign: Foreign, classes: int, settings: AdoptSettings, on_remark: Callable[[str], None]
-) -> tuple[Reading, str]:
+    original: OriginalFile, classes: int, settings: AdoptSettings, on_remark: Callable[[str], None]
+) -> tuple[Signature, str]:
     """Returns how a file is read, and how its frames are resized.
 
     Args:
-        foreign: the file.
+        original: the file.
         classes: how many there are.
         settings: what a person says; what is not said has a default by the layout.
         on_remark: called with what was found and with which defaults.
@@ -85,16 +85,16 @@ def read_network(
         UsageError: it cannot be told, or options contradict the file.
         GateError: the count of classes does not fit any output.
     """
-    task = foreign.metadata.get("task", "").strip()
+    task = original.metadata.get("task", "").strip()
     if task in OTHER_TASKS:
         on_remark(f"the file says that it is for {task!r}: of it the boxes alone are adopted")
-    image = image_port(foreign, settings)
+    image = image_port(original, settings)
     axes = settings.axes or axes_of(image)
-    size_hw = size_of(foreign, image, axes, settings)
-    fixed = fixed_values(foreign, image, settings)
+    size_hw = size_of(original, image, axes, settings)
+    fixed = fixed_values(original, image, settings)
     shape = (1, 3, *size_hw) if axes == "NCHW" else (1, *size_hw, 3)
     feeds: dict[str, npt.NDArray[Any]] = {image.name: np.zeros(shape, image.dtype), **fixed}
-    given = run(foreign.session, [port.name for port in foreign.outputs], feeds)
+    given = run(original.session, [port.name for port in original.outputs], feeds)
     match = find_layout(given, classes, settings, on_remark)
     front = IN_FRONT[
         match.layout + " undecoded" * (match.layout == "K,5+C" and settings.strides != ())
@@ -102,8 +102,8 @@ def read_network(
     colour, scale, mean, std, resize = front
     if not image.dtype.startswith("float"):
         scale, mean, std = 1.0, 0.0, 1.0
-    reading = Reading(
-        input=InputReading(
+    signature = Signature(
+        input=InputSignature(
             name=image.name,
             dtype=image.dtype,
             axes=axes,
@@ -115,14 +115,14 @@ def read_network(
             fixed=fixed,
         ),
         output=replace(
-            _output_reading(match, classes, settings),
-            rows=_rows(foreign, match, given[match.boxes].shape[1], settings),
+            _output_signature(match, classes, settings),
+            rows=_rows(original, match, given[match.boxes].shape[1], settings),
         ),
     )
-    _check_places(reading, given[match.boxes].shape)
-    if not image.dtype.startswith("float") and not reading.input.plain:
+    _check_places(signature, given[match.boxes].shape)
+    if not image.dtype.startswith("float") and not signature.input.plain:
         raise UsageError(f"input {image}: takes whole numbers; leave --scale, --mean and --std out")
-    return reading, settings.resize or resize
+    return signature, settings.resize or resize
 
 
 def _said(settings: AdoptSettings) -> bool:
@@ -134,9 +134,9 @@ def _default(settings: AdoptSettings, mean: float) -> tuple[float, float, float]
     return (0.0, 0.0, 0.0) if _said(settings) else (mean, mean, mean)
 
 
-def _output_reading(match: Match, classes: int, settings: AdoptSettings) -> OutputReading:
+def _output_signature(match: Match, classes: int, settings: AdoptSettings) -> OutputSignature:
     box_format, box_unit, activation, background = BEHIND[match.layout]
-    return OutputReading(
+    return OutputSignature(
         layout=match.layout,
         boxes=match.boxes,
         scores=match.scores,
@@ -154,18 +154,18 @@ def _output_reading(match: Match, classes: int, settings: AdoptSettings) -> Outp
     )
 
 
-def _rows(foreign: Foreign, match: Match, some: int, settings: AdoptSettings) -> int | None:
+def _rows(original: OriginalFile, match: Match, some: int, settings: AdoptSettings) -> int | None:
     """Returns how many rows to take where a file leaves their number free, as suppression does."""
-    (port,) = (port for port in foreign.outputs if port.name == match.boxes)
+    (port,) = (port for port in original.outputs if port.name == match.boxes)
     fixed = len(port.shape) == 3 and port.shape[1] is not None
     if match.layout not in SUPPRESSED or fixed:
         return None
     return max(some, settings.max_detections or DetectionRule().max_detections)
 
 
-def _check_places(reading: Reading, shape: tuple[int, ...]) -> None:
+def _check_places(signature: Signature, shape: tuple[int, ...]) -> None:
     """Raises UsageError where grids or anchors are of another number of places."""
-    rule, size_hw = reading.output, reading.input.size_hw
+    rule, size_hw = signature.output, signature.input.size_hw
     places = shape[2] if rule.layout == "4+C,K" else shape[1]
     if rule.strides:
         if rule.box_format not in ("cxcywh", "cycxhw") or rule.layout in ("K,6", "ssd"):

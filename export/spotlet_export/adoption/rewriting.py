@@ -12,9 +12,9 @@ import onnx
 from onnx import helper
 
 from spotlet.manifest import METADATA_KEY, Manifest
-from spotlet_export.adoption.behind import write_behind
-from spotlet_export.adoption.nodes import NodeWriter, prune, rename_tensors, subgraphs
-from spotlet_export.adoption.reading import InputReading, Reading
+from spotlet_export.adoption.rewriting_nodes import NodeWriter, prune, rename_tensors, subgraphs
+from spotlet_export.adoption.rewriting_outputs import write_behind
+from spotlet_export.adoption.signature import InputSignature, Signature
 
 OLDEST_IR, NEWEST_IR = 8, 10
 """ONNX file formats that are written; onnxruntime 1.18, the oldest that is supported, reads up to
@@ -22,7 +22,7 @@ OLDEST_IR, NEWEST_IR = 8, 10
 
 
 def rewrite(
-    model: onnx.ModelProto, reading: Reading, manifest: Manifest, *, free_batch: bool
+    model: onnx.ModelProto, signature: Signature, manifest: Manifest, *, free_batch: bool
 ) -> onnx.ModelProto:
     """Returns a file of Spotlet's contract that computes what another's file does.
 
@@ -30,7 +30,7 @@ def rewrite(
 
     Args:
         model: stays as it was.
-        reading: how it is read.
+        signature: how it is read.
         manifest: names the input and the outputs, and rides in the result.
         free_batch: whether the batch side is free, or 1.
     """
@@ -40,16 +40,16 @@ def rewrite(
     moved = {name: f"adopted/{name}" for name in names}
     rename_tensors(graph, moved)
     front, behind = NodeWriter("front"), NodeWriter("behind")
-    given = _front(front, reading.input, manifest.input.name)
-    rename_tensors(graph, {moved.get(reading.input.name, reading.input.name): given})
-    boxes, scores = write_behind(behind, reading.output, reading.input.size_hw, moved)
+    given = _front(front, signature.input, manifest.input.name)
+    rename_tensors(graph, {moved.get(signature.input.name, signature.input.name): given})
+    boxes, scores = write_behind(behind, signature.output, signature.input.size_hw, moved)
     behind.named(boxes, manifest.output.boxes)
     behind.named(scores, manifest.output.scores)
     body = list(graph.node)
     del graph.node[:]
     graph.node.extend([*front.nodes, *body, *behind.nodes])
     graph.initializer.extend([*front.constants, *behind.constants])
-    for name, value in reading.input.fixed.items():
+    for name, value in signature.input.fixed.items():
         graph.initializer.append(onnx.numpy_helper.from_array(value, moved.get(name, name)))
     _declare(graph, manifest, free_batch=free_batch)
     prune(graph)
@@ -59,7 +59,7 @@ def rewrite(
     return result
 
 
-def _front(write: NodeWriter, rule: InputReading, image: str) -> str:
+def _front(write: NodeWriter, rule: InputSignature, image: str) -> str:
     """Writes the nodes in front; returns the name of what the network is given."""
     tensor, channel = image, 3
     # While it is bytes: a quarter of what floats would move.

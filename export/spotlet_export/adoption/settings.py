@@ -7,7 +7,7 @@ from pathlib import Path
 from spotlet.boxes import FloatArray
 from spotlet.errors import UsageError
 from spotlet.letterbox import INTERPOLATIONS, RESIZES
-from spotlet_export.adoption.reading import (
+from spotlet_export.adoption.signature import (
     ACTIVATIONS,
     AXES,
     BACKGROUNDS,
@@ -43,11 +43,11 @@ class AdoptSettings:
 
     Attributes:
         classes: their names; the index is the class id.
-        layout: one of `reading.LAYOUTS`.
+        layout: one of `signature.LAYOUTS`.
         outputs: names of outputs in the layout's order, where there are more than it needs.
         size_hw: of the canvas, pixels, where the file leaves it free.
-        axes: one of `reading.AXES`.
-        colour: one of `reading.COLOURS`.
+        axes: one of `signature.AXES`.
+        colour: one of `signature.COLOURS`.
         scale: of a pixel's 0 to 255.
         mean: taken away after the scale, in the order of `colour`.
         std: divided by after that.
@@ -55,13 +55,13 @@ class AdoptSettings:
         resize: one of `spotlet.letterbox.RESIZES`.
         interpolation: a key of `spotlet.letterbox.INTERPOLATIONS`.
         pad_value: grey of the border, 0 to 255.
-        box_format: one of `reading.BOX_FORMATS`.
-        box_unit: one of `reading.BOX_UNITS`.
-        activation: one of `reading.ACTIVATIONS`.
-        background: one of `reading.BACKGROUNDS`.
+        box_format: one of `signature.BOX_FORMATS`.
+        box_unit: one of `signature.BOX_UNITS`.
+        activation: one of `signature.ACTIVATIONS`.
+        background: one of `signature.BACKGROUNDS`.
         strides: of the grids of undecoded boxes, pixels.
         anchors: (K, 4) float32 cxcywh in [0, 1] of the canvas.
-        offsets: one of `reading.OFFSETS`.
+        offsets: one of `signature.OFFSETS`.
         variances: of x, y, width, height.
         extra: columns after the class scores that are left out.
         score_threshold: the least score kept, in [0, 1].

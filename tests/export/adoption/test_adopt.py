@@ -27,7 +27,7 @@ from spotlet.check.verification import check_model
 from spotlet.errors import GateError
 from spotlet.letterbox import ImageArray
 from spotlet_export import AdoptSettings, adopt_package
-from spotlet_export.adoption import layouts
+from spotlet_export.adoption import recognition_layout
 from spotlet_export.adoption.adopting import Adoption, Listener
 
 BLACK = {"pad_value": 0}
@@ -263,7 +263,7 @@ def test_of_rows_as_many_as_are_found_the_best_are_taken(tmp_path: Path) -> None
 def test_a_layout_that_is_told_may_have_any_number_of_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layouts, "MOST_SUPPRESSED", COLUMNS)
+    monkeypatch.setattr(recognition_layout, "MOST_SUPPRESSED", COLUMNS)
     with pytest.raises(GateError, match="do not fit any layout"):
         adopt(Make(layout="K,6"), tmp_path, "letterbox")
     assert_finds(

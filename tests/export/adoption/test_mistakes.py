@@ -15,7 +15,7 @@ import pytest
 from foreign_networks import CELL, Make, anchors, network, save
 
 from spotlet.cli import main
-from spotlet_export.adoption.original import Original
+from spotlet_export.adoption.original_decoder import OriginalDecoder
 from spotlet_export.gate.reference import Tensors
 
 CENTRES = Make(layout="K,4+C", box_format="cxcywh")
@@ -231,10 +231,10 @@ def test_a_fault_of_the_rewriting_is_seen_by_the_gate(
     adopt: Run, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     """The original's numbers are changed, which is as if the rewritten ones were."""
-    honest = Original.__call__
+    honest = OriginalDecoder.__call__
 
     def faulty(
-        self: Original, canvases: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+        self: OriginalDecoder, canvases: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
     ) -> Tensors:
         if fault == "colours":
             return honest(self, np.ascontiguousarray(canvases[..., ::-1]))
@@ -245,7 +245,7 @@ def test_a_fault_of_the_rewriting_is_seen_by_the_gate(
             return boxes, np.maximum(scores, np.float32(0.01))
         return boxes, scores * np.float32(0.99)
 
-    monkeypatch.setattr(Original, "__call__", faulty)
+    monkeypatch.setattr(OriginalDecoder, "__call__", faulty)
     code, told = adopt(SUPPRESSED if fault == "low scores" else CENTRES)
     assert (code, "does not give the same" in told) == (3, True), told
 

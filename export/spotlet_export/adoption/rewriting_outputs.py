@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from spotlet_export.adoption.nodes import NodeWriter
-from spotlet_export.adoption.reading import SUPPRESSED, OutputReading
+from spotlet_export.adoption.rewriting_nodes import NodeWriter
+from spotlet_export.adoption.signature import SUPPRESSED, OutputSignature
 
 
 def write_behind(
-    write: NodeWriter, rule: OutputReading, size_hw: tuple[int, int], moved: dict[str, str]
+    write: NodeWriter, rule: OutputSignature, size_hw: tuple[int, int], moved: dict[str, str]
 ) -> tuple[str, str]:
     """Writes the nodes behind; returns the names of boxes (N, K, 4) and scores (N, K, C).
 
@@ -29,7 +29,9 @@ def write_behind(
     return _boxes(write, rule, raw, size_hw), scores
 
 
-def _suppressed(write: NodeWriter, rule: OutputReading, tensors: dict[str, str]) -> tuple[str, str]:
+def _suppressed(
+    write: NodeWriter, rule: OutputSignature, tensors: dict[str, str]
+) -> tuple[str, str]:
     """Writes cells with one class each, for rows of box, score and class id."""
     boxes = tensors["boxes"]
     if rule.layout == "K,6":
@@ -62,7 +64,7 @@ def _best_rows(
     )
 
 
-def _cells(write: NodeWriter, rule: OutputReading, tensors: dict[str, str]) -> tuple[str, str]:
+def _cells(write: NodeWriter, rule: OutputSignature, tensors: dict[str, str]) -> tuple[str, str]:
     """Writes boxes as they come, and scores, activated and without background."""
     columns = rule.classes + (rule.background != "none")
     if rule.scores is not None:
@@ -84,7 +86,7 @@ def _cells(write: NodeWriter, rule: OutputReading, tensors: dict[str, str]) -> t
     return boxes, scores
 
 
-def _activated(write: NodeWriter, rule: OutputReading, scores: str) -> str:
+def _activated(write: NodeWriter, rule: OutputSignature, scores: str) -> str:
     if rule.activation == "sigmoid":
         return write.node("Sigmoid", scores)
     if rule.activation == "softmax":
@@ -92,14 +94,14 @@ def _activated(write: NodeWriter, rule: OutputReading, scores: str) -> str:
     return write.clipped(scores)
 
 
-def _without_background(write: NodeWriter, rule: OutputReading, scores: str) -> str:
+def _without_background(write: NodeWriter, rule: OutputSignature, scores: str) -> str:
     if rule.background == "none":
         return scores
     first = 1 if rule.background == "first" else 0
     return write.columns(scores, first, first + rule.classes)
 
 
-def _boxes(write: NodeWriter, rule: OutputReading, raw: str, size_hw: tuple[int, int]) -> str:
+def _boxes(write: NodeWriter, rule: OutputSignature, raw: str, size_hw: tuple[int, int]) -> str:
     """Writes the decoding of (N, K, 4) to corners in [0, 1]."""
     height, width = size_hw
     if rule.box_format in ("yxyx", "cycxhw"):
@@ -119,7 +121,7 @@ def _boxes(write: NodeWriter, rule: OutputReading, raw: str, size_hw: tuple[int,
 
 
 def _from_grid(
-    write: NodeWriter, rule: OutputReading, centre: str, size: str, size_hw: tuple[int, int]
+    write: NodeWriter, rule: OutputSignature, centre: str, size: str, size_hw: tuple[int, int]
 ) -> tuple[str, str]:
     """Writes (offset + cell) * stride and exp(size) * stride; cells row by row, finest first."""
     cells, steps = [], []
@@ -137,7 +139,7 @@ def _from_grid(
 
 
 def _from_anchors(
-    write: NodeWriter, rule: OutputReading, centre: str, size: str, size_hw: tuple[int, int]
+    write: NodeWriter, rule: OutputSignature, centre: str, size: str, size_hw: tuple[int, int]
 ) -> tuple[str, str]:
     """Writes the boxes of offsets from anchors.
 

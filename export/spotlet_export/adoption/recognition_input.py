@@ -6,29 +6,31 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet.errors import UsageError
-from spotlet_export.adoption.foreign import DTYPES, Foreign, Port
 from spotlet_export.adoption.metadata import image_size
+from spotlet_export.adoption.original_file import DTYPES, OriginalFile, Port
 from spotlet_export.adoption.settings import AdoptSettings
 
 
-def image_port(foreign: Foreign, settings: AdoptSettings) -> Port:
+def image_port(original: OriginalFile, settings: AdoptSettings) -> Port:
     """Returns the input that takes the image.
 
     Raises:
         UsageError: there is no such one, several, one of a type that no image has, or another
             that is given no value.
     """
-    images = [port for port in foreign.inputs if len(port.shape) == 4]
-    listed = ", ".join(map(str, foreign.inputs)) or "none"
+    images = [port for port in original.inputs if len(port.shape) == 4]
+    listed = ", ".join(map(str, original.inputs)) or "none"
     if len(images) != 1:
         raise UsageError(
-            f"{foreign.path}: {len(images)} inputs with four axes, of {listed}; a detector of "
+            f"{original.path}: {len(images)} inputs with four axes, of {listed}; a detector of "
             "images has one"
         )
-    others = [p.name for p in foreign.inputs if p is not images[0] and p.name not in settings.fixed]
+    others = [
+        p.name for p in original.inputs if p is not images[0] and p.name not in settings.fixed
+    ]
     if others:
         raise UsageError(
-            f"{foreign.path}: has other inputs too ({listed}); give each a value for good, as "
+            f"{original.path}: has other inputs too ({listed}); give each a value for good, as "
             f"--fix {others[0]}=640,640"
         )
     if images[0].dtype not in DTYPES:
@@ -51,14 +53,16 @@ def axes_of(image: Port) -> str:
     return "NCHW" if second == 3 else "NHWC"
 
 
-def size_of(foreign: Foreign, image: Port, axes: str, settings: AdoptSettings) -> tuple[int, int]:
+def size_of(
+    original: OriginalFile, image: Port, axes: str, settings: AdoptSettings
+) -> tuple[int, int]:
     """Returns height and width of the canvas, pixels.
 
     Raises:
         UsageError: nothing says them, or a person says others than the file.
     """
     sides = image.shape[2:] if axes == "NCHW" else image.shape[1:3]
-    wanted = settings.size_hw or image_size(foreign.metadata) or sides
+    wanted = settings.size_hw or image_size(original.metadata) or sides
     size = tuple(side or asked for side, asked in zip(sides, wanted, strict=True))
     if None in size:
         raise UsageError(f"input {image}: leaves its size free; give --size HEIGHTxWIDTH")
@@ -68,14 +72,14 @@ def size_of(foreign: Foreign, image: Port, axes: str, settings: AdoptSettings) -
 
 
 def fixed_values(
-    foreign: Foreign, image: Port, settings: AdoptSettings
+    original: OriginalFile, image: Port, settings: AdoptSettings
 ) -> dict[str, npt.NDArray[Any]]:
     """Returns what the other inputs are given, by name.
 
     Raises:
         UsageError: there is no such input, or it takes another count of numbers.
     """
-    ports = {port.name: port for port in foreign.inputs if port is not image}
+    ports = {port.name: port for port in original.inputs if port is not image}
     unknown = sorted(set(settings.fixed) - set(ports))
     if unknown:
         raise UsageError(

@@ -19,7 +19,7 @@ class Match(NamedTuple):
     """A layout, and which outputs it takes.
 
     Attributes:
-        layout: one of `reading.LAYOUTS`.
+        layout: one of `signature.LAYOUTS`.
         boxes: the output with the boxes, or with all.
         scores: the output with the scores, where it is another.
         ids: the output with class ids, where there is one.

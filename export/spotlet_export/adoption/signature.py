@@ -43,7 +43,7 @@ or plain ones, in pixels of the canvas where an anchor has the canvas's size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class InputReading:
+class InputSignature:
     """What the network wants to be given: (pixel * scale - mean) / std of each colour.
 
     Attributes:
@@ -75,7 +75,7 @@ class InputReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class OutputReading:
+class OutputSignature:
     """What the network's outputs mean.
 
     Attributes:
@@ -116,7 +116,7 @@ class OutputReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Reading:
+class Signature:
     """How a network is read, whole.
 
     Attributes:
@@ -124,8 +124,8 @@ class Reading:
         output: what it gives.
     """
 
-    input: InputReading
-    output: OutputReading
+    input: InputSignature
+    output: OutputSignature
 
     def to_json(self) -> dict[str, Any]:
         """Returns it as values of JSON; of arrays their shape only."""

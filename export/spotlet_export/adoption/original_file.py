@@ -17,7 +17,7 @@ from spotlet.manifest import METADATA_KEY
 from spotlet.model.opening import session_options
 from spotlet.model.providers import CPU_PROVIDER
 from spotlet.session import SessionSettings
-from spotlet_export.adoption.nodes import subgraphs
+from spotlet_export.adoption.rewriting_nodes import subgraphs
 
 OLDEST_OPSET, NEWEST_OPSET = 11, 21
 """What is adopted; onnxruntime 1.18, the oldest that is supported, reads up to 21."""
@@ -60,7 +60,7 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Foreign:
+class OriginalFile:
     """Another's file.
 
     Attributes:
@@ -82,7 +82,7 @@ class Foreign:
     metadata: Mapping[str, str]
 
 
-def load_foreign(path: Path) -> Foreign:
+def load_original(path: Path) -> OriginalFile:
     """Returns another's ONNX file.
 
     Raises:
@@ -107,7 +107,7 @@ def load_foreign(path: Path) -> Foreign:
             f"{path}: onnxruntime cannot load it ({str(error).splitlines()[0]})"
         ) from error
     weights = {each.name for each in model.graph.initializer}
-    return Foreign(
+    return OriginalFile(
         path=path,
         sha256=digest,
         model=_of_known_opset(model, path),

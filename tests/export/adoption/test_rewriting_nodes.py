@@ -6,7 +6,7 @@ import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
 from spotlet_export.adoption.metadata import class_names, image_size, literal
-from spotlet_export.adoption.nodes import prune, rename_tensors
+from spotlet_export.adoption.rewriting_nodes import prune, rename_tensors
 
 
 def branching() -> onnx.ModelProto:

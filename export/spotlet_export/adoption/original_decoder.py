@@ -13,22 +13,22 @@ import onnxruntime as ort
 from spotlet.boxes import FloatArray
 from spotlet.errors import ModelFileError
 from spotlet.letterbox import ImageArray
-from spotlet_export.adoption.reading import InputReading, OutputReading, Reading
+from spotlet_export.adoption.signature import InputSignature, OutputSignature, Signature
 
 Wide = npt.NDArray[np.float64]
 
 
-class Original:
+class OriginalDecoder:
     """Another's network, as it is read.
 
     Attributes:
         session: of the file as it was handed in.
-        reading: how it is read.
+        signature: how it is read.
     """
 
-    def __init__(self, session: ort.InferenceSession, reading: Reading) -> None:
+    def __init__(self, session: ort.InferenceSession, signature: Signature) -> None:
         self.session = session
-        self.reading = reading
+        self.signature = signature
 
     def __call__(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
         """Returns boxes (N, K, 4) and scores (N, K, C), both cut to [0, 1]."""
@@ -45,14 +45,14 @@ class Original:
         Raises:
             ModelFileError: onnxruntime fails on it.
         """
-        rule = self.reading.output
+        rule = self.signature.output
         names = [name for name in (rule.boxes, rule.scores, rule.ids) if name is not None]
-        feeds = {self.reading.input.name: as_wanted(canvas, self.reading.input)}
-        feeds |= dict(self.reading.input.fixed)
+        feeds = {self.signature.input.name: as_wanted(canvas, self.signature.input)}
+        feeds |= dict(self.signature.input.fixed)
         tensors = run(self.session, names, feeds)
         with np.errstate(over="ignore", invalid="ignore"):
             parts = [tensors[name][0].astype(np.float64) for name in names]
-            return decoded(parts, rule, self.reading.input.size_hw)
+            return decoded(parts, rule, self.signature.input.size_hw)
 
 
 def run(
@@ -73,7 +73,7 @@ def run(
         ) from error
 
 
-def as_wanted(canvas: ImageArray, rule: InputReading) -> npt.NDArray[Any]:
+def as_wanted(canvas: ImageArray, rule: InputSignature) -> npt.NDArray[Any]:
     """Returns what the network is given for one canvas (H, W, 3) uint8 BGR, batch of 1."""
     colours = {"BGR": (0, 1, 2), "RGB": (2, 1, 0)}[rule.colour]
     planes = []
@@ -84,7 +84,9 @@ def as_wanted(canvas: ImageArray, rule: InputReading) -> npt.NDArray[Any]:
     return stacked[np.newaxis].astype(rule.dtype)
 
 
-def decoded(parts: list[Wide], rule: OutputReading, size_hw: tuple[int, int]) -> tuple[Wide, Wide]:
+def decoded(
+    parts: list[Wide], rule: OutputSignature, size_hw: tuple[int, int]
+) -> tuple[Wide, Wide]:
     """Returns boxes and scores for the outputs of one canvas, place by place."""
     if rule.layout == "4+C,K":
         parts = [parts[0].T]
@@ -120,7 +122,7 @@ def _filled(part: Wide, by: Wide, rows: int) -> Wide:
     return np.concatenate([taken, np.zeros((rows - len(taken), *part.shape[1:]))])
 
 
-def _score(values: Wide, rule: OutputReading) -> Wide:
+def _score(values: Wide, rule: OutputSignature) -> Wide:
     if rule.activation == "sigmoid":
         return np.where(
             values < 0, np.exp(values) / (1 + np.exp(values)), 1 / (1 + np.exp(-values))
@@ -132,7 +134,7 @@ def _score(values: Wide, rule: OutputReading) -> Wide:
     return values
 
 
-def _corners(numbers: Wide, rule: OutputReading, size_hw: tuple[int, int]) -> Wide:
+def _corners(numbers: Wide, rule: OutputSignature, size_hw: tuple[int, int]) -> Wide:
     """Returns left, top, right, bottom in parts of the canvas."""
     high, wide = size_hw
     first, second, third, fourth = numbers.T
@@ -168,7 +170,7 @@ def _off_grid(
 
 
 def _off_anchors(
-    x: Wide, y: Wide, w: Wide, h: Wide, rule: OutputReading, size_hw: tuple[int, int]
+    x: Wide, y: Wide, w: Wide, h: Wide, rule: OutputSignature, size_hw: tuple[int, int]
 ) -> tuple[Wide, Wide, Wide, Wide]:
     assert rule.anchors is not None
     anchor_x, anchor_y, anchor_w, anchor_h = rule.anchors.astype(np.float64).T
