@@ -72,9 +72,9 @@ def adopted_card(contents: AdoptedCard) -> str:
         section(
             "The rewritten file gives the same detections",
             "The original file, run by onnxruntime and decoded by an independent program, against "
-            "the rewritten file in the shipped runtime. It proves that the signature above was "
-            "carried out, not that the signature is the right one: that is what the picture is for. "
-            "How accurate the model is was not measured: `spotlet evaluate` does, on your images.",
+            "the rewritten file in the shipped runtime. This proves that the file was rewritten as "
+            "the reading above says, not that the reading is right: look at the picture for that. "
+            "Accuracy was not measured: `spotlet evaluate` measures it on your images.",
             fenced(contents.report.table()),
         ),
         contract_section(manifest),

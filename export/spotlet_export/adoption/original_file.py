@@ -17,7 +17,7 @@ from spotlet.manifest import METADATA_KEY
 from spotlet.model.opening import session_options
 from spotlet.model.providers import CPU_PROVIDER
 from spotlet.session import SessionSettings
-from spotlet_export.adoption.rewriting_nodes import subgraphs
+from spotlet_export.graph.editing import subgraphs
 
 OLDEST_OPSET, NEWEST_OPSET = 11, 21
 """What is adopted; onnxruntime 1.18, the oldest that is supported, reads up to 21."""

@@ -200,7 +200,7 @@ def test_a_budget_that_cannot_hold_is_refused(
     layers = hidden_layers(built)
     monkeypatch.setattr(budget_module, "damage_by_layer", lambda *_: dict.fromkeys(layers, 0.1))
     monkeypatch.setattr(budget_module, "quantise", lambda model, *_: model)
-    with pytest.raises(GateError, match=r"int8 loses 0.0300 AP at best.*15 of 30 layers in float"):
+    with pytest.raises(GateError, match=r"int8 loses at least 0.0300 AP.*15 of 30 layers in float"):
         quantise_within(0.01, built, calibration, lambda _: 0.03, tmp_path)
 
 

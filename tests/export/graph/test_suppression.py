@@ -348,7 +348,7 @@ def suppressed_before(manifest: Manifest) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"), [(old_opset, "opset 12"), (suppressed_before, "in it already")]
+    ("make", "told"), [(old_opset, "opset 12"), (suppressed_before, "has suppression already")]
 )
 def test_what_cannot_be_appended_to_is_refused(
     make: Callable[[Manifest], onnx.ModelProto], told: str
