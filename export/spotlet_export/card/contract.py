@@ -8,8 +8,8 @@ from spotlet_export.card.markdown import code_span, fenced, section
 from spotlet_export.gate.variants import END_TO_END
 
 ACTIVATIONS = {
-    "sigmoid": "each class independent (sigmoid)",
-    "softmax": "all classes sum to one (softmax)",
+    "sigmoid": "the classes are independent (sigmoid)",
+    "softmax": "the classes exclude each other (softmax)",
 }
 """What each score activation of a manifest means."""
 
@@ -105,8 +105,8 @@ def _output_text(manifest: Manifest) -> str:
     return (
         f"**Outputs** {code_span(rule.boxes)}: float32, N x K x 4 (left, top, right, bottom in "
         f"[0, 1] of the canvas), and {code_span(rule.scores)}: float32, N x K x "
-        f"{len(manifest.classes)} (in [0, 1], {ACTIVATIONS[rule.score_activation]}, in the order "
-        "above), for K cells. From there to detections:"
+        f"{len(manifest.classes)} (a score in [0, 1] for each class, in the order above; "
+        f"{ACTIVATIONS[rule.score_activation]}), for K cells. From there to detections:"
     )
 
 
