@@ -14,6 +14,7 @@ from spotlet_export.card.use import use_section
 from spotlet_export.gate.report import Report, Row
 
 MODELS = bundled_models()
+NOTES = Path(__file__).parents[3] / "models" / "notes"
 
 
 def derived_sections(package: Path) -> list[str]:
@@ -40,3 +41,4 @@ def test_a_bundled_card_is_written_by_todays_code(name: str) -> None:
     card = (MODELS[name] / "CARD.md").read_text("utf-8")
     for section in derived_sections(MODELS[name]):
         assert f"\n{section}\n" in card
+    assert (NOTES / f"{name}.md").read_text("utf-8").strip() in card

@@ -326,7 +326,8 @@ def test_the_contract_carries_the_models_rules(every_class: bool) -> None:
         "`INTER_AREA`",
         "filled with 37",
         "**Outputs** `places`: float32, N x K x 4",
-        "`classes`: float32, N x K x 3 (a score in [0, 1] for each class, in the order above; the classes exclude each other (",
+        "`classes`: float32, N x K x 3 (a score in [0, 1] for each class, in the order above; "
+        "the classes exclude each other (softmax)",
         "every class whose score is at least 0.31" if every_class else "its best class, if that",
         "of more than 3000",
         "already kept is over 0.55",
