@@ -7,10 +7,7 @@ text; nothing in them is ever run.
 import ast
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-from spotlet.errors import InputError, UsageError
 
 TOLD_KEYS = ("description", "author", "license", "docs", "date", "version", "task", "head")
 """What of it rides in the manifest, as it stands."""
@@ -61,40 +58,3 @@ def told(metadata: Mapping[str, str]) -> dict[str, str]:
     return {
         key: metadata[key][:MOST_CHARACTERS] for key in TOLD_KEYS if metadata.get(key, "").strip()
     }
-
-
-def read_classes(given: str) -> tuple[str, ...]:
-    """Returns names of classes from a file, or from the words themselves, between commas.
-
-    Args:
-        given: a path of a text file with a name a line, or of a JSON file with a list or a
-            dict by class id; or `a,b,c`.
-
-    Raises:
-        InputError: the file cannot be read.
-        UsageError: there are no names in it, or one comes twice.
-    """
-    path = Path(given)
-    if not path.is_file():
-        if path.suffix in (".txt", ".json", ".names") or "/" in given:
-            raise InputError(f"{given}: no such file of class names")
-        names: tuple[str, ...] | None = tuple(name.strip() for name in given.split(","))
-    else:
-        try:
-            text = path.read_text("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read as UTF-8 text") from error
-        if path.suffix == ".json":
-            names = class_names({"names": text})
-        else:
-            names = tuple(line.strip() for line in text.splitlines() if line.strip())
-    if not names or not all(names):
-        raise UsageError(
-            f"--classes {given}: holds no names; give a,b,c or a file with a name a line"
-        )
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UsageError(
-            f"--classes {given}: {twice[0]!r} comes twice; give each class its own name"
-        )
-    return names

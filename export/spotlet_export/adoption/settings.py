@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from spotlet.boxes import FloatArray
-from spotlet.errors import UsageError
+from spotlet.errors import InputError, UsageError
 from spotlet.letterbox import INTERPOLATIONS, RESIZES
+from spotlet_export.adoption.metadata import class_names
 from spotlet_export.adoption.signature import (
     ACTIVATIONS,
     AXES,
@@ -32,7 +35,10 @@ CHOICES = {
     "offsets": OFFSETS,
     "golden": SOURCES,
 }
-"""What a setting may be."""
+"""The values that a setting may have."""
+
+MOST_ANCHOR = 4
+"""Sides of the canvas. An anchor with a greater number is in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -120,3 +126,68 @@ class AdoptSettings:
             raise UsageError(f"--std {self.std}: none may be 0")
         if self.extra < 0 or min(self.strides, default=1) < 1:
             raise UsageError("--extra must be at least 0, and each of --strides at least 1")
+
+
+def read_classes(given: str) -> tuple[str, ...]:
+    """Returns names of classes from a file, or from the words themselves, between commas.
+
+    Args:
+        given: a path of a text file with a name a line, or of a JSON file with a list or a
+            dict by class id; or `a,b,c`.
+
+    Raises:
+        InputError: the file cannot be read.
+        UsageError: there are no names in it, or one comes twice.
+    """
+    path = Path(given)
+    if not path.is_file():
+        if path.suffix in (".txt", ".json", ".names") or "/" in given:
+            raise InputError(f"{given}: no such file of class names")
+        names: tuple[str, ...] | None = tuple(name.strip() for name in given.split(","))
+    else:
+        try:
+            text = path.read_text("utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read as UTF-8 text") from error
+        if path.suffix == ".json":
+            names = class_names({"names": text})
+        else:
+            names = tuple(line.strip() for line in text.splitlines() if line.strip())
+    if not names or not all(names):
+        raise UsageError(
+            f"--classes {given}: holds no names; give a,b,c or a file with a name a line"
+        )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(
+            f"--classes {given}: {twice[0]!r} comes twice; give each class its own name"
+        )
+    return names
+
+
+def read_anchors(path: Path, box_format: str) -> FloatArray:
+    """Returns anchors (K, 4) as cxcywh in [0, 1] of the canvas, from a .npy or .csv.
+
+    Args:
+        path: of the file.
+        box_format: of its rows, `cxcywh` or `xyxy`.
+
+    Raises:
+        InputError: the file cannot be read.
+        UsageError: it holds no such anchors.
+    """
+    try:
+        if path.suffix == ".npy":
+            values = np.load(path, allow_pickle=False)
+        else:
+            values = np.loadtxt(path, delimiter=",", ndmin=2)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as .npy or .csv of numbers ({error})") from error
+    if values.ndim != 2 or values.shape[1] != 4 or not np.isfinite(values).all():
+        raise UsageError(f"{path}: anchors of shape {values.shape}; must be (K, 4), finite")
+    if np.abs(values).max() > MOST_ANCHOR:
+        raise UsageError(f"{path}: anchors up to {values.max():g}; must be in parts of the canvas")
+    if box_format == "xyxy":
+        values = np.hstack([(values[:, :2] + values[:, 2:]) / 2, values[:, 2:] - values[:, :2]])
+    anchors: FloatArray = values.astype(np.float32)
+    return anchors

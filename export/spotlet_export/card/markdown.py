@@ -1,6 +1,9 @@
 """Markdown that shows any text literally, whatever Markdown syntax is in it."""
 
 import re
+from pathlib import Path
+
+from spotlet.errors import InputError
 
 
 def fenced(text: str, language: str = "") -> str:
@@ -36,6 +39,18 @@ def code_span(text: str) -> str:
 def section(title: str, *paragraphs: str) -> str:
     """Returns a second-level heading and paragraphs, separated by blank lines."""
     return "\n\n".join([f"## {title}", *paragraphs])
+
+
+def read_notes(path: Path | str) -> str:
+    """Returns the author's Markdown from a file.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as UTF-8 text; give a Markdown file") from error
 
 
 def _longest_run(text: str) -> int:

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 from spotlet.bench.int8_gain import Int8Gain
-from spotlet.errors import InputError, UsageError
+from spotlet.errors import UsageError
 from spotlet.model import locate_model
 from spotlet.model.package import MODEL_FILE, bundled_models
+from spotlet_export.card.markdown import read_notes
 from spotlet_export.exporting import Export, ExportSettings, export_package
 from spotlet_export.gate.variants import DEFAULT_BUDGET
 from spotlet_export.package.golden_frames import SOURCES
@@ -66,7 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--notes",
-        type=Path,
+        type=read_notes,
+        default="",
         metavar="FILE",
         help="Markdown for the model card: sources and licence of the data, purpose",
     )
@@ -99,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
             int8_budget=args.int8_budget,
             end_to_end=args.end_to_end,
             golden=args.golden or ("generated" if args.data is None else "data"),
-            notes=read_notes(args.notes),
+            notes=args.notes,
             attachments=args.attach,
         ),
         calibrate_on=calibrate_on,
@@ -157,17 +159,3 @@ def int8_text(done: Export) -> str:
         f"{-record['ap_drop']:+.4f} (budget {record['budget']:g})\n{gain}: {gain.int8_ms:.2f} ms "
         f"against {gain.fp32_ms:.2f} ms, {gain.threads} thread"
     )
-
-
-def read_notes(path: Path | None) -> str:
-    """Returns the text of a file, and none where there is no file to read.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    if path is None:
-        return ""
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as UTF-8 text; give a Markdown file") from error
