@@ -19,7 +19,7 @@ MOST_LISTED = 20
 
 
 def _numbers(*counts: int) -> Callable[[str], tuple[float, ...]]:
-    """Returns a parser of numbers between commas, fractions too, so many of them."""
+    """Returns a parser of comma-separated numbers or fractions, which checks their count."""
 
     def parse(text: str) -> tuple[float, ...]:
         try:
@@ -34,7 +34,7 @@ def _numbers(*counts: int) -> Callable[[str], tuple[float, ...]]:
 
 
 def _wrong(text: str, rule: str) -> argparse.ArgumentTypeError:
-    return argparse.ArgumentTypeError(f"{text}: must be {rule}")
+    return argparse.ArgumentTypeError(f"{text!r} must be {rule}")
 
 
 def _number(text: str) -> float:
@@ -96,6 +96,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         ("--background", "background", str, None, None),
         ("--strides", "strides", _strides, "8,16,32", "boxes are in grids: (xy + cell) * stride"),
         ("--anchors", "anchors", Path, "FILE", ".npy or .csv of (K, 4)"),
+        ("--anchor-format", "anchor_format", str, None, "of that file [cxcywh]"),
         ("--offsets", "offsets", str, None, None),
         ("--variances", "variances", _numbers(4), "X,Y,W,H", None),
         ("--extra", "extra", int, "N", "last columns that are not classes"),
@@ -119,6 +120,8 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
 }
 
 REPEATABLE = ("fixed", "attachments")
+
+ANCHOR_FORMATS = ("cxcywh", "xyxy")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -147,13 +150,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 dest=field,
                 type=parse,
                 action="append" if field in REPEATABLE else "store",
-                choices=CHOICES.get(field),
+                choices=ANCHOR_FORMATS if field == "anchor_format" else CHOICES.get(field),
                 metavar=metavar,
                 help=text,
             )
-    parser.add_argument(
-        "--anchor-format", choices=("cxcywh", "xyxy"), default="cxcywh", help="of --anchors"
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -191,7 +191,7 @@ def settings_of(args: argparse.Namespace) -> AdoptSettings:
     """
     said = {each.name: getattr(args, each.name) for each in fields(AdoptSettings)}
     if args.anchors is not None:
-        said["anchors"] = read_anchors(args.anchors, args.anchor_format)
+        said["anchors"] = read_anchors(args.anchors, args.anchor_format or ANCHOR_FORMATS[0])
     if args.fixed is not None:
         said["fixed"] = dict(args.fixed)
     return AdoptSettings(**{name: value for name, value in said.items() if value is not None})

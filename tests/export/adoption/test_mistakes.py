@@ -78,7 +78,7 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         (CENTRES, ["--size", "320x320"], 2, "its size is fixed"),
         (CENTRES, ["--size", "320"], 2, "HEIGHTxWIDTH"),
         (replace(CENTRES, free_size=True), [], 2, "give --size"),
-        (CENTRES, ["--scale", "a lot"], 2, "--scale a lot: must be numbers"),
+        (CENTRES, ["--scale", "a lot"], 2, "--scale: 'a lot' must be numbers"),
         (CENTRES, ["--mean", "1,2"], 2, "must be 1 or 3 numbers"),
         (CENTRES, ["--std", "0"], 2, "none may be 0"),
         (CENTRES, ["--pad-value", "300"], 2, "from 0 to 255"),
