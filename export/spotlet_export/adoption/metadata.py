@@ -1,7 +1,7 @@
-"""What exporters write into a file's metadata: names of classes, size, licence, author.
+"""What exporters write into a file's metadata: class names, size, licence, author.
 
-The keys are those that are met in the field. Values are literals of Python or JSON, or plain
-text; nothing in them is ever run.
+The keys are those found in practice. Values are Python or JSON literals, or plain text; nothing in
+them is ever run.
 """
 
 import ast
@@ -9,18 +9,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-TOLD_KEYS = ("description", "author", "license", "docs", "date", "version", "task", "head")
-"""What of it rides in the manifest, as it stands."""
+KEPT_KEYS = ("description", "author", "license", "docs", "date", "version", "task", "head")
+"""Copied into the manifest as they are."""
 
 MOST_CHARACTERS = 300
-"""Of a value that rides in the manifest."""
+"""Of a value that is copied into the manifest."""
 
 OTHER_TASKS = ("segment", "pose", "obb", "classify", "semantic")
-"""Tasks whose outputs are more, or other, than boxes; as exporters name them."""
+"""Exporters' names of tasks whose outputs are more than boxes, or not boxes."""
 
 
 def literal(text: str) -> Any:
-    """Returns the value of a literal of Python or JSON; the text itself where it is neither."""
+    """Returns the value of a Python or JSON literal; the text itself if it is neither."""
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)
@@ -30,7 +30,7 @@ def literal(text: str) -> Any:
 
 
 def class_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
-    """Returns the names of the classes that a file carries; None where it has none, or odd ones."""
+    """Returns the class names in a file's metadata; None if there are none, or malformed ones."""
     value = literal(metadata.get("names", ""))
     if isinstance(value, dict):
         try:
@@ -43,7 +43,7 @@ def class_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
 
 
 def image_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
-    """Returns height and width that a file carries, pixels; None where it has none."""
+    """Returns height and width in a file's metadata, pixels; None if there are none."""
     value = literal(metadata.get("imgsz", ""))
     sides = [value, value] if isinstance(value, int) else value
     if not isinstance(sides, list | tuple) or len(sides) != 2:
@@ -53,8 +53,8 @@ def image_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
     return int(sides[0]), int(sides[1])
 
 
-def told(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Returns what of the metadata rides in the manifest."""
+def kept(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Returns the part of the metadata that is copied into the manifest."""
     return {
-        key: metadata[key][:MOST_CHARACTERS] for key in TOLD_KEYS if metadata.get(key, "").strip()
+        key: metadata[key][:MOST_CHARACTERS] for key in KEPT_KEYS if metadata.get(key, "").strip()
     }

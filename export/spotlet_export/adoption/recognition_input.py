@@ -1,4 +1,4 @@
-"""What another's network takes: where its image goes, of which size, and what else it is told."""
+"""Recognises what a network expects: its image input, the canvas, constants for other inputs."""
 
 from typing import Any
 
@@ -15,23 +15,23 @@ def image_port(original: OriginalFile, settings: AdoptSettings) -> Port:
     """Returns the input that takes the image.
 
     Raises:
-        UsageError: there is no such one, several, one of a type that no image has, or another
-            that is given no value.
+        UsageError: there is none or several, its type is not one of an image, or another input has
+            no value.
     """
     images = [port for port in original.inputs if len(port.shape) == 4]
     listed = ", ".join(map(str, original.inputs)) or "none"
     if len(images) != 1:
         raise UsageError(
-            f"{original.path}: {len(images)} inputs with four axes, of {listed}; a detector of "
-            "images has one"
+            f"{original.path}: {len(images)} inputs with four axes, of {listed}; must be one, the "
+            "image"
         )
     others = [
         p.name for p in original.inputs if p is not images[0] and p.name not in settings.fixed
     ]
     if others:
         raise UsageError(
-            f"{original.path}: has other inputs too ({listed}); give each a value for good, as "
-            f"--fix {others[0]}=640,640"
+            f"{original.path}: has other inputs too ({listed}); give each a constant value, such "
+            f"as --fix {others[0]}=640,640"
         )
     if images[0].dtype not in DTYPES:
         raise UsageError(f"input {images[0]}: its type must be one of {', '.join(DTYPES)}")
@@ -39,17 +39,17 @@ def image_port(original: OriginalFile, settings: AdoptSettings) -> Port:
 
 
 def axes_of(image: Port) -> str:
-    """Returns where the colours are, one of `AXES`.
+    """Returns the order of the axes, one of `AXES`.
 
     Raises:
-        UsageError: the shape does not say it.
+        UsageError: the shape does not determine it.
     """
     _, second, _, last = image.shape
     if (second == 3) == (last == 3):
         if second is None and last is None:
-            raise UsageError(f"input {image}: does not say where its colours are; give --axes")
+            raise UsageError(f"input {image}: either axis could be the colours; give --axes")
         if second != 3:
-            raise UsageError(f"input {image}: must have three colours, first or last")
+            raise UsageError(f"input {image}: must have three channels, first or last")
     return "NCHW" if second == 3 else "NHWC"
 
 
@@ -59,31 +59,31 @@ def size_of(
     """Returns height and width of the canvas, pixels.
 
     Raises:
-        UsageError: nothing says them, or a person says others than the file.
+        UsageError: they are unknown, or --size contradicts the file.
     """
     sides = image.shape[2:] if axes == "NCHW" else image.shape[1:3]
     wanted = settings.size_hw or image_size(original.metadata) or sides
     size = tuple(side or asked for side, asked in zip(sides, wanted, strict=True))
     if None in size:
-        raise UsageError(f"input {image}: leaves its size free; give --size HEIGHTxWIDTH")
+        raise UsageError(f"input {image}: its size is free; give --size HEIGHTxWIDTH")
     if settings.size_hw is not None and size != settings.size_hw:
-        raise UsageError(f"input {image}: its size is fixed; leave --size out")
+        raise UsageError(f"input {image}: its size is fixed; drop --size")
     return int(size[0] or 0), int(size[1] or 0)
 
 
 def fixed_values(
     original: OriginalFile, image: Port, settings: AdoptSettings
 ) -> dict[str, npt.NDArray[Any]]:
-    """Returns what the other inputs are given, by name.
+    """Returns the constant values of the other inputs, by name.
 
     Raises:
-        UsageError: there is no such input, or it takes another count of numbers.
+        UsageError: an input does not exist, or takes another count of numbers.
     """
     ports = {port.name: port for port in original.inputs if port is not image}
     unknown = sorted(set(settings.fixed) - set(ports))
     if unknown:
         raise UsageError(
-            f"--fix {unknown[0]}: no such input; there are {', '.join(ports) or 'no others'}"
+            f"--fix {unknown[0]}: unknown input; there are {', '.join(ports) or 'no others'}"
         )
     fixed = {}
     for name, numbers in settings.fixed.items():

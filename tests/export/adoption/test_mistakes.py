@@ -65,15 +65,15 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         (CENTRES, ["no image"], 2, "--image"),
         (CENTRES, ["--image", "HERE/none.png"], 4, "none.png"),
         ("none.onnx", [], 4, "cannot be read"),
-        ("text.onnx", [], 4, "no ONNX model"),
-        ("frame.png", [], 4, "no ONNX model"),
+        ("text.onnx", [], 4, "not an ONNX model"),
+        ("frame.png", [], 4, "not an ONNX model"),
         (CENTRES, ["--classes", "red"], 3, "class count 1"),
         (CENTRES, ["--classes", "HERE/twice.txt"], 2, "'red' comes twice"),
         (CENTRES, ["--classes", "names.txt"], 4, "no such file"),
         (CENTRES, ["--classes", "red,,blue"], 2, "holds no names"),
-        (CENTRES, ["--outputs", "det"], 2, "no such output; there are out_all"),
+        (CENTRES, ["--outputs", "det"], 2, "unknown output; there are out_all"),
         (CENTRES, ["--layout", "ssd"], 3, "do not fit layout ssd"),
-        (CENTRES, ["--strides", "8,16"], 2, "120 places on a canvas of 64x96"),
+        (CENTRES, ["--strides", "8,16"], 2, "120 cells on a canvas of 64x96"),
         (CENTRES, ["--strides", "eight"], 2, "whole numbers"),
         (CENTRES, ["--size", "320x320"], 2, "its size is fixed"),
         (CENTRES, ["--size", "320"], 2, "HEIGHTxWIDTH"),
@@ -85,7 +85,7 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         (CENTRES, ["--score", "7"], 2, "from 0 to 1"),
         ("sized.onnx", [], 2, "--fix size=640,640"),
         ("sized.onnx", ["--fix", "size=1,2,3"], 2, "3 numbers for size"),
-        (CENTRES, ["--fix", "size=3"], 2, "no such input"),
+        (CENTRES, ["--fix", "size=3"], 2, "unknown input"),
         (CENTRES, ["--fix", "size"], 2, "NAME=NUMBERS"),
         (replace(CENTRES, dtype="uint8", scale=1.0), ["--scale", "1/255"], 2, "whole numbers"),
         (replace(CENTRES, opset=22), [], 4, "opset_version=21"),
@@ -223,7 +223,7 @@ def test_a_model_of_spotlets_own_is_not_adopted(adopt: Run, tmp_path: Path) -> N
         path.rmdir() if path.is_dir() else path.unlink()
     (tmp_path / "package").rmdir()
     code, told = adopt("own.onnx")
-    assert (code, "is a Spotlet model already" in told) == (2, True)
+    assert (code, "this is a Spotlet model already" in told) == (2, True)
 
 
 @pytest.mark.parametrize("fault", ["boxes", "colours", "scores", "low scores"])
@@ -247,7 +247,7 @@ def test_a_fault_of_the_rewriting_is_seen_by_the_gate(
 
     monkeypatch.setattr(OriginalDecoder, "__call__", faulty)
     code, told = adopt(SUPPRESSED if fault == "low scores" else CENTRES)
-    assert (code, "does not give the same" in told) == (3, True), told
+    assert (code, "differ from the original" in told) == (3, True), told
 
 
 def test_it_runs_without_torch_and_without_the_training(tmp_path: Path) -> None:
