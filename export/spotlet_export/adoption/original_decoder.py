@@ -1,7 +1,7 @@
-"""The original: what another's file gives by a second, slow and obvious way.
+"""Decodes the original file a second, slow and obvious way.
 
-onnxruntime runs the file as it was handed in; what goes in and what comes out is told here in numpy
-and in other words than in the rewriting, of which this module imports nothing.
+onnxruntime runs the unchanged file. Preprocessing and decoding are done in numpy, independently of
+the rewriting: this module imports nothing of it.
 """
 
 from typing import Any
@@ -19,11 +19,11 @@ Wide = npt.NDArray[np.float64]
 
 
 class OriginalDecoder:
-    """Another's network, as it is read.
+    """The original network with its signature.
 
     Attributes:
-        session: of the file as it was handed in.
-        signature: how it is read.
+        session: of the unchanged file.
+        signature: how to read it.
     """
 
     def __init__(self, session: ort.InferenceSession, signature: Signature) -> None:
@@ -31,7 +31,7 @@ class OriginalDecoder:
         self.signature = signature
 
     def __call__(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
-        """Returns boxes (N, K, 4) and scores (N, K, C), both cut to [0, 1]."""
+        """Returns boxes (N, K, 4) and scores (N, K, C), both clipped to [0, 1]."""
         found = [self.uncut(canvas) for canvas in canvases]
         boxes, scores = (np.stack(part) for part in zip(*found, strict=True))
         return (
@@ -40,14 +40,14 @@ class OriginalDecoder:
         )
 
     def uncut(self, canvas: ImageArray) -> tuple[Wide, Wide]:
-        """Returns boxes (K, 4) and scores (K, C) of one canvas, whatever they are.
+        """Returns boxes (K, 4) and scores (K, C) of one canvas, not clipped.
 
         Raises:
             ModelFileError: onnxruntime fails on it.
         """
         rule = self.signature.output
         names = [name for name in (rule.boxes, rule.scores, rule.ids) if name is not None]
-        feeds = {self.signature.input.name: as_wanted(canvas, self.signature.input)}
+        feeds = {self.signature.input.name: preprocessed(canvas, self.signature.input)}
         feeds |= dict(self.signature.input.fixed)
         tensors = run(self.session, names, feeds)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -68,13 +68,13 @@ def run(
     except Exception as error:  # onnxruntime's exceptions share no public base class
         shapes = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in feeds.items())
         raise ModelFileError(
-            f"onnxruntime cannot run the original on {shapes}: {str(error).splitlines()[0]}; give "
-            "--size, --axes and --fix as its export was made"
+            f"onnxruntime cannot run the original on {shapes}: {str(error).splitlines()[0]}; set "
+            "--size, --axes and --fix as for its export"
         ) from error
 
 
-def as_wanted(canvas: ImageArray, rule: InputSignature) -> npt.NDArray[Any]:
-    """Returns what the network is given for one canvas (H, W, 3) uint8 BGR, batch of 1."""
+def preprocessed(canvas: ImageArray, rule: InputSignature) -> npt.NDArray[Any]:
+    """Returns the network's input for one canvas (H, W, 3) uint8 BGR, a batch of 1."""
     colours = {"BGR": (0, 1, 2), "RGB": (2, 1, 0)}[rule.colour]
     planes = []
     for place, colour in enumerate(colours):
@@ -87,7 +87,7 @@ def as_wanted(canvas: ImageArray, rule: InputSignature) -> npt.NDArray[Any]:
 def decoded(
     parts: list[Wide], rule: OutputSignature, size_hw: tuple[int, int]
 ) -> tuple[Wide, Wide]:
-    """Returns boxes and scores for the outputs of one canvas, place by place."""
+    """Returns boxes and scores for the outputs of one canvas, cell by cell."""
     if rule.layout == "4+C,K":
         parts = [parts[0].T]
     boxes = _corners(parts[0][:, :4], rule, size_hw)
@@ -97,9 +97,9 @@ def decoded(
         if rule.rows is not None:
             boxes, row, ids = (_filled(part, row, rule.rows) for part in (boxes, row, ids))
         scores = np.zeros((len(boxes), rule.classes))
-        for place, class_id in enumerate(ids.astype(int) - (rule.background == "first")):
+        for cell, class_id in enumerate(ids.astype(int) - (rule.background == "first")):
             if 0 <= class_id < rule.classes:
-                scores[place, class_id] = row[place]
+                scores[cell, class_id] = row[cell]
         return boxes, scores
     if len(parts) == 2:
         scores = parts[1]
@@ -117,7 +117,7 @@ def decoded(
 
 
 def _filled(part: Wide, by: Wide, rows: int) -> Wide:
-    """Returns the rows that are best by a score, (rows, …), with zeros where there are fewer."""
+    """Returns the rows with the best scores, (rows, …), padded with zeros."""
     taken = part[np.argsort(-by, kind="stable")][:rows]
     return np.concatenate([taken, np.zeros((rows - len(taken), *part.shape[1:]))])
 
@@ -135,7 +135,7 @@ def _score(values: Wide, rule: OutputSignature) -> Wide:
 
 
 def _corners(numbers: Wide, rule: OutputSignature, size_hw: tuple[int, int]) -> Wide:
-    """Returns left, top, right, bottom in parts of the canvas."""
+    """Returns left, top, right, bottom in fractions of the canvas."""
     high, wide = size_hw
     first, second, third, fourth = numbers.T
     if rule.box_format == "xyxy":

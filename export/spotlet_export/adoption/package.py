@@ -1,4 +1,4 @@
-"""The package of an adoption: written whole or not at all."""
+"""Writes the package of an adoption, whole or not at all."""
 
 import shutil
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from spotlet_export.package.folder import PREVIEW_FILE, file_entry, package_fold
 from spotlet_export.package.golden_frames import golden_frames
 
 VERSIONS_OF = ("spotlet", "onnx", "onnxruntime", "numpy")
-"""What an adoption depends on."""
+"""Distributions whose versions are recorded."""
 
 
 def write_adopted(
@@ -42,16 +42,16 @@ def write_adopted(
 
     Args:
         package: the folder.
-        model: the rewritten file's content.
-        proven: that file.
+        model: the rewritten model.
+        proven: its file, which passed the gate.
         report: of the gate.
-        photographs: the user's images, for golden frames of them.
+        photographs: the user's images, for golden frames.
         preview: the picture of what was found.
-        settings: for name, notes, golden frames and attachments.
-        doubts: what looked wrong, and is written by force.
+        settings: for notes, golden frames and attachments.
+        doubts: what looked wrong, if it is written all the same.
 
     Raises:
-        GateError: what was written does not pass the check.
+        GateError: the written file does not pass the check.
         OutputError: it cannot be written.
     """
     manifest = ModelSession(proven).manifest
@@ -84,7 +84,7 @@ def write_adopted(
 
 
 def _with_verdict(model: onnx.ModelProto, manifest: Manifest, report: Report) -> bytes:
-    """Returns the file's content, whose manifest says that it passed."""
+    """Returns the content of the file, with a manifest that says that it passed."""
     verdict = {"variant": FP32, "passed": True, "rows": len(report.of(FP32))}
     onnx.helper.set_model_props(model, {METADATA_KEY: replace(manifest, parity=verdict).to_json()})
     content: bytes = model.SerializeToString()

@@ -1,4 +1,4 @@
-"""The user's images, and what an adopted model finds on them: what the eye is to judge."""
+"""The preview: what an adopted model finds on the user's images, for a person to judge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from spotlet_export.gate.frames import Picture
 from spotlet_export.package.folder import PREVIEW_FILE
 
 CELL_HW = (480, 640)
-"""Of one picture where the preview has several."""
+"""Of each image if the preview has several."""
 
 MOST_SHOWN = 9
 """Images in the preview."""
@@ -38,7 +38,7 @@ class Photographs:
         return len(self.images)
 
     def load(self, index: int, /) -> Picture:
-        """Returns one, by its index."""
+        """Returns an image by its index."""
         return Photograph(self.images[index])
 
 
@@ -47,7 +47,7 @@ class Preview:
     """What an adopted model finds on the user's images.
 
     Attributes:
-        picture: the file with the boxes drawn, until the package is written or refused.
+        picture: a file with the boxes drawn; temporary, until the package is written.
         detections: by the image's name.
     """
 

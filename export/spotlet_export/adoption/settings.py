@@ -1,4 +1,4 @@
-"""What a person says of another's network; what is not said has a default by the layout."""
+"""What the user says about the original network; the rest has a default by layout."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,21 +43,21 @@ MOST_ANCHOR = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AdoptSettings:
-    """How another's network is to be read, and what to put beside it.
+    """How to read the original network, and what to put into the package.
 
-    None leaves a thing to the file, or to the default of its layout.
+    None leaves a value to the file, or to the default of its layout.
 
     Attributes:
         classes: their names; the index is the class id.
         layout: one of `signature.LAYOUTS`.
-        outputs: names of outputs in the layout's order, where there are more than it needs.
-        size_hw: of the canvas, pixels, where the file leaves it free.
+        outputs: names of outputs in the layout's order, if there are more than it uses.
+        size_hw: of the canvas, pixels, if the file leaves it free.
         axes: one of `signature.AXES`.
         colour: one of `signature.COLOURS`.
-        scale: of a pixel's 0 to 255.
-        mean: taken away after the scale, in the order of `colour`.
-        std: divided by after that.
-        fixed: numbers that other inputs are given always, by name.
+        scale: multiplies a pixel's 0 to 255.
+        mean: subtracted after that, in the order of `colour`.
+        std: divides after that.
+        fixed: constant values of other inputs, by name.
         resize: one of `spotlet.letterbox.RESIZES`.
         interpolation: a key of `spotlet.letterbox.INTERPOLATIONS`.
         pad_value: grey of the border, 0 to 255.
@@ -69,16 +69,16 @@ class AdoptSettings:
         anchors: (K, 4) float32 cxcywh in [0, 1] of the canvas.
         offsets: one of `signature.OFFSETS`.
         variances: of x, y, width, height.
-        extra: columns after the class scores that are left out.
+        extra: columns after the class scores that are dropped.
         score_threshold: the least score kept, in [0, 1].
-        iou_threshold: over which suppression drops a box, in (0, 1].
-        max_detections: the most that one frame gives.
+        iou_threshold: suppression drops a box with more overlap, in (0, 1].
+        max_detections: the most for one frame.
         name: of the model; the folder's name by default.
-        licence: of the weights, where the file does not say it.
+        licence: of the weights, if the file does not have it.
         notes: Markdown for the card.
-        golden: whence the golden frames are, one of `golden_frames.SOURCES`.
+        golden: source of the golden frames, one of `golden_frames.SOURCES`.
         attachments: files to copy into the package.
-        force: write although what it finds looks wrong.
+        force: write it even if what it finds looks wrong.
 
     Raises:
         UsageError: a value breaks its rule.
@@ -123,21 +123,21 @@ class AdoptSettings:
                 option = name.replace("_", "-")
                 raise UsageError(f"--{option} {value}: must be one of {', '.join(choices)}")
         if self.std is not None and not all(self.std):
-            raise UsageError(f"--std {self.std}: none may be 0")
+            raise UsageError(f"--std {self.std}: must not contain 0")
         if self.extra < 0 or min(self.strides, default=1) < 1:
             raise UsageError("--extra must be at least 0, and each of --strides at least 1")
 
 
 def read_classes(given: str) -> tuple[str, ...]:
-    """Returns names of classes from a file, or from the words themselves, between commas.
+    """Returns class names from a file, or from comma-separated words.
 
     Args:
-        given: a path of a text file with a name a line, or of a JSON file with a list or a
-            dict by class id; or `a,b,c`.
+        given: the path of a text file with one name on each line, or of a JSON file with a list or
+            a dict by class id; or `a,b,c`.
 
     Raises:
         InputError: the file cannot be read.
-        UsageError: there are no names in it, or one comes twice.
+        UsageError: there are no names in it, or one is a duplicate.
     """
     path = Path(given)
     if not path.is_file():
@@ -155,13 +155,11 @@ def read_classes(given: str) -> tuple[str, ...]:
             names = tuple(line.strip() for line in text.splitlines() if line.strip())
     if not names or not all(names):
         raise UsageError(
-            f"--classes {given}: holds no names; give a,b,c or a file with a name a line"
+            f"--classes {given}: no names found; give a,b,c or a file with one name on each line"
         )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise UsageError(
-            f"--classes {given}: {twice[0]!r} comes twice; give each class its own name"
-        )
+        raise UsageError(f"--classes {given}: duplicate name {twice[0]!r}; give each class its own")
     return names
 
 
@@ -174,7 +172,7 @@ def read_anchors(path: Path, box_format: str) -> FloatArray:
 
     Raises:
         InputError: the file cannot be read.
-        UsageError: it holds no such anchors.
+        UsageError: its content is not such anchors.
     """
     try:
         if path.suffix == ".npy":
@@ -186,7 +184,7 @@ def read_anchors(path: Path, box_format: str) -> FloatArray:
     if values.ndim != 2 or values.shape[1] != 4 or not np.isfinite(values).all():
         raise UsageError(f"{path}: anchors of shape {values.shape}; must be (K, 4), finite")
     if np.abs(values).max() > MOST_ANCHOR:
-        raise UsageError(f"{path}: anchors up to {values.max():g}; must be in parts of the canvas")
+        raise UsageError(f"{path}: anchors up to {values.max():g}; must be fractions of the canvas")
     if box_format == "xyxy":
         values = np.hstack([(values[:, :2] + values[:, 2:]) / 2, values[:, 2:] - values[:, :2]])
     anchors: FloatArray = values.astype(np.float32)

@@ -68,9 +68,9 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         ("text.onnx", [], 4, "not an ONNX model"),
         ("frame.png", [], 4, "not an ONNX model"),
         (CENTRES, ["--classes", "red"], 3, "class count 1"),
-        (CENTRES, ["--classes", "HERE/twice.txt"], 2, "'red' comes twice"),
+        (CENTRES, ["--classes", "HERE/twice.txt"], 2, "duplicate name 'red'"),
         (CENTRES, ["--classes", "names.txt"], 4, "no such file"),
-        (CENTRES, ["--classes", "red,,blue"], 2, "holds no names"),
+        (CENTRES, ["--classes", "red,,blue"], 2, "no names found"),
         (CENTRES, ["--outputs", "det"], 2, "unknown output; there are out_all"),
         (CENTRES, ["--layout", "ssd"], 3, "do not fit layout ssd"),
         (CENTRES, ["--strides", "8,16"], 2, "120 cells on a canvas of 64x96"),
@@ -80,7 +80,7 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         (replace(CENTRES, free_size=True), [], 2, "give --size"),
         (CENTRES, ["--scale", "a lot"], 2, "--scale: 'a lot' must be numbers"),
         (CENTRES, ["--mean", "1,2"], 2, "must be 1 or 3 numbers"),
-        (CENTRES, ["--std", "0"], 2, "none may be 0"),
+        (CENTRES, ["--std", "0"], 2, "must not contain 0"),
         (CENTRES, ["--pad-value", "300"], 2, "from 0 to 255"),
         (CENTRES, ["--score", "7"], 2, "from 0 to 1"),
         ("sized.onnx", [], 2, "--fix size=640,640"),
@@ -159,7 +159,7 @@ def test_what_looks_wrong_is_written_by_force_and_said(adopt: Run, tmp_path: Pat
     assert adopt(CENTRES, *words)[0] == 3
     assert adopt(CENTRES, *words, "--force")[0] == 0
     card = (tmp_path / "package" / "CARD.md").read_text("utf-8")
-    assert "Written by force" in card
+    assert "Written because of --force" in card
     assert "nothing found" in card
 
 
