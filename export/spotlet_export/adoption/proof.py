@@ -105,18 +105,16 @@ def _scores_in_order(reference: Reference, session: ModelSession, limits: Limits
     """Returns the rows for the sorted scores of each class, and for batches."""
     rows = []
     for group in reference.groups:
-        over = f"{len(group.canvases)} {group.name}"
         single = in_batches(session, group.canvases, 1)
+        wanted, got = (np.sort(scores, axis=1) for _, scores in (group.tensors, single))
         rows.append(
             Row(
                 variant=FP32,
                 name="tensor scores, in order, max |Δ|",
-                over=over,
-                measured=difference(
-                    np.sort(group.tensors[1], axis=1), np.sort(single[1], axis=1), "max"
-                ),
+                over=f"{len(group.canvases)} {group.name}",
+                measured=difference(wanted, got, "max"),
                 limit=limits.tensors,
             )
         )
-        rows += batch_rows(session, group.canvases, single, over, limits, FP32)
+        rows += batch_rows(session, group, single, limits, FP32)
     return rows

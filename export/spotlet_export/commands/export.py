@@ -68,7 +68,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--notes",
         type=read_notes,
-        default="",
         metavar="FILE",
         help="Markdown for the model card: sources and licence of the data, purpose",
     )
@@ -101,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
             int8_budget=args.int8_budget,
             end_to_end=args.end_to_end,
             golden=args.golden or ("generated" if args.data is None else "data"),
-            notes=args.notes,
+            notes=args.notes or "",
             attachments=args.attach,
         ),
         calibrate_on=calibrate_on,

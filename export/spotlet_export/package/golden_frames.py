@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from spotlet.letterbox import ImageArray
-from spotlet_export.gate.frames import Pictures, cut_and_scale
+from spotlet_export.gate.frames import Pictures, crop_and_scale
 
 SOURCES = ("data", "generated")
 """Whence golden frames are: the user's own validation images, or drawings that anybody may have."""
@@ -30,7 +30,7 @@ def golden_frames(source: str, dataset: Pictures) -> dict[str, ImageArray]:
             for seed, (height, width) in enumerate(SIZES_HW)
         }
     return {
-        f"image-{width}x{height}": cut_and_scale(
+        f"image-{width}x{height}": crop_and_scale(
             dataset.load(number * len(dataset) // len(SIZES_HW)).image_bgr, (height, width)
         )
         for number, (height, width) in enumerate(SIZES_HW)
