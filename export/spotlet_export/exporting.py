@@ -1,4 +1,8 @@
-"""Export as a gate: build, measure, and only then write."""
+"""Exports a checkpoint: build the graph, measure it, and only then write a package.
+
+The order of the rooms: `package.describing` (the manifest), `graph` (ONNX, int8), `gate` (is it the
+same network?), `package` with its `card`.
+"""
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -34,15 +38,14 @@ from spotlet_training.network.checkpoint import Checkpoint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportSettings:
-    """What to export, and what to put beside it.
+    """What to export, and what to put into the package.
 
     Attributes:
         name: of the model; the folder's name by default.
         int8_budget: AP that the int8 variant may cost, absolute, in [0, 1].
-        end_to_end: whether each file is there a second time, with suppression in the graph.
-        golden: whence the golden frames are, one of `golden_frames.SOURCES`.
-        notes: Markdown for the card: where the data is from, under which licence, what the
-            model is for.
+        end_to_end: whether to write each file a second time, with suppression in the graph.
+        golden: source of the golden frames, one of `golden_frames.SOURCES`.
+        notes: Markdown for the card: source and licence of the data, purpose of the model.
         attachments: files to copy into the package.
 
     Raises:
@@ -65,7 +68,7 @@ class ExportSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """What an export came to.
+    """The result of an export.
 
     Attributes:
         package: the folder that was written.
@@ -94,17 +97,17 @@ def export_package(
 
     Args:
         checkpoint: what was trained.
-        package: folder to write; one that is there is replaced as a whole.
-        compare_on: images to compare on, best the validation images of the model's own set:
-            where its classes are the model's, the accuracy is compared too.
-        settings: what to export, and what to put beside it.
-        calibrate_on: training images; with them the package holds an int8 variant as well.
-        on_step: called with what begins now.
+        package: folder to write; an existing package is replaced as a whole.
+        compare_on: images to compare on, best the validation images of the model's own set: if
+            its classes are the model's, the accuracy is compared too.
+        settings: what to export, and what to put into the package.
+        calibrate_on: training images; with them the package gets an int8 variant too.
+        on_step: called with the step that starts.
         on_report: called with what was measured, passed or not.
 
     Raises:
-        GateError: a row failed, or int8 cannot keep its budget; nothing was written.
-        OutputError: the folder cannot be written, or holds something else than a package.
+        GateError: a row failed, or int8 is over its budget; nothing was written.
+        OutputError: the folder cannot be written, or holds something other than a package.
     """
     check_package_folder(package, settings.attachments)
     manifest = make_manifest(checkpoint, settings.name or package.resolve().name)
@@ -139,7 +142,7 @@ def export_package(
                 for variant, (model, limits) in tuple(models.items()):
                     joined = gate.prove_end_to_end(variant, model)
                     models[END_TO_END[variant]] = (joined, limits)
-        finally:  # what was measured is told, whatever happens
+        finally:  # whatever happens, what was measured is reported
             on_report(Report(tuple(gate.rows)))
         report = gate.require_passed()
         on_step("recording golden frames and writing the package")
@@ -157,7 +160,7 @@ def export_package(
 def quantisation_record(
     quantised: Quantised, calibration: Calibration, gate: Gate, budget: float
 ) -> dict[str, Any]:
-    """Returns what is to be known of the int8 variant: its cost, its gain, its float layers."""
+    """Returns the record of the int8 variant: its cost, its gain, its float layers."""
     return {
         "calibration_images": calibration.count,
         "budget": budget,
