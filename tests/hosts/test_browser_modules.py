@@ -46,11 +46,10 @@ console.log(JSON.stringify(await detector.detect({ data, width, height })));
 
 
 def make_manifest(**rules: Any) -> Manifest:
-    rules = {"name": "pixels", "size_hw": (192, 320), "pad_value": 37} | rules
     return Manifest(
         name="m",
         classes=CLASSES,
-        input=InputRule(**rules),
+        input=InputRule(name="pixels", size_hw=(192, 320), pad_value=37, **rules),
         output=OutputRule(form="detections", boxes="places", count="rows"),
         detection=DetectionRule(max_detections=MOST),
     )

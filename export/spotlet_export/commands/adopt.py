@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from spotlet.text.terminal import table
-from spotlet_export.adoption.adopting import Listener, Preview, adopt_package
-from spotlet_export.adoption.settings import CHOICES, AdoptSettings, read_anchors, read_classes
+from spotlet_export.adoption import AdoptSettings, Listener, Preview, adopt_package
+from spotlet_export.adoption.settings import CHOICES, read_anchors, read_classes
 from spotlet_export.card.markdown import read_notes
 
 MOST_LISTED = 20
