@@ -53,15 +53,6 @@ class Objects:
     class_ids: Tensor
     ignored: Tensor
 
-    def to(self, device: torch.device) -> "Objects":
-        """Returns the same objects on a device."""
-        return Objects(
-            self.image_ids.to(device),
-            self.boxes_xyxy.to(device),
-            self.class_ids.to(device),
-            self.ignored.to(device),
-        )
-
 
 class Assignment(NamedTuple):
     """P pairs of a cell and the object it learns.
