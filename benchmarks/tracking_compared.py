@@ -7,13 +7,14 @@
 
 Besides the synthetic scenes of `tracking.py` there are two filmed and labelled ones, TUD-Campus and
 TUD-Stadtmitte at 25 frames/s (Andriluka 2008, "People-tracking-by-detection and
-people-detection-by-tracking", relabelled for MOTChallenge), which come with motmetrics. Their labelled
-boxes are the detections, either unchanged or `seen` like the synthetic ones: 3 % off, 5 % missed.
+people-detection-by-tracking", relabelled for MOTChallenge), which come with motmetrics. Their
+labelled boxes are the detections, either unchanged or `seen` like the synthetic ones: 3 % off, 5 %
+missed.
 
-Every tracker keeps an object that is out of sight for 3 s, starts one at any score, and gets the time
-of each frame: those of `trackers` as `timestamp=`, with the source's frame rate; norfair through an
-update without detections for each missing frame, as its documentation says. There are no pictures, so
-BoT-SORT and McByte run without camera motion, and McByte without masks.
+Every tracker keeps an object that is out of sight for 3 s, starts one at any score, and gets the
+time of each frame: those of `trackers` as `timestamp=`, with the source's frame rate; norfair
+through an update without detections for each missing frame, as its documentation says. There are no
+pictures, so BoT-SORT and McByte run without camera motion, and McByte without masks.
 """
 
 import argparse
@@ -124,8 +125,8 @@ def norfair(fps: float) -> Follow:
 
 
 ANY_SCORE = {"track_activation_threshold": LEAST_SCORE, "high_conf_det_threshold": LEAST_SCORE}
-"""Every box may start an object. With their default, 0.6, ByteTrack, C-BIoU and OC-SORT did less well
-on most of the scenes."""
+"""Every box may start an object. With their default, 0.6, ByteTrack, C-BIoU and OC-SORT did less
+well on most of the scenes."""
 
 TRACKERS: dict[str, Callable[[float], Follow]] = {
     "spotlet": ours,
