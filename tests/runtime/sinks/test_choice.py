@@ -113,7 +113,7 @@ def test_several_sources_are_not_saved_in_one_file_nor_over_themselves(
         save_sinks(tmp_path / "file", cameras.streams)
     with pytest.raises(OutputError, match="cannot be written"):
         save_sinks(tmp_path / "file" / "all", cameras.streams)
-    with pytest.raises(UsageError, match="two have one name"):
+    with pytest.raises(UsageError, match="two have the same name"):
         save_sinks(tmp_path / "all", [cameras.streams[0], cameras.streams[0]])
     own = write_clip(tmp_path / "own.mp4", [numbered_image(0)] * 2)
     image = tmp_path / "one.png"
@@ -121,7 +121,7 @@ def test_several_sources_are_not_saved_in_one_file_nor_over_themselves(
     with open_stream(own) as stream, open_stream(image) as picture:
         with pytest.raises(UsageError, match="would replace the source"):
             save_sinks(tmp_path, [cameras.streams[0], stream])
-        with pytest.raises(UsageError, match="a run of their own"):
+        with pytest.raises(UsageError, match="a separate run"):
             save_sinks(tmp_path / "all", [stream, picture])
 
 

@@ -47,14 +47,14 @@ def test_a_failure_is_told_once_and_what_is_not_written_is_counted() -> None:
     disk.is_full = True
     _write(sink, 2, 3, 4, 5)
     assert told == [
-        "disk: cannot be written (No space left on device); frames are dropped, and it is tried "
-        "again every 0 s"
+        "disk: cannot be written (No space left on device); dropping frames and trying again "
+        "every 0 s"
     ]
     disk.is_full = False
     _write(sink, 7)
     assert len(told) == 1  # nothing was written, so nobody knows yet
     _write(sink, 8, 9, 10)
-    assert told[1:] == ["disk (2 frames): is written again, after 2 dropped frames"]
+    assert told[1:] == ["disk (2 frames): writing again after 2 dropped frames"]
     assert (disk.numbers, sink.dropped) == ([0, 8, 10], 2)
     disk.is_full = True
     _write(sink, 12)
@@ -93,8 +93,8 @@ def test_a_recording_goes_on_in_a_new_file_when_its_folder_is_back(tmp_path: Pat
     (tmp_path / "away").rename(tmp_path / "disk")
     sink.write(live_frame(100, 10), found())
     sink.close()
-    assert ["tried again" in line for line in told] == [True, False]
-    assert "out-2.mp4 (2 frames): is written again, after 99 dropped frames" in told[1]
+    assert ["trying again" in line for line in told] == [True, False]
+    assert "out-2.mp4 (2 frames): writing again after 99 dropped frames" in told[1]
     assert numbers_in(tmp_path / "disk" / "out.mp4") == [0]
     assert numbers_in(tmp_path / "disk" / "out-2.mp4") == [100]
 

@@ -1,4 +1,4 @@
-"""One program at a time writes to a name."""
+"""Only one program at a time writes to a target."""
 
 import contextlib
 import errno
@@ -9,24 +9,24 @@ from spotlet.errors import OutputError
 
 try:
     import fcntl
-except ImportError:  # not on this system, where an open file cannot be replaced anyway
+except ImportError:  # Windows, where an open file cannot be replaced anyway
     fcntl = None  # type: ignore[assignment]
 
 _IN_USE = (errno.EWOULDBLOCK, errno.EACCES)
 
 
 class TargetLock:
-    """Keeps other programs from writing to a target; the system ends it when this one is killed.
+    """Keeps other programs from writing to a target; after a kill, the system releases it.
 
-    It is an empty hidden file beside the target, which goes at `release`. What a killed program
-    left is taken over.
+    It is an empty hidden file beside the target, which `release` deletes. One that a killed
+    program left is taken over.
     """
 
     def __init__(self, target: Path) -> None:
         """Takes the lock, or fails at once.
 
         Raises:
-            OutputError: another program has it, or the folder cannot be written.
+            OutputError: another program holds it, or the folder cannot be written.
         """
         self._path = target.with_name(f".{target.name}.lock")
         self._handle: int | None = None
@@ -42,7 +42,7 @@ class TargetLock:
             raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
 
     def release(self) -> None:
-        """Lets others write. A second call does nothing."""
+        """Lets other programs write. A second call does nothing."""
         handle, self._handle = self._handle, None
         if handle is not None:
             with contextlib.suppress(OSError):
@@ -71,4 +71,4 @@ def _lock(handle: int) -> None:
     except OSError as error:
         if error.errno in _IN_USE:
             raise
-        # Some network file systems have no locks: there whoever starts two must see to it.
+        # Some network file systems have no locks: there the user must not start two.

@@ -1,36 +1,36 @@
-"""Fragmented MP4, the form of MP4 that needs no ending: bytes in, bytes out.
+"""Fragmented MP4, which is valid without an end: bytes in, bytes out.
 
-A header that holds no picture is followed by fragments, each with its own table of pictures. So a
-file is whole after every fragment, whatever becomes of the program that writes it.
+A header without pictures is followed by fragments, each with its own table of pictures. So the
+file is complete after every fragment, whatever happens to the program that writes it.
 
 Source: ISO/IEC 14496-12 (the boxes and their fields), 14496-14 (MPEG-4 pictures in them).
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 PICTURE_TICKS = 1000
-"""How long a picture lasts on the file's clock, which so holds rates to a thousandth."""
+"""Duration of a picture on the file's clock; so rates are exact to a thousandth."""
 
 FRAGMENT_ALIGNMENT = 8
-"""Fragments begin at multiples of this, so that the first 8 bytes lie in one page of memory."""
+"""Fragments begin at multiples of this, so that their first 8 bytes share a page of memory."""
 
 _EPOCH_OFFSET = 2_082_844_800  # seconds from 1904 to 1970
 _MATRIX = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)  # upright, unscaled
 _UNDETERMINED_LANGUAGE = 0x55C4
-_KEY_FLAGS, _OTHER_FLAGS = 0x0200_0000, 0x0101_0000  # depends on no other; on others, no sync
+_KEY_FLAGS, _OTHER_FLAGS = 0x0200_0000, 0x0101_0000  # independent; dependent and no sync sample
 _SAMPLE_TABLE = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Pictures as an encoder gave them.
+    """Encoded pictures.
 
     Attributes:
-        description: payload of the `stsd` box: codec, size, and what its decoder must know.
-        pictures: each one's bytes, in order.
-        keys: indices of those that need no other.
+        description: payload of the `stsd` box: codec, size, and the decoder's settings.
+        pictures: the bytes of each, in order.
+        keys: indices of the key frames.
     """
 
     description: bytes
@@ -39,10 +39,10 @@ class Encoded:
 
 
 def read_encoded(content: bytes) -> Encoded:
-    """Returns the pictures of an ordinary MP4 file with one track, stored without gaps.
+    """Returns the pictures of an unfragmented MP4 file with one track, stored without gaps.
 
     Raises:
-        ValueError: it is none, or is not whole.
+        ValueError: the content is something else, or incomplete.
     """
     table = _payload(content, *_SAMPLE_TABLE)
     kinds = {kind for kind, _, _ in _boxes(table, 0, len(table))}
@@ -58,7 +58,7 @@ def read_encoded(content: bytes) -> Encoded:
         keys = frozenset(n - 1 for n in struct.unpack_from(f">{key_count}I", key_table, 8))
     (place,) = struct.unpack_from(">I", _payload(table, b"stco"), 8)
     if place + sum(sizes) > len(content):
-        raise ValueError("the pictures are not all there")
+        raise ValueError("some pictures are missing")
     pictures = []
     for size in sizes:
         pictures.append(content[place : place + size])
@@ -69,12 +69,12 @@ def read_encoded(content: bytes) -> Encoded:
 def file_header(
     description: bytes, size_hw: tuple[int, int], ticks_per_second: int, created_at: float
 ) -> bytes:
-    """Returns the beginning of a file, a multiple of `FRAGMENT_ALIGNMENT` long.
+    """Returns the header of a file; its length is a multiple of `FRAGMENT_ALIGNMENT`.
 
     Args:
         description: see `Encoded`.
         size_hw: height and width of the pictures, pixels.
-        ticks_per_second: of the file's clock, from 1.
+        ticks_per_second: of the file's clock, at least 1.
         created_at: seconds since 1970 (UTC).
     """
     height, width = size_hw
@@ -121,16 +121,14 @@ def file_header(
     return header + _box(b"free", bytes(missing))
 
 
-def file_fragment(
-    number: int, start: int, pictures: Sequence[bytes], keys: frozenset[int]
-) -> bytes:
-    """Returns a fragment, a multiple of `FRAGMENT_ALIGNMENT` long.
+def file_fragment(number: int, start: int, pictures: Sequence[bytes], keys: Set[int]) -> bytes:
+    """Returns a fragment; its length is a multiple of `FRAGMENT_ALIGNMENT`.
 
     Args:
         number: of the fragment in its file, from 1.
-        start: how many pictures of `PICTURE_TICKS` come before it.
+        start: how many pictures come before it in the file.
         pictures: as encoded; at least one.
-        keys: indices of those that need no other.
+        keys: indices of the key frames.
     """
     rows = b"".join(
         struct.pack(">2I", len(picture), _KEY_FLAGS if index in keys else _OTHER_FLAGS)
@@ -153,7 +151,7 @@ def file_fragment(
 
 
 def skipped_box(size: int) -> bytes:
-    """Returns the first 8 bytes of a box of `size` bytes that readers pass over."""
+    """Returns the first 8 bytes of a box of `size` bytes that readers skip."""
     return struct.pack(">I4s", size, b"free")
 
 
@@ -172,7 +170,7 @@ def _full_box(kind: bytes, version_flags: tuple[int, int], *parts: bytes) -> byt
 
 
 def _boxes(content: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Gives kind, and first byte and end of the payload, of each box between two places."""
+    """Yields the kind of each box between two offsets, and where its payload starts and ends."""
     while start < end:
         if start + 8 > end:
             raise ValueError("a box is cut short")

@@ -217,7 +217,7 @@ def test_without_a_frame_nothing_is_left(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_recorded_is_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"saved as \.mp4, which a crash cannot spoil"):
+    with pytest.raises(UsageError, match=r"saved as \.mp4, which survives a crash"):
         RecordingSink(tmp_path / "out.avi", 10)
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
