@@ -57,22 +57,20 @@ def save_sink(
     refuse_source(target, stream.files)
     if stream.kind == "image" and suffix in SAVED_SUFFIXES:
         return ImageSink(target, single=True, sources=stream.files)
-    if suffix in CODECS and stream.kind != "image":
-        if stream.mode == "live":
-            return _live_recording(target, stream, max_fps, keep, on_failure)
-        if stream.kind in UNENDING_KINDS:
-            every_frame = RecordingSink(target, lambda: stream.fps, real_time=False, keep=keep)
-            return QueuedSink(every_frame, rule="block")
-        return VideoSink(target, stream.fps)
     if stream.kind in ("image", "images") and suffix not in FILE_SUFFIXES:
         if target.resolve() in {path.parent for path in stream.files}:
             raise UsageError(f"{path}: holds the sources; save to another folder")
         return ImageSink(target, sources=stream.files)
     if stream.kind == "image":
         raise UsageError(f"{path}: one image is saved as {', '.join(SAVED_SUFFIXES)}")
-    if stream.kind == "images":
+    if stream.kind == "images" and suffix not in CODECS:
         raise UsageError(f"{path}: images are saved in a folder, or as {' or '.join(CODECS)}")
-    raise UsageError(f"{path}: a video is saved as {' or '.join(CODECS)}")
+    if stream.mode == "live":
+        return _live_recording(target, stream, max_fps, keep, on_failure)
+    if stream.kind in UNENDING_KINDS:
+        every_frame = RecordingSink(target, lambda: stream.fps, real_time=False, keep=keep)
+        return QueuedSink(every_frame, rule="block")
+    return VideoSink(target, stream.fps)
 
 
 def save_sinks(

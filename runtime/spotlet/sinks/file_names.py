@@ -47,14 +47,12 @@ def unique_names(sources: Sequence[str]) -> list[str]:
         >>> unique_names(["camera 0", "a/clip.mp4", "b/Clip.mp4"])
         ['camera_0', 'clip', 'Clip_2']
     """
-    given: list[str] = []
-    taken: set[str] = set()
+    names: dict[str, str] = {}  # by their lower case
     for source in sources:
         wanted = unique = source_name(source)
         number = 1
-        while unique.casefold() in taken:
+        while unique.casefold() in names:
             number += 1
             unique = f"{wanted}_{number}"
-        taken.add(unique.casefold())
-        given.append(unique)
-    return given
+        names[unique.casefold()] = unique
+    return list(names.values())

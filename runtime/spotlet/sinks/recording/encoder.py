@@ -30,6 +30,11 @@ def playback_fps(fps: float | None) -> float:
     return fps if fps is not None and LEAST_FPS <= fps <= MOST_FPS else DEFAULT_FPS
 
 
+def even_size_hw(size_hw: tuple[int, int]) -> tuple[int, int]:
+    """Returns height and width, pixels, each rounded up to an even number."""
+    return size_hw[0] + size_hw[0] % 2, size_hw[1] + size_hw[1] % 2
+
+
 def with_even_sides(image: ImageArray) -> ImageArray:
     """Returns the image, its last row and column repeated where a side is odd."""
     height, width = image.shape[:2]
@@ -37,6 +42,30 @@ def with_even_sides(image: ImageArray) -> ImageArray:
         return image
     even = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
     return np.asarray(even, np.uint8)
+
+
+def open_writer(path: Path, fps: float, size_hw: tuple[int, int]) -> cv2.VideoWriter:
+    """Returns OpenCV's writer of images of a size, which `with_even_sides` has made even.
+
+    Args:
+        path: its suffix is one of `CODECS`.
+        fps: pictures per second.
+        size_hw: height and width before that, pixels.
+
+    Raises:
+        OutputError: OpenCV cannot encode such a video.
+    """
+    codec = CODECS[path.suffix]
+    height, width = even_size_hw(size_hw)
+    with quiet_opencv():
+        fourcc = cv2.VideoWriter.fourcc(*codec)
+        writer = cv2.VideoWriter(os.fspath(path), cv2.CAP_FFMPEG, fourcc, fps, (width, height))
+    if not writer.isOpened():
+        raise OutputError(
+            f"{path}: this OpenCV cannot encode {codec} at {width} x {height}, or the disk is "
+            "full; see `spotlet doctor`"
+        )
+    return writer
 
 
 class PictureEncoder:
@@ -60,11 +89,6 @@ class PictureEncoder:
         self._count = 0
         self._writer: cv2.VideoWriter | None = None
 
-    @property
-    def encoded_size_hw(self) -> tuple[int, int]:
-        """Height and width of the encoded pictures, pixels: both even."""
-        return self._size_hw[0] + self._size_hw[0] % 2, self._size_hw[1] + self._size_hw[1] % 2
-
     def write(self, image_bgr: ImageArray) -> None:
         """Encodes a picture, (H, W, 3) uint8 BGR.
 
@@ -72,7 +96,7 @@ class PictureEncoder:
             OutputError: OpenCV cannot encode such pictures.
         """
         if self._writer is None:
-            self._writer = self._open_writer()
+            self._writer = open_writer(self._scratch, self._fps, self._size_hw)
         self._writer.write(with_even_sides(image_bgr))
         self._count += 1
 
@@ -112,7 +136,7 @@ class PictureEncoder:
         for _ in range(2):
             self.write(np.full((*self._size_hw, 3), 128, np.uint8))
         encoded = self.take()
-        height, width = self.encoded_size_hw
+        height, width = self._size_hw
         blocks = -(-height // _BLOCK_PIXELS) * -(-width // _BLOCK_PIXELS)  # a bit each
         size = len(encoded.pictures[1])
         if 1 in encoded.keys or size > blocks / 8 + _UNCHANGED_HEADER_BYTES:
@@ -132,20 +156,3 @@ class PictureEncoder:
             self._writer.release()
         self._writer = None
         self._count = 0
-
-    def _open_writer(self) -> cv2.VideoWriter:
-        height, width = self.encoded_size_hw
-        with quiet_opencv():
-            writer = cv2.VideoWriter(
-                os.fspath(self._scratch),
-                cv2.CAP_FFMPEG,
-                cv2.VideoWriter.fourcc(*CODECS[".mp4"]),
-                self._fps,
-                (width, height),
-            )
-        if not writer.isOpened():
-            raise OutputError(
-                f"{self._scratch}: this OpenCV cannot encode {CODECS['.mp4']} at {width} x "
-                f"{height}, or the disk is full; see `spotlet doctor`"
-            )
-        return writer

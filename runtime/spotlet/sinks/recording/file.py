@@ -7,7 +7,7 @@ from pathlib import Path
 from spotlet.errors import OutputError
 from spotlet.letterbox import ImageArray
 from spotlet.sinks.line_file import write_whole
-from spotlet.sinks.recording.encoder import PictureEncoder
+from spotlet.sinks.recording.encoder import PictureEncoder, even_size_hw
 from spotlet.sinks.recording.mp4 import PICTURE_TICKS, file_fragment, file_header, skipped_box
 from spotlet.sinks.sink import writing
 
@@ -117,7 +117,7 @@ class RecordingFile:
         if any(pending) and not self._unchanged:
             self._unchanged = self._encoder.encode_unchanged()
         if self._fragments == 0:
-            size_hw = self._encoder.encoded_size_hw
+            size_hw = even_size_hw(self.size_hw)
             self._append(
                 file_header(encoded.description, size_hw, self._ticks_per_second, self._created_at)
             )

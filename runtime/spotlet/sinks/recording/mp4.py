@@ -7,8 +7,9 @@ Source: ISO/IEC 14496-12 (the boxes and their fields), 14496-14 (MPEG-4 pictures
 """
 
 import struct
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 PICTURE_TICKS = 1000
 """Duration of a picture on the file's clock; so rates are exact to a thousandth."""
@@ -20,7 +21,6 @@ _EPOCH_OFFSET = 2_082_844_800  # seconds from 1904 to 1970
 _MATRIX = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)  # upright, unscaled
 _UNDETERMINED_LANGUAGE = 0x55C4
 _KEY_FLAGS, _OTHER_FLAGS = 0x0200_0000, 0x0101_0000  # independent; dependent and no sync sample
-_SAMPLE_TABLE = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +44,26 @@ def read_encoded(content: bytes) -> Encoded:
     Raises:
         ValueError: the content is something else, or incomplete.
     """
-    table = _payload(content, *_SAMPLE_TABLE)
-    kinds = {kind for kind, _, _ in _boxes(table, 0, len(table))}
-    same_size, count = struct.unpack_from(">2I", _payload(table, b"stsz"), 4)
-    if same_size:
+    boxes = _boxes(content)
+    try:
+        for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+            boxes = _boxes(boxes[kind])
+        same_size, count = struct.unpack_from(">2I", boxes[b"stsz"], 4)
         sizes: Sequence[int] = [same_size] * count
-    else:
-        sizes = struct.unpack_from(f">{count}I", _payload(table, b"stsz"), 12)
+        if not same_size:
+            sizes = struct.unpack_from(f">{count}I", boxes[b"stsz"], 12)
+        (place,) = struct.unpack_from(">I", boxes[b"stco"], 8)
+        description = boxes[b"stsd"]
+    except KeyError as error:
+        raise ValueError(f"there is no box {error}") from error
     keys = frozenset(range(count))
-    if b"stss" in kinds:
-        key_table = _payload(table, b"stss")
-        (key_count,) = struct.unpack_from(">I", key_table, 4)
-        keys = frozenset(n - 1 for n in struct.unpack_from(f">{key_count}I", key_table, 8))
-    (place,) = struct.unpack_from(">I", _payload(table, b"stco"), 8)
+    if b"stss" in boxes:
+        (key_count,) = struct.unpack_from(">I", boxes[b"stss"], 4)
+        keys = frozenset(n - 1 for n in struct.unpack_from(f">{key_count}I", boxes[b"stss"], 8))
     if place + sum(sizes) > len(content):
         raise ValueError("some pictures are missing")
-    pictures = []
-    for size in sizes:
-        pictures.append(content[place : place + size])
-        place += size
-    return Encoded(_payload(table, b"stsd"), tuple(pictures), keys)
+    offsets = pairwise(accumulate(sizes, initial=place))
+    return Encoded(description, tuple(content[start:end] for start, end in offsets), keys)
 
 
 def file_header(
@@ -169,29 +169,17 @@ def _full_box(kind: bytes, version_flags: tuple[int, int], *parts: bytes) -> byt
     return _box(kind, _number(version << 24 | flags), *parts)
 
 
-def _boxes(content: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yields the kind of each box between two offsets, and where its payload starts and ends."""
-    while start < end:
-        if start + 8 > end:
-            raise ValueError("a box is cut short")
-        size, kind = struct.unpack_from(">I4s", content, start)
-        payload = start + 8
-        if size == 1 and start + 16 <= end:
-            (size,) = struct.unpack_from(">Q", content, payload)
-            payload += 8
-        if size < payload - start or start + size > end:
+def _boxes(content: bytes) -> dict[bytes, bytes]:
+    """Returns the payload of each box by its kind; of several of one kind, that of the first."""
+    boxes: dict[bytes, bytes] = {}
+    start = 0
+    while start < len(content):
+        header = content[start : start + 16]
+        kind, size, payload = header[4:8], int.from_bytes(header[:4], "big"), 8
+        if size == 1:
+            size, payload = int.from_bytes(header[8:], "big"), 16
+        if size < payload or start + size > len(content):
             raise ValueError(f"the box {kind!r} is cut short")
-        yield kind, payload, start + size
+        boxes.setdefault(kind, content[start + payload : start + size])
         start += size
-
-
-def _payload(content: bytes, *path: bytes) -> bytes:
-    start, end = 0, len(content)
-    for wanted in path:
-        for kind, first, last in _boxes(content, start, end):
-            if kind == wanted:
-                start, end = first, last
-                break
-        else:
-            raise ValueError(f"there is no box {wanted!r}")
-    return content[start:end]
+    return boxes

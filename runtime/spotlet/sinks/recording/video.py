@@ -14,7 +14,7 @@ from spotlet.errors import OutputError, UsageError
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.lifetime import Closing
 from spotlet.opencv_log import quiet_opencv
-from spotlet.sinks.recording.encoder import CODECS, playback_fps, with_even_sides
+from spotlet.sinks.recording.encoder import CODECS, open_writer, playback_fps, with_even_sides
 from spotlet.sinks.recording.file import RecordingFile
 from spotlet.sinks.recording.lock import TargetLock
 from spotlet.sinks.sink import writing
@@ -48,7 +48,6 @@ class VideoSink(Closing):
         self.fps = playback_fps(fps)
         self._frames = 0
         self._file: RecordingFile | _AviFile | None = None
-        self._size_hw: tuple[int, int] | None = None
         self._failed = False
         suffix = self.path.suffix.lower()
         if suffix not in CODECS:
@@ -88,11 +87,10 @@ class VideoSink(Closing):
         """
         size_hw = image_bgr.shape[0], image_bgr.shape[1]
         try:
-            if self._file is None or self._size_hw is None:
-                self._size_hw = size_hw
+            if self._file is None:
                 self._file = self._open(size_hw)
-            if size_hw != self._size_hw:
-                letterbox = Letterbox(size_hw, self._size_hw, "area", pad_value=0)
+            if size_hw != self._file.size_hw:
+                letterbox = Letterbox(size_hw, self._file.size_hw, "area", pad_value=0)
                 image_bgr = letterbox.apply(np.ascontiguousarray(image_bgr))
             self._file.write(image_bgr)
         except OutputError:
@@ -143,22 +141,15 @@ class _AviFile:
     """OpenCV's own AVI, which can be read without its end.
 
     Attributes:
+        size_hw: height and width of the pictures given to `write`, pixels.
         frames: how many were written.
     """
 
     def __init__(self, path: Path, fps: float, size_hw: tuple[int, int]) -> None:
+        self.size_hw = size_hw
         self.frames = 0
         self._path = path
-        height, width = (side + side % 2 for side in size_hw)
-        codec = CODECS[".avi"]
-        self._writer = cv2.VideoWriter(
-            os.fspath(path), cv2.VideoWriter.fourcc(*codec), fps, (width, height)
-        )
-        if not self._writer.isOpened():
-            raise OutputError(
-                f"{path}: this OpenCV cannot encode {codec} at {width} x {height}; "
-                "see `spotlet doctor`"
-            )
+        self._writer = open_writer(path, fps, size_hw)
 
     def write(self, image_bgr: ImageArray) -> None:
         """Adds a picture, (H, W, 3) uint8 BGR."""

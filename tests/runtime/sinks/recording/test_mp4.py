@@ -24,7 +24,7 @@ SIZES_HW = [(96, NUMBER_BITS * CELL_PIXELS), (97, 201), (360, 640)]
 
 
 def _read(path: Path) -> tuple[float, float, list[ImageArray], list[float]]:
-    """What OpenCV makes of a video: its rate, its count, its pictures, and their seconds."""
+    """What OpenCV reads from a video: rate, count, pictures, and their times in seconds."""
     capture = cv2.VideoCapture(str(path))
     fps, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
     images: list[ImageArray] = []
@@ -121,7 +121,7 @@ def test_a_fragment_that_is_cut_anywhere_hides_none_before_it(tmp_path: Path) ->
 
 
 class _SlowFile(FileIO):
-    """Takes little at a time, as a system may, and keeps what the file then was."""
+    """Accepts little at a time, as a system may, and keeps the file's content after each write."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "r+")
@@ -156,7 +156,7 @@ _FRAGMENT = [b"moof", b"mdat"]
 
 
 def _kinds(path: Path) -> list[bytes]:
-    """The kinds of a file's boxes, which must fill it and be where they should."""
+    """The kinds of a file's boxes, which must fill it and be aligned."""
     content = path.read_bytes()
     place, kinds = 0, []
     while place < len(content):
@@ -191,7 +191,7 @@ def test_a_player_can_jump_to_any_picture(tmp_path: Path) -> None:
     capture.release()
 
 
-def test_a_file_that_is_there_is_not_replaced(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "out.mp4").write_bytes(b"older")
     with pytest.raises(FileExistsError):
         _recording(tmp_path / "out.mp4", 10, SIZES_HW[0])
