@@ -116,7 +116,10 @@ class QueuedSink(DroppingSink):
             OutputError: the other sink hangs; its thread is abandoned.
         """
         self.finish()
-        while not self._ended.is_set() and (left := self._left_seconds()) > 0:
+        while not self._ended.is_set():
+            left = self._deadline + FINISH_SECONDS - time.monotonic()
+            if left <= 0:
+                break
             self._ended.wait(min(left, WAKE_SECONDS))
         with self._changed:
             if self._reported:
@@ -132,10 +135,6 @@ class QueuedSink(DroppingSink):
 
     def _drop_reason(self) -> str:
         return "writing was too slow" if self._error is None else super()._drop_reason()
-
-    def _left_seconds(self) -> float:
-        with self._changed:
-            return self._deadline + FINISH_SECONDS - time.monotonic()
 
     def _raise_error(self) -> None:
         if self._error is not None:

@@ -102,11 +102,7 @@ def writing(target: str | Path) -> Iterator[None]:
 
 
 def require_kept(keep: int) -> None:
-    """Raises if fewer than one file is to be kept.
-
-    Raises:
-        UsageError: `keep` is below 1.
-    """
+    """Raises `UsageError` if fewer than one file would be kept."""
     if keep < 1:
         raise UsageError(f"keep {keep}: must be at least 1")
 

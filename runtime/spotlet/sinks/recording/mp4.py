@@ -79,15 +79,9 @@ def file_header(
     """
     height, width = size_hw
     created = struct.pack(">Q", int(created_at) + _EPOCH_OFFSET)
-    movie = _full_box(
-        b"mvhd",
-        (1, 0),
-        created * 2,
-        struct.pack(">IQIH10x", ticks_per_second, 0, 1 << 16, 1 << 8),  # at rate 1, full volume
-        _MATRIX,
-        bytes(24),
-        struct.pack(">I", 2),  # the next track's number
-    )
+    normal_speed = struct.pack(">IQIH10x", ticks_per_second, 0, 1 << 16, 1 << 8)  # full volume
+    next_track = bytes(24) + _number(2)
+    movie = _full_box(b"mvhd", (1, 0), created * 2, normal_speed, _MATRIX, next_track)
     track = _full_box(
         b"tkhd",
         (1, 3),  # enabled, and part of the movie
@@ -96,12 +90,8 @@ def file_header(
         _MATRIX,
         struct.pack(">2I", width << 16, height << 16),
     )
-    clock = _full_box(
-        b"mdhd",
-        (1, 0),
-        created * 2,
-        struct.pack(">IQ2H", ticks_per_second, 0, _UNDETERMINED_LANGUAGE, 0),
-    )
+    timescale = struct.pack(">IQ2H", ticks_per_second, 0, _UNDETERMINED_LANGUAGE, 0)
+    clock = _full_box(b"mdhd", (1, 0), created * 2, timescale)
     handler = _full_box(b"hdlr", (0, 0), struct.pack(">I4s12x", 0, b"vide"), b"video\0")
     here = _box(b"dinf", _full_box(b"dref", (0, 0), _number(1), _full_box(b"url ", (0, 1))))
     table = _box(

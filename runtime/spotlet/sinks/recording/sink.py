@@ -153,7 +153,7 @@ class RecordingSink(Closing):
         return max(int(place) - file.pictures, 0)
 
     def _begin_file(self, frame: Frame) -> RecordingFile:
-        """Creates the next file of the row, and deletes the oldest."""
+        """Creates the next file, and deletes the oldest ones."""
         fps = playback_fps(self._fps() if callable(self._fps) else self._fps)
         with writing(self.path):  # the folder may be gone
             numbers = self._numbers()
@@ -186,7 +186,7 @@ class RecordingSink(Closing):
         return self.path.with_name(f"{self.path.stem}{suffix}{self.path.suffix}")
 
     def _numbers(self) -> list[int]:
-        """Returns the numbers of the row's files, in order; no other file is ever touched."""
+        """Returns the numbers of the existing files, in order; no other file is ever touched."""
         name = re.compile(
             rf"{re.escape(self.path.stem)}-([1-9]\d{{0,8}}){re.escape(self.path.suffix)}"
         )

@@ -67,7 +67,9 @@ def test_a_repeated_picture_is_the_one_before_it_to_the_last_bit(
         expected += [number - 1] * times if expected else []
         expected.append(number)
     file.close()
-    _, count, images, _ = _read(tmp_path / "out.mp4")
+    fps, count, images, seconds = _read(tmp_path / "out.mp4")
+    assert fps == 10
+    assert seconds == pytest.approx([place / 10 for place in range(len(expected))])
     assert [number_in(image) for image in images] == expected
     assert count == file.pictures == len(expected)
     for before, number, image in zip(images, expected[1:], images[1:], strict=False):
