@@ -4,13 +4,14 @@ import json
 from importlib import resources
 from typing import Any
 
+from prometheus_client import generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from spotlet.serve.board import Board, SourceRecord
-from spotlet.serve.metrics import CONTENT_TYPE, metrics_text
+from spotlet.serve.metrics import CONTENT_TYPE, RunMetrics
 from spotlet.serve.pictures import Pictures
 from spotlet.serve.viewers import MOST_VIEWERS, Viewers
 
@@ -34,6 +35,7 @@ def make_app(board: Board, viewers: Viewers, pictures: Pictures, title: str) -> 
         pictures: the newest of each source.
         title: what is run, for people.
     """
+    run_metrics = RunMetrics(board, viewers, pictures)
 
     async def events(request: Request) -> Response:
         names = request.query_params.getlist("source")
@@ -63,12 +65,7 @@ def make_app(board: Board, viewers: Viewers, pictures: Pictures, title: str) -> 
         return Response(picture.jpeg, headers=which, media_type="image/jpeg")
 
     async def metrics(request: Request) -> Response:
-        text = metrics_text(
-            board, viewers=len(viewers), left_out=viewers.left_out, encoded=pictures.encoded
-        )
-        # A file's name need not be valid Unicode.
-        body = text.encode("utf-8", "replace")
-        return Response(body, headers={"Content-Type": CONTENT_TYPE})
+        return Response(generate_latest(run_metrics), headers={"Content-Type": CONTENT_TYPE})
 
     async def health(request: Request) -> Response:
         records = board.records()

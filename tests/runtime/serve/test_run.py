@@ -24,6 +24,7 @@ pytestmark = pytest.mark.live
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
+pytest.importorskip("prometheus_client")
 
 TOKEN = "hunter4-is-a-long-token"
 
@@ -229,4 +230,12 @@ def test_nothing_of_the_server_is_loaded_unless_it_is_asked_for() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert "spotlet" in loaded
-    assert not loaded & {"starlette", "uvicorn", "h11", "anyio", "asyncio", "http"}
+    assert not loaded & {
+        "starlette",
+        "uvicorn",
+        "prometheus_client",
+        "h11",
+        "anyio",
+        "asyncio",
+        "http",
+    }
