@@ -1,4 +1,4 @@
-"""Who watches the events of a run: a queue each, which does not grow."""
+"""The viewers of a run's events: each has a bounded queue."""
 
 import asyncio
 import threading
@@ -10,23 +10,23 @@ from spotlet.events import Event, encode_event, frame_event, status_event
 from spotlet.serve.board import Board, SourceRecord
 
 MOST_VIEWERS = 32
-"""Who comes then is told to come back later."""
+"""Further ones are asked to come back later."""
 
 QUEUED_EVENTS = 64
-"""That wait for one viewer: two seconds of a camera, some 100 kB at 20 objects a frame."""
+"""Queued for one viewer: two seconds of a camera, some 100 kB at 20 objects per frame."""
 
 HEARTBEAT_SECONDS = 10.0
-"""Between comments where nothing happens, so that nobody on the way takes the line for dead."""
+"""Between comments while nothing happens, so that no proxy takes the connection for dead."""
 
 GATHER_SECONDS = 0.04
-"""Between two wakings of the viewers: many fast sources cost no more than one."""
+"""Between two wake-ups of the viewers: many fast sources cost no more than one."""
 
 RETRY_MILLISECONDS = 1000
-"""After which a browser comes back."""
+"""After which a browser reconnects."""
 
 
 class Viewer:
-    """The queue of one who watches. Only `Viewers` fills it, and only its loop empties it."""
+    """The queue of one viewer. Only `Viewers` fills it, and only its loop empties it."""
 
     def __init__(self, sources: frozenset[str]) -> None:
         self.sources = sources
@@ -35,10 +35,10 @@ class Viewer:
         self.left_out = 0
 
     def put(self, message: bytes, resume: Callable[[], list[bytes]]) -> int:
-        """Queues a message; returns how many it had to leave out.
+        """Queues a message; returns how many were dropped.
 
-        Where the queue is full, all of it goes, and what says how things stand now comes instead:
-        a reader who is that late must not be told of the past first.
+        If the queue is full, all of it is replaced with the present states: a reader that is so
+        late must not read the past first.
         """
         if len(self.waiting) < QUEUED_EVENTS:
             self.waiting.append(message)
@@ -51,17 +51,17 @@ class Viewer:
 
 
 class Viewers:
-    """Everybody who watches. Events come from any one thread, viewers are of the server's loop.
+    """All viewers. Events come from any one thread; the viewers belong to the server's loop.
 
     Attributes:
-        left_out: events that viewers were too slow for.
+        left_out: events dropped because a viewer was too slow, all viewers together.
     """
 
     def __init__(self, board: Board, loop: asyncio.AbstractEventLoop) -> None:
-        """Begins without any.
+        """Starts without any.
 
         Args:
-            board: says how things stand, for who comes new or late.
+            board: has the present state, for viewers that are new or late.
             loop: the server's.
         """
         self.left_out = 0
@@ -77,11 +77,11 @@ class Viewers:
 
     @property
     def full(self) -> bool:
-        """Whether no more may come."""
+        """Whether no more are admitted."""
         return len(self._viewers) >= MOST_VIEWERS
 
     def tell(self, source: str, event: Callable[[], Event]) -> None:
-        """Queues an event for who watches its source; it is made only where somebody does."""
+        """Queues an event for the viewers of its source; it is only made if there are any."""
         with self._lock:
             watching = [viewer for viewer in self._viewers if source in viewer.sources]
             if not watching or self._ended:
@@ -92,13 +92,13 @@ class Viewers:
             self._wake()
 
     def end(self) -> None:
-        """Lets every viewer's events end; from any thread."""
+        """Ends every viewer's events; from any thread."""
         with self._lock:
             self._ended = True
             self._wake()
 
     async def watch(self, sources: frozenset[str]) -> AsyncIterator[bytes]:
-        """Gives the text of an event stream, from how things stand on; in the loop's thread.
+        """Yields the text of an event stream, from the present state on; in the loop's thread.
 
         Source: HTML Living Standard, section 9.2, server-sent events.
         """
@@ -118,7 +118,11 @@ class Viewers:
                     yield b": %d events left out, reading was too slow\n\n" % gone
                 if messages:
                     yield b"".join(messages)
-                elif not await _happens(viewer.changed, HEARTBEAT_SECONDS):
+                    continue
+                try:
+                    async with asyncio.timeout(HEARTBEAT_SECONDS):
+                        await viewer.changed.wait()
+                except TimeoutError:
                     yield b": nothing new\n\n"
         finally:
             with self._lock:
@@ -136,7 +140,7 @@ class Viewers:
         return [each for each in self._board.records() if each.source in viewer.sources]
 
     def _wake(self) -> None:
-        # What comes within `GATHER_SECONDS` of the last waking waits for the next.
+        # What comes within `GATHER_SECONDS` of the last wake-up waits for the next.
         if not self._waking and not self._loop.is_closed():
             self._waking = True
             self._loop.call_soon_threadsafe(self._notify)
@@ -155,12 +159,3 @@ class Viewers:
 
 def _message(event: Event) -> bytes:
     return b"data: " + encode_event(event) + b"\n\n"
-
-
-async def _happens(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -204,7 +204,7 @@ def test_a_port_that_is_taken_is_one_line_before_anything_else() -> None:
         with _running("no-such-model", "no-such-source", "--serve", place) as run:
             code, err = run.wait()
     assert (code, len(err.splitlines())) == (4, 1)
-    assert f"--serve {place}: cannot be listened at" in err
+    assert f"--serve: cannot listen on {place} (" in err
 
 
 def test_without_the_extra_it_is_said_what_brings_it(tmp_path: Path) -> None:

@@ -486,7 +486,7 @@ def test_detection_goes_on_where_serving_has_ended(monkeypatch: pytest.MonkeyPat
             run.frame(number)
             run.status("live")
     assert len(run.told) == 1
-    assert "RuntimeError: no more; detection goes on" in run.told[0]
+    assert "RuntimeError: no more; detection continues" in run.told[0]
 
 
 def test_it_ends_at_once_also_with_viewers_that_read_and_that_do_not() -> None:
@@ -552,7 +552,7 @@ def test_other_addresses_need_a_token(host: str) -> None:
 def test_a_port_that_is_taken_is_named() -> None:
     with (
         Listener(ServeAddress("127.0.0.1", 0)) as first,
-        pytest.raises(OutputError, match=f"127.0.0.1:{first.port}: cannot be listened at"),
+        pytest.raises(OutputError, match=f"cannot listen on 127.0.0.1:{first.port} "),
     ):
         Listener(ServeAddress("127.0.0.1", first.port))
 
