@@ -23,10 +23,6 @@ SEND_BYTES = 128 * 1024
 
 _LOOPBACK = "127.0.0.1"
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]+")  # valid unquoted in a header, a cookie and a URL
-_MAKE_TOKEN = 'python3 -c "import secrets; print(secrets.token_urlsafe())"'
-_NEED_TOKEN = (
-    f"needs a token, since others could connect: set {TOKEN_VARIABLE}, or serve on {_LOOPBACK}"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,8 @@ class ServeAddress:
         if token and (len(token) < LEAST_TOKEN or not _TOKEN.fullmatch(token)):
             raise UsageError(
                 f"--serve {text}: the token must have {LEAST_TOKEN} characters or more, of A-Z a-z "
-                f"0-9 . _ ~ -; create one with {_MAKE_TOKEN}"
+                "0-9 . _ ~ -; create one with "
+                'python3 -c "import secrets; print(secrets.token_urlsafe())"'
             )
         return cls(host, int(port), token or None)
 
@@ -107,7 +104,10 @@ class Listener(Closing):
         family, _, _, _, place = found[0]
         self.is_loopback = ipaddress.ip_address(str(place[0]).partition("%")[0]).is_loopback
         if not self.is_loopback and address.token is None:
-            raise UsageError(f"--serve {where}: {_NEED_TOKEN}")
+            raise UsageError(
+                f"--serve {where}: needs a token, since others could connect: set "
+                f"{TOKEN_VARIABLE}, or serve on {_LOOPBACK}"
+            )
         try:
             self.socket = socket.create_server(place, family=family, backlog=BACKLOG)
         except OSError as error:

@@ -2,9 +2,8 @@
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import AsyncIterator, Callable
-from functools import partial
+from dataclasses import dataclass, field
 
 from spotlet.events import Event, encode_event, frame_event, status_event
 from spotlet.serve.board import Board, SourceRecord
@@ -25,29 +24,21 @@ RETRY_MILLISECONDS = 1000
 """After which a browser reconnects."""
 
 
+@dataclass(eq=False, slots=True)
 class Viewer:
-    """The queue of one viewer. Only `Viewers` fills it, and only its loop empties it."""
+    """The queue of one viewer. `Viewers` changes it under its lock.
 
-    def __init__(self, sources: frozenset[str]) -> None:
-        self.sources = sources
-        self.changed = asyncio.Event()
-        self.waiting: deque[bytes] = deque()
-        self.left_out = 0
+    Attributes:
+        sources: whose events it reads.
+        changed: set when there is something to send.
+        waiting: messages, in order.
+        left_out: events dropped since the last report to it.
+    """
 
-    def put(self, message: bytes, resume: Callable[[], list[bytes]]) -> int:
-        """Queues a message; returns how many were dropped.
-
-        If the queue is full, all of it is replaced with the present states: a reader that is so
-        late must not read the past first.
-        """
-        if len(self.waiting) < QUEUED_EVENTS:
-            self.waiting.append(message)
-            return 0
-        gone = len(self.waiting)
-        self.left_out += gone
-        self.waiting.clear()
-        self.waiting.extend(resume())
-        return gone
+    sources: frozenset[str]
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: list[bytes] = field(default_factory=list)
+    left_out: int = 0
 
 
 class Viewers:
@@ -88,7 +79,13 @@ class Viewers:
                 return
             message = _message(event())
             for viewer in watching:
-                self.left_out += viewer.put(message, partial(self._states, viewer))
+                if len(viewer.waiting) < QUEUED_EVENTS:
+                    viewer.waiting.append(message)
+                    continue
+                # A viewer that is so late must not read the past first: it gets the states.
+                viewer.left_out += len(viewer.waiting)
+                self.left_out += len(viewer.waiting)
+                viewer.waiting = self._states(viewer)
             self._wake()
 
     def end(self) -> None:
@@ -105,14 +102,13 @@ class Viewers:
         viewer = Viewer(sources)
         with self._lock:
             self._viewers.add(viewer)
-            viewer.waiting.extend(self._states(viewer) + self._frames(viewer))
+            viewer.waiting = self._states(viewer) + self._frames(viewer)
         try:
             yield b"retry: %d\n\n" % RETRY_MILLISECONDS
             while not self._ended:
                 with self._lock:
-                    messages, gone = list(viewer.waiting), viewer.left_out
-                    viewer.waiting.clear()
-                    viewer.left_out = 0
+                    messages, viewer.waiting = viewer.waiting, []
+                    gone, viewer.left_out = viewer.left_out, 0
                     viewer.changed.clear()
                 if gone:
                     yield b": %d events left out, reading was too slow\n\n" % gone

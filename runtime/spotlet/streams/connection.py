@@ -70,8 +70,8 @@ class Connection(Feed):
         capture = self._capture
         if capture is not None and not self.over:
             self._note_first_frame(capture)
-            frame = capture.take() if time.monotonic() >= self._settled(capture) else None
-            if frame is not None:
+            is_settled = time.monotonic() >= self._settled(capture)
+            if is_settled and (frame := capture.take()) is not None:
                 return self._pass_on(frame)
         self.tend()
         return None

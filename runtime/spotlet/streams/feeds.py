@@ -35,8 +35,8 @@ class Feed:
         """Does what is due, except passing on a frame."""
 
     def wait_seconds(self) -> float:
-        """Returns how long there is nothing to do, unless its event is set."""
-        raise NotImplementedError
+        """Returns how long there is nothing to do but wait for the next frame."""
+        return float("inf")
 
     def stop(self) -> None:
         """Stops the thread that reads, if there is one, and returns at once; from any thread."""
@@ -120,10 +120,6 @@ class OneConnection(Feed):
             self.ended_early = None if reader is None else reader.ended_early
             if self._capture.error is not None:
                 raise self._capture.error
-
-    def wait_seconds(self) -> float:
-        """Returns infinity: there is nothing to do before the next frame."""
-        return float("inf")
 
     def close(self) -> None:
         """Releases the source; after a short wait a read that hangs is left to its thread."""

@@ -119,9 +119,6 @@ class _Camera(Feed):
         self.left -= 1
         return take_frame(numbered_picture(0), "", 0, None) if self.left >= 0 else None
 
-    def wait_seconds(self) -> float:
-        return float("inf")
-
     def close(self) -> None: ...
 
 
