@@ -52,7 +52,7 @@ class Guard:
         self._cookie = f"spotlet_{listener.port}"  # cookies are shared by all ports of a host
         self._hosts = {"localhost", "127.0.0.1", "[::1]", listener.host_in_url.lower()}
         self._on_failure = on_failure
-        self._failed = False
+        self._has_reported = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request."""
@@ -118,14 +118,14 @@ class Guard:
         try:
             await app(scope, receive, send_guarded)
         except Exception as error:
-            self._tell(error)
+            self._report(error)
             if begun:
                 raise  # the connection is closed, so the viewer notices
             await _refusal(500, "500: see the run's own messages\n")(scope, receive, send_guarded)
 
-    def _tell(self, error: Exception) -> None:
-        if not self._failed:
-            self._failed = True
+    def _report(self, error: Exception) -> None:
+        if not self._has_reported:
+            self._has_reported = True
             self._on_failure(
                 f"serving: {type(error).__name__}: {error}; detection continues; further errors "
                 "are not reported"

@@ -110,7 +110,7 @@ class Server:
         self._on_failure = on_failure
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: uvicorn.Server | None = None
-        self._told = False
+        self._has_reported = False
         self._end_by = float("inf")
         self._begun = threading.Event()
         self._ended = threading.Event()
@@ -191,6 +191,6 @@ class Server:
     def _note_exception(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         # Errors of connections that break off are expected.
-        if error is not None and not isinstance(error, OSError) and not self._told:
-            self._told = True
+        if error is not None and not isinstance(error, OSError) and not self._has_reported:
+            self._has_reported = True
             self._on_failure(f"serving: {type(error).__name__}: {error}; detection continues")

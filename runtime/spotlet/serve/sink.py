@@ -52,7 +52,7 @@ class ServeSink:
         """Shows a frame and its detections."""
         self._board.add(frame, detections)
         if self._server.viewers is not None:
-            self._server.viewers.tell(frame.source, lambda: frame_event(frame, detections))
+            self._server.viewers.send(frame.source, lambda: frame_event(frame, detections))
 
     def write_status(self, event: StatusEvent) -> None:
         """Shows a change of a source's state; after `close` it does nothing."""
@@ -60,7 +60,7 @@ class ServeSink:
             return
         self._board.note(event)
         if self._server.viewers is not None:
-            self._server.viewers.tell(event.source, lambda: status_event(event))
+            self._server.viewers.send(event.source, lambda: status_event(event))
 
     def finish(self, *, hurry: bool = False) -> None:
         """Starts to end the server, and returns at once.

@@ -71,7 +71,7 @@ class Viewers:
         """Whether no more are admitted."""
         return len(self._viewers) >= MOST_VIEWERS
 
-    def tell(self, source: str, event: Callable[[], Event]) -> None:
+    def send(self, source: str, event: Callable[[], Event]) -> None:
         """Queues an event for the viewers of its source; it is only made if there are any."""
         with self._lock:
             watching = [viewer for viewer in self._viewers if source in viewer.sources]

@@ -133,14 +133,14 @@ class Connection(Feed):
     def _connect(self) -> None:
         self._epoch += self._live
         self._live = False
-        self._tell("connecting")
+        self._report("connecting")
         self._capture = Capture(self._open_reader, self._changed)
 
     def _note_first_frame(self, capture: Capture) -> None:
         if capture.first_frame is not None and not self._live:
             self._live = True
             self.reader = capture.reader
-            self._tell("live")
+            self._report("live")
 
     def _settled(self, capture: Capture) -> float:
         """Returns when frames are first taken, on `time.monotonic`."""
@@ -178,9 +178,9 @@ class Connection(Feed):
         if retries is None or self._failures <= retries:
             wait = self._rules.wait_seconds(self._failures)
             self._due = time.monotonic() + wait
-            self._tell(state, reason, wait)
+            self._report(state, reason, wait)
             return
-        self._tell(state, reason)
+        self._report(state, reason)
         self._end(f"{reason}; no retries left ({retries} allowed)")
         if self.reader is None:
             raise SourceError(f"{self._name}: {self.ended_early}")
@@ -193,9 +193,9 @@ class Connection(Feed):
     def _end(self, early: str | None) -> None:
         self.over = True
         self.ended_early = early
-        self._tell("ended", early)
+        self._report("ended", early)
 
-    def _tell(self, state: State, reason: str | None = None, wait: float | None = None) -> None:
+    def _report(self, state: State, reason: str | None = None, wait: float | None = None) -> None:
         self._on_status(
             StatusEvent(
                 source=self._name,
