@@ -9,7 +9,7 @@ import time
 from importlib import resources
 from typing import Any
 
-from spotlet.detections import Detection, Detections
+from spotlet.detections import Detections
 from spotlet.streams import Frame, StatusEvent
 
 SCHEMA = 1
@@ -62,7 +62,16 @@ def frame_event(
 
 def detections_json(detections: Detections) -> list[Event]:
     """Returns the objects of a frame as the key `detections` of its event holds them."""
-    return [_detection(found) for found in detections]
+    return [
+        {
+            "class": found.class_id,
+            "name": found.name,
+            "score": round(found.score, 4),
+            "box": [round(side, 2) for side in found.box_xyxy],
+            "track": found.track_id,
+        }
+        for found in detections
+    ]
 
 
 def status_event(status: StatusEvent) -> Event:
@@ -92,13 +101,3 @@ def event_json_schema() -> dict[str, Any]:
     text = resources.files("spotlet").joinpath("events.schema.json").read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
-
-
-def _detection(found: Detection) -> Event:
-    return {
-        "class": found.class_id,
-        "name": found.name,
-        "score": round(found.score, 4),
-        "box": [round(side, 2) for side in found.box_xyxy],
-        "track": found.track_id,
-    }

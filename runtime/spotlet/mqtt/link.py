@@ -49,6 +49,7 @@ class Link:
 
     Attributes:
         accepted: whether the broker has accepted this client.
+        in_flight: messages sent but not confirmed, by number, in order.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Link:
         self.accepted = False
         self._address = address
         self._on_confirmed = on_confirmed
-        self._in_flight: dict[int, Message] = {}
+        self.in_flight: dict[int, Message] = {}
         self._refusal: LinkLostError | None = None
         client = Client(
             CallbackAPIVersion.VERSION2,
@@ -92,12 +93,7 @@ class Link:
     @property
     def has_room(self) -> bool:
         """Whether one more message may be sent."""
-        return len(self._in_flight) < MOST_IN_FLIGHT
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether every message has arrived."""
-        return not self._in_flight
+        return len(self.in_flight) < MOST_IN_FLIGHT
 
     def connect(self) -> None:
         """Connects, and logs in.
@@ -110,7 +106,7 @@ class Link:
     def send(self, message: Message) -> None:
         """Queues a message, which `pump` sends."""
         info = self._client.publish(message.topic, message.payload, message.qos, message.retain)
-        self._in_flight[info.mid] = message
+        self.in_flight[info.mid] = message
         self._require(info.rc)
 
     def pump(self, wake: socket.socket, seconds: float) -> None:
@@ -158,7 +154,7 @@ class Link:
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.close()
-        return list(self._in_flight.values())
+        return list(self.in_flight.values())
 
     def _require(self, code: int) -> None:
         if code:
@@ -173,7 +169,7 @@ class Link:
             self._refusal = LinkLostError(str(reason))
 
     def _on_publish(self, _client: Any, _data: Any, number: int, *_more: Any) -> None:
-        message = self._in_flight.pop(number, None)
+        message = self.in_flight.pop(number, None)
         if message is not None:
             self._on_confirmed(message)
 

@@ -148,15 +148,15 @@ class Sender:
                 link.send(message)
             self._report_dropped()
             left = self._deadline - time.monotonic()
-            all_sent = link.is_idle and self._outbox.is_empty
+            all_sent = not link.in_flight and self._outbox.is_empty
             if left <= 0 or (self._finishing.is_set() and all_sent):
                 break
             link.pump(self._wake, min(left, 1.0))
         link.send(Message(self._status_topic, OFFLINE, retain=True))
         until = time.monotonic() + PART_SECONDS
-        while not link.is_idle and (left := until - time.monotonic()) > 0:
+        while link.in_flight and (left := until - time.monotonic()) > 0:
             link.pump(self._wake, left)
-        if link.is_idle:  # else the broker publishes it, as the last will
+        if not link.in_flight:  # else the broker publishes it, as the last will
             link.disconnect()
 
     def _pause(self, seconds: float) -> bool:

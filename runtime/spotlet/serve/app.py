@@ -41,7 +41,7 @@ def make_app(board: Board, viewers: Viewers, pictures: Pictures, title: str) -> 
         names = request.query_params.getlist("source")
         found = [board.find(name) for name in names]
         if None in found:
-            return _not_found()
+            return PlainTextResponse("Not Found", 404)
         if viewers.full:
             text = f"503: {MOST_VIEWERS} viewers already; try again later\n"
             return PlainTextResponse(text, 503, {"Retry-After": "10"})
@@ -57,7 +57,7 @@ def make_app(board: Board, viewers: Viewers, pictures: Pictures, title: str) -> 
     async def snapshot(request: Request) -> Response:
         source = board.find(request.path_params["name"])
         if source is None:
-            return _not_found()
+            return PlainTextResponse("Not Found", 404)
         picture = await pictures.newest(source)
         if picture is None:
             return PlainTextResponse("503: no frame yet\n", 503, _LATER)
@@ -111,7 +111,3 @@ def _health(record: SourceRecord, is_up: bool) -> dict[str, Any]:
         "frames_per_second": round(record.rate, 1),
         "age_ms": None if age is None else round(age * 1000, 1),
     }
-
-
-def _not_found() -> Response:
-    return PlainTextResponse("Not Found", 404)

@@ -94,12 +94,9 @@ class SourceRecord:
     def settle_rate(self) -> None:
         """Updates `rate`."""
         now = time.monotonic()
-        while self._marks and now - self._marks[0][0] > RATE_SECONDS + _MARK_SECONDS:
-            self._marks.popleft()
-        self.rate = 0.0
-        if self._marks and now > self._marks[0][0]:
-            since, count = self._marks[0]
-            self.rate = (self.frames - count) / (now - since)
+        longest = RATE_SECONDS + _MARK_SECONDS
+        since, count = next((mark for mark in self._marks if now - mark[0] <= longest), (now, 0))
+        self.rate = (self.frames - count) / (now - since) if now > since else 0.0
 
 
 class Board:
@@ -120,11 +117,8 @@ class Board:
         self._streams = tuple(streams)
         self._stale_seconds = stale_seconds
         self._lock = threading.Lock()
-        slugs = unique_names(self.sources)
-        self._records = {
-            source: SourceRecord(source, slug)
-            for source, slug in zip(self.sources, slugs, strict=True)
-        }
+        slugs = zip(self.sources, unique_names(self.sources), strict=True)
+        self._records = {source: SourceRecord(source, slug) for source, slug in slugs}
 
     def add(self, frame: Frame, detections: Detections) -> None:
         """Takes a frame. Its picture is not copied, and kept until the next comes."""

@@ -118,18 +118,15 @@ class Guard:
         try:
             await app(scope, receive, send_guarded)
         except Exception as error:
-            self._report(error)
+            if not self._has_reported:
+                self._has_reported = True
+                self._on_failure(
+                    f"serving: {type(error).__name__}: {error}; detection continues; further "
+                    "errors are not reported"
+                )
             if begun:
                 raise  # the connection is closed, so the viewer notices
             await _refusal(500, "500: see the run's own messages\n")(scope, receive, send_guarded)
-
-    def _report(self, error: Exception) -> None:
-        if not self._has_reported:
-            self._has_reported = True
-            self._on_failure(
-                f"serving: {type(error).__name__}: {error}; detection continues; further errors "
-                "are not reported"
-            )
 
 
 def _host(headers: Headers) -> str:

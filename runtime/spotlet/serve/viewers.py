@@ -125,8 +125,8 @@ class Viewers:
                 self._viewers.discard(viewer)
 
     def _states(self, viewer: Viewer) -> list[bytes]:
-        known = [each.status for each in self._records(viewer) if each.status is not None]
-        return [_message(status_event(status)) for status in known]
+        statuses = (each.status for each in self._records(viewer))
+        return [_message(status_event(each)) for each in statuses if each is not None]
 
     def _frames(self, viewer: Viewer) -> list[bytes]:
         newest = [each.newest for each in self._records(viewer) if each.newest is not None]

@@ -99,7 +99,10 @@ def open_streams(
         ...         for stream, frame in arrivals:
         ...             print(stream.source, frame.index)
     """
-    _require_usable(mode, max_fps)
+    if mode not in (None, "video", "live"):
+        raise UsageError(f"mode {mode!r}: must be video or live")
+    if max_fps is not None and not 0 < max_fps < float("inf"):
+        raise UsageError(f"max fps {max_fps}: must be over 0")
     located = _named_apart([locate_source(source) for source in sources])
     if any(source.is_live for source in located):
         allow_opening_at_once()
@@ -132,13 +135,6 @@ def _named_apart(sources: Sequence[Source]) -> list[Source]:
             name = f"{source.name} #{number}"
         named[name] = replace(source, name=name)
     return list(named.values())
-
-
-def _require_usable(mode: str | None, max_fps: float | None) -> None:
-    if mode not in (None, "video", "live"):
-        raise UsageError(f"mode {mode!r}: must be video or live")
-    if max_fps is not None and not 0 < max_fps < float("inf"):
-        raise UsageError(f"max fps {max_fps}: must be over 0")
 
 
 def _open(
