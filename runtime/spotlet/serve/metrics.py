@@ -30,6 +30,7 @@ class RunMetrics(Collector):
         self._board = board
         self._viewers = viewers
         self._pictures = pictures
+        self._version = importlib.metadata.version("spotlet")
 
     def collect(self) -> Iterator[Metric]:
         """Returns all metrics; counters end in `_total`, all else are gauges and a summary."""
@@ -39,8 +40,8 @@ class RunMetrics(Collector):
             values = [((record.source,), value(record)) for record in records]
             return _family(name, text, [(at, n) for at, n in values if n is not None], "source")
 
-        version = [((importlib.metadata.version("spotlet"),), 1)]
-        yield _family("spotlet_build_info", "1, labelled with the version.", version, "version")
+        text = "1, labelled with the version."
+        yield _family("spotlet_build_info", text, [((self._version,), 1)], "version")
         yield each("spotlet_source_up", "1 while the source is live, else 0.", self._board.is_up)
         yield each("spotlet_source_reconnections_total", "Connections after the first.", _epoch)
         yield each("spotlet_frames_total", "Processed frames.", lambda record: record.frames)
