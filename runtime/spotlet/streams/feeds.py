@@ -35,7 +35,7 @@ class Feed:
         """Does what is due, except passing on a frame."""
 
     def wait_seconds(self) -> float:
-        """Returns how long there is nothing to do but wait for the next frame."""
+        """Returns how long there is nothing to do, unless its event is set; here without limit."""
         return float("inf")
 
     def stop(self) -> None:

@@ -79,7 +79,7 @@ def open_capture(
 
 
 def _open_on_one_core(capture: cv2.VideoCapture, path: str) -> bool:
-    """Opens a file of small pictures and returns whether it could."""
+    """Opens a file; returns False if that fails or its pictures are large."""
     if not capture.open(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1]):
         return False
     sides = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
