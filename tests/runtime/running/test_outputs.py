@@ -180,7 +180,7 @@ def test_when_terminated_nothing_is_waited_for_long_and_that_remains_the_reason(
 def test_a_run_that_is_terminated_ends_within_two_seconds_whatever_hangs(
     cameras: StreamGroup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("starlette", "uvicorn"):
+    for name in ("starlette", "uvicorn", "prometheus_client"):
         pytest.importorskip(name)
     from spotlet.serve import server
     from spotlet.serve.address import Listener, ServeAddress
