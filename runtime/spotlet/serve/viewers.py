@@ -85,7 +85,8 @@ class Viewers:
                 # A viewer that is so late must not read the past first: it gets the states.
                 viewer.left_out += len(viewer.waiting)
                 self.left_out += len(viewer.waiting)
-                viewer.waiting = self._states(viewer)
+                states = self._states(viewer)
+                viewer.waiting = states if message in states else [*states, message]
             self._wake()
 
     def end(self) -> None:
