@@ -1,4 +1,4 @@
-"""A 720p clip to measure with: the shipped demo's, enlarged, as long as it is wanted."""
+"""A 720p clip for benchmarks: the bundled demo's, enlarged, of any length."""
 
 from importlib import resources
 from itertools import cycle, islice
@@ -17,7 +17,7 @@ FPS = 30.0
 
 
 def demo_frames(count: int) -> list[ImageArray]:
-    """Returns the demo's first frames, (720, 1280, 3) uint8 BGR each, over again where it ends."""
+    """Returns the demo's first frames, (720, 1280, 3) uint8 BGR each, repeated if too few."""
     folder = Path(str(resources.files("spotlet_models"))) / "demo"
     height, width = FRAME_HW
     with open_stream(folder / "clip.mp4") as stream:
@@ -29,7 +29,7 @@ def demo_frames(count: int) -> list[ImageArray]:
 
 
 def write_clip(path: Path, count: int) -> Path:
-    """Writes a clip of `count` frames, MPEG-4, which every OpenCV can encode, and returns it."""
+    """Writes a clip of `count` frames in MPEG-4, which every OpenCV encodes; returns its path."""
     distinct = demo_frames(min(count, 100))
     height, width = FRAME_HW
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (width, height))

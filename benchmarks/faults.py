@@ -1,17 +1,17 @@
-"""What a camera's fault costs: how long it is away, and what its neighbour notices.
+"""Measures a camera's faults: how long it is away, and how they affect its neighbour.
 
     PYTHONPATH=tests python benchmarks/faults.py [--stall-seconds 4] [--faulty-seconds 6]
 
-Two cameras on loopback, of 30 frames a second each, are watched by one process. One is broken, left
-so for a while, and healed.
+One process watches two cameras on loopback, at 30 frames a second each. One is broken for a while,
+then repaired.
 
-- `told as`: its changes of state from the fault to the healing;
-- `back after`: from the healing to its next frame;
-- `promised`: the longest that the rules allow: an attempt that had just begun and fails, the
-  longest wait that was announced, and an opening;
-- `neighbour`: the other camera's frames that were handed on meanwhile, of those that it sent.
+- `reported as`: its changes of state from the fault to the repair;
+- `back after`: from the repair to its next frame;
+- `limit`: the longest that the rules allow: an attempt that has just started and fails, the
+  longest announced wait, and an opening;
+- `neighbour`: the share of the other camera's frames that arrived meanwhile.
 
-Exit code 1 where a promise was not kept or the neighbour lost a tenth of its frames. RTSP needs the
+Exit code 1 if a limit is exceeded or the neighbour lost a tenth of its frames. RTSP needs the
 Debian packages python3-gi, gir1.2-gst-rtsp-server-1.0 and gstreamer1.0-plugins-base, -good, -ugly.
 """
 
@@ -33,7 +33,7 @@ from spotlet.streams.connection import SETTLE_SECONDS
 from spotlet.text.terminal import table
 
 OPENING_SECONDS = 1.5
-"""What FFmpeg may take to look at a stream on loopback."""
+"""Time that FFmpeg may take to probe a stream on loopback."""
 
 HTTP_FAULTS: tuple[Fault, ...] = ("refuse", "mute", "die", "stall", "garbage", "half")
 
@@ -42,18 +42,18 @@ Action = Callable[[], object]
 
 @dataclass(frozen=True)
 class Row:
-    """What one fault cost; see above."""
+    """The effect of one fault; see above."""
 
     fault: str
-    told: str
+    states: str
     back_seconds: float
-    promised_seconds: float
+    limit_seconds: float
     neighbour_share: float
 
     @property
     def kept(self) -> bool:
-        """Whether all was as it should be."""
-        return self.back_seconds <= self.promised_seconds and self.neighbour_share >= 0.9
+        """Whether every limit was kept."""
+        return self.back_seconds <= self.limit_seconds and self.neighbour_share >= 0.9
 
 
 def main() -> int:
@@ -70,21 +70,21 @@ def main() -> int:
     cells = [
         [
             row.fault,
-            row.told,
+            row.states,
             f"{row.back_seconds:.2f} s",
-            f"{row.promised_seconds:.2f} s",
+            f"{row.limit_seconds:.2f} s",
             f"{row.neighbour_share:.1%}",
-            "" if row.kept else "NOT KEPT",
+            "" if row.kept else "EXCEEDED",
         ]
         for row in rows
     ]
-    header = ("fault", "told as", "back after", "promised", "neighbour", "")
+    header = ("fault", "reported as", "back after", "limit", "neighbour", "")
     print(table(cells, header))
     return 0 if all(row.kept for row in rows) else 1
 
 
 def _faults() -> Iterator[tuple[str, str, Action, Action]]:
-    """Gives each fault's name, its camera's URL, how it begins and how it ends."""
+    """Yields each fault's name, its camera's URL, and the calls that start and end it."""
     yield from _http("http: none", lambda _: None)
     for fault in HTTP_FAULTS:
         yield from _http(f"http: {fault}", partial(_set_fault, fault))
@@ -131,16 +131,16 @@ def _measure(
         time.sleep(faulty_seconds)
         heal()
         healed = time.monotonic()
-        states = Counter(event.state for _, event in viewer.events[events:])
+        counts = Counter(event.state for _, event in viewer.events[events:])
         back_seconds = viewer.wait_for_frames(name, 1) - healed
         viewer.wait_for_frames(name, 5)
         share = (len(viewer.frames[well_name]) - seen) / (len(well.sent) - sent)
         waits = [event.retry_seconds or 0.0 for _, event in viewer.events]
     return Row(
         fault=fault,
-        told=", ".join(f"{count} {state}" for state, count in states.items()) or "nothing",
+        states=", ".join(f"{count} {state}" for state, count in counts.items()) or "nothing",
         back_seconds=back_seconds,
-        promised_seconds=rules.open_seconds + max(waits) + OPENING_SECONDS + SETTLE_SECONDS,
+        limit_seconds=rules.open_seconds + max(waits) + OPENING_SECONDS + SETTLE_SECONDS,
         neighbour_share=share,
     )
 

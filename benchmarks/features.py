@@ -1,8 +1,8 @@
-"""How large the features are that the box heads of the localization experiment add up.
+"""Measures the features that the box heads of the localization experiment add up.
 
     python benchmarks/features.py OUT        # of `spotlet experiment localization --out OUT`
 
-For every run of a network that flattens: the sum of the features of a held-out scene, mean over
+For every run of a flattening network: the sum of the features of a held-out scene, mean over
 the first 100. One step of Adam moves each of the box head's weights by about the learning rate,
 so a side moves by up to the learning rate times this sum, in canvases.
 """

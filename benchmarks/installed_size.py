@@ -1,11 +1,10 @@
-"""How much disk the base install takes beyond its three libraries, in a fresh environment.
+"""Measures the disk space of the base install beyond its three libraries, freshly installed.
 
     python benchmarks/installed_size.py [--most-mb 25]
 
-Builds the wheel, installs it without extras under `constraints.txt`, and adds up what each
-distribution put there (compiled modules included). numpy, onnxruntime and OpenCV, with what they
-themselves require, are the libraries; pip and setuptools are of neither. Exit code 1 where the rest
-is over the limit.
+Builds the wheel, installs it without extras under `constraints.txt`, and adds up the files of each
+distribution (including compiled modules). The libraries are numpy, onnxruntime and OpenCV with
+their requirements; pip and setuptools do not count. Exit code 1 if the rest is over the limit.
 """
 
 import argparse
@@ -70,7 +69,7 @@ def main() -> int:
 
 
 def required_by(names: tuple[str, ...], needs: dict[str, list[str]]) -> set[str]:
-    """Returns distributions and all that they require, in turn.
+    """Returns distributions and everything that they require, recursively.
 
     Example:
         >>> sorted(required_by(("a",), {"a": ["b"], "b": ["c"], "d": ["a"]}))

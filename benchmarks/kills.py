@@ -1,12 +1,12 @@
-"""What kill -9 leaves: a program that writes live results is killed at random moments.
+"""Checks what kill -9 leaves: a program that writes live results is killed at random moments.
 
     python benchmarks/kills.py [--kills 20] [--seed 0] [--folder DIR] [--busy]
 
-A program writes NDJSON that rotates, an annotated video and snapshots of 25 frames a second, is
-killed, and is started again beside what it left, as a service would be. After each kill everything
+A program writes rotating NDJSON, an annotated video and snapshots at 25 frames a second, is
+killed, and is restarted next to the files that it left, like a service. After each kill everything
 is read back. Exit code 1 if a line was lost, a file cannot be read, or a video ends over a second
-before the last line. `--busy` writes as fast as it goes, so that each kill hits something half
-written; the frames' times are then made up.
+before the last line. `--busy` writes at full speed, so that each kill hits something half
+written; the frames' times are then synthetic.
 """
 
 import argparse
@@ -44,18 +44,18 @@ SIZE_HW = (360, NUMBER_BITS * CELL_PIXELS)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one kill left.
+    """The state after one kill.
 
     Attributes:
         ran_seconds: from the first line to the kill.
-        lines: of this run.
-        files: over which the lines of all runs are spread.
-        torn_bytes: after the last whole line.
-        pictures: that can be read of this run's video.
+        lines: number of this run's lines.
+        files: number of files that hold the lines of all runs.
+        torn_bytes: bytes after the last whole line.
+        pictures: readable pictures in this run's video.
         behind_seconds: from its last picture's frame to the last line's.
         before_kill_seconds: from that frame's capture to the kill.
-        snapshots: of this run.
-        fault: what is wrong; empty if nothing is.
+        snapshots: number of this run's snapshots.
+        fault: description of what is wrong; empty if nothing is.
     """
 
     ran_seconds: float
@@ -110,11 +110,13 @@ def main() -> int:
 
 
 def kill_once(folder: Path, run: int, seconds: float, *, busy: bool) -> Outcome:
-    """Starts the program, kills it, and reads back what is there."""
+    """Starts the program, kills it, and reads back its files."""
     before = set(folder.glob("out*.mp4"))
     command = [sys.executable, __file__, "--folder", str(folder), "--write", str(run)]
     command += ["--busy"] if busy else []
-    environment = os.environ | {"TMPDIR": str(folder)}  # what a killed encoder leaves goes with it
+    environment = os.environ | {
+        "TMPDIR": str(folder)
+    }  # so that a killed encoder's files are removed with it
     with subprocess.Popen(command, env=environment) as process:
         try:
             _wait_for_line(folder, run, 0, process)
@@ -160,12 +162,12 @@ def _wait_for_line(folder: Path, run: int, frame: int, process: subprocess.Popen
     line = re.compile(rf'"source":"camera {run}","frame":(\d+)')
     deadline = time.monotonic() + LINE_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(FileNotFoundError):  # it is just being rotated
+        with contextlib.suppress(FileNotFoundError):  # it is being rotated
             numbers = line.findall((folder / "found.ndjson").read_text("utf-8"))
             if numbers and int(numbers[-1]) >= frame:
                 return
         time.sleep(0.005)
-    raise SystemExit(f"the program wrote no line of frame {frame} within {LINE_SECONDS:g} s")
+    raise SystemExit(f"the program wrote no line for frame {frame} within {LINE_SECONDS:g} s")
 
 
 def _read_back(
@@ -180,7 +182,7 @@ def _read_back(
     try:
         records = [json.loads(line) for line in whole]
     except ValueError:
-        faults.append("a line is no JSON")
+        faults.append("a line is not valid JSON")
     for each in range(run + 1):
         numbers = [record["frame"] for record in records if record["source"] == f"camera {each}"]
         if numbers != list(range(len(numbers))) or not numbers:

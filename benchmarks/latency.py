@@ -1,10 +1,10 @@
-"""Milliseconds of one inference for several models, in turn, and their ratio to the first.
+"""Measures one inference of several models in turn, in milliseconds and relative to the first.
 
     python -m benchmarks.latency YARDSTICK MODEL [MODEL ...] [--threads 1]
 
-A model is an `.onnx` file of any project with one image as its input, or what `spotlet run` takes.
-Batch 1, onnxruntime on the CPU, medians. What a graph leaves to the host, such as decoding a
-frame or suppressing doubles, is not in it.
+A model is an `.onnx` file of any project with one image as its input, or a model as for
+`spotlet run`. Batch 1, onnxruntime on the CPU, medians. Work that a graph leaves to the host, such
+as decoding a frame or suppressing duplicates, is not included.
 """
 
 import argparse

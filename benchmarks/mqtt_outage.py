@@ -1,10 +1,11 @@
-"""What a broker that goes away for a while costs: messages, memory, and time of the detector.
+"""Measures a broker's outage: messages, memory, and the detector's time.
 
     python benchmarks/mqtt_outage.py [--away 20] [--fps 25] [--waiting 1000] [--qos 1]
 
 Frames are published at a steady rate to a mosquitto, which is killed and started again; a second
-client that the broker remembers counts what arrives. Exit code 1 if messages do not resume, if what
-arrived and what was reported as lost do not add up, or if more waited than was allowed.
+client, with a persistent session, counts the messages that arrive. Exit code 1 if messages do not
+resume, if those that arrived and those reported as lost do not add up, or if the queue exceeded its
+limit.
 """
 
 import argparse
@@ -31,7 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--away", type=float, default=20.0, help="seconds")
     parser.add_argument("--fps", type=float, default=25.0)
-    parser.add_argument("--waiting", type=int, default=1000, help="messages that may wait")
+    parser.add_argument("--waiting", type=int, default=1000, help="limit of the queue, messages")
     parser.add_argument("--qos", type=int, choices=(0, 1), default=1)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -81,7 +82,7 @@ def _measure(args: argparse.Namespace, broker: Mosquitto) -> int:
     )
     print("time of a write: median {:.2f}, 99 % {:.2f}, most {:.2f} ms".format(*late))
     resumed = bool(numbers) and numbers[-1] == written - 1
-    # With quality of service 0 what was on its way when the broker died is lost unseen.
+    # With quality of service 0 messages in transit when the broker died are lost uncounted.
     adds_up = arrived + sink.dropped == written or args.qos == 0
     return 0 if resumed and adds_up and most_waiting <= args.waiting else 1
 

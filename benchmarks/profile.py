@@ -1,11 +1,11 @@
-"""Where the microseconds of a frame go: each stage of `spotlet run`, alone, for each model.
+"""Measures the microseconds of each stage of `spotlet run`, alone, for each model.
 
     python -m benchmarks.profile [MODEL[:VARIANT] ...] [--threads 1] [--frames 100] [--rounds 5]
 
-One frame after the other on a 720p clip; a stage gets what the stage before it gave. Medians over
-the rounds of the mean microseconds a frame. `rest` is what a call of the detector takes beyond its
-three stages. The score threshold of each model is set so that the clip has about ten objects a
-frame, since drawing, suppression and NDJSON cost by the object.
+One frame after the other on a 720p clip; each stage gets the previous stage's output. Medians over
+the rounds of the mean microseconds per frame. `rest` is the overhead of a detector call beyond its
+three stages. The score threshold of each model is set so that the clip has about ten objects per
+frame, because the cost of drawing, suppression and NDJSON grows with the objects.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from spotlet.text.terminal import table
 
 MODELS = ("garments", "cards", "cards:int8", "cells", "cells:int8", "pcb", "pcb:int8")
 OBJECTS = 10
-"""Wanted a frame, on average."""
+"""Target per frame, on average."""
 
 STAGES = (
     "decode", "letterbox", "session", "postprocess", "detector call", "rest", "NDJSON", "draw",
@@ -42,14 +42,14 @@ STAGES = (
 
 
 def microseconds(call: Callable[[Any], Any], items: Sequence[Any]) -> tuple[float, list[Any]]:
-    """Returns the mean microseconds of a call, over one for each item, and what they gave."""
+    """Returns the mean microseconds of one call per item, and the results."""
     started = time.perf_counter()
     results = [call(item) for item in items]
     return (time.perf_counter() - started) / len(items) * 1e6, results
 
 
 def open_detector(model: str, threads: int, images: Sequence[ImageArray]) -> Detector:
-    """Returns a detector whose threshold lets about `OBJECTS` a frame through."""
+    """Returns a detector with a threshold that passes about `OBJECTS` per frame."""
     name, _, variant = model.partition(":")
     settings = SessionSettings(threads=threads)
     every = Detector(name, variant=variant or None, score_threshold=0.0, session=settings)
@@ -60,7 +60,7 @@ def open_detector(model: str, threads: int, images: Sequence[ImageArray]) -> Det
 
 
 def measure(detector: Detector, clip: Path, folder: Path, count: int) -> dict[str, float]:
-    """Returns the mean microseconds a frame of each stage, in one pass over the clip."""
+    """Returns the mean microseconds per frame of each stage, in one pass over the clip."""
     seen: dict[str, float] = {}
     with open_stream(clip) as stream:
         source = iter(stream)

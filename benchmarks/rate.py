@@ -1,9 +1,9 @@
-"""Frames a second: Spotlet's detector beside a bare onnxruntime session, alternating in one run.
+"""Measures frames a second of Spotlet's detector and a bare onnxruntime session, alternating.
 
     python benchmarks/rate.py MODEL [--size HxW] [--rounds 9] [--threads N]
 
-The bare session gets a canvas that is ready; the detector gets a frame, letterboxes it, runs the
-session and turns the tensors into detections. Both run on one frame at a time.
+The bare session gets a ready canvas; the detector gets a frame, letterboxes it, runs the
+session and converts the tensors into detections. Both process one frame at a time.
 """
 
 import argparse
@@ -29,7 +29,7 @@ FRAMES = 200
 
 
 def frames_per_second(call: Callable[[], object]) -> float:
-    """Returns how often a second `call` can be called."""
+    """Returns how often `call` can be called per second."""
     started = time.perf_counter()
     for _ in range(FRAMES):
         call()

@@ -1,8 +1,8 @@
-"""What bytes `cv2.resize` gives: a line for each case, to compare between two machines.
+"""Prints a hash of the bytes that `cv2.resize` returns for each case, to compare two machines.
 
     python benchmarks/resize_bytes.py > here.txt
 
-It needs numpy and OpenCV alone. The pictures are made of whole numbers, the same everywhere.
+It needs only numpy and OpenCV. The pictures are computed in whole numbers, the same everywhere.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def noise(width: int, height: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Returns (H, W, 3) bytes of a hash of their place (the mixing of SplitMix64)."""
+    """Returns (H, W, 3) bytes hashed from their position (the mixing of SplitMix64)."""
     mixed = np.arange(width * height * 3, dtype=np.uint64) + np.uint64(width * 7919 + height)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)

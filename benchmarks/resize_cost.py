@@ -1,9 +1,9 @@
-"""What a resize with the same bytes on every processor costs, in one run with the one it replaced.
+"""Measures the cost of the resize with the same bytes on every processor, against the old one.
 
     python -m benchmarks.resize_cost cards --variant int8
 
 For each size of frame: milliseconds of the letterbox with OpenCV's `linear` and `linear_exact`, and
-frames a second of the whole detector with either. Rounds alternate; figures are medians.
+frames a second of the whole detector with each. Rounds alternate; figures are medians.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""How Spotlet scales: with sources, and each stage with frame size, objects and classes.
+"""Measures how Spotlet scales with sources, and each stage with frame size, objects and classes.
 
     PYTHONPATH=$PYTHONPATH:tests python -m benchmarks.scale [--parts files cameras stages]
         [--model MODEL] [--variant int8] [--counts 1 2 4 8] [--fps 5] [--seconds 15]
@@ -8,12 +8,12 @@ Run it from the repository's root, in an environment with `spotlet[export]`, on 
 
 - `files`: `spotlet run` over several 720p clips at once; frames/s and CPU of all together.
 - `cameras`: as many HTTP cameras on loopback, 720p JPEGs at `--fps` each; processor time of the
-  program alone, so that what the cameras cost is not in it.
+  program alone, without the cost of the cameras.
 - `stages`: each stage alone, on synthetic tensors; the exponent of the power law in the size, over
-  all sizes and over the last two, of what comes on top of no object. Over 1.1 is not linear; a
-  last step over it can also be a frame or a tensor that no cache holds any more.
+  all sizes and over the last two, for the time beyond that without objects. Over 1.1 is not linear;
+  a last step over it can also mean that a frame or a tensor no longer fits into a cache.
 
-The model is `nano` at 320 px in int8, made here from the demo's network, unless one is given.
+The default model is `nano` at 320 px in int8, made here from the demo's network.
 """
 
 import argparse
@@ -41,17 +41,17 @@ CALIBRATION_FRAMES = 64
 
 
 def main() -> int:
-    """Prints a table for each part; returns 1 where a stage is worse than linear."""
-    parser = argparse.ArgumentParser(description="how Spotlet scales")
+    """Prints a table for each part; returns 1 if a stage is worse than linear."""
+    parser = argparse.ArgumentParser(description="measure how Spotlet scales")
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--model", help="as `spotlet run` takes it")
+    parser.add_argument("--model", help="as for `spotlet run`")
     parser.add_argument("--variant", help="of a package")
     parser.add_argument("--counts", type=int, nargs="*", default=[1, 2, 4, 8], help="of sources")
     parser.add_argument("--fps", type=float, default=5.0, help="of a camera [%(default)s]")
     parser.add_argument("--seconds", type=float, default=15.0, help="to watch the cameras")
     parser.add_argument("--frames", type=int, default=480, help="of all files [%(default)s]")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=0, help="as `spotlet run` takes it")
+    parser.add_argument("--threads", type=int, default=0, help="as for `spotlet run`")
     parser.add_argument("--json", type=Path, metavar="OUT")
     args = parser.parse_args()
     record: dict[str, Any] = {"schema": 1, "machine": machine_record()}
@@ -89,7 +89,7 @@ def _files(model: Path, args: argparse.Namespace, folder: Path) -> list[dict[str
         )
         for count, each in taken.items()
     ]
-    header = ("files", "frames/s in all", "of the first", "CPU ms a frame", "peak MB")
+    header = ("files", "total frames/s", "of the first", "CPU ms a frame", "peak MB")
     print(f"{model.name}, 720p files\n{table(rows, header=header)}\n", flush=True)
     return [{"files": count, **asdict(each)} for count, each in taken.items()]
 
@@ -110,7 +110,9 @@ def _cameras(model: Path, args: argparse.Namespace, folder: Path) -> list[dict[s
         )
         for load in loads
     ]
-    header = ("cameras", "sent a second", "detected in", "dropped", "cores", "oldest result, ms")
+    header = (
+        "cameras", "sent a second", "processed a second", "dropped", "cores", "oldest result, ms",
+    )  # fmt: skip
     title = f"{model.name}, 720p cameras at {args.fps:g} frames/s each"
     print(f"{title}\n{table(rows, header=header)}\n", flush=True)
     return [asdict(load) for load in loads]

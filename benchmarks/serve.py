@@ -1,17 +1,17 @@
-"""What watching a run costs it: four sources, with three viewers and without, in turns.
+"""Measures the cost of watching a run: four sources, alternating with and without three viewers.
 
     PYTHONPATH=tests python benchmarks/serve.py [--model garments] [--rounds 9] [--seconds 5]
         [--size 640x480] [--minute 60]
 
-`spotlet run --serve` detects in four videos as fast as it can, so that every core is busy. Each
-viewer does what the page does: it reads the events, and asks for the picture of each source when
-the last one has come, eight times a second at most. Viewers are a process of their own on the same
-machine, so what they take themselves counts too; it is told. The rate is that of
-`spotlet_frames_total`; on a machine that others use too it tells little, and the processor time of
-a frame, of all that the process does, tells more. Then a page is opened in Chromium, where there is
-one, while detection goes on; and memory is read while a viewer has stopped reading.
+`spotlet run --serve` processes four videos at full speed, so that every core is busy. Each viewer
+does what the page does: it reads the events, and requests the picture of each source once the
+previous one has arrived, at most eight times a second. The viewers are a separate process on the
+same machine, so their own cost counts too; it is reported. The rate is that of
+`spotlet_frames_total`; on a shared machine it means little, and the processor time per frame of the
+whole process means more. Then a page is opened in Chromium, if installed, while detection
+continues; and memory is read while a viewer has stopped reading.
 
-Exit code 1 where the rate, or what the processor time makes of it, falls by 10 % or more, or the
+Exit code 1 if the rate, or the rate implied by the processor time, falls by 10 % or more, or the
 first picture takes over 2 s.
 """
 
@@ -50,7 +50,7 @@ PICTURE_SECONDS = 0.125
 MOST_LOSS, MOST_FIRST_SECONDS = 0.10, 2.0
 CLIP = Path(__file__).parents[1] / "models" / "spotlet_models" / "demo" / "clip.mp4"
 MOST_FPS = 400
-"""Of all sources together, on any machine that this is run on; longer clips serve faster ones."""
+"""Of all sources together, on any machine; faster ones need longer clips."""
 
 WARM_FRAMES = 40
 SETTLE_SECONDS = 0.5
@@ -89,20 +89,20 @@ def main() -> int:
         return f"{statistics.median(map(value, rounds)):.{digits}f}"
 
     rows = [
-        (f"frames/s of {SOURCES} sources, nobody watches", middle(lambda each: each.alone.rate)),
+        (f"frames/s of {SOURCES} sources, no viewer", middle(lambda each: each.alone.rate)),
         (f"frames/s, {VIEWERS} viewers", middle(lambda each: each.watched.rate)),
         ("ratio: median, least, most", f"{ratio:.3f} {ratios[0]:.3f} {ratios[-1]:.3f}"),
-        ("processor time of a frame, nobody", middle(lambda each: each.alone.frame_ms) + " ms"),
+        ("processor time of a frame, no viewer", middle(lambda each: each.alone.frame_ms) + " ms"),
         ("processor time of a frame, viewers", middle(lambda each: each.watched.frame_ms) + " ms"),
         ("ratio of processor times, median", f"{cost:.3f}"),
         ("pictures/s of all sources", middle(lambda each: each.watched.pictures)),
-        ("cores that the viewers took themselves", middle(lambda each: each.cores, 2)),
+        ("cores used by the viewers", middle(lambda each: each.cores, 2)),
         ("first picture in Chromium, s", " ".join(f"{each:.2f}" for each in seen) or "no Chromium"),
         (
             f"memory before and after {args.minute:g} s of a stopped reader",
             f"{before:.0f} {after:.0f} MB",
         ),
-        ("events that it was too slow for", str(dropped)),
+        ("events dropped for that reader", str(dropped)),
     ]
     print(table(rows, header=("what", "measured")))
     print(
@@ -115,7 +115,7 @@ def main() -> int:
 
 
 def _write_clip(path: Path, size: tuple[int, int], count: int) -> None:
-    """Writes the demo clip again and again, as frames that are quick to decode."""
+    """Writes the demo clip repeatedly, as frames that are quick to decode."""
     clip = cv2.VideoCapture(str(CLIP))
     frames = []
     while (read := clip.read())[0]:
@@ -128,7 +128,7 @@ def _write_clip(path: Path, size: tuple[int, int], count: int) -> None:
 
 @contextlib.contextmanager
 def _running(model: str, sources: list[Path]) -> Iterator[str]:
-    """Runs, and gives where it is served, once every source has given frames."""
+    """Runs, and yields the URL once every source has produced frames."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         place = f"127.0.0.1:{free.getsockname()[1]}"
     words = ["run", model, *map(str, sources), "--ndjson", os.devnull, "--serve", place]
@@ -161,7 +161,7 @@ class _Half(NamedTuple):
 
 
 class _Round(NamedTuple):
-    """Without viewers, with them, and how many cores these took themselves."""
+    """Without viewers, with them, and the cores used by the viewers."""
 
     alone: _Half
     watched: _Half
@@ -171,14 +171,14 @@ class _Round(NamedTuple):
 def _round(url: str, seconds: float) -> _Round:
     alone = _measure(url, seconds)
     end = multiprocessing.Event()
-    people = multiprocessing.Process(target=_watch, args=(url, end))
-    people.start()
+    viewers = multiprocessing.Process(target=_watch, args=(url, end))
+    viewers.start()
     time.sleep(SETTLE_SECONDS)
-    began, cpu = time.monotonic(), _cpu_seconds(people.pid)
+    began, cpu = time.monotonic(), _cpu_seconds(viewers.pid)
     watched = _measure(url, seconds)
-    cores = (_cpu_seconds(people.pid) - cpu) / (time.monotonic() - began)
+    cores = (_cpu_seconds(viewers.pid) - cpu) / (time.monotonic() - began)
     end.set()
-    people.join()
+    viewers.join()
     time.sleep(SETTLE_SECONDS)
     return _Round(alone, watched, cores)
 
@@ -198,7 +198,7 @@ def _cpu_seconds(pid: int | None) -> float:
 
 
 def _watch(url: str, end: Event) -> None:
-    """Is `VIEWERS` viewers, until the end."""
+    """Acts as `VIEWERS` viewers, until the end."""
     for _ in range(VIEWERS):
         threading.Thread(target=_read_events, args=(url,), daemon=True).start()
         for number in range(SOURCES):
@@ -236,7 +236,7 @@ def _first_picture(url: str) -> float | None:
 
 
 def _stopped_reader(url: str, seconds: float) -> tuple[float, float, int]:
-    """Returns the memory before and after in MB, and how many events it was too slow for."""
+    """Returns the memory before and after in MB, and the events dropped for a slow reader."""
     time.sleep(3)
     with call(url, "/events", receive_bytes=4096):
         time.sleep(2)

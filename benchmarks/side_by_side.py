@@ -1,4 +1,4 @@
-"""`spotlet run` beside other programs on one clip: whole programs, alternating, one command.
+"""Compares `spotlet run` with other programs on one clip: whole programs, alternating.
 
     python -m benchmarks.side_by_side --work DIR [--json OUT] [--markdown OUT] [--plot PNG]
         [--bouts cells pcb yolo26n tools] [--peers ultralytics onnxruntime opencv ...]
@@ -9,17 +9,17 @@ Run it from the repository's root, in an environment with `spotlet[export]`. Fou
 - `cells`, `pcb`: that bundled network in float32, rewritten into the layout that the peers read
   (`benchmarks.peers.graphs`), with the thresholds of its manifest.
 - `yolo26n`: the leading tool's own network at 320 px, rewritten into the layout that Spotlet reads.
-  The peer makes it, untrained: it takes as long, and finds nothing. `--yolo` gives another one.
+  The peer makes it, untrained: as slow, but it finds nothing. `--yolo` replaces it.
 - `tools`: each network in its own tool: Spotlet's in float32 and int8 against YOLO26n at 320 px.
 
 The peers, with their own choice of threads and with `--threads`: Ultralytics' `yolo predict`
-(AGPL-3.0), and the loop that people write around onnxruntime, OpenCV's DNN module, OpenVINO and
-onnxruntime with supervision. They are installed in environments of their own below `--cache`, and
-run as programs; one that cannot be installed or fails is named in the table. The clip is the
+(AGPL-3.0), and the usual loop around onnxruntime, OpenCV's DNN module, OpenVINO and
+onnxruntime with supervision. Each is installed in its own environment below `--cache`, and
+run as a program; one that cannot be installed or fails is named in the table. The clip is the
 demo's, enlarged to 1280x720. Nothing else should run on the machine.
 
 The plot shows the accuracy of the bundled models over the time of one inference, and of the
-networks in a result of `benchmarks.training`, where one is given.
+networks in a result of `benchmarks.training`, if given.
 """
 
 import argparse
@@ -54,7 +54,7 @@ from spotlet.model import locate_model
 from spotlet.session import ModelSession
 
 SHORT_FRAMES = 30
-"""Of the clip whose time is taken from the long one's."""
+"""Of the clip with the time that is subtracted from the long one's."""
 
 CALIBRATION_FRAMES = 64
 
@@ -70,7 +70,7 @@ TITLES = {
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Returns what the user gave."""
+    """Returns the command line's arguments."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.side_by_side", description="whole programs, side by side"
     )
@@ -95,7 +95,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Runs the comparison; prints Markdown, and writes what was asked for."""
+    """Runs the comparison; prints Markdown, and writes the requested files."""
     args = parse_arguments()
     try:
         if args.rounds < 1 or args.threads < 1 or args.frames < 2 * SHORT_FRAMES:
@@ -129,7 +129,7 @@ def main() -> int:
                 runners, clips, args.frames - SHORT_FRAMES, args.rounds, args.threads, work, say
             )
             bouts.append(Bout(name, TITLES[name], yardstick, trial))
-            # After each: an interrupted comparison keeps what it has.
+            # After each, so that an interrupted comparison keeps its results.
             write(args.markdown, as_markdown(bouts, missing) + "\n")
             write(args.json, as_json(bouts, missing, conditions, versions))
         print(as_markdown(bouts, missing))
@@ -144,7 +144,7 @@ def main() -> int:
 def open_peers(
     args: argparse.Namespace, work: Path
 ) -> tuple[dict[str, Environment], dict[str, str]]:
-    """Returns the peers' environments, and why others cannot be had, by peer."""
+    """Returns the peers' environments, and why others are not available, by peer."""
     cache = args.cache or work / "environments"
     ours = own_versions()
     numpy, onnxruntime = f"numpy=={ours['numpy']}", f"onnxruntime=={ours['onnxruntime']}"
@@ -170,7 +170,7 @@ def open_peers(
 
 
 class Networks:
-    """The files that the bouts run, each written when it is first wanted."""
+    """The files that the bouts run, each written when it is first needed."""
 
     def __init__(
         self, args: argparse.Namespace, work: Path, environments: dict[str, Environment]
@@ -183,7 +183,7 @@ class Networks:
         """Returns the programs of a bout, and the name of the one to compare with.
 
         Raises:
-            ContenderError: the bout's network cannot be had.
+            ContenderError: the bout's network is not available.
         """
         threads = self._args.threads
         ours = self._own_tools() if bout == "tools" else []
@@ -214,7 +214,9 @@ class Networks:
         file = self._work / "yolo26n.onnx"
         if not file.is_file():
             if "ultralytics" not in self._environments:
-                raise ContenderError("without Ultralytics nobody makes YOLO26n; give it as --yolo")
+                raise ContenderError(
+                    "YOLO26n needs Ultralytics; install it, or give the file as --yolo"
+                )
             words = ["yolo", "export", "model=yolo26n.yaml", "format=onnx", "imgsz=320"]
             log = self._work / "yolo-export.log"
             self._environments["ultralytics"].run(words, log, folder=self._work)
@@ -267,21 +269,21 @@ def own_versions() -> dict[str, str]:
 
 
 def write(path: Path | None, text: str) -> None:
-    """Writes a file that was asked for."""
+    """Writes a requested file."""
     if path is not None:
         with atomic_file(path) as temporary:
             temporary.write_text(text, "utf-8")
 
 
 def say(text: str) -> None:
-    """Tells what begins or ended, beside the tables on standard output."""
+    """Reports progress on standard error; the tables go to standard output."""
     print(text, file=sys.stderr, flush=True)
 
 
 def _task(ours: Path, theirs: Path) -> Task:
     manifest = ModelSession(ours).manifest
     height, width = manifest.input.size_hw
-    assert height == width, "the loops know square canvases"
+    assert height == width, "the loops support only square canvases"
     return Task(
         ours=ours,
         theirs=theirs,

@@ -1,14 +1,14 @@
-"""Half an hour of four cameras, one of them being killed and revived every 20 s.
+"""Soak test: half an hour of four cameras, one of which is killed and revived every 20 s.
 
     PYTHONPATH=tests python benchmarks/soak.py [--minutes 30] [--model cards] [--folder DIR]
 
-`spotlet run` watches four cameras on loopback (two of them over RTSP, where GStreamer is to be had)
+`spotlet run` watches four cameras on loopback (two of them over RTSP, if GStreamer is installed)
 and writes NDJSON, a video of each and snapshots. The cameras are killed in turn; each time one is
 away for half of the 20 s. Every second the program's memory, threads, open files and processor time
-are read from `/proc`. Its last line is all of it as JSON.
+are read from `/proc`. The last line is everything as JSON.
 
-Exit code 1 where memory in the last minute is over 1.05 times that in the third, threads or files
-grew, a line of the NDJSON is not valid or counts wrongly, a video cannot be read, or the program
+Exit code 1 if memory in the last minute is over 1.05 times that in the third, threads or files
+grew, a line of the NDJSON is invalid or miscounts, a video cannot be read, or the program
 did not end cleanly within 2 s of SIGTERM.
 """
 
@@ -45,7 +45,7 @@ PAGE_BYTES, TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Sample:
-    """What `/proc` says of the program at one moment, and how much it has written by then."""
+    """The program's state in `/proc` at one moment, and how much it has written by then."""
 
     seconds: float
     megabytes: float
@@ -55,7 +55,7 @@ class Sample:
 
 
 def main() -> int:
-    """Prints a table of minutes and what was found; returns the exit code."""
+    """Prints a table of minutes and the findings; returns the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--model", default="cards")
@@ -74,8 +74,8 @@ def main() -> int:
     print(
         f"{len(cameras)} cameras ({kinds}), {platform.machine()}, python {sys.version.split()[0]}"
     )
-    print(f"{sum(lines.values())} frames, of each source: {', '.join(map(str, lines.values()))}")
-    print(f"states told: {', '.join(f'{state} {count}' for state, count in statuses.items())}")
+    print(f"{sum(lines.values())} frames, per source: {', '.join(map(str, lines.values()))}")
+    print(f"states reported: {', '.join(f'{state} {count}' for state, count in statuses.items())}")
     print("\n".join(f"FAULT {fault}" for fault in faults) or "no fault")
     print(json.dumps({"samples": [asdict(each) for each in samples[::10]], "faults": faults}))
     return 1 if faults else 0
@@ -95,7 +95,7 @@ def _cameras(stack: contextlib.ExitStack) -> Iterator[MjpegServer | RtspServer]:
 def _watch(
     model: str, cameras: Sequence[MjpegServer | RtspServer], folder: Path, seconds: float
 ) -> tuple[list[Sample], list[str]]:
-    """Runs the program beside the faults; returns its samples and what went wrong."""
+    """Runs the program during the faults; returns its samples and what went wrong."""
     outputs = ["--ndjson", "soak.ndjson", "--save", "videos", "--snapshots", "snapshots"]
     command = [sys.executable, "-m", "spotlet", "run", model, *(each.url for each in cameras)]
     samples: list[Sample] = []
@@ -181,7 +181,7 @@ def _growth(rows: Sequence[tuple[int, float, int, int, float]]) -> list[str]:
 
 
 def _read_lines(path: Path) -> tuple[Counter[str], Counter[str], list[str]]:
-    """Returns frames by source, states told, and what is wrong with the lines."""
+    """Returns frames by source, states reported, and errors in the lines."""
     frames: Counter[str] = Counter()
     states: Counter[str] = Counter()
     wrong: list[str] = []
@@ -203,7 +203,7 @@ def _read_lines(path: Path) -> tuple[Counter[str], Counter[str], list[str]]:
 
 
 def _videos(folder: Path) -> list[str]:
-    """Returns what is wrong with the videos; prints how many frames they hold."""
+    """Returns errors in the videos; prints how many frames they hold."""
     counts = {}
     for path in sorted(folder.rglob("*.mp4")):
         with open_stream(path, mode="video") as stream:

@@ -1,10 +1,10 @@
-"""Milliseconds from a canvas to detections: suppression in the runtime, and in the graph.
+"""Measures milliseconds from a canvas to detections: suppression in the runtime and in the graph.
 
     python -m benchmarks.suppression MODEL [MODEL ...] [--threads 1] [--score T]
 
-A model is what `spotlet run` takes; its file with suppression in the graph is made on the spot. In
+A model is as for `spotlet run`; its file with suppression in the graph is made on the fly. In
 turn over the same canvases, the golden frames and the synthetic ones, one at a time, on the CPU:
-the network alone, the network and the runtime's suppression, the graph with suppression in it.
+the network alone, the network and the runtime's suppression, the graph including suppression.
 Medians over all, and the ratio of the last two.
 """
 
@@ -94,7 +94,7 @@ def measure(model: str, settings: SessionSettings, score: float | None) -> tuple
 def medians_in_turn(
     works: list[Callable[[np.ndarray], object]], canvases: list[np.ndarray]
 ) -> list[float]:
-    """Returns the median milliseconds of each work, of all canvases, one after the other."""
+    """Returns the median milliseconds of each task over all canvases, one after the other."""
     times: list[list[float]] = [[] for _ in works]
     for round_number in range(ROUNDS + 1):
         for canvas in canvases:

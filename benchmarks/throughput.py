@@ -1,17 +1,17 @@
-"""How near `spotlet run` comes to what the machine could do at most, in one run.
+"""Measures how close `spotlet run` comes to the machine's limit, in one run.
 
     python -m benchmarks.throughput [MODEL[:VARIANT] ...] [--frames 300] [--rounds 5] [--threads N]
 
 In each round, one after the other: a bare onnxruntime session with one thread, with all cores, and
 one such session called from a thread a core; decoding alone; one `cv2.resize` and border alone;
 `spotlet run CLIP --ndjson FILE`, the program itself; and the frames in memory, through the same
-pipeline. The program runs twice, and what the long run takes longer than the short one, by its own
-summary, is the time of the frames between: so start-up is left out. Medians over the rounds; ratios
+pipeline. The program runs twice; the difference between the long and the short run, by its own
+summary, is the time of the frames between, without start-up. Medians over the rounds; ratios
 are medians of the rounds' ratios.
 
 The limit is cores / (CPU seconds a frame of the session with one thread, its cheapest way, of
-decoding and of resizing): no program can be faster that runs this session on every frame. A model
-is as `spotlet run` takes it.
+decoding and of resizing): no program that runs this session on every frame can be faster. A model
+is as for `spotlet run`.
 """
 
 import argparse
@@ -48,7 +48,7 @@ from spotlet.text.terminal import table
 
 MODELS = ("garments", "cards", "cards:int8", "pcb", "pcb:int8")
 SHORT_RUN = 50
-"""Frames of the run that is taken off."""
+"""Frames of the short run, which is subtracted."""
 
 IN_MEMORY = 50
 """Distinct frames: 138 MB, more than any cache holds."""
@@ -56,7 +56,7 @@ IN_MEMORY = 50
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a frame costs.
+    """The cost of a frame.
 
     Attributes:
         wall: milliseconds.
@@ -68,7 +68,7 @@ class Cost:
 
 
 def cost(work: Callable[[], object], frames: int) -> Cost:
-    """Returns what a frame of `work` costs, which does so many."""
+    """Returns the cost of a frame of `work`, which processes `frames`."""
     wall, cpu = time.perf_counter(), time.process_time()
     work()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -76,7 +76,7 @@ def cost(work: Callable[[], object], frames: int) -> Cost:
 
 
 def open_session(path: Path, threads: int) -> ort.InferenceSession:
-    """Returns a session without anything of ours around it."""
+    """Returns a bare onnxruntime session."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -165,13 +165,13 @@ class Measurement:
             pass
 
     def _run_program(self) -> float:
-        """Returns frames a second of the program, start-up left out."""
+        """Returns frames a second of the program, without start-up."""
         seconds = {count: self._seconds_of(count) for count in (SHORT_RUN, SHORT_RUN + self.frames)}
         short, long = seconds.values()
         return self.frames / (long - short)
 
     def _seconds_of(self, count: int) -> float:
-        """Returns how long the program took from its first frame on for so many, as it says."""
+        """Returns the program's own time from its first frame on, for `count` frames."""
         name, *variant = self.words
         with tempfile.TemporaryDirectory() as folder:
             out = str(Path(folder) / "out.ndjson")

@@ -1,11 +1,11 @@
-"""Identities on synthetic scenes with known truth, by py-motmetrics: IDF1, MOTA, switches.
+"""Measures ids on synthetic scenes with known truth, by py-motmetrics: IDF1, MOTA, switches.
 
-    pip install motmetrics numpy      in an environment of its own: it brings pandas and scipy
+    pip install motmetrics numpy      in its own environment: it installs pandas and scipy
     PYTHONPATH=runtime:tests python benchmarks/tracking.py [--seeds 20] [--scenes NAME ...]
 
 Each scene lasts 20 s; 5 % of the objects are missed in each frame, so that perfect identities have
-an IDF1 of 0.974. `half` is the same scene without a random half of its frames. Last comes what one
-update costs.
+an IDF1 of 0.974. `half` is the same scene without a random half of its frames. The last lines are
+the cost of one update.
 """
 
 import argparse
@@ -32,12 +32,12 @@ from spotlet.tracking import Tracker
 
 RATES = (5, 10, 15, 30)
 COUNTS = (10, 100, 300)
-"""Objects of a frame whose update is timed."""
+"""Objects in the frame of a timed update."""
 
 
 def main() -> None:
-    """Prints a row a scene and rate: mean and worst over the seeds."""
-    parser = argparse.ArgumentParser(description="identities on synthetic scenes")
+    """Prints a row for each scene and rate: mean and worst over the seeds."""
+    parser = argparse.ArgumentParser(description="measure ids on synthetic scenes")
     parser.add_argument("--seeds", type=int, default=20)
     names = [scene.__name__ for scene in SCENES]
     parser.add_argument("--scenes", nargs="+", choices=names, default=names)
@@ -59,17 +59,19 @@ def main() -> None:
 
 
 def _measure(moments: Sequence[Moment]) -> tuple[float, float, float]:
-    """Returns IDF1, MOTA and switches; and checks our own IDF1 with the library's."""
+    """Returns IDF1, MOTA and switches; also checks our own IDF1 against the library's."""
     metrics: Any = importlib.import_module("motmetrics")
     table = metrics.MOTAccumulator(auto_id=True)
     tracker = Tracker()
     for moment in moments:
-        told = tracker.update(moment.found, moment.at, 0, SIZE_HW)
-        assert told.track_ids is not None
-        told = told.select(told.track_ids > 0)
-        assert told.track_ids is not None
-        iou = box_iou(moment.truth_boxes, told.boxes_xyxy)
-        table.update(moment.truth_ids, told.track_ids, np.where(iou >= SAME_IOU, 1 - iou, np.nan))
+        tracked = tracker.update(moment.found, moment.at, 0, SIZE_HW)
+        assert tracked.track_ids is not None
+        tracked = tracked.select(tracked.track_ids > 0)
+        assert tracked.track_ids is not None
+        iou = box_iou(moment.truth_boxes, tracked.boxes_xyxy)
+        table.update(
+            moment.truth_ids, tracked.track_ids, np.where(iou >= SAME_IOU, 1 - iou, np.nan)
+        )
     row = metrics.metrics.create().compute(table, metrics=["idf1", "mota", "num_switches"])
     values = tuple(float(row[name].iloc[0]) for name in ("idf1", "mota", "num_switches"))
     own = idf1(moments, Tracker().update)
@@ -87,7 +89,7 @@ def _print_row(name: str, fps: int, frames: str, rows: Any, fall: str) -> None:
 
 
 def _update_ms(count: int) -> float:
-    """Returns the median time of an update with so many objects that wander."""
+    """Returns the median milliseconds of an update with `count` wandering objects."""
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 40 * count**0.5, (count, 2))
     tracker, spans = Tracker(), []

@@ -1,20 +1,20 @@
-"""Spotlet's training recipe beside other nano detectors': same images, epochs and image size.
+"""Compares Spotlet's training recipe with other nano detectors: same images, epochs, image size.
 
     python -m benchmarks.training DATASET [DATASET ...] --work DIR [--json OUT]
         [--epochs 30] [--image-size 320] [--seeds 0 1 2] [--threads N]
         [--peers yolo11n yolo26n yolox-n] [--sizes nano] [--from-scratch] [--cache DIR]
 
 Run it from the repository's root, in an environment with `spotlet[export]`. All train on the CPU,
-in turn, each with the defaults of its own program, and are measured by the same evaluator on the
-validation images. All start from scratch; Spotlet also, unless `--from-scratch`, once more from
-the backbone that comes with it, its default. Peers' pretrained weights would have to be
+in turn, each with its own program's defaults, and are measured by the same evaluator on the
+validation images. All start from scratch; Spotlet also, unless `--from-scratch`, from
+its bundled backbone, its default. Peers' pretrained weights would have to be
 downloaded from elsewhere and are not used.
 
-Peers are installed in environments of their own below `--cache`, and run as programs; `yolo…`
-models are of `ultralytics` (AGPL-3.0), `yolox-…` and `yolo9-…` of `libreyolo` (MIT). A peer that
-cannot be installed or fails is named in the table.
+Each peer is installed in its own environment below `--cache`, and run as a program; `yolo…`
+models are from `ultralytics` (AGPL-3.0), `yolox-…` and `yolo9-…` from `libreyolo` (MIT). A peer
+that cannot be installed or fails is named in the table.
 
-What is finished stays in `--work` and is not done again: after a change of a recipe, give a new
+Finished results stay in `--work` and are not repeated: after changing a recipe, use a new
 folder.
 """
 
@@ -38,7 +38,7 @@ from spotlet_training.datasets import open_splits
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Returns what the user gave."""
+    """Returns the command line's arguments."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.training", description="training recipes, side by side"
     )
@@ -52,7 +52,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--peers", nargs="*", default=["yolo11n", "yolo26n", "yolox-n"])
     parser.add_argument("--sizes", nargs="*", default=["nano"], help="of Spotlet [nano]")
     parser.add_argument(
-        "--from-scratch", action="store_true", help="leave out Spotlet from its own backbone"
+        "--from-scratch", action="store_true", help="leave out Spotlet with its bundled backbone"
     )
     parser.add_argument("--cache", type=Path, help="of the environments [WORK/environments]")
     parser.add_argument("--torch", default="2.13.0", help="for the peers [%(default)s]")
@@ -91,7 +91,7 @@ def main() -> int:
 
 
 def make_plans(args: argparse.Namespace, work: Path) -> list[Plan]:
-    """Opens every set and writes it as YOLO txt too.
+    """Opens every set and also writes it as YOLO txt.
 
     Raises:
         UsageError: two sets have the same name.
@@ -132,14 +132,14 @@ def open_peer(name: str, args: argparse.Namespace, work: Path) -> Contender:
 
 
 def limit_cores(threads: int) -> None:
-    """Keeps this program and all that it starts on so many cores, where the system can."""
+    """Limits this program and its children to `threads` cores, if the system supports it."""
     if sys.platform == "linux":
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, cores[:threads])
 
 
 def say(text: str) -> None:
-    """Tells what begins or ended, beside the table on standard output."""
+    """Reports progress on standard error; the table goes to standard output."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -1,9 +1,9 @@
-"""What each way of saving time gains, alone and against its plain way, alternating in one run.
+"""Measures the gain of each optimisation alone, against the plain way, alternating in one run.
 
     python -m benchmarks.tricks [MODEL[:VARIANT]] [--rounds 9] [--calls 100] [--frames 400]
 
-For those within a call: microseconds of either way, medians over the rounds. For those of the whole
-program: frames a second of `spotlet run` on a 720p clip with either.
+For those within a call: microseconds of each way, medians over the rounds. For those of the whole
+program: frames a second of `spotlet run` on a 720p clip with each.
 """
 
 import argparse
@@ -37,7 +37,7 @@ Way = Callable[[], object]
 
 
 def ways_within(path: Path) -> dict[str, tuple[Way, Way]]:
-    """Returns what may be tried within a call: the plain way and the other."""
+    """Returns the optimisations within a call: the plain way and the other."""
     detector = Detector(path)
     height, width = size_hw = detector.manifest.input.size_hw
     frame = demo_frames(1)[0]
@@ -70,7 +70,7 @@ def ways_within(path: Path) -> dict[str, tuple[Way, Way]]:
             lambda: np.empty((1, height, width, 3), np.uint8).fill(0),
             lambda: canvas.fill(0),
         ),
-        "IO binding with outputs of our own": (
+        "IO binding with our own outputs": (
             lambda: session.run(names, feeds),
             lambda: session.run_with_iobinding(binding),
         ),
@@ -78,11 +78,11 @@ def ways_within(path: Path) -> dict[str, tuple[Way, Way]]:
 
 
 kept: list[object] = []
-"""Arrays that a binding writes into: onnxruntime does not hold them."""
+"""Arrays that a binding writes into: onnxruntime keeps no reference to them."""
 
 
 def microseconds(way: Way, calls: int) -> float:
-    """Returns what a call takes."""
+    """Returns the mean microseconds of a call."""
     started = time.perf_counter()
     for _ in range(calls):
         way()
@@ -90,7 +90,7 @@ def microseconds(way: Way, calls: int) -> float:
 
 
 def frames_per_second(program: str, environment: dict[str, str], words: list[str]) -> float:
-    """Returns the rate that `spotlet run` tells."""
+    """Returns the rate that `spotlet run` reports."""
     done = subprocess.run(
         [sys.executable, "-c", program, "run", *words],
         env=os.environ | environment,
@@ -121,9 +121,9 @@ def main() -> None:
         (trick, *(f"{statistics.median(way):.1f}" for way in zip(*pairs, strict=True)))
         for trick, pairs in times.items()
     ]
-    print(table(rows, header=("microseconds", "plain", "so")))
+    print(table(rows, header=("microseconds", "plain", "optimised")))
     programs: dict[str, tuple[str, dict[str, str]]] = {
-        "as it is": (PROGRAM, {}),
+        "unchanged": (PROGRAM, {}),
         "memory given back to the system": (CV_THREADS_ONLY + PROGRAM, {}),
         "that, and OpenCV's own threads": (NO_PROCESS_SETTINGS + PROGRAM, {}),
         "decoding on one thread": (PROGRAM, {"OPENCV_FFMPEG_THREADS": "1"}),
@@ -136,7 +136,7 @@ def main() -> None:
         for _ in range(args.rounds):
             for way, (program, environment) in programs.items():
                 rates[way].append(frames_per_second(program, environment, words))
-    base = rates["as it is"]
+    base = rates["unchanged"]
     print()
     ratios = {
         way: statistics.median(b / a for a, b in zip(base, each, strict=True))

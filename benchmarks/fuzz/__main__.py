@@ -1,11 +1,11 @@
-"""Damages model files in every way, and loads and runs each in a process of its own.
+"""Damages model files in many ways, and loads and runs each in a separate process.
 
     python -m benchmarks.fuzz [--files 20000] [--seed 0] [--workers 2] [--out DIR] [MODEL.onnx ...]
 
-A file passes where it is loaded and run on a frame, or refused with a `SpotletError` of one line.
+A file passes if it is loaded and run on a frame, or refused with a one-line `SpotletError`.
 Anything else is kept under `--out` with its number: a process that dies, an exception of another
-kind, more than `--limit-seconds`, or memory over `--limit-mb`. `--only NUMBER` tries one again.
-Linux only. Exit code 1 where a file did not pass.
+kind, more than `--limit-seconds`, or memory over `--limit-mb`. `--only NUMBER` repeats one.
+Linux only. Exit code 1 if a file did not pass.
 """
 
 import argparse
@@ -27,12 +27,12 @@ from spotlet.text.terminal import table
 from .worker import KINDS, work
 
 START_SECONDS = 60
-"""For a new process to be ready."""
+"""Limit for a new process to be ready."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What came of the files of a kind."""
+    """Outcomes of the files of a kind."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
@@ -41,7 +41,7 @@ class Tally:
 
 @dataclass(slots=True)
 class Worker:
-    """A process, and the file that it is at."""
+    """A process, and its current file."""
 
     process: BaseProcess
     pipe: Connection
@@ -52,7 +52,7 @@ class Worker:
 
 
 class Fuzz:
-    """A run: files given out to processes, and what came back."""
+    """A run: distributes files to processes and collects the outcomes."""
 
     def __init__(self, args: argparse.Namespace, scratch: Path) -> None:
         self.args = args
@@ -97,14 +97,14 @@ class Fuzz:
         return Worker(process, mine, folder, deadline=time.monotonic() + START_SECONDS)
 
     def _hear(self, worker: Worker) -> str:
-        """Takes a message in; returns what to do with the worker."""
+        """Processes a message; returns what to do with the worker."""
         try:
             outcome, kind, why, seconds, peak = worker.pipe.recv()
         except (EOFError, OSError):
             return "died"
         limit = self.args.limit_seconds
         if outcome == "begun":
-            # On a busy machine a file takes longer by the clock; nobody's processor time is over.
+            # On a busy machine a file takes longer in wall time, but not in processor time.
             worker.kind, worker.deadline = kind, time.monotonic() + 5 * limit
             return "going on"
         if outcome != "ready":
@@ -134,7 +134,7 @@ class Fuzz:
         code = worker.process.exitcode or 0
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         if worker.index is None:
-            raise SystemExit(f"a worker cannot begin: {name}")
+            raise SystemExit(f"a worker cannot start: {name}")
         self.tallies[worker.kind].outcomes[outcome] += 1
         self._keep(worker, outcome, name)
 
@@ -156,7 +156,7 @@ def _numbers(files: int, kind: str | None) -> range:
 
 
 def _pipes(folder: str, names: list[str]) -> list[str]:
-    """Returns what cannot be copied: pipes, and files that are large or full of holes."""
+    """Returns the files that cannot be copied: pipes, and large or sparse files."""
     paths = [Path(folder) / name for name in names]
     return [
         path.name
@@ -166,7 +166,7 @@ def _pipes(folder: str, names: list[str]) -> list[str]:
 
 
 def _reason(why: str) -> str:
-    """Returns why a file was refused, without what is its own."""
+    """Returns why a file was refused, without its specific details."""
     text = why.partition(": ")[2].partition(": ")[2] or why
     return text.partition("(")[0][:50].strip()
 
@@ -182,7 +182,7 @@ def main() -> int:
     parser.add_argument("--limit-mb", type=float, default=1536, help="memory of a process")
     parser.add_argument("--out", type=Path, default=Path("out/fuzz"))
     parser.add_argument("--only", type=int)
-    parser.add_argument("--kind", choices=KINDS, help="this damage alone")
+    parser.add_argument("--kind", choices=KINDS, help="only this kind of damage")
     args = parser.parse_args()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="spotlet-fuzz-") as scratch:

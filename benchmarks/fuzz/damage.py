@@ -1,4 +1,4 @@
-"""Ways in which a file breaks that know nothing of what is in it: cards, cables, downloads."""
+"""Damage to a file that ignores its content, as by cards, cables and downloads."""
 
 from collections.abc import Callable, Mapping
 from random import Random
@@ -23,7 +23,7 @@ def _flip(content: bytes, random: Random) -> bytes:
 
 
 def _flip_outside_weights(content: bytes, random: Random) -> bytes:
-    """Bits near readable names: there the structure is, and not the weights."""
+    """Flips bits near readable names, where the structure is, not the weights."""
     places = [at for at in (content.find(b"Conv"), content.find(b"image")) if at >= 0]
     start = random.choice(places) if places else 0
     damaged = bytearray(content)
@@ -71,4 +71,4 @@ DAMAGES: Mapping[str, Callable[[bytes, Random], bytes]] = {
     "part missing": _drop,
     "rubbish appended": _append,
 }
-"""By what happened."""
+"""Kinds of damage, by name."""

@@ -1,4 +1,4 @@
-"""Damage to a graph that the parser does not see: what is there is whole, and wrong."""
+"""Damage to a graph that the parser does not notice: well-formed, but wrong."""
 
 from collections.abc import Callable, Mapping
 from random import Random
@@ -31,7 +31,7 @@ SIDES = (
     2**62,
     -(2**63),
 )
-"""Numbers at which counting goes wrong."""
+"""Numbers that break counting."""
 
 NUMBERS = (0.0, -1.0, 1e-30, 1e30, float("inf"), float("nan"), 2.0, 1000.0)
 
@@ -89,7 +89,7 @@ def _sides_of_a_tensor(model: onnx.ModelProto, random: Random) -> None:
 
 
 def _shape_that_fits(model: onnx.ModelProto, random: Random) -> None:
-    """Another shape of as many elements, which no look at the bytes can tell."""
+    """Gives a tensor another shape with as many elements, which its bytes cannot reveal."""
     tensor = _tensor(model, random)
     dims = list(tensor.dims)
     random.shuffle(dims)
@@ -171,7 +171,7 @@ def _attribute_missing(model: onnx.ModelProto, random: Random) -> None:
 
 
 def _wiring(model: onnx.ModelProto, random: Random) -> None:
-    """An input from elsewhere: of another shape or type, from behind, so that there is a ring."""
+    """Connects an input elsewhere: another shape or type, or a later node, which makes a cycle."""
     node = _node(model, random)
     if node.input:
         node.input[random.randrange(len(node.input))] = random.choice(_names(model))
@@ -213,7 +213,7 @@ def _nodes_out_of_order(model: onnx.ModelProto, random: Random) -> None:
 
 
 def _node_between(model: onnx.ModelProto, random: Random) -> None:
-    """A whole node of another kind with constants of its own, on the way of a tensor."""
+    """Inserts a node of another kind, with its own constants, into a tensor's path."""
     node = _node(model, random)
     if not node.input:
         return
@@ -228,7 +228,7 @@ def _node_between(model: onnx.ModelProto, random: Random) -> None:
 
 
 def _huge(model: onnx.ModelProto, random: Random) -> None:
-    """Memory out of nothing: constants, repetitions, enlargements, each in its bounds."""
+    """Inflates memory by constants, repetitions and enlargements, each within its bounds."""
     shape = [random.choice((1, 64, 4096, 16_384, 65_536, 2**28, 2**40)) for _ in range(3)]
     model.graph.initializer.append(numpy_helper.from_array(np.array(shape, np.int64), "huge"))
     operator = random.choice(("ConstantOfShape", "Expand", "Tile", "Reshape", "Range"))
@@ -272,7 +272,7 @@ def _subgraph(model: onnx.ModelProto, random: Random) -> None:
 
 
 def _elsewhere(model: onnx.ModelProto, random: Random) -> None:
-    """Weights that are said to lie in another file, or at an address in memory."""
+    """Refers weights to another file, or to an address in memory."""
     tensor = _tensor(model, random)
     place = random.choice(
         ("weights.bin", "../../../../etc/passwd", "/etc/passwd", "/dev/zero", "/proc/self/mem",
@@ -313,7 +313,7 @@ def _version(model: onnx.ModelProto, random: Random) -> None:
 
 
 def _declared(model: onnx.ModelProto, random: Random) -> None:
-    """What the graph says of its input and outputs."""
+    """Changes the declarations of the graph's input and outputs."""
     value = random.choice([*model.graph.input, *model.graph.output])
     if random.random() < 0.3:
         value.type.tensor_type.elem_type = random.randrange(27)
@@ -325,7 +325,7 @@ def _declared(model: onnx.ModelProto, random: Random) -> None:
 
 
 def _known_shapes(model: onnx.ModelProto, random: Random) -> None:
-    """What the graph says of a tensor on the way."""
+    """Changes the declaration of an intermediate tensor."""
     value = model.graph.value_info.add(name=random.choice(_names(model)))
     value.type.tensor_type.elem_type = random.randrange(24)
     for _ in range(random.randrange(6)):
@@ -378,12 +378,12 @@ GRAPH_DAMAGES: Mapping[str, Damage] = {
     "manifest": _manifest,
     "large manifest": _large_manifest,
 }
-"""By what is wrong then."""
+"""Kinds of damage, by name."""
 
 
 NESTED = "graphs in graphs, by hand"
 GRAPH_KINDS = (*GRAPH_DAMAGES, NESTED)
-"""All kinds; the last is deeper than the library that writes models can go."""
+"""All kinds; the last nests deeper than the library that writes models can."""
 
 
 def damage_graph(model: onnx.ModelProto, kind: str, random: Random) -> bytes:

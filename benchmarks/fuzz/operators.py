@@ -1,6 +1,6 @@
-"""Whole nodes of any operator of ONNX, wired as its schema says, with numbers as none would have.
+"""Nodes of any ONNX operator, wired according to its schema, with absurd numbers.
 
-Damage in honest graphs stays within the operators that they have, and mostly breaks types. These
+Damage to valid graphs stays within their operators, and mostly breaks types. These
 nodes pass the checks of shape and type often enough to reach the code that computes.
 """
 
@@ -71,7 +71,7 @@ def _attribute(attribute: Any, random: Random) -> Any:
 
 
 def add_operators(model: onnx.ModelProto, random: Random) -> None:
-    """Puts one to three nodes in front of a model, which takes their results in."""
+    """Puts one to three nodes in front of a model, which uses their results."""
     graph = model.graph
     made: list[onnx.NodeProto] = []
     results: list[str] = []

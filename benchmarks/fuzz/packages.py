@@ -1,4 +1,4 @@
-"""Damage to a package: its JSON, its pictures, and what lies there in the place of a file."""
+"""Damage to a package: its JSON, its pictures, and other things in the place of a file."""
 
 import os
 import struct
@@ -31,7 +31,7 @@ def _picture(folder: Path, random: Random) -> None:
 
 
 def _picture_size(folder: Path, random: Random) -> None:
-    """A header, with its checksum, that says another size."""
+    """Writes a header, with its checksum, that declares another size."""
     path = random.choice(sorted(folder.glob("golden/*.png")))
     content = bytearray(path.read_bytes())
     side = random.choice((0, 1, 100, 5000, 65_535, 2**31 - 1, 2**32 - 1))
@@ -41,7 +41,7 @@ def _picture_size(folder: Path, random: Random) -> None:
 
 
 def _other_things(folder: Path, random: Random) -> None:
-    """A pipe, a folder, a device, a link out, a ring of links, an unreadable or a huge file."""
+    """Puts a pipe, folder, device, outward link, loop of links, unreadable or huge file there."""
     pictures = [str(path.relative_to(folder)) for path in sorted(folder.glob("golden/*.png"))]
     names = ("model.onnx", "parity.json", "golden/golden.json", "golden", random.choice(pictures))
     path = folder / random.choice(names)
@@ -79,4 +79,4 @@ PACKAGE_DAMAGES: Mapping[str, Callable[[Path, Random], None]] = {
     "pipes, links, devices, folders": _other_things,
     "more pictures": _too_many,
 }
-"""By what is wrong then."""
+"""Kinds of damage, by name."""

@@ -1,4 +1,4 @@
-"""The files that are damaged: the bundled models, and a small one with operators they lack."""
+"""The files to damage: the bundled models, and a small one with operators that they lack."""
 
 import shutil
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ SMALL_HW = (48, 64)
 
 @dataclass(frozen=True, slots=True)
 class Seed:
-    """A whole model.
+    """An undamaged model.
 
     Attributes:
-        name: of it.
-        content: of its file.
-        model: the same, read.
-        folder: its package; None where it has none.
+        name: its label.
+        content: the bytes of its file.
+        model: the parsed content.
+        folder: its package; None if it has none.
     """
 
     name: str
@@ -115,7 +115,7 @@ def read_seeds(more: tuple[Path, ...] = ()) -> list[Seed]:
 
 
 def copy_package(seed: Seed, folder: Path) -> None:
-    """Copies what the runtime reads of a package."""
+    """Copies the files of a package that the runtime reads."""
     assert seed.folder is not None
     for path in seed.folder.iterdir():
         if path.suffix in (".onnx", ".json"):

@@ -14,7 +14,7 @@ STRANGE: tuple[Any, ...] = (
 
 
 def damage_json(text: str, random: Random) -> str:
-    """Returns a JSON text with something in it that breaks a rule, or that is no JSON."""
+    """Returns a JSON text that breaks a rule, or invalid JSON."""
     kind = random.randrange(8)
     if kind == 0:
         depth = random.choice((50, 1000, 100_000))
@@ -34,7 +34,7 @@ def damage_json(text: str, random: Random) -> str:
 
 
 def _damage(content: Any, random: Random) -> None:
-    """Changes one place, near the root or deep, of an object or a list."""
+    """Changes one place in an object or a list, near the root or deep."""
     while True:
         if not isinstance(content, dict | list) or not content:
             return

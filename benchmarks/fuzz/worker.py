@@ -1,4 +1,4 @@
-"""The process that may die: makes the damaged files one by one, and loads and runs each."""
+"""The expendable process: makes the damaged files one by one, and loads and runs each."""
 
 import contextlib
 import io
@@ -22,19 +22,19 @@ from .packages import PACKAGE_DAMAGES
 from .seeds import Seed, copy_package, read_seeds
 
 ARENA_BYTES = 512 * 2**20
-"""What the workers give onnxruntime for its tensors."""
+"""The workers' limit for onnxruntime's tensors."""
 
 KINDS = (*DAMAGES, *GRAPH_KINDS, *PACKAGE_DAMAGES)
-"""Of damage; of each, as many files."""
+"""Kinds of damage, each with the same number of files."""
 
 SMALL_SHARE = 0.5
-"""Of graphs, those that are of the small model, where damage is hit more densely."""
+"""Share of graphs made from the small model, where damage hits more often."""
 
 FRAME = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
 
 
 def damaged(index: int, seed: int, seeds: list[Seed], folder: Path) -> tuple[str, str, Path]:
-    """Writes the file of this number; returns the kind of damage, the model, and where it is."""
+    """Writes the file of this number; returns the kind of damage, the model, and the path."""
     random = Random(seed * 1_000_003 + index)
     kind = KINDS[index % len(KINDS)]
     shutil.rmtree(folder, ignore_errors=True)
@@ -52,7 +52,7 @@ def damaged(index: int, seed: int, seeds: list[Seed], folder: Path) -> tuple[str
         return kind, chosen.name, path
     try:
         content = damage_graph(chosen.model, kind, random)
-    except Exception:  # it cannot be written: the damages do not go together
+    except Exception:  # it cannot be written: the kinds of damage do not combine
         content = DAMAGES["bits flipped"](chosen.content, random)
     path.write_bytes(content)
     return kind, chosen.name, path
@@ -82,7 +82,7 @@ def try_file(path: Path) -> tuple[str, str]:
 
 
 def work(connection: Connection, folder: Path, seed: int, more: tuple[Path, ...]) -> None:
-    """Serves numbers of files until the pipe ends; replies with what came of each."""
+    """Tries the files with the received numbers until the pipe ends; replies with each outcome."""
     limit_memory(ARENA_BYTES)
     seeds = read_seeds(more)
     Detector("cards", session=SessionSettings(threads=1))(FRAME)
@@ -98,7 +98,7 @@ def work(connection: Connection, folder: Path, seed: int, more: tuple[Path, ...]
 
 
 def peak_megabytes() -> float:
-    """Returns the most memory that was resident since it was last reset."""
+    """Returns the peak resident memory since the last reset."""
     for line in Path("/proc/self/status").read_text("ascii").splitlines():
         if line.startswith("VmHWM"):
             return int(line.split()[1]) / 1024

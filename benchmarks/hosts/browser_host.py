@@ -1,4 +1,4 @@
-"""The browser example's page, driven in a headless Chromium by a page around it."""
+"""Drives the browser example's page in a headless Chromium, by a page around it."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def find_chromium() -> str:
     """Returns the browser's path.
 
     Raises:
-        HostAbsentError: there is none, or onnxruntime-web is not beside the example.
+        HostAbsentError: there is none, or onnxruntime-web is not installed in the example.
     """
     if not (EXAMPLE / "node_modules" / "onnxruntime-web").is_dir():
         raise HostAbsentError("no onnxruntime-web: run `npm ci` in examples/browser")
@@ -40,12 +40,12 @@ def find_chromium() -> str:
 
 
 def detect(model: Path, images: Mapping[str, ImageArray]) -> dict[str, list[Row]]:
-    """Returns what the page finds in each picture, which it is given as a PNG.
+    """Returns the page's detections in each picture, which it gets as a PNG.
 
     Raises:
-        HostAbsentError: a part is not here.
-        HostFailedError: the page says that it failed, shows another number of rows than it
-            found, or is silent.
+        HostAbsentError: a part is missing.
+        HostFailedError: the page reports a failure, shows another number of rows than it
+            found, or does not answer.
     """
     chromium = find_chromium()
     answers: Queue[dict[str, Any]] = Queue()
@@ -70,8 +70,8 @@ def detect(model: Path, images: Mapping[str, ImageArray]) -> dict[str, list[Row]
 
 
 def _visit(chromium: str, url: str, answers: "Queue[dict[str, Any]]") -> dict[str, Any]:
-    """Returns what is posted while the browser shows a page; it is ended then."""
-    # In a container, as root, there is no sandbox to be had; the page is our own.
+    """Returns what the page posts; then ends the browser."""
+    # As root in a container there is no sandbox; the page is our own.
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = subprocess.Popen(
@@ -90,7 +90,7 @@ def _visit(chromium: str, url: str, answers: "Queue[dict[str, Any]]") -> dict[st
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Serves the example with this model and these pictures, and takes the answer."""
+    """Serves the example with this model and these pictures, and receives the answer."""
 
     def __init__(
         self,

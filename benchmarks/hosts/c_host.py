@@ -1,4 +1,4 @@
-"""The C example, compiled and run."""
+"""Compiles and runs the C example."""
 
 import shutil
 import subprocess
@@ -37,7 +37,7 @@ def build(folder: Path) -> Path:
 def detect(
     program: Path, model: Path, images: Mapping[str, ImageArray], folder: Path
 ) -> dict[str, list[Row]]:
-    """Returns what the program finds in each picture, which it reads as a PPM in `folder`.
+    """Returns the program's detections in each picture, which it reads as a PPM in `folder`.
 
     Raises:
         HostFailedError: it ended with an error.

@@ -1,4 +1,4 @@
-"""Other hosts against Python, box by box: `python -m benchmarks.hosts.comparison MODEL ...`."""
+"""Compares other hosts with Python: `python -m benchmarks.hosts.comparison MODEL ...`."""
 
 import sys
 import tempfile
@@ -14,14 +14,14 @@ from spotlet.check.agreement import agree
 from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
 from spotlet.model import locate_model
-from spotlet_export.graph.suppression import with_suppression
+from spotlet_export import with_suppression
 
 Host = Callable[[Path, Mapping[str, ImageArray]], dict[str, list[Row]]]
 PHOTOGRAPH = Path(__file__).parents[2] / "docs" / "frame.jpg"
 
 
 def in_c(model: Path, images: Mapping[str, ImageArray]) -> dict[str, list[Row]]:
-    """Returns what the C example finds in each picture."""
+    """Returns the C example's detections in each picture."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         return c_host.detect(c_host.build(folder), model, images, folder)
@@ -33,7 +33,7 @@ HOSTS: Mapping[str, Host] = {"browser": browser_host.detect, "C": in_c}
 def main(models: list[str]) -> None:
     """Prints a row for each model and host, over all pictures."""
     images = pictures(read_image(PHOTOGRAPH))
-    print("| model | host | pictures | boxes | without a partner | least IoU | score, most |")
+    print("| model | host | pictures | boxes | unmatched | least IoU | greatest score difference |")
     print("|---|---|---|---|---|---|---|")
     for name in models:
         detector = Detector(name)

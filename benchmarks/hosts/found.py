@@ -1,4 +1,4 @@
-"""What another host found, and the pictures that every host is given."""
+"""Another host's detections, and the pictures that every host gets."""
 
 import cv2
 import numpy as np
@@ -10,11 +10,11 @@ from spotlet.model import locate_model
 
 
 class HostAbsentError(Exception):
-    """A part that a host needs is not on this machine; the text says which and where from."""
+    """A part that a host needs is not on this machine; the text says which and how to get it."""
 
 
 class HostFailedError(Exception):
-    """A host ended without a result; the text is what it said."""
+    """A host ended without a result; the text is its output."""
 
 
 Row = tuple[int, float, list[float]]
@@ -22,7 +22,7 @@ Row = tuple[int, float, list[float]]
 
 
 def detections_of(rows: list[Row], class_names: tuple[str, ...]) -> Detections:
-    """Returns what a host said as the runtime's own result type."""
+    """Returns a host's rows as the runtime's own result type."""
     return Detections(
         np.array([box for _, _, box in rows], np.float32).reshape(-1, 4),
         np.array([score for _, score, _ in rows], np.float32),

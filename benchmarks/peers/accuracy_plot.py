@@ -1,4 +1,4 @@
-"""Accuracy against the time of one inference, for the sets whose models are bundled."""
+"""Plots accuracy against the time of one inference, for the sets with bundled models."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from spotlet.model import locate_model
 
 SETS = ("cards", "cells", "pcb")
-"""The bundled models with both variants, each trained on the set of its name."""
+"""The bundled models with both variants, each trained on the set of the same name."""
 
 FILES = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
 MARKERS = {"fp32": "o", "int8": "s"}
@@ -24,7 +24,7 @@ class Point:
     """One network on one set.
 
     Attributes:
-        name: what the plot calls it.
+        name: its label in the plot.
         milliseconds: of one inference.
         ap: COCO's AP on the validation images.
         variant: `fp32` or `int8`; empty for a peer.
@@ -41,11 +41,11 @@ def our_points(
 ) -> tuple[dict[str, list[Point]], dict[str, float]]:
     """Returns the bundled models by set, and the milliseconds of others by name.
 
-    AP is what the export gate measured; the time is taken now, of all in turn.
+    AP was measured by the export gate; the time is measured now, all in turn.
 
     Args:
         threads: of an inference.
-        references: graphs of which only the time is wanted.
+        references: graphs to time only.
     """
     graphs = {
         f"{name} {variant}": locate_model(name, variant) for name in SETS for variant in FILES
@@ -62,9 +62,9 @@ def our_points(
 
 
 def peer_points(results: Path) -> dict[str, list[Point]]:
-    """Returns what `benchmarks.training` found, by bundled set: accuracy and time of that run.
+    """Returns the results of `benchmarks.training`, by bundled set: accuracy and time of that run.
 
-    A set of it belongs to the bundled one with which its name begins.
+    Each of its sets belongs to the bundled one that its name starts with.
     """
     content = json.loads(results.read_text("utf-8"))
     return {
@@ -90,18 +90,18 @@ def draw_plot(
     Args:
         path: to write.
         ours: the bundled models, by set.
-        peers: others trained on the same set; may be empty, and then the picture says so.
-        references: milliseconds of networks of which only the time is known, by name.
+        peers: others trained on the same set; if empty, the picture says so.
+        references: milliseconds of networks without accuracy, by name.
         conditions: of the measurement, for the bottom line.
     """
     figure = Figure(figsize=(12, 4.2), layout="constrained")
     panels = figure.subplots(1, len(ours), squeeze=False)[0]
     for axes, (name, points) in zip(panels, ours.items(), strict=True):
         _draw_panel(axes, name, [*points, *peers.get(name, ())], references)
-    told = conditions
+    caption = conditions
     if not any(peers.values()):
-        told += ". Nobody else's network was trained on these sets for this picture."
-    figure.supxlabel(told, fontsize=9)
+        caption += ". No other network was trained on these sets for this picture."
+    figure.supxlabel(caption, fontsize=9)
     figure.savefig(path, dpi=DOTS_PER_INCH)
 
 
@@ -118,7 +118,7 @@ def _draw_panel(
         axes.annotate(
             f"{point.variant or point.name}\nAP {point.ap:.3f}, {point.milliseconds:.1f} ms",
             (point.milliseconds, point.ap),
-            # The variants lie side by side: one's label stands above, the other's below.
+            # The variants lie side by side: one label goes above, the other below.
             xytext=(0, -8) if point.variant == "int8" else (0, 8),
             textcoords="offset points",
             fontsize=8,

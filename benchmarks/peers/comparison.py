@@ -24,8 +24,8 @@ class Run:
         contender: its name.
         seed: of its random numbers.
         seconds: wall time of the program that trains, from its start to its end.
-        cpu_seconds: of the processors, in that program and those it started.
-        measures: what the network came to.
+        cpu_seconds: processor time of that program and its children.
+        measures: the network's results.
     """
 
     contender: str
@@ -40,9 +40,9 @@ class Contest:
     """All trainings on one set.
 
     Attributes:
-        plan: the set and how long.
-        seeds: that were asked for.
-        runs: that came to an end.
+        plan: the set and the length of training.
+        seeds: the requested ones.
+        runs: the finished ones.
         failures: what failed, by contender and seed, or by contender alone.
         milliseconds: of one inference of a contender's graph.
     """
@@ -81,7 +81,7 @@ class Figure:
         return cls(mean=mean(values), spread=stdev(values) if len(values) > 1 else None)
 
     def text(self, digits: int = 3) -> str:
-        """Returns mean and spread with so many digits after the point."""
+        """Returns mean and spread with `digits` decimals."""
         spread = "" if self.spread is None else f" ± {self.spread:.{digits}f}"
         return f"{self.mean:.{digits}f}{spread}"
 
@@ -97,15 +97,15 @@ def compare(
     work: Path,
     say: Callable[[str], None],
 ) -> Contest:
-    """Returns what came of a set, each contender training once before any trains again.
+    """Returns the results of a set; each contender trains once before any trains again.
 
     Args:
-        contenders: the first is the one that the others are compared with.
+        contenders: the others are compared with the first.
         missing: why others do not take part, by name.
-        plan: the set and how long.
+        plan: the set and the length of training.
         seeds: one training of each contender for each.
-        work: folder where every training has its own; what is there already is not done again.
-        say: called with what begins and ends.
+        work: folder with one for each training; finished ones are not repeated.
+        say: called with progress messages.
     """
     contest = Contest(plan, tuple(seeds), failures=dict(missing))
     length = f"{plan.epochs}-epochs-{plan.image_size}px-{plan.threads}-threads"
@@ -130,7 +130,7 @@ def compare(
 
 def _run(contender: Contender, plan: Plan, seed: int, folder: Path) -> Run:
     def train() -> dict[str, Any]:
-        shutil.rmtree(folder, ignore_errors=True)  # the rest of one that was interrupted
+        shutil.rmtree(folder, ignore_errors=True)  # the remains of an interrupted one
         folder.mkdir(parents=True)
         before = os.times()
         contender.train(plan, seed, folder)
@@ -144,7 +144,7 @@ def _run(contender: Contender, plan: Plan, seed: int, folder: Path) -> Run:
 
 
 def file_name(name: str) -> str:
-    """Returns a contender's name as a folder can have it.
+    """Returns a contender's name as a folder name.
 
     Example:
         >>> file_name("Spotlet nano, from scratch")
@@ -154,7 +154,7 @@ def file_name(name: str) -> str:
 
 
 def remembered(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Returns the JSON object in a file, made and written now where there is no such file."""
+    """Returns the JSON object in a file, which is made and written now if it does not exist."""
     if not path.is_file():
         content = make()
         with atomic_file(path) as temporary:

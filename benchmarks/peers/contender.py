@@ -1,4 +1,4 @@
-"""What takes part in the comparison of trainings: Spotlet and its peers."""
+"""Participants in the comparison of trainings: Spotlet and its peers."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from spotlet.errors import InputError
 from spotlet_training.datasets import Splits
 
 REASON_LENGTH = 160
-"""Characters that a message shows of a failed program's last line about an error."""
+"""Characters of a failed program's last error line that a message shows."""
 
 
 class ContenderError(InputError):
@@ -20,10 +20,10 @@ class ContenderError(InputError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One set and how long to train on it.
+    """One set and the length of training.
 
     Attributes:
-        dataset: what the user gave.
+        dataset: as the user gave it.
         name: of the set.
         splits: the set, opened.
         yolo: the `data.yaml` of the same set as YOLO txt.
@@ -48,7 +48,7 @@ class Measures:
     Attributes:
         ap: COCO's AP, by `spotlet.evaluation`.
         ap50: the same at IoU 0.50.
-        own_ap: what the contender's own program says of the same detections.
+        own_ap: the contender's own program's AP for the same detections.
         own_ap50: the same at IoU 0.50.
         parameters: weights in the exported graph.
         onnx: file of the exported graph, at the plan's image size, in float32; relative to the
@@ -68,7 +68,7 @@ class Contender(Protocol):
 
     @property
     def name(self) -> str:
-        """What the table calls it."""
+        """Its name in the table."""
 
     def train(self, plan: Plan, seed: int, folder: Path) -> None:
         """Leaves a trained network in an empty folder.
@@ -93,14 +93,14 @@ def run_program(
     threads: int = 0,
     variables: Mapping[str, str] | None = None,
 ) -> str:
-    """Runs a program to its end and returns what it said, which also stands in `log`.
+    """Runs a program to its end and returns its output, which is also written to `log`.
 
     Args:
         command: the program and its arguments.
         log: file to write.
         folder: to run in.
-        threads: of its numeric libraries; 0 leaves it to them.
-        variables: of its environment, beside the ones that are set.
+        threads: of its numeric libraries; 0 leaves the choice to them.
+        variables: added to its environment.
 
     Raises:
         ContenderError: it cannot be started, or did not end with 0.
@@ -125,7 +125,7 @@ def run_program(
     if done.returncode:
         said = [line.strip() for line in text.splitlines() if line.strip()]
         errors = [line for line in said if "error" in line.lower()]
-        reason = (errors or said or ["it said nothing"])[-1][:REASON_LENGTH]
+        reason = (errors or said or ["no output"])[-1][:REASON_LENGTH]
         where = f"{log.parent.name}/{log.name}"
         raise ContenderError(f"exit code {done.returncode} ({reason}); see {where}")
     return text

@@ -1,4 +1,4 @@
-"""A peer's environment: its packages in a folder of their own, never among Spotlet's."""
+"""A peer's environment: its packages in a separate folder, never among Spotlet's."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from benchmarks.peers.contender import ContenderError, run_program
 from spotlet.atomic import atomic_file
 
 READY = "ready.json"
-"""The file that says that an environment is whole."""
+"""The file that marks an environment as complete."""
 
 LAUNCHER = Path(__file__).with_name("with_nms.py")
 
@@ -23,12 +23,12 @@ NO_NETWORK = {
     "YOLO_AUTOINSTALL": "False",
     "HF_HUB_OFFLINE": "1",
     "DO_NOT_TRACK": "1",
-    # What heeds no such wish meets a proxy that is not there (port 9 is for discarding).
+    # Programs that ignore these get a proxy that does not exist (port 9 discards).
     **dict.fromkeys(
         ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9"
     ),
 }
-"""For every program of a peer: trains and measures on this machine, and tells nobody."""
+"""For every program of a peer: stay offline, and send no telemetry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,8 @@ class Environment:
     Attributes:
         folder: the virtual environment.
         versions: of what is in it.
-        own_nms: whether torchvision's compiled operators load, or none are needed; where they do
-            not, OpenCV's suppression takes their place.
+        own_nms: whether torchvision's compiled operators load, or none are needed; if they do
+            not, OpenCV's suppression replaces them.
     """
 
     folder: Path
@@ -55,7 +55,7 @@ class Environment:
     def command(
         self, words: Sequence[str | Path], launcher: Sequence[str | Path] = ()
     ) -> list[str | Path]:
-        """Returns how one of its programs is called.
+        """Returns the command line of one of its programs.
 
         Args:
             words: its name, or a script's path, and its arguments.
@@ -68,24 +68,24 @@ class Environment:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Of the environment of its programs."""
+        """Environment variables of its programs."""
         return NO_NETWORK | {"YOLO_CONFIG_DIR": str(self.folder)}
 
 
 def open_environment(
     cache: Path, package: str, torch: str, extras: Sequence[str] = ()
 ) -> Environment:
-    """Returns a peer's environment, installed where `cache` has none yet.
+    """Returns a peer's environment, installing it if `cache` has none yet.
 
     torch comes first and pinned: a peer's own requirement would take the newest, which on Linux
-    brings several GB of CUDA. torchvision comes without its requirements, for they ask for that
-    build of torch; where its operators then do not load, see `with_nms`.
+    brings several GB of CUDA. torchvision comes without its requirements, because they need that
+    build of torch; `with_nms` helps if its operators then do not load.
 
     Args:
         cache: folder of environments.
-        package: what to install, pinned, as pip takes it.
+        package: pinned requirement, as for pip.
         torch: version of PyTorch.
-        extras: what else, pinned.
+        extras: further pinned requirements.
 
     Raises:
         ContenderError: it cannot be installed.
@@ -100,11 +100,11 @@ def open_environment(
 
 
 def open_small_environment(cache: Path, packages: Sequence[str]) -> Environment:
-    """Returns an environment without torch, installed where `cache` has none yet.
+    """Returns an environment without torch, installing it if `cache` has none yet.
 
     Args:
         cache: folder of environments.
-        packages: what to install, pinned, as pip takes it; OpenCV comes in its headless build.
+        packages: pinned requirements, as for pip; OpenCV comes in its headless build.
 
     Raises:
         ContenderError: it cannot be installed.
@@ -146,7 +146,7 @@ def _install(folder: Path, steps: Sequence[Sequence[str]], *, with_torchvision: 
     log = folder.with_name(f"{folder.name}.log")
     python = _scripts(folder) / "python"
     run_program([sys.executable, "-m", "venv", folder], log, folder=folder.parent)
-    # OpenCV in the build that needs no desktop libraries, of Spotlet's own version.
+    # OpenCV in the build that needs no desktop libraries, in Spotlet's version.
     headless = f"opencv-python-headless=={version('opencv-python-headless')}"
     replacement = (["uninstall", "--yes", "opencv-python"], ["install", headless])
     for words in (*steps, *replacement):

@@ -1,4 +1,4 @@
-"""Exported graphs: what they hold, how long one inference takes, and one in another's layout."""
+"""Exported graphs: their content, the time of one inference, and conversion between layouts."""
 
 import ast
 import math
@@ -41,11 +41,11 @@ def median_milliseconds(
 ) -> dict[str, float]:
     """Returns the time of one inference for each graph, batch 1, on the CPU.
 
-    The graphs take turns, so that what else the machine does falls on all of them.
+    The graphs take turns, so that other load on the machine affects all of them.
 
     Args:
-        graphs: files, by what to call them.
-        threads: of one inference; 0 leaves it to onnxruntime.
+        graphs: files, by label.
+        threads: of one inference; 0 leaves the choice to onnxruntime.
         rounds: turns of each.
     """
     sessions = {name: _open(path, threads) for name, path in graphs.items()}
@@ -70,7 +70,7 @@ def _open(path: Path, threads: int) -> ort.InferenceSession:
 
 
 def _noise(session: ort.InferenceSession) -> dict[str, npt.NDArray[np.generic]]:
-    """Returns an image of the type and shape that the graph takes."""
+    """Returns an image of the graph's input type and shape."""
     (image,) = session.get_inputs()
     shape = [side if isinstance(side, int) else 1 for side in image.shape]
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -89,10 +89,10 @@ def in_peer_layout(model: onnx.ModelProto) -> onnx.ModelProto:
     metadata of its own ONNX files.
 
     Args:
-        model: as `spotlet_export.graph.graph.build_graph` gives it; stays as it was.
+        model: from `spotlet_export.graph.graph.build_graph`; not modified.
 
     Raises:
-        ContenderError: the graph begins in another way, as the int8 variant does.
+        ContenderError: the graph begins differently, as the int8 variant does.
     """
     manifest = _manifest_of(model)
     height, width = manifest.input.size_hw
@@ -131,11 +131,11 @@ def in_peer_layout(model: onnx.ModelProto) -> onnx.ModelProto:
         helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, height, width]),
         [("output0", [1, 4 + len(manifest.classes), cells])],
     )
-    told = {
+    metadata = {
         "task": "detect", "stride": STRIDE, "batch": 1, "imgsz": [height, width], "channels": 3,
         "names": dict(enumerate(manifest.classes)), "end2end": False,
     }  # fmt: skip
-    helper.set_model_props(rewritten, {key: str(value) for key, value in told.items()})
+    helper.set_model_props(rewritten, {key: str(value) for key, value in metadata.items()})
     return rewritten
 
 
@@ -146,22 +146,22 @@ def in_spotlet_layout(
 
     Args:
         model: one input (1, 3, H, W), one output (1, 4 + C, K), class names in the metadata under
-            `names`; stays as it was.
+            `names`; not modified.
         name: for the manifest.
         detection: for the manifest.
 
     Raises:
-        ContenderError: the graph is not such a one.
+        ContenderError: the graph has another form.
     """
     graph = _copy(model).graph
     image, output = graph.input[0], graph.output[0]
     _, _, height, width = _sides(image)
     _, rows, cells = _sides(output)
-    told = {item.key: item.value for item in model.metadata_props}
-    classes = tuple(map(str, ast.literal_eval(told.get("names", "{}")).values()))
+    metadata = {item.key: item.value for item in model.metadata_props}
+    classes = tuple(map(str, ast.literal_eval(metadata.get("names", "{}")).values()))
     if rows != 4 + len(classes):
         raise ContenderError(f"{name}: {rows} rows for {len(classes)} classes; must be 4 more")
-    # Not `boxes` and `scores`, which may be names inside the graph already.
+    # Not `boxes` and `scores`, which the graph may already use inside.
     rule = OutputRule(boxes="unit_boxes", scores="class_scores")
     manifest = Manifest(
         name=name,
@@ -228,7 +228,7 @@ def _replace(
     """Changes the numbers of a constant."""
     (tensor,) = (each for each in graph.initializer if each.name == name)
     values = np.ascontiguousarray(change(numpy_helper.to_array(tensor)), np.float32)
-    # Not for a scalar: numpy makes a row of it.
+    # Not for a scalar: numpy turns it into a row.
     tensor.CopyFrom(numpy_helper.from_array(values.reshape(tuple(tensor.dims)), name))
 
 

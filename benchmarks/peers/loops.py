@@ -1,11 +1,11 @@
-"""The loop that people write around a detector, for several engines; runs in a peer's environment.
+"""The usual loop around a detector, for several engines; runs in a peer's environment.
 
     python loops.py ENGINE MODEL CLIP --side S --score T --iou T [--threads N]
 
 ENGINE: `onnxruntime`, `opencv` (its DNN module), `openvino` (with N threads in float32), or
 `supervision`: onnxruntime with that package's frames, detections, suppression and annotators (it
-draws; the picture goes nowhere). MODEL is in the layout of `graphs.in_peer_layout`. Says a line a
-frame. It imports nothing of Spotlet's, and of the engines only the one that is asked for.
+draws; the picture is discarded). MODEL has the layout of `graphs.in_peer_layout`. Prints a line per
+frame. It imports nothing from Spotlet, and only the requested engine.
 """
 
 import argparse
@@ -27,7 +27,7 @@ Infer = Callable[[Floats], Floats]
 """(1, 3, H, W) in; (1, 4 + C, K) out."""
 
 CountObjects = Callable[[Image, Floats, Floats, ClassIds, float], int]
-"""Frame, boxes (N, 4) xyxy, scores and classes (N,), IoU in; what suppression leaves out."""
+"""Frame, boxes (N, 4) xyxy, scores and classes (N,), IoU in; the rest after suppression out."""
 
 
 def main() -> None:
@@ -82,7 +82,7 @@ def _candidates(
 
 
 def _counted(frame: Image, boxes: Floats, scores: Floats, class_ids: ClassIds, iou: float) -> int:
-    """Returns how many boxes suppression within each class leaves."""
+    """Returns the number of boxes after suppression within each class."""
     if len(scores) == 0:
         return 0
     corners_and_sides: Any = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
@@ -143,7 +143,7 @@ def _openvino(model: str, threads: int) -> Infer:
     openvino = importlib.import_module("openvino")
     settings: dict[str, Any] = {}
     if threads:
-        # Where the processor can, its own choice is bfloat16: another arithmetic than the others'.
+        # By default it uses bfloat16 if the processor can: not the arithmetic of the others.
         settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.Core().compile_model(model, "CPU", settings)
     request = compiled.create_infer_request()

@@ -1,4 +1,4 @@
-"""What the machine of a measurement is."""
+"""Describes the machine of a measurement."""
 
 import os
 import platform
@@ -8,11 +8,11 @@ from typing import Any
 CPU_INFO = Path("/proc/cpuinfo")
 
 INSTRUCTIONS = ("neon", "asimddp", "avx2", "avx512f", "avx512_vnni", "amx_bf16", "amx_int8")
-"""Of the processor's flags, those that decide how fast a network is."""
+"""The processor flags that determine a network's speed."""
 
 
 def machine_record() -> dict[str, Any]:
-    """Returns system, processor and number of processors, as JSON can hold them."""
+    """Returns system, processor and number of processors, for JSON."""
     return {
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": processor_name(),
@@ -22,7 +22,7 @@ def machine_record() -> dict[str, Any]:
 
 
 def processor_name() -> str:
-    """Returns what the processor calls itself, where the system tells."""
+    """Returns the processor's name, if the system reports it."""
     return _line("model name") or platform.processor()
 
 

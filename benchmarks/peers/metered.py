@@ -1,12 +1,12 @@
-"""Runs a program and writes down what it took, from outside it.
+"""Runs a program and records its resources from outside.
 
     python metered.py RECORD LOG FIRST PROGRAM [ARGUMENT ...]
 
-RECORD becomes JSON: `seconds` from start to end, `first_seconds` until a line of its output has
-FIRST in it (or null), `cpu_seconds` of all its threads, `megabytes` at its peak, `code` at its end,
-`others` the processors that everybody else had meanwhile, on average (Linux; else 0). LOG becomes
-its output. It stands alone and stays small: a program's peak memory, as the system counts it, is at
-least that of the process that started it.
+RECORD becomes JSON: `seconds` from start to end, `first_seconds` until a line of its output
+contains FIRST (or null), `cpu_seconds` of all its threads, `megabytes` at its peak, its exit
+`code`, `others` the processors that other programs used meanwhile, on average (Linux; else 0). LOG
+becomes its output. This file is standalone and small: a program's peak memory, as the system counts
+it, is at least that of the process that started it.
 """
 
 import json
@@ -25,7 +25,7 @@ PROC_STAT = Path("/proc/stat")
 
 
 def busy_seconds() -> float:
-    """Returns the time that all processors have worked, since some moment; source: proc(5)."""
+    """Returns the busy time of all processors, since an arbitrary moment; source: proc(5)."""
     if not PROC_STAT.is_file():
         return 0.0
     user, nice, system, _, _, interrupts, soft, *_ = (

@@ -1,6 +1,6 @@
 """Peers: other projects' recipes, run as the programs that they install.
 
-Nothing of theirs is imported; their documented command lines and files are all that is used.
+Nothing is imported from them; only their documented command lines and files are used.
 Each trains with its own defaults (batch, optimiser, augmentation, precision).
 """
 
@@ -28,10 +28,10 @@ PREDICTIONS = Path("val", "predictions.json")
 
 @dataclass(frozen=True, slots=True)
 class Peer(ABC):
-    """A contender whose recipe is another project's.
+    """A contender with another project's recipe.
 
     Attributes:
-        name: of its model, as its program takes it.
+        name: of its model, as for its program.
         environment: where it is installed.
     """
 
@@ -48,14 +48,14 @@ class Peer(ABC):
 
     @abstractmethod
     def read_predictions(self, path: Path, images: LabelledImages) -> list[Detections]:
-        """Returns what the peer's validation found in each image."""
+        """Returns the detections of the peer's validation in each image."""
 
     @abstractmethod
     def export(self, plan: Plan, folder: Path) -> Path:
         """Returns the ONNX file."""
 
     def measure(self, plan: Plan, folder: Path) -> Measures:
-        """Returns the accuracy by our evaluator of what the peer's own validation found."""
+        """Returns our evaluator's accuracy of the detections of the peer's own validation."""
         own_ap, own_ap50 = self.validate(plan, folder)
         images = plan.splits.val
         found = self.read_predictions(folder / PREDICTIONS, images)
@@ -98,16 +98,16 @@ class UltralyticsPeer(Peer):
         text = self._run(words, plan, folder)
         rows = re.findall(r"^\s+all\s+(.+)$", text, re.MULTILINE)
         if not rows:
-            raise ContenderError("`yolo detect val` said no line `all`")
+            raise ContenderError("`yolo detect val` printed no line `all`")
         *_, ap50, ap = map(float, rows[-1].split())
         return ap, ap50
 
     def read_predictions(self, path: Path, images: LabelledImages) -> list[Detections]:
-        """Returns what was found; the file names images by their stems, and classes from 1."""
+        """Returns the detections; the file names images by their stems, and classes from 1."""
         return read_results(path, image_stems(images), 1, images.class_names)
 
     def export(self, plan: Plan, folder: Path) -> Path:
-        """Returns the ONNX file, which lies beside the weights."""
+        """Returns the ONNX file, which is next to the weights."""
         self._run(["export", f"model={folder / WEIGHTS}", "format=onnx"], plan, folder)
         return (folder / WEIGHTS).with_suffix(".onnx")
 
@@ -148,7 +148,7 @@ class LibreYoloPeer(Peer):
         return float(metrics["mAP50_95"]), float(metrics["mAP50"])
 
     def read_predictions(self, path: Path, images: LabelledImages) -> list[Detections]:
-        """Returns what was found; the file counts images, sorted by name, and classes from 0."""
+        """Returns the detections; the file numbers images, sorted by name, and classes from 0."""
         return read_results(path, [str(n) for n in range(len(images))], 0, images.class_names)
 
     def export(self, plan: Plan, folder: Path) -> Path:
@@ -167,13 +167,13 @@ class LibreYoloPeer(Peer):
 
 
 def last_json(text: str) -> dict[str, Any]:
-    """Returns the last JSON object that stands on a line of its own.
+    """Returns the last JSON object on a separate line.
 
     Raises:
         ContenderError: there is none.
     """
     lines = [line for line in text.splitlines() if line.startswith("{")]
     if not lines:
-        raise ContenderError("the program said no JSON")
+        raise ContenderError("the program printed no JSON")
     content: dict[str, Any] = json.loads(lines[-1])
     return content

@@ -1,4 +1,4 @@
-"""The demo's network, which is of size `nano`, in eight bits: for measuring how fast that is."""
+"""The demo's network, of size `nano`, in int8: to measure its speed."""
 
 import tempfile
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from spotlet.session import ModelSession
 from spotlet_export.graph.quantisation import hidden_layers, quantise
 
 NANO = "garments"
-"""The bundled model of size `nano`, at 320 px; it comes without an int8 file."""
+"""The bundled model of size `nano`, at 320 px."""
 
 
 def write_nano_int8(path: Path, frames_bgr: Sequence[ImageArray]) -> Path:
-    """Writes it, calibrated on frames of the demo, without the gate that an export passes.
+    """Writes it, calibrated on frames of the demo, without the export gate.
 
     Args:
         path: of the file.

@@ -1,4 +1,4 @@
-"""What a comparison came to, for people and for programs."""
+"""Results of a comparison, as Markdown and as JSON."""
 
 import json
 import os
@@ -21,7 +21,7 @@ from spotlet_training.learning.settings import TrainingSettings
 SCHEMA = 1
 
 AGREEMENT = 0.02
-"""So far a peer's own AP may be from ours on the same detections before the table says so."""
+"""A larger difference between a peer's AP and ours on the same detections is reported."""
 
 HEADER = (
     "recipe", "AP", "AP50", "AP, own program", "training, s", "x the first", "CPU, s", "parameters",
@@ -33,24 +33,24 @@ THEIRS = ("ultralytics", "libreyolo", "torch", "torchvision", "opencv-python-hea
 
 
 def as_markdown(contests: Sequence[Contest]) -> str:
-    """Returns a table for each set, what failed among it, and how to read it."""
+    """Returns a table for each set, its failures, and notes on how to read it."""
     parts = [_table(contest) for contest in contests]
     return "\n\n".join([*parts, "\n".join(f"- {note}" for note in notes(contests))])
 
 
 def notes(contests: Sequence[Contest]) -> list[str]:
-    """Returns what a reader of the figures must know."""
+    """Returns the notes that a reader of the figures needs."""
     precision = str(pick_precision(TrainingSettings(), torch.device("cpu")))
     lines = [
         "With the defaults of each program. The peers start from scratch: their published "
-        "pretrained weights, with which they are usually begun, are not downloaded here. "
-        "Spotlet's own backbone, where a row names it, comes with Spotlet.",
+        "pretrained weights, which they usually start from, are not downloaded here. "
+        "Spotlet's own backbone, if a row names it, is bundled.",
         "AP and AP50: faster-coco-eval on the validation images, which also chose the best "
-        "epoch. AP, own program: what a recipe's own evaluation says of the same detections.",
+        "epoch. AP, own program: a recipe's own evaluation of the same detections.",
         "Training: wall time of the whole program, its validations included; CPU: of its "
         "processes together. " + f"Spotlet trained in {precision.removeprefix('torch.')}.",
-        "ONNX: one inference by onnxruntime, batch 1, float32, median; what a graph leaves to "
-        "the host, such as non-maximum suppression, is not in it.",
+        "ONNX: one inference by onnxruntime, batch 1, float32, median; work left to the host, "
+        "such as non-maximum suppression, is not included.",
     ]
     for contest in contests:
         for run in contest.runs:
@@ -63,7 +63,7 @@ def notes(contests: Sequence[Contest]) -> list[str]:
 
 
 def as_json(contests: Sequence[Contest], contenders: Sequence[Contender]) -> str:
-    """Returns the same with every run, the machine and the versions."""
+    """Returns the same as JSON, with every run, the machine and the versions."""
     peers = {one.name: one.environment for one in contenders if isinstance(one, Peer)}
     content = {
         "schema": SCHEMA,

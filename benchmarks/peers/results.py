@@ -1,4 +1,4 @@
-"""What a peer's validation found, from its file in COCO's format of results.
+"""Detections of a peer's validation, from its file in COCO's results format.
 
 Source: https://cocodataset.org/#format-results
 """
@@ -20,12 +20,12 @@ def read_results(
 
     Args:
         path: of the file.
-        image_ids: what it calls the images, in our order.
-        first_class: what it calls our class 0.
+        image_ids: its ids of the images, in our order.
+        first_class: its id of our class 0.
         class_names: ours.
 
     Raises:
-        ContenderError: no such file, or an image or class in it is not ours.
+        ContenderError: there is no such file, or it has an unknown image or class.
     """
     if not path.is_file():
         raise ContenderError(f"{path}: was not written by the peer's validation")

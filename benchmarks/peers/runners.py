@@ -1,4 +1,4 @@
-"""What takes part in the comparison of whole programs: how each is called on a clip."""
+"""Participants in the comparison of whole programs, and their command lines for a clip."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -20,16 +20,16 @@ LOOP_NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
-    """A program that detects in a clip and says a line for every frame.
+    """A program that detects objects in a clip and prints a line for every frame.
 
     Attributes:
-        name: what the table calls it.
+        name: its name in the table.
         graph: the ONNX file that it runs.
         command: the program and its arguments, for a clip.
-        first: what stands in the first frame's line alone.
-        objects: regular expression; a match is an object, or, where it has a group, as many as
+        first: text that only the first frame's line contains.
+        objects: regular expression; a match is one object, or, if it has a group, as many as
             the group says.
-        variables: of its environment, beside the ones that are set.
+        variables: added to its environment.
     """
 
     name: str
@@ -42,11 +42,11 @@ class Runner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A network in both layouts, and the rule by which it detects.
+    """A network in both layouts, and its detection rule.
 
     Attributes:
         ours: Spotlet's file.
-        theirs: the same network as the peers read it.
+        theirs: the same network in the peers' layout.
         side: of the square canvas, pixels.
         score_threshold: least score kept.
         iou_threshold: overlap that suppression allows.
@@ -60,7 +60,7 @@ class Task:
 
 
 def spotlet_runner(name: str, graph: Path, thresholds: tuple[float, float], threads: int) -> Runner:
-    """Returns `spotlet run`, which says what it found as NDJSON on standard output."""
+    """Returns `spotlet run`, which prints its detections as NDJSON on standard output."""
 
     def command(clip: Path) -> list[str | Path]:
         return [
@@ -79,7 +79,7 @@ def spotlet_runner(name: str, graph: Path, thresholds: tuple[float, float], thre
 
 
 def ultralytics_runner(environment: Environment, task: Task, threads: int) -> Runner:
-    """Returns `yolo predict` without saving pictures, which says its counts for every frame.
+    """Returns `yolo predict` without saving pictures, which prints its counts for every frame.
 
     Source: https://docs.ultralytics.com/usage/cfg/. It has no option for onnxruntime's threads.
     """

@@ -23,18 +23,18 @@ OURS = ("spotlet", "numpy", "onnxruntime", "opencv-python-headless")
 NOTES = (
     "Medians over the rounds, in which the programs take turns; ratios are medians of each round's "
     "ratio of frames a second.",
-    "Frames/s, ms and CPU ms: what the long clip takes more than the short one, a frame. "
+    "Frames/s, ms and CPU ms: the difference between the long and the short clip, per frame. "
     "First detection: from the start of the program. Peak: of the whole program.",
     "Bare network: one inference of the program's own graph by onnxruntime, in the same rounds.",
     "Spotlet writes every detection as NDJSON, Ultralytics one line of counts a frame, the loops "
-    "one number; nobody draws but the loop that says so.",
-    "A run during which others had over 0.3 processors is repeated, at most twice.",
+    "one number; only the loop that says so draws.",
+    "A run during which other programs used over 0.3 processors is repeated, at most twice.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Bout:
-    """One network, or one question, and what came of it.
+    """One network, or one question, and its results.
 
     Attributes:
         name: of the bout.
@@ -50,7 +50,7 @@ class Bout:
 
 
 def as_markdown(bouts: Sequence[Bout], missing: Mapping[str, str]) -> str:
-    """Returns a table for each bout, what could not take part, and how to read it."""
+    """Returns a table for each bout, the missing peers, and notes on how to read it."""
     parts = [_table(bout) for bout in bouts]
     absent = [f"Not installed: {name} ({reason})." for name, reason in missing.items()]
     return "\n\n".join([*parts, "\n".join(f"- {note}" for note in (*absent, *NOTES))])
@@ -65,10 +65,10 @@ def as_json(
     """Returns the same with every round, the machine and the versions.
 
     Args:
-        bouts: what was measured.
+        bouts: the measurements.
         missing: why peers did not take part, by name.
-        conditions: of the measurement, as clip and rounds.
-        peers: versions of what their environments hold, by environment.
+        conditions: of the measurement, such as clip and rounds.
+        peers: versions in their environments, by environment.
     """
     content = {
         "schema": SCHEMA,

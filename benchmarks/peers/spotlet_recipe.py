@@ -17,11 +17,11 @@ from spotlet_training.training import BEST_CHECKPOINT
 
 @dataclass(frozen=True, slots=True)
 class SpotletRecipe:
-    """The recipe that is compared with others.
+    """Spotlet's recipe.
 
     Attributes:
-        size: of the network, as `spotlet train --size` takes it.
-        pretrained: whether it starts from the backbone that comes with Spotlet, its default.
+        size: of the network, as for `spotlet train --size`.
+        pretrained: whether it starts from the bundled backbone, its default.
     """
 
     size: str
@@ -29,7 +29,7 @@ class SpotletRecipe:
 
     @property
     def name(self) -> str:
-        """What the table calls it."""
+        """Its name in the table."""
         return f"Spotlet {self.size}, {'own backbone' if self.pretrained else 'from scratch'}"
 
     def train(self, plan: Plan, seed: int, folder: Path) -> None:

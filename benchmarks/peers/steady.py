@@ -16,16 +16,16 @@ from benchmarks.peers.runners import Runner
 METERED = Path(__file__).with_name("metered.py")
 
 BARE_ROUNDS = 1
-"""Turns of the bare graphs in every round."""
+"""Turns of the bare graphs in each round."""
 
 QUIET = 0.3
-"""Processors that others may have while a program is measured; over it, it is run again."""
+"""Processors that other programs may use during a measurement; above it, it is repeated."""
 
 PAUSE_SECONDS = 2.0
-"""Before it is run again."""
+"""Wait before a repetition."""
 
 TRIES = 3
-"""Runs of a program of which, where none was quiet, the quietest counts."""
+"""Attempts per program; if none was quiet, the quietest counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +35,9 @@ class Take:
     Attributes:
         seconds: from its start to its end.
         first_seconds: from its start to the first frame's result.
-        cpu_seconds: of the processors.
+        cpu_seconds: processor time.
         megabytes: memory at its peak, 10^6 bytes.
-        others: processors that everybody else had meanwhile.
+        others: processors that other programs used meanwhile.
         found: objects in all frames.
     """
 
@@ -51,17 +51,17 @@ class Take:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steady:
-    """What one round says of a program.
+    """A program's figures in one round.
 
     Attributes:
-        frames_per_second: once it runs: what the long clip has more over the short one, over what
-            it took longer.
-        cpu_milliseconds: of the processors for a frame, in the same way.
+        frames_per_second: without start-up: the additional frames of the long clip over the
+            additional time.
+        cpu_milliseconds: processor time of a frame, computed in the same way.
         beyond_milliseconds: wall time of a frame less one inference of its graph by a bare
             session, in the same round.
         first_seconds: until the first frame's result, on the short clip.
         megabytes: memory at the long clip's peak.
-        others: processors that everybody else had meanwhile; the worse of both runs.
+        others: processors that other programs used meanwhile; the worse of both runs.
         found: objects in the long clip.
     """
 
@@ -80,7 +80,7 @@ class Trial:
 
     Attributes:
         rounds: by a program's name, in the programs' order; each has the same number.
-        failures: what went wrong, by name; such a program is in no round.
+        failures: error messages, by name; such a program is not in any round.
         bare: milliseconds of one inference of a graph by a bare session, by its file, each round.
     """
 
@@ -98,14 +98,14 @@ class Trial:
         return Steady(**values)
 
     def ratio(self, name: str, other: str, figure: str) -> float:
-        """Returns the median over the rounds of a figure over another program's in that round."""
+        """Returns the median over the rounds of a figure's ratio to another program's."""
         pairs = zip(self.rounds[name], self.rounds[other], strict=True)
         ratios: list[float] = [getattr(a, figure) / getattr(b, figure) for a, b in pairs]
         return statistics.median(ratios)
 
 
 def steady(short: Take, long: Take, more_frames: int, bare_milliseconds: float) -> Steady:
-    """Returns what two runs say of a program once it runs.
+    """Returns a program's figures without start-up, from two runs.
 
     Args:
         short: run on the short clip.
@@ -114,7 +114,7 @@ def steady(short: Take, long: Take, more_frames: int, bare_milliseconds: float) 
         bare_milliseconds: of one inference of the graph.
 
     Raises:
-        ContenderError: the long run was no longer than the short one: the clips are too short.
+        ContenderError: the long run took no longer than the short one: the clips are too short.
 
     Example:
         >>> rest = {"first_seconds": 0.5, "megabytes": 90, "others": 0, "found": 1}
@@ -153,11 +153,11 @@ def alternate(
         runners: the programs, with different names.
         clips: the short one and the long one.
         more_frames: that the long one has.
-        rounds: of all the programs; one more goes before them and does not count, since it finds
-            nothing in the system's cache of files.
+        rounds: of all the programs; one more runs first and does not count, because the
+            system's file cache is still cold.
         threads: of a bare session.
         folder: for logs.
-        say: called with what begins and ends.
+        say: called with progress messages.
     """
     graphs = {graph_name(runner.graph): runner.graph for runner in runners}
     taken: dict[str, list[Steady]] = {runner.name: [] for runner in runners}
@@ -187,7 +187,7 @@ def alternate(
 
 
 def graph_name(path: Path) -> str:
-    """Returns what a table calls an ONNX file.
+    """Returns an ONNX file's name in a table.
 
     Example:
         >>> graph_name(Path("models/cells/model.int8.onnx"))
@@ -197,10 +197,10 @@ def graph_name(path: Path) -> str:
 
 
 def quiet_take(runner: Runner, clip: Path, folder: Path) -> Take:
-    """Runs a program until nobody else was busy meanwhile, or `TRIES` times; the quietest counts.
+    """Runs a program until other programs were idle, at most `TRIES` times; the quietest counts.
 
     Raises:
-        ContenderError: it did not end with 0, or said nothing of the first frame.
+        ContenderError: it did not end with 0, or did not report the first frame.
     """
     quietest = take(runner, clip, folder)
     for _ in range(TRIES - 1):
@@ -215,7 +215,7 @@ def take(runner: Runner, clip: Path, folder: Path) -> Take:
     """Runs a program once.
 
     Raises:
-        ContenderError: it did not end with 0, or said nothing of the first frame.
+        ContenderError: it did not end with 0, or did not report the first frame.
     """
     name = re.sub(r"[^\w.]+", "-", runner.name)
     record, log = folder / f"{name}.json", folder / f"{name}.log"
@@ -232,7 +232,7 @@ def take(runner: Runner, clip: Path, folder: Path) -> Take:
 
 
 def count_objects(pattern: str, text: str) -> int:
-    r"""Returns how many objects a program's output tells of; see `Runner.objects`.
+    r"""Returns the number of objects in a program's output; see `Runner.objects`.
 
     Example:
         >>> count_objects(r"frame \d+: (\d+) objects", "frame 0: 3 objects, frame 1: 4 objects")

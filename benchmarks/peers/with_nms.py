@@ -2,9 +2,9 @@
 
     python with_nms.py PROGRAM [ARGUMENT ...]
 
-torchvision's builds on package indexes are often for CUDA alone. Beside a PyTorch for the CPU
-they cannot load their operators, and then refuse to be imported at all. Detectors need one of
-them, non-maximum suppression: here OpenCV's does it, by the same rule.
+torchvision's builds on package indexes are often for CUDA only. With a PyTorch for the CPU
+they cannot load their operators, and then cannot be imported at all. Detectors need one of
+them, non-maximum suppression: here OpenCV's replaces it, by the same rule.
 """
 
 import importlib
@@ -21,7 +21,7 @@ SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
 def suppress(dets: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> torch.Tensor:
-    """Returns the indices of boxes that overlap no better one by more than a threshold.
+    """Returns the indices of boxes that do not overlap a better one by more than a threshold.
 
     Args:
         dets: (N, 4) boxes xyxy.
@@ -41,7 +41,7 @@ def suppress(dets: torch.Tensor, scores: torch.Tensor, iou_threshold: float) -> 
 def main() -> None:
     """Declares the operators before torchvision looks for them, then becomes the program."""
     library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
-    for operator in ("nms", "qnms"):  # the quantized one is looked for too, and never called
+    for operator in ("nms", "qnms"):  # the quantized one is looked up too, but never called
         library.define(operator + SIGNATURE)
     library.impl("nms", suppress, "CPU")
     extension: Any = importlib.import_module("torchvision.extension")

@@ -1,4 +1,4 @@
-"""Runs a program whose onnxruntime sessions use a number of threads that it has no option for.
+"""Sets the threads of a program's onnxruntime sessions that has no option for it.
 
 python with_threads.py THREADS PROGRAM [ARGUMENT ...]
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Lets sessions be opened with that number, then becomes the program."""
+    """Makes sessions open with that number, then becomes the program."""
     threads = int(sys.argv[1])
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     ort: Any = importlib.import_module("onnxruntime")

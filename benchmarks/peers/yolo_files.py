@@ -1,4 +1,4 @@
-"""A labelled set of any format as the files that other people's programs read: YOLO txt."""
+"""Writes a labelled set of any format as YOLO txt, which other programs read."""
 
 import shutil
 from pathlib import Path
@@ -13,10 +13,10 @@ DESCRIPTION = "data.yaml"
 
 
 def write_yolo_set(folder: Path, splits: Splits) -> Path:
-    """Leaves `images/`, `labels/` and `data.yaml` in a folder, all of it or nothing.
+    """Writes `images/`, `labels/` and `data.yaml` into a folder, all or nothing.
 
-    A folder that a former call left stays as it is. Objects that are neither trained on nor
-    counted (COCO's crowds, VOC's difficult ones) are left out: YOLO txt has no mark for them.
+    An existing folder stays unchanged. Objects that are neither trained on nor
+    counted (COCO's crowds, VOC's difficult ones) are left out: YOLO txt cannot mark them.
 
     Returns:
         The `data.yaml`.
@@ -41,8 +41,8 @@ def write_yolo_set(folder: Path, splits: Splits) -> Path:
 
 def image_stems(images: LabelledImages) -> list[str]:
     """Returns the names, without suffix, that a split's images have among the files."""
-    # The number keeps two folders' files of one name apart, the word a program from taking the
-    # name for a number; and in the order of the names the images are in ours.
+    # The number separates files of the same name in two folders, the word keeps programs from
+    # reading the name as a number; and sorted by name the images are in our order.
     return [f"image-{number:06d}" for number in range(len(images))]
 
 
@@ -50,7 +50,7 @@ def _write_split(folder: Path, split: str, images: LabelledImages) -> None:
     for kind in ("images", "labels"):
         (folder / kind / split).mkdir(parents=True)
     for stem, labels in zip(image_stems(images), images.labels, strict=True):
-        # Not linked: some programs mend a damaged file where it lies.
+        # Not linked: some programs repair a damaged file in place.
         shutil.copyfile(labels.path, folder / "images" / split / (stem + labels.path.suffix))
         text = "".join(f"{line}\n" for line in _label_lines(labels))
         (folder / "labels" / split / f"{stem}.txt").write_text(text)

@@ -1,10 +1,10 @@
-"""How a cost grows with a size: the power law behind a row of measurements."""
+"""The power law by which a cost grows with a size."""
 
 import math
 from collections.abc import Sequence
 
 LINEAR = 1.1
-"""An exponent up to this is called linear: what a shared machine's noise adds."""
+"""Greatest exponent that counts as linear, including a shared machine's noise."""
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
@@ -25,7 +25,7 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
 
 
 def last_exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
-    """Returns the same for the last two sizes alone: where a worse law would show first.
+    """Returns the same for the last two sizes only, where a worse law would show first.
 
     Example:
         >>> round(last_exponent([1, 10, 20], [5, 5, 20]), 6)

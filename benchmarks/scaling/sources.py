@@ -1,4 +1,4 @@
-"""`spotlet run` with several sources: files as fast as it can, cameras at their own rate."""
+"""Measures `spotlet run` with several sources: files at full speed, cameras at their own rate."""
 
 import contextlib
 import itertools
@@ -24,25 +24,25 @@ from servers.mjpeg import MjpegServer
 from spotlet.errors import UsageError
 
 SHORT_FRAMES = 40
-"""Of all files of a short run together, whose time is taken from the long one's."""
+"""Of all files of a short run together; its time is subtracted from the long one's."""
 
 WARM_UP_SECONDS = 4.0
 PICTURES = 25
-"""Distinct JPEGs that a camera sends over and over."""
+"""Distinct JPEGs that a camera sends repeatedly."""
 
 END_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class LiveLoad:
-    """What a number of cameras cost.
+    """The cost of a number of cameras.
 
     Attributes:
         sources: cameras.
-        sent_fps: pictures that all of them sent a second.
-        frames_per_second: frames of all of them that were detected in.
-        dropped: frames that were overtaken.
-        cores: processor time of the program, a second.
+        sent_fps: pictures a second that all of them sent.
+        frames_per_second: processed frames of all of them.
+        dropped: frames skipped for newer ones.
+        cores: processor seconds of the program per second.
         oldest_ms: age of the oldest result.
     """
 
@@ -57,7 +57,7 @@ class LiveLoad:
 class ClipCamera(MjpegServer):
     """A camera that sends the demo's frames as 720p JPEGs, made beforehand.
 
-    Making them as they are sent would take the processor from the program that is measured.
+    Encoding them while sending would take processor time from the measured program.
     """
 
     def __init__(self, *, fps: float, jpegs: Sequence[bytes]) -> None:
@@ -82,7 +82,7 @@ def clip_jpegs() -> list[bytes]:
 def measure_files(
     model: Path, counts: Sequence[int], frames: int, rounds: int, threads: int, folder: Path
 ) -> dict[int, Steady]:
-    """Returns what so many files at once come to, all of them together.
+    """Returns the total figures for each number of files at once.
 
     Args:
         model: ONNX file.
@@ -139,7 +139,7 @@ def _command(model: Path, count: int, threads: int) -> Callable[[Path], list[str
 def measure_cameras(
     model: Path, count: int, fps: float, seconds: float, threads: int, folder: Path
 ) -> LiveLoad:
-    """Returns what so many cameras cost.
+    """Returns the cost of `count` cameras.
 
     Args:
         model: ONNX file.
@@ -147,7 +147,7 @@ def measure_cameras(
         fps: of each.
         seconds: to watch, after a warm-up.
         threads: as `spotlet run --threads`.
-        folder: for what the program writes.
+        folder: for the program's output.
     """
     jpegs = clip_jpegs()
     lines = folder / f"cameras-{count}.ndjson"

@@ -1,4 +1,4 @@
-"""What one stage of `spotlet run` costs as frames, objects and classes grow."""
+"""Measures the cost of each stage of `spotlet run` as frames, objects and classes grow."""
 
 import statistics
 import tempfile
@@ -34,13 +34,13 @@ CELLS = 2100
 """Of a network at that size."""
 
 CELLS_AN_OBJECT = 5
-"""Overlapping cells that fire for one object, of which suppression leaves one."""
+"""Overlapping cells that fire for one object; suppression leaves one."""
 
 FEW_OBJECTS = 10
 MANY_OBJECTS = 100
 ROUNDS = 7
 LEAST_SECONDS = 0.05
-"""Of one measurement: calls are repeated until it took so long."""
+"""Of one measurement: calls are repeated until this time is reached."""
 
 CLIP_FRAMES = 24
 
@@ -52,9 +52,9 @@ class Row:
     Attributes:
         stage: its name.
         axis: what grows.
-        sizes: how large, as numbers: pixels, objects, classes.
-        labels: what the table calls them.
-        microseconds: of the stage at each size, a frame.
+        sizes: pixels, objects or classes.
+        labels: of the sizes in the table.
+        microseconds: of the stage at each size, per frame.
     """
 
     stage: str
@@ -65,7 +65,7 @@ class Row:
 
     @property
     def grown(self) -> tuple[list[int], list[float]]:
-        """The sizes over 0, and the cost beyond that at size 0, where there is such a size."""
+        """The sizes over 0, and the cost beyond that at size 0, if there is such a size."""
         base = self.microseconds[0] if self.sizes[0] == 0 else 0.0
         pairs = [
             (size, cost - base)
@@ -105,9 +105,9 @@ def median_microseconds(calls: Mapping[str, Callable[[], object]]) -> list[float
 
 
 def synthetic_outputs(objects: int, classes: int) -> tuple[FloatArray, FloatArray]:
-    """Returns boxes (K, 4) and scores (K, C) in which so many objects are, and nothing else.
+    """Returns boxes (K, 4) and scores (K, C) that contain exactly `objects` objects.
 
-    The objects lie in rows, apart from each other; the cells of one overlap nearly wholly.
+    The objects lie in rows, separated; the cells of one overlap almost completely.
 
     Args:
         objects: at most 300.
@@ -119,7 +119,7 @@ def synthetic_outputs(objects: int, classes: int) -> tuple[FloatArray, FloatArra
     scores = rng.uniform(0, 0.05, (CELLS, classes)).astype(np.float32)
     cells = rng.permutation(CELLS)[: objects * CELLS_AN_OBJECT]
     numbers = np.arange(len(cells)) % max(objects, 1)
-    # Where a frame of 16:9 lies on a square canvas, and not on its border.
+    # Within a 16:9 frame on a square canvas, not on its border.
     least = np.stack([numbers % 20 * 0.05, 0.25 + numbers // 20 * 0.03], axis=1)
     least = least + rng.uniform(0, 0.002, least.shape)
     boxes[cells] = np.concatenate([least, least + np.array([0.04, 0.025])], axis=1)
@@ -159,7 +159,7 @@ def _along_frame_size(folder: Path) -> list[Row]:
 
 
 def _decoding_microseconds(path: Path, frames: Sequence[ImageArray]) -> float:
-    """Returns the time to read a frame of a clip, the first left out; the least of the rounds."""
+    """Returns the time to read a frame of a clip, without the first; the least of the rounds."""
     sink = VideoSink(path)
     for frame in frames:
         sink.write_image(frame)

@@ -1,7 +1,7 @@
-"""What a run tells others: one JSON object for each frame and each change of a source's state.
+"""The events of a run: one JSON object for each frame and each change of a source's state.
 
 NDJSON, server-sent events, MQTT and Python callbacks carry these same objects. `docs/events.md`
-describes them, `events.schema.json` beside this file is the rule.
+describes them, `events.schema.json` in this folder defines them.
 """
 
 import json
@@ -9,14 +9,14 @@ import time
 from importlib import resources
 from typing import Any
 
-from spotlet.detections import Detection, Detections
+from spotlet.detections import Detections
 from spotlet.streams import Frame, StatusEvent
 
 SCHEMA = 1
-"""Grows when a reader of the old events would misread the new ones; new keys do not count."""
+"""Increased when a reader of old events would misread new ones, not for additional keys."""
 
 Event = dict[str, Any]
-"""What `json.dumps` takes. A frame's has no key `event`; every other's has."""
+"""As `json.dumps` takes it. All but those of frames have the key `event`."""
 
 
 def frame_event(
@@ -31,16 +31,16 @@ def frame_event(
         pts_s: presentation time, seconds from the first frame, or null.
         captured_at: when the frame was read, seconds since 1970 (UTC), to the millisecond.
         age_ms: from that moment to now.
-        dropped: frames left out just before this one.
+        dropped: frames skipped just before this one.
         epoch: grows by one with each reconnection.
         detections: best first: `class` (id), `name`, `score` in [0, 1] to 4 digits, `box`
             [x1, y1, x2, y2] in pixels of the frame to 2 digits, `track` (number or null).
-        counts, crossings: only where lines or zones count, see `Counts` and `Crossing`.
+        counts, crossings: only with lines or zones, see `Counts` and `Crossing`.
 
     Args:
-        frame: that was looked at.
-        detections: what was found in it.
-        now_monotonic: when the event is told, seconds on `time.monotonic`; None is now.
+        frame: the frame.
+        detections: its detections.
+        now_monotonic: the time of the event, seconds on `time.monotonic`; None is now.
     """
     now = time.monotonic() if now_monotonic is None else now_monotonic
     event: Event = {
@@ -61,12 +61,21 @@ def frame_event(
 
 
 def detections_json(detections: Detections) -> list[Event]:
-    """Returns the objects of a frame as `detections` of its event has them."""
-    return [_detection(found) for found in detections]
+    """Returns the objects of a frame as the key `detections` of its event holds them."""
+    return [
+        {
+            "class": found.class_id,
+            "name": found.name,
+            "score": round(found.score, 4),
+            "box": [round(side, 2) for side in found.box_xyxy],
+            "track": found.track_id,
+        }
+        for found in detections
+    ]
 
 
 def status_event(status: StatusEvent) -> Event:
-    """Returns the event of a source that changed its state; its key `event` is `status`."""
+    """Returns the event of a change of state; its key `event` is `status`."""
     return {
         "schema": SCHEMA,
         "event": "status",
@@ -80,7 +89,7 @@ def status_event(status: StatusEvent) -> Event:
 
 
 def encode_event(event: Event) -> bytes:
-    """Returns the event as one line of JSON without its end.
+    """Returns the event as one line of JSON, without a line end.
 
     In ASCII: a file name that is not valid Unicode must not stop the run.
     """
@@ -88,17 +97,7 @@ def encode_event(event: Event) -> bytes:
 
 
 def event_json_schema() -> dict[str, Any]:
-    """Returns the JSON schema (draft 2020-12) that every event keeps."""
+    """Returns the JSON schema (draft 2020-12) of all events."""
     text = resources.files("spotlet").joinpath("events.schema.json").read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
-
-
-def _detection(found: Detection) -> Event:
-    return {
-        "class": found.class_id,
-        "name": found.name,
-        "score": round(found.score, 4),
-        "box": [round(side, 2) for side in found.box_xyxy],
-        "track": found.track_id,
-    }

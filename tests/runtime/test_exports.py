@@ -1,67 +1,88 @@
+"""What a user may import: computed from the packages, the documentation and the examples."""
+
+import ast
+import importlib
+import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import spotlet
-import spotlet.sinks
-import spotlet.streams
 
 pytestmark = pytest.mark.live
+
+ROOT = Path(__file__).parents[2]
+RUNTIME = ROOT / "runtime" / "spotlet"
 
 FOREIGN = ("torch", "torchvision", "onnx", "onnxscript", "matplotlib", "PIL", "yaml")
 LAZY = ("tqdm", "faster_coco_eval", "asyncio")
 
-
-def test_the_public_names_are_these() -> None:
-    assert spotlet.__all__ == [
-        "Detection",
-        "Detections",
-        "Detector",
-        "Frame",
-        "SessionSettings",
-        "SpotletError",
-        "Tracker",
-        "open_stream",
-    ]
-    assert all(hasattr(spotlet, name) for name in spotlet.__all__)
+ROOMS = sorted(path.parent.name for path in RUNTIME.glob("*/__init__.py"))
+PYTHON_BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
-def test_the_public_names_of_streams_and_sinks_are_these() -> None:
-    assert spotlet.streams.__all__ == [
-        "Arrival",
-        "Frame",
-        "OnStatus",
-        "Reconnection",
-        "Source",
-        "SourceClock",
-        "State",
-        "StatusEvent",
-        "Stream",
-        "StreamGroup",
-        "locate_source",
-        "open_stream",
-        "open_streams",
+def _imports(code: str) -> list[tuple[str, str]]:
+    """Returns (module, name) for each name that a program imports from the runtime."""
+    return [
+        (node.module, alias.name)
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "spotlet"
+        for alias in node.names
+        if node.module
     ]
-    assert spotlet.sinks.__all__ == [
-        "CallbackSink",
-        "EventSink",
-        "ImageSink",
-        "NdjsonSink",
-        "QueueRule",
-        "QueuedSink",
-        "RecordingSink",
-        "Sink",
-        "SinkGroup",
-        "SnapshotSink",
-        "VideoSink",
-        "WindowClosed",
-        "WindowSink",
-        "refuse_source",
-        "save_sink",
-        "save_sinks",
-        "snapshot_sink",
-    ]
+
+
+def _shown_programs() -> list[str]:
+    """Returns the Python that a user is shown: of the README, the documentation, the examples."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    blocks = [block for page in pages for block in PYTHON_BLOCK.findall(page.read_text("utf-8"))]
+    return blocks + [path.read_text("utf-8") for path in (ROOT / "examples").rglob("*.py")]
+
+
+SHOWN = sorted({each for code in _shown_programs() for each in _imports(code)})
+
+
+def test_users_are_shown_imports_at_all() -> None:
+    assert ("spotlet", "Detector") in SHOWN
+    assert any(module != "spotlet" for module, _ in SHOWN)
+
+
+@pytest.mark.parametrize(("module", "name"), SHOWN)
+def test_a_name_that_users_are_shown_is_public(module: str, name: str) -> None:
+    assert module.count(".") <= 1, "comes from a module inside a room, which is private"
+    loaded = importlib.import_module(module)
+    if name not in getattr(loaded, "__all__", [name]):
+        raise AssertionError(f"{module} does not list {name}")
+    assert hasattr(loaded, name)
+    assert not name.startswith("_")
+
+
+@pytest.mark.parametrize("room", ["", *ROOMS])
+def test_a_room_lists_what_it_imports_and_nothing_else(room: str) -> None:
+    path = RUNTIME / room / "__init__.py"
+    imported = {name for module, name in _imports(path.read_text("utf-8"))}
+    imported.discard("turn_off_telemetry")
+    package = importlib.import_module(f"spotlet.{room}" if room else "spotlet")
+    listed = getattr(package, "__all__", [])
+    assert sorted(imported) == sorted(listed)
+    assert listed == sorted(listed, key=_as_ruff_sorts)
+    assert package.__doc__
+    assert all(_says_what_it_is(package, name) for name in listed)
+
+
+def _as_ruff_sorts(name: str) -> tuple[bool, bool, str]:
+    """Constants first, then classes, then functions."""
+    return not name.isupper(), name[0].islower(), name
+
+
+def _says_what_it_is(package: ModuleType, name: str) -> bool:
+    value = getattr(package, name)
+    documented = inspect.isclass(value) or inspect.isfunction(value)
+    return not documented or bool(value.__doc__)
 
 
 def _loaded(code: str) -> set[str]:

@@ -1,1 +1,1 @@
-"""Sources of live video on loopback, to be broken on purpose, and who watches them."""
+"""Sources of live video on loopback that break on request, brokers, browsers and viewers."""

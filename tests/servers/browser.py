@@ -1,4 +1,4 @@
-"""Headless Chromium, driven over its own pipe: pages as people see them."""
+"""Headless Chromium, driven over a pipe: pages as users see them."""
 
 import base64
 import contextlib
@@ -29,7 +29,7 @@ FLAGS = (
 
 
 class Browser(Closing):
-    """One tab. Skips the test where there is no Chromium.
+    """One tab. Skips the test if Chromium is missing.
 
     Source: Chrome DevTools Protocol; over a pipe, messages are JSON that ends with a zero byte,
     read by the browser from file descriptor 3 and written to 4.
@@ -68,7 +68,7 @@ class Browser(Closing):
         self.call("Emulation.setEmulatedMedia", features=[scheme])
 
     def resize(self, size: tuple[int, int], scale: float = 1, *, mobile: bool = False) -> None:
-        """Makes the window so wide and high."""
+        """Sets the width and height of the window."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=size[0],
@@ -82,7 +82,7 @@ class Browser(Closing):
         self.call("Page.navigate", url=url)
 
     def evaluate(self, script: str) -> Any:
-        """Returns what an expression is in the page, as JSON holds it."""
+        """Returns the value of an expression in the page, as JSON."""
         answer = self.call("Runtime.evaluate", expression=script, returnByValue=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
@@ -97,7 +97,7 @@ class Browser(Closing):
         return time.monotonic() - began
 
     def screenshot(self, path: Path) -> None:
-        """Saves what is to be seen as PNG."""
+        """Saves a screenshot as PNG."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def say(line: str) -> None:
 
 
 def answer(dns: socket.socket) -> None:
-    """Says of every name that there is no such one."""
+    """Answers every query with: no such name."""
     while True:
         query, asker = dns.recvfrom(512)
         say(name_in(query))
@@ -55,7 +55,7 @@ def answer(dns: socket.socket) -> None:
 
 
 def name_in(query: bytes) -> str:
-    """Returns the name that a query of DNS asks for."""
+    """Returns the name in a DNS query."""
     labels, at = [], HEADER_BYTES
     while length := query[at]:
         labels.append(query[at + 1 : at + 1 + length].decode())

@@ -1,4 +1,4 @@
-"""An HTTP camera that sends JPEGs one after the other, and breaks when it is told to."""
+"""An HTTP camera that sends JPEGs one after the other, and fails on request."""
 
 import contextlib
 import itertools
@@ -18,7 +18,7 @@ TICK_SECONDS = 0.005
 
 
 class Sent(NamedTuple):
-    """A whole picture that went out.
+    """A complete picture that was sent.
 
     Attributes:
         connection: to which client, counted from 0.
@@ -34,7 +34,7 @@ class Sent(NamedTuple):
 
 
 class MjpegServer(Closing):
-    """The camera. Its attributes may be changed at any time, and act at once.
+    """The camera. Its attributes may be changed at any time, with immediate effect.
 
     Attributes:
         fps: pictures a second, to each client.
@@ -62,7 +62,7 @@ class MjpegServer(Closing):
 
     @property
     def url(self) -> str:
-        """Where it is, with credentials that nobody may see."""
+        """Its URL, with credentials that must never be shown."""
         return f"http://admin:hunter2@127.0.0.1:{self._port}/door?token=hunter3"
 
     @property
@@ -80,7 +80,7 @@ class MjpegServer(Closing):
             self._listen()
 
     def close(self) -> None:
-        """Hangs up."""
+        """Closes all connections."""
         self._closed = True
         self._hang_up()
         self._listener.close()
@@ -137,7 +137,7 @@ class MjpegServer(Closing):
         time.sleep(TICK_SECONDS)
 
     def _send(self, client: socket.socket, connection: int, place: int) -> bool:
-        """Sends a picture, or what the fault makes of it; returns whether it is whole."""
+        """Sends a picture, damaged by the fault if any; returns whether it is complete."""
         number, size_hw = next(self._numbers), self.size_hw
         jpeg = numbered_jpeg(number, size_hw)
         if self._fault == "garbage":

@@ -1,4 +1,4 @@
-"""A real MQTT broker of the tests, on a free port of this machine, and a client that listens."""
+"""A real MQTT broker on a free local port, and a client that listens."""
 
 import contextlib
 import itertools
@@ -22,13 +22,13 @@ MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/
 
 
 FIRST_PORT, PORT_COUNT = 20_000, 10_000
-"""Below those that the system gives out by itself, to whoever asks for any."""
+"""Below the ports that the system assigns to programs that ask for any."""
 
 _port_numbers = itertools.count(os.getpid() * 101)
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now, nor will soon: another for each process."""
+    """A port that nothing listens on, now or soon: a different one for each process."""
     for number in itertools.islice(_port_numbers, PORT_COUNT):
         port = FIRST_PORT + number % PORT_COUNT
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -38,7 +38,7 @@ def free_port() -> int:
 
 
 class Mosquitto(Closing):
-    """The broker; `with` starts it. One that remembers knows after a stop who listened."""
+    """The broker; `with` starts it. If it remembers, sessions survive a stop."""
 
     def __init__(self, folder: Path, *settings: str, remembers: bool = False) -> None:
         if MOSQUITTO is None:
@@ -86,7 +86,7 @@ class Mosquitto(Closing):
 
 
 class Heard(NamedTuple):
-    """A message as a listener got it; `retained` where it was there before the listener."""
+    """A message as received; `retained` if it was there before the listener."""
 
     topic: str
     payload: bytes
@@ -98,7 +98,7 @@ class Heard(NamedTuple):
 
 
 class Listener(Closing):
-    """A client of its own that takes every message; it connects again by itself.
+    """A second client that takes every message; it reconnects by itself.
 
     With a name, a broker that remembers keeps for it what it missed.
     """
@@ -130,11 +130,11 @@ class Listener(Closing):
         self._client.loop_stop()
 
     def of(self, ending: str) -> list[Heard]:
-        """What came to topics that end so."""
+        """The messages of topics with this ending."""
         return [each for each in list(self.heard) if each.topic.endswith(ending)]
 
     def wait(self, condition: Callable[[], object]) -> None:
-        """Waits until it is so."""
+        """Waits until the condition holds."""
         wait_until(condition, lambda: self.heard[-5:])
 
     def _take(self, _client: Any, _data: Any, message: Any) -> None:

@@ -1,4 +1,4 @@
-"""Pictures that carry a number, and the proof that they are whole."""
+"""Pictures that carry a number, and the proof that they are complete."""
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ def numbered_picture(number: int, size_hw: tuple[int, int] = (96, 128)) -> Image
 
 
 def read_number(image: ImageArray) -> int:
-    """Returns the number; raises AssertionError where the picture is not whole."""
+    """Returns the number; raises AssertionError if the picture is not complete."""
     height, width = image.shape[:2]
     block = -(-width // BITS)
     columns = [place * block + block // 2 for place in range(BITS)]

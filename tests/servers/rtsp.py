@@ -1,4 +1,4 @@
-"""An RTSP camera in a process of its own, to be killed and revived."""
+"""An RTSP camera in its own process, to be killed and restarted."""
 
 import subprocess
 from pathlib import Path
@@ -9,13 +9,13 @@ import pytest
 from spotlet.lifetime import Closing
 
 SYSTEM_PYTHON = "/usr/bin/python3"
-"""The one that Debian's GStreamer bindings are for."""
+"""The interpreter that has Debian's GStreamer bindings."""
 
 SCRIPT = Path(__file__).with_name("rtsp_camera.py")
 
 
 class RtspServer(Closing):
-    """The camera; skips the test, naming the package, where GStreamer is not to be had."""
+    """The camera; skips the test, naming the package, if GStreamer is missing."""
 
     def __init__(self, *, fps: int = 30) -> None:
         self._port = 0
@@ -23,11 +23,11 @@ class RtspServer(Closing):
 
     @property
     def url(self) -> str:
-        """Where it is, with credentials that nobody may see."""
+        """Its URL, with credentials that must never be shown."""
         return f"rtsp://admin:hunter2@127.0.0.1:{self._port}/door"
 
     def tell(self, word: Literal["pause", "resume", "end"]) -> None:
-        """Stops the pictures, lets them come again, or ends the stream."""
+        """Stops or resumes the pictures, or ends the stream."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{word}\n")
         self._process.stdin.flush()
@@ -38,11 +38,11 @@ class RtspServer(Closing):
         self._process.communicate()
 
     def close(self) -> None:
-        """Ends it for good."""
+        """Ends it."""
         self.kill()
 
     def revive(self, *, width: int = 320, height: int = 192, fps: int = 30) -> None:
-        """Starts it anew, at the same place."""
+        """Restarts it at the same URL."""
         shape = ("--width", str(width), "--height", str(height))
         self._process = self._start(*shape, "--fps", str(fps))
 

@@ -26,7 +26,7 @@ ELEMENTS = {
 
 
 def give_up(packages: str) -> None:
-    """Ends, saying what is missing."""
+    """Exits, naming what is missing."""
     sys.stdout.write(f"missing: {packages}\n")
     raise SystemExit
 
@@ -51,7 +51,7 @@ def i420_picture(number: int, width: int, height: int) -> bytes:
 
 
 class Camera:
-    """Serves each client a stream of its own, at `/door`."""
+    """Serves each client its own stream, at `/door`."""
 
     def __init__(self, port: int, width: int, height: int, fps: int) -> None:
         self.width, self.height, self.fps = width, height, fps
@@ -67,7 +67,7 @@ class Camera:
         self.server.attach(None)
 
     def feed(self) -> None:
-        """Sends pictures for ever."""
+        """Sends pictures until the process ends."""
         number, due = 0, time.monotonic()
         while True:
             due += 1 / self.fps
@@ -79,7 +79,7 @@ class Camera:
                     source.emit("push-buffer", Gst.Buffer.new_wrapped(content))
 
     def obey(self) -> None:
-        """Does what standard input says."""
+        """Follows the commands on standard input."""
         for line in sys.stdin:
             self.paused = line.strip() == "pause"
             if line.strip() == "end":

@@ -1,4 +1,4 @@
-"""Who watches streams in a thread of its own, and keeps what came, for tests to ask."""
+"""A consumer of streams in its own thread, which keeps what arrived for the tests."""
 
 import threading
 import time
@@ -16,12 +16,12 @@ from spotlet.streams.connection import Connection
 QUICK = Reconnection(
     stall_seconds=0.6, open_seconds=1.5, first_seconds=0.1, most_seconds=0.4, stable_seconds=30.0
 )
-"""Rules with which a test need not wait long."""
+"""Rules with short waits, for tests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A frame that came, and when its work was done."""
+    """A frame that arrived, and when it was processed."""
 
     number: int
     index: int
@@ -67,13 +67,13 @@ class Viewer(Closing):
         return [event.state for _, event in self.events if event.source == name]
 
     def give_up_by(self, name: str, rules: Reconnection) -> None:
-        """Judges the silence of a source by other rules from now on."""
+        """Applies other rules to a source from now on."""
         (stream,) = (each for each in self.group.streams if each.source == name)
         assert isinstance(stream._feed, Connection)
         stream._feed._rules = rules
 
     def wait(self, until: Callable[[], object]) -> float:
-        """Returns when it is so; raises AssertionError when it is not for too long."""
+        """Waits until the condition holds; raises AssertionError if that takes too long."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not until():
             assert time.monotonic() < deadline, [str(event) for _, event in self.events]
@@ -82,12 +82,12 @@ class Viewer(Closing):
         return time.monotonic()
 
     def wait_for_frames(self, name: str, count: int) -> float:
-        """Returns when so many frames more have come."""
+        """Waits for so many more frames."""
         wanted = len(self.frames[name]) + count
         return self.wait(lambda: len(self.frames[name]) >= wanted)
 
     def close(self) -> None:
-        """Ends the watching."""
+        """Stops."""
         self.group.stop()
         self._thread.join(PATIENCE_SECONDS)
         assert not self._thread.is_alive()

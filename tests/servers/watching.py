@@ -1,4 +1,4 @@
-"""Who watches a served run: plain sockets, as any program would."""
+"""Clients of a served run: plain sockets, as any program would use them."""
 
 import contextlib
 import http.client
@@ -12,7 +12,7 @@ from patience import PATIENCE_SECONDS
 
 
 class Answer(NamedTuple):
-    """What a server answered."""
+    """A server's response."""
 
     status: int
     headers: dict[str, str]
@@ -24,7 +24,7 @@ class Answer(NamedTuple):
 
 
 def ask(url: str, path: str = "/", *, method: str = "GET", **headers: str) -> Answer:
-    """Returns the answer to a request; in names of headers `_` stands for `-`."""
+    """Returns the response to a request; in header names `_` stands for `-`."""
     place = urlsplit(url)
     connection = http.client.HTTPConnection(
         str(place.hostname), place.port, timeout=PATIENCE_SECONDS
@@ -40,7 +40,7 @@ def ask(url: str, path: str = "/", *, method: str = "GET", **headers: str) -> An
 
 
 def call(url: str, path: str, receive_bytes: int | None = None) -> socket.socket:
-    """Returns a connection over which a path was asked for and nothing was read."""
+    """Returns a connection on which a path was requested and nothing was read."""
     place = urlsplit(url)
     client = socket.socket()
     if receive_bytes is not None:
@@ -53,7 +53,7 @@ def call(url: str, path: str, receive_bytes: int | None = None) -> socket.socket
 
 @contextlib.contextmanager
 def event_stream(url: str, path: str = "/events") -> Iterator[Iterator[str]]:
-    """Gives the lines of an event stream, from its head on."""
+    """Yields the lines of an event stream, from its head on."""
     with call(url, path) as client, client.makefile("rb") as file:
         head = file.readline().decode()
         assert " 200 " in head, head
@@ -62,6 +62,6 @@ def event_stream(url: str, path: str = "/events") -> Iterator[Iterator[str]]:
 
 @contextlib.contextmanager
 def watch(url: str, path: str = "/events") -> Iterator[Iterator[dict[str, Any]]]:
-    """Gives the events of a run as they come."""
+    """Yields the events of a run as they arrive."""
     with event_stream(url, path) as lines:
         yield (json.loads(line.removeprefix("data: ")) for line in lines if line[:5] == "data:")

@@ -43,35 +43,34 @@ def train(
     on_epoch: Callable[[Epoch], None] = lambda _: None,
     on_note: Callable[[str], None] = lambda _: None,
 ) -> list[Epoch]:
-    """Trains a detector, and keeps the weights that do best on the validation images.
+    """Trains a detector and keeps the weights that do best on the validation images.
 
-    The output folder holds `BEST_CHECKPOINT`, written anew whenever an epoch is the best so far,
-    and after each epoch `LAST_STATE` to resume from, `history.csv`, and curves for TensorBoard in
-    `events`. A training that was stopped at any moment, and resumed, ends with the weights of one
-    that was not: to the bit on the CPU of the same machine with as many threads, up to what
-    CUDA's kernels leave to chance on a GPU.
+    The output folder holds `BEST_CHECKPOINT`, replaced whenever an epoch is the best so far, and
+    after each epoch `LAST_STATE` to resume from, `history.csv`, and TensorBoard curves in `events`.
+    A resumed training ends with the same weights as an uninterrupted one: to the bit on the CPU of
+    the same machine with the same number of threads; on a GPU up to CUDA's nondeterminism.
 
     Args:
         train_set: labelled images to learn from.
-        val_set: labelled images, the same classes, to choose the best epoch by.
+        val_set: labelled images of the same classes, which choose the best epoch.
         settings: the recipe.
-        out: the output folder, which no other training may be writing to.
-        resume: go on after the last whole epoch in `out`; a training that is finished stays as
-            it is, and returns its epochs.
+        out: the output folder; only one training may write to it at a time.
+        resume: continue after the last whole epoch in `out`; a finished training is left as it
+            is, and its epochs are returned.
         ranks: the processes that train together; see `spotlet_training.learning.distributed`.
         data_name: what the set is called, for the checkpoint's record.
         on_step: called after each step; on a GPU, for several of them at once.
         on_epoch: called after each epoch, when all of it is written.
-        on_note: called with lines worth telling the user.
+        on_note: called with lines to show the user.
 
     Returns:
-        The epochs, in order, those before a resume included.
+        The epochs in order, including those before a resume.
 
     Raises:
-        DatasetError: a set is empty, or their classes differ.
+        DatasetError: a set is empty, the classes differ, or no validation image has an object.
         TrainingError: a loss, a gradient or a weight is no longer a finite number.
         UsageError: the weights to start from are of another size; there is nothing to resume, or
-            it was another training; or another process is writing to `out`.
+            the settings or the data differ; or another process is writing to `out`.
         CheckpointError: the weights to start from, or the state to resume from, cannot be read.
         OutputError: `out` cannot be written.
     """
@@ -82,7 +81,7 @@ def train(
     start = None if resume else find_start(settings.weights, settings.size, class_names)
     learner = Learner(len(class_names), settings, steps * settings.epochs, start, ranks=ranks)
     if not resume:
-        on_note(f"starting from {start}" if start else "starting from nothing but the seed")
+        on_note(f"starting from {start}" if start else "starting from random weights")
     about = {"data": data_name, "train_images": len(train_set), "val_images": len(val_set)}
     cache_bytes = settings.cache_bytes // ranks.local_count
     train_set = CachedDataset(train_set, cache_bytes)
@@ -131,7 +130,7 @@ def train(
 
 def _check_sets(train_set: Dataset, val_set: Dataset) -> None:
     if not len(train_set) or not len(val_set):
-        raise DatasetError("training needs at least one image to train and one to validate on")
+        raise DatasetError("training needs at least one image to train on and one to validate on")
     if train_set.class_names != val_set.class_names:
         raise DatasetError(
             f"classes {train_set.class_names} to train on, {val_set.class_names} to validate on: "
@@ -140,7 +139,7 @@ def _check_sets(train_set: Dataset, val_set: Dataset) -> None:
 
 
 def _restore(learner: Learner, settings: TrainingSettings, data: str, out: Path) -> list[Epoch]:
-    """Brings a learner to where the training in a folder stopped; returns its epochs."""
+    """Restores a learner from the state in a folder; returns the epochs that are done."""
     state = load_state(out / LAST_STATE)
     check_resumable(state, settings, data)
     learner.restore(state.tensors, state.numbers)
@@ -155,7 +154,7 @@ def _learn(
     on_step: Callable[[Step], None],
 ) -> Reading:
     """Learns the batches of one epoch; returns the means of the loss and its two parts."""
-    # Whatever a network leaves to chance comes from the seed and the epoch alone.
+    # All randomness comes from the seed and the epoch alone.
     learner.seed(epoch)
     readings: list[Reading] = []
     every = 1 if learner.checks_each_step else READ_EVERY
@@ -174,7 +173,7 @@ def _measure(
 ) -> tuple[Accuracy, float | None]:
     """Returns the accuracy and best score threshold of the averaged weights.
 
-    The first process finds them for all.
+    The first process measures for all.
     """
     own = None
     if ranks.first:
@@ -183,7 +182,7 @@ def _measure(
         own = evaluation.accuracy, None if best is None else best.score_threshold
     measured = ranks.from_first(own)
     if measured is None or measured[0].ap is None:
-        raise DatasetError("the validation images hold no object to measure by")
+        raise DatasetError("the validation images contain no objects; label some of them")
     return measured
 
 

@@ -1,4 +1,4 @@
-"""What Home Assistant is told so that it shows a run's sources without being configured.
+"""MQTT discovery: Home Assistant shows a run's sources without being configured.
 
 Source: Home Assistant's documentation, "MQTT", device discovery: one retained message a device
 under `homeassistant/device/<object id>/config`, with `device`, `origin` and `components`.
@@ -11,31 +11,22 @@ import re
 from typing import Any
 
 from spotlet.counts import Counts
-from spotlet.mqtt.messages import Message, Topics, encode
+from spotlet.events import encode_event
+from spotlet.mqtt.messages import Message, Topics
 
 DISCOVERY_PREFIX = "homeassistant"
 
 MOST_CLASSES = 20
-"""Of a model with more classes only the total is a sensor; its attributes have them all."""
+"""With more classes than this, only the total is a sensor; its attributes have them all."""
 
 Components = dict[str, dict[str, Any]]
 
 
 def run_config(topics: Topics) -> Message:
-    """Returns what announces the run itself: whether it is connected."""
-    own_id = _object_id(topics.prefix)
-    components = {
-        "connection": {
-            "platform": "binary_sensor",
-            "name": "Connection",
-            "device_class": "connectivity",
-            "entity_category": "diagnostic",
-            "state_topic": topics.status,
-            "payload_on": "online",
-            "payload_off": "offline",
-        }
-    }
-    return _config(own_id, f"Spotlet {topics.prefix}", components, {}, {})
+    """Returns the announcement of the run itself: whether it is connected."""
+    payloads = {"payload_on": "online", "payload_off": "offline"}
+    components = {"connection": _connectivity("Connection", topics.status) | payloads}
+    return _config(_object_id(topics.prefix), f"Spotlet {topics.prefix}", components, {}, {})
 
 
 def source_config(
@@ -46,27 +37,22 @@ def source_config(
     *,
     has_states: bool,
 ) -> Message:
-    """Returns what announces a source: how many objects it shows, and whether it is there.
+    """Returns the announcement of a source: its numbers of objects, and its connection.
 
     Args:
         topics: of the run.
         source: its name.
-        class_names: a sensor each, unless there are more than `MOST_CLASSES`.
-        counts: lines and zones, which have sensors too; None where there are none.
-        has_states: whether it tells if it is there, as a camera does and a file does not.
+        class_names: one sensor each, unless there are more than `MOST_CLASSES`.
+        counts: lines and zones, which have sensors too; None if there are none.
+        has_states: whether it reports its state, as a camera does and a file does not.
     """
     counted = topics.of(source, "counts")
     total = _sensor("Objects", counted, "value_json.total")
     components: Components = {"objects": total | {"json_attributes_topic": counted}}
     if has_states:
-        components["connection"] = {
-            "platform": "binary_sensor",
-            "name": "Camera",
-            "device_class": "connectivity",
-            "entity_category": "diagnostic",
-            "state_topic": topics.of(source, "state"),
-            "value_template": "{{ 'ON' if value_json.state == 'live' else 'OFF' }}",
-        }
+        template = {"value_template": "{{ 'ON' if value_json.state == 'live' else 'OFF' }}"}
+        camera = _connectivity("Camera", topics.of(source, "state"))
+        components["connection"] = camera | template
     for name in class_names if len(class_names) <= MOST_CLASSES else ():
         value = f"value_json.objects[{_quoted(name)}] | default(0)"
         components[_key("class", name, components)] = _sensor(name, counted, value)
@@ -86,6 +72,16 @@ def source_config(
         {"via_device": _object_id(topics.prefix)},
         {"availability_topic": topics.status},
     )
+
+
+def _connectivity(name: str, topic: str) -> dict[str, Any]:
+    return {
+        "platform": "binary_sensor",
+        "name": name,
+        "device_class": "connectivity",
+        "entity_category": "diagnostic",
+        "state_topic": topic,
+    }
 
 
 def _sensor(name: str, topic: str, value: str, kind: str = "measurement") -> dict[str, Any]:
@@ -121,11 +117,11 @@ def _config(
         "components": components,
         **shared,
     }
-    return Message(f"{DISCOVERY_PREFIX}/device/{own_id}/config", encode(content), retain=True)
+    return Message(f"{DISCOVERY_PREFIX}/device/{own_id}/config", encode_event(content), retain=True)
 
 
 def _object_id(text: str) -> str:
-    """Returns an id of letters, digits, `_`, as it must be; the end tells equal ones apart."""
+    """Returns an id of letters, digits and `_`, as required; the digest makes it unique."""
     digest = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:8]
     return f"spotlet_{re.sub(r'[^a-z0-9]+', '_', text.lower())[:60].strip('_')}_{digest}"
 

@@ -1,10 +1,9 @@
-"""One connection to a broker, from its beginning to its end, in one thread.
+"""One connection to a broker, from start to end, in one thread.
 
-paho's own thread and queue are not used. Its queue of messages without confirmation is not
-bounded where a broker accepts a connection and does not read; with confirmation it refuses the
-newest instead of dropping the oldest, and sends them again after the retained ones of a new
-connection, which would bring back old states. Here a few messages are on their way at a time, and
-all others wait in an `Outbox`.
+paho's own thread and queue are not used. With quality of service 0 its queue is unbounded if a
+broker accepts a connection and does not read; with 1 it refuses the newest message instead of
+dropping the oldest, and sends them again after the retained ones of a new connection, which would
+restore old states. Here only a few messages are in flight, and all others wait in an `Outbox`.
 """
 
 import contextlib
@@ -13,6 +12,7 @@ import socket
 import ssl
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from paho.mqtt.client import Client, error_string
@@ -22,53 +22,59 @@ from spotlet.errors import SpotletError
 from spotlet.mqtt.address import BrokerAddress
 from spotlet.mqtt.messages import OFFLINE, Message
 
-MOST_ON_THEIR_WAY = 20
-"""Messages that are not confirmed: more help only where an answer takes long."""
+MOST_IN_FLIGHT = 20
+"""Messages sent but not confirmed: more would only help over slow networks."""
 
 KEEPALIVE_SECONDS = 20
-"""Silence after which the broker is asked whether it is still there; it answers within the same
-time, or the connection is given up. The broker publishes the last will after one and a half."""
+"""Silence after which the broker is pinged; without an answer within the same time the connection
+is given up. The broker publishes the last will after one and a half times as long."""
 
 CONNECT_SECONDS = 5.0
 """For the connection itself, and again for the broker's answer."""
 
 CREDENTIALS_REFUSED = (4, 5, 134, 135)
-"""Reasons to refuse that are about who asks. Source: MQTT 3.1.1, 3.2.2.3; MQTT 5, 3.2.2.2."""
+"""Refusals because of user or password. Source: MQTT 3.1.1, 3.2.2.3; MQTT 5, 3.2.2.2."""
 
 
 class LinkLostError(SpotletError):
-    """The connection is over, or never was."""
+    """The connection is over, or could not be made."""
 
 
 class LinkRefusedError(LinkLostError):
-    """The broker does not let this user in."""
+    """The broker refuses this user or password."""
 
 
 class Link:
     """A connection, which is used once.
 
     Attributes:
-        confirmed: messages that are not retained and have arrived, as far as one can know.
+        accepted: whether the broker has accepted this client.
+        in_flight: messages sent but not confirmed, by number, in order.
     """
 
     def __init__(
-        self, address: BrokerAddress, status_topic: str, context: ssl.SSLContext | None
+        self,
+        address: BrokerAddress,
+        status_topic: str,
+        context: ssl.SSLContext | None,
+        on_confirmed: Callable[[Message], None],
     ) -> None:
-        """Prepares it; nothing is connected.
+        """Prepares it without connecting.
 
         Args:
             address: of the broker.
             status_topic: of the last will, `offline`.
-            context: for TLS; None goes without.
+            context: for TLS; None connects without.
+            on_confirmed: called with each message that has arrived, as far as one can know.
         """
-        self.confirmed = 0
+        self.accepted = False
         self._address = address
-        self._on_their_way: dict[int, Message] = {}
-        self._accepted = False
+        self._on_confirmed = on_confirmed
+        self.in_flight: dict[int, Message] = {}
         self._refusal: LinkLostError | None = None
         client = Client(
             CallbackAPIVersion.VERSION2,
-            client_id=f"spotlet-{uuid.uuid4().hex[:12]}",  # one each: equal ones part each other
+            client_id=f"spotlet-{uuid.uuid4().hex[:12]}",  # equal ids disconnect each other
             reconnect_on_failure=False,
         )
         client.connect_timeout = CONNECT_SECONDS
@@ -80,48 +86,38 @@ class Link:
         client.on_connect = self._on_connect
         client.on_publish = self._on_publish
         client.on_socket_open = _send_at_once
-        # With it a message waits until `pump` writes it, when its number is known.
+        # So a message waits until `pump` writes it, when its number is known.
         client.on_socket_register_write = lambda *_: None
         self._client = client
 
     @property
     def has_room(self) -> bool:
         """Whether one more message may be sent."""
-        return len(self._on_their_way) < MOST_ON_THEIR_WAY
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether every message has arrived."""
-        return not self._on_their_way
-
-    @property
-    def accepted(self) -> bool:
-        """Whether the broker has let this client in."""
-        return self._accepted
+        return len(self.in_flight) < MOST_IN_FLIGHT
 
     def connect(self) -> None:
-        """Connects, and asks to be let in.
+        """Connects, and logs in.
 
         Raises:
-            OSError: the broker cannot be reached, or its certificate is not to be trusted.
+            OSError: the broker cannot be reached, or its certificate is not trusted.
         """
         self._client.connect(self._address.host, self._address.port, KEEPALIVE_SECONDS)
 
     def send(self, message: Message) -> None:
-        """Hands over a message, which `pump` sends."""
+        """Queues a message, which `pump` sends."""
         info = self._client.publish(message.topic, message.payload, message.qos, message.retain)
-        self._on_their_way[info.mid] = message
+        self.in_flight[info.mid] = message
         self._require(info.rc)
 
     def pump(self, wake: socket.socket, seconds: float) -> None:
-        """Sends and receives what there is, after waiting for it.
+        """Waits until there is something to send or receive, and does so.
 
         Args:
-            wake: ends the wait when it can be read; emptied.
+            wake: ends the wait when it is readable; emptied.
             seconds: the longest wait.
 
         Raises:
-            LinkRefusedError: the user or the password is not taken.
+            LinkRefusedError: the user or the password is refused.
             LinkLostError: the connection is over.
         """
         connection = self._client.socket()
@@ -144,8 +140,8 @@ class Link:
             self._require(self._client.loop_write())
         self._require(self._client.loop_misc())
 
-    def part(self) -> None:
-        """Says goodbye, so that the last will is not published."""
+    def disconnect(self) -> None:
+        """Disconnects properly, so that the last will is not published."""
         self._client.disconnect()
         deadline = time.monotonic() + 0.1
         while self._client.want_write() and time.monotonic() < deadline:
@@ -153,12 +149,12 @@ class Link:
             time.sleep(0.001)
 
     def close(self) -> list[Message]:
-        """Ends the connection, and returns what may not have arrived, in its order."""
+        """Closes the connection, and returns what may not have arrived, in order."""
         connection = self._client.socket()
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.close()
-        return list(self._on_their_way.values())
+        return list(self.in_flight.values())
 
     def _require(self, code: int) -> None:
         if code:
@@ -166,19 +162,19 @@ class Link:
 
     def _on_connect(self, _client: Any, _data: Any, _flags: Any, reason: Any, _more: Any) -> None:
         if not reason.is_failure:
-            self._accepted = True
+            self.accepted = True
         elif reason.value in CREDENTIALS_REFUSED:
             self._refusal = LinkRefusedError(str(reason))
         else:
             self._refusal = LinkLostError(str(reason))
 
     def _on_publish(self, _client: Any, _data: Any, number: int, *_more: Any) -> None:
-        message = self._on_their_way.pop(number, None)
-        if message is not None and not message.retain:
-            self.confirmed += 1
+        message = self.in_flight.pop(number, None)
+        if message is not None:
+            self._on_confirmed(message)
 
 
 def _send_at_once(_client: Any, _data: Any, connection: Any) -> None:
-    """Small messages must not wait for each other's confirmation."""
+    """Turns off Nagle's algorithm: small messages must not wait for each other."""
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,6 +1,5 @@
-"""What is published where."""
+"""The messages of a run and their topics."""
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 
@@ -10,18 +9,18 @@ from spotlet.sinks.file_names import unique_names
 from spotlet.streams import Frame
 
 ONLINE, OFFLINE = b"online", b"offline"
-"""Payloads of the topic `status`, which Home Assistant takes for granted."""
+"""Payloads of the topic `status`; Home Assistant's defaults."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a broker is given.
+    """One message.
 
     Attributes:
-        topic: where.
-        payload: what.
-        qos: 0: sent once and forgotten; 1: sent until the broker confirms it.
-        retain: whether the broker keeps it for those who come later.
+        topic: as published.
+        payload: as published.
+        qos: 0: sent once; 1: sent until the broker confirms it.
+        retain: whether the broker keeps it for later subscribers.
     """
 
     topic: str
@@ -45,23 +44,23 @@ class Topics:
         self._slugs: dict[str, str] = {}
 
     def slug(self, source: str) -> str:
-        """Returns a source's level: of two that would be alike the later one gets a number."""
+        """Returns a source's level: if two would be equal, the later one gets a number."""
         if source not in self._slugs:
-            # `status` is taken, and a source that is called so must not look like it.
+            # `status` is taken: a source with that name gets a number.
             names = unique_names(["status", *self._slugs, source])
             self._slugs[source] = names[-1]
         return self._slugs[source]
 
     def of(self, source: str, what: str) -> str:
-        """Returns the topic of something of a source."""
+        """Returns a topic of a source."""
         return f"{self.prefix}/{self.slug(source)}/{what}"
 
 
 def counts_event(frame: Frame, detections: Detections) -> Event:
-    """Returns how many objects there are, small enough for a sensor.
+    """Returns the numbers of objects, small enough for a sensor.
 
-    Keys: `schema`, `source`, `total`, `objects` by class name, only those that there are; `lines`
-    and `zones` as in the event of a frame, where they count.
+    Keys: `schema`, `source`, `total`, `objects` by class name, without zeros; `lines` and `zones`
+    as in the event of a frame, if there are any.
     """
     objects = Counter(found.name for found in detections)
     event: Event = {
@@ -75,11 +74,6 @@ def counts_event(frame: Frame, detections: Detections) -> Event:
     return event
 
 
-def who_is_there(detections: Detections) -> Counter[tuple[int, int | None]]:
-    """Returns how often each class and track is there: what has changed when this has."""
+def present_objects(detections: Detections) -> Counter[tuple[int, int | None]]:
+    """Returns how often each class and track is present, to notice a change."""
     return Counter((found.class_id, found.track_id) for found in detections)
-
-
-def encode(content: object) -> bytes:
-    """Returns it as JSON in ASCII, without spaces."""
-    return json.dumps(content, separators=(",", ":")).encode("ascii")

@@ -1,4 +1,4 @@
-"""What waits for the broker: never more than a stated amount."""
+"""The bounded queue of what waits for the broker."""
 
 import threading
 from collections import deque
@@ -8,32 +8,30 @@ from spotlet.mqtt.messages import Message
 
 
 class Outbox:
-    """Messages in their order, and the newest of each retained topic; for several threads.
+    """Messages in order, and the newest of each retained topic; for several threads.
 
-    Of messages the oldest are dropped when there are too many. A retained one replaces the one
-    before of its topic, so their number is that of the topics, and none is dropped.
+    If there are too many messages, the oldest are dropped. A retained message replaces the previous
+    one of its topic, so there is one per topic, and none is dropped.
+
+    Attributes:
+        dropped: how many messages were dropped so far.
     """
 
     def __init__(self, *, most_messages: int, most_bytes: int) -> None:
-        """Begins empty.
+        """Starts empty.
 
         Args:
-            most_messages: that wait, from 1.
-            most_bytes: that their payloads take together.
+            most_messages: the most that wait, from 1.
+            most_bytes: the most that their payloads take together.
         """
+        self.dropped = 0
         self._most_messages = most_messages
         self._most_bytes = most_bytes
         self._waiting: deque[Message] = deque()
         self._bytes = 0
         self._retained: dict[str, Message] = {}
-        self._fresh: dict[str, None] = {}  # topics whose message must be sent, in order
-        self._dropped = 0
+        self._fresh: dict[str, None] = {}  # topics whose message is not sent yet, in order
         self._lock = threading.Lock()
-
-    @property
-    def dropped(self) -> int:
-        """How many messages were dropped so far."""
-        return self._dropped
 
     @property
     def is_empty(self) -> bool:
@@ -42,16 +40,16 @@ class Outbox:
             return not self._waiting and not self._fresh
 
     def put(self, message: Message) -> None:
-        """Adds one at the end; the oldest go where there are too many."""
+        """Adds one at the end; drops the oldest if there are too many."""
         with self._lock:
             self._waiting.append(message)
             self._bytes += len(message.payload)
             self._drop_oldest()
 
     def put_back(self, messages: Iterable[Message]) -> None:
-        """Adds some that were taken, and not confirmed, in front again.
+        """Puts messages that were taken but not confirmed back in front.
 
-        Retained ones are left out: see `renew`.
+        Retained ones are skipped: see `renew`.
         """
         with self._lock:
             for message in reversed([each for each in messages if not each.retain]):
@@ -60,22 +58,19 @@ class Outbox:
             self._drop_oldest()
 
     def keep(self, message: Message) -> None:
-        """Takes a retained message in the place of the one before of its topic.
-
-        The same again does nothing.
-        """
+        """Replaces the retained message of a topic; an equal one changes nothing."""
         with self._lock:
             if self._retained.get(message.topic) != message:
                 self._retained[message.topic] = message
                 self._fresh[message.topic] = None
 
     def renew(self) -> None:
-        """Has every retained message sent: after a new connection the broker may know none."""
+        """Queues every retained message: after a reconnection the broker may have none."""
         with self._lock:
             self._fresh = dict.fromkeys(self._retained)
 
     def take(self) -> Message | None:
-        """Takes out what is sent next, retained ones first; None where nothing waits."""
+        """Removes and returns what to send next, retained ones first; None if nothing waits."""
         with self._lock:
             if self._fresh:
                 topic = next(iter(self._fresh))
@@ -90,7 +85,7 @@ class Outbox:
     def give_up(self) -> None:
         """Drops what waits."""
         with self._lock:
-            self._dropped += len(self._waiting)
+            self.dropped += len(self._waiting)
             self._waiting.clear()
             self._fresh.clear()
             self._bytes = 0
@@ -98,4 +93,4 @@ class Outbox:
     def _drop_oldest(self) -> None:
         while len(self._waiting) > self._most_messages or self._bytes > self._most_bytes:
             self._bytes -= len(self._waiting.popleft().payload)
-            self._dropped += 1
+            self.dropped += 1

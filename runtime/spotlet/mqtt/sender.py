@@ -1,4 +1,4 @@
-"""The thread that brings an outbox to a broker, however often that is away."""
+"""The thread that delivers an outbox to a broker, over as many connections as it takes."""
 
 import socket
 import ssl
@@ -14,20 +14,24 @@ from spotlet.sinks.sink import OnFailure
 from spotlet.streams import Reconnection
 
 REFUSED_SECONDS = 60.0
-"""Until a broker that refused the password is asked again: some lock out who asks often."""
+"""The least wait after a refused password: some brokers lock out clients that retry often."""
 
 END_SECONDS = 5.0
-"""For what waits at the end of a run, where the broker is not known to be away."""
+"""For what is queued at the end of a run, unless the broker is known to be away."""
 
 HURRY_SECONDS = 0.6
-"""The same after Ctrl-C. With the next a run keeps to the time that its outputs have."""
+"""The same after Ctrl-C. With `PART_SECONDS` a run keeps within the time that its outputs have."""
 
 PART_SECONDS = 0.3
-"""For saying `offline`, after that."""
+"""For publishing `offline`, after that."""
 
 
 class Sender:
-    """Connects, sends, and connects again; who fills the outbox waits for nothing."""
+    """Connects, sends, and reconnects with back-off; filling the outbox never waits for it.
+
+    Attributes:
+        confirmed: how many messages, without retained ones, the broker has confirmed.
+    """
 
     def __init__(
         self,
@@ -44,20 +48,20 @@ class Sender:
         Args:
             address: of the broker.
             outbox: what is sent; its retained messages again with each connection.
-            status_topic: where `offline` is said at the end, or by the broker as a last will.
+            status_topic: where `offline` is published at the end, or by the broker as last will.
             context: for TLS, or None.
-            on_failure: told when the broker is away, and when it is back.
+            on_failure: called with a line when the broker is lost, and when it is back.
             reconnection: its waits.
         """
+        self.confirmed = 0
         self._address = address
         self._outbox = outbox
         self._status_topic = status_topic
         self._context = context
-        self._tell = on_failure
+        self._on_failure = on_failure
         self._reconnection = reconnection
-        self._confirmed = 0
-        self._told_away = ""  # why, as it was told
-        self._told_dropped = 0
+        self._reported_away = ""  # the kind of failure that was reported
+        self._reported_dropped = 0
         self._is_dropping = False
         self._finishing = threading.Event()
         self._ended = threading.Event()
@@ -68,13 +72,8 @@ class Sender:
         self._waker.setblocking(False)
         threading.Thread(target=self._run, name="spotlet-mqtt", daemon=True).start()
 
-    @property
-    def confirmed(self) -> int:
-        """How many messages, retained ones aside, the broker has taken."""
-        return self._confirmed
-
     def stir(self) -> None:
-        """Says that there is something in the outbox; returns at once."""
+        """Signals that there is something in the outbox; returns at once."""
         self._stirred.set()
         try:
             self._waker.send(b"\0")
@@ -82,15 +81,15 @@ class Sender:
             return
 
     def finish(self, *, hurry: bool = False) -> None:
-        """Begins to end: what waits is sent for a while, if the broker is there."""
-        # What is away is not waited for, but for a try that is just being made.
-        seconds = HURRY_SECONDS if hurry or self._told_away else END_SECONDS
+        """Starts to end: what is queued is sent for a while, if the broker is there."""
+        # A broker that is away is not waited for, except for a connection being tried now.
+        seconds = HURRY_SECONDS if hurry or self._reported_away else END_SECONDS
         self._deadline = min(self._deadline, time.monotonic() + seconds)
         self._finishing.set()
         self.stir()
 
     def wait(self) -> None:
-        """Waits until it has ended, at most as long as `finish` gave; the rest is dropped."""
+        """Waits until it has ended, at most as long as `finish` allowed; drops the rest."""
         while not self._ended.is_set():
             left = self._deadline + PART_SECONDS - time.monotonic()
             if left <= 0:
@@ -102,21 +101,19 @@ class Sender:
         failures = 0
         try:
             while True:
-                link = Link(self._address, self._status_topic, self._context)
+                link = Link(self._address, self._status_topic, self._context, self._confirm)
                 accepted_at = float("inf")
                 refused = False
-                before = self._confirmed
                 try:
                     link.connect()
                     self._wait_for_answer(link)
                     accepted_at = time.monotonic()
-                    self._serve(link, before)
+                    self._serve(link)
                     return
-                except Exception as error:  # a mad broker makes the library raise anything
+                except Exception as error:  # a faulty broker makes the library raise anything
                     refused = isinstance(error, LinkRefusedError)
-                    self._tell_away(error, link)
+                    self._report_away(error, link)
                 finally:
-                    self._confirmed = before + link.confirmed
                     self._outbox.put_back(link.close())
                 held = time.monotonic() - accepted_at
                 failures = 1 if held >= self._reconnection.stable_seconds else failures + 1
@@ -128,81 +125,77 @@ class Sender:
             self._wake.close()
             self._waker.close()
 
+    def _confirm(self, message: Message) -> None:
+        self.confirmed += not message.retain
+
     def _wait_for_answer(self, link: Link) -> None:
         deadline = time.monotonic() + CONNECT_SECONDS
         while not link.accepted:
             left = min(deadline, self._deadline) - time.monotonic()
             if left <= 0:
-                raise LinkLostError(f"it did not answer within {CONNECT_SECONDS:g} s")
+                raise LinkLostError(f"no answer within {CONNECT_SECONDS:g} s")
             link.pump(self._wake, left)
-            self._tell_dropped()
+            self._report_dropped()
 
-    def _serve(self, link: Link, before: int) -> None:
-        """Sends what comes, and returns when the run has ended and `offline` is said."""
+    def _serve(self, link: Link) -> None:
+        """Sends what comes, and returns when the run has ended and `offline` is published."""
         self._outbox.renew()
-        self._tell_back()
+        if self._reported_away:
+            self._reported_away = ""
+            self._report("connected")
         while True:
             while link.has_room and (message := self._outbox.take()) is not None:
                 link.send(message)
-            self._tell_dropped()
+            self._report_dropped()
             left = self._deadline - time.monotonic()
-            if left <= 0 or (self._finishing.is_set() and self._all_sent(link)):
+            all_sent = not link.in_flight and self._outbox.is_empty
+            if left <= 0 or (self._finishing.is_set() and all_sent):
                 break
             link.pump(self._wake, min(left, 1.0))
-            self._confirmed = before + link.confirmed
         link.send(Message(self._status_topic, OFFLINE, retain=True))
         until = time.monotonic() + PART_SECONDS
-        while not link.is_idle and (left := until - time.monotonic()) > 0:
+        while link.in_flight and (left := until - time.monotonic()) > 0:
             link.pump(self._wake, left)
-        if link.is_idle:  # else the broker says it, because nobody said goodbye
-            link.part()
-
-    def _all_sent(self, link: Link) -> bool:
-        return link.is_idle and self._outbox.is_empty
+        if not link.in_flight:  # else the broker publishes it, as the last will
+            link.disconnect()
 
     def _pause(self, seconds: float) -> bool:
         """Waits, and returns whether to try again: not at the end of the run."""
         until = time.monotonic() + seconds
         while not self._finishing.is_set() and (left := until - time.monotonic()) > 0:
             self._stirred.clear()
-            self._tell_dropped()
+            self._report_dropped()
             self._stirred.wait(left)
         return not self._finishing.is_set()
 
-    def _tell_away(self, error: Exception, link: Link) -> None:
-        why = _reason(error)
+    def _report(self, line: str) -> None:
+        self._on_failure(f"{self._address.name}: {line}")
+
+    def _report_away(self, error: Exception, link: Link) -> None:
+        kind, then = "cannot be reached", "reconnecting with back-off, detection continues"
         if isinstance(error, LinkRefusedError):
-            line = f"refused: {why}; check user and password; asked again every "
-            line += f"{REFUSED_SECONDS:g} s"
+            kind, then = "refused", f"check user and password; retrying every {REFUSED_SECONDS:g} s"
         elif link.accepted:
-            line = f"lost: {why}; messages wait for it, and detection goes on"
-        else:
-            line = f"cannot be reached: {why}; tried again until it can, and detection goes on"
-        kind = line.partition(":")[0]
-        # A broker that is lost is then not reached for a while: that is the same story.
-        if not self._told_away or (kind == "refused" and self._told_away != kind):
-            self._told_away = kind
-            self._tell(f"{self._address.name}: {line}")
+            kind, then = "lost", "messages are queued, detection continues"
+        # A broker that was lost cannot be reached for a while: that is the same failure.
+        if not self._reported_away or (kind == "refused" and self._reported_away != kind):
+            self._reported_away = kind
+            self._report(f"{kind}: {_reason(error)}; {then}")
 
-    def _tell_back(self) -> None:
-        if self._told_away:
-            self._told_away = ""
-            self._tell(f"{self._address.name}: connected")
-
-    def _tell_dropped(self) -> None:
-        """Tells when messages begin to be dropped, and, when all are sent again, how many were."""
+    def _report_dropped(self) -> None:
+        """Reports when dropping starts, and how many were dropped once the queue is sent."""
         dropped = self._outbox.dropped
-        if dropped > self._told_dropped and not self._is_dropping:
+        if dropped > self._reported_dropped and not self._is_dropping:
             self._is_dropping = True
-            self._tell(f"{self._address.name}: too many messages wait; the oldest are dropped")
+            self._report("the queue is full; the oldest messages are dropped")
         elif self._is_dropping and self._outbox.is_empty:
-            count, self._told_dropped = dropped - self._told_dropped, dropped
+            count, self._reported_dropped = dropped - self._reported_dropped, dropped
             self._is_dropping = False
-            self._tell(f"{self._address.name}: all that waited is sent; {count} were dropped")
+            self._report(f"the queue is sent; {count} messages were dropped")
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not to be trusted ({error.verify_message})"
+        return f"its certificate is not trusted ({error.verify_message})"
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__

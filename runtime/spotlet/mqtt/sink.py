@@ -1,4 +1,4 @@
-"""Events for an MQTT broker."""
+"""The sink that publishes events to an MQTT broker."""
 
 import logging
 import ssl
@@ -13,7 +13,7 @@ from spotlet.events import encode_event, frame_event, status_event
 from spotlet.lifetime import Closing
 from spotlet.mqtt.address import BrokerAddress, locate_broker
 from spotlet.mqtt.discovery import run_config, source_config
-from spotlet.mqtt.messages import ONLINE, Message, Topics, counts_event, encode, who_is_there
+from spotlet.mqtt.messages import ONLINE, Message, Topics, counts_event, present_objects
 from spotlet.mqtt.outbox import Outbox
 from spotlet.sinks.sink import OnFailure
 from spotlet.streams import Frame, Reconnection, StatusEvent
@@ -21,7 +21,7 @@ from spotlet.streams import Frame, Reconnection, StatusEvent
 logger = logging.getLogger("spotlet.mqtt")
 
 RECONNECTION = Reconnection(most_seconds=10)
-"""Shorter waits than for a camera: a broker answers at once, so that it costs little to ask."""
+"""Shorter waits than for a camera: a broker answers at once, so trying costs little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +29,15 @@ class MqttSettings:
     """What is published, and how.
 
     Attributes:
-        qos: of detections: 0 sends each once; 1 until the broker confirms it, so one may come
+        qos: of detections: 0 sends each once; 1 until the broker confirms it, so one may arrive
             twice. Retained messages always have 1.
-        on: `frame`: each frame in which something is found, and the first without; `change`: only
-            when other classes or tracks are there than in the message before.
-        discovery: whether Home Assistant is told which sensors there are.
-        classes: whose sensors it is told of; None for all of the model's.
-        waiting_messages: that wait for the broker; the oldest are dropped.
-        waiting_bytes: likewise, all their payloads.
-        reconnection: the waits between connections, of which `retries` is not used.
+        on: `frame`: each frame with detections, and the first without; `change`: only when the
+            classes or tracks differ from those of the previous message.
+        discovery: whether sensors are announced to Home Assistant.
+        classes: those with a sensor; None for all of the model's.
+        waiting_messages: the most that wait for the broker; the oldest are dropped.
+        waiting_bytes: likewise, of all their payloads.
+        reconnection: the waits between connections; `retries` is not used.
 
     Raises:
         UsageError: a value breaks its rule.
@@ -57,14 +57,14 @@ class MqttSettings:
         if self.on not in ("frame", "change"):
             raise UsageError(f"MQTT messages on {self.on!r}: must be frame or change")
         if self.waiting_messages < 1 or self.waiting_bytes < 1:
-            raise UsageError("MQTT messages that wait, and their bytes: must be at least 1")
+            raise UsageError("MQTT waiting messages and bytes: must be at least 1")
 
 
 class MqttSink(Closing):
-    """Publishes events in a thread of its own; no call waits for the broker.
+    """Publishes events in its own thread; no call waits for the broker.
 
-    A broker that is not there is no error: it is told, tried again for ever, and meanwhile the
-    newest messages wait. See `docs/mqtt.md` for the topics.
+    An unavailable broker is not an error: it is reported and reconnected with back-off, and
+    meanwhile the newest messages wait. See `docs/mqtt.md` for the topics.
 
     Example:
         >>> with MqttSink("mqtt://broker.local/yard") as sink:  # doctest: +SKIP
@@ -80,17 +80,17 @@ class MqttSink(Closing):
         *,
         on_failure: OnFailure = logger.warning,
     ) -> None:
-        """Begins to connect, and returns at once.
+        """Starts to connect, and returns at once.
 
         Args:
-            broker: where, as a URL; see `locate_broker`.
+            broker: its address, or a URL; see `locate_broker`.
             settings: what is published.
-            on_failure: told in a line, in another thread, when the broker is away, and when it
-                is back.
+            on_failure: called with a line, in another thread, when the broker is lost, and when
+                it is back.
 
         Raises:
             InputError: the certificates cannot be read.
-            UsageError: the URL is none, or paho-mqtt is not installed.
+            UsageError: the URL breaks its rule, or paho-mqtt is not installed.
         """
         address = locate_broker(broker) if isinstance(broker, str) else broker
         try:
@@ -105,7 +105,7 @@ class MqttSink(Closing):
         self._outbox = Outbox(
             most_messages=settings.waiting_messages, most_bytes=settings.waiting_bytes
         )
-        self._told: dict[str, Counter[tuple[int, int | None]]] = {}
+        self._present: dict[str, Counter[tuple[int, int | None]]] = {}
         self._announced: set[str] = set()
         self._with_states: set[str] = set()
         self._closed = False
@@ -123,19 +123,19 @@ class MqttSink(Closing):
 
     @property
     def dropped(self) -> int:
-        """How many messages were dropped because the broker was away or too slow."""
+        """How many messages were dropped because the broker was unavailable or too slow."""
         return self._outbox.dropped
 
     @property
     def written(self) -> str | None:
-        """How many messages, retained ones aside, went where, and how many did not."""
+        """The broker, how many messages it got (retained ones aside), how many were dropped."""
         text = f"{self._name} ({self._sender.confirmed} messages)"
         if self.dropped:
-            text += f"; {self.dropped} messages dropped, the broker was away or too slow"
+            text += f"; {self.dropped} messages dropped, the broker was unavailable or too slow"
         return text
 
     def write(self, frame: Frame, detections: Detections) -> None:
-        """Takes a frame; it returns at once, and drops the oldest message where too many wait.
+        """Takes a frame and returns at once; drops the oldest message if too many wait.
 
         Raises:
             UsageError: this sink is closed.
@@ -146,14 +146,15 @@ class MqttSink(Closing):
         if self._settings.discovery and source not in self._announced:
             self._announced.add(source)
             self._announce(source, detections)
-        here, before = who_is_there(detections), self._told.get(source, Counter())
+        present = present_objects(detections)
+        changed = present != self._present.get(source, Counter())
         crossed = detections.counts is not None and detections.counts.crossings
-        if here != before or crossed or (here and self._settings.on == "frame"):
-            self._told[source] = here
+        if changed or crossed or (present and self._settings.on == "frame"):
+            self._present[source] = present
             payload = encode_event(frame_event(frame, detections))
             topic = self._topics.of(source, "detections")
             self._outbox.put(Message(topic, payload, qos=self._settings.qos))
-        self._keep(self._topics.of(source, "counts"), encode(counts_event(frame, detections)))
+        self._keep(self._topics.of(source, "counts"), encode_event(counts_event(frame, detections)))
         self._sender.stir()
 
     def write_status(self, event: StatusEvent) -> None:
@@ -165,14 +166,14 @@ class MqttSink(Closing):
             self._sender.stir()
 
     def finish(self, *, hurry: bool = False) -> None:
-        """Begins to send what waits, and `offline`; see `BackgroundSink`."""
+        """Starts to send what waits, and `offline`; see `BackgroundSink`."""
         self._closed = True
         self._sender.finish(hurry=hurry)
 
     def close(self) -> None:
-        """Waits for what is sent at the end: 5 s at most, less in a hurry; the rest is dropped.
+        """Waits until all is sent: at most 5 s, less in a hurry; the rest is dropped.
 
-        Where the broker is away it is 0.9 s at most. A second call does nothing.
+        If the broker is away, at most 0.9 s. A second call does nothing.
         """
         self.finish()
         self._sender.wait()
@@ -191,7 +192,7 @@ class MqttSink(Closing):
 
 
 def _tls_context(address: BrokerAddress) -> ssl.SSLContext | None:
-    """Returns what checks the broker's certificate and name; None without TLS."""
+    """Returns what verifies the broker's certificate and name; None without TLS."""
     if not address.tls:
         return None
     try:

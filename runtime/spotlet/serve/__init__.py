@@ -1,4 +1,4 @@
-"""A run watched from a browser: a page, events, pictures, metrics. `ServeSink` is the way in.
+"""A run in a browser: a page, events, pictures and metrics, through `serve.sink.ServeSink`.
 
-Nothing is imported here: starlette and uvicorn are an extra, and load only where they are used.
+Nothing is imported here: the libraries of the extra `serve` load only when they are used.
 """

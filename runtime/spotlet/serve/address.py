@@ -1,4 +1,4 @@
-"""Where a run is served, and who may look: the address, its socket, the token."""
+"""The address that a run is served at: its socket and its token."""
 
 import ipaddress
 import os
@@ -13,30 +13,26 @@ TOKEN_VARIABLE = "SPOTLET_SERVE_TOKEN"
 """The environment variable that may hold the token."""
 
 LEAST_TOKEN = 16
-"""Characters. At random ones, a thousand tries a second find none in a lifetime."""
+"""Characters. A thousand tries per second do not find a random one in a lifetime."""
 
 BACKLOG = 64
-"""Connections that wait to be accepted."""
+"""Connections waiting to be accepted."""
 
 SEND_BYTES = 128 * 1024
-"""Of a connection in the kernel: what a slow viewer still gets of the past."""
+"""Of a connection's buffer in the kernel: the most of the past that a slow viewer still gets."""
 
 _LOOPBACK = "127.0.0.1"
-_TOKEN = re.compile(r"[A-Za-z0-9._~-]+")  # what a header, a cookie and a URL all take as it is
-_MAKE_TOKEN = 'python3 -c "import secrets; print(secrets.token_urlsafe())"'
-_NEED_TOKEN = (
-    f"needs a token, since anybody there could look: set {TOKEN_VARIABLE}, or serve on {_LOOPBACK}"
-)
+_TOKEN = re.compile(r"[A-Za-z0-9._~-]+")  # valid unquoted in a header, a cookie and a URL
 
 
 @dataclass(frozen=True, slots=True)
 class ServeAddress:
-    """A place to serve at, as it was asked for.
+    """An address to serve at, as given.
 
     Attributes:
         host: a name or an IP address, without brackets.
-        port: 0 for any that is free.
-        token: what a viewer must have; None where anybody on this machine may look.
+        port: 0 for any free one.
+        token: what a viewer must present; None if everybody on this machine may watch.
     """
 
     host: str
@@ -48,11 +44,11 @@ class ServeAddress:
         """Returns the address that `HOST:PORT`, `[IPV6]:PORT` or `PORT` means.
 
         Args:
-            text: a port alone is one of 127.0.0.1.
-            token: see the class; an empty one is none.
+            text: a port alone means 127.0.0.1.
+            token: see the class; an empty one counts as None.
 
         Raises:
-            UsageError: it is no address, or the token breaks its rule.
+            UsageError: it is not an address, or the token breaks its rule.
 
         Example:
             >>> ServeAddress.parse("[::1]:8080")
@@ -71,67 +67,66 @@ class ServeAddress:
         if token and (len(token) < LEAST_TOKEN or not _TOKEN.fullmatch(token)):
             raise UsageError(
                 f"--serve {text}: the token must have {LEAST_TOKEN} characters or more, of A-Z a-z "
-                f"0-9 . _ ~ -; {_MAKE_TOKEN} makes one"
+                "0-9 . _ ~ -; create one with "
+                'python3 -c "import secrets; print(secrets.token_urlsafe())"'
             )
         return cls(host, int(port), token or None)
 
 
 class Listener(Closing):
-    """A socket that listens at an address; who connects waits until a server takes it over.
+    """A socket that listens on an address; clients wait until a server takes it over.
 
     Attributes:
-        address: what was asked for.
+        address: as given.
+        host_in_url: the host as given, with the brackets that a URL needs.
         socket: the server's, once it is served.
         is_loopback: whether only this machine can connect.
     """
 
     def __init__(self, address: ServeAddress) -> None:
-        """Begins to listen.
+        """Starts to listen.
 
         Raises:
-            UsageError: there is no such host, or others could connect and there is no token.
-            OutputError: the port is taken, or may not be used.
+            UsageError: the host is unknown, or others could connect and there is no token.
+            OutputError: the port is in use or not permitted.
         """
         self.address = address
-        told = f"--serve {_join(address.host, address.port)}"
+        self.host_in_url = f"[{address.host}]" if ":" in address.host else address.host
+        where = f"{self.host_in_url}:{address.port}"
         try:
             found = socket.getaddrinfo(
                 address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )
         except (OSError, UnicodeError) as error:
-            raise UsageError(f"{told}: no such host here; give one of its addresses") from error
+            raise UsageError(
+                f"--serve {where}: unknown host; use one of this machine's addresses"
+            ) from error
         family, _, _, _, place = found[0]
         self.is_loopback = ipaddress.ip_address(str(place[0]).partition("%")[0]).is_loopback
         if not self.is_loopback and address.token is None:
-            raise UsageError(f"{told}: {_NEED_TOKEN}")
+            raise UsageError(
+                f"--serve {where}: needs a token, since others could connect: set "
+                f"{TOKEN_VARIABLE}, or serve on {_LOOPBACK}"
+            )
         try:
             self.socket = socket.create_server(place, family=family, backlog=BACKLOG)
         except OSError as error:
             raise OutputError(
-                f"{told}: cannot be listened at ({os.strerror(error.errno or 0)}); choose another "
-                "port, or 0 for any that is free"
+                f"--serve: cannot listen on {where} ({os.strerror(error.errno or 0)}); choose "
+                "another port, or 0 for any free one"
             ) from error
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
 
     @property
     def port(self) -> int:
-        """The real one, also where 0 was asked for."""
+        """The actual port, also if 0 was given."""
         return int(self.socket.getsockname()[1])
 
     @property
-    def host_in_url(self) -> str:
-        """The host as it was asked for, with the brackets that a URL needs."""
-        return _join(self.address.host, self.port).rpartition(":")[0]
-
-    @property
     def url(self) -> str:
-        """Where to point a browser, without the token."""
+        """The address for a browser, without the token."""
         return f"http://{self.host_in_url}:{self.port}/"
 
     def close(self) -> None:
-        """Listens no more. A second call does nothing."""
+        """Stops listening. A second call does nothing."""
         self.socket.close()
-
-
-def _join(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,16 +1,17 @@
-"""What a served run answers: the page, its events, pictures, health and metrics."""
+"""The pages of a served run: the page itself, events, pictures, health and metrics."""
 
-import json
 from importlib import resources
 from typing import Any
 
+from prometheus_client import generate_latest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from spotlet.events import encode_event
 from spotlet.serve.board import Board, SourceRecord
-from spotlet.serve.metrics import CONTENT_TYPE, metrics_text
+from spotlet.serve.metrics import CONTENT_TYPE, RunMetrics
 from spotlet.serve.pictures import Pictures
 from spotlet.serve.viewers import MOST_VIEWERS, Viewers
 
@@ -26,27 +27,28 @@ _LATER = {"Retry-After": "1"}
 
 
 def make_app(board: Board, viewers: Viewers, pictures: Pictures, title: str) -> Starlette:
-    """Returns the application; see `docs/serve.md` for what it answers.
+    """Returns the application; `docs/serve.md` describes its paths.
 
     Args:
-        board: what is known of the sources.
-        viewers: who watch the events.
+        board: the records of the sources.
+        viewers: those of the events.
         pictures: the newest of each source.
-        title: what is run, for people.
+        title: of the run, for display.
     """
+    run_metrics = RunMetrics(board, viewers, pictures)
 
     async def events(request: Request) -> Response:
         names = request.query_params.getlist("source")
         found = [board.find(name) for name in names]
         if None in found:
-            return _not_found()
+            return PlainTextResponse("Not Found", 404)
         if viewers.full:
-            text = f"503: there are {MOST_VIEWERS} viewers already\n"
+            text = f"503: {MOST_VIEWERS} viewers already; try again later\n"
             return PlainTextResponse(text, 503, {"Retry-After": "10"})
         if request.method == "HEAD":
             return Response(media_type="text/event-stream")
         wanted = frozenset(name for name in found if name is not None)
-        # nginx would gather what comes until there is a lot of it.
+        # nginx would buffer events until there are many.
         unbuffered = {"X-Accel-Buffering": "no"}
         return StreamingResponse(
             viewers.watch(wanted or frozenset(board.sources)), 200, unbuffered, "text/event-stream"
@@ -55,27 +57,23 @@ def make_app(board: Board, viewers: Viewers, pictures: Pictures, title: str) -> 
     async def snapshot(request: Request) -> Response:
         source = board.find(request.path_params["name"])
         if source is None:
-            return _not_found()
+            return PlainTextResponse("Not Found", 404)
         picture = await pictures.newest(source)
         if picture is None:
-            return PlainTextResponse("503: no frame has come yet\n", 503, _LATER)
+            return PlainTextResponse("503: no frame yet\n", 503, _LATER)
         which = {"Spotlet-Frame": str(picture.frame), "Spotlet-Epoch": str(picture.epoch)}
         return Response(picture.jpeg, headers=which, media_type="image/jpeg")
 
     async def metrics(request: Request) -> Response:
-        text = metrics_text(
-            board, viewers=len(viewers), left_out=viewers.left_out, encoded=pictures.encoded
-        )
-        # A file's name need not be valid Unicode.
-        body = text.encode("utf-8", "replace")
-        return Response(body, headers={"Content-Type": CONTENT_TYPE})
+        return Response(generate_latest(run_metrics), headers={"Content-Type": CONTENT_TYPE})
 
     async def health(request: Request) -> Response:
         records = board.records()
         up = [board.is_up(record) for record in records]
-        told = [_health(record, is_up) for record, is_up in zip(records, up, strict=True)]
-        content = {"status": "ok" if any(up) else "down", "title": title, "sources": told}
-        return _Ascii(content, 200 if any(up) else 503)
+        sources = [_health(record, is_up) for record, is_up in zip(records, up, strict=True)]
+        content = {"status": "ok" if any(up) else "down", "title": title, "sources": sources}
+        status = 200 if any(up) else 503
+        return Response(encode_event(content), status, media_type="application/json")
 
     app = Starlette(
         routes=[
@@ -86,15 +84,8 @@ def make_app(board: Board, viewers: Viewers, pictures: Pictures, title: str) -> 
             Route("/healthz", health),
         ]
     )
-    app.router.redirect_slashes = False  # `/metrics/` is no path of this application
+    app.router.redirect_slashes = False  # `/metrics/` is not a path of this application
     return app
-
-
-class _Ascii(JSONResponse):
-    """JSON in ASCII: a file's name need not be valid Unicode."""
-
-    def render(self, content: Any) -> bytes:
-        return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
 def _page_route(path: str, name: str, media_type: str) -> Route:
@@ -120,7 +111,3 @@ def _health(record: SourceRecord, is_up: bool) -> dict[str, Any]:
         "frames_per_second": round(record.rate, 1),
         "age_ms": None if age is None else round(age * 1000, 1),
     }
-
-
-def _not_found() -> Response:
-    return PlainTextResponse("Not Found", 404)

@@ -1,10 +1,10 @@
-"""What is known of each source of a run: the newest frame, the state, the numbers."""
+"""A record of each source of a run: the newest frame, the state, the numbers."""
 
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from spotlet.detections import Detections
@@ -12,14 +12,14 @@ from spotlet.sinks.file_names import unique_names
 from spotlet.streams import Frame, State, StatusEvent
 
 RATE_SECONDS = 5.0
-"""Over which frames a second are told."""
+"""The period over which frames per second are measured."""
 
 _MARKS = 10
 _MARK_SECONDS = RATE_SECONDS / _MARKS
 
 
 class Watched(Protocol):
-    """What is asked of a stream; it may be asked in any thread."""
+    """A stream, as far as the board uses it; in any thread."""
 
     @property
     def source(self) -> str:
@@ -27,7 +27,7 @@ class Watched(Protocol):
 
     @property
     def over(self) -> bool:
-        """Whether no frame will come any more."""
+        """Whether no more frames will come."""
 
 
 class Newest(NamedTuple):
@@ -39,20 +39,20 @@ class Newest(NamedTuple):
 
 @dataclass(slots=True)
 class SourceRecord:
-    """What is known of a source. Only the board writes into it, under its lock.
+    """The record of a source. Only the board changes it, under its lock.
 
     Attributes:
         source: see `Frame.source`.
         slug: the source's name in URLs.
-        state: as the newest status event says; of a file, which has none, as is seen.
+        state: of the newest status event; a file has none, its state follows its frames.
         status: that event; None before the first.
         newest: None before the first frame.
-        frames: that were detected in.
-        dropped: that were left out before they came to detection.
+        frames: processed by the detector.
+        dropped: skipped before detection.
         found: objects by class name; with 0 for classes that were not seen.
         latency_seconds: from a frame's capture to its result, all frames together.
-        rate: frames a second, of the last seconds.
-        told_monotonic: when anything was heard of it last.
+        rate: frames per second, over the last seconds.
+        heard_monotonic: when its last frame or event came.
     """
 
     source: str
@@ -65,7 +65,7 @@ class SourceRecord:
     found: Counter[str] = field(default_factory=Counter)
     latency_seconds: float = 0.0
     rate: float = 0.0
-    told_monotonic: float = field(default_factory=time.monotonic)
+    heard_monotonic: float = field(default_factory=time.monotonic)
     _marks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=_MARKS + 1))
 
     @property
@@ -87,19 +87,16 @@ class SourceRecord:
         self.dropped += frame.dropped
         self.found.update(found.name for found in detections)
         self.latency_seconds += max(now - frame.captured_monotonic, 0.0)
-        self.told_monotonic = now
+        self.heard_monotonic = now
         if not self._marks or now - self._marks[-1][0] >= _MARK_SECONDS:
             self._marks.append((now, self.frames))
 
     def settle_rate(self) -> None:
-        """Brings `rate` up to date."""
+        """Updates `rate`."""
         now = time.monotonic()
-        while self._marks and now - self._marks[0][0] > RATE_SECONDS + _MARK_SECONDS:
-            self._marks.popleft()
-        self.rate = 0.0
-        if self._marks and now > self._marks[0][0]:
-            since, count = self._marks[0]
-            self.rate = (self.frames - count) / (now - since)
+        longest = RATE_SECONDS + _MARK_SECONDS
+        since, count = next((mark for mark in self._marks if now - mark[0] <= longest), (now, 0))
+        self.rate = (self.frames - count) / (now - since) if now > since else 0.0
 
 
 class Board:
@@ -110,24 +107,21 @@ class Board:
     """
 
     def __init__(self, streams: Sequence[Watched], *, stale_seconds: float) -> None:
-        """Begins a record of each; those that share a name share a record.
+        """Starts a record of each; streams that share a name share a record.
 
         Args:
-            streams: what is read.
-            stale_seconds: after so long without a sign a source that is live counts as down.
+            streams: the sources.
+            stale_seconds: after this long without a frame or event a live source counts as down.
         """
         self.sources = list(dict.fromkeys(stream.source for stream in streams))
         self._streams = tuple(streams)
         self._stale_seconds = stale_seconds
         self._lock = threading.Lock()
-        slugs = unique_names(self.sources)
-        self._records = {
-            source: SourceRecord(source, slug)
-            for source, slug in zip(self.sources, slugs, strict=True)
-        }
+        slugs = zip(self.sources, unique_names(self.sources), strict=True)
+        self._records = {source: SourceRecord(source, slug) for source, slug in slugs}
 
     def add(self, frame: Frame, detections: Detections) -> None:
-        """Takes a frame. The picture is kept until the next comes, not copied."""
+        """Takes a frame. Its picture is not copied, and kept until the next comes."""
         with self._lock:
             self._records[frame.source].add(frame, detections)
 
@@ -136,7 +130,7 @@ class Board:
         with self._lock:
             record = self._records[event.source]
             record.status, record.state = event, event.state
-            record.told_monotonic = time.monotonic()
+            record.heard_monotonic = time.monotonic()
 
     def newest(self, source: str) -> Newest | None:
         """Returns the newest frame of a source; None before the first."""
@@ -151,11 +145,12 @@ class Board:
                 record.settle_rate()
                 if record.status is None and over[source]:
                     record.state = "ended"
-            return [_copied(record) for record in self._records.values()]
+            records = self._records.values()
+            return [replace(record, found=Counter(record.found)) for record in records]
 
     def is_up(self, record: SourceRecord) -> bool:
-        """Returns whether a source is live, and was heard of not too long ago."""
-        silent = time.monotonic() - record.told_monotonic
+        """Returns whether a source is live, and its last frame or event is recent enough."""
+        silent = time.monotonic() - record.heard_monotonic
         return record.state == "live" and silent < self._stale_seconds
 
     def find(self, name: str) -> str | None:
@@ -166,19 +161,3 @@ class Board:
         if name.isascii() and name.isdecimal() and int(name) < len(self.sources):
             return self.sources[int(name)]
         return None
-
-
-def _copied(record: SourceRecord) -> SourceRecord:
-    return SourceRecord(
-        source=record.source,
-        slug=record.slug,
-        state=record.state,
-        status=record.status,
-        newest=record.newest,
-        frames=record.frames,
-        dropped=record.dropped,
-        found=Counter(record.found),
-        latency_seconds=record.latency_seconds,
-        rate=record.rate,
-        told_monotonic=record.told_monotonic,
-    )

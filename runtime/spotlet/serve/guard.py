@@ -1,4 +1,4 @@
-"""Who may look: the guard before every page of a served run."""
+"""Access control in front of every page of a served run."""
 
 import hmac
 from http.cookies import CookieError, SimpleCookie
@@ -12,7 +12,7 @@ from spotlet.serve.address import Listener
 from spotlet.sinks.sink import OnFailure
 
 COOKIE_SECONDS = 30 * 24 * 3600
-"""For how long a phone need not open the link with the token again."""
+"""How long a browser stays logged in before it needs the link with the token again."""
 
 METHODS = ("GET", "HEAD")
 
@@ -26,33 +26,33 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""Of every answer: it loads nothing from elsewhere, and nobody else loads or keeps it."""
+"""Security headers of every response: nothing from elsewhere, no embedding, no caching."""
 
 _NO_TOKEN = "401: open this page once with ?token=TOKEN, or send Authorization: Bearer TOKEN\n"
 
 
 class Guard:
-    """Lets through who may look, adds the headers, and turns what fails into an answer.
+    """Admits authorised requests, adds the security headers, and answers errors.
 
-    With a token, every path needs it. Without, the host that is asked for must be this machine by
-    one of its own names: else a page from elsewhere, whose name was made to mean 127.0.0.1, could
-    read what is served.
+    With a token, every path needs it. Without one, the requested host must be a name of this
+    machine: else a page from elsewhere could read everything after its name was made to resolve
+    to 127.0.0.1 (DNS rebinding).
     """
 
     def __init__(self, app: ASGIApp, listener: Listener, on_failure: OnFailure) -> None:
-        """Stands before an application.
+        """Guards an application.
 
         Args:
-            app: what is guarded.
+            app: the application.
             listener: where it is served.
-            on_failure: told once of an error in the application.
+            on_failure: called once, with an error of the application.
         """
         self._app = app
         self._token = listener.address.token
-        self._cookie = f"spotlet_{listener.port}"  # cookies do not tell ports apart
+        self._cookie = f"spotlet_{listener.port}"  # cookies are shared by all ports of a host
         self._hosts = {"localhost", "127.0.0.1", "[::1]", listener.host_in_url.lower()}
         self._on_failure = on_failure
-        self._failed = False
+        self._has_reported = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request."""
@@ -74,7 +74,7 @@ class Guard:
         await self._answer(app, scope, receive, send)
 
     def _admits(self, token: str, headers: Headers, given: list[str]) -> bool:
-        """Returns whether a request has the token; a wrong one is not made up for by another."""
+        """Returns whether a request has the token, and no wrong one besides."""
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         shown = [*given, *([bearer.strip()] if scheme.lower() == "bearer" else [])]
         if not shown:
@@ -87,11 +87,11 @@ class Guard:
         return bool(matches) and all(matches)
 
     def _welcome(self, path: str, query: list[tuple[str, str]], headers: Headers) -> Response:
-        """Returns an answer that has the browser keep the token, and ask again without it."""
-        # Relative, so that it also holds behind a proxy that serves this under a path of its own.
+        """Returns a response that stores the token in a cookie and leads to the URL without it."""
+        # Relative, so that it also works behind a proxy that serves this under another path.
         place = f"./{quote(path.rpartition('/')[2])}{'?' if query else ''}{urlencode(query)}"
         if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-            # Who comes by a link of another site brings no strict cookie along a redirect.
+            # After a link on another site, a browser sends no strict cookie along a redirect.
             page = f'<!doctype html><meta http-equiv="refresh" content="0; url={place}">'
             answer = Response(page, media_type="text/html")
         else:
@@ -118,26 +118,23 @@ class Guard:
         try:
             await app(scope, receive, send_guarded)
         except Exception as error:
-            self._tell(error)
+            if not self._has_reported:
+                self._has_reported = True
+                self._on_failure(
+                    f"serving: {type(error).__name__}: {error}; detection continues; further "
+                    "errors are not reported"
+                )
             if begun:
-                raise  # the connection is closed, which tells the viewer
+                raise  # the connection is closed, so the viewer notices
             await _refusal(500, "500: see the run's own messages\n")(scope, receive, send_guarded)
-
-    def _tell(self, error: Exception) -> None:
-        if not self._failed:
-            self._failed = True
-            self._on_failure(
-                f"serving: {type(error).__name__}: {error}; detection goes on, and so does what "
-                "can be served; this is told once"
-            )
 
 
 def _host(headers: Headers) -> str:
-    """Returns the host that was asked for, without its port."""
+    """Returns the requested host, without its port."""
     host = headers.get("host", "").lower()
     return host if host.endswith("]") else host.rpartition(":")[0] or host
 
 
 def _refusal(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
-    # Closed, so that who is not let in holds no connection.
+    # Closed, so that a refused client holds no connection.
     return PlainTextResponse(text, status, {"Connection": "close", **(headers or {})})

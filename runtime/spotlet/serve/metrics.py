@@ -1,182 +1,117 @@
-"""The numbers of a run for Prometheus, in its text format.
+"""The metrics of a run, as Prometheus' official client collects them.
 
-Source: Prometheus documentation, "Exposition formats" (text format 0.0.4) and "Metric and label
-naming".
+Source: Prometheus documentation, "Metric and label naming".
 """
 
 import importlib.metadata
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
 from spotlet.serve.board import Board, SourceRecord
+from spotlet.serve.pictures import Pictures
+from spotlet.serve.viewers import Viewers
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-Sample = tuple[Mapping[str, str], float]
+Samples = Iterable[tuple[Sequence[str], float]]
+"""Numbers, each with the values of its labels."""
 
 
-def metrics_text(board: Board, *, viewers: int, left_out: int, encoded: int) -> str:
-    """Returns all metrics.
+class RunMetrics(Collector):
+    """Collects the metrics of a run and of its server; it is not in the global registry."""
 
-    Args:
-        board: of the run.
-        viewers: who watch its events now.
-        left_out: events that viewers were too slow for.
-        encoded: pictures that were encoded.
-    """
-    records = board.records()
+    def __init__(self, board: Board, viewers: Viewers, pictures: Pictures) -> None:
+        self._board = board
+        self._viewers = viewers
+        self._pictures = pictures
+        self._version = importlib.metadata.version("spotlet")
 
-    def each(value: str) -> list[Sample]:
-        return [({"source": record.source}, getattr(record, value)) for record in records]
+    def collect(self) -> Iterator[Metric]:
+        """Returns all metrics; counters end in `_total`, all else are gauges and a summary."""
+        records = self._board.records()
 
-    families = [
-        _family(
-            "spotlet_build_info",
-            "gauge",
-            "1, labelled with the version of spotlet.",
-            [({"version": importlib.metadata.version("spotlet")}, 1)],
-        ),
-        _family(
-            "spotlet_source_up",
-            "gauge",
-            "1 while the source is live, else 0.",
-            [({"source": record.source}, board.is_up(record)) for record in records],
-        ),
-        _family(
-            "spotlet_source_reconnections_total",
-            "counter",
-            "Connections of the source after its first.",
-            [({"source": record.source}, _epoch(record)) for record in records],
-        ),
-        _family(
-            "spotlet_frames_total",
-            "counter",
-            "Frames that were detected in.",
-            each("frames"),
-        ),
-        _family(
-            "spotlet_frames_dropped_total",
-            "counter",
-            "Frames that were read and left out, because a newer one was there.",
-            each("dropped"),
-        ),
-        _family(
-            "spotlet_frame_age_seconds",
-            "gauge",
-            "How long ago the newest frame that was detected in was read.",
-            [
-                ({"source": record.source}, record.age_seconds)
-                for record in records
-                if record.age_seconds is not None
-            ],
-        ),
-        _latency(records),
-        _family(
-            "spotlet_detections_total",
-            "counter",
-            "Objects that were found, of all frames.",
-            [
-                ({"source": record.source, "class": name}, count)
-                for record in records
-                for name, count in record.found.items()
-            ],
-        ),
-        *_counts(records),
-        _family("spotlet_serve_viewers", "gauge", "Viewers of the events now.", [({}, viewers)]),
-        _family(
-            "spotlet_serve_events_dropped_total",
-            "counter",
-            "Events that viewers were too slow for, each viewer's.",
-            [({}, left_out)],
-        ),
-        _family(
-            "spotlet_serve_pictures_total",
-            "counter",
-            "Annotated pictures that were encoded.",
-            [({}, encoded)],
-        ),
-        *_process(),
-    ]
-    return "".join(families)
+        def each(name: str, text: str, value: Callable[[SourceRecord], float | None]) -> Metric:
+            values = [((record.source,), value(record)) for record in records]
+            return _family(name, text, [(at, n) for at, n in values if n is not None], "source")
+
+        text = "1, labelled with the version."
+        yield _family("spotlet_build_info", text, [((self._version,), 1)], "version")
+        yield each("spotlet_source_up", "1 while the source is live, else 0.", self._board.is_up)
+        yield each("spotlet_source_reconnections_total", "Connections after the first.", _epoch)
+        yield each("spotlet_frames_total", "Processed frames.", lambda record: record.frames)
+        text = "Frames that were read but skipped, because a newer one was available."
+        yield each("spotlet_frames_dropped_total", text, lambda record: record.dropped)
+        text = "Time since the newest processed frame was read."
+        yield each("spotlet_frame_age_seconds", text, lambda record: record.age_seconds)
+        text = "Time from reading a frame to its result."
+        latency = SummaryMetricFamily("spotlet_frame_latency_seconds", text, labels=("source",))
+        for record in records:
+            latency.add_metric([_valid(record.source)], record.frames, record.latency_seconds)
+        yield latency
+        found = [sample for each in records for sample in _by_class(each.found, each.source)]
+        text = "Detected objects, all frames together."
+        yield _family("spotlet_detections_total", text, found, "source", "class")
+        yield from _counts(records)
+        text = "Viewers of the events now."
+        yield _family("spotlet_serve_viewers", text, [((), len(self._viewers))])
+        text = "Events dropped because a viewer was too slow, all viewers together."
+        yield _family("spotlet_serve_events_dropped_total", text, [((), self._viewers.left_out)])
+        text = "Annotated pictures that were encoded."
+        yield _family("spotlet_serve_pictures_total", text, [((), self._pictures.encoded)])
+        text = "User and system time of the process."
+        yield _family("process_cpu_seconds_total", text, [((), time.process_time())])
+        if sys.platform == "linux":
+            import resource  # only where it exists
+
+            pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+            text = "Resident memory of the process."
+            memory = [((), pages * resource.getpagesize())]
+            yield _family("process_resident_memory_bytes", text, memory)
 
 
-def _latency(records: Iterable[SourceRecord]) -> str:
-    name = "spotlet_frame_latency_seconds"
-    lines = [
-        _line(f"{name}_{part}", {"source": record.source}, value)
-        for record in records
-        for part, value in (("sum", record.latency_seconds), ("count", record.frames))
-    ]
-    return _head(name, "summary", "From when a frame was read to its result.") + "".join(lines)
-
-
-def _counts(records: Iterable[SourceRecord]) -> list[str]:
-    """Returns what lines and zones have counted; nothing where nobody counts."""
-    crossings: list[Sample] = []
-    inside: list[Sample] = []
-    entries: list[Sample] = []
+def _counts(records: Iterable[SourceRecord]) -> Iterator[Metric]:
+    """Returns what lines and zones have counted; nothing if none count."""
+    crossings, inside, entries = [], [], []
     for record in records:
         counts = None if record.newest is None else record.newest.detections.counts
         for line in () if counts is None else counts.lines:
-            for direction, by_class in (("in", line.entered), ("out", line.left)):
-                labels = {"source": record.source, "line": line.name, "direction": direction}
-                crossings += [(labels | {"class": key}, n) for key, n in by_class.items()]
+            crossings += _by_class(line.entered, record.source, line.name, "in")
+            crossings += _by_class(line.left, record.source, line.name, "out")
         for zone in () if counts is None else counts.zones:
-            labels = {"source": record.source, "zone": zone.name}
-            inside += [(labels | {"class": key}, n) for key, n in zone.inside.items()]
-            entries += [(labels | {"class": key}, n) for key, n in zone.entered.items()]
-    families = (
-        ("spotlet_line_crossings_total", "counter", "Objects that crossed the line.", crossings),
-        ("spotlet_zone_objects", "gauge", "Objects that are in the zone now.", inside),
-        ("spotlet_zone_entries_total", "counter", "Objects that came into the zone.", entries),
-    )
-    return [_family(*family) for family in families if family[3]]
+            inside += _by_class(zone.inside, record.source, zone.name)
+            entries += _by_class(zone.entered, record.source, zone.name)
+    of_line, of_zone = ("source", "line", "direction", "class"), ("source", "zone", "class")
+    for name, text, samples, labels in (
+        ("spotlet_line_crossings_total", "Objects that crossed the line.", crossings, of_line),
+        ("spotlet_zone_objects", "Objects that are in the zone now.", inside, of_zone),
+        ("spotlet_zone_entries_total", "Objects that entered the zone.", entries, of_zone),
+    ):
+        if samples:
+            yield _family(name, text, samples, *labels)
 
 
-def _process() -> list[str]:
-    """Returns what Prometheus' own clients tell of their process, as far as it is cheap to know."""
-    families = [
-        _family(
-            "process_cpu_seconds_total",
-            "counter",
-            "User and system time of the process.",
-            [({}, time.process_time())],
-        )
-    ]
-    if sys.platform == "linux":
-        import resource  # only where it exists
+def _family(name: str, text: str, samples: Samples, *labels: str) -> Metric:
+    kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+    family = kind(name, text, labels=labels)
+    for values, number in samples:
+        family.add_metric([_valid(value) for value in values], number)
+    return family
 
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-        families.append(
-            _family(
-                "process_resident_memory_bytes",
-                "gauge",
-                "Resident memory of the process.",
-                [({}, pages * resource.getpagesize())],
-            )
-        )
-    return families
+
+def _by_class(numbers: Mapping[str, int], *labels: str) -> list[tuple[Sequence[str], float]]:
+    return [((*labels, name), number) for name, number in numbers.items()]
 
 
 def _epoch(record: SourceRecord) -> int:
     return 0 if record.newest is None else record.newest.frame.epoch
 
 
-def _family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> str:
-    return _head(name, kind, text) + "".join(_line(name, *sample) for sample in samples)
-
-
-def _head(name: str, kind: str, text: str) -> str:
-    return f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
-
-
-def _line(name: str, labels: Mapping[str, str], value: float) -> str:
-    told = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
-    number = int(value) if float(value).is_integer() else round(value, 6)
-    return f"{name}{{{told}}} {number}\n" if told else f"{name} {number}\n"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+def _valid(text: str) -> str:
+    """Returns the text in valid Unicode, which a file's name need not be."""
+    return text.encode("utf-8", "replace").decode("utf-8")

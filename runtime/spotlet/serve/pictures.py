@@ -1,4 +1,4 @@
-"""Annotated pictures for browsers: encoded when somebody looks, once for all who do."""
+"""Annotated pictures for browsers: encoded on request, once for all viewers."""
 
 import asyncio
 import time
@@ -18,11 +18,11 @@ LEAST_SECONDS = 0.1
 """Between two pictures of a source."""
 
 CORE_SHARE = 0.04
-"""Of all the cores' time, which the pictures of all sources together may take at most."""
+"""The largest share of all cores' time that the pictures of all sources may take together."""
 
 
 class Picture(NamedTuple):
-    """A frame as a browser shows it.
+    """A frame, annotated and encoded.
 
     Attributes:
         jpeg: the file.
@@ -36,19 +36,19 @@ class Picture(NamedTuple):
 
 
 class Pictures:
-    """The newest picture of each source. All of it belongs to the server's loop.
+    """The newest picture of each source; used in the server's loop alone.
 
-    Encoding runs in a thread of its own, one picture at a time, each source in its turn. It rests
-    after each picture in proportion to how long that took, so that detection hardly feels it, and
-    longer where the cores are busy. Who asks meanwhile waits.
+    Encoding runs in its own thread, one picture at a time, the sources in turn. After each picture
+    it pauses in proportion to how long that took, so that detection is hardly affected, and longer
+    if the cores are busy. Requests wait meanwhile.
     """
 
     def __init__(self, board: Board, executor: Executor, *, cores: int) -> None:
-        """Begins without any.
+        """Starts without any.
 
         Args:
             board: has the frames.
-            executor: of one thread, in which pictures are drawn and encoded.
+            executor: one thread, which draws and encodes the pictures.
             cores: of this machine, from 1.
         """
         self.encoded = 0
@@ -73,7 +73,7 @@ class Pictures:
             making = asyncio.create_task(self._make(source))
             self._making[source] = making
             making.add_done_callback(lambda _: self._making.pop(source, None))
-        # A viewer who goes away must not take the picture from the others.
+        # A viewer that disconnects must not cancel the picture of the others.
         return await asyncio.shield(making)
 
     async def _make(self, source: str) -> Picture:
@@ -103,7 +103,7 @@ def _encode(newest: Newest) -> tuple[bytes, float]:
         image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     done, content = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))
     if not done:
-        raise RuntimeError(f"a picture of {width}x{height} was not encoded")
+        raise RuntimeError(f"a picture of {width}x{height} could not be encoded")
     return content.tobytes(), time.monotonic() - began
 
 

@@ -23,25 +23,25 @@ from spotlet.serve.viewers import Viewers
 from spotlet.sinks.sink import OnFailure
 
 MOST_CONNECTIONS = 256
-"""A browser opens six at most; who comes beyond them is hung up on."""
+"""A browser opens six at most; connections beyond these are closed."""
 
 HEAD_SECONDS = 10.0
-"""For the whole head of a request."""
+"""For all headers of a request."""
 
 STUCK_SECONDS = 30.0
-"""After which a viewer that reads nothing at all is hung up on."""
+"""After which a viewer that reads nothing at all is disconnected."""
 
 MOST_HEAD_BYTES = 16 * 1024
 
 GOODBYE_SECONDS = 0.2
-"""For who is being answered when the server ends; then all are hung up on."""
+"""For the responses under way when the server ends; then all connections are closed."""
 
 END_SECONDS = 0.7
-"""For the whole end, of the two seconds in which a run must."""
+"""For ending the server, out of the two seconds in which a run must end."""
 
 
 class _Connection(H11Protocol):
-    """A connection that cannot be held open by saying nothing, or by reading nothing."""
+    """A connection that closes if the client sends nothing, or reads nothing, for too long."""
 
     _patience: asyncio.TimerHandle | None = None
 
@@ -84,13 +84,13 @@ class _Connection(H11Protocol):
 
 
 class Server:
-    """Serves a run in a thread with a loop of its own, until it is ended.
+    """Serves a run in its own thread with its own loop, until it is ended.
 
-    What fails in it is told, and never raised: detection goes on.
+    Errors are reported, never raised: detection continues.
 
     Attributes:
-        viewers: takes the events; None until the server has begun, and where it could not.
-        pictures: likewise; it belongs to the server's loop.
+        viewers: takes the events; None until the server has started, and if it cannot.
+        pictures: likewise; used in the server's loop alone.
     """
 
     def __init__(self, listener: Listener, board: Board, title: str, on_failure: OnFailure) -> None:
@@ -98,9 +98,9 @@ class Server:
 
         Args:
             listener: taken over.
-            board: what is served.
-            title: what is run, for people.
-            on_failure: told in a line of what fails.
+            board: the records that are served.
+            title: of the run, for display.
+            on_failure: called with a line for each error.
         """
         self.viewers: Viewers | None = None
         self.pictures: Pictures | None = None
@@ -110,7 +110,7 @@ class Server:
         self._on_failure = on_failure
         self._loop: asyncio.AbstractEventLoop | None = None
         self._server: uvicorn.Server | None = None
-        self._told = False
+        self._has_reported = False
         self._end_by = float("inf")
         self._begun = threading.Event()
         self._ended = threading.Event()
@@ -118,14 +118,14 @@ class Server:
         self._begun.wait()
 
     def end(self) -> None:
-        """Begins to end, and returns at once. A second call does nothing."""
+        """Starts to end, and returns at once. A second call does nothing."""
         self._end_by = min(self._end_by, time.monotonic() + END_SECONDS)
         if self._loop is not None and not self._ended.is_set():
             with contextlib.suppress(RuntimeError):  # it ended just now
                 self._loop.call_soon_threadsafe(self._say_goodbye)
 
     def close(self) -> None:
-        """Ends, and waits for it, but not for ever: the thread is then left to itself."""
+        """Ends, and waits for the thread, but no longer than `END_SECONDS`."""
         self.end()
         while (left := self._end_by - time.monotonic()) > 0:
             if self._ended.wait(min(left, WAKE_SECONDS)):
@@ -135,10 +135,10 @@ class Server:
         try:
             with asyncio.Runner() as runner:
                 runner.run(self._serve())
-        except (Exception, SystemExit) as error:  # uvicorn exits where it cannot start
+        except (Exception, SystemExit) as error:  # uvicorn exits if it cannot start
             self._on_failure(
                 f"serving at {self._listener.url} has ended: {type(error).__name__}: {error}; "
-                "detection goes on"
+                "detection continues"
             )
         finally:
             self._listener.close()
@@ -190,7 +190,7 @@ class Server:
 
     def _note_exception(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        # What a connection that breaks off leaves behind is none of ours.
-        if error is not None and not isinstance(error, OSError) and not self._told:
-            self._told = True
-            self._on_failure(f"serving: {type(error).__name__}: {error}; detection goes on")
+        # Errors of connections that break off are expected.
+        if error is not None and not isinstance(error, OSError) and not self._has_reported:
+            self._has_reported = True
+            self._on_failure(f"serving: {type(error).__name__}: {error}; detection continues")

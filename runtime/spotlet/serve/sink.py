@@ -1,4 +1,4 @@
-"""A run that is served: the sink between detection and the server."""
+"""The sink that passes a run on to its server."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,14 @@ from spotlet.sinks.sink import OnFailure
 from spotlet.streams import Frame, StatusEvent
 
 STALE_SECONDS = 20.0
-"""Twice the time after which a live source without frames is opened anew."""
+"""Twice the time after which a live source without frames is reconnected."""
 
 
 class ServeSink:
-    """Lets people watch, and costs detection nothing: it hands over the newest frame, uncopied.
+    """Shows a run to viewers without slowing detection: it passes on the newest frame, uncopied.
 
-    Events are made where somebody watches them; pictures are drawn and encoded in a thread of
-    their own. What fails there is told, and detection goes on.
+    Events are only made if someone watches them; pictures are drawn and encoded in their own
+    thread. Errors there are reported, and detection continues.
     """
 
     def __init__(
@@ -30,13 +30,13 @@ class ServeSink:
         title: str = "spotlet",
         stale_seconds: float = STALE_SECONDS,
     ) -> None:
-        """Begins to serve.
+        """Starts to serve.
 
         Args:
-            listener: where; taken over.
-            streams: what is read.
-            on_failure: told in a line, in any thread, of what fails.
-            title: what is run, for people.
+            listener: the socket; taken over.
+            streams: the sources of the run.
+            on_failure: called with a line for each error, in any thread.
+            title: of the run, for display.
             stale_seconds: see `Board`.
         """
         self._board = Board(streams, stale_seconds=stale_seconds)
@@ -45,14 +45,14 @@ class ServeSink:
 
     @property
     def written(self) -> str | None:
-        """None: it leaves nothing behind."""
+        """None: it writes nothing."""
         return None
 
     def write(self, frame: Frame, detections: Detections) -> None:
-        """Shows a frame and what was found in it."""
+        """Shows a frame and its detections."""
         self._board.add(frame, detections)
         if self._server.viewers is not None:
-            self._server.viewers.tell(frame.source, lambda: frame_event(frame, detections))
+            self._server.viewers.send(frame.source, lambda: frame_event(frame, detections))
 
     def write_status(self, event: StatusEvent) -> None:
         """Shows a change of a source's state; after `close` it does nothing."""
@@ -60,17 +60,17 @@ class ServeSink:
             return
         self._board.note(event)
         if self._server.viewers is not None:
-            self._server.viewers.tell(event.source, lambda: status_event(event))
+            self._server.viewers.send(event.source, lambda: status_event(event))
 
     def finish(self, *, hurry: bool = False) -> None:
-        """Begins to end the serving, and returns at once.
+        """Starts to end the server, and returns at once.
 
         Args:
-            hurry: changes nothing, it is always quick.
+            hurry: has no effect; it is always quick.
         """
         self._server.end()
 
     def close(self) -> None:
-        """Ends the serving, with whoever watches. A second call does nothing."""
+        """Ends the server, and its viewers with it. A second call does nothing."""
         self._closed = True
         self._server.close()

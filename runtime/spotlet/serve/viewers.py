@@ -1,67 +1,58 @@
-"""Who watches the events of a run: a queue each, which does not grow."""
+"""The viewers of a run's events: each has a bounded queue."""
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import AsyncIterator, Callable
-from functools import partial
+from dataclasses import dataclass, field
 
 from spotlet.events import Event, encode_event, frame_event, status_event
 from spotlet.serve.board import Board, SourceRecord
 
 MOST_VIEWERS = 32
-"""Who comes then is told to come back later."""
+"""Further ones are asked to come back later."""
 
 QUEUED_EVENTS = 64
-"""That wait for one viewer: two seconds of a camera, some 100 kB at 20 objects a frame."""
+"""Queued for one viewer: two seconds of a camera, some 100 kB at 20 objects per frame."""
 
 HEARTBEAT_SECONDS = 10.0
-"""Between comments where nothing happens, so that nobody on the way takes the line for dead."""
+"""Between comments while nothing happens, so that no proxy takes the connection for dead."""
 
 GATHER_SECONDS = 0.04
-"""Between two wakings of the viewers: many fast sources cost no more than one."""
+"""Between two wake-ups of the viewers: many fast sources cost no more than one."""
 
 RETRY_MILLISECONDS = 1000
-"""After which a browser comes back."""
+"""After which a browser reconnects."""
 
 
+@dataclass(eq=False, slots=True)
 class Viewer:
-    """The queue of one who watches. Only `Viewers` fills it, and only its loop empties it."""
+    """The queue of one viewer. `Viewers` changes it under its lock.
 
-    def __init__(self, sources: frozenset[str]) -> None:
-        self.sources = sources
-        self.changed = asyncio.Event()
-        self.waiting: deque[bytes] = deque()
-        self.left_out = 0
+    Attributes:
+        sources: whose events it reads.
+        changed: set when there is something to send.
+        waiting: messages, in order.
+        left_out: events dropped since the last report to it.
+    """
 
-    def put(self, message: bytes, resume: Callable[[], list[bytes]]) -> int:
-        """Queues a message; returns how many it had to leave out.
-
-        Where the queue is full, all of it goes, and what says how things stand now comes instead:
-        a reader who is that late must not be told of the past first.
-        """
-        if len(self.waiting) < QUEUED_EVENTS:
-            self.waiting.append(message)
-            return 0
-        gone = len(self.waiting)
-        self.left_out += gone
-        self.waiting.clear()
-        self.waiting.extend(resume())
-        return gone
+    sources: frozenset[str]
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: list[bytes] = field(default_factory=list)
+    left_out: int = 0
 
 
 class Viewers:
-    """Everybody who watches. Events come from any one thread, viewers are of the server's loop.
+    """All viewers. Events come from any one thread; the viewers belong to the server's loop.
 
     Attributes:
-        left_out: events that viewers were too slow for.
+        left_out: events dropped because a viewer was too slow, all viewers together.
     """
 
     def __init__(self, board: Board, loop: asyncio.AbstractEventLoop) -> None:
-        """Begins without any.
+        """Starts without any.
 
         Args:
-            board: says how things stand, for who comes new or late.
+            board: has the present state, for viewers that are new or late.
             loop: the server's.
         """
         self.left_out = 0
@@ -77,56 +68,66 @@ class Viewers:
 
     @property
     def full(self) -> bool:
-        """Whether no more may come."""
+        """Whether no more are admitted."""
         return len(self._viewers) >= MOST_VIEWERS
 
-    def tell(self, source: str, event: Callable[[], Event]) -> None:
-        """Queues an event for who watches its source; it is made only where somebody does."""
+    def send(self, source: str, event: Callable[[], Event]) -> None:
+        """Queues an event for the viewers of its source; it is only made if there are any."""
         with self._lock:
             watching = [viewer for viewer in self._viewers if source in viewer.sources]
             if not watching or self._ended:
                 return
             message = _message(event())
             for viewer in watching:
-                self.left_out += viewer.put(message, partial(self._states, viewer))
+                if len(viewer.waiting) < QUEUED_EVENTS:
+                    viewer.waiting.append(message)
+                    continue
+                # A viewer that is so late must not read the past first: it gets the states.
+                viewer.left_out += len(viewer.waiting)
+                self.left_out += len(viewer.waiting)
+                states = self._states(viewer)
+                viewer.waiting = states if message in states else [*states, message]
             self._wake()
 
     def end(self) -> None:
-        """Lets every viewer's events end; from any thread."""
+        """Ends every viewer's events; from any thread."""
         with self._lock:
             self._ended = True
             self._wake()
 
     async def watch(self, sources: frozenset[str]) -> AsyncIterator[bytes]:
-        """Gives the text of an event stream, from how things stand on; in the loop's thread.
+        """Yields the text of an event stream, from the present state on; in the loop's thread.
 
         Source: HTML Living Standard, section 9.2, server-sent events.
         """
         viewer = Viewer(sources)
         with self._lock:
             self._viewers.add(viewer)
-            viewer.waiting.extend(self._states(viewer) + self._frames(viewer))
+            viewer.waiting = self._states(viewer) + self._frames(viewer)
         try:
             yield b"retry: %d\n\n" % RETRY_MILLISECONDS
             while not self._ended:
                 with self._lock:
-                    messages, gone = list(viewer.waiting), viewer.left_out
-                    viewer.waiting.clear()
-                    viewer.left_out = 0
+                    messages, viewer.waiting = viewer.waiting, []
+                    gone, viewer.left_out = viewer.left_out, 0
                     viewer.changed.clear()
                 if gone:
                     yield b": %d events left out, reading was too slow\n\n" % gone
                 if messages:
                     yield b"".join(messages)
-                elif not await _happens(viewer.changed, HEARTBEAT_SECONDS):
+                    continue
+                try:
+                    async with asyncio.timeout(HEARTBEAT_SECONDS):
+                        await viewer.changed.wait()
+                except TimeoutError:
                     yield b": nothing new\n\n"
         finally:
             with self._lock:
                 self._viewers.discard(viewer)
 
     def _states(self, viewer: Viewer) -> list[bytes]:
-        known = [each.status for each in self._records(viewer) if each.status is not None]
-        return [_message(status_event(status)) for status in known]
+        statuses = (each.status for each in self._records(viewer))
+        return [_message(status_event(each)) for each in statuses if each is not None]
 
     def _frames(self, viewer: Viewer) -> list[bytes]:
         newest = [each.newest for each in self._records(viewer) if each.newest is not None]
@@ -136,7 +137,7 @@ class Viewers:
         return [each for each in self._board.records() if each.source in viewer.sources]
 
     def _wake(self) -> None:
-        # What comes within `GATHER_SECONDS` of the last waking waits for the next.
+        # What comes within `GATHER_SECONDS` of the last wake-up waits for the next.
         if not self._waking and not self._loop.is_closed():
             self._waking = True
             self._loop.call_soon_threadsafe(self._notify)
@@ -155,12 +156,3 @@ class Viewers:
 
 def _message(event: Event) -> bytes:
     return b"data: " + encode_event(event) + b"\n\n"
-
-
-async def _happens(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

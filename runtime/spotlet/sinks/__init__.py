@@ -1,4 +1,4 @@
-"""Where detections go: NDJSON, annotated videos and images, snapshots, a window."""
+"""Where detections go: NDJSON, annotated videos and images, snapshots, a window, a function."""
 
 from spotlet.sinks.callback import CallbackSink
 from spotlet.sinks.choice import save_sink, save_sinks, snapshot_sink

@@ -1,4 +1,4 @@
-"""Events for a program that embeds spotlet: a function of its own is called with each."""
+"""Events for a program that embeds Spotlet."""
 
 from collections.abc import Callable
 
@@ -23,18 +23,21 @@ class CallbackSink(Closing):
 
     @property
     def written(self) -> str | None:
-        """None: what the function does with it is its own affair."""
+        """None: only the function knows."""
         return None
 
     def write(self, frame: Frame, detections: Detections) -> None:
-        """Tells of a frame; what the function raises is raised."""
+        """Calls the function with the event of a frame; raises what it raises."""
         self._on_event(frame_event(frame, detections))
 
     def write_status(self, event: StatusEvent) -> None:
-        """Tells of a change of state; after `close` it does nothing."""
+        """Calls the function with a change of a source's state; ignored after `close`.
+
+        A run may close its sources after its sinks: those last changes are not reported here.
+        """
         if not self._closed:
             self._on_event(status_event(event))
 
     def close(self) -> None:
-        """Ends it. A second call does nothing."""
+        """Ends the reports. A second call does nothing."""
         self._closed = True

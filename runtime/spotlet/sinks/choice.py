@@ -1,6 +1,7 @@
 """Which sink a path to save to means."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from spotlet.errors import UsageError
@@ -9,7 +10,7 @@ from spotlet.sinks.file_names import unique_names
 from spotlet.sinks.group import SinkGroup
 from spotlet.sinks.images import SAVED_SUFFIXES, ImageSink
 from spotlet.sinks.queue import QueuedSink
-from spotlet.sinks.recording.codecs import CODECS
+from spotlet.sinks.recording.encoder import CODECS
 from spotlet.sinks.recording.sink import KEPT_RECORDINGS, RECORDED_SUFFIX, RecordingSink
 from spotlet.sinks.recording.video import VideoSink
 from spotlet.sinks.retry import RetriedSink
@@ -18,10 +19,10 @@ from spotlet.sinks.snapshots import KEPT_SNAPSHOTS, QUIET_SECONDS, SnapshotSink
 from spotlet.streams import Stream
 
 FILE_SUFFIXES = IMAGE_SUFFIXES | {".avi", ".gif", ".mkv", ".mov", ".mp4", ".webm", ".wmv"}
-"""Who saves to such a name means a file, not a folder."""
+"""A path with one of these means a file, not a folder."""
 
 UNENDING_KINDS = ("camera", "url")
-"""Sources whose video is recorded so that a crash cannot spoil it, also in `video` mode."""
+"""Sources that are recorded crash-safely, in `video` mode too."""
 
 
 def save_sink(
@@ -34,18 +35,18 @@ def save_sink(
 ) -> Sink:
     """Returns the sink that `path` means for the frames of `stream`.
 
-    `.mp4` and `.avi` are a video. For a single image, `.png` and `.jpg` are an image; any
-    other path is a folder of images, which only image sources have. A camera, a URL, and what
-    is in `live` mode is a recording, always `.mp4`, see `RecordingSink`. It is written in a thread
-    of its own: where that is too slow, `live` mode leaves frames out and `video` mode waits.
+    `.mp4` and `.avi` are a video. For a single image, `.png` and `.jpg` are an image. Any other
+    path is a folder of images, for image sources only. A camera, a URL and any source in `live`
+    mode become a recording, always `.mp4`, see `RecordingSink`. It is written in its own thread;
+    if that is too slow, `live` mode drops frames and `video` mode waits.
 
     Args:
         path: where to save.
         stream: what is saved; a video takes its frame rate.
-        max_fps: the rate to which a live stream is held, which its video then has.
-        keep: how many files of a recording remain.
-        on_failure: told when in `live` mode the recording fails, which is then tried again, see
-            `RetriedSink`. Without it that is an error, as it always is in `video` mode.
+        max_fps: frame rate limit of a live stream, and so of its recording.
+        keep: how many files of a recording to keep.
+        on_failure: called when the recording fails in `live` mode, which is then retried, see
+            `RetriedSink`. Without it a failure is an error, as it always is in `video` mode.
 
     Raises:
         UsageError: the path does not suit the source, or is a file of the source.
@@ -56,19 +57,20 @@ def save_sink(
     refuse_source(target, stream.files)
     if stream.kind == "image" and suffix in SAVED_SUFFIXES:
         return ImageSink(target, single=True, sources=stream.files)
-    if suffix in CODECS and stream.kind != "image":
-        if stream.mode == "live" or stream.kind in UNENDING_KINDS:
-            return _recording(target, stream, max_fps, keep, on_failure)
-        return VideoSink(target, stream.fps)
     if stream.kind in ("image", "images") and suffix not in FILE_SUFFIXES:
         if target.resolve() in {path.parent for path in stream.files}:
             raise UsageError(f"{path}: holds the sources; save to another folder")
         return ImageSink(target, sources=stream.files)
     if stream.kind == "image":
         raise UsageError(f"{path}: one image is saved as {', '.join(SAVED_SUFFIXES)}")
-    if stream.kind == "images":
+    if stream.kind == "images" and suffix not in CODECS:
         raise UsageError(f"{path}: images are saved in a folder, or as {' or '.join(CODECS)}")
-    raise UsageError(f"{path}: a video is saved as {' or '.join(CODECS)}")
+    if stream.mode == "live":
+        return _live_recording(target, stream, max_fps, keep, on_failure)
+    if stream.kind in UNENDING_KINDS:
+        every_frame = RecordingSink(target, lambda: stream.fps, real_time=False, keep=keep)
+        return QueuedSink(every_frame, rule="block")
+    return VideoSink(target, stream.fps)
 
 
 def save_sinks(
@@ -81,43 +83,41 @@ def save_sinks(
 ) -> Sink:
     """Returns the sink that `path` means for the frames of one or several streams.
 
-    One is saved as `save_sink` says. For several, `path` is a folder with a video of each, named
-    after its source without credentials, as in `10.0.0.7_door.mp4`.
+    For one, see `save_sink`. For several, `path` is a folder with a video of each, named after
+    the source without credentials, as in `10.0.0.7_door.mp4`.
 
     Args:
         path: where to save.
-        streams: at least one; of several none is of images.
+        streams: at least one; several must be videos or live.
         max_fps: see `save_sink`.
-        keep: see `save_sink`; of each source.
+        keep: see `save_sink`; for each source.
         on_failure: see `save_sink`.
 
     Raises:
         UsageError: the path does not suit the sources, or holds one of their files.
         OutputError: it cannot be written.
     """
+    save = partial(save_sink, max_fps=max_fps, keep=keep, on_failure=on_failure)
     if len(streams) == 1:
-        return save_sink(path, streams[0], max_fps=max_fps, keep=keep, on_failure=on_failure)
+        return save(path, streams[0])
     folder = Path(path)
     if folder.suffix.lower() in FILE_SUFFIXES or folder.is_file():
         raise UsageError(f"{path}: several sources are saved in a folder, a video of each")
     for stream in streams:
         if stream.kind in ("image", "images"):
-            raise UsageError(f"{stream.source}: images are saved in a run of their own")
+            raise UsageError(f"{stream.source}: images must be saved in a separate run")
     sources = [stream.source for stream in streams]
     if len(set(sources)) < len(sources):
         raise UsageError(
-            f"sources {', '.join(sources)}: two have one name, so they cannot be saved"
+            f"sources {', '.join(sources)}: two have the same name, so they cannot be saved"
         )
-    names = unique_names(sources)
+    files = frozenset[Path]().union(*(stream.files for stream in streams))
     sinks: dict[str, Sink] = {}
     try:
-        for stream, name in zip(streams, names, strict=True):
+        for stream, name in zip(streams, unique_names(sources), strict=True):
             target = folder / f"{name}{RECORDED_SUFFIX}"
-            for other in streams:
-                refuse_source(target, other.files)
-            sinks[stream.source] = save_sink(
-                target, stream, max_fps=max_fps, keep=keep, on_failure=on_failure
-            )
+            refuse_source(target, files)
+            sinks[stream.source] = save(target, stream)
     except BaseException:
         SinkGroup(sinks).close()
         raise
@@ -132,14 +132,14 @@ def snapshot_sink(
     keep: int = KEPT_SNAPSHOTS,
     on_failure: OnFailure | None = None,
 ) -> Sink:
-    """Returns the sink of a folder of snapshots; for live streams it drops what is too much.
+    """Returns the sink of a folder of snapshots; if all streams are live, it may drop frames.
 
     Args:
-        folder: where the pictures go.
-        streams: what is looked at.
+        folder: where the snapshots are saved.
+        streams: the sources of the frames.
         quiet_seconds: see `SnapshotSink`.
         keep: see `SnapshotSink`.
-        on_failure: see `save_sink`; it is used where one of the streams is live.
+        on_failure: see `save_sink`; used if one of the streams is live.
 
     Raises:
         UsageError: a number breaks its rule.
@@ -157,22 +157,17 @@ def snapshot_sink(
     return QueuedSink(sink, rule="drop") if modes == {"live"} else sink
 
 
-def _recording(
+def _live_recording(
     target: Path,
     stream: Stream,
     max_fps: float | None,
     keep: int,
     on_failure: OnFailure | None,
 ) -> Sink:
-    if stream.mode == "video":
-        every_frame = RecordingSink(target, lambda: stream.fps, real_time=False, keep=keep)
-        return QueuedSink(every_frame, rule="block")
+    def limited_fps() -> float | None:
+        return min((rate for rate in (stream.fps, max_fps) if rate is not None), default=None)
 
-    def held_fps() -> float | None:
-        rates = [rate for rate in (stream.fps, max_fps) if rate is not None]
-        return min(rates, default=None)
-
-    sink: Sink = RecordingSink(target, held_fps, keep=keep)
+    sink: Sink = RecordingSink(target, limited_fps, keep=keep)
     if on_failure is not None:
         sink = RetriedSink(sink, on_failure)
     return QueuedSink(sink, rule="drop")

@@ -1,4 +1,4 @@
-"""Names of files that are made from the names of sources and classes."""
+"""File names made from the names of sources and classes."""
 
 import re
 from collections.abc import Sequence
@@ -7,15 +7,15 @@ from pathlib import Path
 from spotlet.text.credentials import without_credentials
 
 LONGEST_NAME_BYTES = 80
-"""Two of them, a time, and what makes a temporary name stay below the 255 of file systems."""
+"""Two of these, a time stamp and a temporary affix fit into the 255 bytes of file systems."""
 
 _SCHEME = re.compile(r"^\w[\w+.-]*://")
 
 
 def safe_name(text: str) -> str:
-    """Returns a name that any file system takes.
+    """Returns a name that is valid in any file system.
 
-    Only letters, digits, `.` and `_` remain; so `-` can divide the parts of a longer name.
+    Only letters, digits, `.` and `_` remain, so `-` can separate the parts of a longer name.
 
     Example:
         >>> safe_name("half/empty bottle")
@@ -28,7 +28,7 @@ def safe_name(text: str) -> str:
 def source_name(source: str) -> str:
     """Returns a safe name for a source, without credentials.
 
-    A URL keeps its host, path and query, a path gives its last part without the suffix.
+    A URL keeps its host, path and query; a path keeps its last part, without the suffix.
 
     Example:
         >>> source_name("rtsp://admin:secret@10.0.0.7:554/door-1?channel=2")
@@ -41,20 +41,18 @@ def source_name(source: str) -> str:
 
 
 def unique_names(sources: Sequence[str]) -> list[str]:
-    """Returns a safe name for each source, no two alike, also where case does not count.
+    """Returns a safe name for each source, all different even if case is ignored.
 
     Example:
         >>> unique_names(["camera 0", "a/clip.mp4", "b/Clip.mp4"])
         ['camera_0', 'clip', 'Clip_2']
     """
-    given: list[str] = []
-    taken: set[str] = set()
+    names: dict[str, str] = {}  # by their lower case
     for source in sources:
         wanted = unique = source_name(source)
         number = 1
-        while unique.casefold() in taken:
+        while unique.casefold() in names:
             number += 1
             unique = f"{wanted}_{number}"
-        taken.add(unique.casefold())
-        given.append(unique)
-    return given
+        names[unique.casefold()] = unique
+    return list(names.values())

@@ -9,23 +9,23 @@ from spotlet.streams import Frame
 
 
 class SinkGroup(Closing):
-    """Hands each frame to the sink of its source."""
+    """Passes each frame to the sink of its source."""
 
     def __init__(self, sinks: Mapping[str, Sink]) -> None:
         """Takes over the sinks.
 
         Args:
-            sinks: by the name of the source, see `Frame.source`.
+            sinks: by source, see `Frame.source`.
         """
         self._sinks = dict(sinks)
 
     @property
     def written(self) -> str | None:
-        """What lies where, of all; None where nothing was written."""
+        """What each of them wrote; None if none did."""
         return ", ".join(filter(None, (sink.written for sink in self._sinks.values()))) or None
 
     def write(self, frame: Frame, detections: Detections) -> None:
-        """Hands on a frame.
+        """Passes the frame on.
 
         Raises:
             OutputError: it cannot be written.
@@ -33,21 +33,21 @@ class SinkGroup(Closing):
         self._sinks[frame.source].write(frame, detections)
 
     def finish(self, *, hurry: bool = False) -> None:
-        """Begins to finish those that can by themselves, see `BackgroundSink`."""
+        """Starts to finish those with their own thread, see `BackgroundSink`."""
         finish_all(self._sinks.values(), hurry=hurry)
 
     def close(self) -> None:
-        """Closes all of them at once: together they take no longer than the slowest.
+        """Closes all of them at once, in the time of the slowest.
 
         Raises:
-            OutputError: one of them could not be finished; the others were.
+            OutputError: one of them could not be finished; the others are.
         """
         for error in close_all(self._sinks.values()):
             raise error
 
 
 def finish_all(sinks: Iterable[Sink], *, hurry: bool = False) -> None:
-    """Begins to finish those that can by themselves, see `BackgroundSink`."""
+    """Starts to finish those with their own thread, see `BackgroundSink`."""
     for sink in sinks:
         if isinstance(sink, BackgroundSink):
             sink.finish(hurry=hurry)
@@ -57,8 +57,9 @@ def close_all(sinks: Iterable[Sink], *, hurry: bool = False) -> list[Exception]:
     """Closes each of them, in the time of the slowest, and returns what they raised.
 
     Args:
-        sinks: what is closed.
-        hurry: see `BackgroundSink`; Ctrl-C meanwhile does the same, and is raised after all.
+        sinks: those to close.
+        hurry: see `BackgroundSink`. Ctrl-C in this call has the same effect, and is raised once
+            all are closed.
     """
     closing = list(sinks)
     errors: list[Exception] = []

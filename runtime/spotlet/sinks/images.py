@@ -1,4 +1,4 @@
-"""Detections drawn on image files."""
+"""Annotated image files."""
 
 from pathlib import Path
 
@@ -8,30 +8,31 @@ from spotlet.annotate.detections import draw_detections
 from spotlet.atomic import atomic_file
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
+from spotlet.letterbox import ImageArray
 from spotlet.lifetime import Closing
-from spotlet.sinks.sink import refuse_source
+from spotlet.sinks.sink import refuse_source, writing
 from spotlet.streams import Frame
 
 SAVED_SUFFIXES = (".png", ".jpg", ".jpeg")
-"""What images are saved as. One of another kind becomes a PNG."""
+"""The formats for images. An image of another format becomes a PNG."""
 
 
 class ImageSink(Closing):
-    """Annotated images: many in a folder under their own names, or one in a file."""
+    """Annotated images: several in a folder under their own names, or one in a file."""
 
     def __init__(
         self, path: str | Path, *, single: bool = False, sources: frozenset[Path] = frozenset()
     ) -> None:
-        """Makes the folder.
+        """Creates the folder.
 
         Args:
             path: the folder; with `single`, the image file.
-            single: one image is expected, and `path` is its name.
+            single: only one image will come, and `path` is its file.
             sources: resolved paths of files that must not be replaced.
 
         Raises:
             UsageError: `single`, and the suffix is not one of `SAVED_SUFFIXES`.
-            OutputError: the folder cannot be made.
+            OutputError: the folder cannot be created.
         """
         self.path = Path(path)
         self._single = single
@@ -39,14 +40,12 @@ class ImageSink(Closing):
         self._names: set[Path] = set()
         if single and self.path.suffix.lower() not in SAVED_SUFFIXES:
             raise UsageError(f"{path}: an image is saved as {', '.join(SAVED_SUFFIXES)}")
-        try:
+        with writing(path):
             (self.path.parent if single else self.path).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
 
     @property
     def written(self) -> str | None:
-        """How many images lie where; None when there was none."""
+        """The place of the images and their number; None without an image."""
         if not self._names:
             return None
         return str(self.path) if self._single else f"{self.path} ({len(self._names)} images)"
@@ -60,18 +59,14 @@ class ImageSink(Closing):
         """
         target = self.path if self._single else self._target(frame)
         refuse_source(target, self._sources)
-        encoded, content = cv2.imencode(target.suffix, draw_detections(frame.image, detections))
-        if not encoded:
-            raise OutputError(f"{target}: OpenCV cannot encode this image")
-        with atomic_file(target) as temporary:
-            temporary.write_bytes(content.tobytes())
+        save_image(target, draw_detections(frame.image, detections))
         self._names.add(target)
 
     def close(self) -> None:
-        """Does nothing: each image is finished when it is written."""
+        """Does nothing: `write` finishes each image."""
 
     def _target(self, frame: Frame) -> Path:
-        """Returns a name that this run has not used: a glob may find one name in two folders."""
+        """Returns a path that is new in this run: a glob may match one name in two folders."""
         name = Path(frame.source).name
         if Path(name).suffix.lower() not in SAVED_SUFFIXES:
             name = f"{Path(name).stem}.png"
@@ -81,3 +76,16 @@ class ImageSink(Closing):
             target = self.path / f"{Path(name).stem}-{number}{Path(name).suffix}"
             number += 1
         return target
+
+
+def save_image(target: Path, image_bgr: ImageArray) -> None:
+    """Saves an image, (H, W, 3) uint8 BGR, in the format of the suffix, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be encoded or written.
+    """
+    encoded, content = cv2.imencode(target.suffix, image_bgr)
+    if not encoded:
+        raise OutputError(f"{target}: OpenCV cannot encode this image")
+    with atomic_file(target) as temporary:
+        temporary.write_bytes(content.tobytes())

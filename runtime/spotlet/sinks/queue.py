@@ -1,4 +1,4 @@
-"""A sink in a thread of its own, behind a queue that does not grow."""
+"""A sink in its own thread, behind a bounded queue."""
 
 import threading
 import time
@@ -7,30 +7,30 @@ from typing import Literal
 
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
-from spotlet.lifetime import WAKE_SECONDS, Closing
-from spotlet.sinks.sink import Sink
+from spotlet.lifetime import WAKE_SECONDS
+from spotlet.sinks.sink import DroppingSink, Sink
 from spotlet.streams import Frame
 
 QueueRule = Literal["drop", "block"]
 
 QUEUED_FRAMES = 4
-"""Full HD frames of this number take 25 MB."""
+"""At Full HD, this many take 25 MB."""
 
 CLOSE_SECONDS = 0.6
-"""For what is queued at the end. A run that is stopped ends within two seconds, of which closing
-the sources may take one."""
+"""For the queued frames, at the end. A run that is stopped ends within two seconds, one of which
+closing the sources may take."""
 
 FINISH_SECONDS = 0.3
 """For the file itself, after that."""
 
 
-class QueuedSink(Closing):
-    """Hands frames to another sink, which works in its own thread.
+class QueuedSink(DroppingSink):
+    """Passes frames on to another sink, which works in its own thread.
 
-    At most `size` frames wait. What finds the queue full is dropped, newest first, and counted
-    (`drop`: a slow disk must not slow down detection), or is waited with (`block`: each frame is
-    written, however long it takes, also at the end, unless that is to hurry). An error of the
-    other sink is raised by the next call.
+    At most `size` frames wait. If the queue is full, a new frame is dropped and counted (`drop`: a
+    slow disk must not slow down detection), or `write` waits (`block`: every frame is written,
+    however long it takes, at the end too, unless in a hurry). The next call raises an error of
+    the other sink.
     """
 
     def __init__(
@@ -44,11 +44,11 @@ class QueuedSink(Closing):
         """Starts the thread.
 
         Args:
-            sink: taken over: nobody else may call it until this one is closed.
-            size: how many frames may wait, from 1.
-            rule: what becomes of a frame that finds the queue full.
-            close_seconds: how long what is queued goes on being written at the end, under the
-                rule `drop` and in a hurry.
+            sink: taken over: do not call it until this one is closed.
+            size: how many frames may wait, at least 1.
+            rule: what to do with a frame when the queue is full.
+            close_seconds: how long to write the queued frames at the end, under the rule `drop`
+                or in a hurry.
 
         Raises:
             UsageError: an argument breaks its rule.
@@ -57,40 +57,25 @@ class QueuedSink(Closing):
             raise UsageError(f"queue of {size} frames: must be at least 1")
         if rule not in ("drop", "block"):
             raise UsageError(f"queue rule {rule!r}: must be drop or block")
-        self._sink = sink
+        super().__init__(sink)
         self._size = size
         self._rule = rule
         self._close_seconds = close_seconds
         self._waiting: deque[tuple[Frame, Detections]] = deque()
         self._changed = threading.Condition()
-        self._dropped = 0
         self._error: Exception | None = None
-        self._told = False
+        self._reported = False
         self._finishing = False
-        self._deadline = float("inf")  # for what is queued
-        # Not `join`: in Python 3.11 a thread passes for ended once Ctrl-C interrupts that.
+        self._deadline = float("inf")  # for the queued frames
+        # Not `join`: in Python 3.11, a thread counts as ended once Ctrl-C interrupts that.
         self._ended = threading.Event()
         threading.Thread(target=self._run, name="spotlet-sink", daemon=True).start()
 
-    @property
-    def dropped(self) -> int:
-        """How many frames were not written because writing was too slow or failed."""
-        return self._dropped
-
-    @property
-    def written(self) -> str | None:
-        """What the other sink wrote, and how many frames were dropped."""
-        written = self._sink.written
-        if not self._dropped:
-            return written
-        why = "writing was too slow" if self._error is None else "writing failed"
-        return f"{written or 'nothing'}; {self._dropped} frames dropped, {why}"
-
     def write(self, frame: Frame, detections: Detections) -> None:
-        """Queues a frame, drops it, or waits with it.
+        """Queues the frame, drops it, or waits for a free place.
 
         Raises:
-            Exception: what the other sink raised, in an earlier call.
+            Exception: what the other sink raised in an earlier call.
             UsageError: this sink is closed.
         """
         with self._changed:
@@ -98,22 +83,20 @@ class QueuedSink(Closing):
             if self._finishing:
                 raise UsageError("this sink is closed")
             while len(self._waiting) >= self._size:
-                if self._rule == "drop":
-                    self._dropped += 1
-                    return
-                self._changed.wait(WAKE_SECONDS)
-                self._raise_error()
-                if self._finishing:  # another thread hurries
+                if self._rule == "block":
+                    self._changed.wait(WAKE_SECONDS)
+                    self._raise_error()
+                if self._rule == "drop" or self._finishing:  # by another thread, in a hurry
                     self._dropped += 1
                     return
             self._waiting.append((frame, detections))
             self._changed.notify_all()
 
     def finish(self, *, hurry: bool = False) -> None:
-        """Takes no more frames, and returns at once; the thread writes what is queued, and closes.
+        """Takes no more frames, and returns at once; the thread writes the queue, and closes.
 
         Args:
-            hurry: also under the rule `block` drop what is not written in `close_seconds`.
+            hurry: under the rule `block` too, drop what is not written in `close_seconds`.
         """
         with self._changed:
             self._finishing = True
@@ -122,39 +105,40 @@ class QueuedSink(Closing):
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Waits until what is queued is written and the other sink is closed.
+        """Calls `finish`, and waits until the queue is written and the other sink is closed.
 
-        Under the rule `drop`, and in a hurry, not longer than `close_seconds` and
-        `FINISH_SECONDS` after `finish`, which it calls; what is still queued then is dropped. A
-        second call does nothing.
+        Under the rule `drop`, and in a hurry, it waits at most `close_seconds` and
+        `FINISH_SECONDS` after `finish`, and drops what is still queued then. A second call does
+        nothing.
 
         Raises:
-            Exception: what the other sink raised, unless a call before told it.
-            OutputError: the other sink does not come back; its thread is left to itself.
+            Exception: what the other sink raised, unless an earlier call reported it.
+            OutputError: the other sink hangs; its thread is abandoned.
         """
         self.finish()
-        while not self._ended.is_set() and (left := self._left_seconds()) > 0:
+        while not self._ended.is_set():
+            left = self._deadline + FINISH_SECONDS - time.monotonic()
+            if left <= 0:
+                break
             self._ended.wait(min(left, WAKE_SECONDS))
         with self._changed:
-            if self._told:
+            if self._reported:
                 return
             if not self._ended.is_set():
-                self._dropped += len(self._waiting)
-                self._waiting.clear()
-                self._told = True
+                self._drop_waiting()
+                self._reported = True
                 raise OutputError(
                     f"{self._sink.written or 'a sink'}: not finished within "
                     f"{self._close_seconds + FINISH_SECONDS:g} s; the newest frames are lost"
                 )
             self._raise_error()
 
-    def _left_seconds(self) -> float:
-        with self._changed:
-            return self._deadline + FINISH_SECONDS - time.monotonic()
+    def _drop_reason(self) -> str:
+        return "writing was too slow" if self._error is None else super()._drop_reason()
 
     def _raise_error(self) -> None:
         if self._error is not None:
-            self._told = True
+            self._reported = True
             raise self._error
 
     def _run(self) -> None:
@@ -171,13 +155,12 @@ class QueuedSink(Closing):
             self._ended.set()
 
     def _next(self) -> tuple[Frame, Detections] | None:
-        """Waits for a frame and takes it; None when it is time to close."""
+        """Waits for a frame and takes it; returns None when it is time to close."""
         with self._changed:
             while not self._waiting and not self._finishing:
                 self._changed.wait()
             if time.monotonic() > self._deadline:
-                self._dropped += len(self._waiting)
-                self._waiting.clear()
+                self._drop_waiting()
             if not self._waiting:
                 return None
             item = self._waiting.popleft()
@@ -187,6 +170,10 @@ class QueuedSink(Closing):
     def _fail(self, error: Exception, lost: int) -> None:
         with self._changed:
             self._error = self._error or error
-            self._dropped += lost + len(self._waiting)
-            self._waiting.clear()
+            self._dropped += lost
+            self._drop_waiting()
             self._changed.notify_all()
+
+    def _drop_waiting(self) -> None:
+        self._dropped += len(self._waiting)
+        self._waiting.clear()

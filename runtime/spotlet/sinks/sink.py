@@ -1,11 +1,13 @@
-"""What every sink has in common."""
+"""What all sinks share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from spotlet.detections import Detections
-from spotlet.errors import UsageError
+from spotlet.errors import OutputError, UsageError
+from spotlet.lifetime import Closing
 from spotlet.streams import Frame, StatusEvent
 
 OnFailure = Callable[[str], None]
@@ -13,16 +15,15 @@ OnFailure = Callable[[str], None]
 
 
 class Sink(Protocol):
-    """Takes the frames of one run and what was found in them.
+    """Takes the frames of one run, with their detections.
 
-    A sink checks at construction that it can write, so that no work is lost later, and leaves
-    whole files behind whenever it is closed.
-    Those of this package are closed at the end of a `with` block.
+    The constructor checks that the sink can write, so that no work is lost later. Whenever a sink
+    is closed, it leaves complete files behind. The sinks of this package can be used in `with`.
     """
 
     @property
     def written(self) -> str | None:
-        """What lies where after `close`, for people; None where nothing was written."""
+        """The results and their place as text, final after `close`; None if there are none."""
 
     def write(self, frame: Frame, detections: Detections) -> None:
         """Takes a frame.
@@ -37,10 +38,10 @@ class Sink(Protocol):
 
 @runtime_checkable
 class EventSink(Sink, Protocol):
-    """A sink that tells events, those of changes of state too; see `spotlet.events`."""
+    """A sink that also takes changes of state; see `spotlet.events`."""
 
     def write_status(self, event: StatusEvent) -> None:
-        """Takes a change of a source's state; after `close` it does nothing.
+        """Takes a change of a source's state; ignored after `close`.
 
         Raises:
             OutputError: it cannot be written.
@@ -49,21 +50,68 @@ class EventSink(Sink, Protocol):
 
 @runtime_checkable
 class BackgroundSink(Sink, Protocol):
-    """A sink with a thread of its own, so that several can finish at the same time."""
+    """A sink with its own thread, so that several can finish at the same time."""
 
     def finish(self, *, hurry: bool = False) -> None:
-        """Begins to finish, and returns at once; `close` then waits for it.
+        """Starts to finish, and returns at once; `close` then waits for it.
 
         Args:
-            hurry: drop what cannot be written soon. A call with it may follow one without.
+            hurry: drop what cannot be written soon. It may also be set by a second call.
         """
 
 
+class DroppingSink(Closing):
+    """Passes frames on to another sink, and counts those that it drops instead."""
+
+    def __init__(self, sink: Sink) -> None:
+        """Takes over a sink."""
+        self._sink = sink
+        self._dropped = 0
+
+    @property
+    def dropped(self) -> int:
+        """How many frames were not written, because writing failed or was too slow."""
+        return self._dropped
+
+    @property
+    def written(self) -> str | None:
+        """What the other sink wrote, and how many frames were dropped."""
+        written = self._sink.written
+        if not self._dropped:
+            return written
+        return f"{written or 'nothing'}; {self._dropped} frames dropped, {self._drop_reason()}"
+
+    def _drop_reason(self) -> str:
+        return "writing failed"
+
+
+@contextmanager
+def writing(target: str | Path) -> Iterator[None]:
+    """Raises an `OSError` of the block as an `OutputError` that names the target.
+
+    Raises:
+        BrokenPipeError: the reader of a pipe has gone.
+        OutputError: any other `OSError`.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
+
+
+def require_kept(keep: int) -> None:
+    """Raises `UsageError` if fewer than one file would be kept."""
+    if keep < 1:
+        raise UsageError(f"keep {keep}: must be at least 1")
+
+
 def refuse_source(target: Path, sources: frozenset[Path]) -> None:
-    """Does nothing where `target` is none of the files that are read, under no name of theirs.
+    """Raises if `target` is one of the files being read, also under another name.
 
     Args:
-        target: what is about to be written.
+        target: the file about to be written.
         sources: resolved paths.
 
     Raises:

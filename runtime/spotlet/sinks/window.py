@@ -1,4 +1,4 @@
-"""Detections drawn in a window."""
+"""A window with the annotated frames."""
 
 import cv2
 
@@ -12,12 +12,12 @@ from spotlet.streams import Frame
 _ESCAPE_KEY = 27
 
 
-class WindowClosed(Exception):  # noqa: N818 - not an error: the person at the window is done
-    """The window was closed, or `q` or Esc was pressed in it."""
+class WindowClosed(Exception):  # noqa: N818 - not an error: the user is done
+    """The user closed the window, or pressed `q` or Esc in it."""
 
 
 def windows_remedy() -> str:
-    """Returns how to get an OpenCV with windows, in words."""
+    """Returns how to get an OpenCV with windows, as text."""
     with_windows = (name for name in distributions_of("cv2") if not name.endswith("-headless"))
     commands = replacing_commands("cv2", next(with_windows, "opencv-python"))
     return f"on a desktop {commands}"
@@ -52,7 +52,7 @@ class WindowSink(Closing):
         """Shows the frame.
 
         Raises:
-            WindowClosed: the person at the window wants no more.
+            WindowClosed: the user closed the window, or pressed `q` or Esc.
         """
         cv2.imshow(self._title, draw_detections(frame.image, detections))
         key = cv2.waitKey(1) & 0xFF

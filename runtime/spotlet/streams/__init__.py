@@ -1,7 +1,6 @@
 """Frames from images, folders, video files, cameras and URLs."""
 
-from spotlet.streams.clock import SourceClock
-from spotlet.streams.frame import Frame
+from spotlet.streams.frame import Frame, SourceClock
 from spotlet.streams.group import Arrival, StreamGroup
 from spotlet.streams.opening import open_stream, open_streams
 from spotlet.streams.source import Source, locate_source

@@ -1,4 +1,4 @@
-"""A thread that reads one connection of a source, and keeps one frame of it."""
+"""A thread that reads one connection of a source and keeps its newest frame."""
 
 import threading
 import time
@@ -7,26 +7,25 @@ from dataclasses import replace
 from typing import Literal
 
 from spotlet.errors import SourceError
-from spotlet.streams.frame import Frame
-from spotlet.streams.reader import Reader
+from spotlet.streams.frame import Frame, Reader
 
 HandOver = Literal["newest", "paced", "every"]
-"""What becomes of a frame: it replaces the one before; it does so when its time has come, as a
-camera would show a file; it waits until the one before was taken."""
+"""What happens to a frame: it replaces the previous one; it does so when it is due, as if a camera
+showed the file; it waits until the previous one was taken."""
 
 CLOSE_SECONDS = 1.0
-"""How long closing waits for a read that hangs; its thread then ends by itself later."""
+"""How long closing waits for a read that hangs; its thread ends later."""
 
 
 class Capture:
-    """One connection: it is opened, read and closed by a thread of its own.
+    """One connection, opened, read and closed by its own thread.
 
     The thread keeps one frame, so memory stays bounded whatever the source does and however slow
-    the consumer is. It may hang within the library, for ever: then it is abandoned, and what it
-    brings later goes nowhere.
+    the consumer is. It may hang in the library indefinitely: then it is abandoned, and what it
+    reads later is discarded.
 
     Attributes:
-        started: when it began, on `time.monotonic`.
+        started: when it started, on `time.monotonic`.
         reader: the open source; None until it is open.
         first_frame: when the first frame came, on `time.monotonic`; None before.
         last_frame: when the newest came.
@@ -42,9 +41,9 @@ class Capture:
         """Starts the thread.
 
         Args:
-            open_reader: gives the open source; may take long, and may raise.
+            open_reader: returns the open source; may take long, and may raise.
             changed: set when a frame came or the connection ended.
-            hand_over: what becomes of a frame.
+            hand_over: what happens to a frame.
         """
         self.started = time.monotonic()
         self.reader: Reader | None = None
@@ -65,7 +64,7 @@ class Capture:
 
     @property
     def running(self) -> bool:
-        """Whether its thread is still there."""
+        """Whether its thread is still running."""
         return self._thread.is_alive()
 
     @property
@@ -75,7 +74,7 @@ class Capture:
             return self._ended and self._newest is None
 
     def take(self) -> Frame | None:
-        """Returns the newest frame that was not taken yet, with how many it overtook."""
+        """Returns the newest frame that was not taken yet, with how many it replaced."""
         with self._lock:
             frame, self._newest = self._newest, None
             if frame is None:
@@ -85,7 +84,7 @@ class Capture:
         return replace(frame, dropped=dropped)
 
     def abandon(self) -> int:
-        """Lets the thread end when it can; returns how many frames it read that nobody took."""
+        """Lets the thread end when it can; returns how many of its frames were never taken."""
         with self._lock:
             self._abandoned.set()
             left = self._dropped_before + (self._newest is not None) + self._dropped_after
@@ -94,14 +93,14 @@ class Capture:
         return left
 
     def join(self, seconds: float) -> None:
-        """Waits for the thread, not longer than that."""
+        """Waits for the thread, at most that long."""
         self._thread.join(seconds)
 
     def _run(self) -> None:
         try:
             self.reader = self._open_reader()
             self._read(self.reader)
-        except Exception as error:  # whatever it is, the connection is lost
+        except Exception as error:  # whatever it was, the connection is lost
             self.error = error
         with self._lock:
             self._ended = True

@@ -1,4 +1,4 @@
-"""A live source that is kept alive: lost, given up, tried again."""
+"""A live source that is kept alive: lost, given up, reconnected with back-off."""
 
 import threading
 import time
@@ -6,32 +6,28 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from spotlet.errors import SourceError, SpotletError
-from spotlet.streams.capture import CLOSE_SECONDS, Capture
-from spotlet.streams.frame import Frame
-from spotlet.streams.reader import Reader
+from spotlet.streams.capture import Capture
+from spotlet.streams.feeds import Feed
+from spotlet.streams.frame import Frame, Reader
 from spotlet.streams.status import OnStatus, Reconnection, State, StatusEvent
 
 SETTLE_SECONDS = 0.3
-"""From a connection's first frame on nothing is taken for so long: what the library gathered
-while it opened the source comes all at once, and is old."""
+"""After a connection's first frame nothing is taken for this long: what the library buffered
+while it opened the source arrives at once, and is old."""
 
 MOST_ABANDONED = 3
 """Threads of one source that may hang in the library at once; then it waits for one to end."""
 
 ABANDONED_SECONDS = 1.0
-"""How often it then looks whether one has ended."""
+"""How often it then checks whether one has ended."""
 
 
-class Connection:
+class Connection(Feed):
     """The newest frame of a live source, over as many connections as it takes.
 
-    Nothing happens by itself but the reading: `poll` or `tend` is called often, and does what is
-    due. So one thread serves any number of sources, and each is touched by it alone.
-
-    Attributes:
-        over: whether no frame will come any more.
-        ended_early: why it is over though it should not be; None if it is not so.
-        reader: of the last connection that gave a frame; None before the first.
+    Only the reading has its own thread: `poll` or `tend` is called often, and does what is due. So
+    one thread serves any number of sources. `reader` is that of the last connection that produced
+    a frame.
     """
 
     def __init__(
@@ -42,18 +38,15 @@ class Connection:
         changed: threading.Event,
         on_status: OnStatus,
     ) -> None:
-        """Begins to open the source, in a thread of its own.
+        """Starts to open the source, in its own thread.
 
         Args:
             name: of the source, without credentials.
             open_reader: opens it; called once for each connection.
             reconnection: when it is given up and tried again.
             changed: set when there is something to `poll`.
-            on_status: called with each change of state, by whom this is polled or closed.
+            on_status: called with each change of state, in the thread that polls or closes.
         """
-        self.over = False
-        self.ended_early: str | None = None
-        self.reader: Reader | None = None
         self._name = name
         self._open_reader = open_reader
         self._rules = reconnection
@@ -65,16 +58,11 @@ class Connection:
         self._failures = 0
         self._live = False
         self._due = 0.0
-        self._capture: Capture | None = None
         self._left: list[Capture] = []
-        self._close_by = float("inf")
         self._connect()
 
-    def wait_until_open(self) -> None:
-        """Does nothing: the source need not be there."""
-
     def poll(self) -> Frame | None:
-        """Returns the newest frame that was not handed on yet; None where there is none now.
+        """Returns the newest frame that was not passed on yet; None if there is none now.
 
         Raises:
             SourceError: see `tend`.
@@ -82,14 +70,14 @@ class Connection:
         capture = self._capture
         if capture is not None and not self.over:
             self._note_first_frame(capture)
-            frame = capture.take() if time.monotonic() >= self._settled(capture) else None
-            if frame is not None:
-                return self._hand_on(frame)
+            is_settled = time.monotonic() >= self._settled(capture)
+            if is_settled and (frame := capture.take()) is not None:
+                return self._pass_on(frame)
         self.tend()
         return None
 
     def tend(self) -> None:
-        """Does what is due but handing on a frame.
+        """Does what is due, except passing on a frame.
 
         Raises:
             SourceError: the source was never there, and its retries are used up.
@@ -120,15 +108,8 @@ class Connection:
             until = self._silent_until(capture)
         return max(until - now, 0.0)
 
-    def stop(self) -> None:
-        """Lets the reading end, and returns at once; for any thread."""
-        self._close_by = min(self._close_by, time.monotonic() + CLOSE_SECONDS)
-        capture = self._capture
-        if capture is not None:
-            capture.abandon()
-
     def close(self) -> None:
-        """Ends the reading; a read that hangs is left to its thread after a short wait."""
+        """Ends the reading; after a short wait a read that hangs is left to its thread."""
         self.stop()
         if self._capture is not None:
             self._leave(self._capture)
@@ -152,17 +133,17 @@ class Connection:
     def _connect(self) -> None:
         self._epoch += self._live
         self._live = False
-        self._tell("connecting")
+        self._report("connecting")
         self._capture = Capture(self._open_reader, self._changed)
 
     def _note_first_frame(self, capture: Capture) -> None:
         if capture.first_frame is not None and not self._live:
             self._live = True
             self.reader = capture.reader
-            self._tell("live")
+            self._report("live")
 
     def _settled(self, capture: Capture) -> float:
-        """Returns from when on frames are taken, on `time.monotonic`."""
+        """Returns when frames are first taken, on `time.monotonic`."""
         first = capture.first_frame
         return float("inf") if first is None else first + SETTLE_SECONDS
 
@@ -172,23 +153,22 @@ class Connection:
             return capture.started + self._rules.open_seconds
         return capture.last_frame + self._rules.stall_seconds
 
-    def _hand_on(self, frame: Frame) -> Frame:
+    def _pass_on(self, frame: Frame) -> Frame:
         dropped, self._dropped = frame.dropped + self._dropped, 0
-        self._index += dropped
-        handed = replace(frame, index=self._index, dropped=dropped, epoch=self._epoch)
-        self._index += 1
-        return handed
+        index = self._index + dropped
+        self._index = index + 1
+        return replace(frame, index=index, dropped=dropped, epoch=self._epoch)
 
     def _explain_end(self, capture: Capture) -> None:
         reason = capture.reader and capture.reader.ended_early
         if isinstance(capture.error, SpotletError):
             reason = str(capture.error).removeprefix(f"{self._name}: ")
         elif capture.error is not None:  # the text of a library's error may hold the URL
-            reason = f"{type(capture.error).__name__} while it was read"
+            reason = f"{type(capture.error).__name__} while reading"
         self._lose(capture, "lost", reason or "the stream ended")
 
     def _lose(self, capture: Capture, state: State, reason: str) -> None:
-        """Gives up the present connection, and settles when the next is tried."""
+        """Gives up the present connection, and decides when to try again."""
         self._leave(capture)
         first, last = capture.first_frame, capture.last_frame
         if first is not None and last is not None and last - first >= self._rules.stable_seconds:
@@ -198,10 +178,10 @@ class Connection:
         if retries is None or self._failures <= retries:
             wait = self._rules.wait_seconds(self._failures)
             self._due = time.monotonic() + wait
-            self._tell(state, reason, wait)
+            self._report(state, reason, wait)
             return
-        self._tell(state, reason)
-        self._end(f"{reason}; given up, the retries ({retries}) are used up")
+        self._report(state, reason)
+        self._end(f"{reason}; no retries left ({retries} allowed)")
         if self.reader is None:
             raise SourceError(f"{self._name}: {self.ended_early}")
 
@@ -213,15 +193,16 @@ class Connection:
     def _end(self, early: str | None) -> None:
         self.over = True
         self.ended_early = early
-        self._tell("ended", early)
+        self._report("ended", early)
 
-    def _tell(self, state: State, reason: str | None = None, wait: float | None = None) -> None:
-        event = StatusEvent(
-            source=self._name,
-            state=state,
-            epoch=self._epoch,
-            at=time.time(),
-            reason=reason,
-            retry_seconds=wait,
+    def _report(self, state: State, reason: str | None = None, wait: float | None = None) -> None:
+        self._on_status(
+            StatusEvent(
+                source=self._name,
+                state=state,
+                epoch=self._epoch,
+                at=time.time(),
+                reason=reason,
+                retry_seconds=wait,
+            )
         )
-        self._on_status(event)

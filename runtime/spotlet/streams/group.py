@@ -1,4 +1,4 @@
-"""Several streams at once, in one thread, each in its turn."""
+"""Several streams at once, in one thread, in turn."""
 
 import contextlib
 import threading
@@ -24,14 +24,14 @@ class Arrival(NamedTuple):
 
 
 class StreamGroup(Closing):
-    """Open streams, served in turn: a fast one, a slow one and a dead one do not touch each other.
+    """Open streams, served in turn: a slow or dead one does not delay the others.
 
     Attributes:
         streams: in the order in which they were given.
     """
 
     def __init__(self, streams: Sequence[Stream], changed: threading.Event) -> None:
-        """Takes over open streams; `open_streams` is the way to them."""
+        """Takes over open streams; use `open_streams`."""
         self.streams = tuple(streams)
         self._errors: dict[str, str] = {}
         self._changed = changed
@@ -39,22 +39,22 @@ class StreamGroup(Closing):
 
     @property
     def failures(self) -> dict[str, str]:
-        """Why streams ended that should not have, by their names; the others went on."""
+        """Why streams ended before they should have, by name; the others continued."""
         ended = {each.source: each.ended_early for each in self.streams}
         return self._errors | {name: why for name, why in ended.items() if why is not None}
 
     def __iter__(self) -> Iterator[Arrival]:
-        """Gives frame after frame, each with its stream; see `batches`."""
+        """Yields frame after frame, each with its stream; see `batches`."""
         for arrivals in self.batches():
             yield from arrivals
 
     def batches(self, most: int = 1) -> Generator[list[Arrival], None, None]:
-        """Gives what has arrived, at most one frame of each stream at a time.
+        """Yields what has arrived, at most one frame of each stream at a time.
 
-        Who was served last waits longest. Ends when all streams are over, and closes them.
+        The stream served last waits longest. Ends when all streams are over, and closes them.
 
         Args:
-            most: frames that are given at once, from 1.
+            most: frames yielded at once, from 1.
 
         Raises:
             SourceError: the only stream cannot be read; of several it goes into `failures`.
@@ -64,7 +64,7 @@ class StreamGroup(Closing):
             raise UsageError(f"batches of {most} frames: must be at least 1")
         try:
             while any(not stream.over for stream in self.streams):
-                self._changed.clear()  # before looking, so that what comes meanwhile is not missed
+                self._changed.clear()  # before polling, so that no arrival is missed
                 arrivals = self._collect(most)
                 if arrivals:
                     yield arrivals
@@ -79,7 +79,7 @@ class StreamGroup(Closing):
             stream.stop()
 
     def close(self) -> None:
-        """Releases all sources, in the time of the slowest, also where one raises."""
+        """Releases all sources, in the time of the slowest, even if one raises."""
         self.stop()
         with contextlib.ExitStack() as stack:
             for stream in self.streams:

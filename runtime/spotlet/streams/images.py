@@ -23,10 +23,10 @@ class ImageReader:
     def read(self) -> Frame | None:
         """Returns the next image; None after the last.
 
-        One of several that cannot be read is left out, and `ended_early` tells of it.
+        One of several that cannot be read is skipped, and `ended_early` reports it.
 
         Raises:
-            SourceError: the only image cannot be read or is no whole image.
+            SourceError: the only image cannot be read or is incomplete.
         """
         while self._index < len(self._paths):
             path, index = self._paths[self._index], self._index
@@ -42,5 +42,5 @@ class ImageReader:
         return None
 
     def close(self) -> None:
-        """Ends the reading."""
+        """Stops reading."""
         self._index = len(self._paths)

@@ -1,4 +1,4 @@
-"""OpenCV's captures, and the ways around what they do to live streams."""
+"""OpenCV's captures, with workarounds for what they do to live streams."""
 
 import os
 
@@ -15,24 +15,24 @@ NOT_OPENED = {
     "camera": "no such camera, or another program uses it",
     "url": "cannot be reached, or no frame of it can be decoded",
 }
-"""What to say of a source that cannot be opened, by its kind."""
+"""Why a source cannot be opened, by its kind."""
 
 SMALL_PICTURE_PIXELS = 1280 * 720
-"""Up to this size decoding costs a small share of a core beside any network; a 4K picture takes
-several times as long as a small network, and one core would hold up the others."""
+"""Up to this size decoding costs a small share of a core next to any network; a 4K picture takes
+several times as long as a small network, and decoding on one core would delay the others."""
 
 _LONGEST_MS = 2**31 - 1  # OpenCV's settings are of 32 bits
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _JPEG_TAIL_BYTES = 64
-"""Within so many last bytes JPEG's end mark is looked for: some cameras pad their pictures."""
+"""The end marker of a JPEG must be within this many last bytes: some cameras pad their pictures."""
 
 
 def allow_opening_at_once() -> None:
-    """Lets several URLs be opened at the same time; called before the threads that do so.
+    """Lets several URLs be opened at the same time; must be called before their threads start.
 
-    Else one URL that does not answer holds up the opening of all others in the process. FFmpeg
-    itself, of the versions that OpenCV builds with, needs no such lock.
+    Otherwise one URL that does not answer blocks the opening of all others in the process. The
+    versions of FFmpeg that OpenCV is built with do not need that lock.
     """
     os.environ.setdefault("OPENCV_FFMPEG_IS_THREAD_SAFE", "1")
 
@@ -51,8 +51,8 @@ def open_capture(
         source: a file, a camera or a URL.
         open_seconds: what a URL may take to open.
         read_seconds: what a frame of a URL may take.
-        live: no frame of a URL may come late, at the price of decoding on one core.
-        spare_cores: if not, a file of small pictures is decoded on one core as well.
+        live: frames of a URL must not be delayed, so they are decoded on one core.
+        spare_cores: if false, a file of small pictures is decoded on one core as well.
 
     Raises:
         SourceError: it cannot be opened.
@@ -64,7 +64,7 @@ def open_capture(
                 cv2.CAP_PROP_OPEN_TIMEOUT_MSEC: _milliseconds(open_seconds),
                 cv2.CAP_PROP_READ_TIMEOUT_MSEC: _milliseconds(read_seconds),
             }
-            if live:  # with N threads a frame comes up to N - 1 frames late
+            if live:  # with N threads a frame is up to N - 1 frames late
                 settings[cv2.CAP_PROP_N_THREADS] = 1
             pairs = [number for setting in settings.items() for number in setting]
             opened = capture.open(str(source.location), cv2.CAP_FFMPEG, pairs)
@@ -79,7 +79,7 @@ def open_capture(
 
 
 def _open_on_one_core(capture: cv2.VideoCapture, path: str) -> bool:
-    """Opens a file and returns True; where it cannot, or its pictures are large, returns False."""
+    """Opens a file; returns False if that fails or its pictures are large."""
     if not capture.open(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1]):
         return False
     sides = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
@@ -91,10 +91,10 @@ def _milliseconds(seconds: float) -> int:
 
 
 def gives_jpegs(source: Source, capture: cv2.VideoCapture) -> bool:
-    """Whether the capture gives JPEG files from now on, not pictures: for a URL of such a stream.
+    """Switches a URL of an MJPEG stream to whole JPEG files; returns whether it could.
 
-    FFmpeg would decode half a file into something, and scale a picture of another size to the
-    size of the first.
+    FFmpeg would decode half a file into garbage, and scale a picture of another size to that of
+    the first.
     """
     return (
         source.kind == "url"
@@ -104,7 +104,7 @@ def gives_jpegs(source: Source, capture: cv2.VideoCapture) -> bool:
 
 
 def decode_jpeg(content: ImageArray) -> ImageArray | None:
-    """Returns the picture in a file's bytes; None where they are not a whole JPEG."""
+    """Returns the picture in a file's bytes; None if they are not a complete JPEG."""
     packet = content.tobytes()
     if not packet.startswith(_JPEG_START) or _JPEG_END not in packet[-_JPEG_TAIL_BYTES:]:
         return None

@@ -1,4 +1,4 @@
-"""Opening streams: what is read in which way."""
+"""Opening streams: which source is read in which way."""
 
 import logging
 import threading
@@ -21,7 +21,7 @@ logger = logging.getLogger("spotlet.streams")
 
 
 def log_status(event: StatusEvent) -> None:
-    """Writes a change of state into the log, losses as warnings."""
+    """Logs a change of state, losses as warnings."""
     level = logging.WARNING if event.state in ("stalled", "lost") else logging.INFO
     logger.log(level, "%s", event)
 
@@ -36,23 +36,23 @@ def open_stream(
 ) -> Stream:
     """Opens a source of frames.
 
-    In `live` mode a camera or a URL need not be there: it is tried again and again, and so it is
-    when it is lost. In `video` mode, and for files, what cannot be opened is an error.
+    In `live` mode a camera or a URL may be unavailable: it is tried until it answers, and again
+    when it is lost. In `video` mode, and for files, a source that cannot be opened is an error.
 
     Args:
         source: the path of an image, of a folder of images or of a video file; a glob of
             images; a camera's index; an rtsp, rtmp or http URL.
-        mode: `video` gives every frame, in order; `live` the newest, counting those that it
-            overtook as dropped. None takes `live` for cameras and URLs, else `video`. A file
-            in `live` mode plays at its own pace, as a camera would.
-        max_fps: the most frames a second that are given, over 0. In `video` mode the reading
-            waits and nothing is left out; in `live` mode what comes in between is dropped.
+        mode: `video` yields every frame, in order; `live` the newest, and counts those it
+            skipped as dropped. None is `live` for cameras and URLs, else `video`. A file in
+            `live` mode plays at its own pace, as a camera would.
+        max_fps: the most frames per second, over 0. In `video` mode reading waits and nothing
+            is skipped; in `live` mode the frames in between are dropped.
         reconnection: how long a live source may be silent, and when it is tried again. In
-            `video` mode how long a URL may take to open, and to give a frame.
+            `video` mode how long a URL may take to open, and to deliver a frame.
         on_status: called in the consumer's thread with each change of a live source's state.
 
     Raises:
-        SourceError: the source cannot be opened, or not one frame of it can be decoded.
+        SourceError: the source cannot be opened, or none of its frames can be decoded.
         UsageError: an argument breaks its rule.
 
     Example:
@@ -77,17 +77,17 @@ def open_streams(
 ) -> StreamGroup:
     """Opens several sources.
 
-    None waits for another, but files in `video` mode, which one thread reads in turn.
+    None waits for another, except files in `video` mode, which one thread reads in turn.
 
     Args:
-        sources: each as `open_stream` takes it; none twice. Where names are equal without their
-            credentials, the second is called `NAME #2`.
+        sources: each as `open_stream` takes it; none twice. If two names are equal without
+            their credentials, the second is called `NAME #2`.
         mode: of all; see `open_stream`.
         max_fps: of each.
         reconnection: of each.
         on_status: called in the consumer's thread; the event names the source.
-        spare_cores: whether files may be decoded on several cores; if not, small pictures are
-            decoded on one, which costs less in all.
+        spare_cores: whether files may be decoded on several cores; if false, small pictures are
+            decoded on one, which takes less CPU time in total.
 
     Raises:
         SourceError: a source cannot be opened; see `open_stream`.
@@ -99,7 +99,10 @@ def open_streams(
         ...         for stream, frame in arrivals:
         ...             print(stream.source, frame.index)
     """
-    _require_usable(mode, max_fps)
+    if mode not in (None, "video", "live"):
+        raise UsageError(f"mode {mode!r}: must be video or live")
+    if max_fps is not None and not 0 < max_fps < float("inf"):
+        raise UsageError(f"max fps {max_fps}: must be over 0")
     located = _named_apart([locate_source(source) for source in sources])
     if any(source.is_live for source in located):
         allow_opening_at_once()
@@ -119,7 +122,7 @@ def open_streams(
 
 
 def _named_apart(sources: Sequence[Source]) -> list[Source]:
-    """Returns the sources, of which no two have one name: credentials alone may tell them apart."""
+    """Returns the sources with unique names: two may differ in their credentials alone."""
     if not sources:
         raise UsageError("sources: must be at least one")
     named: dict[str, Source] = {}
@@ -127,18 +130,11 @@ def _named_apart(sources: Sequence[Source]) -> list[Source]:
         name, number = source.name, 1
         while name in named:
             if (source.location, source.paths) == (named[name].location, named[name].paths):
-                raise UsageError(f"{name}: is given twice")
+                raise UsageError(f"{name}: given twice; give each source once")
             number += 1
             name = f"{source.name} #{number}"
         named[name] = replace(source, name=name)
     return list(named.values())
-
-
-def _require_usable(mode: str | None, max_fps: float | None) -> None:
-    if mode not in (None, "video", "live"):
-        raise UsageError(f"mode {mode!r}: must be video or live")
-    if max_fps is not None and not 0 < max_fps < float("inf"):
-        raise UsageError(f"max fps {max_fps}: must be over 0")
 
 
 def _open(
@@ -164,9 +160,9 @@ def _open(
         feed = EveryFrame(ImageReader(source.paths))
     elif chosen == "live" and source.is_live:
         feed = Connection(source.name, open_reader, reconnection, changed, on_status)
-    elif source.is_live:  # it may hang, and then Ctrl-C and the others would wait for it
+    elif source.is_live:  # it may hang, and Ctrl-C and the others would wait
         feed = OneConnection(open_reader, changed, "every")
-    elif chosen == "live":  # a file is there or is not: nobody waits for it
+    elif chosen == "live":  # a file is there or not: there is nothing to wait for
         reader = open_reader()
         feed = OneConnection(lambda: reader, changed, "paced")
     else:

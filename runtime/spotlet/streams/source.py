@@ -1,4 +1,4 @@
-"""What a source's text means: an image, a folder, a video file, a camera or a URL."""
+"""What a source is: an image, a folder, a video file, a camera or a URL."""
 
 import glob
 import re
@@ -13,16 +13,16 @@ from spotlet.text.credentials import without_credentials
 SourceKind = Literal["image", "images", "video", "camera", "url"]
 
 URL_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https")
-"""The URLs that are opened."""
+"""The schemes that are supported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source that was told apart but not opened.
+    """A source that was identified but not opened.
 
     Attributes:
         kind: `image` is one file, `images` a folder or a glob.
-        name: how to call it before people: no credentials in it.
+        name: for display, without credentials.
         location: what OpenCV opens: a path, a URL or a camera's index. Empty for images.
         paths: the image files, in natural order; empty for the other kinds.
     """
@@ -41,7 +41,7 @@ class Source:
 
     @property
     def is_live(self) -> bool:
-        """Whether frames come at their own pace: a camera or a URL."""
+        """Whether frames arrive at their own pace: a camera or a URL."""
         return self.kind in ("camera", "url")
 
 
@@ -70,16 +70,16 @@ def locate_source(source: str | int | Path) -> Source:
             return _url(text)
     path = Path(source) if not isinstance(source, int) else Path(text)
     if not text or "\0" in text:
-        raise UsageError("an empty source: must be a file, a folder, a glob, a camera or a URL")
+        raise UsageError("empty source: must be a file, a folder, a glob, a camera or a URL")
     if path.is_dir():
-        return _images(text, list(path.iterdir()), "this folder holds no image")
+        return _images(text, list(path.iterdir()), "this folder contains no images")
     if path.is_file():
         if path.suffix.lower() in IMAGE_SUFFIXES:
             return Source("image", text, paths=(path,))
         return Source("video", text, location=text)
     if glob.has_magic(text):
         found = [Path(name) for name in glob.glob(text, recursive=True)]  # noqa: PTH207
-        return _images(text, found, "no image fits this pattern")
+        return _images(text, found, "no image matches this pattern")
     raise SourceError(f"{text}: no such file or folder")
 
 
@@ -116,7 +116,5 @@ def _images(name: str, found: list[Path], nothing: str) -> Source:
         if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "." and path.is_file()
     ]
     if not paths:
-        raise SourceError(
-            f"{name}: {nothing} (an image ends in {', '.join(sorted(IMAGE_SUFFIXES))})"
-        )
+        raise SourceError(f"{name}: {nothing} (supported: {', '.join(sorted(IMAGE_SUFFIXES))})")
     return Source("images", name, paths=tuple(sorted(paths, key=natural_key)))

@@ -1,4 +1,4 @@
-"""What happens to a live source, and how long to wait before it is tried again."""
+"""The states of a live source, and the back-off before it is tried again."""
 
 import dataclasses
 import random
@@ -17,13 +17,13 @@ class StatusEvent:
 
     Attributes:
         source: see `Frame.source`.
-        state: `connecting`: being opened; `live`: its first frame of this connection came;
+        state: `connecting`: being opened; `live`: the first frame of this connection arrived;
             `stalled`: no frame for `stall_seconds`, so it is given up; `lost`: it cannot be opened,
-            or broke off; `ended`: it is over, nothing more is tried.
-        epoch: of the connection, see `Frame.epoch`; while connecting, of the one to come.
+            or it broke; `ended`: it is over and not tried again.
+        epoch: of the connection, see `Frame.epoch`; while connecting, of the next one.
         at: seconds since 1970 (UTC).
-        reason: why, for people; None where there is nothing to explain.
-        retry_seconds: until it is tried again, after `stalled` and `lost`; else None.
+        reason: why, as text; None if there is nothing to explain.
+        retry_seconds: until the next try, after `stalled` and `lost`; else None.
     """
 
     source: str
@@ -50,13 +50,13 @@ class Reconnection:
     """When a live source is given up, and when it is tried again.
 
     Attributes:
-        retries: attempts in a row that may fail before the source ends; None is for ever. A
-            connection that held for `stable_seconds` begins a new row.
-        stall_seconds: without a frame for so long a connection is given up.
-        open_seconds: what opening may take, until the first frame.
+        retries: attempts in a row that may fail before the source ends; None is unlimited. A
+            connection that lasted `stable_seconds` starts a new row.
+        stall_seconds: without a frame for this long a connection is given up.
+        open_seconds: the longest opening, until the first frame.
         first_seconds: the first wait; each later one of a row is twice as long.
         most_seconds: the longest wait.
-        stable_seconds: how long a connection must hold to be called sound.
+        stable_seconds: how long a connection must last to count as stable.
 
     Raises:
         UsageError: a value breaks its rule.
@@ -78,16 +78,16 @@ class Reconnection:
                 raise UsageError(f"{field.name.replace('_', ' ')} {value}: must be over 0")
 
     def wait_seconds(self, failures: int, chance: float | None = None) -> float:
-        """Returns how long to wait after a row of failures, at least one.
+        """Returns how long to wait after one or more failures in a row.
 
-        Between half and all of an exponentially growing time, so that cameras that were lost
-        together do not come back together.
+        Between half and all of an exponentially growing time, so that cameras lost together do not
+        reconnect together.
 
         Args:
             failures: attempts that failed in a row.
             chance: in [0, 1); random where None.
         """
         share = random.random() if chance is None else chance
-        # Bounded before it is raised: a source may be away for weeks.
+        # The exponent is bounded: a source may be away for weeks.
         whole = min(self.first_seconds * 2.0 ** min(failures - 1, 60), self.most_seconds)
         return whole * (1 + share) / 2

@@ -1,4 +1,4 @@
-"""A stream: frames one after the other from any source."""
+"""A stream: frames of any source, one after the other."""
 
 import threading
 import time
@@ -19,7 +19,7 @@ class Stream(Closing):
     """An open source: iterate over it once, and close it or use it in a `with` block.
 
     Attributes:
-        mode: `video`: every frame, in order; `live`: the newest frame, the rest dropped.
+        mode: `video`: every frame, in order; `live`: the newest frame; the others are dropped.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Stream(Closing):
         max_fps: float | None,
         changed: threading.Event,
     ) -> None:
-        """Takes over a feed; `open_stream` is the way to one."""
+        """Takes over a feed; use `open_stream`."""
         self.mode = mode
         self._source = source
         self._feed = feed
@@ -42,7 +42,7 @@ class Stream(Closing):
 
     @property
     def source(self) -> str:
-        """What is read, without credentials."""
+        """Its name, without credentials."""
         return self._source.name
 
     @property
@@ -57,7 +57,7 @@ class Stream(Closing):
 
     @property
     def fps(self) -> float | None:
-        """Frames a second as the source says; None where it does not, or is not open yet."""
+        """Frames per second as the source states them; None if it does not, or is not open yet."""
         return None if self._feed.reader is None else self._feed.reader.fps
 
     @property
@@ -70,25 +70,25 @@ class Stream(Closing):
 
     @property
     def frame_count(self) -> int | None:
-        """How many frames the source says it has, which for some containers is an estimate."""
+        """How many frames the source says it has; for some containers an estimate."""
         return None if self._feed.reader is None else self._feed.reader.frame_count
 
     @property
     def ended_early(self) -> str | None:
         """Why the stream ended before it should have; None if it did not.
 
-        A file that is cut short gives the frames before the cut and then ends; so does a live
-        source whose retries are used up. Ask this after the loop.
+        A truncated file yields the frames before the cut and then ends; so does a live source
+        whose retries are used up. Check this after the loop.
         """
         return self._feed.ended_early
 
     @property
     def over(self) -> bool:
-        """Whether no frame will come any more."""
+        """Whether no more frames will come."""
         return self._closed or self._stopped or self._feed.over
 
     def wait_until_open(self) -> None:
-        """Waits until the source is open, where it must be: in `video` mode; `open_stream` did.
+        """Waits for a source that must be there, in `video` mode; `open_stream` did this already.
 
         Raises:
             SourceError: it cannot be opened.
@@ -96,10 +96,10 @@ class Stream(Closing):
         self._feed.wait_until_open()
 
     def poll(self) -> Frame | None:
-        """Returns a frame, if there is one to be had now; None also where `over`.
+        """Returns a frame if one is available now, else None; None also once it is `over`.
 
-        For who serves several streams in turn; a `for` loop waits by itself. A file's next
-        frame is always to be had.
+        For programs that serve several streams in turn; a `for` loop waits by itself. A file's
+        next frame is always available.
 
         Raises:
             SourceError: the source cannot be read, and will not be tried again.
@@ -116,9 +116,9 @@ class Stream(Closing):
         return frame
 
     def wait_seconds(self) -> float:
-        """Returns how long to wait before the next `poll`, unless a live source has a frame before.
+        """Returns how long to wait before the next `poll` if no live frame arrives earlier.
 
-        Never over `WAKE_SECONDS`; 0 where the stream is over.
+        At most `WAKE_SECONDS`; 0 if the stream is over.
         """
         if self.over:
             return 0.0
@@ -126,7 +126,7 @@ class Stream(Closing):
         return min(max(pause, self._feed.wait_seconds()), WAKE_SECONDS)
 
     def __iter__(self) -> Iterator[Frame]:
-        """Gives the frames; the stream is closed afterwards, also after a `break`.
+        """Yields the frames; the stream is closed afterwards, also after a `break`.
 
         Raises:
             SourceError: see `poll`.
@@ -139,7 +139,7 @@ class Stream(Closing):
     def _frames(self) -> Iterator[Frame]:
         try:
             while not self.over:
-                self._changed.clear()  # before looking, so that what comes meanwhile is not missed
+                self._changed.clear()  # before polling, so that no arrival is missed
                 frame = self.poll()
                 if frame is not None:
                     yield frame

@@ -15,19 +15,19 @@ from spotlet.streams.opencv import NOT_OPENED, decode_jpeg, gives_jpegs, open_ca
 from spotlet.streams.source import Source
 
 COUNTING_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
-"""Containers that store how many frames they hold. For others OpenCV estimates the number
-from the duration of the longest track, which may be the sound."""
+"""Containers that store their number of frames. For others OpenCV estimates it from the duration
+of the longest track, which may be the audio."""
 
 ESTIMATE_SLACK_SECONDS = 1.0
 ESTIMATE_SLACK_SHARE = 0.05
-"""How much earlier than its estimated duration a whole file may end: the lesser of both."""
+"""How much earlier than its estimated duration a complete file may end: the smaller of both."""
 
 MAX_PLAUSIBLE_FPS = 1000.0
-"""Over this, what a source calls its frame rate is the tick of its clock."""
+"""Above this, the frame rate that a source states is the tick of its clock."""
 
 LIVE_SLACK_SECONDS = 1.0
-"""How much later the library's own time-outs are in live mode than Spotlet's: who comes first
-must not be chance, and after its time-out FFmpeg gives an old frame before it gives up."""
+"""How much longer the library's own time-outs are in live mode than Spotlet's: which comes first
+must not be chance, and after its time-out FFmpeg returns an old frame before it fails."""
 
 
 class VideoReader:
@@ -48,11 +48,11 @@ class VideoReader:
             source: a file, a camera or a URL.
             open_seconds: what a URL may take to open.
             read_seconds: what a frame of a URL may take.
-            live: who reads is the one to lose patience, and wants no frame late.
+            live: the caller has its own time-outs, and frames must not be delayed.
             spare_cores: see `open_capture`.
 
         Raises:
-            SourceError: it cannot be opened, or not even one frame can be decoded.
+            SourceError: it cannot be opened, or its first frame cannot be decoded.
         """
         slack = LIVE_SLACK_SECONDS if live else 0.0
         self.ended_early: str | None = None
@@ -63,12 +63,12 @@ class VideoReader:
         self._capture = open_capture(
             source, open_seconds + slack, self._read_seconds, live=live, spare_cores=spare_cores
         )
-        # What a live stream says of its length counts what was there when it was opened.
+        # A live stream counts the frames that were there when it was opened.
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self._may_be_file = source.kind != "camera" and 0 < count < 2**53
         self.frame_count: int | None = int(count) if self._may_be_file and not live else None
         self._jpegs = self.frame_count is None and gives_jpegs(source, self._capture)
-        # The rate and the times of JPEGs over HTTP are FFmpeg's invention.
+        # FFmpeg makes up the rate and the times of JPEGs over HTTP.
         self._timed = not (self._jpegs and str(source.location).lower().startswith("http"))
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps: float | None = fps if self._timed and 0 < fps <= MAX_PLAUSIBLE_FPS else None
@@ -80,7 +80,7 @@ class VideoReader:
         self._first: Frame | None = self._stamp(image)
 
     def read(self) -> Frame | None:
-        """Returns the next frame; None at the end, which `ended_early` then explains."""
+        """Returns the next frame; None at the end, which `ended_early` explains."""
         if self._first is not None:
             frame, self._first = self._first, None
             return frame
@@ -99,7 +99,7 @@ class VideoReader:
         self._capture.release()
 
     def _next_image(self) -> ImageArray | None:
-        """Returns the next whole picture; None at the end, or when none came for too long."""
+        """Returns the next complete picture; None at the end, or if none came for too long."""
         until = time.monotonic() + self._read_seconds
         with quiet_opencv():
             while True:
@@ -127,7 +127,7 @@ class VideoReader:
         return frame
 
     def _pts_seconds(self) -> float:
-        """Returns the time of the frame just read: after `read`, OpenCV's position is its own."""
+        """Returns the time of the frame just read, which is OpenCV's position after `read`."""
         seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         if math.isfinite(seconds) and (seconds > self._last_pts or self._index == 0):
             return max(seconds, 0.0)
@@ -136,9 +136,9 @@ class VideoReader:
         return self._last_pts
 
     def _explain_end(self) -> str | None:
-        """Returns what is wrong with an end here; None for the end of a whole file."""
+        """Returns what is wrong with an end here; None at the end of a complete file."""
         if self._source.kind == "camera":
-            return f"the camera gave no more frames after {self._index}"
+            return f"the camera delivered no more frames after {self._index}"
         if self.frame_count is None:
             is_file = self._source.kind == "video"
             hint = " (if it is a file, read it in video mode)" if self._may_be_file else ""
@@ -153,5 +153,5 @@ class VideoReader:
             if said_seconds - (self._last_pts + frame_seconds) <= slack_seconds:
                 return None
         is_url = self._source.kind == "url"
-        cause = "the connection was lost" if is_url else "the file is cut short or damaged"
+        cause = "the connection was lost" if is_url else "the file is truncated or damaged"
         return f"ended after {self._index} of {self.frame_count} frames; {cause}"

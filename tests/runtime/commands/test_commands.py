@@ -228,7 +228,7 @@ def _bad_source(tmp_path: Path) -> list[tuple[str, str]]:
         ("missing.mp4", "missing.mp4: no such file or folder"),
         (str(_text(tmp_path / "text.mp4")), "not a video that OpenCV can decode"),
         (str(_text(tmp_path / "text.png")), "not an image that OpenCV can decode"),
-        (str(tmp_path / "empty"), "this folder holds no image"),
+        (str(tmp_path / "empty"), "this folder contains no images"),
         ("63", "camera 63: no such camera"),
         ("rtsp://user:secret@127.0.0.1:9/x", "rtsp://127.0.0.1:9/x: cannot be reached"),
     ]

@@ -164,16 +164,16 @@ def test_a_broker_that_was_away_gets_the_newest_messages_and_every_state(
     assert _frames(listener) == [*range(10), *range(80, 131)]
     assert sink.dropped == 70
     assert sink.written == (
-        f"{url} (61 messages); 70 messages dropped, the broker was away or too slow"
+        f"{url} (61 messages); 70 messages dropped, the broker was unavailable or too slow"
     )
     name = re.escape(url)
     for line, ending in zip(
         told,
         (
-            r"lost: .*; messages wait for it, and detection goes on",
-            "too many messages wait; the oldest are dropped",
+            r"lost: .*; messages are queued, detection continues",
+            "the queue is full; the oldest messages are dropped",
             "connected",
-            "all that waited is sent; 70 were dropped",
+            "the queue is sent; 70 messages were dropped",
         ),
         strict=True,
     ):
@@ -209,7 +209,7 @@ def test_a_wrong_password_is_told_once_and_not_shown(locked_broker: Mosquitto) -
         time.sleep(0.5)
     name = f"mqtt://127.0.0.1:{locked_broker.port}/yard"
     assert told == [
-        f"{name}: refused: Not authorized; check user and password; asked again every 60 s"
+        f"{name}: refused: Not authorized; check user and password; retrying every 60 s"
     ]
     assert sink.dropped == 1
 
@@ -265,7 +265,7 @@ def test_a_certificate_is_checked_and_its_authority_can_be_given(tmp_path: Path)
         url = f"mqtts://127.0.0.1:{broker.port}/yard"
         with MqttSink(url, on_failure=told.append):
             wait_until(lambda: told)
-        assert "its certificate is not to be trusted (self-signed certificate)" in told[0]
+        assert "its certificate is not trusted (self-signed certificate)" in told[0]
         trusting = locate_broker(url, cafile=certificate)
         with MqttSink(trusting, on_failure=told.append) as sink:
             sink.write(live_frame(0), found(0))
@@ -275,4 +275,4 @@ def test_a_certificate_is_checked_and_its_authority_can_be_given(tmp_path: Path)
         other = locate_broker(url.replace("127.0.0.1", "localhost"), cafile=certificate)
         with MqttSink(other, on_failure=told.append):
             wait_until(lambda: len(told) >= 2)
-        assert "not to be trusted (Hostname mismatch" in told[1]
+        assert "is not trusted (Hostname mismatch" in told[1]

@@ -23,7 +23,7 @@ from spotlet.errors import InputError, UsageError
 from spotlet.events import event_json_schema
 from spotlet.mqtt import MqttSettings, MqttSink, locate_broker
 from spotlet.mqtt.discovery import MOST_CLASSES, run_config, source_config
-from spotlet.mqtt.link import MOST_ON_THEIR_WAY
+from spotlet.mqtt.link import MOST_IN_FLIGHT
 from spotlet.mqtt.messages import Message, Topics, counts_event
 from spotlet.mqtt.outbox import Outbox
 from spotlet.mqtt.sender import HURRY_SECONDS
@@ -423,7 +423,7 @@ def test_a_broker_that_reads_nothing_costs_a_bounded_amount_and_no_time(qos: int
     wait_until(lambda: outbox.is_empty)
     crowd = found(*[0] * 1000)  # as many bytes a message
 
-    def on_their_way() -> int:
+    def in_flight() -> int:
         """At most as many as there are: each may go on while the numbers are read."""
         waiting = len(outbox._waiting)
         return written - waiting - sink.dropped - sender.confirmed
@@ -431,22 +431,22 @@ def test_a_broker_that_reads_nothing_costs_a_bounded_amount_and_no_time(qos: int
     try:
         # At the pace of the thread that sends, until what the system buffers is full and it takes
         # no more.
-        while on_their_way() < MOST_ON_THEIR_WAY - RETAINED:
+        while in_flight() < MOST_IN_FLIGHT - RETAINED:
             outbox.put(Message("x", bytes(75_000), qos=qos))
             sender.stir()
             written += 1
             wait_until(
-                lambda: outbox.is_empty or on_their_way() >= MOST_ON_THEIR_WAY - RETAINED,
+                lambda: outbox.is_empty or in_flight() >= MOST_IN_FLIGHT - RETAINED,
                 nap_seconds=0.001,
             )
-            assert on_their_way() <= MOST_ON_THEIR_WAY
+            assert in_flight() <= MOST_IN_FLIGHT
         # And faster than anybody: each either waits, or makes the oldest go.
         while sink.dropped < 20:
             sink.write(live_frame(written), crowd)
             written += 1
             most_waiting = max(most_waiting, sum(len(each.payload) for each in outbox._waiting))
             assert most_waiting <= 500_000
-            assert on_their_way() <= MOST_ON_THEIR_WAY
+            assert in_flight() <= MOST_IN_FLIGHT
         assert most_waiting > 400_000
         wait_until(lambda: told)
         sink.finish(hurry=True)
@@ -455,7 +455,7 @@ def test_a_broker_that_reads_nothing_costs_a_bounded_amount_and_no_time(qos: int
     finally:
         broker.close()
     assert f"{sink.dropped} messages dropped" in str(sink.written)
-    assert any("the oldest are dropped" in line for line in told)
+    assert any("the oldest messages are dropped" in line for line in told)
 
 
 def test_a_broker_that_refuses_the_password_is_not_asked_again_soon() -> None:

@@ -70,7 +70,7 @@ def test_a_camera_that_never_was_there_is_given_up_after_its_retries(
         _, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 4
     assert err.count(": lost: cannot be reached") == 2
-    assert "given up, the retries (1) are used up" in err.splitlines()[-1]
+    assert "no retries left (1 allowed)" in err.splitlines()[-1]
 
 
 def test_lines_of_several_sources_say_which(squares_model: Path) -> None:

@@ -13,6 +13,7 @@ from servers.browser import Browser
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
+pytest.importorskip("prometheus_client")
 
 import cv2
 import numpy as np

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.live
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
+pytest.importorskip("prometheus_client")
 
 TOKEN = "hunter4-is-a-long-token"
 
@@ -203,7 +204,7 @@ def test_a_port_that_is_taken_is_one_line_before_anything_else() -> None:
         with _running("no-such-model", "no-such-source", "--serve", place) as run:
             code, err = run.wait()
     assert (code, len(err.splitlines())) == (4, 1)
-    assert f"--serve {place}: cannot be listened at" in err
+    assert f"--serve: cannot listen on {place} (" in err
 
 
 def test_without_the_extra_it_is_said_what_brings_it(tmp_path: Path) -> None:
@@ -229,4 +230,12 @@ def test_nothing_of_the_server_is_loaded_unless_it_is_asked_for() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert "spotlet" in loaded
-    assert not loaded & {"starlette", "uvicorn", "h11", "anyio", "asyncio", "http"}
+    assert not loaded & {
+        "starlette",
+        "uvicorn",
+        "prometheus_client",
+        "h11",
+        "anyio",
+        "asyncio",
+        "http",
+    }

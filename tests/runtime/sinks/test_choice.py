@@ -33,7 +33,7 @@ def clip(tmp_path: Path, write_clip: Callable[..., Path]) -> Path:
 
 @pytest.fixture
 def cameras() -> Iterator[StreamGroup]:
-    """Two that are not there."""
+    """Two cameras that do not exist."""
     with open_streams(URLS, on_status=lambda event: None) as group:
         yield group
 
@@ -96,7 +96,7 @@ def test_several_sources_have_a_video_each(
     assert sink.written.count("(1 frames)") == 3
 
 
-def test_one_stream_is_saved_as_alone(tmp_path: Path, clip: Path) -> None:
+def test_one_stream_is_saved_like_a_single_source(tmp_path: Path, clip: Path) -> None:
     with open_stream(clip) as stream:
         sink = save_sinks(tmp_path / "out.avi", [stream])
         sink.close()
@@ -113,7 +113,7 @@ def test_several_sources_are_not_saved_in_one_file_nor_over_themselves(
         save_sinks(tmp_path / "file", cameras.streams)
     with pytest.raises(OutputError, match="cannot be written"):
         save_sinks(tmp_path / "file" / "all", cameras.streams)
-    with pytest.raises(UsageError, match="two have one name"):
+    with pytest.raises(UsageError, match="two have the same name"):
         save_sinks(tmp_path / "all", [cameras.streams[0], cameras.streams[0]])
     own = write_clip(tmp_path / "own.mp4", [numbered_image(0)] * 2)
     image = tmp_path / "one.png"
@@ -121,7 +121,7 @@ def test_several_sources_are_not_saved_in_one_file_nor_over_themselves(
     with open_stream(own) as stream, open_stream(image) as picture:
         with pytest.raises(UsageError, match="would replace the source"):
             save_sinks(tmp_path, [cameras.streams[0], stream])
-        with pytest.raises(UsageError, match="a run of their own"):
+        with pytest.raises(UsageError, match="a separate run"):
             save_sinks(tmp_path / "all", [stream, picture])
 
 
@@ -163,12 +163,12 @@ def test_snapshots_of_what_is_live_are_taken_behind_a_queue(
         ("a\0b\ud800.png", "a_b"),
     ],
 )
-def test_a_source_gives_a_name(source: str, name: str) -> None:
+def test_a_source_has_a_name(source: str, name: str) -> None:
     assert source_name(source) == name
 
 
 @given(st.lists(st.text() | st.sampled_from(["a", "A", "a_2", "a-2", ""]), max_size=8))
-def test_names_are_safe_and_unlike(sources: list[str]) -> None:
+def test_names_are_safe_and_unique(sources: list[str]) -> None:
     names = unique_names(sources)
     assert len({name.casefold() for name in names}) == len(sources)
     for name in names:

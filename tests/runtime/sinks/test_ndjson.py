@@ -26,7 +26,7 @@ def _records(*paths: Path) -> list[dict[str, Any]]:
 
 
 def _row(path: Path) -> list[Path]:
-    """The files of a row, oldest first."""
+    """The files of a rotation, oldest first."""
     older = sorted(path.parent.glob(f"{path.name}.*"), key=lambda each: -int(each.suffix[1:]))
     return [*older, path]
 
@@ -78,7 +78,7 @@ def test_rotation_splits_no_line_and_loses_none(tmp_path: Path) -> None:
     assert [record["frame"] for each in row for record in _records(each)] == list(range(40))
 
 
-def test_no_more_files_are_kept_than_were_asked_for(tmp_path: Path) -> None:
+def test_no_more_files_are_kept_than_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "found.ndjson"
     _write(path, range(40), rotate_bytes=ROTATE_BYTES, keep=2)
     assert [each.name for each in _row(path)] == [
@@ -100,7 +100,7 @@ def test_a_line_longer_than_a_file_has_one_to_itself(tmp_path: Path) -> None:
     assert len(_row(path)) == 3
 
 
-def test_a_service_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_service_continues_its_file(tmp_path: Path) -> None:
     path = tmp_path / "found.ndjson"
     for start in (0, 3, 6):
         _write(path, range(start, start + 3), rotate_bytes=ROTATE_BYTES)
@@ -108,7 +108,7 @@ def test_a_service_goes_on_where_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("long", [False, True])
-def test_what_a_kill_left_of_a_line_is_removed(tmp_path: Path, long: bool) -> None:
+def test_a_partial_line_left_by_a_kill_is_removed(tmp_path: Path, long: bool) -> None:
     path = tmp_path / "found.ndjson"
     _write(path, range(2), rotate_bytes=10**6)
     with path.open("ab") as file:
@@ -117,7 +117,7 @@ def test_what_a_kill_left_of_a_line_is_removed(tmp_path: Path, long: bool) -> No
     assert [record["frame"] for record in _records(path)] == [0, 1, 2, 3]
 
 
-def test_a_whole_line_without_its_end_is_ended(tmp_path: Path) -> None:
+def test_a_complete_line_without_its_line_break_gets_one(tmp_path: Path) -> None:
     path = tmp_path / "found.ndjson"
     _write(path, range(2), rotate_bytes=10**6)
     path.write_bytes(path.read_bytes()[:-1])
@@ -125,7 +125,7 @@ def test_a_whole_line_without_its_end_is_ended(tmp_path: Path) -> None:
     assert [record["frame"] for record in _records(path)] == [0, 1, 2, 3]
 
 
-def test_a_rotation_that_was_killed_is_finished_by_the_next(tmp_path: Path) -> None:
+def test_the_next_rotation_finishes_a_killed_one(tmp_path: Path) -> None:
     path = tmp_path / "found.ndjson"
     _write(path, range(15), rotate_bytes=ROTATE_BYTES, keep=3)
     path.replace(tmp_path / "moved")
@@ -138,7 +138,7 @@ def test_a_rotation_that_was_killed_is_finished_by_the_next(tmp_path: Path) -> N
     assert len(_row(path)) == 4
 
 
-def test_a_line_that_the_system_takes_in_parts_is_whole(tmp_path: Path) -> None:
+def test_a_line_that_the_system_accepts_in_parts_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "found.ndjson"
 
     class Slow(FileIO):
@@ -188,7 +188,7 @@ def test_a_named_pipe_is_written_but_does_not_rotate(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "rotate_bytes", "keep"), [("-", 5000, 9), ("x", 100, 9), ("x", 5000, 0)]
 )
-def test_a_rotation_that_cannot_be_is_refused(
+def test_an_impossible_rotation_is_refused(
     tmp_path: Path, target: str, rotate_bytes: int, keep: int
 ) -> None:
     with pytest.raises(UsageError, match=r"rotate|keep"):

@@ -66,7 +66,7 @@ def test_frames_are_written_in_order_in_another_thread() -> None:
     assert (sink.dropped, sink.written) == (0, "gate (50 frames)")
 
 
-def test_what_finds_the_queue_full_is_dropped_and_counted() -> None:
+def test_a_frame_is_dropped_and_counted_if_the_queue_is_full() -> None:
     gate = _Gate()
     sink = QueuedSink(gate, 3, "drop")
     _write(sink, 0)
@@ -79,7 +79,7 @@ def test_what_finds_the_queue_full_is_dropped_and_counted() -> None:
     assert sink.written == "gate (4 frames); 6 frames dropped, writing was too slow"
 
 
-def test_under_the_other_rule_the_writer_waits() -> None:
+def test_under_the_rule_block_the_writer_waits() -> None:
     gate = _Gate()
     sink = QueuedSink(gate, 2, "block")
     writer = threading.Thread(target=_write, args=(sink, *range(6)))
@@ -109,7 +109,7 @@ def test_an_error_reaches_the_next_write(rule: QueueRule) -> None:
     assert gate.is_closed.is_set()
 
 
-def test_an_error_frees_who_waits() -> None:
+def test_an_error_frees_a_waiting_writer() -> None:
     gate = _Gate(fails_at=0)
     sink = QueuedSink(gate, 1, "block")
     threading.Timer(0.1, gate.may_write.set).start()
@@ -118,7 +118,7 @@ def test_an_error_frees_who_waits() -> None:
     sink.close()
 
 
-def test_an_error_that_nobody_heard_is_told_at_the_end() -> None:
+def test_an_unreported_error_is_raised_at_the_end() -> None:
     gate = _Gate(fails_at=1)
     sink = QueuedSink(gate, 3)
     _write(sink, 0, 1, 2)
@@ -156,7 +156,7 @@ def test_what_is_queued_too_long_at_the_end_is_dropped() -> None:
     assert sink.dropped == 4
 
 
-def test_what_fails_while_it_is_written_is_dropped_too() -> None:
+def test_a_frame_whose_writing_fails_counts_as_dropped() -> None:
     gate = _Gate(fails_at=1)
     sink = QueuedSink(gate, 4)
     _write(sink, 0, 1, 2, 3)
@@ -167,7 +167,7 @@ def test_what_fails_while_it_is_written_is_dropped_too() -> None:
     assert sink.written == "gate (1 frames); 3 frames dropped, writing failed"
 
 
-def test_under_the_other_rule_all_is_written_at_the_end_however_long_it_takes() -> None:
+def test_under_the_rule_block_everything_is_written_at_the_end() -> None:
     gate = _Gate()
     sink = QueuedSink(gate, 5, "block", close_seconds=0.05)
     _write(sink, *range(5))
@@ -205,7 +205,7 @@ def test_sinks_that_hang_are_waited_for_at_the_same_time(monkeypatch: pytest.Mon
         gate.may_write.set()
 
 
-def test_ctrl_c_at_the_end_hurries_it() -> None:
+def test_ctrl_c_at_the_end_hurries() -> None:
     def interrupt(sink: QueuedSink, gate: _Gate | None = None) -> None:
         """Presses Ctrl-C when the end has begun; lets the gate open when it is in a hurry."""
         wait_until(lambda: sink._finishing)
@@ -240,7 +240,7 @@ def test_a_closed_sink_takes_nothing() -> None:
         _write(sink, 0)
 
 
-def test_a_queue_that_cannot_be_is_refused() -> None:
+def test_impossible_queues_are_refused() -> None:
     with pytest.raises(UsageError, match="at least 1"):
         QueuedSink(_Gate(), 0)
     with pytest.raises(UsageError, match="drop or block"):

@@ -12,7 +12,7 @@ from spotlet.streams import Frame
 
 
 class _Disk:
-    """A sink whose disk may be full; it writes even frames alone."""
+    """A sink whose disk may be full; it writes only even frames."""
 
     def __init__(self) -> None:
         self.is_full = False
@@ -40,31 +40,31 @@ def _write(sink: RetriedSink, *numbers: int) -> None:
         sink.write(live_frame(number), found())
 
 
-def test_a_failure_is_told_once_and_what_is_not_written_is_counted() -> None:
-    disk, told = _Disk(), list[str]()
-    sink = RetriedSink(disk, told.append, retry_seconds=0)
+def test_a_failure_is_reported_once_and_dropped_frames_are_counted() -> None:
+    disk, reports = _Disk(), list[str]()
+    sink = RetriedSink(disk, reports.append, retry_seconds=0)
     _write(sink, 0)
     disk.is_full = True
     _write(sink, 2, 3, 4, 5)
-    assert told == [
-        "disk: cannot be written (No space left on device); frames are dropped, and it is tried "
-        "again every 0 s"
+    assert reports == [
+        "disk: cannot be written (No space left on device); dropping frames and trying again "
+        "every 0 s"
     ]
     disk.is_full = False
     _write(sink, 7)
-    assert len(told) == 1  # nothing was written, so nobody knows yet
+    assert len(reports) == 1  # nothing was written, so nobody knows yet
     _write(sink, 8, 9, 10)
-    assert told[1:] == ["disk (2 frames): is written again, after 2 dropped frames"]
+    assert reports[1:] == ["disk (2 frames): writing again after 2 dropped frames"]
     assert (disk.numbers, sink.dropped) == ([0, 8, 10], 2)
     disk.is_full = True
     _write(sink, 12)
-    assert len(told) == 3
+    assert len(reports) == 3
     assert sink.written == "disk (3 frames); 3 frames dropped, writing failed"
     sink.close()
-    assert told[3:] == ["disk: cannot be finished"]
+    assert reports[3:] == ["disk: cannot be finished"]
 
 
-def test_it_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_attempt_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr(retry, "time", clock)
     disk = _Disk()
@@ -81,10 +81,10 @@ def test_it_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     assert RETRY_SECONDS == 30
 
 
-def test_a_recording_goes_on_in_a_new_file_when_its_folder_is_back(tmp_path: Path) -> None:
-    told: list[str] = []
+def test_a_recording_continues_in_a_new_file_when_its_folder_is_back(tmp_path: Path) -> None:
+    reports: list[str] = []
     (tmp_path / "disk").mkdir()
-    sink = RetriedSink(RecordingSink(tmp_path / "disk" / "out.mp4", 10), told.append)
+    sink = RetriedSink(RecordingSink(tmp_path / "disk" / "out.mp4", 10), reports.append)
     sink.write(live_frame(0, 0), found())
     (tmp_path / "disk").rename(tmp_path / "away")
     for number in range(1, 100):
@@ -93,28 +93,28 @@ def test_a_recording_goes_on_in_a_new_file_when_its_folder_is_back(tmp_path: Pat
     (tmp_path / "away").rename(tmp_path / "disk")
     sink.write(live_frame(100, 10), found())
     sink.close()
-    assert ["tried again" in line for line in told] == [True, False]
-    assert "out-2.mp4 (2 frames): is written again, after 99 dropped frames" in told[1]
+    assert ["trying again" in line for line in reports] == [True, False]
+    assert "out-2.mp4 (2 frames): writing again after 99 dropped frames" in reports[1]
     assert numbers_in(tmp_path / "disk" / "out.mp4") == [0]
     assert numbers_in(tmp_path / "disk" / "out-2.mp4") == [100]
 
 
 def test_snapshots_are_taken_again(tmp_path: Path) -> None:
-    told: list[str] = []
-    sink = RetriedSink(SnapshotSink(tmp_path / "shots"), told.append, retry_seconds=0)
+    reports: list[str] = []
+    sink = RetriedSink(SnapshotSink(tmp_path / "shots"), reports.append, retry_seconds=0)
     (tmp_path / "shots").rmdir()
     (tmp_path / "shots").touch()
     for number in range(5):
         sink.write(live_frame(number, number), found(0))
     (tmp_path / "shots").unlink()
     sink.write(live_frame(5, 5), found())
-    assert len(told) == 1
+    assert len(reports) == 1
     sink.write(live_frame(6, 6), found(0))
-    assert len(told) == 2
+    assert len(reports) == 2
     assert sink.dropped == 5
 
 
-def test_a_mistake_of_ours_is_not_retried() -> None:
+def test_a_bug_is_not_retried() -> None:
     class Broken(_Disk):
         def write(self, frame: Frame, detections: Detections) -> None:
             raise ValueError("a bug")

@@ -126,7 +126,7 @@ def test_what_a_killed_run_left_is_replaced(tmp_path: Path, suffix: str) -> None
     assert not left or suffix == ".avi"
 
 
-def test_a_video_that_lost_something_does_not_take_its_name(tmp_path: Path) -> None:
+def test_an_incomplete_video_keeps_its_partial_name(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     path = tmp_path / "out.mp4"
     sink = VideoSink(path, 10)

@@ -32,14 +32,14 @@ def test_a_picture_is_taken_when_a_class_appears(tmp_path: Path) -> None:
     assert sink.written == f"{tmp_path} (3 snapshots)"
 
 
-def test_each_source_is_looked_at_by_itself(tmp_path: Path) -> None:
+def test_classes_appear_per_source(tmp_path: Path) -> None:
     sink = SnapshotSink(tmp_path)
     for number, source in enumerate([DOOR, YARD, DOOR, YARD]):
         sink.write(live_frame(number, number, source=source), found(0))
     assert _numbers(tmp_path) == [0, 1]
 
 
-def test_the_name_tells_time_source_and_class_and_no_secret(tmp_path: Path) -> None:
+def test_the_name_has_time_source_and_class_but_no_credentials(tmp_path: Path) -> None:
     sink = SnapshotSink(tmp_path)
     sink.write(live_frame(0, 0.5, source=YARD), found(1, 1, 0))
     assert _names(tmp_path) == [
@@ -54,7 +54,7 @@ def test_detections_are_drawn(tmp_path: Path) -> None:
     assert image[60, 20:23].max() > 150
 
 
-def test_no_more_are_kept_than_were_asked_for(tmp_path: Path) -> None:
+def test_no_more_are_kept_than_asked_for(tmp_path: Path) -> None:
     (tmp_path / "20000101T000000.000Z.jpg").write_bytes(b"not ours")
     for run in range(2):
         sink = SnapshotSink(tmp_path, quiet_seconds=0, keep=3)
@@ -78,7 +78,7 @@ def test_what_a_killed_run_left_unfinished_is_deleted(tmp_path: Path) -> None:
     assert _names(tmp_path) == sorted([new.name, ".other.jpg", name])
 
 
-def test_sources_that_look_alike_have_names_of_their_own(tmp_path: Path) -> None:
+def test_similar_sources_have_different_names(tmp_path: Path) -> None:
     sources = [f"rtsp://10.0.0.7/{'a' * 90}/{number}" for number in range(2)]
     sink = SnapshotSink(tmp_path, sources=sources)
     for number, source in enumerate(sources):
@@ -103,7 +103,7 @@ def test_a_long_name_fits(tmp_path: Path) -> None:
     assert _numbers(tmp_path) == [0]
 
 
-def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
+def test_impossible_settings_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="must be at least 1"):
         SnapshotSink(tmp_path, keep=0)
     for quiet_seconds in (-1, float("nan")):

@@ -143,7 +143,7 @@ Own = Callable[..., Owner]
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in ("connection", "capture", "stream"):
+    for module in ("connection", "capture", "feeds", "stream"):
         monkeypatch.setattr(f"spotlet.streams.{module}.time", clock)
     return clock
 
@@ -289,7 +289,7 @@ def test_a_source_that_was_never_there_is_an_error_when_its_retries_are_used_up(
     owner = own(*refusals, rules=Reconnection(retries=2, first_seconds=0.01))
     with pytest.raises(SourceError) as caught:
         owner.poll(lambda: False)
-    reason = "cannot be reached; given up, the retries (2) are used up"
+    reason = "cannot be reached; no retries left (2 allowed)"
     assert str(caught.value) == f"{NAME}: {reason}"
     assert owner.states == "connecting lost " * 3 + "ended"
     assert owner.connection.over
@@ -354,7 +354,7 @@ def test_a_stream_that_is_held_back_still_looks_after_its_source(own: Own) -> No
 def test_an_error_of_the_library_is_told_without_its_text(own: Own) -> None:
     owner = own(RuntimeError("rtsp://admin:hunter2@10.0.0.7/door"))
     owner.poll(lambda: "lost" in owner.states)
-    assert owner.events[-1].reason == "RuntimeError while it was read"
+    assert owner.events[-1].reason == "RuntimeError while reading"
     assert "hunter2" not in repr(owner.events)
 
 

@@ -21,6 +21,7 @@ from spotlet.streams import (
     open_streams,
 )
 from spotlet.streams.connection import Connection
+from spotlet.streams.feeds import Feed
 from spotlet.streams.frame import take_frame
 from spotlet.streams.source import Source
 
@@ -108,28 +109,15 @@ def test_a_camera_that_is_given_up_stops_no_other(tmp_path: Path, write_clip: Wr
     assert "hunter" not in why
 
 
-class _Camera:
+class _Camera(Feed):
     """A feed that has as many frames as the test says."""
-
-    over = False
-    ended_early: str | None = None
-    reader = None
 
     def __init__(self) -> None:
         self.left = 0
 
-    def wait_until_open(self) -> None: ...
-
     def poll(self) -> Frame | None:
         self.left -= 1
         return take_frame(numbered_picture(0), "", 0, None) if self.left >= 0 else None
-
-    def tend(self) -> None: ...
-
-    def wait_seconds(self) -> float:
-        return float("inf")
-
-    def stop(self) -> None: ...
 
     def close(self) -> None: ...
 

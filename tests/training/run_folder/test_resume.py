@@ -72,7 +72,7 @@ def test_a_process_ended_by_a_signal_resumes_as_if_it_had_not_been(
     if how == "SIGINT":
         assert code == EXIT_INTERRUPTED
         assert "Traceback" not in words
-        assert f"to go on: spotlet train {shapes_folder} --out {tmp_path} --resume" in words
+        assert f"to resume: spotlet train {shapes_folder} --out {tmp_path} --resume" in words
     else:
         assert code == -signal.SIGKILL
     assert main(["train", str(shapes_folder), "--out", str(tmp_path), "--resume"]) == 0
@@ -106,8 +106,8 @@ def test_resuming_nothing_is_one_clear_error(
     [
         (["--epochs", "9"], "epochs 9 (was 3)"),
         (["--flips", "none"], "augmentation"),
-        (["--weights", "none"], "leave out --weights"),
-        (["--overwrite"], "leave out --overwrite"),
+        (["--weights", "none"], "drop --weights"),
+        (["--overwrite"], "drop --overwrite"),
     ],
 )
 def test_resuming_as_another_training_is_refused(

@@ -191,7 +191,7 @@ def test_a_state_that_cannot_be_read_is_one_clear_error(
     with pytest.raises(CheckpointError, match="not a safetensors file"):
         train(shapes, shapes, SETTINGS, tmp_path, resume=True)
     shutil.copy(whole / "run" / BEST_CHECKPOINT, tmp_path / LAST_STATE)
-    with pytest.raises(CheckpointError, match="not the state of a training"):
+    with pytest.raises(CheckpointError, match="not a training state"):
         load_state(tmp_path / LAST_STATE)
-    with pytest.raises(CheckpointError, match="not written by `spotlet train` as a checkpoint"):
+    with pytest.raises(CheckpointError, match="not a checkpoint; `spotlet train` writes one"):
         load_checkpoint(whole / "run" / LAST_STATE)

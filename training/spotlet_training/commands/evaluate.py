@@ -1,4 +1,4 @@
-"""`spotlet evaluate`: how well a checkpoint or an exported model does on a labelled set."""
+"""`spotlet evaluate`: measure a checkpoint or an exported model on a labelled set."""
 
 import argparse
 import json
@@ -15,18 +15,16 @@ from spotlet_training.report import PAGE_FILE, write_report
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument(
-        "model", help="a .safetensors checkpoint, or a model as `spotlet run` takes"
-    )
+    parser.add_argument("model", help="a .safetensors checkpoint, or a model as for `spotlet run`")
     parser.add_argument("dataset", type=Path, help="folder of a COCO, YOLO or Pascal VOC set")
     parser.add_argument(
         "--split", choices=("train", "val"), default="val", help="to measure on [%(default)s]"
     )
     parser.add_argument(
-        "--iou", type=float, metavar="T", help="also AP at this IoU threshold, as 0.33"
+        "--iou", type=float, metavar="T", help="also report AP at this IoU threshold, such as 0.33"
     )
     parser.add_argument(
-        "--threads", type=int, default=0, help="of one inference [what the engine takes]"
+        "--threads", type=int, default=0, help="threads of one inference [the engine's default]"
     )
     parser.add_argument(
         "--plots", type=Path, metavar="DIR", help="write report.html and its pictures there"
@@ -34,13 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-photographs",
         action="store_true",
-        help="leave the images themselves out of --plots: only boxes, for sets to be kept private",
+        help="leave the images out of --plots and draw only boxes, for private sets",
     )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command; returns 0, or raises what the exit code says."""
+    """Runs the command; returns 0, or raises the error of the exit code."""
     if args.iou is not None and not 0 < args.iou <= 1:
         raise UsageError(f"--iou {args.iou}: must be over 0 and at most 1")
     if args.plots is not None:

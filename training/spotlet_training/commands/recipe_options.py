@@ -1,4 +1,4 @@
-"""The options of a training's recipe, and the settings that they ask for."""
+"""The options of a training's recipe, and the settings they stand for."""
 
 import argparse
 import math
@@ -37,41 +37,37 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--flips",
         choices=FLIPS,
-        help="axes along which a mirrored picture could be a picture of yours; all: it may also "
-        "be turned by a quarter "
+        help="axes along which your pictures may be mirrored; all: quarter turns too "
         f"[{DEFAULTS.augmentation.flips}]",
     )
-    parser.add_argument(
-        "--device", choices=DEVICES, help="auto, as without it, takes CUDA if it can"
-    )
+    parser.add_argument("--device", choices=DEVICES, help="auto uses CUDA if available [auto]")
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
-        help="auto, as without it, takes bfloat16 where the hardware multiplies it",
+        help="auto uses bfloat16 if the hardware multiplies it [auto]",
     )
     parser.add_argument(
         "--compile",
         action="store_true",
-        help="let torch make the network's own kernels first; takes a C++ compiler and a minute",
+        help="compile the network with torch first; needs a C++ compiler and a minute",
     )
     parser.add_argument(
         "--cache-gb",
         type=float,
         metavar="GB",
-        help="memory for decoded images to train on, and a quarter of it on top for those to "
-        f"validate on [{DEFAULTS.cache_bytes / GB:g}]",
+        help="memory for decoded training images; validation images get a quarter more "
+        f"[{DEFAULTS.cache_bytes / GB:g}]",
     )
     parser.add_argument(
         "--weights",
         metavar="NAME|CHECKPOINT",
-        help=f"to start from: `{PRETRAINED}`, a backbone that has seen photographs and comes with "
-        "spotlet, a checkpoint or a file of `spotlet pretrain` of the same size, or "
-        f"`{NONE}` [{DEFAULTS.weights}]",
+        help=f"weights to start from: `{PRETRAINED}` (the bundled backbone), a checkpoint or a "
+        f"`spotlet pretrain` file of the same size, or `{NONE}` [{DEFAULTS.weights}]",
     )
 
 
 def asked_settings(args: argparse.Namespace, base: TrainingSettings) -> TrainingSettings:
-    """Returns the settings of `base` with what the options say in its place."""
+    """Returns the settings of `base`, replaced where an option is given."""
     size, flips, cache_gb = args.image_size, args.flips, args.cache_gb
     if cache_gb is not None and not 0 <= cache_gb < math.inf:
         raise UsageError(f"--cache-gb {cache_gb}: must be a number from 0")

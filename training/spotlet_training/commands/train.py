@@ -31,25 +31,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="default: a new folder runs/DATASET"
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace a checkpoint that lies in --out"
-    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the checkpoint in --out")
     parser.add_argument(
         "--accept-problems",
         action="store_true",
-        help="train on a set with faults that harm the result; `spotlet data check` lists them",
+        help="train despite problems that harm the result; `spotlet data check` lists them",
     )
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on with the training that was stopped in --out, as it was set up then",
+        help="continue the training that was stopped in --out, with its settings",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command; returns 0, or raises what the exit code says.
+    """Runs the command; returns 0, or raises the error of the exit code.
 
-    Of several processes that `torchrun` started, the first prints and writes.
+    With `torchrun`, only the first process prints and writes.
     """
     with joined(args.device or DEFAULTS.device) as ranks, ExitStack() as stack:
         if not ranks.first:
@@ -70,7 +68,7 @@ def _run(args: argparse.Namespace, ranks: Ranks) -> int:
     settings = asked_settings(args, saved.settings if saved else DEFAULTS)
     epochs = list(saved.epochs) if saved else []
     splits = open_splits(args.dataset)
-    # What is resumed was accepted, if it had to be, when it was started.
+    # Problems of a resumed training were accepted when it was started.
     accept = args.accept_problems or args.resume
     problems = require_harmless(args.dataset, splits, settings.size_hw, accept=accept)
     device = pick_device(settings)
@@ -85,10 +83,10 @@ def _run(args: argparse.Namespace, ranks: Ranks) -> int:
     kind = f"{settings.size} on {device} in {dtype}"
     print(f"training {kind}{together}, writing to {out}", flush=True)
     if saved and saved.finished:
-        print(f"all {len(epochs)} epochs of this training are done: nothing is left to resume")
+        print(f"all {len(epochs)} epochs of this training are done: nothing to resume")
     elif saved:
-        print(f"going on after epoch {len(epochs)} of {settings.epochs}", flush=True)
-    # Our own threads prepare the pictures; OpenCV's would fight with torch's for the cores.
+        print(f"resuming after epoch {len(epochs)} of {settings.epochs}", flush=True)
+    # Our own threads prepare the pictures; OpenCV's would compete with torch's for the cores.
     cv2.setNumThreads(1)
     started = time.perf_counter()
     left = settings.epochs - len(epochs)
@@ -141,40 +139,40 @@ def _run(args: argparse.Namespace, ranks: Ranks) -> int:
 
 
 def check_resume(args: argparse.Namespace) -> None:
-    """Does nothing where the options go together with `--resume`.
+    """Checks the options given together with `--resume`.
 
     Raises:
-        UsageError: they do not.
+        UsageError: --out is missing, or an option contradicts it.
     """
     if args.out is None:
         raise UsageError("--resume: needs --out, the folder of the training that was stopped")
     for name in ("weights", "overwrite"):
         if getattr(args, name):
-            raise UsageError(f"--resume: goes on with what lies in --out; leave out --{name}")
+            raise UsageError(f"--resume: continues the training in --out; drop --{name}")
 
 
 def what_is_left(out: Path, dataset: Path) -> str:
-    """Returns the line for somebody who stopped a training that had begun."""
+    """Returns the line to print after an interrupted training."""
     if not (out / LAST_STATE).exists():
-        return "stopped before the first epoch was done: nothing to resume"
+        return "stopped before the end of the first epoch: nothing to resume"
     state = load_state(out / LAST_STATE)
     words = ["spotlet", "train", str(dataset), "--out", str(out), "--resume"]
     return (
         f"stopped after epoch {len(state.epochs)} of {state.settings.epochs}; "
-        f"to go on: {shlex.join(words)}"
+        f"to resume: {shlex.join(words)}"
     )
 
 
 def pick_folder(asked: Path | None, dataset: Path, *, overwrite: bool) -> Path:
-    """Returns a folder that holds no checkpoint yet, unless the user gives one up.
+    """Returns the output folder: the one given, or a new one.
 
     Raises:
-        UsageError: the folder asked for holds a checkpoint, and `overwrite` is off.
+        UsageError: the given folder contains a checkpoint, and `overwrite` is off.
     """
     if asked is not None:
         if (asked / BEST_CHECKPOINT).exists() and not overwrite:
             raise UsageError(
-                f"{asked}: holds a checkpoint; give another --out, or --overwrite to replace it"
+                f"{asked}: contains a checkpoint; give another --out, or --overwrite to replace it"
             )
         return asked
     name = dataset_name(dataset)
@@ -185,6 +183,6 @@ def pick_folder(asked: Path | None, dataset: Path, *, overwrite: bool) -> Path:
 
 
 def dataset_name(dataset: Path) -> str:
-    """Returns what a set is called: its folder, also where its `data.yaml` was given."""
+    """Returns a set's name: that of its folder, also if its `data.yaml` was given."""
     path = dataset.resolve()
     return path.parent.name if path.is_file() else path.name

@@ -1,4 +1,4 @@
-"""How well a network does on a labelled set, through the device's own pixels and boxes."""
+"""How well a network does on a labelled set, through the device's pixel path."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,10 +31,10 @@ from spotlet_training.learning.hardware import float32_products
 from spotlet_training.network import Network
 
 COCO_RULE = DetectionRule(score_threshold=0.001, max_detections=300, every_class=True)
-"""AP integrates over all scores and classes; of each it counts the best 100 in an image."""
+"""AP integrates over all scores and classes, and counts the best 100 of a class per image."""
 
 SHOWN_RULE = DetectionRule(score_threshold=float(THRESHOLDS[0]))
-"""What a person would see, at the lowest threshold that anybody would choose."""
+"""What a viewer sees at the lowest useful threshold."""
 
 BATCH_SIZE = 16
 
@@ -44,13 +44,13 @@ Detect = Callable[[ImageArray], Detections]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation:
-    """What a detector found on a labelled set, and how well that fits.
+    """What a detector found on a labelled set, and how accurate that is.
 
     Attributes:
         class_names: the index is the class id.
         truths: of each image.
         found: in each image, for AP: every class and every score (`COCO_RULE`).
-        shown: in each image, as a person sees it: one class a place (`SHOWN_RULE`).
+        shown: in each image, as a viewer sees it: one class per place (`SHOWN_RULE`).
         accuracy: average precision of `found`.
         curves: how many of those `shown` are right, by score threshold.
     """
@@ -64,22 +64,22 @@ class Evaluation:
 
     @property
     def operating_point(self) -> OperatingPoint | None:
-        """The score threshold with the best F1; None where no object was found."""
+        """The score threshold with the best F1; None if no object was found."""
         return best_operating_point(self.curves)
 
     def point_at(self, score_threshold: float) -> OperatingPoint:
-        """Returns what comes of a score threshold, 0.05 or more."""
+        """Returns the figures at a score threshold, 0.05 or more."""
         thresholds = np.array([score_threshold])
         classes = len(self.class_names)
         return threshold_curves(self.truths, self.shown, classes, thresholds).point(0)
 
     def shown_from(self, score_threshold: float) -> list[Detections]:
-        """Returns what a person sees in each image with a score threshold, 0.05 or more."""
+        """Returns what a viewer sees in each image at a score threshold, 0.05 or more."""
         return [each.select(each.scores >= score_threshold) for each in self.shown]
 
 
 def evaluate_network(network: Network, dataset: Dataset, pool: ThreadPoolExecutor) -> Evaluation:
-    """Returns how a network does on a set, in exact float32 and not in training's precision.
+    """Measures a network on a set, in exact float32 whatever the training's precision.
 
     Args:
         network: in evaluation mode, on its device.
@@ -116,7 +116,7 @@ def evaluate_model(
     dataset: Dataset,
     session: SessionSettings = SessionSettings(),  # noqa: B008
 ) -> Evaluation:
-    """Returns how an exported model does on a set, through the runtime that is shipped.
+    """Measures an exported model on a set, through the shipped runtime.
 
     Args:
         model: as `spotlet.Detector` takes it.
@@ -138,7 +138,7 @@ def evaluate_model(
 
 
 def evaluate_detector(find: Detect, show: Detect, dataset: Dataset) -> Evaluation:
-    """Returns how a detector, which takes one frame at a time, does on a set.
+    """Measures a detector that takes one frame at a time.
 
     Args:
         find: with `COCO_RULE`.
@@ -155,7 +155,7 @@ def evaluate_detector(find: Detect, show: Detect, dataset: Dataset) -> Evaluatio
 
 
 def network_detector(network: Network, class_names: tuple[str, ...], rule: DetectionRule) -> Detect:
-    """Returns a network as something that takes one frame at a time."""
+    """Returns a function that runs a network on one frame at a time."""
 
     def detect(frame_bgr: ImageArray) -> Detections:
         height, width = frame_bgr.shape[:2]
@@ -169,10 +169,10 @@ def network_detector(network: Network, class_names: tuple[str, ...], rule: Detec
 
 
 def require_classes(dataset: Dataset, class_names: tuple[str, ...]) -> None:
-    """Does nothing where a set has the model's classes, in the model's order.
+    """Checks that a set has the model's classes, in the model's order.
 
     Raises:
-        DatasetError: it has others.
+        DatasetError: the classes or their order differ.
     """
     if dataset.class_names != class_names:
         raise DatasetError(

@@ -1,4 +1,4 @@
-"""How long a detector takes for a frame."""
+"""How long a detector takes per frame."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from spotlet_training.datasets import Dataset
 from spotlet_training.evaluation.evaluation import Detect
 
 MOST_IMAGES = 100
-"""Images that are timed: more would take long and tell no more."""
+"""Images that are timed: more would take longer and add nothing."""
 
 WARM_UP = 5
 """Calls that are not timed: engines allocate and choose kernels in their first ones."""
@@ -23,9 +23,9 @@ class Latency:
 
     Attributes:
         median_ms: milliseconds.
-        p95_ms: of 100 frames, 95 take at most this.
+        p95_ms: 95 of 100 frames take at most this.
         images: how many were timed.
-        engine: what computed, on what, with how many threads.
+        engine: what computed, on which device, with how many threads.
     """
 
     median_ms: float
@@ -41,12 +41,12 @@ class Latency:
 
 
 def measure_latency(detect: Detect, dataset: Dataset, engine: str) -> Latency:
-    """Returns how long calls take, on images of a set; decoding them is not counted.
+    """Times a detector on images of a set, without decoding.
 
     Args:
-        detect: what is measured, with the rule that a device would use.
-        dataset: at least one image; the first `MOST_IMAGES` are taken.
-        engine: for the record: what computes, on what, with how many threads.
+        detect: the detector, with the rule that a device would use.
+        dataset: at least one image; the first `MOST_IMAGES` are used.
+        engine: as recorded: what computes, on which device, with how many threads.
     """
     seconds: list[float] = []
     frames = _frames(dataset)

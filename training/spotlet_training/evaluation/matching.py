@@ -1,4 +1,4 @@
-"""Which detection belongs to which object, and what is wrong with those that belong to none."""
+"""Which detection belongs to which object, and what is wrong with the rest."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +13,7 @@ IOU_THRESHOLD = 0.5
 """The least overlap with which an object counts as found."""
 
 LEAST_TOUCH = 0.1
-"""The least overlap with which a box is a bad one of an object, and not one of nothing."""
+"""The least overlap with which a box counts as a bad box of an object, not as a false one."""
 
 NO_OBJECT = -1
 IGNORED_OBJECT = -2
@@ -22,11 +22,11 @@ Overlaps = npt.NDArray[np.float64]
 
 
 class Reason(StrEnum):
-    """What a detection turned out to be.
+    """The verdict on a detection.
 
-    `FOUND`: an object of its class. `WRONG_CLASS`: an object of another class. `TWICE`: one more
-    box on an object that has its detection. `BAD_BOX`: an object of its class, with too small an
-    overlap. `FALSE`: nothing. `IGNORED`: an object that is not counted.
+    `FOUND`: an object of its class. `WRONG_CLASS`: an object of another class. `TWICE`: a duplicate
+    on an object that is already found. `BAD_BOX`: an object of its class, with too little overlap.
+    `FALSE`: no object. `IGNORED`: an object that is not counted.
     """
 
     FOUND = "found"
@@ -43,10 +43,10 @@ class Judgement:
 
     Attributes:
         reasons: of each detection.
-        objects: (N,) int64, the object that each detection is about; `NO_OBJECT` for `FALSE` and
+        objects: (N,) int64, the object each detection belongs to; `NO_OBJECT` for `FALSE` and
             `IGNORED`.
-        overlaps: (N,) float64, IoU with that object; 0 where there is none.
-        missed: (M,) bool, the objects that no detection is about.
+        overlaps: (N,) float64, IoU with that object; 0 without one.
+        missed: (M,) bool, the objects without a detection.
     """
 
     reasons: tuple[Reason, ...]
@@ -56,7 +56,7 @@ class Judgement:
 
     @property
     def mistakes(self) -> int:
-        """How many detections are wrong and objects are missed."""
+        """The number of wrong detections and missed objects."""
         right = (Reason.FOUND, Reason.IGNORED)
         return sum(each not in right for each in self.reasons) + int(self.missed.sum())
 
@@ -64,9 +64,9 @@ class Judgement:
 def match_objects(
     truth: Truth, found: Detections, iou_threshold: float = IOU_THRESHOLD
 ) -> npt.NDArray[np.int64]:
-    """Returns the object that each detection found, as the COCO protocol matches them.
+    """Returns the object that each detection found, matched as in the COCO protocol.
 
-    Best score first, a detection takes the free object of its class that it overlaps most.
+    By descending score, a detection takes the free object of its class that it overlaps most.
 
     Args:
         truth: of the frame.
@@ -93,12 +93,11 @@ def match_objects(
 
 
 def judge(truth: Truth, found: Detections, iou_threshold: float = IOU_THRESHOLD) -> Judgement:
-    """Returns what each detection of a frame is, and which objects are missed.
+    """Judges each detection of a frame, and returns which objects are missed.
 
-    First the objects that are found, as in `match_objects`. A detection that is left takes a
-    free object of another class; is one box too many on an object that is taken; takes a free
-    object of its class that it overlaps a little (`LEAST_TOUCH`); or is false: the first of
-    these that holds.
+    First the objects that are found, as in `match_objects`. Each remaining detection takes a free
+    object of another class; is a duplicate on a taken object; takes a free object of its class
+    that it overlaps a little (`LEAST_TOUCH`); or is false: the first of these that applies.
     """
     overlaps = _overlaps(truth, found)
     objects = match_objects(truth, found, iou_threshold)
@@ -131,7 +130,7 @@ def judge(truth: Truth, found: Detections, iou_threshold: float = IOU_THRESHOLD)
 
 
 def _best(overlaps: Overlaps, allowed: npt.NDArray[np.bool_]) -> int:
-    """Returns the index of the greatest overlap among those allowed, the last of equal ones."""
+    """Returns the index of the greatest allowed overlap, the last one on a tie."""
     if not allowed.any():
         return NO_OBJECT
     candidates = np.flatnonzero(allowed)[::-1]

@@ -1,4 +1,4 @@
-"""A checkpoint or an exported model, measured on a labelled set in every way that is reported."""
+"""A checkpoint or an exported model, measured on a labelled set."""
 
 import os
 from collections.abc import Mapping
@@ -32,11 +32,11 @@ class Measurement:
     """A detector on a labelled set.
 
     Attributes:
-        name: what was measured, as it was asked for.
-        evaluation: what it found, and how well that fits.
-        latency: how long it takes for a frame.
-        training: what it was trained on and how; free JSON.
-        own_threshold: the score threshold that it carries; None for a checkpoint without one.
+        name: of the model, as the user gave it.
+        evaluation: what it found, and how accurate that is.
+        latency: how long it takes per frame.
+        training: what it was trained on, and how; free JSON.
+        own_threshold: the score threshold stored in it; None for a checkpoint without one.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Measurement:
 
     @property
     def score_threshold(self) -> float:
-        """The threshold to show detections at: the best on this set, else the model's own."""
+        """The threshold to show detections at: the best on this set, or else the model's own."""
         best = self.evaluation.operating_point
         if best is not None:
             return best.score_threshold
@@ -78,7 +78,7 @@ def measure(model: str, dataset: Dataset, *, threads: int = 0) -> Measurement:
         DatasetError: the set has other classes than the model.
         CheckpointError: the checkpoint cannot be read.
         ModelFileError: the model cannot be used.
-        UsageError: a number of threads that cannot be meant.
+        UsageError: the number of threads is out of range.
     """
     session = SessionSettings(threads=threads)
     if model.endswith(CHECKPOINT_SUFFIX):
@@ -129,5 +129,5 @@ def _measure_model(model: str, dataset: Dataset, session: SessionSettings) -> Me
 
 def _threads_text(threads: int) -> str:
     if threads == 0:
-        return f"as many threads as it takes of {os.cpu_count()} processors"
+        return f"default threads of {os.cpu_count()} processors"
     return f"{threads} thread{'s' if threads > 1 else ''}"

@@ -1,4 +1,4 @@
-"""What was measured, as text for people: the same tables on a terminal and in a model's card."""
+"""A measurement as text: the same tables on a terminal and in a model's card."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,11 +11,11 @@ from spotlet_training.evaluation.measurement import Measurement
 
 
 class Column(NamedTuple):
-    """Figures to stand beside the first detector's.
+    """A column of figures beside the detector's own.
 
     Attributes:
-        header: says what they are.
-        figures: one for each row of the table, in [0, 1]; None where nothing was measured.
+        header: of the column.
+        figures: one per row of the table, in [0, 1]; None where nothing was measured.
     """
 
     header: str
@@ -48,11 +48,11 @@ def measurement_text(measured: Measurement, asked: PrecisionCurves | None = None
 
 
 def class_table(accuracy: Accuracy, more: Sequence[Column] = ()) -> str:
-    """Returns objects, AP50 and AP by class, and of all classes in the last row.
+    """Returns objects, AP50 and AP by class, with all classes in the last row.
 
     Args:
         accuracy: what was measured.
-        more: columns to the right, a figure for each class and one for all.
+        more: columns on the right, a figure per class and one for all.
     """
     objects = [*accuracy.per_class_objects.values()]
     counted = zip(accuracy.rows(), [*objects, sum(objects)], strict=True)
@@ -65,17 +65,17 @@ def size_table(accuracy: Accuracy, more: Sequence[Column] = ()) -> str:
 
     Args:
         accuracy: what was measured.
-        more: columns to the right, a figure each for small, medium and large objects.
+        more: columns on the right, a figure each for small, medium and large objects.
     """
     return _widened(accuracy.size_rows(), ("size", "objects", "AP"), more)
 
 
 def threshold_lines(evaluation: Evaluation, own_threshold: float | None) -> list[str]:
-    """Returns what comes of the best score threshold, and of the model's own.
+    """Returns the figures at the best score threshold and at the model's own.
 
     Args:
         evaluation: on a labelled set.
-        own_threshold: the score threshold that the model carries, if it carries one.
+        own_threshold: the score threshold stored in the model, if any.
     """
     best = evaluation.operating_point
     if best is None:

@@ -1,4 +1,4 @@
-"""The score threshold at which a detector does best, where a person looks at what it finds."""
+"""The score threshold with the best balance of precision and recall."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,26 +11,26 @@ from spotlet.precision import Truth
 from spotlet_training.evaluation.matching import IGNORED_OBJECT, match_objects
 
 THRESHOLDS: npt.NDArray[np.float64] = np.arange(5, 96) / 100
-"""The score thresholds among which the best is looked for, 0.05 to 0.95: beyond them, either
-everything fires or next to nothing, however well a few validation images may speak of it."""
+"""The candidate score thresholds, 0.05 to 0.95: beyond them either everything fires or almost
+nothing, even if a few validation images suggest otherwise."""
 
 THRESHOLD_KEY = "score_threshold"
 """In a checkpoint's `training` record: the score threshold that was best on the validation images
 of the training, which an export makes the model's default."""
 
 PLATEAU = 0.005
-"""F1 that is less than this below the best is as good: the difference is chance."""
+"""An F1 less than this below the best counts as equal: the difference is noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatingPoint:
-    """A score threshold and what comes of it, at IoU 0.5.
+    """A score threshold and its figures at IoU 0.5.
 
     Attributes:
         score_threshold: one of `THRESHOLDS`, or what was asked for.
         f1: harmonic mean of precision and recall of a class, mean over the classes that have
-            objects: each weighs the same, as in AP, so that a rare one is not silenced.
-        precision: share of all detections that are right; 0 where there are none.
+            objects: each weighs the same, as in AP, so that rare classes count.
+        precision: share of all detections that are right; 0 if there are none.
         recall: share of all objects that are found.
     """
 
@@ -78,7 +78,7 @@ class ThresholdCurves:
         return share
 
     def point(self, index: int) -> OperatingPoint:
-        """Returns what comes of the threshold at `index`."""
+        """Returns the figures of the threshold at `index`."""
         return OperatingPoint(
             score_threshold=float(self.thresholds[index]),
             f1=float(self.f1[index]),
@@ -97,8 +97,8 @@ def threshold_curves(
 
     Args:
         truths: one for each frame.
-        found: one for each frame, as a person would see them, with every score from the least
-            of the thresholds on. To raise the threshold only takes the weaker ones away.
+        found: one for each frame, as a viewer would see them, with every score from the lowest
+            threshold up. Raising the threshold only removes the weaker ones.
         class_count: C.
         thresholds: (T,), ascending.
     """
@@ -119,11 +119,11 @@ def threshold_curves(
 
 
 def best_operating_point(curves: ThresholdCurves) -> OperatingPoint | None:
-    """Returns the point with the best F1; None where no object is found at any threshold.
+    """Returns the point with the best F1; None if no object is found at any threshold.
 
-    It is the middle of the stretch around the best threshold in which F1 is as good
-    (`PLATEAU`): where a detector is sure of itself many thresholds are, and the one in the
-    middle is the safest on new pictures.
+    It is the middle of the range around the best threshold in which F1 is as good (`PLATEAU`):
+    a confident detector has many such thresholds, and the middle one is the safest on new
+    pictures.
     """
     if not curves.right.any():
         return None

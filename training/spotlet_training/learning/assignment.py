@@ -1,7 +1,7 @@
-"""Which cells learn which object, decided anew at every step from what the network predicts.
+"""Which cells learn which object, decided at every step from the network's predictions.
 
-A simplified optimal-transport assignment: every object asks for as many cells as its best
-predictions overlap it, and takes the cheapest.
+A simplified optimal-transport assignment: an object takes as many cells as the summed IoU of its
+best predictions, the cheapest first.
 
 Source: Ge et al. 2021, OTA, arXiv:2103.14259, section 3.2, and YOLOX, arXiv:2107.08430, "SimOTA"
 (dynamic k, centre prior); Lyu et al. 2022, RTMDet, arXiv:2212.07784, section 3.3 (soft labels
@@ -28,8 +28,8 @@ IOU_COUNTED = 10
 """The best overlaps whose sum is the number of cells that an object takes (YOLOX, SimOTA)."""
 
 STRIDES_IN_OBJECT = 5.0
-"""Before boxes mean anything, an object belongs to the level on which it is this many cells
-long. FCOS' level limits (64 px at stride 8, …) are 4 to 8."""
+"""Before predicted boxes mean anything, an object belongs to the level on which it is this many
+cells long. FCOS' level limits (64 px at stride 8, …) are 4 to 8."""
 
 PHASE_IN = 0.1
 """Share of the training over which predictions take over from position and size."""
@@ -52,15 +52,6 @@ class Objects:
     boxes_xyxy: Tensor
     class_ids: Tensor
     ignored: Tensor
-
-    def to(self, device: torch.device) -> "Objects":
-        """Returns the same objects on a device."""
-        return Objects(
-            self.image_ids.to(device),
-            self.boxes_xyxy.to(device),
-            self.class_ids.to(device),
-            self.ignored.to(device),
-        )
 
 
 class Assignment(NamedTuple):
@@ -88,7 +79,7 @@ def assign(
     Args:
         logits: (N, K, C).
         boxes: (N, K, 4) xyxy, canvas pixels.
-        objects: G of them; those that are ignored take no cell.
+        objects: G of them; ignored ones take no cell.
         size_hw: of the canvas, pixels.
         progress: share of the training that is done, in [0, 1].
     """
@@ -109,8 +100,7 @@ def assign(
         1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
     )
     taken = (rank < wanted[:, None]) & allowed
-    # A cell that several objects want goes to the one for which it costs least; of equals, to
-    # the first.
+    # A cell that several objects want goes to the one with the lowest cost, or else the first.
     flat = image_ids * boxes.shape[1] + cells
     object_ids = torch.arange(len(cells), device=cells.device)[:, None].expand_as(cells)
     for rival in (cost, object_ids.to(cost.dtype)):
@@ -118,13 +108,13 @@ def assign(
         asking = rival.masked_fill(~taken, torch.inf)
         least_of.scatter_reduce_(0, flat.flatten(), asking.flatten(), "amin")
         taken &= rival <= least_of[flat]
-    # How many pairs there are is the one thing in a step that a GPU must be waited for.
+    # The number of pairs is the only thing in a step that waits for a GPU.
     pairs = taken.nonzero(as_tuple=True)
     return Assignment(image_ids[pairs], cells[pairs], object_ids[pairs], iou[pairs])
 
 
 def candidate_cells(boxes_xyxy: Tensor, size_hw: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the cells near each object's centre, by arithmetic alone.
+    """Returns the cells near each object's centre, from its box alone.
 
     Args:
         boxes_xyxy: (G, 4), canvas pixels.
@@ -133,8 +123,8 @@ def candidate_cells(boxes_xyxy: Tensor, size_hw: tuple[int, int]) -> tuple[Tenso
     Returns:
         cells (G, P) int64, indices into the K cells of `cell_grid`; distance (G, P) from the
         cell's centre to the object's in strides; allowed (G, P) bool: the cell lies on the
-        canvas, and its centre in the box. On each level the cell under the object's centre
-        is always allowed, so that an object smaller than a cell is learnt too.
+        canvas, and its centre in the box. On each level the cell under the object's centre is
+        always allowed, so that objects smaller than a cell are learnt too.
     """
     steps = torch.arange(-WINDOW_RADIUS, WINDOW_RADIUS + 1, device=boxes_xyxy.device)
     dy, dx = (item.flatten() for item in torch.meshgrid(steps, steps, indexing="ij"))
@@ -161,7 +151,7 @@ def candidate_cells(boxes_xyxy: Tensor, size_hw: tuple[int, int]) -> tuple[Tenso
 def _cost(
     own_logit: Tensor, iou: Tensor, distance: Tensor, boxes_xyxy: Tensor, progress: float
 ) -> Tensor:
-    """Returns (G, P): what it costs that a cell learns an object."""
+    """Returns (G, P): the cost of each cell learning each object."""
     trust = min(progress / PHASE_IN, 1.0)
     class_cost = F.binary_cross_entropy_with_logits(own_logit, iou, reduction="none")
     class_cost = class_cost * (iou - own_logit.sigmoid()) ** 2

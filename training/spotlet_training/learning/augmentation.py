@@ -1,6 +1,6 @@
-"""Pictures that were never taken: mosaics, scale, shift, flips and colour.
+"""Augmentation: mosaics, scale, shift, flips and colour.
 
-Every source picture goes through one affine map straight onto the canvas: one interpolation,
+Every source picture is mapped onto the canvas by one affine transform: a single interpolation,
 the device's (bilinear, edge-aligned), whatever the augmentations.
 """
 
@@ -17,7 +17,7 @@ from spotlet.letterbox import PAD_VALUE, ImageArray
 from spotlet_training.datasets import Sample
 
 LEAST_SIDE = 2.0
-"""Below this side, canvas pixels, an object leaves no mark to learn or to ignore."""
+"""Objects with a shorter side, in canvas pixels, are dropped: nothing of them can be seen."""
 
 FLIPS = ("none", "horizontal", "vertical", "both", "all")
 """The axes along which a picture may be mirrored; `all` adds quarter turns, so that a square has
@@ -35,16 +35,16 @@ class AugmentationSettings:
         aspect: greatest relative change of width against height.
         shift: greatest shift of a single picture, as a share of the canvas.
         as_it_is: probability that a single picture as large as the canvas is not scaled, and moved
-            by whole pixels alone. The device does not resample such pictures; a network that only
-            saw resampled ones, a little blurred, draws its boxes too small.
+            by whole pixels only. The device does not resample such pictures; a network that has
+            seen only resampled, slightly blurred ones draws its boxes too small.
         flips: one of `FLIPS`; each named axis is mirrored with probability 0.5, and with `all`
-            the two axes change places as often.
+            the two axes are swapped as often.
         brightness: greatest relative change of the contrast; a quarter of it, as a share of
             the range, is the greatest offset.
         saturation: greatest relative change of the saturation.
         hue: greatest turn of the hue, as a share of the circle.
-        least_visible: an object of which less than this share stays visible is ignored: too
-            little to learn it by, too much to be learnt as background.
+        least_visible: an object of which less than this share stays visible is ignored: not
+            enough to learn from, too much to count as background.
     """
 
     mosaic: float = 0.5
@@ -96,7 +96,7 @@ def augmented_canvas(
         samples: one picture, or four for a mosaic.
         size_hw: of the canvas, pixels.
         settings: how far pictures are changed.
-        rng: the only source of chance.
+        rng: the only source of randomness.
     """
     image = np.full((*size_hw, 3), PAD_VALUE, np.uint8)
     height, width = size_hw
@@ -157,7 +157,7 @@ def _place(
     sign = np.where([flip_x, flip_y], -1.0, 1.0)
     offset = np.where([flip_x, flip_y], offset + size_xy, offset)
     gain = scale_xy * sign
-    # OpenCV counts pixel centres, boxes count edges: half a pixel lies between the two.
+    # OpenCV measures from pixel centres, boxes from edges: half a pixel between the two.
     shift = offset + gain * 0.5 - 0.5 - np.array([left, top])
     matrix = np.array([[gain[0], 0, shift[0]], [0, gain[1], shift[1]]])
     view = image[top:bottom, left:right]

@@ -1,8 +1,8 @@
 """Batches of canvases, made by threads while the network learns.
 
-OpenCV lets go of the interpreter while it decodes and warps, so threads are enough, and they
-share one cache. Chance comes from (seed, epoch, position) alone: the batches do not depend on
-how many threads made them.
+OpenCV releases the interpreter lock while it decodes and warps, so threads are enough, and they
+share one cache. Randomness comes from (seed, epoch, position) alone: the batches do not depend on
+the number of threads.
 """
 
 from collections import deque
@@ -30,8 +30,8 @@ class Batch(NamedTuple):
 
     Attributes:
         images: (N, H, W, 3) uint8 BGR.
-        objects: what is in them, canvas pixels.
-        names: of the image files that went into them, for messages.
+        objects: labelled in them, canvas pixels.
+        names: of the image files they were made from, for messages.
     """
 
     images: Tensor
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
 
 
 class CachedDataset:
-    """A dataset that keeps decoded samples in memory, up to a bound."""
+    """A dataset that caches decoded samples in memory, up to a bound in bytes."""
 
     def __init__(self, dataset: Dataset, limit_bytes: int) -> None:
         self._dataset = dataset
@@ -67,7 +67,7 @@ class CachedDataset:
         return f"{len(self._kept)} of {len(self)} images ({size / 1024**2:.0f} MB)"
 
     def load(self, index: int) -> Sample:
-        """Returns a sample, decoded now or before; its arrays are shared, and not to be changed."""
+        """Returns a sample; its arrays are shared, so don't change them."""
         sample = self._kept.get(index)
         if sample is None:
             sample = self._dataset.load(index)
@@ -85,10 +85,10 @@ def training_batches(
     pool: ThreadPoolExecutor,
     ranks: Ranks = ALONE,
 ) -> Iterator[Batch]:
-    """Yields the batches of one epoch, each image the first of a canvas once.
+    """Yields the batches of one epoch; each image is the main one of a canvas once.
 
-    An incomplete batch at the end is left out, unless it is the only one. Of several processes
-    each yields its share of every batch; their shares together are what one alone would yield.
+    An incomplete last batch is dropped unless it is the only one. With several processes, each
+    yields its share of every batch; together the shares are what one process would yield.
 
     Args:
         dataset: the training images.
@@ -130,7 +130,7 @@ def training_batches(
 
 
 def collate(canvases: Sequence[Canvas], names: tuple[str, ...] = ()) -> Batch:
-    """Returns the canvases, made of the images of these names, as one batch."""
+    """Returns the canvases as one batch; `names` are the image files they were made from."""
     counts = torch.tensor([len(canvas.class_ids) for canvas in canvases])
     return Batch(
         torch.from_numpy(np.stack([canvas.image_bgr for canvas in canvases])),
@@ -145,9 +145,9 @@ def collate(canvases: Sequence[Canvas], names: tuple[str, ...] = ()) -> Batch:
 
 
 def on_device(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
-    """Yields batches on a device; for CUDA, the next is put together while one is learned.
+    """Yields batches on a device; for CUDA, prepares the next one meanwhile.
 
-    From pinned memory the copy takes place beside the GPU's work.
+    Copies from pinned memory overlap with the GPU's work.
     """
     if device.type != "cuda":
         yield from batches

@@ -1,10 +1,9 @@
 """One training in several processes, each with its share of every batch, started by `torchrun`.
 
-The share of one process is normalised by what all shares hold together, and gradients are summed,
-so that several processes learn what one would learn from the whole batch, but for the statistics
-of BatchNorm: on CUDA these are taken over all shares (SyncBatchNorm); on the CPU, for which torch
-has no such layer, each process takes them over its own share, and the running statistics are
-averaged over the processes after each epoch.
+Losses are normalised over all shares and gradients are summed, so several processes learn what one
+would learn from the whole batch. BatchNorm's statistics are the exception: on CUDA they are taken
+over all shares (SyncBatchNorm); torch has no such layer for the CPU, where each process uses its
+own share, and the running statistics are averaged over the processes after each epoch.
 
 Gradients of a network this small are exchanged in a millisecond after the backward pass, all at
 once: DistributedDataParallel, which hides that time, would hide little.
@@ -27,14 +26,14 @@ from spotlet.errors import TrainingError, UsageError
 Value = TypeVar("Value")
 
 PATIENCE = timedelta(minutes=30)
-"""How long a process waits for another that is alive: the first validates while others wait."""
+"""How long a process waits for a live one: the first validates while the others wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ranks:
     """The place of this process among those that train together.
 
-    Whatever asks the others raises a TrainingError where one of them has failed.
+    Every exchange raises a TrainingError if another process has failed.
 
     Attributes:
         rank: from 0; the process of rank 0 validates, writes and prints.
@@ -60,7 +59,7 @@ class Ranks:
         return tensor
 
     def from_first(self, value: Value) -> Value:
-        """Returns what the first process gave, to all of them."""
+        """Returns the first process's value in all of them."""
         if self.count == 1:
             return value
         box = [value]
@@ -69,7 +68,7 @@ class Ranks:
         return box[0]
 
     def gather(self, value: Value) -> list[Value]:
-        """Returns what each process gave, by rank, to all of them."""
+        """Returns the values of all processes, by rank, in all of them."""
         if self.count == 1:
             return [value]
         values: list[Value | None] = [None] * self.count
@@ -78,7 +77,7 @@ class Ranks:
         return values  # type: ignore[return-value]
 
     def total_gradients(self, network: nn.Module) -> None:
-        """Gives every parameter's gradient the sum over the processes, in one exchange."""
+        """Sums every parameter's gradient over the processes, in one exchange."""
         if self.count == 1:
             return
         gradients = [each.grad for each in network.parameters() if each.grad is not None]
@@ -88,16 +87,16 @@ class Ranks:
             gradient.copy_(part.view_as(gradient))
 
     def share_statistics(self, network: nn.Module) -> None:
-        """Gives BatchNorm's running statistics the mean of all processes."""
+        """Averages BatchNorm's running statistics over the processes."""
         for name, buffer in network.named_buffers():
             if name.endswith(("running_mean", "running_var")):
                 buffer.copy_(self.total(buffer) / self.count)
 
     def require_same(self, network: nn.Module) -> None:
-        """Does nothing where all processes hold the same weights and statistics, to the bit.
+        """Checks that all processes hold the same weights and statistics, to the bit.
 
         Raises:
-            TrainingError: they do not.
+            TrainingError: they differ.
         """
         if self.count == 1:
             return
@@ -112,18 +111,17 @@ class Ranks:
 
 
 ALONE = Ranks()
-"""One process, which needs no others."""
+"""A single process."""
 
 
 @contextmanager
 def joined(device: str) -> Iterator[Ranks]:
-    """Joins the processes that `torchrun` started; a process that it did not start is alone.
+    """Joins the processes that `torchrun` started; without torchrun, returns `ALONE`.
 
-    When one process fails the others do not wait for it: its connections close, and `torchrun`
-    ends them.
+    If a process fails, the others do not wait: its connections close, and `torchrun` ends them.
 
     Args:
-        device: as in the settings; of several on a machine, each process takes its own.
+        device: as in the settings; of several devices, each process takes its own.
 
     Raises:
         UsageError: a machine has more processes than CUDA devices.
@@ -144,23 +142,23 @@ def joined(device: str) -> Iterator[Ranks]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if on_cuda else "gloo", timeout=PATIENCE)
     ranks = Ranks(rank=dist.get_rank(), count=dist.get_world_size(), local_count=local_count)
     yield ranks
-    # After a failure the group is left as it is: NCCL would wait for work that no one does.
+    # After a failure the group is left as it is: NCCL would wait for work that never comes.
     dist.destroy_process_group()
 
 
 @contextmanager
 def _exchange() -> Iterator[None]:
-    """Says in one line what torch says in several when another process is gone."""
+    """Turns torch's error, when another process is gone, into one line."""
     try:
         yield
     except RuntimeError as error:
         raise TrainingError(
-            "another process of this training failed, and its own message says why; what is "
-            f"written stays, and --resume goes on from there ({str(error).splitlines()[0]})"
+            "another process of this training failed; see its own message. What was written "
+            f"stays, and --resume continues from there ({str(error).splitlines()[0]})"
         ) from error
 
 
 def prepare(network: nn.Module, ranks: Ranks) -> None:
-    """Lets BatchNorm take its statistics over all processes' shares, which torch has for CUDA."""
+    """Makes BatchNorm take statistics over all processes' shares, which torch can on CUDA."""
     if ranks.count > 1 and next(network.parameters()).device.type == "cuda":
         nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""What the steps and epochs of a training came to, and their table on disk."""
+"""The results of a training's steps and epochs, and their table on disk."""
 
 import csv
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from spotlet.atomic import atomic_file
 from spotlet.evaluation import Accuracy
 
 HISTORY = "history.csv"
-"""The file in the output folder with a line for each epoch."""
+"""The file in the output folder with one line per epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Where a training stands, after each step.
+    """The progress of a training, after each step.
 
     Attributes:
         epoch: from 1.
@@ -32,21 +32,21 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
-    """What one epoch came to.
+    """The results of one epoch.
 
     Attributes:
         number: from 1.
         loss: mean total loss of its steps.
         scores_loss: mean of the class head's part.
         boxes_loss: mean of the box head's part.
-        learning_rate: of its last step, the greatest where parts of the network have their own.
+        learning_rate: of its last step, the highest of all parameter groups.
         ap: COCO's AP of the averaged weights on the validation images.
         ap50: the same at IoU 0.50.
         ap75: the same at IoU 0.75.
         accuracy: the same by size and class.
         seconds: wall time, validation included.
-        best: whether its weights were kept.
-        score_threshold: the best on the validation images; None where nothing was found.
+        best: whether its weights were saved as the best so far.
+        score_threshold: the best on the validation images; None if nothing was found.
     """
 
     number: int
@@ -73,7 +73,7 @@ class Epoch:
 
 
 def write_history(epochs: Sequence[Epoch], path: Path) -> None:
-    """Writes a CSV with a line for each epoch, whole or not at all.
+    """Writes a CSV with one line per epoch, atomically.
 
     Raises:
         OutputError: the folder cannot be written.

@@ -1,4 +1,4 @@
-"""What a training runs on, and with which numbers."""
+"""The device and the precision of a training."""
 
 import ctypes
 import sys
@@ -18,14 +18,14 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Names of glibc's `mallopt` (malloc.h)."""
 
 MOST_KEPT = 2**31 - 1
-"""Bytes of freed memory that stay with the process; the greatest number that fits."""
+"""Bytes of freed memory that the process keeps: the largest value that fits."""
 
 
 def pick_device(settings: TrainingSettings) -> torch.device:
     """Returns the device that the settings ask for.
 
     Raises:
-        UsageError: CUDA is asked for and there is none.
+        UsageError: CUDA is asked for and there is no such device.
     """
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("device cuda: torch sees no CUDA device here; use --device cpu")
@@ -48,7 +48,7 @@ def pick_precision(settings: TrainingSettings, device: torch.device) -> torch.dt
 
 @contextmanager
 def fast_kernels(settings: TrainingSettings, device: torch.device) -> Iterator[None]:
-    """Lets CUDA's libraries choose their fastest kernels meanwhile.
+    """Lets CUDA's libraries choose their fastest kernels inside the block.
 
     cuDNN tries its algorithms on the first batch, whose shape is that of all. Products in float32
     go through TF32 units (10 bits of mantissa) unless the settings ask for float32 by name.
@@ -67,9 +67,9 @@ def fast_kernels(settings: TrainingSettings, device: torch.device) -> Iterator[N
 
 @contextmanager
 def float32_products(device: torch.device, *, exact: bool = True) -> Iterator[None]:
-    """Lets CUDA multiply what is float32 as such meanwhile, or, unless `exact`, in TF32 units.
+    """Makes CUDA multiply float32 exactly inside the block, or, unless `exact`, in TF32 units.
 
-    What is measured has to be exact: 10 bits of mantissa move boxes and scores.
+    Measurements need exact products: 10 bits of mantissa move boxes and scores.
     """
     if device.type != "cuda":
         yield
@@ -85,10 +85,10 @@ def float32_products(device: torch.device, *, exact: bool = True) -> Iterator[No
 
 
 def compiled(function: Callable[[Tensor], Result]) -> Callable[[Tensor], Result]:
-    """Returns the function with kernels of its own, which torch makes at its first call.
+    """Returns the function compiled by torch, which happens at its first call.
 
     Raises:
-        UsageError: at that call: torch cannot, mostly for want of a C++ compiler.
+        UsageError: at that call, if torch cannot; mostly because there is no C++ compiler.
     """
     from torch._dynamo.exc import TorchDynamoException
 
@@ -100,7 +100,7 @@ def compiled(function: Callable[[Tensor], Result]) -> Callable[[Tensor], Result]
         except TorchDynamoException as error:
             reason = str(error).splitlines()[0]
             raise UsageError(
-                f"--compile: torch cannot compile the network here ({reason}); leave it out"
+                f"--compile: torch cannot compile the network here ({reason}); drop the option"
             ) from error
 
     return call
@@ -118,11 +118,11 @@ def has_bfloat16_matrix_units() -> bool:
 
 
 def keep_freed_memory() -> None:
-    """Lets freed memory stay with this process, where its C library is glibc.
+    """Makes glibc keep freed memory in this process; elsewhere nothing changes.
 
-    Otherwise every large tensor is mapped anew, and the kernel clears each of its pages: on two
-    cores that was a third of a training step of the flat localizer, at 256 x 256 in its first
-    layer. For the detector it makes no difference.
+    Otherwise every large tensor is mapped again and the kernel clears its pages: on two cores a
+    third of a training step of the flat localizer, whose first layer is 256 x 256. For the
+    detector it makes no difference.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:

@@ -27,9 +27,9 @@ from spotlet_training.network import DetectorSettings, TwoHeadDetector
 Module = TypeVar("Module", bound=nn.Module)
 
 GRADIENT_LIMIT = 10.0
-"""Norm to which gradients are cut: a bad first batch must not throw the weights away."""
+"""Norm to which gradients are clipped: a bad first batch must not ruin the weights."""
 
-REMEDY = "nothing of this epoch was written; try a lower --learning-rate, or --precision float32"
+REMEDY = "this epoch was not written; try a lower --learning-rate, or --precision float32"
 
 
 class Reading(NamedTuple):
@@ -50,12 +50,12 @@ class Learner:
     """A network with its optimiser, schedule and moving average.
 
     Attributes:
-        network: what learns.
-        average: the moving average of its weights, which is what is kept.
-        device: where it learns.
-        learning_rate: of the last step, the greatest of all parameters.
-        checks_each_step: whether `step` itself looks at its figures. On a GPU it does not, for
-            looking is waiting, and `read` does.
+        network: the one that is trained.
+        average: the moving average of its weights, which is what is saved.
+        device: of the network.
+        learning_rate: of the last step, the highest of all parameter groups.
+        checks_each_step: whether `step` itself checks that its figures are finite. On a GPU that
+            would wait for the device, so `read` does it.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Learner:
         start: Start | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
-        """Makes a network: those of its weights that `start` lacks are drawn from the seed.
+        """Builds the network; weights that `start` lacks are drawn from the seed.
 
         Raises:
             UsageError: `start` is of another size.
@@ -94,15 +94,15 @@ class Learner:
         self.checks_each_step = self.device.type == "cpu"
 
     def seed(self, epoch: int) -> None:
-        """Makes what the network leaves to chance hang on the settings' seed and the epoch."""
+        """Seeds the network's randomness from the settings' seed and the epoch."""
         torch.manual_seed(int(np.random.SeedSequence([self._seed, epoch]).generate_state(1)[0]))
 
     def step(self, batch: Batch) -> None:
-        """Learns one batch, or this process's share of it; `read` tells the losses.
+        """Learns one batch, or this process's share of it; `read` returns the losses.
 
         Raises:
-            TrainingError: each step is checked, and the loss or the gradient is not finite; the
-                step was not taken.
+            TrainingError: `checks_each_step`, and the loss or the gradient is not finite; the
+                weights are unchanged.
         """
         batch = batch.map(lambda tensor: tensor.to(self.device, non_blocking=True))
         with computing_in(self._dtype, self.device):
@@ -126,10 +126,10 @@ class Learner:
         self.average.update(self.network)
 
     def read(self) -> list[Reading]:
-        """Returns the losses of the steps since the last reading, for which a GPU has to finish.
+        """Returns the losses of the steps since the last call; waits for a GPU.
 
         Raises:
-            TrainingError: a loss or a gradient is not finite; neither are the weights since.
+            TrainingError: a loss or a gradient is not finite; the weights are lost.
         """
         if not self._unread:
             return []
@@ -140,10 +140,10 @@ class Learner:
         return [Reading(*row) for row in rows[:, :3].tolist()]
 
     def settle(self) -> None:
-        """Makes weights and statistics fit to be kept: finite, and the same in all processes.
+        """Averages statistics over the processes, and checks weights before they are saved.
 
         Raises:
-            TrainingError: they are not.
+            TrainingError: a weight is not finite, or processes hold different ones.
         """
         for network in (self.network, self.average.network):
             self._ranks.share_statistics(network)
@@ -153,7 +153,7 @@ class Learner:
         self._ranks.require_same(self.network)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Returns all that `restore` needs: tensors by name, and what JSON can hold."""
+        """Returns what `restore` needs: tensors by name, and values that JSON can hold."""
         parts = {
             "network": self.network.state_dict(),
             "average": self.average.network.state_dict(),
@@ -171,7 +171,7 @@ class Learner:
         return tensors, numbers
 
     def restore(self, tensors: dict[str, Tensor], numbers: dict[str, Any]) -> None:
-        """Goes on from what `state` returned, to the bit.
+        """Continues from what `state` returned, to the bit.
 
         Raises:
             CheckpointError: it is of another network or optimiser.
@@ -188,7 +188,7 @@ class Learner:
             self._steps, self.average.steps = numbers["steps"], numbers["average_steps"]
         except (RuntimeError, ValueError, KeyError, IndexError) as error:
             raise CheckpointError(
-                f"the state of a training of another version ({str(error).splitlines()[0]}); go on "
+                f"the training state is of another version ({str(error).splitlines()[0]}); resume "
                 "with the spotlet that wrote it"
             ) from error
 
@@ -198,14 +198,14 @@ class Learner:
             return
         images = dict.fromkeys(name for each in self._ranks.gather(names) for name in each)
         raise TrainingError(
-            f"loss {loss:g}, norm of the gradient {norm:g} in step {step} of {self._total_steps}: "
-            f"not finite; look at the images of that batch and their labels, {', '.join(images)}; "
+            f"loss {loss:g}, gradient norm {norm:g} in step {step} of {self._total_steps}: "
+            f"not finite; check the images of that batch and their labels, {', '.join(images)}; "
             f"{REMEDY}"
         )
 
 
 def channels_last(network: Module) -> Module:
-    """Returns the network with convolution weights laid out for NHWC kernels, which are faster."""
+    """Returns the network with convolution weights in NHWC order, whose kernels are faster."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)

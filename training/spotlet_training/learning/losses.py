@@ -13,7 +13,7 @@ from spotlet_training.network import RawPrediction
 from spotlet_training.network.detector import cell_grid
 
 FOCUS = 2.0
-"""Exponent that turns attention to badly scored cells (Li et al. 2020, equation 3)."""
+"""Exponent that gives badly scored cells more weight (Li et al. 2020, equation 3)."""
 
 BOX_WEIGHT = 2.0
 """Weight of the box loss beside the class loss (RTMDet, table of losses)."""
@@ -42,16 +42,16 @@ def detection_losses(
 ) -> Losses:
     """Returns the losses of a batch, or of one process's share of it.
 
-    A cell's target score is the IoU that its box reaches, so that a score tells how well an
-    object is localized and not only that it is there.
+    A cell's target score is the IoU of its box, so that a score says how well an object is
+    localized, not only that it is present.
 
     Args:
         prediction: of N images.
         objects: what is in them.
         size_hw: of the canvas, pixels.
         progress: share of the training that is done, in [0, 1].
-        total: from a figure of one share to that of the whole batch: their sum. The losses of
-            all shares then add up to that of the batch.
+        total: sums a figure over the shares of a batch; the shares' losses then add up to the
+            batch's.
     """
     pairs = assign(prediction.logits, prediction.boxes, objects, size_hw, progress)
     target = torch.zeros_like(prediction.logits)
@@ -90,7 +90,7 @@ def counted_cells(
         pairs: the assignment.
         size_hw: of the canvas, pixels.
     """
-    # Made on the device, and of all objects, so that a GPU is not waited for.
+    # Computed on the device and for all objects, so that nothing waits for a GPU.
     with like.device:
         centres = cell_grid(size_hw)[0]
     boxes = objects.boxes_xyxy[:, None]

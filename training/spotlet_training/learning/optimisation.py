@@ -13,7 +13,7 @@ from spotlet_training.learning.settings import TrainingSettings
 from spotlet_training.network import Network
 
 RECIPE_BATCH = 8
-"""The batch size for which the recipe's learning rate is meant."""
+"""The batch size that the recipe's learning rate is for."""
 
 
 def make_optimiser(network: nn.Module, settings: TrainingSettings) -> AdamW:
@@ -34,7 +34,7 @@ def decaying_adamw(network: nn.Module, learning_rate: float, weight_decay: float
 
 def make_schedule(optimiser: AdamW, settings: TrainingSettings, steps: int) -> OneCycleLR:
     """Returns the one-cycle schedule (Smith and Topin 2017, arXiv:1708.07120) over all steps."""
-    # torch divides by the length of the rise and of the fall: each needs a step or two.
+    # torch divides by the length of the rise and of the fall: each needs two steps.
     steps = max(steps, 4)
     return OneCycleLR(
         optimiser,
@@ -46,7 +46,7 @@ def make_schedule(optimiser: AdamW, settings: TrainingSettings, steps: int) -> O
 
 
 def peak_learning_rate(settings: TrainingSettings) -> float:
-    """Returns the schedule's peak for the batch size at hand.
+    """Returns the schedule's peak for the settings' batch size.
 
     Source: the square-root rule for Adam, Malladi et al. 2022, arXiv:2205.10287.
     """
@@ -62,12 +62,10 @@ def optimiser_tensors(optimiser: AdamW) -> dict[str, Tensor]:
 def restore_optimiser(
     optimiser: AdamW, tensors: dict[str, Tensor], groups: list[dict[str, Any]]
 ) -> None:
-    """Gives an optimiser back what `optimiser_tensors` and its groups held.
+    """Restores an optimiser from what `optimiser_tensors` returned and its groups.
 
     Raises:
-        ValueError: they are of other parameters.
-        IndexError: the same.
-        RuntimeError: the same.
+        ValueError, IndexError, RuntimeError: they are of other parameters.
     """
     parameters = [each for group in optimiser.param_groups for each in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
@@ -75,7 +73,7 @@ def restore_optimiser(
         number, _, slot = name.partition(".")
         index = int(number)
         if tensor.ndim:
-            # In the layout of the weights, so that the same kernels go over both.
+            # In the layout of the weights, so that the same kernels process both.
             tensor = torch.empty_like(parameters[index]).copy_(tensor)
         state.setdefault(index, {})[slot] = tensor
     optimiser.load_state_dict({"state": state, "param_groups": groups})
@@ -90,14 +88,14 @@ class MovingAverage:
     """
 
     def __init__(self, network: Network, horizon_steps: float) -> None:
-        """Starts from a copy of `network`; `horizon_steps` is the mean age of what it holds."""
+        """Starts from a copy of `network`; `horizon_steps` is the mean age of its weights."""
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         self._horizon = max(horizon_steps, 1.0)
         self.steps = 0
 
     @torch.no_grad()
     def update(self, network: Network) -> None:
-        """Takes one step towards `network`; the first steps are larger."""
+        """Moves one step towards `network`; the first steps are larger."""
         self.steps += 1
         share = max(1 / self._horizon, 1 / (1 + self.steps / 2))
         for mean, new in zip(

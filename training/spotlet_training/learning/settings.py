@@ -1,4 +1,4 @@
-"""How a training goes."""
+"""The settings of a training."""
 
 from dataclasses import dataclass, field
 
@@ -16,25 +16,25 @@ class TrainingSettings:
 
     Attributes:
         size: of the network, one of `SIZES`.
-        weights: to start from: `pretrained`, a backbone that comes with spotlet; `none`; or the
-            path of a checkpoint, or of what `spotlet pretrain` wrote, of the same size.
+        weights: to start from: `pretrained`, a backbone bundled with spotlet; `none`; or the path
+            of a checkpoint, or of a `spotlet pretrain` file, of the same size.
         epochs: passes over the training images.
         size_hw: of the canvas, pixels, multiples of 32.
         batch_size: canvases a step.
-        learning_rate: the schedule's peak, for 8 canvases a step; it is scaled with the
-            square root of the batch size.
+        learning_rate: the schedule's peak, for 8 canvases a step; scaled with the square root of
+            the batch size.
         weight_decay: of convolution weights; biases and BatchNorm have none.
         warm_up: share of the steps over which the learning rate rises.
-        plain_share: the last share of the epochs goes without mosaics.
+        plain_share: the share of the epochs, at the end, without mosaics.
         average_share: horizon of the moving average of the weights, as a share of all steps.
         seed: of the initial weights, the order and the augmentations.
-        device: one of `DEVICES`; `auto` takes CUDA where there is one.
+        device: one of `DEVICES`; `auto` takes CUDA if there is a device.
         precision: one of `PRECISIONS`; `auto` takes bfloat16 on CUDA and on processors with
             bfloat16 matrix units (AMX), else float32.
         loaders: threads that decode and augment; 0 takes one for each processor, 8 at most.
-        cache_bytes: how much memory decoded images to train on may keep, on one machine; a
-            quarter of it on top for those to validate on.
-        compile: whether `torch.compile` makes the network's own kernels first.
+        cache_bytes: memory for decoded training images, on one machine; validation images get a
+            quarter of that in addition.
+        compile: whether `torch.compile` compiles the network first.
         augmentation: how far pictures are changed.
     """
 
@@ -57,7 +57,7 @@ class TrainingSettings:
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
 
     def steps_per_epoch(self, images: int) -> int:
-        """Returns how many batches an epoch has; an incomplete one is left out."""
+        """Returns how many batches an epoch has; an incomplete one is dropped."""
         return max(images // self.batch_size, 1)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The weights that a training starts from: bundled, from a checkpoint, or drawn anew."""
+"""The weights that a training starts from: bundled, from a checkpoint, or random."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from spotlet_training.network.checkpoint import load_checkpoint
 from spotlet_training.network.pretrained import bundled_backbone, is_backbone, load_backbone
 
 PRETRAINED = "pretrained"
-"""The bundled backbones, one for each size, taught by `spotlet pretrain`."""
+"""The bundled backbones, one per size, made by `spotlet pretrain`."""
 
 NONE = "none"
 """Every weight is drawn from the seed."""
 
 CLASS_PREDICTIONS = "class_head.predictions."
-"""The weights that mean a set's classes, and no other's."""
+"""The weights that belong to a set's classes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,7 +26,7 @@ class Start:
     """Weights to start from.
 
     Attributes:
-        name: where they come from, for people.
+        name: where they come from, as text.
         weights: by their names in a `TwoHeadDetector`; parts may be missing.
     """
 
@@ -34,7 +34,7 @@ class Start:
     weights: Mapping[str, Tensor]
 
     def load_into(self, network: TwoHeadDetector) -> None:
-        """Puts the weights into the network; what they do not have stays as it was drawn.
+        """Copies the weights into the network; the rest of the network stays as it is.
 
         Raises:
             UsageError: the network is of another size.
@@ -47,8 +47,8 @@ class Start:
         ]
         if unfit:
             raise UsageError(
-                f"weights of {self.name}: are for a network of another size ({unfit[0]}); give "
-                "the --size that they were trained with"
+                f"weights of {self.name}: for a network of another size ({unfit[0]}); give the "
+                "--size they were trained with"
             )
         network.load_state_dict({**own, **self.weights})
 
@@ -57,26 +57,26 @@ class Start:
 
     @property
     def parts(self) -> str:
-        """Which parts of a network they are, for people."""
+        """Which parts of a network they are, as text."""
         if any(name.startswith(CLASS_PREDICTIONS) for name in self.weights):
             return "the whole network"
         if any(name.startswith("box_head.") for name in self.weights):
-            return "the network; its class head is made anew, for this set's classes"
-        return "the backbone; pyramid and both heads are made anew"
+            return "the network, with a new class head for this set's classes"
+        return "the backbone, with a new pyramid and new heads"
 
 
 def find_start(text: str, size: str, class_names: tuple[str, ...]) -> Start | None:
-    """Returns the weights that `--weights` names; None where every weight is to be drawn.
+    """Returns the weights that `--weights` names; None if all are to be random.
 
     Args:
-        text: `PRETRAINED`, `NONE`, or the path of a checkpoint or of what `spotlet pretrain` wrote.
+        text: `PRETRAINED`, `NONE`, or the path of a checkpoint or of a `spotlet pretrain` file.
         size: of the network, one of `SIZES`.
-        class_names: of the set to train on. Where the checkpoint has others, the weights that
-            mean its classes are left out.
+        class_names: of the set to train on. If the checkpoint has others, the weights that belong
+            to its classes are left out.
 
     Raises:
         CheckpointError: the file cannot be read.
-        UsageError: it is no detector.
+        UsageError: it is not a detector.
     """
     if text == NONE:
         return None
@@ -87,11 +87,11 @@ def find_start(text: str, size: str, class_names: tuple[str, ...]) -> Start | No
     if not Path(text).exists():
         raise CheckpointError(
             f"--weights {text}: no such file; give {PRETRAINED}, {NONE}, or the path of a "
-            "checkpoint or of what `spotlet pretrain` wrote"
+            "checkpoint or of a `spotlet pretrain` file"
         )
     checkpoint = load_checkpoint(Path(text))
     if not isinstance(checkpoint.network, TwoHeadDetector):
-        raise UsageError(f"--weights {text}: a single-object localizer; must be a detector")
+        raise UsageError(f"--weights {text}: is a single-object localizer; must be a detector")
     same = checkpoint.class_names == class_names
     weights = {
         name: value

@@ -1,7 +1,7 @@
 """Plain 3x3 convolutions, from pixels to a feature pyramid.
 
-BatchNorm folds into each convolution at export, and ReLU clips at zero: both keep the network
-easy to quantise, and every processor has a fast kernel for it.
+BatchNorm folds into each convolution at export, and ReLU clips at zero: both make the network easy
+to quantise, and every processor has fast kernels for it.
 """
 
 import torch
@@ -38,7 +38,7 @@ class ResidualBlock(nn.Module):
 
 
 class Backbone(nn.Module):
-    """A stem and four stages, each of which halves the picture."""
+    """A stem and four stages; each halves the picture."""
 
     def __init__(self, settings: DetectorSettings) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class Pyramid(nn.Module):
 def normalise(image: Tensor) -> Tensor:
     """Returns (N, 3, H, W) float around zero for uint8 (N, H, W, 3).
 
-    Part of the network, so that the device feeds camera bytes. Centre and scale are those of
-    an 8-bit range, not of any one dataset.
+    Part of the network, so that the device feeds camera bytes. Centre and scale are those of the
+    8-bit range, not of a dataset.
     """
     return (image.permute(0, 3, 1, 2).to(torch.float32) - 127.5) / 64.0

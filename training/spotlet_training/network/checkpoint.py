@@ -1,4 +1,4 @@
-"""A checkpoint: a network's weights, and in the file's header a JSON that tells what they are."""
+"""A checkpoint: a network's weights, described by JSON in the file's header."""
 
 import json
 from dataclasses import asdict, dataclass, field, fields
@@ -17,13 +17,13 @@ from spotlet_training.network.tensor_file import read_tensors, write_tensors
 
 METADATA_KEY = "spotlet"
 SCHEMA = 3
-"""The newest header that this version reads. In the first there was one family of networks, and
-so no `family`; detectors of the first and second had heads that shared nothing between levels."""
+"""The newest header that this version reads. Schema 1 had one family of networks, and so no
+`family`; the heads of detectors in schemas 1 and 2 shared nothing between levels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A trained network and what is known of it.
+    """A trained network and its record.
 
     Attributes:
         network: on the CPU, float32, in evaluation mode.
@@ -37,7 +37,7 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Writes a `.safetensors` file, whole or not at all.
+    """Writes a `.safetensors` file atomically.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -63,8 +63,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     weights, text = read_tensors(path, METADATA_KEY)
     if text is None:
         raise CheckpointError(
-            f"{path}: safetensors, but not written by `spotlet train` as a checkpoint, which is "
-            "called best.safetensors"
+            f"{path}: safetensors, but not a checkpoint; `spotlet train` writes one as "
+            "best.safetensors"
         )
     try:
         header = json.loads(text)
@@ -74,7 +74,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             )
         if header["schema"] < SCHEMA and header.get("family", "detector") == "detector":
             raise CheckpointError(
-                f"{path}: a detector of an older spotlet, built in another way; train it again, or "
+                f"{path}: a detector of an older spotlet with another network; retrain it, or "
                 "export it with the spotlet that trained it"
             )
         network = build_network(header.get("family", "detector"), header["network"])
@@ -91,14 +91,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def describe_network(network: Network) -> dict[str, Any]:
-    """Returns the part of a header from which `build_network` makes the network again."""
+    """Returns the part of a header that `build_network` builds the network from."""
     family = "detector" if isinstance(network, TwoHeadDetector) else "localizer"
-    # Every settings class is a dataclass, which its protocol cannot say.
+    # Every settings class is a dataclass, which a protocol cannot express.
     return {"family": family, "network": asdict(network.settings)}  # type: ignore[call-overload]
 
 
 def build_network(family: str, settings: dict[str, Any]) -> Network:
-    """Returns a network of a header's family and settings, its weights drawn by chance.
+    """Returns a network of a header's family and settings, with random weights.
 
     Raises:
         ValueError: the family or a setting is unknown.

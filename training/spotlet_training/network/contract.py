@@ -1,4 +1,4 @@
-"""What every network of the family keeps to, so that one exporter and one runtime serve all."""
+"""The contract of every network, so that one exporter and one runtime serve all."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Protocol
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class NetworkSettings(Protocol):
-    """What every network's settings tell, whatever else they hold."""
+    """What every network's settings contain."""
 
     @property
     def class_count(self) -> int:
@@ -23,8 +23,8 @@ class Network(nn.Module, ABC):
     """Camera bytes in; boxes and scores for K places out.
 
     Attributes:
-        score_activation: how scores come from logits, in the manifest's words.
-        settings: what it is made of: enough to build it again.
+        score_activation: from logits to scores, in the manifest's words.
+        settings: enough to build it again.
     """
 
     score_activation: ClassVar[str]
@@ -32,7 +32,7 @@ class Network(nn.Module, ABC):
 
     @property
     def device(self) -> torch.device:
-        """Where its weights lie."""
+        """The device of its weights."""
         return next(self.parameters()).device
 
     @abstractmethod

@@ -18,11 +18,11 @@ Source: Lin et al. 2017, Focal Loss, arXiv:1708.02002, section 4.1.
 """
 
 MAX_LOG_DISTANCE = 5.0
-"""Bound on the box head's output: e^5 = 148 strides, far over any canvas."""
+"""Bound on the box head's output: e^5 = 148 strides, far beyond any canvas."""
 
 
 class RawPrediction(NamedTuple):
-    """The network's answer for a batch, as the losses want it.
+    """The network's output for a batch, as the losses take it.
 
     Attributes:
         logits: (N, K, C), before the sigmoid.
@@ -34,10 +34,10 @@ class RawPrediction(NamedTuple):
 
 
 class SharedUnit(nn.Module):
-    """A 3x3 convolution that serves every level, each with a BatchNorm of its own, and ReLU.
+    """A 3x3 convolution shared by all levels, with one BatchNorm per level, and ReLU.
 
-    Objects of all sizes teach the same weights; what differs between levels, the statistics, is
-    kept apart (Lyu et al. 2022, RTMDet, arXiv:2212.07784, section 3.2).
+    Objects of all sizes train the same weights; what differs between levels, the statistics, is
+    separate (Lyu et al. 2022, RTMDet, arXiv:2212.07784, section 3.2).
     """
 
     def __init__(self, channels: int) -> None:
@@ -88,7 +88,7 @@ class TwoHeadDetector(Network):
     here with a log for every side).
 
     Attributes:
-        settings: what it is made of.
+        settings: enough to build it again.
     """
 
     score_activation: ClassVar[str] = "sigmoid"
@@ -107,8 +107,8 @@ class TwoHeadDetector(Network):
         self.class_head = Head(settings, settings.class_count, rare)
         self.box_head = Head(settings, 4, math.log(2.0))
         centres, strides = cell_grid(settings.size_hw)
-        # For each side of a box, so that decoding is one product and one sum: in pixels of the
-        # canvas for the losses, and in units of it for the device, which need not divide.
+        # Per side of a box, so that decoding is one product and one sum: in canvas pixels for the
+        # losses, and in units of the canvas for the device, which then need not divide.
         sides = torch.tensor([*settings.size_hw[::-1]] * 2, dtype=torch.float32)
         signs = torch.tensor([-1.0, -1.0, 1.0, 1.0])
         pixels = {"centres": centres.repeat(1, 2), "reach": strides[:, None] * signs}

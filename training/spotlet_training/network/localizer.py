@@ -46,7 +46,7 @@ class LocalizerSettings:
 
 
 class RawLocalization(NamedTuple):
-    """A localizer's answer for a batch, as its losses want it.
+    """A localizer's output for a batch, as its losses take it.
 
     Attributes:
         logits: (N, C), before the softmax.
@@ -58,10 +58,10 @@ class RawLocalization(NamedTuple):
 
 
 class Localizer(Network):
-    """The class and the box of the one object that a canvas shows.
+    """The class and the box of the single object on a canvas.
 
     Attributes:
-        settings: what it is made of.
+        settings: enough to build it again.
     """
 
     score_activation: ClassVar[str] = "softmax"
@@ -84,8 +84,8 @@ class Localizer(Network):
 class FlatLocalizer(Localizer):
     """The published network: two convolutions, a flatten, two linear heads.
 
-    The ReLU follows the pooling and not the convolution: max(0, ·) and the maximum of four
-    commute, so it is the same function for a quarter of the work.
+    The ReLU follows the pooling, not the convolution: max(0, ·) and the maximum of four commute, so
+    it is the same function for a quarter of the work.
     """
 
     def __init__(self, settings: LocalizerSettings) -> None:
@@ -105,7 +105,7 @@ class FlatLocalizer(Localizer):
         self.box_head = nn.Linear(features, 4)
 
     def features(self, image: Tensor) -> Tensor:
-        """Returns what both heads see, (N, 32 * H/4 * W/4), none below 0."""
+        """Returns the input of both heads, (N, 32 * H/4 * W/4), none below 0."""
         flat: Tensor = self.trunk(image.permute(0, 3, 1, 2).to(torch.float32) / 255)
         return flat
 
@@ -120,8 +120,8 @@ class FlatLocalizer(Localizer):
 class IntegralLocalizer(Localizer):
     """Strided convolutions; the class from their mean, each side of the box from a heatmap.
 
-    A side's heatmap is made a distribution over the cells by a softmax, and the side lies at its
-    mean: differentiable, finer than a cell, and the same weights for every place.
+    A softmax turns a side's heatmap into a distribution over the cells, and the side lies at its
+    mean: differentiable, finer than a cell, and with the same weights everywhere.
     Source: Sun et al. 2018, Integral Human Pose Regression, arXiv:1711.08229, equation 2.
     """
 
@@ -142,8 +142,8 @@ class IntegralLocalizer(Localizer):
         self.box_tower = ConvUnit(64, 64)
         self.box_head = nn.Conv2d(64, 4, 1)
         rows, columns = settings.size_hw[0] // 16, settings.size_hw[1] // 16
-        # From edge to edge of the canvas, and not from centre to centre of the outer cells:
-        # a mean cannot lie outside of what it is taken over.
+        # From edge to edge of the canvas, not from centre to centre of the outer cells: a mean
+        # cannot lie outside the values it is taken over.
         y, x = torch.meshgrid(
             torch.linspace(0, 1, rows), torch.linspace(0, 1, columns), indexing="ij"
         )
@@ -161,5 +161,5 @@ class IntegralLocalizer(Localizer):
 
 
 def build_localizer(settings: LocalizerSettings) -> Localizer:
-    """Returns the localizer that the settings describe, with weights drawn by chance."""
+    """Returns the localizer that the settings describe, with random weights."""
     return {"flat": FlatLocalizer, "integral": IntegralLocalizer}[settings.trunk](settings)

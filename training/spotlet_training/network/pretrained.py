@@ -1,4 +1,4 @@
-"""A file with the weights of a backbone: safetensors in half precision, and whence they come."""
+"""A file with the weights of a backbone: safetensors in half precision, with their origin."""
 
 import json
 from importlib import resources
@@ -16,14 +16,14 @@ METADATA_KEY = "spotlet-backbone"
 
 
 def save_backbone(backbone: Backbone, path: Path, about: dict[str, Any]) -> None:
-    """Writes a `.safetensors` file, whole or not at all.
+    """Writes a `.safetensors` file atomically.
 
-    Half precision is enough for weights that will be trained on, and halves the wheel.
+    Half precision is enough for weights that will be trained further, and halves the wheel.
 
     Args:
         backbone: on the CPU.
         path: to write to.
-        about: what it was taught on; free JSON.
+        about: what it was trained on; free JSON.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -39,11 +39,13 @@ def load_backbone(path: Path) -> dict[str, Tensor]:
     """Returns the weights of a file, float32, by their names in a `Backbone`.
 
     Raises:
-        CheckpointError: no such file, or not one that `save_backbone` wrote.
+        CheckpointError: there is no such file, or `save_backbone` did not write it.
     """
     tensors, text = read_tensors(path, METADATA_KEY)
     if text is None:
-        raise CheckpointError(f"{path}: safetensors, but not of `spotlet pretrain`")
+        raise CheckpointError(
+            f"{path}: safetensors, but not a backbone; `spotlet pretrain` writes one"
+        )
     return {
         name: value.float() if value.is_floating_point() else value
         for name, value in tensors.items()
@@ -56,5 +58,5 @@ def is_backbone(path: Path) -> bool:
 
 
 def bundled_backbone(size: str) -> Path:
-    """Returns where the backbone that comes with spotlet for a size lies."""
+    """Returns the path of the bundled backbone of a size."""
     return Path(str(resources.files("spotlet_models"))) / "pretrained" / f"{size}.safetensors"

@@ -1,4 +1,4 @@
-"""What a network is made of: enough to build it again from a checkpoint."""
+"""The shape of a network: enough to build it again from a checkpoint."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,8 @@ STRIDES = (8, 16, 32)
 """Canvas pixels from one cell to the next, for each level of the pyramid."""
 
 LEAST_SIDE, MOST_SIDE = 64, 4096
-"""Of the canvas, pixels. Below, the coarsest level is one cell, of which BatchNorm cannot take
-statistics; above, a batch does not fit into any memory."""
-
+"""Of the canvas, pixels. Below, the coarsest level is a single cell, too few for BatchNorm's
+statistics; above, no memory holds a batch."""
 
 SIZES = ("pico", "nano", "small")
 """Of the two-head detector, smallest first."""
@@ -45,11 +44,10 @@ class DetectorSettings:
     def of_size(cls, size: str, class_count: int, size_hw: tuple[int, int]) -> "DetectorSettings":
         """Returns the settings of one of `SIZES`.
 
-        Channels are multiples of 16, the block in which onnxruntime's kernels for AVX-512 lay
-        them out.
+        Channels are multiples of 16, the block size of onnxruntime's AVX-512 kernels.
 
         Raises:
-            UsageError: no such size, or a number that the network cannot take.
+            UsageError: there is no such size, or a number is out of range.
         """
         if size not in SIZES:
             raise UsageError(f"size {size!r}: must be one of {', '.join(SIZES)}")
@@ -67,10 +65,10 @@ class DetectorSettings:
 
 
 def check_canvas(size_hw: tuple[int, int]) -> None:
-    """Does nothing where a canvas has sides that the networks can take.
+    """Checks the sides of a canvas.
 
     Raises:
-        UsageError: it has not.
+        UsageError: a side is out of range or not a multiple of the largest stride.
     """
     fits = [LEAST_SIDE <= side <= MOST_SIDE and side % STRIDES[-1] == 0 for side in size_hw]
     if len(fits) != 2 or not all(fits):

@@ -1,6 +1,6 @@
-"""Tensors by name in a safetensors file, and in its header a text that tells what they are.
+"""Tensors by name in a safetensors file, with a text in its header that describes them.
 
-No pickle: a file that a stranger sends can hold wrong numbers, but no code.
+No pickle: a file from a stranger can contain wrong numbers, but no code.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from spotlet.errors import CheckpointError, OutputError
 
 
 def write_tensors(tensors: Mapping[str, Tensor], key: str, text: str, path: Path) -> None:
-    """Writes a file, whole or not at all.
+    """Writes a file atomically.
 
     Args:
-        tensors: on any device; copied, so that nothing is shared between them in the file.
-        key: of the header under which the text stands: what kind of file it is.
+        tensors: on any device; copied, so that they share no memory.
+        key: of the text in the header: the kind of file.
         text: about the tensors.
         path: to write to.
 
@@ -37,10 +37,10 @@ def write_tensors(tensors: Mapping[str, Tensor], key: str, text: str, path: Path
 
 
 def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], str | None]:
-    """Returns the tensors of a file and the text under `key`; None where it has none.
+    """Returns the tensors of a file and the text under `key`, None without one.
 
     Raises:
-        CheckpointError: the file cannot be read, or is no safetensors file.
+        CheckpointError: the file cannot be read, or is not a safetensors file.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -51,7 +51,7 @@ def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], str | None]:
 
 
 def has_header(path: Path, key: str) -> bool:
-    """Returns whether a file is one of safetensors with a text under `key`; reads no tensor."""
+    """Returns whether a safetensors file has a text under `key`; reads no tensors."""
     try:
         with safe_open(path, framework="pt") as file:
             return key in (file.metadata() or {})

@@ -1,9 +1,9 @@
 """Curves of a training for TensorBoard.
 
-tensorboardX brings the format with numpy and protobuf alone, which are installed anyway; the
-package `tensorboard` would put a web server onto every machine that trains. Of tensorboardX this
-takes the writer of files, and not `SummaryWriter`, whose thread may still hold points when a
-process is killed.
+tensorboardX writes the format with numpy and protobuf alone, which are installed anyway; the
+package `tensorboard` would install a web server on every machine that trains. This uses
+tensorboardX's file writer, not `SummaryWriter`, whose thread may still hold points when a process
+is killed.
 """
 
 import time
@@ -22,23 +22,23 @@ EVENTS = "events"
 """The folder in the output folder that `tensorboard --logdir` takes."""
 
 EVERY_STEPS = 10
-"""A curve needs no point for each step."""
+"""Steps from one point of a curve to the next."""
 
 
 class EventLog:
     """An event file: losses and the learning rate by step, losses and AP at the end of each epoch.
 
-    All curves count steps of the whole training, so that whatever a killed process had written
-    after its last whole epoch can be told from what the resumed one writes.
+    All curves count steps of the whole training, so that points written after the last whole epoch
+    of a killed process can be told apart from those of the resumed one.
     """
 
     def __init__(self, folder: Path, done_steps: int = 0) -> None:
         """Opens a new file in a folder.
 
         Args:
-            folder: made where there is none.
-            done_steps: of the training that goes on; what lies in the folder of later steps is
-                void. 0 begins anew, and removes older event files.
+            folder: created if missing.
+            done_steps: of the training that is resumed; TensorBoard drops later points. 0 starts a
+                new training and removes older event files.
         """
         folder.mkdir(parents=True, exist_ok=True)
         if not done_steps:
@@ -52,13 +52,13 @@ class EventLog:
             )
 
     def step(self, step: Step, learning_rate: float) -> None:
-        """Writes a step's point, now and then."""
+        """Writes a point every `EVERY_STEPS` steps."""
         number = (step.epoch - 1) * step.steps + step.step
         if number % EVERY_STEPS == 0:
             self._write(number, {"step/loss": step.loss, "step/learning_rate": learning_rate})
 
     def epoch(self, epoch: Epoch, steps: int) -> None:
-        """Writes an epoch's points, `steps` being those of an epoch; they are on disk then."""
+        """Writes an epoch's points and flushes; `steps` is the number in an epoch."""
         points = {
             f"train/{name}": getattr(epoch, name)
             for name in ("loss", "scores_loss", "boxes_loss", "learning_rate")

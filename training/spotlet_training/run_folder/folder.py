@@ -1,4 +1,4 @@
-"""The output folder of a training, which belongs to one process at a time."""
+"""The output folder of a training, locked by one process at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,18 +9,18 @@ from filelock import FileLock, Timeout
 from spotlet.errors import OutputError, UsageError
 
 LOCK = ".lock"
-"""A file in the folder that stays; the system gives its lock back whenever the process ends."""
+"""A file that stays in the folder; the system releases its lock when the process ends."""
 
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Keeps other trainings out of a folder, which is made where there is none.
+    """Locks a folder against other trainings; creates it if missing.
 
-    Also removes what a killed process was writing when it died.
+    Also removes temporary files left by a killed process.
 
     Raises:
         UsageError: a training is writing to the folder.
-        OutputError: the folder cannot be made or written.
+        OutputError: the folder cannot be created or written.
     """
     lock = FileLock(folder / LOCK, blocking=False)
     try:

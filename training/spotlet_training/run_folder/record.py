@@ -24,16 +24,16 @@ BEST_CHECKPOINT = "best.safetensors"
 
 @dataclass(slots=True, kw_only=True)
 class Record:
-    """The best checkpoint, the state to go on from, the table of epochs and the curves.
+    """The best checkpoint, the state to resume from, the table of epochs and the curves.
 
-    As a context manager, it keeps other trainings out of the folder.
+    A context manager that locks the folder.
 
     Attributes:
         out: the folder.
         settings: of the training.
-        data: fingerprint of what it learns from.
+        data: fingerprint of the training and validation sets.
         class_names: the index is the class id.
-        about: what else the checkpoint tells of its training.
+        about: what else the checkpoint records of its training.
         steps: in an epoch.
     """
 
@@ -47,12 +47,12 @@ class Record:
     _open: ExitStack = field(default_factory=ExitStack)
 
     def begin(self, epochs: Sequence[Epoch]) -> None:
-        """Starts the table and the curves, after the epochs that are done; if all are, the table.
+        """Starts the table and, unless the training is finished, the curves.
 
         Raises:
             OutputError: the folder cannot be written.
         """
-        if not epochs:  # what an earlier training left is nothing to go on from
+        if not epochs:  # the state of an earlier training must not be resumed
             (self.out / LAST_STATE).unlink(missing_ok=True)
         write_history(epochs, self.out / HISTORY)
         if len(epochs) < self.settings.epochs:
@@ -65,10 +65,10 @@ class Record:
         self._events.step(step, learning_rate)
 
     def epoch(self, epochs: Sequence[Epoch], learner: Learner) -> None:
-        """Writes all that the last of the epochs came to.
+        """Writes the results of the last of the epochs.
 
-        The state comes after what it vouches for: a process killed in between resumes from the
-        epoch before, and writes the same again.
+        The state is written after the checkpoint: a process killed in between resumes from the
+        epoch before and writes the same checkpoint again.
 
         Raises:
             OutputError: the folder cannot be written.

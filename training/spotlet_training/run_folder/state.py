@@ -1,6 +1,6 @@
-"""All that a training needs to go on: weights, optimiser, schedule, average and epochs so far.
+"""What a training needs to resume: weights, optimiser, schedule, average and epochs so far.
 
-A safetensors file with a JSON header, as a checkpoint is, and no pickle.
+A safetensors file with a JSON header, like a checkpoint; no pickle.
 """
 
 import json
@@ -17,13 +17,13 @@ from spotlet_training.learning.settings import TrainingSettings
 from spotlet_training.network.tensor_file import read_tensors, write_tensors
 
 LAST_STATE = "last.safetensors"
-"""The file in the output folder, written after each epoch, that `--resume` goes on from."""
+"""The file in the output folder, written after each epoch, that `--resume` reads."""
 
 STATE_KEY = "spotlet-training"
 SCHEMA = 1
 
 FREE_SETTINGS = ("device", "loaders", "cache_bytes", "compile")
-"""Settings that may differ when a training goes on: they say where and how fast, not what."""
+"""Settings that may differ when a training resumes: they change where and how fast, not what."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class TrainingState:
 
     Attributes:
         settings: its recipe.
-        data: fingerprint of what it learns from and is measured by.
+        data: fingerprint of the training and validation sets.
         epochs: those that are done, in order; at least one.
         tensors: of the learner, by name.
         numbers: of the learner, as JSON.
@@ -46,12 +46,12 @@ class TrainingState:
 
     @property
     def finished(self) -> bool:
-        """Whether no epoch is left to do."""
+        """Whether all epochs are done."""
         return len(self.epochs) >= self.settings.epochs
 
 
 def save_state(state: TrainingState, path: Path) -> None:
-    """Writes a `.safetensors` file, whole or not at all.
+    """Writes a `.safetensors` file atomically.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -70,7 +70,7 @@ def load_state(path: Path) -> TrainingState:
     """Returns what `save_state` wrote.
 
     Raises:
-        UsageError: there is no such file: nothing to go on from.
+        UsageError: there is no such file, so nothing to resume.
         CheckpointError: it is damaged, or of another version.
     """
     if not path.is_file():
@@ -80,7 +80,7 @@ def load_state(path: Path) -> TrainingState:
         )
     tensors, text = read_tensors(path, STATE_KEY)
     if text is None:
-        raise CheckpointError(f"{path}: safetensors, but not the state of a training")
+        raise CheckpointError(f"{path}: safetensors, but not a training state")
     try:
         header = json.loads(text)
         if header["schema"] != SCHEMA:
@@ -94,16 +94,16 @@ def load_state(path: Path) -> TrainingState:
         )
     except (ValueError, KeyError, TypeError, UsageError) as error:
         raise CheckpointError(
-            f"{path}: the state of a training of another version ({error}); go on with the "
+            f"{path}: the training state is of another version ({error}); resume with the "
             "spotlet that wrote it"
         ) from error
 
 
 def check_resumable(state: TrainingState, settings: TrainingSettings, data: str) -> None:
-    """Does nothing where a training with these settings, on this data, is the one that stopped.
+    """Checks that a state belongs to a training with these settings on this data.
 
     Raises:
-        UsageError: it is another one; the message names what differs.
+        UsageError: it does not; the message names what differs.
     """
     free = {name: getattr(state.settings, name) for name in FREE_SETTINGS}
     asked = replace(settings, **free)
@@ -114,19 +114,19 @@ def check_resumable(state: TrainingState, settings: TrainingSettings, data: str)
     ]
     if differing:
         raise UsageError(
-            f"resume with another {', '.join(differing)}: a training goes on as it began; leave "
-            "the option out, or start a new training with --weights best.safetensors"
+            f"cannot resume with {', '.join(differing)}: settings must stay the same; drop the "
+            "option, or start a new training with --weights best.safetensors"
         )
     if data != state.data:
         raise UsageError(
-            "resume on another dataset: classes, image names or labels are not those that the "
-            "training began with; put them back, or start a new training with --weights "
+            "cannot resume on another dataset: classes, image names or labels have changed since "
+            "the training began; restore them, or start a new training with --weights "
             "best.safetensors"
         )
 
 
 def _settings(content: dict[str, Any]) -> TrainingSettings:
-    """Returns settings from JSON, which knows lists and no tuples."""
+    """Returns settings from JSON, which has lists but no tuples."""
     augmentation = AugmentationSettings(**_tuples(content["augmentation"]))
     return TrainingSettings(**{**_tuples(content), "augmentation": augmentation})
 

@@ -1,6 +1,6 @@
 "use strict";
-// The page of a served run. Whatever comes from the run is set as text, never as markup: names of
-// classes and sources come from files that others made.
+// The page of a served run. Everything from the run is set as text, never as markup: names of
+// classes and sources come from files made by others.
 
 // The colours of classes, as on the pictures: `PALETTE_RGB` of spotlet.annotate.
 const PALETTE = [
@@ -9,9 +9,9 @@ const PALETTE = [
   "#d2e187", "#a500ff", "#b44b4b", "#00a587",
 ];
 const POLL_MS = 2000;
-const ANSWER_MS = 4000; // without an answer for so long there is no connection
+const ANSWER_MS = 4000; // without an answer for this long there is no connection
 const PICTURE_MS = 125; // between two pictures of a source
-const QUIET_MS = 6000; // frames go on but no event came: the stream of events is broken
+const QUIET_MS = 6000; // frames are counted but no event came: the stream of events is broken
 const MOST_CHIPS = 24;
 
 const main = document.getElementById("cards");
@@ -39,7 +39,7 @@ class Card {
     this.ask();
   }
 
-  // Asks for the newest picture; the next is asked for when this one is here, and there is a newer.
+  // Fetches the newest picture, and the next once this one is here and there is a newer one.
   async ask() {
     if (this.asking) return;
     this.asking = true;
@@ -88,9 +88,9 @@ class Card {
   setState(state, reason, at) {
     this.root.dataset.state = state;
     this.part(".state").textContent = state;
-    const told = [at ? clock(at) : "", reason || ""].filter(Boolean).join(" · ");
-    this.part(".reason").textContent = told;
-    this.part(".reason").hidden = state === "live" || !told;
+    const text = [at ? clock(at) : "", reason || ""].filter(Boolean).join(" · ");
+    this.part(".reason").textContent = text;
+    this.part(".reason").hidden = state === "live" || !text;
   }
 
   setHealth(health) {
@@ -110,7 +110,7 @@ class Card {
     this.part(".age").replaceChildren(String(number), small);
   }
 
-  // Draws the newest frame's event, once a repaint at most.
+  // Draws the newest frame's event, at most once per repaint.
   setFrame(event) {
     const first = this.event === null;
     this.event = event;
@@ -125,7 +125,7 @@ class Card {
     if (this.root.dataset.state === "connecting") this.setState("live");
     const chips = event.detections.slice(0, MOST_CHIPS).map(chip);
     const more = event.detections.length - chips.length;
-    if (!event.detections.length) chips.push(item("li", "none", "nothing in this frame"));
+    if (!event.detections.length) chips.push(item("li", "none", "no objects in this frame"));
     if (more > 0) chips.push(item("li", "none", `and ${more} more`));
     this.part(".found").replaceChildren(...chips);
     if (event.counts) this.setCounts(event.counts);
@@ -134,9 +134,9 @@ class Card {
   setCounts(counts) {
     const rows = [
       ...Object.entries(counts.lines).map(([name, line]) =>
-        row(name, `in ${tally(line.in)} · out ${tally(line.out)}`)),
+        row(name, `in ${named(line.in)} · out ${named(line.out)}`)),
       ...Object.entries(counts.zones).map(([name, zone]) =>
-        row(name, `inside ${tally(zone.inside)} · entered ${tally(zone.entered)}`)),
+        row(name, `inside ${named(zone.inside)} · entered ${named(zone.entered)}`)),
     ];
     this.part(".counts").replaceChildren(...rows);
     this.part(".counts").hidden = !rows.length;
@@ -171,7 +171,7 @@ function item(tag, kind, text) {
   return element;
 }
 
-function tally(byClass) {
+function named(byClass) {
   const known = Object.entries(byClass).filter(([, count]) => count > 0);
   return known.map(([name, count]) => `${count} ${name}`).join(", ") || "0";
 }
@@ -229,8 +229,8 @@ function showLink(state, text) {
   if (state === "off") {
     const since = answeredAt === null ? "" : ` since ${clock(answeredAt / 1000)}`;
     lost.textContent = text === "no access"
-      ? "This run asks for a token: open its link with ?token= once more."
-      : `No connection to the run${since}. What you see is old; trying again.`;
+      ? "This run needs a token: open its link with ?token= again."
+      : `No connection to the run${since}. This page is out of date; reconnecting.`;
   }
 }
 

@@ -1,32 +1,86 @@
-"""OpenCV's MPEG-4 encoder, asked for the bytes of its pictures."""
+"""OpenCV's MPEG-4 encoder, a few pictures at a time."""
 
 import os
 import struct
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from spotlet.errors import OutputError
 from spotlet.letterbox import ImageArray
 from spotlet.opencv_log import quiet_opencv
-from spotlet.sinks.recording.codecs import CODECS, with_even_sides
 from spotlet.sinks.recording.mp4 import Encoded, read_encoded
+
+CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
+"""The containers that can be written, each with a codec that every OpenCV can encode."""
+
+DEFAULT_FPS = 30.0
+"""For a source without a frame rate."""
+
+LEAST_FPS, MOST_FPS = 0.1, 240.0
+"""The rates that both containers hold; any other counts as unknown."""
+
+_BLOCK_PIXELS = 16
+_UNCHANGED_HEADER_BYTES = 16  # an MPEG-4 picture's header takes fewer at each of these rates
+
+
+def playback_fps(fps: float | None) -> float:
+    """Returns the frame rate to write for a source that reports `fps`."""
+    return fps if fps is not None and LEAST_FPS <= fps <= MOST_FPS else DEFAULT_FPS
+
+
+def even_size_hw(size_hw: tuple[int, int]) -> tuple[int, int]:
+    """Returns height and width, pixels, each rounded up to an even number."""
+    return size_hw[0] + size_hw[0] % 2, size_hw[1] + size_hw[1] % 2
+
+
+def with_even_sides(image: ImageArray) -> ImageArray:
+    """Returns the image, its last row and column repeated where a side is odd."""
+    height, width = image.shape[:2]
+    if height % 2 == 0 and width % 2 == 0:
+        return image
+    even = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    return np.asarray(even, np.uint8)
+
+
+def open_writer(path: Path, fps: float, size_hw: tuple[int, int]) -> cv2.VideoWriter:
+    """Returns OpenCV's writer of images of a size, which `with_even_sides` has made even.
+
+    Args:
+        path: its suffix is one of `CODECS`.
+        fps: pictures per second.
+        size_hw: height and width before that, pixels.
+
+    Raises:
+        OutputError: OpenCV cannot encode such a video.
+    """
+    codec = CODECS[path.suffix]
+    height, width = even_size_hw(size_hw)
+    with quiet_opencv():
+        fourcc = cv2.VideoWriter.fourcc(*codec)
+        writer = cv2.VideoWriter(os.fspath(path), cv2.CAP_FFMPEG, fourcc, fps, (width, height))
+    if not writer.isOpened():
+        raise OutputError(
+            f"{path}: this OpenCV cannot encode {codec} at {width} x {height}, or the disk is "
+            "full; see `spotlet doctor`"
+        )
+    return writer
 
 
 class PictureEncoder:
-    """Encodes some pictures at a time.
+    """Encodes pictures in batches, through a scratch file.
 
-    OpenCV's writer keeps up to 256 KiB to itself, finishes an MP4 at its end, and no option of it
-    changes that (4.10 to 5.0). So each time it writes a small file of its own, from which the
-    pictures are taken.
+    OpenCV's writer buffers up to 256 KiB and completes an MP4 only when it is released; no option
+    changes that (4.10 to 5.0). So each batch becomes a small file, whose pictures are read back.
     """
 
     def __init__(self, scratch: Path, fps: float, size_hw: tuple[int, int]) -> None:
         """Opens nothing yet.
 
         Args:
-            scratch: the small file, which ends in `.mp4`; it is gone after each `take`.
-            fps: pictures a second; the encoder weighs its bytes by it.
+            scratch: the small file, which ends in `.mp4`; each `take` deletes it.
+            fps: pictures per second, on which the encoder bases its bit rate.
             size_hw: height and width of all pictures, pixels.
         """
         self._scratch = scratch
@@ -35,11 +89,6 @@ class PictureEncoder:
         self._count = 0
         self._writer: cv2.VideoWriter | None = None
 
-    @property
-    def encoded_size_hw(self) -> tuple[int, int]:
-        """Height and width as they are encoded, in pixels: even."""
-        return self._size_hw[0] + self._size_hw[0] % 2, self._size_hw[1] + self._size_hw[1] % 2
-
     def write(self, image_bgr: ImageArray) -> None:
         """Encodes a picture, (H, W, 3) uint8 BGR.
 
@@ -47,12 +96,12 @@ class PictureEncoder:
             OutputError: OpenCV cannot encode such pictures.
         """
         if self._writer is None:
-            self._writer = self._open_writer()
+            self._writer = open_writer(self._scratch, self._fps, self._size_hw)
         self._writer.write(with_even_sides(image_bgr))
         self._count += 1
 
     def take(self) -> Encoded:
-        """Returns the pictures since the last call, of which the first needs no other.
+        """Returns the pictures since the last call; the first of them is a key frame.
 
         Raises:
             OutputError: they could not be encoded.
@@ -72,8 +121,33 @@ class PictureEncoder:
         finally:
             self._scratch.unlink(missing_ok=True)
 
+    def encode_unchanged(self) -> bytes:
+        """Returns a predicted picture that leaves every pixel as it was; call it after `take`.
+
+        In MPEG-4, a block of a predicted picture may be marked as not coded, and then keeps its
+        pixels. The second of two identical grey pictures has no other blocks, so it can follow
+        any picture of this encoder.
+
+        Raises:
+            OutputError: this OpenCV encodes something else.
+
+        Source: ISO/IEC 14496-2, 6.2.6 (macroblock).
+        """
+        for _ in range(2):
+            self.write(np.full((*self._size_hw, 3), 128, np.uint8))
+        encoded = self.take()
+        height, width = self._size_hw
+        blocks = -(-height // _BLOCK_PIXELS) * -(-width // _BLOCK_PIXELS)  # a bit each
+        size = len(encoded.pictures[1])
+        if 1 in encoded.keys or size > blocks / 8 + _UNCHANGED_HEADER_BYTES:
+            raise OutputError(
+                f"{self._scratch}: this OpenCV encodes an unchanged picture in {size} bytes, so "
+                "gaps cannot be filled; see `spotlet doctor`"
+            )
+        return encoded.pictures[1]
+
     def close(self) -> None:
-        """Forgets what was not taken. A second call does nothing."""
+        """Discards the pictures that were not taken. A second call does nothing."""
         self._release()
         self._scratch.unlink(missing_ok=True)
 
@@ -82,20 +156,3 @@ class PictureEncoder:
             self._writer.release()
         self._writer = None
         self._count = 0
-
-    def _open_writer(self) -> cv2.VideoWriter:
-        height, width = self.encoded_size_hw
-        with quiet_opencv():
-            writer = cv2.VideoWriter(
-                os.fspath(self._scratch),
-                cv2.CAP_FFMPEG,
-                cv2.VideoWriter.fourcc(*CODECS[".mp4"]),
-                self._fps,
-                (width, height),
-            )
-        if not writer.isOpened():
-            raise OutputError(
-                f"{self._scratch}: this OpenCV cannot encode {CODECS['.mp4']} at {width} x "
-                f"{height}, or the disk is full; see `spotlet doctor`"
-            )
-        return writer

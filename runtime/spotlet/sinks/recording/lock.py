@@ -1,4 +1,4 @@
-"""One program at a time writes to a name."""
+"""Only one program at a time writes to a target."""
 
 import contextlib
 import errno
@@ -6,43 +6,39 @@ import os
 from pathlib import Path
 
 from spotlet.errors import OutputError
+from spotlet.sinks.sink import writing
 
 try:
     import fcntl
-except ImportError:  # not on this system, where an open file cannot be replaced anyway
+except ImportError:  # Windows, where an open file cannot be replaced anyway
     fcntl = None  # type: ignore[assignment]
 
 _IN_USE = (errno.EWOULDBLOCK, errno.EACCES)
 
 
 class TargetLock:
-    """Keeps other programs from writing to a target; the system ends it when this one is killed.
+    """Keeps other programs from writing to a target; after a kill, the system releases it.
 
-    It is an empty hidden file beside the target, which goes at `release`. What a killed program
-    left is taken over.
+    It is an empty hidden file beside the target, which `release` deletes. One that a killed
+    program left is taken over.
     """
 
     def __init__(self, target: Path) -> None:
         """Takes the lock, or fails at once.
 
         Raises:
-            OutputError: another program has it, or the folder cannot be written.
+            OutputError: another program holds it, or the folder cannot be written.
         """
+        self._target = target
         self._path = target.with_name(f".{target.name}.lock")
         self._handle: int | None = None
-        try:
+        with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             while self._handle is None:
                 self._handle = self._try()
-        except OSError as error:
-            if error.errno in _IN_USE and self._path.is_file() and os.access(self._path, os.W_OK):
-                raise OutputError(
-                    f"{target}: another program is writing it; save to another place"
-                ) from error
-            raise OutputError(f"{target}: cannot be written ({error.strerror})") from error
 
     def release(self) -> None:
-        """Lets others write. A second call does nothing."""
+        """Lets other programs write. A second call does nothing."""
         handle, self._handle = self._handle, None
         if handle is not None:
             with contextlib.suppress(OSError):
@@ -53,7 +49,7 @@ class TargetLock:
         """Returns the locked file; None if it was removed before it was locked."""
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            _lock(handle)
+            self._lock(handle)
             if self._path.exists() and os.path.samestat(os.fstat(handle), self._path.stat()):
                 return handle
         except BaseException:
@@ -62,13 +58,14 @@ class TargetLock:
         os.close(handle)
         return None
 
-
-def _lock(handle: int) -> None:
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in _IN_USE:
-            raise
-        # Some network file systems have no locks: there whoever starts two must see to it.
+    def _lock(self, handle: int) -> None:
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _IN_USE:
+                raise OutputError(
+                    f"{self._target}: another program is writing it; save to another place"
+                ) from error
+            # Some network file systems have no locks: there the user must not start two.

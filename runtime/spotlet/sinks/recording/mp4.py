@@ -1,36 +1,36 @@
-"""Fragmented MP4, the form of MP4 that needs no ending: bytes in, bytes out.
+"""Fragmented MP4, which is valid without an end: bytes in, bytes out.
 
-A header that holds no picture is followed by fragments, each with its own table of pictures. So a
-file is whole after every fragment, whatever becomes of the program that writes it.
+A header without pictures is followed by fragments, each with its own table of pictures. So the
+file is complete after every fragment, whatever happens to the program that writes it.
 
 Source: ISO/IEC 14496-12 (the boxes and their fields), 14496-14 (MPEG-4 pictures in them).
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 PICTURE_TICKS = 1000
-"""How long a picture lasts on the file's clock, which so holds rates to a thousandth."""
+"""Duration of a picture on the file's clock; so rates are exact to a thousandth."""
 
 FRAGMENT_ALIGNMENT = 8
-"""Fragments begin at multiples of this, so that the first 8 bytes lie in one page of memory."""
+"""Fragments begin at multiples of this, so that their first 8 bytes share a page of memory."""
 
 _EPOCH_OFFSET = 2_082_844_800  # seconds from 1904 to 1970
 _MATRIX = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)  # upright, unscaled
 _UNDETERMINED_LANGUAGE = 0x55C4
-_KEY_FLAGS, _OTHER_FLAGS = 0x0200_0000, 0x0101_0000  # depends on no other; on others, no sync
-_SAMPLE_TABLE = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+_KEY_FLAGS, _OTHER_FLAGS = 0x0200_0000, 0x0101_0000  # independent; dependent and no sync sample
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Pictures as an encoder gave them.
+    """Encoded pictures.
 
     Attributes:
-        description: payload of the `stsd` box: codec, size, and what its decoder must know.
-        pictures: each one's bytes, in order.
-        keys: indices of those that need no other.
+        description: payload of the `stsd` box: codec, size, and the decoder's settings.
+        pictures: the bytes of each, in order.
+        keys: indices of the key frames.
     """
 
     description: bytes
@@ -39,55 +39,49 @@ class Encoded:
 
 
 def read_encoded(content: bytes) -> Encoded:
-    """Returns the pictures of an ordinary MP4 file with one track, stored without gaps.
+    """Returns the pictures of an unfragmented MP4 file with one track, stored without gaps.
 
     Raises:
-        ValueError: it is none, or is not whole.
+        ValueError: the content is something else, or incomplete.
     """
-    table = _payload(content, *_SAMPLE_TABLE)
-    kinds = {kind for kind, _, _ in _boxes(table, 0, len(table))}
-    same_size, count = struct.unpack_from(">2I", _payload(table, b"stsz"), 4)
-    if same_size:
+    boxes = _boxes(content)
+    try:
+        for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl"):
+            boxes = _boxes(boxes[kind])
+        same_size, count = struct.unpack_from(">2I", boxes[b"stsz"], 4)
         sizes: Sequence[int] = [same_size] * count
-    else:
-        sizes = struct.unpack_from(f">{count}I", _payload(table, b"stsz"), 12)
+        if not same_size:
+            sizes = struct.unpack_from(f">{count}I", boxes[b"stsz"], 12)
+        (place,) = struct.unpack_from(">I", boxes[b"stco"], 8)
+        description = boxes[b"stsd"]
+    except KeyError as error:
+        raise ValueError(f"there is no box {error}") from error
     keys = frozenset(range(count))
-    if b"stss" in kinds:
-        key_table = _payload(table, b"stss")
-        (key_count,) = struct.unpack_from(">I", key_table, 4)
-        keys = frozenset(n - 1 for n in struct.unpack_from(f">{key_count}I", key_table, 8))
-    (place,) = struct.unpack_from(">I", _payload(table, b"stco"), 8)
+    if b"stss" in boxes:
+        (key_count,) = struct.unpack_from(">I", boxes[b"stss"], 4)
+        keys = frozenset(n - 1 for n in struct.unpack_from(f">{key_count}I", boxes[b"stss"], 8))
     if place + sum(sizes) > len(content):
-        raise ValueError("the pictures are not all there")
-    pictures = []
-    for size in sizes:
-        pictures.append(content[place : place + size])
-        place += size
-    return Encoded(_payload(table, b"stsd"), tuple(pictures), keys)
+        raise ValueError("some pictures are missing")
+    offsets = pairwise(accumulate(sizes, initial=place))
+    return Encoded(description, tuple(content[start:end] for start, end in offsets), keys)
 
 
 def file_header(
     description: bytes, size_hw: tuple[int, int], ticks_per_second: int, created_at: float
 ) -> bytes:
-    """Returns the beginning of a file, a multiple of `FRAGMENT_ALIGNMENT` long.
+    """Returns the header of a file; its length is a multiple of `FRAGMENT_ALIGNMENT`.
 
     Args:
         description: see `Encoded`.
         size_hw: height and width of the pictures, pixels.
-        ticks_per_second: of the file's clock, from 1.
+        ticks_per_second: of the file's clock, at least 1.
         created_at: seconds since 1970 (UTC).
     """
     height, width = size_hw
     created = struct.pack(">Q", int(created_at) + _EPOCH_OFFSET)
-    movie = _full_box(
-        b"mvhd",
-        (1, 0),
-        created * 2,
-        struct.pack(">IQIH10x", ticks_per_second, 0, 1 << 16, 1 << 8),  # at rate 1, full volume
-        _MATRIX,
-        bytes(24),
-        struct.pack(">I", 2),  # the next track's number
-    )
+    normal_speed = struct.pack(">IQIH10x", ticks_per_second, 0, 1 << 16, 1 << 8)  # full volume
+    next_track = bytes(24) + _number(2)
+    movie = _full_box(b"mvhd", (1, 0), created * 2, normal_speed, _MATRIX, next_track)
     track = _full_box(
         b"tkhd",
         (1, 3),  # enabled, and part of the movie
@@ -96,12 +90,8 @@ def file_header(
         _MATRIX,
         struct.pack(">2I", width << 16, height << 16),
     )
-    clock = _full_box(
-        b"mdhd",
-        (1, 0),
-        created * 2,
-        struct.pack(">IQ2H", ticks_per_second, 0, _UNDETERMINED_LANGUAGE, 0),
-    )
+    timescale = struct.pack(">IQ2H", ticks_per_second, 0, _UNDETERMINED_LANGUAGE, 0)
+    clock = _full_box(b"mdhd", (1, 0), created * 2, timescale)
     handler = _full_box(b"hdlr", (0, 0), struct.pack(">I4s12x", 0, b"vide"), b"video\0")
     here = _box(b"dinf", _full_box(b"dref", (0, 0), _number(1), _full_box(b"url ", (0, 1))))
     table = _box(
@@ -121,16 +111,14 @@ def file_header(
     return header + _box(b"free", bytes(missing))
 
 
-def file_fragment(
-    number: int, start: int, pictures: Sequence[bytes], keys: frozenset[int]
-) -> bytes:
-    """Returns a fragment, a multiple of `FRAGMENT_ALIGNMENT` long.
+def file_fragment(number: int, start: int, pictures: Sequence[bytes], keys: Set[int]) -> bytes:
+    """Returns a fragment; its length is a multiple of `FRAGMENT_ALIGNMENT`.
 
     Args:
         number: of the fragment in its file, from 1.
-        start: how many pictures of `PICTURE_TICKS` come before it.
+        start: how many pictures come before it in the file.
         pictures: as encoded; at least one.
-        keys: indices of those that need no other.
+        keys: indices of the key frames.
     """
     rows = b"".join(
         struct.pack(">2I", len(picture), _KEY_FLAGS if index in keys else _OTHER_FLAGS)
@@ -153,7 +141,7 @@ def file_fragment(
 
 
 def skipped_box(size: int) -> bytes:
-    """Returns the first 8 bytes of a box of `size` bytes that readers pass over."""
+    """Returns the first 8 bytes of a box of `size` bytes that readers skip."""
     return struct.pack(">I4s", size, b"free")
 
 
@@ -171,29 +159,17 @@ def _full_box(kind: bytes, version_flags: tuple[int, int], *parts: bytes) -> byt
     return _box(kind, _number(version << 24 | flags), *parts)
 
 
-def _boxes(content: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Gives kind, and first byte and end of the payload, of each box between two places."""
-    while start < end:
-        if start + 8 > end:
-            raise ValueError("a box is cut short")
-        size, kind = struct.unpack_from(">I4s", content, start)
-        payload = start + 8
-        if size == 1 and start + 16 <= end:
-            (size,) = struct.unpack_from(">Q", content, payload)
-            payload += 8
-        if size < payload - start or start + size > end:
+def _boxes(content: bytes) -> dict[bytes, bytes]:
+    """Returns the payload of each box by its kind; of several of one kind, that of the first."""
+    boxes: dict[bytes, bytes] = {}
+    start = 0
+    while start < len(content):
+        header = content[start : start + 16]
+        kind, size, payload = header[4:8], int.from_bytes(header[:4], "big"), 8
+        if size == 1:
+            size, payload = int.from_bytes(header[8:], "big"), 16
+        if size < payload or start + size > len(content):
             raise ValueError(f"the box {kind!r} is cut short")
-        yield kind, payload, start + size
+        boxes.setdefault(kind, content[start + payload : start + size])
         start += size
-
-
-def _payload(content: bytes, *path: bytes) -> bytes:
-    start, end = 0, len(content)
-    for wanted in path:
-        for kind, first, last in _boxes(content, start, end):
-            if kind == wanted:
-                start, end = first, last
-                break
-        else:
-            raise ValueError(f"there is no box {wanted!r}")
-    return content[start:end]
+    return boxes

@@ -1,6 +1,7 @@
-"""Annotated videos of live sources, in real time, which no crash can spoil."""
+"""Annotated videos of live sources, in real time, which survive a crash."""
 
 import contextlib
+import re
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -9,17 +10,17 @@ from spotlet.annotate.detections import draw_detections
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
 from spotlet.lifetime import Closing
-from spotlet.sinks.recording.codecs import playback_fps
+from spotlet.sinks.recording.encoder import playback_fps
 from spotlet.sinks.recording.file import RecordingFile
 from spotlet.sinks.recording.lock import TargetLock
-from spotlet.sinks.recording.row import RecordingRow
+from spotlet.sinks.sink import require_kept, writing
 from spotlet.streams import Frame
 
 RECORDED_SUFFIX = ".mp4"
-"""The container of which half a file can be read."""
+"""The container that can be read without its end."""
 
 LOST_SECONDS = 5.0
-"""A source that was lost for longer goes on in a new file."""
+"""After losing a source for longer than this, a new file begins."""
 
 STILL_SECONDS = 60.0
 """The longest time for which one picture is shown, whatever the reason."""
@@ -28,23 +29,23 @@ FILE_SECONDS = 3600.0
 """The longest file: it opens at once, and old ones can be deleted."""
 
 KEPT_RECORDINGS = 168
-"""Files of a recording that remain: with one an hour, a week."""
+"""How many files of a recording are kept: a week, at one an hour."""
 
 LEAST_STILL_PICTURES = 3
-"""At very low rates even some pictures last longer than those times."""
+"""At very low rates, even a few pictures last longer than those times."""
 
 
 class RecordingSink(Closing):
-    """Annotated videos, written so that a kill at any moment loses their last half second at most.
+    """Annotated videos, of which a kill at any moment loses at most the last half second.
 
-    They have a constant rate, and a frame is seen when it was captured, within a picture: while
-    no frame comes the last is repeated, and a frame that comes before the one before it was shown
-    is left out. Only the picture is repeated, never what was found.
+    They have a constant rate, and each frame is shown at the time of its capture, to within a
+    picture: the last one is repeated until the next frame comes, and a frame that comes before
+    its predecessor was shown is skipped. Only pictures are repeated, never detections.
 
     A new file begins when the source was lost for over `LOST_SECONDS`, when no frame came for
-    over `STILL_SECONDS`, when the frames have another size, and after `file_seconds`. The files
-    are `out.mp4`, `out-2.mp4`, `out-3.mp4`, …; none is ever replaced, so after a restart they
-    count on. When a file begins is in it.
+    over `STILL_SECONDS`, when the frame size changes, and after `file_seconds`. The files are
+    `out.mp4`, `out-2.mp4`, `out-3.mp4`, …; none is ever replaced, and a restart continues the
+    numbers. Each file holds the time at which it begins.
     """
 
     def __init__(
@@ -56,15 +57,15 @@ class RecordingSink(Closing):
         file_seconds: float = FILE_SECONDS,
         keep: int = KEPT_RECORDINGS,
     ) -> None:
-        """Checks that files can be written; the first is created with the first frame.
+        """Checks that files can be written; the first frame creates the first one.
 
         Args:
             path: of the first file, which ends in `.mp4`.
-            fps: of the playback, or what gives it once there is a frame: a live source does not
-                know it before. None is `DEFAULT_FPS`.
-            real_time: if not, each frame is one picture, however long it took to come.
+            fps: playback rate, or a function that returns it, called when a file begins: a live
+                source reports its rate with its first frame. None is `DEFAULT_FPS`.
+            real_time: if false, each frame is one picture, however long it took to come.
             file_seconds: the longest a file plays, over 0.
-            keep: how many files remain, at least 1.
+            keep: how many files are kept, at least 1.
 
         Raises:
             UsageError: another suffix, or a number breaks its rule.
@@ -73,27 +74,26 @@ class RecordingSink(Closing):
         self.path = Path(path)
         if self.path.suffix.lower() != RECORDED_SUFFIX:
             raise UsageError(
-                f"{path}: a live source is saved as {RECORDED_SUFFIX}, which a crash cannot spoil"
+                f"{path}: a live source is saved as {RECORDED_SUFFIX}, which survives a crash"
             )
-        if keep < 1:
-            raise UsageError(f"keep {keep}: must be at least 1")
+        require_kept(keep)
         self._fps = fps
         self._real_time = real_time
         self._file_seconds = file_seconds
-        self._row = RecordingRow(self.path, keep)
-        self._frames = 0  # in the files that are finished
+        self._keep = keep
+        self._frames = 0  # in the finished files
         self._files: deque[Path] = deque(maxlen=keep)  # of this run
         self._file: RecordingFile | None = None
-        self._began = self._newest = 0.0  # when frames were captured: the file's first, the last
+        self._began = self._newest = 0.0  # capture times of the file's first frame and the last
         self._epoch = 0
         self._lock = TargetLock(self.path)
         self._scratch = self.path.with_name(f".{self.path.stem}.pictures.mp4")
-        with contextlib.suppress(OSError):  # what a killed run left; it is written over anyway
+        with contextlib.suppress(OSError):  # left by a killed run; it is overwritten anyway
             self._scratch.unlink(missing_ok=True)
 
     @property
     def written(self) -> str | None:
-        """How many frames lie where; None when there was none."""
+        """The files and their number of frames; None without a frame."""
         frames = self._frames + (0 if self._file is None else self._file.frames)
         if not frames:
             return None
@@ -101,23 +101,22 @@ class RecordingSink(Closing):
         return f"{self._files[0]}{more} ({frames} frames)"
 
     def write(self, frame: Frame, detections: Detections) -> None:
-        """Records the frame with its detections drawn on it, or leaves it out.
+        """Records the frame with its detections drawn on it, or skips it.
 
         Raises:
             OutputError: it cannot be encoded or written; up to half a second before it is lost.
         """
-        if self._file is not None and self._must_begin_anew(frame, self._file):
+        if self._file is not None and self._needs_new_file(frame, self._file):
             self._end_file()
         if self._file is None:
-            self._file = self._begin(frame)
+            self._file = self._begin_file(frame)
             self._began = frame.captured_monotonic
         self._newest, self._epoch = frame.captured_monotonic, frame.epoch
-        missing = self._missing_pictures(frame, self._file)
-        if missing < 0:
+        repeats = self._missing_pictures(frame, self._file)
+        if repeats < 0:
             return
-        self._file.repeat(missing)
         try:
-            self._file.write(draw_detections(frame.image, detections))
+            self._file.write(draw_detections(frame.image, detections), repeats=repeats)
         except OutputError:
             with contextlib.suppress(OutputError):
                 self._end_file()
@@ -134,6 +133,43 @@ class RecordingSink(Closing):
         finally:
             self._lock.release()
 
+    def _needs_new_file(self, frame: Frame, file: RecordingFile) -> bool:
+        if frame.size_hw != file.size_hw or file.pictures / file.fps >= self._file_seconds:
+            return True
+        if not self._real_time:
+            return False
+        gap_seconds = frame.captured_monotonic - self._newest
+        longest = LOST_SECONDS if frame.epoch != self._epoch else STILL_SECONDS
+        return gap_seconds > max(longest, LEAST_STILL_PICTURES / file.fps)
+
+    def _missing_pictures(self, frame: Frame, file: RecordingFile) -> int:
+        """Returns how often to repeat the last picture first; -1 if it was not shown yet."""
+        if not self._real_time:
+            return 0
+        place = (frame.captured_monotonic - self._began) * file.fps
+        # Up to one picture late or early: jitter neither repeats nor skips anything.
+        if file.pictures > 0 and place <= file.pictures - 1:
+            return -1
+        return max(int(place) - file.pictures, 0)
+
+    def _begin_file(self, frame: Frame) -> RecordingFile:
+        """Creates the next file, and deletes the oldest ones."""
+        fps = playback_fps(self._fps() if callable(self._fps) else self._fps)
+        with writing(self.path):  # the folder may be gone
+            numbers = self._numbers()
+        number = numbers[-1] if numbers else 0
+        file = None
+        while file is None:
+            number += 1
+            with contextlib.suppress(FileExistsError):
+                path = self._numbered(number)
+                file = RecordingFile(path, fps, frame.size_hw, frame.captured_at, self._scratch)
+        for old in numbers[: max(len(numbers) + 1 - self._keep, 0)]:
+            with contextlib.suppress(OSError):  # the next file tries again
+                self._numbered(old).unlink()
+        self._files.append(file.path)
+        return file
+
     def _end_file(self) -> None:
         file, self._file = self._file, None
         if file is None:
@@ -145,34 +181,18 @@ class RecordingSink(Closing):
             if not file.frames and file.path in self._files:
                 self._files.remove(file.path)
 
-    def _missing_pictures(self, frame: Frame, file: RecordingFile) -> int:
-        """Returns how often the last picture is repeated first; -1 where it was not shown yet."""
-        if not self._real_time:
-            return 0
-        place = (frame.captured_monotonic - self._began) * file.fps
-        # Up to one picture late or early: a rate that trembles is neither repeated nor left out.
-        if file.pictures > 0 and place <= file.pictures - 1:
-            return -1
-        return max(int(place) - file.pictures, 0)
+    def _numbered(self, number: int) -> Path:
+        suffix = "" if number == 1 else f"-{number}"
+        return self.path.with_name(f"{self.path.stem}{suffix}{self.path.suffix}")
 
-    def _must_begin_anew(self, frame: Frame, file: RecordingFile) -> bool:
-        if frame.size_hw != file.size_hw or file.pictures / file.fps >= self._file_seconds:
-            return True
-        if not self._real_time:
-            return False
-        gap_seconds = frame.captured_monotonic - self._newest
-        longest = LOST_SECONDS if frame.epoch != self._epoch else STILL_SECONDS
-        return gap_seconds > max(longest, LEAST_STILL_PICTURES / file.fps)
-
-    def _begin(self, frame: Frame) -> RecordingFile:
-        fps = playback_fps(self._fps() if callable(self._fps) else self._fps)
-        try:
-            file = self._row.begin(
-                lambda path: RecordingFile(
-                    path, fps, frame.size_hw, frame.captured_at, self._scratch
-                )
-            )
-        except OSError as error:  # the folder is gone
-            raise OutputError(f"{self.path}: cannot be written ({error.strerror})") from error
-        self._files.append(file.path)
-        return file
+    def _numbers(self) -> list[int]:
+        """Returns the numbers of the existing files, in order; no other file is ever touched."""
+        name = re.compile(
+            rf"{re.escape(self.path.stem)}-([1-9]\d{{0,8}}){re.escape(self.path.suffix)}"
+        )
+        numbers = [1] if self.path.exists() else []
+        for each in self.path.parent.iterdir():
+            match = name.fullmatch(each.name)
+            if match and int(match[1]) > 1 and each.is_file():
+                numbers.append(int(match[1]))
+        return sorted(numbers)

@@ -1,4 +1,4 @@
-"""Detections drawn into a video file."""
+"""Annotated videos of finite sources."""
 
 import contextlib
 import os
@@ -14,30 +14,31 @@ from spotlet.errors import OutputError, UsageError
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.lifetime import Closing
 from spotlet.opencv_log import quiet_opencv
-from spotlet.sinks.recording.codecs import CODECS, playback_fps, with_even_sides
+from spotlet.sinks.recording.encoder import CODECS, open_writer, playback_fps, with_even_sides
 from spotlet.sinks.recording.file import RecordingFile
 from spotlet.sinks.recording.lock import TargetLock
+from spotlet.sinks.sink import writing
 from spotlet.streams import Frame
 
 
 class VideoSink(Closing):
-    """An annotated video, one frame for each frame of the run, at a constant rate.
+    """An annotated video at a constant rate, with one picture per frame of the run.
 
-    It is encoded into `.out.partial.mp4` beside `out.mp4` and takes its own name at `close`,
-    finished and playable when the run ends, also by an error of something else or Ctrl-C. What a
-    killed program wrote remains under the partial name and can be read, an `.mp4` but for its
-    last half second, an `.avi` but for its last 256 KiB; the next video of that name replaces it.
-    All frames of a video have one size: the first frame's, with a row or column repeated at the
-    border to make it even, as the codecs want; a later frame of another size is letterboxed into
-    it.
+    It is encoded into `.out.partial.mp4` beside `out.mp4` and renamed by `close`, also after an
+    unrelated error or Ctrl-C. After a kill the partial file remains and can be read, an `.mp4` up
+    to its last half second, an `.avi` up to its last 256 KiB; the next video of that name
+    replaces it.
+
+    All pictures have the size of the first frame, rounded up to even sides by repeating the last
+    row or column; frames of another size are letterboxed into it.
     """
 
     def __init__(self, path: str | Path, fps: float | None = None) -> None:
-        """Reserves the file.
+        """Reserves the file name.
 
         Args:
-            path: ends in `.mp4` or `.avi`; one that is there is replaced at `close`.
-            fps: of the playback; None, or what no video has, is `DEFAULT_FPS`.
+            path: ends in `.mp4` or `.avi`; `close` replaces an existing file.
+            fps: playback rate; None, or one that no video can have, is `DEFAULT_FPS`.
 
         Raises:
             UsageError: another suffix.
@@ -47,7 +48,6 @@ class VideoSink(Closing):
         self.fps = playback_fps(fps)
         self._frames = 0
         self._file: RecordingFile | _AviFile | None = None
-        self._size_hw: tuple[int, int] | None = None
         self._failed = False
         suffix = self.path.suffix.lower()
         if suffix not in CODECS:
@@ -58,16 +58,17 @@ class VideoSink(Closing):
         self._lock = TargetLock(self.path)
         self._scratch = self.path.with_name(f".{self.path.stem}.pictures.mp4")
         try:
-            self._partial.unlink(missing_ok=True)
-            if suffix == ".mp4":
-                self._scratch.unlink(missing_ok=True)
-        except OSError as error:
+            with writing(path):
+                self._partial.unlink(missing_ok=True)
+                if suffix == ".mp4":
+                    self._scratch.unlink(missing_ok=True)
+        except OutputError:
             self._lock.release()
-            raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+            raise
 
     @property
     def written(self) -> str | None:
-        """How many frames lie where; None when there was none, and so no file."""
+        """The file and its number of frames; None without a frame, and so without a file."""
         return f"{self.path} ({self._frames} frames)" if self._frames else None
 
     def write(self, frame: Frame, detections: Detections) -> None:
@@ -79,18 +80,17 @@ class VideoSink(Closing):
         self.write_image(draw_detections(frame.image, detections))
 
     def write_image(self, image_bgr: ImageArray) -> None:
-        """Encodes a picture as it is, (H, W, 3) uint8 BGR.
+        """Encodes an image as it is, (H, W, 3) uint8 BGR.
 
         Raises:
             OutputError: OpenCV cannot encode such a video, or the disk is full.
         """
         size_hw = image_bgr.shape[0], image_bgr.shape[1]
         try:
-            if self._file is None or self._size_hw is None:
-                self._size_hw = size_hw
+            if self._file is None:
                 self._file = self._open(size_hw)
-            if size_hw != self._size_hw:
-                letterbox = Letterbox(size_hw, self._size_hw, "area", pad_value=0)
+            if size_hw != self._file.size_hw:
+                letterbox = Letterbox(size_hw, self._file.size_hw, "area", pad_value=0)
                 image_bgr = letterbox.apply(np.ascontiguousarray(image_bgr))
             self._file.write(image_bgr)
         except OutputError:
@@ -99,37 +99,34 @@ class VideoSink(Closing):
         self._frames += 1
 
     def close(self) -> None:
-        """Finishes the video and gives it its name. A second call does nothing.
+        """Finishes the video and renames it. A second call does nothing.
 
-        A video of which `write` lost something keeps its partial name.
+        If `write` failed, the video is incomplete and keeps its partial name.
 
         Raises:
-            OutputError: that name cannot be taken, or the disk was full.
+            OutputError: the video cannot be finished or renamed.
         """
         file, self._file = self._file, None
         try:
             if file is not None:
-                self._finish(file)
-        except (OSError, OutputError) as error:
-            self._frames = 0
-            if isinstance(error, OutputError):
-                raise
-            raise OutputError(f"{self.path}: cannot be written ({error.strerror})") from error
+                self._frames = 0
+                with writing(self.path):
+                    self._frames = self._finish(file)
         finally:
             self._lock.release()
 
-    def _finish(self, file: "RecordingFile | _AviFile") -> None:
+    def _finish(self, file: "RecordingFile | _AviFile") -> int:
+        """Returns how many frames the finished video has; 0 if there is none."""
         if self._failed:
-            with contextlib.suppress(OutputError):  # of which `write` has told
+            with contextlib.suppress(OutputError):  # `write` has reported it
                 file.close()
-            self._frames = 0
-            return
+            return 0
         file.close()
-        self._frames = file.frames
-        if self._frames:
+        if file.frames:
             self._partial.replace(self.path)
         else:
             self._partial.unlink(missing_ok=True)
+        return file.frames
 
     def _open(self, size_hw: tuple[int, int]) -> "RecordingFile | _AviFile":
         if self._partial.suffix == ".avi":
@@ -137,41 +134,34 @@ class VideoSink(Closing):
         try:
             return RecordingFile(self._partial, self.fps, size_hw, time.time(), self._scratch)
         except FileExistsError as error:
-            raise OutputError(f"{self._partial}: was made by another program") from error
+            raise OutputError(f"{self._partial}: was created by another program") from error
 
 
 class _AviFile:
-    """OpenCV's own AVI, which players read without an end too.
+    """OpenCV's own AVI, which can be read without its end.
 
     Attributes:
-        frames: how many it has.
+        size_hw: height and width of the pictures given to `write`, pixels.
+        frames: how many were written.
     """
 
     def __init__(self, path: Path, fps: float, size_hw: tuple[int, int]) -> None:
+        self.size_hw = size_hw
         self.frames = 0
         self._path = path
-        height, width = (side + side % 2 for side in size_hw)
-        codec = CODECS[".avi"]
-        self._writer = cv2.VideoWriter(
-            os.fspath(path), cv2.VideoWriter.fourcc(*codec), fps, (width, height)
-        )
-        if not self._writer.isOpened():
-            raise OutputError(
-                f"{path}: this OpenCV cannot encode {codec} at {width} x {height}; "
-                "see `spotlet doctor`"
-            )
+        self._writer = open_writer(path, fps, size_hw)
 
     def write(self, image_bgr: ImageArray) -> None:
-        """Adds a picture."""
+        """Adds a picture, (H, W, 3) uint8 BGR."""
         self._writer.write(with_even_sides(image_bgr))
         self.frames += 1
 
     def close(self) -> None:
-        """Finishes the file, and reads back how many frames it has: OpenCV hides a full disk."""
+        """Finishes the file, and counts its frames: OpenCV does not report a full disk."""
         self._writer.release()
         with quiet_opencv():
             capture = cv2.VideoCapture(os.fspath(self._path), cv2.CAP_FFMPEG)
             count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
             capture.release()
         if count < self.frames:
-            raise OutputError(f"{self._path}: the video is not whole; is the disk full?")
+            raise OutputError(f"{self._path}: the video is incomplete; is the disk full?")

@@ -12,14 +12,19 @@ from spotlet.errors import OutputError
 from spotlet.letterbox import ImageArray
 from spotlet.sinks.recording.encoder import PictureEncoder
 from spotlet.sinks.recording.file import RecordingFile
-from spotlet.sinks.recording.mp4 import FRAGMENT_ALIGNMENT, file_fragment, file_header, read_encoded
-from spotlet.sinks.recording.mpeg4 import repeated_picture, time_bits
+from spotlet.sinks.recording.mp4 import (
+    FRAGMENT_ALIGNMENT,
+    Encoded,
+    file_fragment,
+    file_header,
+    read_encoded,
+)
 
 SIZES_HW = [(96, NUMBER_BITS * CELL_PIXELS), (97, 201), (360, 640)]
 
 
 def _read(path: Path) -> tuple[float, float, list[ImageArray], list[float]]:
-    """What OpenCV makes of a video: its rate, its count, its pictures, and their seconds."""
+    """What OpenCV reads from a video: rate, count, pictures, and their times in seconds."""
     capture = cv2.VideoCapture(str(path))
     fps, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
     images: list[ImageArray] = []
@@ -56,13 +61,15 @@ def test_a_repeated_picture_is_the_one_before_it_to_the_last_bit(
     tmp_path: Path, size_hw: tuple[int, int]
 ) -> None:
     file = _recording(tmp_path / "out.mp4", 10, size_hw)
-    expected = []
+    expected: list[int] = []
     for number, times in enumerate([1, 3, 1, 12, 2, 7]):
-        file.write(numbered_image(number, size_hw))
-        file.repeat(times - 1)
-        expected += [number] * times
+        file.write(numbered_image(number, size_hw), repeats=len(expected) and times)
+        expected += [number - 1] * times if expected else []
+        expected.append(number)
     file.close()
-    _, count, images, _ = _read(tmp_path / "out.mp4")
+    fps, count, images, seconds = _read(tmp_path / "out.mp4")
+    assert fps == 10
+    assert seconds == pytest.approx([place / 10 for place in range(len(expected))])
     assert [number_in(image) for image in images] == expected
     assert count == file.pictures == len(expected)
     for before, number, image in zip(images, expected[1:], images[1:], strict=False):
@@ -71,10 +78,20 @@ def test_a_repeated_picture_is_the_one_before_it_to_the_last_bit(
 
 def test_a_repeated_picture_takes_a_bit_a_block(tmp_path: Path) -> None:
     encoder = PictureEncoder(tmp_path / "scratch.mp4", 25, (1080, 1920))
-    encoder.write(numbered_image(1, (1080, 1920)))
-    description = encoder.take().description
-    assert time_bits(description) == 5  # 25 of them a second
-    assert len(repeated_picture(description, (1080, 1920))) == pytest.approx(120 * 68 / 8, abs=10)
+    assert len(encoder.encode_unchanged()) == pytest.approx(120 * 68 / 8, abs=10)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("bytes_each", "keys"), [(1000, frozenset({0})), (10, frozenset({0, 1}))])
+def test_an_encoder_that_codes_an_unchanged_picture_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bytes_each: int, keys: frozenset[int]
+) -> None:
+    encoded = Encoded(b"", (b"x" * 1000, b"x" * bytes_each), keys)
+    monkeypatch.setattr(PictureEncoder, "take", lambda self: encoded)
+    encoder = PictureEncoder(tmp_path / "scratch.mp4", 25, SIZES_HW[0])
+    with pytest.raises(OutputError, match=f"an unchanged picture in {bytes_each} bytes, so gaps"):
+        encoder.encode_unchanged()
+    encoder.close()
 
 
 def test_each_fragment_is_in_the_file_when_half_a_second_is_full(tmp_path: Path) -> None:
@@ -106,7 +123,7 @@ def test_a_fragment_that_is_cut_anywhere_hides_none_before_it(tmp_path: Path) ->
 
 
 class _SlowFile(FileIO):
-    """Takes little at a time, as a system may, and keeps what the file then was."""
+    """Accepts little at a time, as a system may, and keeps the file's content after each write."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "r+")
@@ -141,7 +158,7 @@ _FRAGMENT = [b"moof", b"mdat"]
 
 
 def _kinds(path: Path) -> list[bytes]:
-    """The kinds of a file's boxes, which must fill it and be where they should."""
+    """The kinds of a file's boxes, which must fill it and be aligned."""
     content = path.read_bytes()
     place, kinds = 0, []
     while place < len(content):
@@ -164,8 +181,7 @@ def test_a_fragment_never_begins_across_two_pages(tmp_path: Path) -> None:
 def test_a_player_can_jump_to_any_picture(tmp_path: Path) -> None:
     file = _recording(tmp_path / "out.mp4", 20, SIZES_HW[0])
     for number in range(40):
-        file.write(numbered_image(number))
-        file.repeat(number % 3)
+        file.write(numbered_image(number), repeats=number % 3)
     file.close()
     numbers = [number_in(image) for image in _read(tmp_path / "out.mp4")[2]]
     capture = cv2.VideoCapture(str(tmp_path / "out.mp4"))
@@ -177,7 +193,7 @@ def test_a_player_can_jump_to_any_picture(tmp_path: Path) -> None:
     capture.release()
 
 
-def test_a_file_that_is_there_is_not_replaced(tmp_path: Path) -> None:
+def test_an_existing_file_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "out.mp4").write_bytes(b"older")
     with pytest.raises(FileExistsError):
         _recording(tmp_path / "out.mp4", 10, SIZES_HW[0])
@@ -241,27 +257,7 @@ def test_boxes_say_how_long_they_are() -> None:
 def test_at_every_rate_a_picture_can_be_repeated(tmp_path: Path, fps: float) -> None:
     file = _recording(tmp_path / "out.mp4", fps, SIZES_HW[0])
     for number in range(3):
-        file.write(numbered_image(number))
-        file.repeat(1)
+        file.write(numbered_image(number), repeats=min(number, 1))
     file.close()
     images = _read(tmp_path / "out.mp4")[2]
-    assert [number_in(image) for image in images] == [0, 0, 1, 1, 2, 2]
-
-
-_STREAM = b"esds\0\0\0\0\3\x20\0\0\0\4\x18" + bytes(13)
-
-
-@pytest.mark.parametrize(
-    "description",
-    [
-        b"",
-        b"esds",
-        _STREAM,
-        _STREAM + b"\5\4\0\0\1\xb0",
-        _STREAM + b"\5\4\0\0\1\x20",
-        _STREAM + b"\5\x80\x80\x80\x0a\0\0\1\x20\xff\xff\xff\xff\xff\xff",
-    ],
-)
-def test_what_is_no_plain_mpeg_4_is_refused(description: bytes) -> None:
-    with pytest.raises(ValueError, match="MPEG-4"):
-        time_bits(description)
+    assert [number_in(image) for image in images] == [0, 0, 1, 1, 2]

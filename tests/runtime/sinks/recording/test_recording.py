@@ -42,7 +42,7 @@ def test_each_frame_is_shown_when_it_was_captured_within_a_picture(tmp_path: Pat
     assert len(numbers) == pytest.approx(times[-1] - times[0], abs=1.01)
 
 
-def test_a_rate_that_trembles_is_neither_repeated_nor_left_out(tmp_path: Path) -> None:
+def test_jitter_neither_repeats_nor_skips_frames(tmp_path: Path) -> None:
     random = np.random.default_rng(4)
     times = [number / 20 + random.uniform(-0.02, 0.02) for number in range(100)]
     times[0] = 0
@@ -50,7 +50,7 @@ def test_a_rate_that_trembles_is_neither_repeated_nor_left_out(tmp_path: Path) -
     assert numbers_in(tmp_path / "out.mp4") == list(range(100))
 
 
-def test_a_slow_source_is_repeated_and_a_fast_one_left_out(tmp_path: Path) -> None:
+def test_a_slow_source_is_repeated_and_frames_of_a_fast_one_are_skipped(tmp_path: Path) -> None:
     _record(tmp_path / "slow.mp4", [0, 1, 2], 4)
     assert numbers_in(tmp_path / "slow.mp4") == [0, 0, 0, 0, 1, 1, 1, 1, 2]
     sink = _record(tmp_path / "fast.mp4", [number / 40 for number in range(40)], 10)
@@ -82,7 +82,7 @@ def test_nothing_is_shown_for_minutes(tmp_path: Path) -> None:
     assert numbers_in(tmp_path / "out-2.mp4") == [2]
 
 
-def test_a_rate_of_many_seconds_is_no_lost_signal(tmp_path: Path) -> None:
+def test_a_rate_of_many_seconds_is_not_a_lost_signal(tmp_path: Path) -> None:
     sink = RecordingSink(tmp_path / "out.mp4", 0.1)
     for number in range(3):
         sink.write(live_frame(number, 20 * number, epoch=number), found())
@@ -119,7 +119,7 @@ def test_a_restart_replaces_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "out-7.mp4").read_bytes() == b"mine"
 
 
-def test_the_newest_files_of_the_row_remain_and_others_are_not_touched(tmp_path: Path) -> None:
+def test_the_newest_files_are_kept_and_others_are_not_touched(tmp_path: Path) -> None:
     others = ["out-007.mp4", "out-1.mp4", "out-x.mp4", "out-2.avi", "out-20260101T1.mp4", "in.mp4"]
     for name in others:
         (tmp_path / name).write_bytes(b"another's")
@@ -133,7 +133,7 @@ def test_the_newest_files_of_the_row_remain_and_others_are_not_touched(tmp_path:
         RecordingSink(tmp_path / "out.mp4", keep=0)
 
 
-def test_after_an_error_it_goes_on_in_a_new_file(tmp_path: Path) -> None:
+def test_after_an_error_it_continues_in_a_new_file(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     sink = RecordingSink(tmp_path / "out.mp4", 10)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -152,7 +152,7 @@ def test_after_an_error_it_goes_on_in_a_new_file(tmp_path: Path) -> None:
     assert _names(tmp_path) == ["out-2.mp4", "out.mp4"]
 
 
-def test_a_folder_that_went_is_an_error_and_one_that_came_back_is_used(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error_and_is_used_once_it_is_back(tmp_path: Path) -> None:
     sink = RecordingSink(tmp_path / "disk" / "out.mp4", 10)
     (tmp_path / "disk").rename(tmp_path / "away")
     with pytest.raises(OutputError, match="cannot be written"):
@@ -174,7 +174,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [RecordingSink, VideoSink])
-def test_two_do_not_write_to_one_name(
+def test_two_sinks_cannot_write_to_one_name(
     tmp_path: Path, other: type[RecordingSink] | type[VideoSink]
 ) -> None:
     pytest.importorskip("fcntl")
@@ -217,14 +217,14 @@ def test_without_a_frame_nothing_is_left(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_recorded_is_refused_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"saved as \.mp4, which a crash cannot spoil"):
+    with pytest.raises(UsageError, match=r"saved as \.mp4, which survives a crash"):
         RecordingSink(tmp_path / "out.avi", 10)
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         RecordingSink(tmp_path / "file" / "out.mp4", 10)
 
 
-def test_pictures_that_cannot_be_encoded_are_an_error_and_leave_no_file(tmp_path: Path) -> None:
+def test_pictures_that_cannot_be_encoded_are_an_error_without_a_file(tmp_path: Path) -> None:
     sink = RecordingSink(tmp_path / "new" / "out.mp4", 10)
     with pytest.raises(OutputError, match="cannot encode"):
         sink.write(live_frame(0, 0, size_hw=(32, 100_000)), found())
