@@ -25,7 +25,7 @@ from spotlet_export.gate.variants import (
     Limits,
     int8_limits,
 )
-from spotlet_export.graph.budget import Quantised, quantise_within
+from spotlet_export.graph.budget import quantise_within
 from spotlet_export.graph.graph import build_graph
 from spotlet_export.graph.quantisation import Calibration
 from spotlet_export.package.describing import make_manifest
@@ -116,27 +116,14 @@ def export_package(
     models: dict[str, tuple[onnx.ModelProto, Limits]] = {FP32: (graph, FP32_LIMITS)}
     quantisation = None
     with tempfile.TemporaryDirectory(prefix="spotlet-export-") as folder:
-        scratch = Path(folder)
-        gate = Gate.of(checkpoint, manifest, compare_on, scratch, on_step)
+        gate = Gate.of(checkpoint, manifest, compare_on, Path(folder), on_step)
         try:
             if calibrate_on is not None:
                 gate.require_labels(INT8)
             passed = gate.prove(FP32, graph, FP32_LIMITS).passed
             if passed and calibrate_on is not None:
-                limits = int8_limits(settings.int8_budget)
-                calibration = Calibration.of(calibrate_on, manifest)
-                quantised = quantise_within(
-                    settings.int8_budget,
-                    graph,
-                    calibration,
-                    lambda model: gate.accuracy_drop(model, limits, INT8),
-                    scratch,
-                    on_step,
-                )
-                models[INT8] = (quantised.model, limits)
-                gate.prove(INT8, quantised.model, limits)
-                quantisation = quantisation_record(
-                    quantised, calibration, gate, settings.int8_budget
+                models[INT8], quantisation = prove_int8(
+                    gate, graph, calibrate_on, settings.int8_budget
                 )
             if settings.end_to_end and all(row.passed for row in gate.rows):
                 for variant, (model, limits) in tuple(models.items()):
@@ -157,11 +144,28 @@ def export_package(
     return Export(package=package, report=report, file_bytes=sizes, quantisation=quantisation)
 
 
-def quantisation_record(
-    quantised: Quantised, calibration: Calibration, gate: Gate, budget: float
-) -> dict[str, Any]:
-    """Returns the record of the int8 variant: its cost, its gain, its float layers."""
-    return {
+def prove_int8(
+    gate: Gate, graph: onnx.ModelProto, calibrate_on: Dataset, budget: float
+) -> tuple[tuple[onnx.ModelProto, Limits], dict[str, Any]]:
+    """Returns the int8 variant, measured by the gate, with its limits and its record.
+
+    Precondition: the float32 graph passed `gate`, which has labels.
+
+    Raises:
+        GateError: it is over the budget (AP, absolute), or there are no images to calibrate on.
+    """
+    limits = int8_limits(budget)
+    calibration = Calibration.of(calibrate_on, gate.reference.manifest)
+    quantised = quantise_within(
+        budget,
+        graph,
+        calibration,
+        lambda model: gate.accuracy_drop(model, limits, INT8),
+        gate.scratch,
+        gate.on_step,
+    )
+    gate.prove(INT8, quantised.model, limits)
+    record = {
         "calibration_images": calibration.count,
         "budget": budget,
         "ap_drop": quantised.drops[-1],
@@ -171,3 +175,4 @@ def quantisation_record(
         "damage": quantised.damage,
         "latency": asdict(measure_int8_gain(gate.files[FP32], gate.files[INT8])),
     }
+    return (quantised.model, limits), record
