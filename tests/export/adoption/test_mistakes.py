@@ -49,12 +49,12 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         given = [word.replace("HERE", str(tmp_path)) for word in words if word != "no image"]
         out = ["--out", str(tmp_path / "package")]
         code = main(["adopt", str(path), *out, *image, *said, *given])
-        told = [line for line in capsys.readouterr().err.splitlines() if "…" not in line]
+        message = [line for line in capsys.readouterr().err.splitlines() if "…" not in line]
         assert code in (0, 2, 3, 4)
         assert (tmp_path / "package").exists() is (code == 0)
-        assert len(told) == (code != 0), told
+        assert len(message) == (code != 0), message
         assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
-        return code, "".join(told)
+        return code, "".join(message)
 
     return run
 
@@ -101,8 +101,8 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 def test_a_mistake_is_one_clear_line(
     adopt: Run, make: Make | str, words: list[str], code: int, says: str
 ) -> None:
-    found, told = adopt(make, *words)
-    assert (found, says in told) == (code, True), told
+    found, message = adopt(make, *words)
+    assert (found, says in message) == (code, True), message
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,8 @@ def test_a_mistake_is_one_clear_line(
 def test_a_wrong_reading_is_caught_with_the_option_to_try(
     adopt: Run, make: Make, words: list[str], says: str
 ) -> None:
-    code, told = adopt(make, *words)
-    assert (code, says in told) == (3, True), told
+    code, message = adopt(make, *words)
+    assert (code, says in message) == (3, True), message
 
 
 def test_boxes_that_are_still_offsets_in_a_grid_are_caught(
@@ -142,16 +142,16 @@ def test_boxes_that_are_still_offsets_in_a_grid_are_caught(
 ) -> None:
     monkeypatch.setattr("spotlet_export.adoption.plausibility.COMMON_STRIDES", (CELL,))
     make = Make(layout="K,5+C", box_format="cxcywh", strides=True, colour="BGR", scale=1.0)
-    code, told = adopt(make, "--colour", "BGR", "--scale", "1")
-    assert (code, f"--strides {CELL}" in told) == (3, True), told
+    code, message = adopt(make, "--colour", "BGR", "--scale", "1")
+    assert (code, f"--strides {CELL}" in message) == (3, True), message
     assert adopt(make, "--strides", str(CELL))[0] == 0
 
 
 def test_a_class_that_is_everywhere_is_taken_for_the_background(adopt: Run) -> None:
     make = replace(CORNERS, activation="softmax", background="first")
     words = ["--classes", "nothing,red,green,blue", "--outputs", "out_boxes,out_scores"]
-    code, told = adopt(make, *words, "--activation", "softmax")
-    assert (code, "'nothing' fires in" in told) == (3, True), told
+    code, message = adopt(make, *words, "--activation", "softmax")
+    assert (code, "'nothing' fires in" in message) == (3, True), message
 
 
 def test_what_looks_wrong_is_written_by_force_and_said(adopt: Run, tmp_path: Path) -> None:
@@ -163,9 +163,9 @@ def test_what_looks_wrong_is_written_by_force_and_said(adopt: Run, tmp_path: Pat
     assert "nothing found" in card
 
 
-def test_without_class_names_the_outputs_are_told(adopt: Run) -> None:
-    code, told = adopt(CENTRES, said=[])
-    assert (code, "--classes" in told, "out_all" in told) == (2, True, True)
+def test_without_class_names_the_message_lists_the_outputs(adopt: Run) -> None:
+    code, message = adopt(CENTRES, said=[])
+    assert (code, "--classes" in message, "out_all" in message) == (2, True, True)
 
 
 def test_weights_that_are_not_beside_the_file_are_named(adopt: Run, tmp_path: Path) -> None:
@@ -178,8 +178,8 @@ def test_weights_that_are_not_beside_the_file_are_named(adopt: Run, tmp_path: Pa
         size_threshold=0,
     )
     (tmp_path / "apart.data").unlink()
-    code, told = adopt("apart.onnx")
-    assert (code, "apart.data" in told) == (4, True)
+    code, message = adopt("apart.onnx")
+    assert (code, "apart.data" in message) == (4, True)
 
 
 def test_a_graph_that_the_runtime_refuses_is_named_by_the_persons_file(
@@ -211,9 +211,9 @@ def test_a_graph_that_the_runtime_refuses_is_named_by_the_persons_file(
     model.graph.node.remove(end)
     model.graph.node.append(loop)
     onnx.save(model, tmp_path / "looping.onnx")
-    code, told = adopt("looping.onnx")
+    code, message = adopt("looping.onnx")
     assert code == 4
-    assert f"{tmp_path / 'looping.onnx'}: holds the operator Loop" in told
+    assert f"{tmp_path / 'looping.onnx'}: holds the operator Loop" in message
 
 
 def test_a_model_of_spotlets_own_is_not_adopted(adopt: Run, tmp_path: Path) -> None:
@@ -222,8 +222,8 @@ def test_a_model_of_spotlets_own_is_not_adopted(adopt: Run, tmp_path: Path) -> N
     for path in sorted((tmp_path / "package").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     (tmp_path / "package").rmdir()
-    code, told = adopt("own.onnx")
-    assert (code, "this is a Spotlet model already" in told) == (2, True)
+    code, message = adopt("own.onnx")
+    assert (code, "this is a Spotlet model already" in message) == (2, True)
 
 
 @pytest.mark.parametrize("fault", ["boxes", "colours", "scores", "low scores"])
@@ -246,8 +246,8 @@ def test_a_fault_of_the_rewriting_is_seen_by_the_gate(
         return boxes, scores * np.float32(0.99)
 
     monkeypatch.setattr(OriginalDecoder, "__call__", faulty)
-    code, told = adopt(SUPPRESSED if fault == "low scores" else CENTRES)
-    assert (code, "differ from the original" in told) == (3, True), told
+    code, message = adopt(SUPPRESSED if fault == "low scores" else CENTRES)
+    assert (code, "differ from the original" in message) == (3, True), message
 
 
 def test_it_runs_without_torch_and_without_the_training(tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def block(card: str, language: str) -> str:
     return next(text for name, text in blocks(card) if name == language)
 
 
-def test_the_head_tells_what_the_training_recorded() -> None:
+def test_the_head_has_what_the_training_recorded() -> None:
     head = model_card(make_contents()).split("\n## ")[0].splitlines()
     assert head[0] == "# boards"
     assert head[2:] == [
@@ -193,7 +193,7 @@ def test_the_head_tells_what_the_training_recorded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("training", "told"),
+    ("training", "recorded"),
     [
         ({}, []),
         (
@@ -206,11 +206,13 @@ def test_the_head_tells_what_the_training_recorded() -> None:
         ),
     ],
 )
-def test_what_was_not_recorded_is_not_told(training: dict[str, Any], told: list[str]) -> None:
+def test_a_card_leaves_out_what_was_not_recorded(
+    training: dict[str, Any], recorded: list[str]
+) -> None:
     card = model_card(without_int8(manifest=make_manifest(training=training)))
     head = card.split("\n## ")[0].rstrip().splitlines()
     assert head[4] == "- File: `model.onnx` 1.74 MB, written by spotlet 9.8.7"
-    assert head[5:] == told
+    assert head[5:] == recorded
 
 
 def test_the_accuracy_of_both_files_stands_side_by_side() -> None:
@@ -237,7 +239,7 @@ def test_the_accuracy_of_both_files_stands_side_by_side() -> None:
     assert "\nint8: AP75 0.620\n" in table
 
 
-def test_without_int8_the_card_says_nothing_of_it() -> None:
+def test_without_int8_the_card_does_not_mention_it() -> None:
     card = model_card(without_int8())
     assert not re.search(r"\bint8", card)
     assert re.search(r"\bint8", model_card(make_contents()))
@@ -261,7 +263,7 @@ def test_the_gates_table_is_there_for_every_file() -> None:
     assert {"3e-07", "0.013"} <= set(table.split())
 
 
-def test_the_cost_and_the_gain_of_int8_are_told() -> None:
+def test_the_card_has_the_cost_and_the_gain_of_int8() -> None:
     text = sections(model_card(make_contents()))["int8"]
     for fact in (
         "AP lost: 0.0045, of at most 0.0123",
@@ -307,7 +309,7 @@ def test_names_with_signs_of_markdown_stay_within_their_blocks() -> None:
     ]
 
 
-def test_the_golden_frames_are_told_and_the_command_is_quoted() -> None:
+def test_the_card_has_the_golden_frames_and_quotes_the_command() -> None:
     named = make_contents(manifest=make_manifest(name="my boards"))
     use = sections(model_card(named))["Use"]
     assert "holds 6 frames (drawn)" in use
@@ -424,7 +426,7 @@ def test_a_card_says_whether_the_other_hosts_run_the_model_as_they_are(
     assert ("This model has other rules" in use) is adapted
 
 
-def test_a_card_tells_of_suppression_in_the_graph_where_a_file_has_it() -> None:
+def test_a_card_explains_suppression_in_the_graph_if_a_file_has_it() -> None:
     sizes = {**make_contents().file_bytes, "model.int8.end2end.onnx": 600_000}
     text = sections(model_card(make_contents(file_bytes=sizes)))["Input and output"]
     for fact in ("`places`: float32, N x 77 x 4", "`count`: int64, N.", "count among the 77"):

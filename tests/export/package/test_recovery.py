@@ -126,7 +126,7 @@ def test_suppression_in_the_graph_and_changed_rules_are_refused(
         recover_checkpoint(tmp_path / "stricter.onnx")
 
 
-def test_a_file_that_computes_otherwise_than_its_weights_say_is_refused(
+def test_a_file_that_does_not_compute_what_its_weights_do_is_refused(
     exported: Path, tmp_path: Path
 ) -> None:
     model = onnx.load(exported)
