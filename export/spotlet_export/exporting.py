@@ -134,7 +134,9 @@ def export_package(
         report = gate.require_passed()
         on_step("recording golden frames and writing the package")
         contents = Contents(
-            golden=golden_frames(settings.golden, compare_on),
+            golden=golden_frames(
+                settings.golden, lambda index: compare_on.load(index).image_bgr, len(compare_on)
+            ),
             golden_source=settings.golden,
             notes=settings.notes,
             attachments=settings.attachments,

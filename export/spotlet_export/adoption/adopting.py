@@ -22,7 +22,7 @@ from spotlet_export.adoption.original_decoder import OriginalDecoder
 from spotlet_export.adoption.original_file import MOST_BYTES, OriginalFile, load_original
 from spotlet_export.adoption.package import write_adopted
 from spotlet_export.adoption.plausibility import doubts
-from spotlet_export.adoption.preview import Photographs, Preview, make_preview
+from spotlet_export.adoption.preview import Preview, make_preview
 from spotlet_export.adoption.proof import limits_of, prove, same_in_batches
 from spotlet_export.adoption.recognition import classes_of, recognise
 from spotlet_export.adoption.rewriting import rewrite
@@ -98,7 +98,7 @@ def adopt_package(
     check_package_folder(package, settings.attachments)
     if not images:
         raise UsageError("no image; give --image with objects of the model's classes")
-    photographs = Photographs(tuple(read_image(image) for image in images))
+    photographs = tuple(read_image(image) for image in images)
     original = load_original(path)
     classes = classes_of(original, settings)
     signature, resize = recognise(original, len(classes), settings, listener.on_remark)
@@ -106,7 +106,7 @@ def adopt_package(
     for remark in remarks(manifest, signature):
         listener.on_remark(remark)
     decoder = OriginalDecoder(original.session, signature)
-    found = [decoder.uncut(witness_canvas(image, manifest)) for image in photographs.images]
+    found = [decoder.uncut(witness_canvas(image, manifest)) for image in photographs]
     wrong = tuple(doubts(found, signature, manifest))
     if wrong and not settings.force:
         raise GateError(f"nothing written: {'; '.join(wrong)} (--force writes it anyway)")
@@ -115,7 +115,8 @@ def adopt_package(
         listener.on_step("running the original on the frames of the gate")
         frames = scratch / "frames"
         frames.mkdir()
-        reference = make_reference(decoder, manifest, check_frames(photographs), frames, enough=1)
+        checked = check_frames(photographs.__getitem__, len(photographs))
+        reference = make_reference(decoder, manifest, checked, frames, enough=1)
         listener.on_step("rewriting the graph")
         model, session = rewritten(original, signature, reference, scratch)
         report = compare(reference, session, signature, listener)

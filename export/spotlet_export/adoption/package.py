@@ -9,6 +9,7 @@ import cv2
 import onnx
 
 from spotlet.check.golden import record_golden, write_golden
+from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY, Manifest
 from spotlet.model.package import CARD_FILE, GOLDEN_FOLDER, MODEL_FILE
 from spotlet.session import ModelSession
@@ -16,7 +17,6 @@ from spotlet_export.adoption.card import AdoptedCard, adopted_card
 from spotlet_export.adoption.proof import limits_of
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.card.letterbox import LETTERBOX_FILE, draw_letterbox
-from spotlet_export.gate.frames import Pictures
 from spotlet_export.gate.report import Report
 from spotlet_export.gate.variants import FP32
 from spotlet_export.package.folder import PREVIEW_FILE, file_entry, package_folder, write_record
@@ -31,7 +31,7 @@ def write_adopted(
     model: onnx.ModelProto,
     proven: Path,
     report: Report,
-    photographs: Pictures,
+    photographs: Sequence[ImageArray],
     preview: Path,
     settings: AdoptSettings,
     doubts: Sequence[str],
@@ -57,7 +57,7 @@ def write_adopted(
     manifest = ModelSession(proven).manifest
     limits = limits_of(proven)
     content = _with_verdict(model, manifest, report)
-    golden = golden_frames(settings.golden, photographs)
+    golden = golden_frames(settings.golden, photographs.__getitem__, len(photographs))
     card = adopted_card(
         AdoptedCard(
             manifest=manifest,

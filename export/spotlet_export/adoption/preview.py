@@ -11,7 +11,6 @@ from spotlet import Detector
 from spotlet.annotate import contact_sheet, draw_detections
 from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray
-from spotlet_export.gate.frames import Picture
 from spotlet_export.package.folder import PREVIEW_FILE
 
 CELL_HW = (480, 640)
@@ -19,27 +18,6 @@ CELL_HW = (480, 640)
 
 MOST_SHOWN = 9
 """Images in the preview."""
-
-
-@dataclass(frozen=True, slots=True)
-class Photograph:
-    """One of the user's images."""
-
-    image_bgr: ImageArray
-
-
-@dataclass(frozen=True, slots=True)
-class Photographs:
-    """The user's images."""
-
-    images: tuple[ImageArray, ...]
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def load(self, index: int, /) -> Picture:
-        """Returns an image by its index."""
-        return Photograph(self.images[index])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,14 +34,14 @@ class Preview:
 
 
 def make_preview(
-    file: Path, images: Sequence[Path], photographs: Photographs, scratch: Path
+    file: Path, images: Sequence[Path], photographs: Sequence[ImageArray], scratch: Path
 ) -> Preview:
     """Returns what the rewritten file finds on the user's images, drawn and in figures."""
     detector = Detector(file)
-    found = [detector(image) for image in photographs.images]
-    drawn = [
-        draw_detections(image, each) for image, each in zip(photographs.images, found, strict=True)
-    ][:MOST_SHOWN]
+    found = [detector(image) for image in photographs]
+    drawn = [draw_detections(image, each) for image, each in zip(photographs, found, strict=True)][
+        :MOST_SHOWN
+    ]
     columns = int(np.ceil(np.sqrt(len(drawn))))
     picture = scratch / PREVIEW_FILE
     cv2.imwrite(

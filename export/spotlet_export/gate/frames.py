@@ -1,7 +1,7 @@
 """The frames of the gate: real ones of several sizes, and edge cases."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -20,23 +20,8 @@ EDGE_SIZES_HW = ((8, 8), (7, 640), (640, 7), (1, 1), (333, 517), (425, 640))
 a pixel from the canvas."""
 
 
-class Picture(Protocol):
-    """Anything with an image, such as a sample of a labelled set."""
-
-    @property
-    def image_bgr(self) -> ImageArray:
-        """(H, W, 3) uint8."""
-        ...
-
-
-class Pictures(Protocol):
-    """Pictures that are loaded one by one, as from a labelled set."""
-
-    def __len__(self) -> int: ...
-
-    def load(self, index: int, /) -> Picture:
-        """Returns a picture by its index."""
-        ...
+Load = Callable[[int], ImageArray]
+"""Returns an image of a set by its index, (H, W, 3) uint8 BGR."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,21 +39,21 @@ class CheckFrame:
     real: bool
 
 
-def check_frames(dataset: Pictures) -> list[CheckFrame]:
+def check_frames(load: Load, count: int) -> list[CheckFrame]:
     """Returns real frames of at least three sizes from a set, evenly spread, and edge cases.
 
     Args:
-        dataset: images of the kind that the model is for.
+        load: an image of the kind that the model is for.
+        count: of the images.
 
     Raises:
         GateError: the set is empty.
     """
-    if not len(dataset):
+    if not count:
         raise GateError("the set to compare on is empty; give --data a set with images")
     frames = []
     for number in range(REAL_FRAMES):
-        index = number * len(dataset) // REAL_FRAMES
-        image = dataset.load(index).image_bgr
+        image = load(number * count // REAL_FRAMES)
         # With fewer images than frames, an image is used again in another shape.
         size_hw = RESHAPES_HW[number % len(RESHAPES_HW)]
         shaped = image if size_hw is None else crop_and_scale(image, size_hw)

@@ -83,7 +83,8 @@ class Gate:
         folder = scratch / "frames"
         folder.mkdir()
         original = partial(pytorch_tensors, checkpoint.network)
-        reference = make_reference(original, manifest, check_frames(dataset), folder)
+        frames = check_frames(lambda index: dataset.load(index).image_bgr, len(dataset))
+        reference = make_reference(original, manifest, frames, folder)
         before = None
         if dataset.class_names == checkpoint.class_names:
             on_step(f"measuring the accuracy of PyTorch on {len(dataset)} images")

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from spotlet.letterbox import ImageArray
-from spotlet_export.gate.frames import Pictures, crop_and_scale
+from spotlet_export.gate.frames import Load, crop_and_scale
 
 SOURCES = ("data", "generated")
 """The user's validation images, or drawings, which anyone may have."""
@@ -13,13 +13,14 @@ SIZES_HW = ((360, 640), (480, 360), (300, 300), (96, 128), (333, 517), (240, 320
 """Wide, tall, square, tiny, odd in both sides: each is letterboxed differently."""
 
 
-def golden_frames(source: str, dataset: Pictures) -> dict[str, ImageArray]:
+def golden_frames(source: str, load: Load, count: int) -> dict[str, ImageArray]:
     """Returns six frames, by name.
 
     Args:
         source: one of `SOURCES`.
-        dataset: for `data`, at least one image; cropped and scaled, because a photograph of
-            twelve megapixels is larger than the model.
+        load: an image for `data`, which is cropped and scaled: a photograph of twelve megapixels
+            would be larger than the model.
+        count: of the images, for `data` at least 1.
 
     Returns:
         (H, W, 3) uint8 BGR each.
@@ -31,7 +32,7 @@ def golden_frames(source: str, dataset: Pictures) -> dict[str, ImageArray]:
         }
     return {
         f"image-{width}x{height}": crop_and_scale(
-            dataset.load(number * len(dataset) // len(SIZES_HW)).image_bgr, (height, width)
+            load(number * count // len(SIZES_HW)), (height, width)
         )
         for number, (height, width) in enumerate(SIZES_HW)
     }
