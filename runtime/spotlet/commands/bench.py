@@ -26,7 +26,7 @@ from spotlet.model.device import cpu_name, int8_instructions
 from spotlet.model.package import locate_model
 from spotlet.model.profile import remove_profile, write_profile
 from spotlet.model.providers import CPU_PROVIDER
-from spotlet.pipeline import Crew, plan_crew, usable_cores
+from spotlet.pipeline import Workers, plan_workers, usable_cores
 from spotlet.text.terminal import table
 
 SCHEMA = 1
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     use = detector.session.provider_use
     cpu = use.got == CPU_PROVIDER
     whole = session_settings(argparse.Namespace(**vars(args) | {"mode": "video"}), path)
-    crew = plan_crew(whole.threads, sources=1, live=False) if cpu else Crew()
+    crew = plan_workers(whole.threads, sources=1, live=False) if cpu else Workers()
     measured = measure(detector, frames, crew, args.seconds, crew_settings=whole)
     cold = measure_cold_start(
         path,
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         "provider_fallback": use.fallback,
         "settings": {"live": asdict(settings), "video": asdict(whole)},
     }
-    found |= {"workers": crew.workers} | asdict(measured) | {"cold_start": asdict(cold)}
+    found |= {"workers": crew.count} | asdict(measured) | {"cold_start": asdict(cold)}
     pair = int8_pair(path) if cpu else None
     gain = None if pair is None else measure_int8_gain(*pair)
     found["int8_gain"] = None if gain is None else asdict(gain)
@@ -193,7 +193,7 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _print(found: Mapping[str, Any], measured: Benchmark, cold: ColdStart, crew: Crew) -> None:
+def _print(found: Mapping[str, Any], measured: Benchmark, cold: ColdStart, crew: Workers) -> None:
     height, width = measured.size_hw
     machine = found["machine"]
     print(
@@ -209,7 +209,7 @@ def _print(found: Mapping[str, Any], measured: Benchmark, cold: ColdStart, crew:
     rows = [
         ("one frame at a time", f"{measured.rate:.1f} frames/s"),
         ("bare session", f"{measured.bare_rate:.1f} calls/s, ratio {measured.ratio:.3f}"),
-        (f"{crew.workers} at a time, as run does", f"{measured.crew_rate:.1f} frames/s"),
+        (f"{crew.count} at a time, as run does", f"{measured.crew_rate:.1f} frames/s"),
         ("processor", f"{measured.cpu_seconds * 1000:.2f} ms a frame"),
         ("burnt between a camera's frames", f"{measured.idle_cpu:.3f} of a core"),
         (

@@ -5,12 +5,12 @@ import argparse
 from spotlet.commands.options import tell_provider
 from spotlet.detector import Detector
 from spotlet.model.providers import CPU_PROVIDER, full_provider_name
-from spotlet.pipeline import Crew, plan_crew
+from spotlet.pipeline import Workers, plan_workers
 from spotlet.session import SessionSettings
 from spotlet.streams import locate_source
 
 
-def plan_run(args: argparse.Namespace, settings: SessionSettings) -> Crew:
+def plan_run(args: argparse.Namespace, settings: SessionSettings) -> Workers:
     """Returns how the cores are shared out among the frames of these sources.
 
     Args:
@@ -23,11 +23,11 @@ def plan_run(args: argparse.Namespace, settings: SessionSettings) -> Crew:
     """
     if full_provider_name(settings.provider) != CPU_PROVIDER:
         # What is no core has a queue of its own, and not every provider may be called twice.
-        return Crew(threads=settings.threads)
+        return Workers(threads=settings.threads)
     live = args.mode == "live" or (
         args.mode is None and all(locate_source(source).is_live for source in args.source)
     )
-    return plan_crew(settings.threads, sources=len(args.source), live=live)
+    return plan_workers(settings.threads, sources=len(args.source), live=live)
 
 
 def open_detector(args: argparse.Namespace, settings: SessionSettings) -> Detector:

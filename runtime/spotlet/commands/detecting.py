@@ -5,14 +5,14 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 
 from spotlet.detections import Detections
 from spotlet.detector import Detector
-from spotlet.pipeline import Crew, map_in_order
+from spotlet.pipeline import Workers, map_in_order
 from spotlet.streams import Arrival, StreamGroup
 
 
 def detect_in_order(
     detector: Detector,
     group: StreamGroup,
-    crew: Crew,
+    crew: Workers,
     *,
     batch: int = 1,
     max_frames: int | None = None,
