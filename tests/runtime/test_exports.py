@@ -4,6 +4,7 @@ import sys
 import pytest
 
 import spotlet
+import spotlet.running
 import spotlet.sinks
 import spotlet.streams
 
@@ -62,6 +63,10 @@ def test_the_public_names_of_streams_and_sinks_are_these() -> None:
         "save_sinks",
         "snapshot_sink",
     ]
+
+
+def test_the_public_names_of_a_run_are_these() -> None:
+    assert spotlet.running.__all__ == ["RunCallbacks", "RunSettings", "RunSummary", "run"]
 
 
 def _loaded(code: str) -> set[str]:

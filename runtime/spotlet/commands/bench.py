@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     detector = Detector(path, session=settings)
     use = detector.session.provider_use
     cpu = use.got == CPU_PROVIDER
-    whole = session_settings(argparse.Namespace(**vars(args) | {"mode": "video"}), path)
+    whole = session_settings(args, path, "video")
     crew = plan_workers(whole.threads, sources=1, live=False) if cpu else Workers()
     measured = measure(detector, frames, crew, args.seconds, crew_settings=whole)
     cold = measure_cold_start(

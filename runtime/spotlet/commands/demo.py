@@ -19,14 +19,15 @@ from spotlet.atomic import atomic_file
 from spotlet.commands.options import (
     add_session_arguments,
     add_variant_argument,
+    print_provider,
     session_settings,
-    tell_provider,
 )
 from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import InputError
 from spotlet.evaluation import average_precision
 from spotlet.letterbox import ImageArray
+from spotlet.model.package import locate_model
 from spotlet.precision import Truth
 from spotlet.session import SessionSettings
 from spotlet.sinks import VideoSink
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
         InputError: the installation has no demo, or the folder cannot be written.
     """
     folder = Path(str(resources.files("spotlet_models"))) / "demo"
-    play(args.model, folder, Path(args.out), session_settings(args), args.variant)
+    path = locate_model(args.model, args.variant)
+    play(path, folder, Path(args.out), session_settings(args, path))
     return 0
 
 
@@ -88,7 +90,7 @@ def play(
     """
     truths, class_names = _read_truth(folder / "truth.json")
     detector = Detector(model, variant=variant, session=settings)
-    tell_provider(detector)
+    print_provider(detector)
     measured = Detector(
         detector.session.path,
         score_threshold=MEASURE_SCORE,

@@ -84,7 +84,7 @@ def test_images_have_no_time_and_leave_what_was_written_before(
     ("words", "reason"),
     [
         (("--line", "door"), "must be NAME="),
-        (("--zone", "3:a=0,0,1,0,1,1"), "there is no such source"),
+        (("--zone", "3:a=0,0,1,0,1,1"), "3:a: no such source"),
         (("--line", "a=0,0,1,1", "--line", "a=0,0,1,0"), "two have this name"),
     ],
 )

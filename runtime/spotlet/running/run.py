@@ -1,0 +1,143 @@
+"""One run: its sources read, its frames detected in, tracked and counted, its results written."""
+
+import contextlib
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from spotlet.detector import Detector
+from spotlet.errors import UsageError
+from spotlet.model.package import locate_model
+from spotlet.model.profile import find_profile
+from spotlet.running.followers import Followers
+from spotlet.running.loop import detect_in_order, share_cores, stopping
+from spotlet.running.outputs import Outputs
+from spotlet.running.settings import RunCallbacks, RunSettings
+from spotlet.running.sinks import listen
+from spotlet.running.summary import RunSummary, Totals
+from spotlet.serve.address import Listener
+from spotlet.session import SessionSettings
+from spotlet.sinks import WindowClosed
+from spotlet.streams import locate_source, open_streams
+
+
+def run(
+    settings: RunSettings,
+    callbacks: RunCallbacks = RunCallbacks(),  # noqa: B008 - frozen
+    *,
+    stop: threading.Event | None = None,
+) -> RunSummary:
+    """Detects in every frame of the sources, hands it to the outputs, and returns what it did.
+
+    It returns when all sources have ended, `max_frames` is reached, the window is closed, or `stop`
+    is set. However it ends, the files are whole; Ctrl-C drops what is slow to write.
+
+    Args:
+        settings: what to do.
+        callbacks: called meanwhile, see there.
+        stop: set it in any thread or signal handler: the frames in work are the last ones.
+
+    Raises:
+        SourceError: the only source cannot be read. Of several, and where one ended before it
+            should have, see `RunSummary.failures`.
+        UsageError: a setting does not suit the model, a source or this machine.
+        ModelFileError: the model cannot be used.
+        OutputError: an output cannot be written.
+
+    Example:
+        >>> from spotlet.running import RunSettings, run
+        >>> settings = RunSettings(model="cards", sources=["door.mp4"], ndjson="door.ndjson")
+        >>> print(run(settings))  # doctest: +SKIP
+        40 frames in 0.2 s, 213.4 frames/s, 0 dropped
+        nothing found
+        wrote door.ndjson (40 lines)
+    """
+    with listen(settings) as listener:
+        return _run(settings, callbacks, stop, listener)
+
+
+def _run(
+    settings: RunSettings,
+    callbacks: RunCallbacks,
+    stop: threading.Event | None,
+    listener: Listener | None,
+) -> RunSummary:
+    followers = Followers(settings)
+    path = locate_model(settings.model, settings.variant)
+    live = settings.mode == "live" or (
+        settings.mode is None and all(locate_source(each).is_live for each in settings.sources)
+    )
+    # Several sources are detected in at once, each by one core.
+    mode = "live" if live and len(settings.sources) == 1 else "video"
+    session, why = choose_session(path, mode, settings.session, strict=settings.strict_provider)
+    workers = share_cores(settings, session, live=live)
+    detector = Detector(
+        path,
+        score_threshold=settings.score_threshold,
+        iou_threshold=settings.iou_threshold,
+        session=replace(session, threads=workers.threads),
+    )
+    callbacks.on_model(detector, why)
+    followers.prepare(detector)
+    _require_classes(settings, detector.class_names)
+    totals, outputs = Totals(), Outputs(callbacks)
+    failures: Mapping[str, str] = {}
+    try:
+        with (
+            open_streams(
+                settings.sources,
+                mode=settings.mode,
+                max_fps=settings.max_fps,
+                reconnection=settings.reconnection,
+                on_status=outputs.take_status,
+                spare_cores=workers.count == 1,
+            ) as group,
+            # Closed here and not when it is collected, where an error could not be raised.
+            contextlib.closing(
+                detect_in_order(detector, group, workers, settings, outputs.flush)
+            ) as detected,
+            outputs.open(settings, group.streams, path, listener),
+            stopping(group, stop),
+            contextlib.suppress(WindowClosed),
+        ):
+            followers.begin(group.streams)
+            callbacks.on_open(group.streams)
+            for (stream, frame), found in detected:
+                detections = followers.update(stream, frame, found)
+                outputs.write(frame, detections)
+                totals.add(stream, frame, detections)
+                callbacks.on_frame(frame, detections)
+        failures = group.failures
+    finally:
+        summary = totals.summary(outputs.sinks, failures)
+        callbacks.on_end(summary)
+    return summary
+
+
+def choose_session(
+    path: Path, mode: str, given: SessionSettings | None, *, strict: bool
+) -> tuple[SessionSettings, str]:
+    """Returns the session settings for a model, and why it is those.
+
+    Args:
+        path: of the model file.
+        mode: one of `spotlet.model.profile.MODES`.
+        given: put the device profile aside, which was measured as a whole; None takes the
+            profile's, or the defaults if there is none that holds here.
+        strict: whether to fail rather than fall back to the CPU.
+    """
+    if given is not None:
+        return replace(given, strict_provider=strict or given.strict_provider), "as given"
+    search = find_profile(path)
+    found = SessionSettings() if search.profile is None else search.profile.settings[mode]
+    return replace(found, strict_provider=strict), search.reason
+
+
+def _require_classes(settings: RunSettings, class_names: tuple[str, ...]) -> None:
+    unknown = [name for name in settings.classes or () if name not in class_names]
+    if unknown:
+        raise UsageError(
+            f"classes: unknown class {', '.join(map(repr, unknown))}; this model has "
+            f"{', '.join(class_names)}"
+        )
