@@ -3,7 +3,7 @@
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from spotlet.commands.options import add_model_arguments, add_session_arguments, given_session
 from spotlet.counting.rules import Anchor, CountingRules, parse_line, parse_zone
@@ -20,153 +20,88 @@ if TYPE_CHECKING:  # an extra
 PASSWORD_VARIABLE = "SPOTLET_MQTT_PASSWORD"
 """A URL shows in the list of processes; the environment does not."""
 
+HELP = {
+    "source": "an image, a video, a folder, a glob in quotes, a camera's index, an rtsp or http "
+    "URL; several run at once",
+    "--config": "TOML with these arguments; the command line wins",
+    "--save": "annotated video (.mp4, .avi); image or folder for images; folder of videos for "
+    "several sources",
+    "--keep-videos": "video files to keep of each live source, an hour each at most "
+    f"[{KEPT_RECORDINGS}]",
+    "--ndjson": "a JSON line for each frame and each change of a live source's state; - is stdout",
+    "--rotate-mb": "append to the NDJSON, and start a new file at this size; keep a few old ones",
+    "--snapshots": "a JPEG whenever a class appears",
+    "--show": "open a window; q or Esc ends the run",
+    "--serve": "watch the run in a browser, with events and metrics; a port alone is on 127.0.0.1, "
+    "any other address needs a token",
+    "--serve-token": f"what a viewer must present; safer in {TOKEN_VARIABLE} or --config, since "
+    "everybody on this machine sees the flags of a process",
+    "--mqtt": "publish to mqtt[s]://[user[:password]@]host[:port]/[topic-prefix]; the password "
+    f"may be in {PASSWORD_VARIABLE}",
+    "--mqtt-on": "a message for each frame with detections, or when the objects change [frame]",
+    "--mqtt-qos": "0: send each message once; 1: until the broker confirms it [1]",
+    "--mqtt-discovery": "announce the sources to Home Assistant",
+    "--mqtt-cafile": "certificates of the authorities to trust with mqtts://, not the system's",
+    "--mode": "every frame in order, or the newest [live for cameras and URLs, else video]",
+    "--max-fps": "at most N frames a second of each source: live drops the others, video waits",
+    "--max-frames": "stop after N frames",
+    "--stall-seconds": "reconnect a live source after S seconds without a frame [%(default)g]",
+    "--retries": "give up a live source after N failures in a row [never]",
+    "--batch": "frames of several sources in one call of the network; not worth it on a CPU "
+    "[%(default)d]",
+    "--score": "least score, 0 to 1 [the model's]",
+    "--iou": "overlap that NMS allows, 0 to 1 [the model's]",
+    "--classes": "only these classes",
+    "--track": "give each object an id that it keeps across frames",
+    "--line": "count objects that cross this line, in shares of the frame (0 to 1) or pixels; "
+    "2:NAME=... is for the second source only; repeatable",
+    "--zone": "count objects in this polygon, and those that enter it; likewise",
+    "--anchor": "the point of a box that counts: middle of its lower side, or centre [%(default)s]",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
+    group: argparse._ActionsContainer = parser
+
+    def add(name: str, **options: Any) -> None:
+        group.add_argument(name, help=HELP[name], **options)
+
     add_model_arguments(parser, optional=True)
-    parser.add_argument(
-        "source",
-        nargs="*",
-        help="an image, a video, a folder, a glob in quotes, a camera's index, an rtsp or http "
-        "URL; several run at once",
-    )
-    parser.add_argument(
-        "--config", metavar="FILE", help="TOML with these arguments; the command line wins"
-    )
-    _add_output_arguments(parser)
-    _add_mqtt_arguments(parser)
-    add = parser.add_argument_group("stream").add_argument
-    add(
-        "--mode",
-        choices=("video", "live"),
-        help="every frame in order, or the newest [live for cameras and URLs, else video]",
-    )
-    add(
-        "--max-fps",
-        type=float,
-        metavar="N",
-        help="at most N frames a second of each source: live drops the others, video waits",
-    )
-    add("--max-frames", type=int, metavar="N", help="stop after N frames")
-    add(
-        "--stall-seconds",
-        type=float,
-        default=Reconnection().stall_seconds,
-        metavar="S",
-        help="reconnect a live source after S seconds without a frame [%(default)g]",
-    )
-    add(
-        "--retries",
-        type=int,
-        metavar="N",
-        help="give up a live source after N failures in a row [never]",
-    )
-    add(
-        "--batch",
-        type=int,
-        default=1,
-        metavar="N",
-        help="frames of several sources in one call of the network; not worth it on a CPU "
-        "[%(default)d]",
-    )
-    add = parser.add_argument_group("detections").add_argument
-    add("--score", type=float, metavar="T", help="least score, 0 to 1 [the model's]")
-    add("--iou", type=float, metavar="T", help="overlap that NMS allows, 0 to 1 [the model's]")
-    add("--classes", metavar="A,B", help="only these classes")
-    _add_counting_arguments(parser)
+    add("source", nargs="*")
+    add("--config", metavar="FILE")
+    group = parser.add_argument_group("output (without any, a line a frame is printed)")
+    add("--save", metavar="PATH")
+    add("--keep-videos", type=int, metavar="N")
+    add("--ndjson", metavar="FILE")
+    add("--rotate-mb", type=float, metavar="MB")
+    add("--snapshots", metavar="FOLDER")
+    add("--show", action="store_true")
+    add("--serve", metavar="HOST:PORT")
+    add("--serve-token", metavar="TOKEN")
+    group = parser.add_argument_group("MQTT")
+    add("--mqtt", metavar="URL")
+    add("--mqtt-on", choices=("frame", "change"))
+    add("--mqtt-qos", type=int, choices=(0, 1))
+    add("--mqtt-discovery", action="store_true")
+    add("--mqtt-cafile", metavar="FILE")
+    group = parser.add_argument_group("stream")
+    add("--mode", choices=("video", "live"))
+    add("--max-fps", type=float, metavar="N")
+    add("--max-frames", type=int, metavar="N")
+    add("--stall-seconds", type=float, default=Reconnection().stall_seconds, metavar="S")
+    add("--retries", type=int, metavar="N")
+    add("--batch", type=int, default=1, metavar="N")
+    group = parser.add_argument_group("detections")
+    add("--score", type=float, metavar="T")
+    add("--iou", type=float, metavar="T")
+    add("--classes", metavar="A,B")
+    group = parser.add_argument_group("tracking and counting")
+    add("--track", action="store_true")
+    add("--line", action="append", metavar="NAME=X1,Y1,X2,Y2")
+    add("--zone", action="append", metavar="NAME=X1,Y1,X2,Y2,X3,Y3,...")
+    add("--anchor", choices=get_args(Anchor), default="bottom")
     add_session_arguments(parser)
-
-
-def _add_output_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("output (without any, a line a frame is printed)").add_argument
-    add(
-        "--save",
-        metavar="PATH",
-        help="annotated video (.mp4, .avi); image or folder for images; folder of videos for "
-        "several sources",
-    )
-    add(
-        "--keep-videos",
-        type=int,
-        metavar="N",
-        help=f"video files to keep of each live source, an hour each at most [{KEPT_RECORDINGS}]",
-    )
-    add(
-        "--ndjson",
-        metavar="FILE",
-        help="a JSON line for each frame and each change of a live source's state; - is stdout",
-    )
-    add(
-        "--rotate-mb",
-        type=float,
-        metavar="MB",
-        help="append to the NDJSON, and start a new file at this size; keep a few old ones",
-    )
-    add("--snapshots", metavar="FOLDER", help="a JPEG whenever a class appears")
-    add("--show", action="store_true", help="open a window; q or Esc ends the run")
-    add(
-        "--serve",
-        metavar="HOST:PORT",
-        help="watch the run in a browser, with events and metrics; a port alone is on 127.0.0.1, "
-        "any other address needs a token",
-    )
-    add(
-        "--serve-token",
-        metavar="TOKEN",
-        help=f"what a viewer must present; safer in {TOKEN_VARIABLE} or --config, since everybody "
-        "on this machine sees the flags of a process",
-    )
-
-
-def _add_mqtt_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("MQTT").add_argument
-    add(
-        "--mqtt",
-        metavar="URL",
-        help="publish to mqtt[s]://[user[:password]@]host[:port]/[topic-prefix]; the password may "
-        f"be in {PASSWORD_VARIABLE}",
-    )
-    add(
-        "--mqtt-on",
-        choices=("frame", "change"),
-        help="a message for each frame with detections, or when the objects change [frame]",
-    )
-    add(
-        "--mqtt-qos",
-        type=int,
-        choices=(0, 1),
-        help="0: send each message once; 1: until the broker confirms it [1]",
-    )
-    add("--mqtt-discovery", action="store_true", help="announce the sources to Home Assistant")
-    add(
-        "--mqtt-cafile",
-        metavar="FILE",
-        help="certificates of the authorities to trust with mqtts://, not the system's",
-    )
-
-
-def _add_counting_arguments(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("tracking and counting").add_argument
-    add("--track", action="store_true", help="give each object an id that it keeps across frames")
-    add(
-        "--line",
-        action="append",
-        metavar="NAME=X1,Y1,X2,Y2",
-        help="count objects that cross this line, in shares of the frame (0 to 1) or pixels; "
-        "2:NAME=... is for the second source only; repeatable",
-    )
-    add(
-        "--zone",
-        action="append",
-        metavar="NAME=X1,Y1,X2,Y2,X3,Y3,...",
-        help="count objects in this polygon, and those that enter it; likewise",
-    )
-    add(
-        "--anchor",
-        choices=get_args(Anchor),
-        default="bottom",
-        help="the point of a box that counts: middle of its lower side, or centre [%(default)s]",
-    )
 
 
 def run_settings(args: argparse.Namespace) -> RunSettings:

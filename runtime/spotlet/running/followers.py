@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from spotlet.counting.counter import ObjectCounter
-from spotlet.counting.rules import CountingRules
 from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import UsageError
@@ -17,7 +16,7 @@ UNSURE_SHARE = 0.5
 
 
 class Followers:
-    """Tracks and counts the objects of a run, as far as its settings want it."""
+    """Tracks and counts the objects of a run, as far as its settings ask for it."""
 
     def __init__(self, settings: RunSettings) -> None:
         """Checks the sources, before anything is opened.
@@ -26,10 +25,10 @@ class Followers:
             UsageError: a source is images, without time.
             SourceError: there is no such source.
         """
-        self._counting = settings.counting
-        counts = self._counting.lines or self._counting.zones
+        self._rules = settings.counting
+        counts = self._rules.lines or self._rules.zones
         self._tracking = settings.tracking or (TrackingSettings() if counts else None)
-        self._followers: dict[Stream, _Follower] = {}
+        self._of: dict[Stream, tuple[SourceClock, Tracker, ObjectCounter | None]] = {}
         for source in settings.sources if self._tracking else ():
             if (found := locate_source(source)).kind in ("image", "images"):
                 raise UsageError(
@@ -37,48 +36,38 @@ class Followers:
                     "counted; leave out tracking, lines and zones, or give a video"
                 )
 
-    def prepare(self, detector: Detector) -> None:
-        """Makes the detector also report less sure objects, to continue those that have an id."""
+    def begin(self, detector: Detector, streams: Sequence[Stream]) -> None:
+        """Takes the streams, and has less sure objects detected too, to continue those with an id.
+
+        Args:
+            detector: its rule is changed.
+            streams: in the order of the sources.
+        """
         if self._tracking is None:
             return
         least = detector.rule.score_threshold
         start = max(self._tracking.start_score, least)
-        self._tracking = replace(self._tracking, start_score=start)
+        tracking = replace(self._tracking, start_score=start)
         unsure = least * UNSURE_SHARE
         if detector.manifest.output.form == "detections":
             # The graph has suppressed all below this threshold.
             unsure = max(unsure, detector.manifest.detection.score_threshold)
         detector.rule = replace(detector.rule, score_threshold=unsure)
-
-    def begin(self, streams: Sequence[Stream]) -> None:
-        """Takes the streams, in the order of the sources."""
         for number, stream in enumerate(streams, 1):
-            if self._tracking is not None:
-                rules = self._counting.of_source(number)
-                self._followers[stream] = _Follower(self._tracking, rules)
+            rules = self._rules.of_source(number)
+            counts = rules.lines or rules.zones
+            counter = ObjectCounter(rules, tracking.lost_seconds) if counts else None
+            self._of[stream] = SourceClock(), Tracker(tracking), counter
 
     def update(self, stream: Stream, frame: Frame, detections: Detections) -> Detections:
-        """Returns the objects of a stream's next frame, with track ids and counts if wanted.
+        """Returns the objects of a stream's next frame, with track ids and counts if asked for.
 
         Raises:
             UsageError: a line or a zone lies outside the frame.
         """
-        follower = self._followers.get(stream)
-        return detections if follower is None else follower.update(frame, detections)
-
-
-class _Follower:
-    """One source's tracker and counter."""
-
-    def __init__(self, settings: TrackingSettings, rules: CountingRules) -> None:
-        self._tracker = Tracker(settings)
-        counts = rules.lines or rules.zones
-        self._counter = ObjectCounter(rules, settings.lost_seconds) if counts else None
-        self._clock = SourceClock()
-
-    def update(self, frame: Frame, detections: Detections) -> Detections:
-        at_seconds = self._clock.seconds(frame)
-        found = self._tracker.update(detections, at_seconds, frame.epoch, frame.size_hw)
-        if self._counter is None:
-            return found
-        return self._counter.update(found, frame.size_hw, at_seconds)
+        if stream not in self._of:
+            return detections
+        clock, tracker, counter = self._of[stream]
+        at_seconds = clock.seconds(frame)
+        found = tracker.update(detections, at_seconds, frame.epoch, frame.size_hw)
+        return found if counter is None else counter.update(found, frame.size_hw, at_seconds)

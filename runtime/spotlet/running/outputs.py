@@ -45,17 +45,8 @@ class Outputs:
     ) -> Iterator[None]:
         """Opens the sinks, and closes each of them whatever happens.
 
-        An exception inside is raised again, and a sink that then cannot be closed is a notice.
-
-        Args:
-            settings: of the run.
-            streams: what is read.
-            model: see `open_sinks`.
-            listener: see `open_sinks`.
-
-        Raises:
-            UsageError: two are one place, or one is what is read.
-            OutputError: one cannot be written.
+        An exception inside is raised again, and a sink that then cannot be closed is a notice. The
+        arguments and errors are those of `open_sinks`.
         """
         try:
             notice = self._callbacks.on_notice

@@ -79,8 +79,12 @@ def _run(
         session=replace(session, threads=workers.threads),
     )
     callbacks.on_model(detector, why)
-    followers.prepare(detector)
-    _require_classes(settings, detector.class_names)
+    unknown = [name for name in settings.classes or () if name not in detector.class_names]
+    if unknown:
+        raise UsageError(
+            f"classes: unknown class {', '.join(map(repr, unknown))}; this model has "
+            f"{', '.join(detector.class_names)}"
+        )
     totals, outputs = Totals(), Outputs(callbacks)
     failures: Mapping[str, str] = {}
     try:
@@ -93,21 +97,25 @@ def _run(
                 on_status=outputs.take_status,
                 spare_cores=workers.count == 1,
             ) as group,
+            outputs.open(settings, group.streams, path, listener),
+            stopping(group, stop),
+            contextlib.suppress(WindowClosed),
             # Closed here and not when it is collected, where an error could not be raised.
             contextlib.closing(
                 detect_in_order(detector, group, workers, settings, outputs.flush)
             ) as detected,
-            outputs.open(settings, group.streams, path, listener),
-            stopping(group, stop),
-            contextlib.suppress(WindowClosed),
         ):
-            followers.begin(group.streams)
+            followers.begin(detector, group.streams)
             callbacks.on_open(group.streams)
-            for (stream, frame), found in detected:
-                detections = followers.update(stream, frame, found)
-                outputs.write(frame, detections)
-                totals.add(stream, frame, detections)
-                callbacks.on_frame(frame, detections)
+            try:
+                for (stream, frame), found in detected:
+                    detections = followers.update(stream, frame, found)
+                    outputs.write(frame, detections)
+                    totals.add(stream, frame, detections)
+                    callbacks.on_frame(frame, detections)
+            except KeyboardInterrupt:  # before the streams end, whose states could not be written
+                outputs.stop()
+                raise
         failures = group.failures
     finally:
         summary = totals.summary(outputs.sinks, failures)
@@ -132,12 +140,3 @@ def choose_session(
     search = find_profile(path)
     found = SessionSettings() if search.profile is None else search.profile.settings[mode]
     return replace(found, strict_provider=strict), search.reason
-
-
-def _require_classes(settings: RunSettings, class_names: tuple[str, ...]) -> None:
-    unknown = [name for name in settings.classes or () if name not in class_names]
-    if unknown:
-        raise UsageError(
-            f"classes: unknown class {', '.join(map(repr, unknown))}; this model has "
-            f"{', '.join(class_names)}"
-        )

@@ -18,6 +18,7 @@ from spotlet.letterbox import ImageArray
 from spotlet.model.package import bundled_models
 from spotlet.running import RunCallbacks, RunSettings, RunSummary, run
 from spotlet.session import SessionSettings
+from spotlet.sinks import WindowClosed
 from spotlet.streams import Frame, StatusEvent, open_stream
 
 pytestmark = pytest.mark.live
@@ -187,7 +188,9 @@ def test_a_stop_ends_cameras_that_send_nothing(
     stop.set()
     runner.join(PATIENCE_SECONDS)
     assert [each.frames for each in results] == [0]
-    assert records_of(lines)[0]["state"] == "connecting"
+    states = [each["state"] for each in records_of(lines)]
+    assert states[0] == "connecting"
+    assert states.count("ended") == cameras
 
 
 def test_a_stop_that_was_set_before_ends_at_once(squares_model: Path, clip: Path) -> None:
@@ -213,6 +216,7 @@ def test_an_error_in_a_callback_is_raised_and_leaves_whole_files(
         settings = RunSettings(
             model=squares_model,
             sources=[camera.url if at == "on_status" else clip],
+            max_frames=100,
             session=SessionSettings(threads=threads),
             ndjson=lines,
             save=video,
@@ -294,3 +298,20 @@ def test_states_and_notices_go_to_the_log_without_a_callback(
     RunCallbacks().on_status(event)
     RunCallbacks().on_notice("a line")
     assert [record.getMessage() for record in caplog.records[-2:]] == ["a: lost", "a line"]
+
+
+@pytest.mark.parametrize("cameras", [1, 2])
+def test_a_window_that_is_closed_ends_the_run_with_the_last_states_of_its_cameras(
+    tmp_path: Path, squares_model: Path, cameras: int
+) -> None:
+    lines = tmp_path / "out.ndjson"
+
+    def close_window(frame: Frame, detections: Detections) -> None:
+        raise WindowClosed
+
+    with MjpegServer(fps=40) as first, MjpegServer(fps=40) as second:
+        urls = [first.url, second.url][:cameras]
+        settings = RunSettings(model=squares_model, sources=urls, ndjson=lines, max_frames=100)
+        done = run(settings, RunCallbacks(**QUIET, on_frame=close_window))
+    assert done.frames == 1
+    assert [each.get("state") for each in records_of(lines)].count("ended") == cameras
