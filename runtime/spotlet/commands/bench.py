@@ -42,27 +42,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         nargs="?",
-        help="a video, an image, a folder or a glob of images; 720p frames are made up without",
+        help="a video, an image, a folder or a glob of images [generated 720p frames]",
     )
     parser.add_argument(
         "--seconds",
         type=float,
         default=3.0,
         metavar="S",
-        help="for each thing that is measured [%(default)g]",
+        help="seconds for each measurement [%(default)g]",
     )
     parser.add_argument("--json", action="store_true", help="the same as one JSON object")
     parser.add_argument(
         "--tune",
         action="store_true",
-        help="try threads, spinning, optimisation, providers; keep the best in a device profile, "
-        "which `run` then uses",
+        help="try threads, spinning, optimisation, providers; keep the best in a device profile "
+        "for `spotlet run`",
     )
     parser.add_argument(
         "--allow",
         choices=("reduced",),
-        help="let --tune also choose what computes in reduced precision (bfloat16) and so finds "
-        "slightly other boxes and scores",
+        help="let --tune also choose reduced precision (bfloat16), with slightly different boxes "
+        "and scores",
     )
     add_session_arguments(parser)
 
@@ -76,14 +76,17 @@ def run(args: argparse.Namespace) -> int:
     if not 0 < args.seconds < float("inf"):
         raise UsageError(f"--seconds {args.seconds:g}: must be over 0")
     if args.allow and not args.tune:
-        raise UsageError("--allow: goes with --tune")
+        raise UsageError("--allow: needs --tune")
     path = locate_model(args.model, args.variant)
     frames: Frames = generated_frames if args.source is None else SourceFrames(args.source)
     found: dict[str, Any] = {"schema": SCHEMA, "model": str(path), "source": args.source}
     found |= {"machine": _machine()}
     if args.tune:
         if args.threads is not None or args.provider is not None or args.no_profile:
-            raise UsageError("--tune: chooses threads and provider itself, and writes a profile")
+            raise UsageError(
+                "--tune: chooses threads and provider itself; drop --threads, --provider and "
+                "--no-profile"
+            )
         found["tuning"] = _tune(args, path, frames)
     settings = session_settings(args, path)
     detector = Detector(path, session=settings)
@@ -122,18 +125,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tune(args: argparse.Namespace, path: Path, frames: Frames) -> dict[str, Any]:
-    """Tunes the model, tells of it, writes the profile; returns the same for the JSON."""
+    """Tunes the model, prints the trials, writes the profile; returns the same for the JSON."""
     tuned = tune_model(path, frames, args.seconds, allow_reduced=args.allow == "reduced")
-    people = sys.stderr if args.json else sys.stdout
+    out = sys.stderr if args.json else sys.stdout
     for mode, tuning in tuned.modes.items():
-        print(_tuning_text(mode, tuning), file=people, flush=True)
+        print(_tuning_text(mode, tuning), file=out, flush=True)
     if tuned.profile is None:
         remove_profile(tuned.key)
         kept = None
-        print("the default settings are kept, without a device profile\n", file=people)
+        print("kept the default settings, without a device profile\n", file=out)
     else:
         kept = str(write_profile(tuned.profile))
-        print(f"device profile, for `spotlet run` to use: {kept}\n", file=people)
+        print(f"device profile, for `spotlet run` to use: {kept}\n", file=out)
     return {
         "profile": kept,
         "modes": {mode: _tuning_record(tuning) for mode, tuning in tuned.modes.items()},
@@ -211,7 +214,7 @@ def _print(found: Mapping[str, Any], measured: Benchmark, cold: ColdStart, crew:
         ("bare session", f"{measured.bare_rate:.1f} calls/s, ratio {measured.ratio:.3f}"),
         (f"{crew.count} at a time, as run does", f"{measured.crew_rate:.1f} frames/s"),
         ("processor", f"{measured.cpu_seconds * 1000:.2f} ms a frame"),
-        ("burnt between a camera's frames", f"{measured.idle_cpu:.3f} of a core"),
+        ("CPU used while waiting for a frame", f"{measured.idle_cpu:.3f} of a core"),
         (
             "start to first detection",
             f"{cold.seconds:.3f} s, bare {cold.bare_seconds:.3f} s, "

@@ -1,4 +1,4 @@
-"""`spotlet demo`: the shipped model on the shipped clip, something to look at."""
+"""`spotlet demo`: the bundled model on the bundled clip, as a video and figures."""
 
 import argparse
 import contextlib
@@ -46,12 +46,12 @@ SHEET_COLUMNS, SHEET_ROWS, SHEET_CELL_HW = 4, 3, (300, 400)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument(
-        "--out", default="out", metavar="DIR", help="for demo.mp4 and demo.png; out by default"
+        "--out", default="out", metavar="DIR", help="folder for demo.mp4 and demo.png [%(default)s]"
     )
     parser.add_argument(
         "--model",
         default=MODEL_NAME,
-        help="another model of the clip's classes (default: %(default)s)",
+        help="another model with the clip's classes [%(default)s]",
     )
     add_variant_argument(parser)
     add_session_arguments(parser)
@@ -74,7 +74,6 @@ def play(
     folder: Path,
     out: Path,
     settings: SessionSettings,
-    variant: str | None = None,
 ) -> None:
     """Writes the annotated clip and a contact sheet, prints counts, AP and frames a second.
 
@@ -83,13 +82,12 @@ def play(
         folder: holds `clip.mp4` and `truth.json`.
         out: folder to write `demo.mp4` and `demo.png` to.
         settings: threads and execution provider.
-        variant: which file of a package; `fp32` where None.
 
     Raises:
         InputError: there is no such model or demo, or `out` cannot be written.
     """
     truths, class_names = _read_truth(folder / "truth.json")
-    detector = Detector(model, variant=variant, session=settings)
+    detector = Detector(model, session=settings)
     print_provider(detector)
     measured = Detector(
         detector.session.path,
@@ -98,7 +96,7 @@ def play(
         session=settings,
     )
     if class_names != detector.class_names:
-        raise InputError(f"{folder}: the truth's classes are not those of the model {model}")
+        raise InputError(f"{folder}: the truth's classes differ from those of the model {model}")
     found: list[Detections] = []
     candidates: list[Detections] = []
     pictures: list[ImageArray] = []

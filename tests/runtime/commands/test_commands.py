@@ -521,5 +521,5 @@ def test_demo_without_its_files_or_with_another_model_is_an_input_error(
         demo.play(squares_model, tmp_path, tmp_path / "out", SessionSettings())
     truth = demo_folder / "truth.json"
     truth.write_text(truth.read_text().replace("green", "yellow"))
-    with pytest.raises(InputError, match="not those of the model"):
+    with pytest.raises(InputError, match="differ from those of the model"):
         demo.play(squares_model, demo_folder, tmp_path / "out", SessionSettings())
