@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import cv2
 import onnxruntime as ort
@@ -87,14 +87,15 @@ def run(args: argparse.Namespace) -> int:
                 "--tune: chooses threads and provider itself; drop --threads, --provider and "
                 "--no-profile"
             )
-        found["tuning"] = _tune(args, path, frames)
+        reduced, out = args.allow == "reduced", sys.stderr if args.json else sys.stdout
+        found["tuning"] = _tune(path, frames, args.seconds, reduced=reduced, out=out)
     settings = session_settings(args, path)
     detector = Detector(path, session=settings)
     use = detector.session.provider_use
     cpu = use.got == CPU_PROVIDER
     whole = session_settings(args, path, "video")
-    crew = plan_workers(whole.threads, sources=1, live=False) if cpu else Workers()
-    measured = measure(detector, frames, crew, args.seconds, crew_settings=whole)
+    workers = plan_workers(whole.threads, sources=1, live=False) if cpu else Workers()
+    measured = measure(detector, frames, workers, args.seconds, crew_settings=whole)
     cold = measure_cold_start(
         path,
         settings,
@@ -109,14 +110,14 @@ def run(args: argparse.Namespace) -> int:
         "provider_fallback": use.fallback,
         "settings": {"live": asdict(settings), "video": asdict(whole)},
     }
-    found |= {"workers": crew.count} | asdict(measured) | {"cold_start": asdict(cold)}
+    found |= {"workers": workers.count} | asdict(measured) | {"cold_start": asdict(cold)}
     pair = int8_pair(path) if cpu else None
     gain = None if pair is None else measure_int8_gain(*pair)
     found["int8_gain"] = None if gain is None else asdict(gain)
     if args.json:
         print(json.dumps(found, indent=2))
     else:
-        _print(found, measured, cold, crew)
+        _print(found, measured, cold, workers)
         if gain is not None:
             print(f"{gain}; the network alone, {gain.threads} thread")
         if use.asked != CPU_PROVIDER:
@@ -124,10 +125,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tune(args: argparse.Namespace, path: Path, frames: Frames) -> dict[str, Any]:
+def _tune(
+    path: Path, frames: Frames, seconds: float, *, reduced: bool, out: TextIO
+) -> dict[str, Any]:
     """Tunes the model, prints the trials, writes the profile; returns the same for the JSON."""
-    tuned = tune_model(path, frames, args.seconds, allow_reduced=args.allow == "reduced")
-    out = sys.stderr if args.json else sys.stdout
+    tuned = tune_model(path, frames, seconds, allow_reduced=reduced)
     for mode, tuning in tuned.modes.items():
         print(_tuning_text(mode, tuning), file=out, flush=True)
     if tuned.profile is None:
@@ -196,7 +198,9 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _print(found: Mapping[str, Any], measured: Benchmark, cold: ColdStart, crew: Workers) -> None:
+def _print(
+    found: Mapping[str, Any], measured: Benchmark, cold: ColdStart, workers: Workers
+) -> None:
     height, width = measured.size_hw
     machine = found["machine"]
     print(
@@ -212,7 +216,7 @@ def _print(found: Mapping[str, Any], measured: Benchmark, cold: ColdStart, crew:
     rows = [
         ("one frame at a time", f"{measured.rate:.1f} frames/s"),
         ("bare session", f"{measured.bare_rate:.1f} calls/s, ratio {measured.ratio:.3f}"),
-        (f"{crew.count} at a time, as run does", f"{measured.crew_rate:.1f} frames/s"),
+        (f"{workers.count} at a time, as run does", f"{measured.crew_rate:.1f} frames/s"),
         ("processor", f"{measured.cpu_seconds * 1000:.2f} ms a frame"),
         ("CPU used while waiting for a frame", f"{measured.idle_cpu:.3f} of a core"),
         (

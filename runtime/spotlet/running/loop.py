@@ -28,12 +28,7 @@ MOST_HEAP_BYTES = 32 * 2**20
 
 
 def share_cores(settings: RunSettings, session: SessionSettings, *, live: bool) -> Workers:
-    """Returns how the cores are shared out among the frames; settles a process of its own.
-
-    Args:
-        settings: of the run.
-        session: its `threads` is the number of cores that detection may use, 0 for all.
-        live: whether all sources are live.
+    """Returns how the cores, `session.threads` or all, are shared out; settles an own process.
 
     Raises:
         UsageError: onnxruntime knows no such provider.
@@ -74,14 +69,8 @@ def detect_in_order(
 ) -> Generator[tuple[Arrival, Detections], None, None]:
     """Yields each frame of the streams with what was found in it; those of a stream are in order.
 
-    Exhaust it or close it: then no thread is left. Exhausted, it has closed the group.
-
-    Args:
-        detector: called by several threads if there are several workers.
-        group: the streams.
-        workers: how many frames are worked on at once.
-        settings: no more frames than `max_frames` are read, and only `classes` are reported.
-        idle: called now and then in the caller's thread while several workers wait.
+    Exhaust it or close it: then no thread is left. Exhausted, it has closed the group. While
+    several workers wait, `idle` is called now and then in the caller's thread.
 
     Raises:
         SourceError: the only source cannot be read.

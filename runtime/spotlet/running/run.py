@@ -126,14 +126,10 @@ def _run(
 def choose_session(
     path: Path, mode: str, given: SessionSettings | None, *, strict: bool
 ) -> tuple[SessionSettings, str]:
-    """Returns the session settings for a model, and why it is those.
+    """Returns the session settings for a model file, and why it is those.
 
-    Args:
-        path: of the model file.
-        mode: one of `spotlet.model.profile.MODES`.
-        given: put the device profile aside, which was measured as a whole; None takes the
-            profile's, or the defaults if there is none that holds here.
-        strict: whether to fail rather than fall back to the CPU.
+    Given ones replace the whole device profile, since it was measured as a whole. Without them they
+    are those of the profile for this mode, or the defaults if no profile holds here.
     """
     if given is not None:
         return replace(given, strict_provider=strict or given.strict_provider), "as given"

@@ -44,8 +44,8 @@ def open_sinks(
 
     Args:
         settings: of the run.
-        streams: what is read.
-        model: the model's file, which no output may replace.
+        streams: what is read; no output may replace it.
+        model: the model's file; likewise.
         on_failure: see `save_sink`.
         listener: see `listen`; taken over.
 
