@@ -63,7 +63,7 @@ class Terminated(KeyboardInterrupt):
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are `UsageError`s: one line."""
+    """A parser that raises its errors as `UsageError`, in one line."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see `{self.prog} --help`")

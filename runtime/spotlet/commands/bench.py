@@ -32,7 +32,7 @@ from spotlet.text.terminal import table
 SCHEMA = 1
 """Of the JSON."""
 
-MODE_TITLES = {"live": "one frame at a time", "video": "all cores, frames of their own"}
+MODE_TITLES = {"live": "one frame at a time", "video": "all cores, each on its own frames"}
 """The modes of a device profile, in words."""
 
 

@@ -148,7 +148,7 @@ def _report(
     candidates: Sequence[Detections],
     class_names: tuple[str, ...],
 ) -> None:
-    """Prints the counts of each class and, where it can be measured, the average precision."""
+    """Prints the counts of each class and, if it can be measured, the average precision."""
     true_counts = Counter(int(each) for truth in truths for each in truth.class_ids[~truth.ignored])
     found_counts = Counter(int(each) for detections in found for each in detections.class_ids)
     rows: list[list[object]] = [

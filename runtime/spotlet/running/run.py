@@ -35,12 +35,12 @@ def run(
 
     Args:
         settings: what to do.
-        callbacks: called meanwhile, see there.
-        stop: set it in any thread or signal handler: the frames in work are the last ones.
+        callbacks: functions to call meanwhile.
+        stop: set it, in any thread or signal handler, to end the run after the frames in work.
 
     Raises:
-        SourceError: the only source cannot be read. Of several, and where one ended before it
-            should have, see `RunSummary.failures`.
+        SourceError: the only source cannot be read. One of several that cannot be read, or a source
+            that ends before it should, is in `RunSummary.failures` instead.
         UsageError: a setting does not suit the model, a source or this machine.
         ModelFileError: the model cannot be used.
         OutputError: an output cannot be written.
@@ -113,7 +113,9 @@ def _run(
                     outputs.write(frame, detections)
                     totals.add(stream, frame, detections)
                     callbacks.on_frame(frame, detections)
-            except KeyboardInterrupt:  # before the streams end, whose states could not be written
+            except (
+                KeyboardInterrupt
+            ):  # before the streams end: their last states may not get through
                 outputs.stop()
                 raise
         failures = group.failures

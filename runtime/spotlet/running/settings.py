@@ -38,7 +38,7 @@ class RunSettings:
             and URLs, else `video`.
         max_fps: frames a second taken of each source, over 0. `live` drops the others, `video`
             waits.
-        max_frames: the run ends after so many, from 1; None: after all.
+        max_frames: the run ends after this many, from 1; None: after all.
         batch: frames of several sources in one call of the network, from 1.
         reconnection: when a live source is reopened, and when it is given up.
         score_threshold: least score, in [0, 1]; None: the model's.
@@ -101,8 +101,8 @@ class RunSettings:
     def __post_init__(self) -> None:
         for name in ("sources", "classes"):
             values = getattr(self, name)
-            if isinstance(values, str):
-                raise UsageError(f"{name}: must be a list, and is one text; put it in brackets")
+            if isinstance(values, str | int | Path):
+                raise UsageError(f"{name}: must be a list, even of one; put it in brackets")
             if values is not None:
                 object.__setattr__(self, name, tuple(values))
                 if not values:
@@ -161,17 +161,17 @@ def _ignore(*_: object) -> None:
 class RunCallbacks:
     """Functions that a run calls, in the order of the attributes.
 
-    Those without another word are called in the thread that called `run`. An exception in one of
-    them ends the run: it finishes its files, and raises it.
+    Unless it says otherwise, a function is called in the thread that called `run`. An exception in
+    one ends the run: it finishes its files, and raises the exception.
 
     Attributes:
         on_model: the model is loaded; with it why its session settings are what they are.
         on_status: a live source changed its state; in any thread, at once.
-        on_notice: one line, when an output fails, when it works again, and where it is served; in
-            any thread.
+        on_notice: one line, when an output fails or works again, or about the address it is served
+            at; in any thread.
         on_open: the sources and outputs are open; the frames follow.
         on_frame: a frame and what was found in it, after all outputs have taken them.
-        on_end: the outputs are closed. Also called where `run` then raises.
+        on_end: the outputs are closed; also called before `run` raises, if the sources were read.
     """
 
     on_model: Callable[[Detector, str], None] = _ignore

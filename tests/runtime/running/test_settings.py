@@ -17,9 +17,11 @@ def settings(**fields: Any) -> RunSettings:
     ("fields", "message"),
     [
         ({"sources": []}, "sources: the list is empty; give at least one"),
-        ({"sources": "a.mp4"}, "sources: must be a list, and is one text"),
+        ({"sources": "a.mp4"}, "sources: must be a list, even of one"),
+        ({"sources": 0}, "sources: must be a list, even of one"),
+        ({"sources": Path("a.mp4")}, "sources: must be a list, even of one"),
         ({"classes": []}, "classes: the list is empty; give at least one"),
-        ({"classes": "red"}, "classes: must be a list, and is one text"),
+        ({"classes": "red"}, "classes: must be a list, even of one"),
         ({"max_frames": 0}, "max_frames 0: must be at least 1"),
         ({"batch": 0}, "batch 0: must be at least 1"),
         ({"save": "a.mp4", "keep_videos": 0}, "keep_videos 0: must be at least 1"),
