@@ -77,12 +77,8 @@ class Detector:
             self.manifest.detection,
             **{key: value for key, value in asked.items() if value is not None},  # type: ignore[arg-type]
         )
-        self._rule_left = self.rule
         if self.manifest.output.form == "detections":
             self._require_stricter(self.manifest.detection)
-            if self.rule.iou_threshold == self.manifest.detection.iou_threshold:
-                # It has suppressed already: a second time would only hide what it left.
-                self._rule_left = replace(self.rule, iou_threshold=1.0)
 
     @property
     def manifest(self) -> Manifest:
@@ -138,7 +134,11 @@ class Detector:
             scores: (K, C) of it.
             letterbox: how the frame lay on the canvas.
         """
-        return detections_from_outputs(boxes, scores, letterbox, self.class_names, self._rule_left)
+        rule, done = self.rule, self.manifest.detection
+        if self.manifest.output.form == "detections" and rule.iou_threshold == done.iou_threshold:
+            # The graph has suppressed already: a second time would only hide what it left.
+            rule = replace(rule, iou_threshold=1.0)
+        return detections_from_outputs(boxes, scores, letterbox, self.class_names, rule)
 
     def _require_stricter(self, done: DetectionRule) -> None:
         """Raises UsageError where the graph has dropped already what the rule would keep."""

@@ -16,7 +16,7 @@ from spotlet.bench.frames import Frames, SourceFrames, endless
 from spotlet.detector import Detector
 from spotlet.errors import UsageError
 from spotlet.letterbox import ImageArray
-from spotlet.pipeline import Crew, map_in_order
+from spotlet.pipeline import Workers, map_in_order
 from spotlet.postprocess import detections_from_outputs
 from spotlet.session import SessionSettings
 
@@ -90,7 +90,7 @@ class Benchmark:
 def measure(
     detector: Detector,
     frames: Frames,
-    crew: Crew,
+    crew: Workers,
     seconds: float,
     *,
     crew_settings: SessionSettings | None = None,
@@ -202,7 +202,7 @@ def _time_stages(
     _rate(one_frame, seconds)
 
 
-def _crew_rate(mate: Detector, frames: Frames, crew: Crew, count: int) -> float:
+def _crew_rate(mate: Detector, frames: Frames, crew: Workers, count: int) -> float:
     """Returns frames a second as `spotlet run` takes them from a file, without its outputs."""
     with contextlib.closing(endless(frames)) as images:
         mate(next(images))

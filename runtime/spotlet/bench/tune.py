@@ -29,7 +29,7 @@ from spotlet.model.package import INT8_VARIANTS, VARIANTS
 from spotlet.model.plugins import installed_plugins
 from spotlet.model.profile import MODES, DeviceProfile
 from spotlet.model.providers import PROVIDER_ENDING, usable_providers
-from spotlet.pipeline import Crew, map_in_order, plan_crew, usable_cores
+from spotlet.pipeline import Workers, map_in_order, plan_workers, usable_cores
 
 TUNING_FRAMES = 8
 """Frames of the source that are timed and judged."""
@@ -149,9 +149,9 @@ def _remembering(judge: Judge) -> Judge:
 def _timers(path: Path, held: Sequence[ImageArray], seconds: float, mode: str) -> OpenTimer:
     def open_timer(candidate: Candidate) -> Timer:
         settings = candidate.settings
-        crew = Crew()
+        crew = Workers()
         if mode == "video" and settings.provider == "CPU":
-            crew = plan_crew(settings.threads, sources=1, live=False)
+            crew = plan_workers(settings.threads, sources=1, live=False)
             settings = replace(settings, threads=crew.threads)
         detector = Detector(candidate.path or path, session=settings)
         endless = itertools.cycle(held)

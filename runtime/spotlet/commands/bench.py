@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import cv2
 import onnxruntime as ort
@@ -26,13 +26,13 @@ from spotlet.model.device import cpu_name, int8_instructions
 from spotlet.model.package import locate_model
 from spotlet.model.profile import remove_profile, write_profile
 from spotlet.model.providers import CPU_PROVIDER
-from spotlet.pipeline import Crew, plan_crew, usable_cores
+from spotlet.pipeline import Workers, plan_workers, usable_cores
 from spotlet.text.terminal import table
 
 SCHEMA = 1
 """Of the JSON."""
 
-MODE_TITLES = {"live": "one frame at a time", "video": "all cores, frames of their own"}
+MODE_TITLES = {"live": "one frame at a time", "video": "all cores, each on its own frames"}
 """The modes of a device profile, in words."""
 
 
@@ -42,27 +42,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         nargs="?",
-        help="a video, an image, a folder or a glob of images; 720p frames are made up without",
+        help="a video, an image, a folder or a glob of images [generated 720p frames]",
     )
     parser.add_argument(
         "--seconds",
         type=float,
         default=3.0,
         metavar="S",
-        help="for each thing that is measured [%(default)g]",
+        help="seconds for each measurement [%(default)g]",
     )
     parser.add_argument("--json", action="store_true", help="the same as one JSON object")
     parser.add_argument(
         "--tune",
         action="store_true",
-        help="try threads, spinning, optimisation, providers; keep the best in a device profile, "
-        "which `run` then uses",
+        help="try threads, spinning, optimisation, providers; keep the best in a device profile "
+        "for `spotlet run`",
     )
     parser.add_argument(
         "--allow",
         choices=("reduced",),
-        help="let --tune also choose what computes in reduced precision (bfloat16) and so finds "
-        "slightly other boxes and scores",
+        help="let --tune also choose reduced precision (bfloat16), with slightly different boxes "
+        "and scores",
     )
     add_session_arguments(parser)
 
@@ -76,22 +76,26 @@ def run(args: argparse.Namespace) -> int:
     if not 0 < args.seconds < float("inf"):
         raise UsageError(f"--seconds {args.seconds:g}: must be over 0")
     if args.allow and not args.tune:
-        raise UsageError("--allow: goes with --tune")
+        raise UsageError("--allow: needs --tune")
     path = locate_model(args.model, args.variant)
     frames: Frames = generated_frames if args.source is None else SourceFrames(args.source)
     found: dict[str, Any] = {"schema": SCHEMA, "model": str(path), "source": args.source}
     found |= {"machine": _machine()}
     if args.tune:
         if args.threads is not None or args.provider is not None or args.no_profile:
-            raise UsageError("--tune: chooses threads and provider itself, and writes a profile")
-        found["tuning"] = _tune(args, path, frames)
+            raise UsageError(
+                "--tune: chooses threads and provider itself; drop --threads, --provider and "
+                "--no-profile"
+            )
+        reduced, out = args.allow == "reduced", sys.stderr if args.json else sys.stdout
+        found["tuning"] = _tune(path, frames, args.seconds, reduced=reduced, out=out)
     settings = session_settings(args, path)
     detector = Detector(path, session=settings)
     use = detector.session.provider_use
     cpu = use.got == CPU_PROVIDER
-    whole = session_settings(argparse.Namespace(**vars(args) | {"mode": "video"}), path)
-    crew = plan_crew(whole.threads, sources=1, live=False) if cpu else Crew()
-    measured = measure(detector, frames, crew, args.seconds, crew_settings=whole)
+    whole = session_settings(args, path, "video")
+    workers = plan_workers(whole.threads, sources=1, live=False) if cpu else Workers()
+    measured = measure(detector, frames, workers, args.seconds, crew_settings=whole)
     cold = measure_cold_start(
         path,
         settings,
@@ -106,14 +110,14 @@ def run(args: argparse.Namespace) -> int:
         "provider_fallback": use.fallback,
         "settings": {"live": asdict(settings), "video": asdict(whole)},
     }
-    found |= {"workers": crew.workers} | asdict(measured) | {"cold_start": asdict(cold)}
+    found |= {"workers": workers.count} | asdict(measured) | {"cold_start": asdict(cold)}
     pair = int8_pair(path) if cpu else None
     gain = None if pair is None else measure_int8_gain(*pair)
     found["int8_gain"] = None if gain is None else asdict(gain)
     if args.json:
         print(json.dumps(found, indent=2))
     else:
-        _print(found, measured, cold, crew)
+        _print(found, measured, cold, workers)
         if gain is not None:
             print(f"{gain}; the network alone, {gain.threads} thread")
         if use.asked != CPU_PROVIDER:
@@ -121,19 +125,20 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tune(args: argparse.Namespace, path: Path, frames: Frames) -> dict[str, Any]:
-    """Tunes the model, tells of it, writes the profile; returns the same for the JSON."""
-    tuned = tune_model(path, frames, args.seconds, allow_reduced=args.allow == "reduced")
-    people = sys.stderr if args.json else sys.stdout
+def _tune(
+    path: Path, frames: Frames, seconds: float, *, reduced: bool, out: TextIO
+) -> dict[str, Any]:
+    """Tunes the model, prints the trials, writes the profile; returns the same for the JSON."""
+    tuned = tune_model(path, frames, seconds, allow_reduced=reduced)
     for mode, tuning in tuned.modes.items():
-        print(_tuning_text(mode, tuning), file=people, flush=True)
+        print(_tuning_text(mode, tuning), file=out, flush=True)
     if tuned.profile is None:
         remove_profile(tuned.key)
         kept = None
-        print("the default settings are kept, without a device profile\n", file=people)
+        print("kept the default settings, without a device profile\n", file=out)
     else:
         kept = str(write_profile(tuned.profile))
-        print(f"device profile, for `spotlet run` to use: {kept}\n", file=people)
+        print(f"device profile, for `spotlet run` to use: {kept}\n", file=out)
     return {
         "profile": kept,
         "modes": {mode: _tuning_record(tuning) for mode, tuning in tuned.modes.items()},
@@ -193,7 +198,9 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _print(found: Mapping[str, Any], measured: Benchmark, cold: ColdStart, crew: Crew) -> None:
+def _print(
+    found: Mapping[str, Any], measured: Benchmark, cold: ColdStart, workers: Workers
+) -> None:
     height, width = measured.size_hw
     machine = found["machine"]
     print(
@@ -209,9 +216,9 @@ def _print(found: Mapping[str, Any], measured: Benchmark, cold: ColdStart, crew:
     rows = [
         ("one frame at a time", f"{measured.rate:.1f} frames/s"),
         ("bare session", f"{measured.bare_rate:.1f} calls/s, ratio {measured.ratio:.3f}"),
-        (f"{crew.workers} at a time, as run does", f"{measured.crew_rate:.1f} frames/s"),
+        (f"{workers.count} at a time, as run does", f"{measured.crew_rate:.1f} frames/s"),
         ("processor", f"{measured.cpu_seconds * 1000:.2f} ms a frame"),
-        ("burnt between a camera's frames", f"{measured.idle_cpu:.3f} of a core"),
+        ("CPU used while waiting for a frame", f"{measured.idle_cpu:.3f} of a core"),
         (
             "start to first detection",
             f"{cold.seconds:.3f} s, bare {cold.bare_seconds:.3f} s, "

@@ -219,7 +219,7 @@ def test_what_is_missing_in_a_package_fails(
     assert main(["check", str(whole_package)]) == 0
     (whole_package / "model.int8.onnx").unlink()
     assert main(["check", str(whole_package)]) == 3
-    assert "model.int8.onnx: parity.json lists it, it is not there" in capsys.readouterr().err
+    assert "model.int8.onnx: parity.json lists it, but it is missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("size", [0, 900])

@@ -278,8 +278,8 @@ def test_run_refuses_a_bad_output_before_any_work(
         ("--save", tmp_path / "out.mkv", 2, "saved as .mp4 or .avi"),
         ("--save", clip, 2, "would replace the source"),
         ("--ndjson", clip, 2, "would replace the source"),
-        ("--classes", "red,cat", 2, "cat is no class of this model; it has blue, green, red"),
-        ("--classes", ",", 2, "nothing is no class of this model"),
+        ("--classes", "red,cat", 2, "unknown class 'cat'; this model has blue, green, red"),
+        ("--classes", ",", 2, "classes: the list is empty; give at least one"),
         ("--score", 2, 2, "must be from 0 to 1"),
         ("--iou", 0, 2, "must be over 0"),
         ("--threads", -1, 2, "must be from 1 to 256, or 0 (automatic)"),
@@ -521,5 +521,5 @@ def test_demo_without_its_files_or_with_another_model_is_an_input_error(
         demo.play(squares_model, tmp_path, tmp_path / "out", SessionSettings())
     truth = demo_folder / "truth.json"
     truth.write_text(truth.read_text().replace("green", "yellow"))
-    with pytest.raises(InputError, match="not those of the model"):
+    with pytest.raises(InputError, match="differ from those of the model"):
         demo.play(squares_model, demo_folder, tmp_path / "out", SessionSettings())

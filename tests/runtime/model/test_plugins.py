@@ -124,9 +124,9 @@ def test_doctor_says_where_a_plugin_comes_from_and_that_it_does_not_load(
     found = json.loads(capsys.readouterr().out)
     assert abacus.provider in found["providers"]
     assert found["provider Abacus"].startswith(
-        "onnxruntime-ep-abacus 1.2; not to be had: the library of onnxruntime-ep-abacus 1.2 does"
+        "onnxruntime-ep-abacus 1.2; cannot be used: the library of onnxruntime-ep-abacus 1.2 does"
     )
-    assert found["plugin onnxruntime_ep_broken"] == "of no use: OSError: no such library"
+    assert found["plugin onnxruntime_ep_broken"] == "cannot be used: OSError: no such library"
 
 
 def test_openvino_computes_in_the_files_precision_unless_less_is_allowed() -> None:
