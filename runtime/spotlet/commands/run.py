@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from spotlet import running
 from spotlet.commands.config import apply_config
 from spotlet.commands.options import print_provider
-from spotlet.commands.run_arguments import add_arguments, run_settings
+from spotlet.commands.run_arguments import add_arguments, in_flags, run_settings
 from spotlet.detections import Detections
 from spotlet.detector import Detector
-from spotlet.errors import SourceError
+from spotlet.errors import SourceError, UsageError
 from spotlet.running import RunCallbacks, RunSettings, RunSummary
 from spotlet.streams import Frame, StatusEvent, Stream
 from spotlet.text.terminal import PLAIN_SECONDS, Progress
@@ -28,9 +28,19 @@ def run(args: argparse.Namespace) -> int:
         SpotletError: an argument, the model, a source or an output cannot be used.
     """
     apply_config(args, add_arguments)
-    settings = run_settings(args)
-    terminal = _Terminal(settings, debug=getattr(args, "debug", False))
-    summary = running.run(
+    try:
+        summary = _run(run_settings(args), debug=getattr(args, "debug", False))
+    except UsageError as error:
+        raise in_flags(error) from error
+    if summary.failures:
+        failures = "; ".join(f"{name}: {why}" for name, why in summary.failures.items())
+        raise SourceError(f"{failures}; the frames before are kept")
+    return 0
+
+
+def _run(settings: RunSettings, *, debug: bool) -> RunSummary:
+    terminal = _Terminal(settings, debug=debug)
+    return running.run(
         settings,
         RunCallbacks(
             on_model=terminal.show_model,
@@ -41,10 +51,6 @@ def run(args: argparse.Namespace) -> int:
             on_end=terminal.end,
         ),
     )
-    if summary.failures:
-        failures = "; ".join(f"{name}: {why}" for name, why in summary.failures.items())
-        raise SourceError(f"{failures}; the frames before are kept")
-    return 0
 
 
 class _Terminal:

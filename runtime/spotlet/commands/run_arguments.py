@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -102,6 +103,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--zone", action="append", metavar="NAME=X1,Y1,X2,Y2,X3,Y3,...")
     add("--anchor", choices=get_args(Anchor), default="bottom")
     add_session_arguments(parser)
+
+
+def in_flags(error: UsageError) -> UsageError:
+    """Returns an error about a setting in the words of the command line.
+
+    Example:
+        >>> print(in_flags(UsageError("score_threshold 2.0: must be from 0 to 1")))
+        --score 2.0: must be from 0 to 1
+    """
+    text = str(error)
+    for field in (each.name for each in (*fields(RunSettings), *fields(Reconnection))):
+        if text.startswith((f"{field} ", f"{field}:")):
+            flag = field.removesuffix("_threshold").replace("_", "-")
+            return UsageError(f"--{flag}{text.removeprefix(field)}")
+    return error
 
 
 def run_settings(args: argparse.Namespace) -> RunSettings:
