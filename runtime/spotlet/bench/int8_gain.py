@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spotlet.model.device import cpu_name, int8_instructions
 from spotlet.model.package import VARIANTS
+from spotlet.model.processor import cpu_name, int8_instructions
 from spotlet.session import ModelSession, SessionSettings
 
 ROUNDS, WARM_UP = 40, 5

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import onnxruntime as ort
-
 from spotlet.bench.frames import Frames
 from spotlet.bench.trials import (
     ROUNDS,
@@ -24,11 +22,10 @@ from spotlet.check.replay import compare
 from spotlet.detector import Detector
 from spotlet.errors import SourceError
 from spotlet.letterbox import ImageArray
-from spotlet.model.device import DeviceKey, device_key
 from spotlet.model.package import INT8_VARIANTS, VARIANTS
 from spotlet.model.plugins import installed_plugins
-from spotlet.model.profile import MODES, DeviceProfile
-from spotlet.model.providers import PROVIDER_ENDING, usable_providers
+from spotlet.model.profile import MODES, DeviceKey, DeviceProfile, device_key
+from spotlet.model.providers import CPU_PROVIDER, PROVIDER_ENDING, usable_providers
 from spotlet.pipeline import Crew, map_in_order, plan_crew, usable_cores
 
 TUNING_FRAMES = 8
@@ -81,7 +78,7 @@ def tune_model(
     is_int8 = parity in INT8_VARIANTS or path.name in [VARIANTS[name] for name in INT8_VARIANTS]
     int8 = path.with_name(VARIANTS["int8"])
     plugins = installed_plugins()
-    providers = usable_providers(ort.get_available_providers(), list(plugins))
+    providers = [name for name in usable_providers() if name != CPU_PROVIDER]
     judge = _remembering(judge_against(default, path, held))
     modes = {}
     for mode in MODES:

@@ -22,8 +22,8 @@ from spotlet.bench.tune import tune_model
 from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
 from spotlet.detector import Detector
 from spotlet.errors import UsageError
-from spotlet.model.device import cpu_name, int8_instructions
 from spotlet.model.package import locate_model
+from spotlet.model.processor import cpu_name, int8_instructions
 from spotlet.model.profile import remove_profile, write_profile
 from spotlet.model.providers import CPU_PROVIDER
 from spotlet.pipeline import Crew, plan_crew, usable_cores

@@ -22,8 +22,8 @@ from spotlet.model.plugins import broken_plugins, installed_plugins, plugin_devi
 from spotlet.model.providers import (
     REMOTE_PROVIDERS,
     library_fault,
-    providers_at_hand,
     short_provider_name,
+    usable_providers,
 )
 from spotlet.sinks import VideoSink
 from spotlet.sinks.window import windows_remedy
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         "onnxruntime telemetry": "off"
         if TELEMETRY_FAULT is None
         else f"may be on: {TELEMETRY_FAULT}",
-        "providers": list(providers_at_hand()),
+        "providers": list(usable_providers()),
         **_providers(),
         "opencv": cv2.__version__,
         "opencv from": origin("cv2"),
@@ -83,20 +83,20 @@ def _providers() -> dict[str, str]:
     """Returns where each provider comes from, and whether it can be had."""
     plugins = installed_plugins()
     found = {}
-    for name, source in providers_at_hand().items():
+    for name, source in usable_providers().items():
         if name in plugins:
             devices, fault = plugin_devices(plugins[name])
             kinds = ", ".join(dict.fromkeys(str(each.device.type.name) for each in devices))
-            told = f"device {kinds}" if fault is None else f"not to be had: {fault}"
+            told = f"device {kinds}" if fault is None else f"cannot be used: {fault}"
         else:
             fault = library_fault(name)
-            told = "" if fault is None else f"not to be had: {fault}"
+            told = "" if fault is None else f"cannot be used: {fault}"
         found[f"provider {short_provider_name(name)}"] = f"{source}; {told}".removesuffix("; ")
     for name in set(REMOTE_PROVIDERS) & set(ort.get_available_providers()):
         refused = f"onnxruntime {ort.__version__}; refused, it computes on a server"
         found[f"provider {short_provider_name(name)}"] = refused
     broken = broken_plugins()
-    return found | {f"plugin {module}": f"of no use: {why}" for module, why in broken.items()}
+    return found | {f"plugin {module}": f"cannot be used: {why}" for module, why in broken.items()}
 
 
 def _backends(backends: object) -> list[str]:

@@ -14,9 +14,7 @@ from spotlet.check.golden import FP32_TOLERANCE
 from spotlet.commands import bench
 from spotlet.detector import Detector
 from spotlet.errors import OutputError, UsageError
-from spotlet.model.device import device_key
-from spotlet.model.profile import DeviceProfile, find_profile, write_profile
-from spotlet.model.providers import usable_providers
+from spotlet.model.profile import DeviceProfile, device_key, find_profile, write_profile
 from spotlet.session import SessionSettings
 
 pytestmark = pytest.mark.live
@@ -210,19 +208,6 @@ def test_a_package_with_int8_has_it_told_of_and_not_chosen(
         for each in tune_model(int8, generated_frames, 0.01, rounds=1).modes["live"].trials
     ]
     assert "int8" not in names
-
-
-def test_providers_that_compute_elsewhere_are_not_tried() -> None:
-    available = ["AzureExecutionProvider", "CPUExecutionProvider", "AExecutionProvider"]
-    loaded = [*available, "BExecutionProvider", "BExecutionProvider.AUTO"]
-    assert usable_providers(available, ["BExecutionProvider"]) == [
-        "AExecutionProvider",
-        "BExecutionProvider",
-    ]
-    assert usable_providers(loaded, ["BExecutionProvider"]) == [
-        "AExecutionProvider",
-        "BExecutionProvider",
-    ]
 
 
 def test_the_provider_that_was_asked_for_is_told_beside_the_one_that_was_got(

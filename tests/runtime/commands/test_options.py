@@ -6,8 +6,7 @@ import pytest
 from spotlet.commands import run
 from spotlet.commands.options import add_session_arguments, session_settings
 from spotlet.errors import ModelFileError
-from spotlet.model.device import device_key
-from spotlet.model.profile import DeviceProfile, write_profile
+from spotlet.model.profile import DeviceProfile, device_key, write_profile
 from spotlet.session import SessionSettings
 
 LIVE = SessionSettings(threads=2, spinning=True)

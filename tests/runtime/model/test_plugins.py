@@ -88,7 +88,7 @@ def test_a_plugin_whose_library_does_not_load_falls_back_unless_it_is_strict(
     with pytest.raises(UsageError) as raised:
         ModelSession(squares_model, SessionSettings(provider="Abacus", strict_provider=True))
     text = str(raised.value)
-    assert text.startswith(f"provider Abacus: {why}; at hand: CPU")
+    assert text.startswith(f"provider Abacus: {why}; available: CPU")
     assert "pip install" not in text
 
 
@@ -113,7 +113,7 @@ def test_a_broken_package_is_told_of_where_its_provider_is_asked_for(
     (tmp_path / f"{module}.py").write_text("raise OSError('libQnnHtp.so is missing')")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert why_absent("QNNExecutionProvider") == (
-        f"{module} is installed and of no use (OSError: libQnnHtp.so is missing)"
+        f"{module} is installed but cannot be used: OSError: libQnnHtp.so is missing"
     )
 
 
@@ -124,9 +124,9 @@ def test_doctor_says_where_a_plugin_comes_from_and_that_it_does_not_load(
     found = json.loads(capsys.readouterr().out)
     assert abacus.provider in found["providers"]
     assert found["provider Abacus"].startswith(
-        "onnxruntime-ep-abacus 1.2; not to be had: the library of onnxruntime-ep-abacus 1.2 does"
+        "onnxruntime-ep-abacus 1.2; cannot be used: the library of onnxruntime-ep-abacus 1.2 does"
     )
-    assert found["plugin onnxruntime_ep_broken"] == "of no use: OSError: no such library"
+    assert found["plugin onnxruntime_ep_broken"] == "cannot be used: OSError: no such library"
 
 
 def test_openvino_computes_in_the_files_precision_unless_less_is_allowed() -> None:

@@ -18,8 +18,10 @@ from spotlet.check.verification import check_model
 from spotlet.cli import main
 from spotlet.detector import Detector
 from spotlet.errors import ModelFileError, UsageError
+from spotlet.model import providers
 from spotlet.model.opening import RECORD_KEY
 from spotlet.model.package import bundled_models
+from spotlet.model.plugins import Plugin
 from spotlet.model.providers import (
     CPU_PROVIDER,
     PACKAGES,
@@ -27,8 +29,8 @@ from spotlet.model.providers import (
     ProviderUse,
     full_provider_name,
     library_fault,
-    providers_at_hand,
     remedy,
+    usable_providers,
 )
 from spotlet.session import ModelSession, SessionSettings
 
@@ -134,7 +136,7 @@ def test_an_onnxruntime_that_does_not_tell_of_nodes_is_no_fault(
     accelerate()
     use = ModelSession(squares_model, STRICT).provider_use
     assert use == ProviderUse(asked=CUDA, got=CUDA)
-    assert use.text.endswith("CUDA got: of how many nodes is not told by this onnxruntime")
+    assert use.text.endswith("CUDA got: this onnxruntime does not report the nodes")
 
 
 def test_a_session_for_the_cpu_records_nothing(squares_model: Path) -> None:
@@ -173,7 +175,7 @@ def test_a_provider_that_is_not_had_is_said_so_and_refused_where_strict(
     with pytest.raises(UsageError) as raised:
         ModelSession(squares_model, STRICT)
     text = str(raised.value)
-    assert text.startswith(f"provider CUDA: {why}; at hand: CPU")
+    assert text.startswith(f"provider CUDA: {why}; available: CPU")
     assert "\n" not in text
     assert capsys.readouterr().out == ""
 
@@ -229,7 +231,7 @@ def test_run_tells_in_one_line_what_was_got(
         "provider: CUDA asked, CPU got: it took none of the 9 nodes"
     ]
     assert main([*words, "--provider", "cuda", "--strict-provider"]) == 2
-    assert "it took none of the 9 nodes; at hand: CPU" in capsys.readouterr().err
+    assert "it took none of the 9 nodes; available: CPU" in capsys.readouterr().err
 
 
 def test_info_and_check_tell_what_was_got(
@@ -305,10 +307,27 @@ def test_a_loosened_tolerance_allows_what_either_does() -> None:
 def test_a_provider_that_computes_on_a_server_is_refused(squares_model: Path, name: str) -> None:
     with pytest.raises(UsageError, match=f"provider {name}: sends the pictures to a server, and"):
         ModelSession(squares_model, SessionSettings(provider=name))
-    assert not set(REMOTE_PROVIDERS) & set(providers_at_hand())
+    assert not set(REMOTE_PROVIDERS) & set(usable_providers())
     with pytest.raises(UsageError) as raised:
         full_provider_name("Abacus")
     assert "Azure" not in str(raised.value)
+
+
+def test_usable_providers_are_those_that_compute_here_each_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plugin = Plugin("BExecutionProvider", "onnxruntime-ep-b 1.0", "libb.so")
+    monkeypatch.setattr(providers, "installed_plugins", lambda: {plugin.provider: plugin})
+    available = ["AzureExecutionProvider", "CPUExecutionProvider", "AExecutionProvider"]
+    loaded = [*available, "BExecutionProvider", "BExecutionProvider.AUTO"]
+    ours = f"onnxruntime {ort.__version__}"
+    for listed in (available, loaded):
+        monkeypatch.setattr(ort, "get_available_providers", lambda listed=listed: listed)
+        assert usable_providers() == {
+            "CPUExecutionProvider": ours,
+            "AExecutionProvider": ours,
+            "BExecutionProvider": plugin.package,
+        }
 
 
 def test_what_people_call_directml_is_known() -> None:
@@ -317,8 +336,8 @@ def test_what_people_call_directml_is_known() -> None:
 
 def test_a_remedy_names_the_package_that_brings_a_provider() -> None:
     for provider, package in PACKAGES.items():
-        if provider not in providers_at_hand():
+        if provider not in usable_providers():
             command = r"`pip install (--no-deps )?" + package + "` brings it"
             assert re.search(command, remedy(provider))
     assert "pip install" not in remedy(CPU_PROVIDER)
-    assert "no package on PyPI is known to bring it" in remedy("RknpuExecutionProvider")
+    assert "no known package on PyPI brings it" in remedy("RknpuExecutionProvider")
