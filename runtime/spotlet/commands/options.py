@@ -72,7 +72,9 @@ def add_variant_argument(parser: argparse.ArgumentParser, without: str = "fp32")
     )
 
 
-def session_settings(args: argparse.Namespace, path: Path | None = None) -> SessionSettings:
+def session_settings(
+    args: argparse.Namespace, path: Path | None = None, *, mode: str | None = None
+) -> SessionSettings:
     """Returns the settings that those arguments ask for.
 
     Without `--threads` and `--provider` they are those of the model's device profile, if there is
@@ -82,6 +84,7 @@ def session_settings(args: argparse.Namespace, path: Path | None = None) -> Sess
     Args:
         args: of a command with these arguments.
         path: of the model file; None takes that of `args.model` and `args.variant`.
+        mode: of the profile, `live` or `video`; None takes that of `args`.
 
     Raises:
         ModelFileError: there is no such model.
@@ -103,7 +106,9 @@ def session_settings(args: argparse.Namespace, path: Path | None = None) -> Sess
         print(f"session settings: {found.reason}", file=sys.stderr)
     if found.profile is None:
         return plain
-    return replace(found.profile.settings[_mode(args)], strict_provider=args.strict_provider)
+    return replace(
+        found.profile.settings[mode or _mode(args)], strict_provider=args.strict_provider
+    )
 
 
 def tell_provider(detector: Detector, *, debug: bool = False) -> None:

@@ -24,7 +24,7 @@ from spotlet.model.plugins import installed_plugins
 from spotlet.model.processor import cpu_name
 from spotlet.model.providers import full_provider_name
 from spotlet.pipeline import usable_cores
-from spotlet.text.plain import parse_json
+from spotlet.text.plain import first_line, parse_json
 
 PROFILE_SCHEMA = 1
 """The one `schema` that this version reads and writes."""
@@ -66,6 +66,18 @@ class DeviceProfile:
     key: DeviceKey
     settings: Mapping[str, SessionSettings]
     packages: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, path: Path, settings: Mapping[str, SessionSettings]) -> "DeviceProfile":
+        """Returns the profile of a model file with these settings, here and now.
+
+        Raises:
+            ModelFileError: see `device_key`.
+        """
+        used = {full_provider_name(each.provider) for each in settings.values()}
+        plugins = installed_plugins()
+        packages = tuple(plugin.package for name, plugin in plugins.items() if name in used)
+        return cls(key=device_key(path), settings=settings, packages=packages)
 
     def to_json(self) -> dict[str, Any]:
         """Returns it as JSON can hold it."""
@@ -116,7 +128,7 @@ class ProfileSearch:
 
 
 def device_key(path: Path) -> DeviceKey:
-    """Returns the key of a profile for a model file, here and now.
+    """Returns what a profile of a model file must hold for, here and now.
 
     Raises:
         ModelFileError: the file cannot be read, or is larger than `MOST_MODEL_BYTES`.
@@ -135,13 +147,12 @@ def profile_folder() -> Path:
     Raises:
         OutputError: this user has no home folder, and `XDG_CACHE_HOME` is not set.
     """
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    if Path(cache).is_absolute():
-        return Path(cache) / "spotlet" / "profiles"
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     try:
-        return Path.home() / ".cache" / "spotlet" / "profiles"
+        folder = cache if cache.is_absolute() else Path.home() / ".cache"
     except RuntimeError as error:
         raise OutputError("no home folder for profiles: set XDG_CACHE_HOME to a folder") from error
+    return folder / "spotlet" / "profiles"
 
 
 def write_profile(profile: DeviceProfile) -> Path:
@@ -156,17 +167,18 @@ def write_profile(profile: DeviceProfile) -> Path:
     return path
 
 
-def remove_profile(key: DeviceKey) -> None:
+def remove_profile(path: Path) -> None:
     """Removes the profile of a model file, if there is one.
 
     Raises:
+        ModelFileError: see `device_key`.
         OutputError: it cannot be removed.
     """
-    path = _profile_path(key)
+    file = _profile_path(device_key(path))
     try:
-        path.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be removed ({error.strerror})") from error
+        raise OutputError(f"{file}: cannot be removed ({error.strerror})") from error
 
 
 def find_profile(path: Path) -> ProfileSearch:
@@ -187,8 +199,7 @@ def find_profile(path: Path) -> ProfileSearch:
         profile = DeviceProfile.from_json(parse_json(read_bounded(file, MOST_BYTES)))
         misfit = _misfit(profile, key)
     except (OSError, SpotletError, ValueError, TypeError, KeyError, RecursionError) as error:
-        detail = str(error).partition("\n")[0] or type(error).__name__
-        return ProfileSearch(None, f"device profile ignored, cannot be used ({detail})")
+        return ProfileSearch(None, f"device profile ignored, cannot be used ({first_line(error)})")
     if misfit is not None:
         return ProfileSearch(None, f"{file}: ignored, {misfit}; `spotlet bench --tune` again")
     return ProfileSearch(profile, str(file))
@@ -225,9 +236,8 @@ def _misfit(profile: DeviceProfile, key: DeviceKey) -> str | None:
         then, now = getattr(profile.key, each.name), getattr(key, each.name)
         if then != now:
             return f"measured with {each.name} {then}, here it is {now}"
-    plugins = {
-        full_provider_name(settings.provider) for settings in profile.settings.values()
-    } - set(ort.get_available_providers())
+    used = {full_provider_name(each.provider) for each in profile.settings.values()}
+    plugins = used - set(ort.get_available_providers())
     if plugins or profile.packages:
         installed = installed_plugins()
         missing = plugins - set(installed)

@@ -119,14 +119,14 @@ def found(monkeypatch: pytest.MonkeyPatch, squares_model: Path) -> Callable[[flo
     """Lets the tuning find that `spinning` gains so much."""
 
     def find(gain: float) -> None:
-        fast = SessionSettings(spinning=True)
-        best = fast if gain else SessionSettings()
+        default = Candidate(name="default", settings=SessionSettings())
+        fast = Candidate(name="spinning", settings=SessionSettings(spinning=True))
         trials = (
-            Trial(candidate=Candidate(name="default", settings=SessionSettings()), milliseconds=2),
-            Trial(candidate=Candidate(name="spinning", settings=fast), milliseconds=1, gain=gain),
+            Trial(candidate=default, milliseconds=2),
+            Trial(candidate=fast, milliseconds=1, gain=gain),
         )
-        name = "spinning" if gain else "default"
-        tuning = Tuning(trials=trials, best=best, name=name, gain=gain, noise=0.01)
+        best = fast if gain else default
+        tuning = Tuning(trials=trials, best=best, gain=gain, noise=0.01)
         monkeypatch.setattr("spotlet.bench.tune.tune", lambda *_: tuning)
 
     return find
@@ -195,17 +195,17 @@ def test_a_package_with_int8_has_it_told_of_and_not_chosen(
     fp32 = save_squares_model(tmp_path / "model.onnx")
     int8 = save_squares_model(tmp_path / "model.int8.onnx")
     tuned = tune_model(fp32, generated_frames, 0.01, rounds=1)
-    for mode, tuning in tuned.modes.items():
+    for mode, tuning in tuned.items():
         (trial,) = [each for each in tuning.trials if each.candidate.name == "int8"]
         assert trial.candidate.path == int8
         assert trial.candidate.ask == "--variant int8"
         assert trial.milliseconds is not None
-        assert tuning.name != "int8"
+        assert tuning.best.name != "int8"
         batches = [each for each in tuning.trials if each.candidate.batch > 1]
         assert len(batches) == (2 if mode == "live" else 0)
     names = [
         each.candidate.name
-        for each in tune_model(int8, generated_frames, 0.01, rounds=1).modes["live"].trials
+        for each in tune_model(int8, generated_frames, 0.01, rounds=1)["live"].trials
     ]
     assert "int8" not in names
 

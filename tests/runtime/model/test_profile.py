@@ -47,8 +47,8 @@ def test_a_written_profile_is_found_and_removed(
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     found = find_profile(squares_model)
     assert (found.profile, found.reason) == (profile, str(path))
-    remove_profile(profile.key)
-    remove_profile(profile.key)
+    remove_profile(squares_model)
+    remove_profile(squares_model)
     assert find_profile(squares_model).profile is None
 
 
