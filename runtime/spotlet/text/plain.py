@@ -94,7 +94,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("a duplicate key in one object")
     return content
 
 

@@ -202,7 +202,7 @@ def test_a_damaged_file_is_not_laid_to_the_provider(accelerate: Accelerate, tmp_
     path = tmp_path / "model.onnx"
     path.write_bytes(b"this is no model")
     accelerate(fault="protobuf")
-    with pytest.raises(ModelFileError, match="no whole ONNX file"):
+    with pytest.raises(ModelFileError, match="not a complete ONNX file"):
         ModelSession(path, STRICT)
 
 
