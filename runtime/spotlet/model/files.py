@@ -1,4 +1,4 @@
-"""Files of strangers: read whole, up to a size, and only where they are files indeed."""
+"""Files from strangers: read whole, up to a size, and only if they are regular files."""
 
 import os
 import stat
@@ -17,17 +17,17 @@ MOST_PICTURE_BYTES = 64 * 2**20
 
 
 def read_bounded(path: Path, most_bytes: int) -> bytes:
-    """Returns what is in a file.
+    """Returns the content of a file.
 
-    It is looked at after it was opened, so that nobody can put another in its place meanwhile. A
-    pipe, on which one would wait for ever, a device and a folder are refused.
+    It is checked after it is opened, so that nobody can replace it in between. A pipe, which might
+    block forever, a device and a folder are refused.
 
     Args:
         path: of a file; a link is followed.
-        most_bytes: that it may have.
+        most_bytes: the most it may have.
 
     Raises:
-        ModelFileError: it cannot be read, is no file, or is larger.
+        ModelFileError: it cannot be read, is not a regular file, or is larger.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
@@ -37,7 +37,7 @@ def read_bounded(path: Path, most_bytes: int) -> bytes:
             if not stat.S_ISREG(status.st_mode):
                 raise ModelFileError(f"{path}: is not a file; copy the package again")
             if status.st_size <= most_bytes:
-                # One more than there may be: a file can grow, and /proc tells no sizes.
+                # One byte more than allowed: a file can grow, and /proc reports no sizes.
                 content = file.read(min(status.st_size, most_bytes) + 1)
                 content += file.read(most_bytes + 1 - len(content)) if content else b""
                 if len(content) <= most_bytes:
@@ -49,15 +49,13 @@ def read_bounded(path: Path, most_bytes: int) -> bytes:
         raise ModelFileError(
             f"{path}: cannot be read ({why}); copy or export the model again"
         ) from error
-    raise ModelFileError(
-        f"{path}: is larger than {most_bytes // 2**20} MB, the most that is read of such a file"
-    )
+    raise ModelFileError(f"{path}: is larger than {most_bytes // 2**20} MB, the most that is read")
 
 
 def is_file(path: Path) -> bool:
     """Returns whether there is a file, or a link to one.
 
-    Not `Path.is_file`, which raises on names that are too long and in folders that one may not see.
+    Unlike `Path.is_file`, it does not raise on names that are too long and in unreadable folders.
     """
     try:
         return path.is_file()
@@ -74,20 +72,20 @@ def is_folder(path: Path) -> bool:
 
 
 def package_member(folder: Path, name: str) -> Path:
-    """Returns the path of what is called `name` in a package, whether it is there or not.
+    """Returns the path of `name` in a package, whether it exists or not.
 
     Args:
         folder: of the package, or one in it.
         name: relative to the folder.
 
     Raises:
-        ModelFileError: a link leads out of the folder, so that a package could read what the
-            person who runs it may read.
+        ModelFileError: a link leads out of the folder: a package must not reach the user's other
+            files.
     """
     path = folder / name
     try:
         if not path.is_symlink() and not path.parent.is_symlink():
-            return path  # the usual case costs two looks
+            return path  # the usual case, without resolving
         inside = path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError, ValueError) as error:  # a ring of links, a name with a NUL
         raise ModelFileError(f"{path}: cannot be followed; copy the package again") from error

@@ -161,7 +161,7 @@ def test_objects_that_have_no_number_yet_are_not_counted() -> None:
     for y in (30, 70):
         counts = step(counting, 100, y, track=0)
     assert (counts.lines[0].entered, counts.zones[0].entered) == ({}, {})
-    with pytest.raises(UsageError, match="only what a Tracker gave"):
+    with pytest.raises(UsageError, match="no track ids; call Tracker"):
         counting.update(Detections.none(NAMES), HALL, 0.0)
 
 
@@ -239,7 +239,7 @@ def test_shares_hold_for_any_frame_and_pixels_for_one() -> None:
         ("a=0,0,1,-1", "outside the frame"),
         ("a=0,0.5,100,200", "mixes shares"),
         ("a=0,0,1,1,0,1", "must have two"),
-        ("a=1,1,1,1", "begins where it ends"),
+        ("a=1,1,1,1", "starts where it ends"),
         ("0:a=0,0,1,1", "numbered from 1"),
         ("a\n=0,0,1,1b", "an x and a y"),
         ("a\x07b=0,0,1,1", "must be NAME="),
@@ -263,5 +263,5 @@ def test_two_of_one_name_are_refused_unless_for_different_sources() -> None:
     rules = CountingRules(lines=(one, two))
     assert rules.of_source(2).lines == (two,)
     assert CountingRules(lines=(every,)).of_source(2).lines == (every,)
-    with pytest.raises(UsageError, match="two have this name"):
+    with pytest.raises(UsageError, match="duplicate name"):
         CountingRules(lines=(one, every))

@@ -18,7 +18,6 @@ from spotlet.model.plugins import (
     add_plugin,
     broken_plugins,
     installed_plugins,
-    own_provider_options,
     plugin_devices,
     provider_options,
 )
@@ -146,10 +145,10 @@ def test_openvino_computes_in_the_files_precision_unless_less_is_allowed() -> No
 
 
 def test_cuda_is_told_not_to_round_unless_less_is_allowed() -> None:
-    exact = own_provider_options(CUDA, threads=2, reduced_precision=False)
+    exact = provider_options(CUDA, None, threads=2, reduced_precision=False)
     assert exact == {"use_tf32": "0"}
-    assert own_provider_options(CUDA, threads=2, reduced_precision=True) == {}
-    openvino = own_provider_options(OPENVINO, threads=0, reduced_precision=False)
+    assert provider_options(CUDA, None, threads=2, reduced_precision=True) == {}
+    openvino = provider_options(OPENVINO, None, threads=0, reduced_precision=False)
     assert json.loads(openvino["load_config"]) == {"CPU": {"INFERENCE_PRECISION_HINT": "f32"}}
 
 
