@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spotlet.bench.frames import Frames, SourceFrames, endless
+from spotlet.bench.frames import Frames, endless, generated_frames
 from spotlet.bench.turns import take_turns
 from spotlet.detector import Detector
 from spotlet.errors import UsageError
@@ -95,7 +95,7 @@ def measure(
 
     Args:
         detector: with the settings to measure.
-        frames: of the source.
+        frames: of the source, or `generated_frames`, which are not decoded.
         workers: how `spotlet run` shares out the cores for a file.
         seconds: for each of the four measurements.
         crew_settings: of the workers' sessions, except for their threads; None takes the
@@ -138,7 +138,7 @@ def measure(
         _rate(lambda: _time_stages(detector, next(images), canvas, stages), seconds)
     rate = float(np.median(rates["whole"]))
     cpu_seconds /= len(stages["whole"])
-    if not isinstance(frames, SourceFrames):
+    if frames is generated_frames:
         del stages["decode"]
     settings = replace(crew_settings or detector.session.settings, threads=workers.threads)
     return Benchmark(

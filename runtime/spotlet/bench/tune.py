@@ -57,7 +57,7 @@ def tune_model(
     """
     held = list(itertools.islice(frames(), TUNING_FRAMES))
     if not held:
-        raise SourceError("the source gave no frame")
+        raise SourceError("the source has no frames")
     default = Detector(path)
     variant = default.manifest.parity.get("variant")
     is_int8 = variant in INT8_VARIANTS or path.name in [VARIANTS[name] for name in INT8_VARIANTS]

@@ -14,7 +14,7 @@ import cv2
 import onnxruntime as ort
 
 from spotlet.bench.cold_start import ColdStart, measure_cold_start
-from spotlet.bench.frames import Frames, SourceFrames, generated_frames
+from spotlet.bench.frames import Frames, generated_frames, source_frames
 from spotlet.bench.int8_gain import int8_pair, measure_int8_gain
 from spotlet.bench.stages import Benchmark, measure
 from spotlet.bench.trials import DEFAULT, LEAST_GAIN, Tuning
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     if args.allow and not args.tune:
         raise UsageError("--allow: goes with --tune")
     path = locate_model(args.model, args.variant)
-    frames: Frames = generated_frames if args.source is None else SourceFrames(args.source)
+    frames: Frames = generated_frames if args.source is None else source_frames(args.source)
     found: dict[str, Any] = {"schema": SCHEMA, "model": str(path), "source": args.source}
     found["machine"] = _machine()
     if args.tune:

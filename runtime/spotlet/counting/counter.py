@@ -59,7 +59,7 @@ class ObjectCounter:
         """
         if detections.track_ids is None:
             raise UsageError("detections have no track ids; call Tracker.update first")
-        shapes = [*self._lines, *self._zones]
+        shapes: list[_Line | _Zone] = [*self._lines, *self._zones]
         if size_hw != self._size_hw:  # in frames of another size, objects start anew
             for each in shapes:
                 each.place(size_hw)

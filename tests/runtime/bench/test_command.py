@@ -104,7 +104,7 @@ def test_the_profile_is_what_bench_measures_with_unless_a_flag_puts_it_aside(
         (("--tune", "--provider", "CPU"), "chooses threads and provider itself"),
         (("--tune", "--no-profile"), "writes a profile"),
         (("--allow", "reduced"), "goes with --tune"),
-        (("0",), "gives frames at its own pace"),
+        (("0",), "delivers frames at its own pace"),
     ],
 )
 def test_words_that_do_not_go_together_are_refused_before_any_work(

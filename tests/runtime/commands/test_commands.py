@@ -261,7 +261,7 @@ def test_run_refuses_a_bad_model_in_one_line(
         (_text(tmp_path / "text.onnx"), "not a complete ONNX file"),
         (save_squares_model(tmp_path / "bare.onnx", ""), "no spotlet manifest in the file"),
         (save_squares_model(tmp_path / "newer.onnx", newer), f"schema {SCHEMA + 1} is newer"),
-        (tmp_path, "a model package holds model.onnx"),
+        (tmp_path, "has no model.onnx, which a model package must have"),
     ]
     for model, message in models:
         assert _run("run", model, clip) == 4
