@@ -12,26 +12,10 @@ from spotlet.errors import UsageError
 from spotlet.letterbox import FrameArray, ImageArray, Letterbox, require_frame
 
 PALETTE_RGB: tuple[Colour, ...] = (
-    (255, 60, 60),
-    (0, 255, 0),
-    (15, 90, 255),
-    (45, 240, 255),
-    (255, 210, 0),
-    (255, 180, 240),
-    (60, 135, 45),
-    (255, 0, 225),
-    (0, 120, 195),
-    (255, 180, 135),
-    (210, 30, 120),
-    (0, 240, 165),
-    (150, 210, 0),
-    (150, 75, 180),
-    (255, 135, 0),
-    (135, 105, 0),
-    (210, 225, 135),
-    (165, 0, 255),
-    (180, 75, 75),
-    (0, 165, 135),
+    *((255, 60, 60), (0, 255, 0), (15, 90, 255), (45, 240, 255), (255, 210, 0)),
+    *((255, 180, 240), (60, 135, 45), (255, 0, 225), (0, 120, 195), (255, 180, 135)),
+    *((210, 30, 120), (0, 240, 165), (150, 210, 0), (150, 75, 180), (255, 135, 0)),
+    *((135, 105, 0), (210, 225, 135), (165, 0, 255), (180, 75, 75), (0, 165, 135)),
 )
 """Each is the colour farthest from those before it in CIELAB, among the saturated ones of
 middle lightness; any two are at least 34 apart. Class 20 starts again at the first."""

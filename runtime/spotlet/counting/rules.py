@@ -1,5 +1,6 @@
 """Lines and zones as a user writes them, and where they lie in a frame."""
 
+import itertools
 import math
 import re
 from dataclasses import dataclass
@@ -66,13 +67,10 @@ class CountingRules:
     def __post_init__(self) -> None:
         """Checks that the names of lines, and of zones, differ in each source."""
         for kind, shapes in (("line", self.lines), ("zone", self.zones)):
-            for number, shape in enumerate(shapes):
-                for other in shapes[:number]:
-                    apart = None not in (shape.source, other.source) and (
-                        shape.source != other.source
-                    )
-                    if shape.name == other.name and not apart:
-                        raise UsageError(f"--{kind} {shape.name}: duplicate name; change one")
+            for one, other in itertools.combinations(shapes, 2):
+                meet = None in (one.source, other.source) or one.source == other.source
+                if meet and one.name == other.name:
+                    raise UsageError(f"--{kind} {one.name}: duplicate name; change one")
 
     def of_source(self, number: int) -> "CountingRules":
         """Returns the rules that apply to a source, by its number from 1."""

@@ -1,5 +1,6 @@
 """Files from strangers: read whole, up to a size, and only if they are regular files."""
 
+import io
 import os
 import stat
 from pathlib import Path
@@ -31,9 +32,9 @@ def read_bounded(path: Path, most_bytes: int) -> bytes:
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(path, flags)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
+        opened = io.FileIO(path, opener=lambda name, _: os.open(name, flags))
+        with io.BufferedReader(opened) as file:
+            status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ModelFileError(f"{path}: is not a file; copy the package again")
             if status.st_size <= most_bytes:

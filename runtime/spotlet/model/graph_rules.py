@@ -1,7 +1,6 @@
 """What a graph may hold. Each limit is far above what detectors need, and far below what hurts."""
 
 import math
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -81,8 +80,8 @@ BOUNDED = (
 )
 """Attributes that hold sides or axes."""
 
-GROWING = {"ConstantOfShape": 0, "Expand": 1, "Reshape": 1}
-"""Which input is the shape of the operator's output."""
+SHAPE_INPUTS = {"ConstantOfShape": 0, "Expand": 1, "Reshape": 1, "Tile": 1, "Pad": 1}
+"""Which input gives the operator's output its shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +97,6 @@ class Constant:
     dims: tuple[int, ...]
     kind: int
     values: tuple[float, ...]
-
-    @classmethod
-    def from_raw(cls, dims: tuple[int, ...], kind: int, raw: bytes) -> "Constant":
-        """Returns a tensor from its bytes, int64 or float32."""
-        code = "q" if kind == INT64 else "f"
-        values = struct.unpack(f"<{len(raw) // struct.calcsize('<' + code)}{code}", raw)
-        return cls(dims, kind, values)
 
 
 def check_operator(operator: str, domain: str) -> None:
@@ -151,15 +143,14 @@ def check_growth(operator: str, inputs: Sequence[Constant | None]) -> None:
         ModelFileError: the output has over `MOST_ELEMENTS`, or is enlarged beyond
             `MOST_ENLARGEMENT`.
     """
-    at = GROWING.get(operator)
-    if at is not None and len(inputs) > at and inputs[at] is not None:
+    at = SHAPE_INPUTS.get(operator, len(inputs))
+    shape = inputs[at] if at < len(inputs) else None
+    if shape is not None and operator == "Pad":
+        fits = all(abs(side) <= MOST_SIDE for side in shape.values)
+    elif shape is not None:
         least = -1 if operator == "Reshape" else 0  # -1 there: the rest
-        sides = inputs[at].values  # type: ignore[union-attr]
-        fits = all(side >= least for side in sides) and _size(sides) <= MOST_ELEMENTS
-    elif operator == "Tile" and len(inputs) > 1 and inputs[1] is not None:
-        fits = all(n >= 0 for n in inputs[1].values) and _size(inputs[1].values) <= MOST_SIDE
-    elif operator == "Pad" and len(inputs) > 1 and inputs[1] is not None:
-        fits = all(abs(side) <= MOST_SIDE for side in inputs[1].values)
+        most = MOST_SIDE if operator == "Tile" else MOST_ELEMENTS
+        fits = all(side >= least for side in shape.values) and _size(shape.values) <= most
     elif operator in ("Resize", "Upsample"):
         fits = all(_resizes(constant) for constant in inputs[1:] if constant is not None)
     elif operator == "Range" and len(inputs) == 3 and all(inputs):

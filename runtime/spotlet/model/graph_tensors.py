@@ -6,6 +6,8 @@ https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 
 import math
 
+import numpy as np
+
 from spotlet.errors import ModelFileError
 from spotlet.model.graph_rules import (
     COMPLEX,
@@ -74,11 +76,12 @@ def read_tensor(content: bytes, span: Span) -> tuple[str, Constant | None]:
             f"{shown}: its shape and its bytes do not agree; copy or export the model again"
         )
     if raw is not None and kind in (FLOAT, INT64) and raw[1] - raw[0] <= SMALL_BYTES:
-        return name, Constant.from_raw(tuple(dims), kind, content[raw[0] : raw[1]])
+        values = np.frombuffer(content[raw[0] : raw[1]], "<i8" if kind == INT64 else "<f4")
+        return name, Constant(tuple(dims), kind, tuple(values.tolist()))
     if raw is not None or kind != INT64 or count * 8 > SMALL_BYTES:
         return name, None
-    values = tuple(value for field in found[INT64S] for value in integers(content, field))
-    return name, Constant(tuple(dims), kind, values) if values else None
+    stored = tuple(value for field in found[INT64S] for value in integers(content, field))
+    return name, Constant(tuple(dims), kind, stored) if stored else None
 
 
 def _elements(content: bytes, field: Field) -> int:

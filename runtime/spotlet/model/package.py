@@ -20,14 +20,6 @@ VARIANTS = {
 """The files of a package, all the same network, by precision and by whether thresholding and
 suppression are in the graph."""
 
-VARIANT_FLAGS: dict[str, tuple[str, ...]] = {
-    "fp32": (),
-    "int8": ("--int8",),
-    "end-to-end": ("--end-to-end",),
-    "int8-end-to-end": ("--int8", "--end-to-end"),
-}
-"""The options of `spotlet export` that make each."""
-
 INT8_VARIANTS = ("int8", "int8-end-to-end")
 """The variants that compute in eight bits."""
 
@@ -82,9 +74,9 @@ def locate_model(model: str | Path, variant: str | None = None) -> Path:
     file = package_member(folder, VARIANTS[variant or "fp32"])
     if not is_file(file):
         has = ", ".join(variants_of(folder))
+        flags = " ".join(f"--{part}" for part in ("int8", "end-to-end") if part in (variant or ""))
         raise ModelFileError(
-            f"{model}: has no {variant} variant, only {has}; `spotlet export "
-            f"{' '.join(VARIANT_FLAGS[variant or 'fp32'])}` makes one"
+            f"{model}: has no {variant} variant, only {has}; `spotlet export {flags}` makes one"
         )
     return file
 

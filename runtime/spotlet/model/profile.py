@@ -187,8 +187,7 @@ def find_profile(path: Path) -> ProfileSearch:
     Raises nothing: whatever is wrong with a file in the folder is returned as the reason.
     """
     try:
-        folder = profile_folder()
-        if not folder.is_dir():  # the usual case costs no checksum
+        if not profile_folder().is_dir():  # the usual case, without a checksum
             return ProfileSearch(None, "no device profile")
         key = device_key(path)
         file = _profile_path(key)
@@ -240,12 +239,10 @@ def _misfit(profile: DeviceProfile, key: DeviceKey) -> str | None:
     plugins = used - set(ort.get_available_providers())
     if plugins or profile.packages:
         installed = installed_plugins()
-        missing = plugins - set(installed)
-        if missing:
+        if missing := plugins - set(installed):
             return f"{min(missing)} is not available here"
-        strange = set(profile.packages) - {plugin.package for plugin in installed.values()}
-        if strange:
-            return f"measured with {min(strange)}, which is not installed"
+        if other := set(profile.packages) - {plugin.package for plugin in installed.values()}:
+            return f"measured with {min(other)}, which is not installed"
     return None
 
 

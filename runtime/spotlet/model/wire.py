@@ -95,32 +95,20 @@ def read_varint(content: bytes, start: int, end: int) -> tuple[int, int]:
 
 
 def message(field: Field) -> Span:
-    """Returns where the message, text or bytes of a field begin and end.
-
-    Raises:
-        ValueError: the field is of another type.
-    """
+    """Returns where a field's bytes are; raises ValueError if it is of another type."""
     if field[1] != BYTES:
         raise ValueError(f"field {field[0]} is of another type")
     return field[2], field[3]
 
 
 def text(content: bytes, field: Field) -> str:
-    """Returns the text of a field.
-
-    Raises:
-        ValueError: the field is of another type, or not UTF-8.
-    """
+    """Returns the text of a field; raises ValueError if it is of another type, or not UTF-8."""
     start, end = message(field)
     return content[start:end].decode("utf-8")
 
 
 def number(field: Field) -> int:
-    """Returns the signed number of a field.
-
-    Raises:
-        ValueError: the field is of another type.
-    """
+    """Returns the signed number of a field; raises ValueError if it is of another type."""
     if field[1] != VARINT:
         raise ValueError(f"field {field[0]} is of another type")
     return _signed(field[2])
