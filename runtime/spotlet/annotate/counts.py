@@ -37,22 +37,13 @@ def draw_numbers(image: ImageArray, counts: Counts) -> None:
     the picture is omitted.
     """
     size_hw = image.shape[0], image.shape[1]
-    texts: list[tuple[str, Sequence[PointXy], Colour]] = [
-        (
-            f"{line.name}: in {_numbers(line.entered)}, out {_numbers(line.left)}",
-            (line.start_xy, line.end_xy),
-            LINE_COLOUR,
-        )
-        for line in counts.lines
-    ]
-    texts += [
-        (
-            f"{zone.name}: inside {_numbers(zone.inside)}, entered {_numbers(zone.entered)}",
-            zone.corners_xy,
-            ZONE_COLOUR,
-        )
-        for zone in counts.zones
-    ]
+    texts: list[tuple[str, Sequence[PointXy], Colour]] = []
+    for line in counts.lines:
+        text = f"{line.name}: in {_numbers(line.entered)}, out {_numbers(line.left)}"
+        texts.append((text, (line.start_xy, line.end_xy), LINE_COLOUR))
+    for zone in counts.zones:
+        text = f"{zone.name}: inside {_numbers(zone.inside)}, entered {_numbers(zone.entered)}"
+        texts.append((text, zone.corners_xy, ZONE_COLOUR))
     taken: list[tuple[int, int, int, int]] = []
     for text, points, colour in texts:
         plate = Plate(text, size_hw)

@@ -63,9 +63,8 @@ def measure_int8_gain(fp32: Path, int8: Path) -> Int8Gain:
         return (time.perf_counter() - started) * 1000
 
     measures = {str(each.path): partial(milliseconds, each) for each in sessions}
-    fp32_ms, int8_ms = (
-        np.array(each[WARM_UP:]) for each in take_turns(measures, WARM_UP + ROUNDS).values()
-    )
+    times = list(take_turns(measures, WARM_UP + ROUNDS).values())
+    fp32_ms, int8_ms = np.array(times)[:, WARM_UP:]
     return Int8Gain(
         fp32_ms=float(np.median(fp32_ms)),
         int8_ms=float(np.median(int8_ms)),

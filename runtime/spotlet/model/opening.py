@@ -83,16 +83,16 @@ def open_session(path: Path, settings: SessionSettings) -> tuple[ort.InferenceSe
     if not path.is_file():
         raise ModelFileError(f"{path}: no such file")
     asked = full_provider_name(settings.provider)
-    if asked == CPU_PROVIDER:
-        return _open_on_cpu(path, settings), ProviderUse(asked=asked, got=asked)
-    session, why = _open_with(asked, path, settings)
-    nodes = None if session is None else _node_shares(session)
-    if why is None and nodes and not nodes.get(asked):
-        why = f"it took none of the {sum(nodes.values())} nodes"
-    if session is not None and why is None:
-        return session, ProviderUse(asked=asked, got=asked, nodes=nodes)
+    session, nodes, why = None, None, None
+    if asked != CPU_PROVIDER:
+        session, why = _open_with(asked, path, settings)
+        nodes = None if session is None else _node_shares(session)
+        if why is None and nodes and not nodes.get(asked):
+            why = f"it took none of the {sum(nodes.values())} nodes"
     if session is None:  # raises for a damaged file
         session = _open_on_cpu(path, settings)
+    if why is None:
+        return session, ProviderUse(asked=asked, got=asked, nodes=nodes)
     if settings.strict_provider:
         raise UsageError(f"provider {settings.provider}: {why}; {remedy(asked)}")
     return session, ProviderUse(asked=asked, got=CPU_PROVIDER, fallback=why)

@@ -23,9 +23,6 @@ suppression are in the graph."""
 INT8_VARIANTS = ("int8", "int8-end-to-end")
 """The variants that compute in eight bits."""
 
-CELLS_VARIANTS = {"end-to-end": "fp32", "int8-end-to-end": "int8"}
-"""The variant without suppression in the graph, by the one with it."""
-
 PARITY_FILE = "parity.json"
 """The file of a package that holds what the export gate measured."""
 
@@ -117,11 +114,8 @@ def cells_file(path: Path) -> Path | None:
     Returns:
         None if the file has no suppression, or the other does not exist.
     """
-    for variant, without in CELLS_VARIANTS.items():
-        if path.name == VARIANTS[variant]:
-            file = path.with_name(VARIANTS[without])
-            return file if file.is_file() else None
-    return None
+    file = path.with_name(path.name.replace(".end2end", ""))
+    return file if path.name in VARIANTS.values() and file != path and file.is_file() else None
 
 
 def recorded_files(folder: Path) -> tuple[str, ...]:
