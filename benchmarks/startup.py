@@ -12,10 +12,12 @@ import json
 import platform
 import statistics
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 
 from spotlet import Detector, SessionSettings
 from spotlet.bench.cold_start import BARE_PROGRAM, SPOTLET_PROGRAM, fresh_process
+from spotlet.bench.turns import take_turns
 from spotlet.model import locate_model
 from spotlet.text.terminal import table
 
@@ -38,11 +40,11 @@ def main() -> None:
     path = locate_model(args.model)
     canvas_hw = Detector(path).manifest.input.size_hw
     given = [str(path), asdict(SessionSettings()), 720, 1280, *canvas_hw]
-    runs = {name: list[tuple[float, float]]() for name in PROGRAMS}
-    for _ in range(args.runs):
-        for name, program in PROGRAMS.items():
-            seconds, peak_mb = fresh_process(program, given)
-            runs[name].append((seconds, peak_mb or 0.0))
+    programs = {name: partial(fresh_process, each, given) for name, each in PROGRAMS.items()}
+    runs = {
+        name: [(seconds, peak_mb or 0.0) for seconds, peak_mb in found]
+        for name, found in take_turns(programs, args.runs).items()
+    }
     medians = {name: tuple(map(statistics.median, zip(*runs[name], strict=True))) for name in runs}
     rows = [(name, f"{seconds:.3f}", f"{mb:.0f}") for name, (seconds, mb) in medians.items()]
     print(table(rows, header=("from process start", "seconds", "peak MB")))

@@ -10,8 +10,10 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
+from spotlet.bench.turns import take_turns
 from spotlet.errors import ModelFileError
 from spotlet.session import SessionSettings
 
@@ -88,11 +90,9 @@ def measure_cold_start(
         ModelFileError: a fresh process cannot run the model.
     """
     given = [str(path), asdict(settings), *frame_hw, *canvas_hw]
-    ours, bare = list[tuple[float, float | None]](), list[tuple[float, float | None]]()
-    until = time.perf_counter() + seconds
-    while not ours or (len(ours) < MOST_RUNS and time.perf_counter() < until):
-        ours.append(fresh_process(SPOTLET_PROGRAM, given))
-        bare.append(fresh_process(BARE_PROGRAM, given))
+    start = partial(fresh_process, given=given)
+    programs = {"ours": partial(start, SPOTLET_PROGRAM), "bare": partial(start, BARE_PROGRAM)}
+    ours, bare = take_turns(programs, MOST_RUNS, seconds).values()
     peaks = [[mb for _, mb in runs if mb is not None] for runs in (ours, bare)]
     return ColdStart(
         seconds=statistics.median(each for each, _ in ours),
