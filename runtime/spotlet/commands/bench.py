@@ -42,27 +42,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         nargs="?",
-        help="a video, an image, a folder or a glob of images; synthetic 720p frames by default",
+        help="a video, an image, a folder or a glob of images [generated 720p frames]",
     )
     parser.add_argument(
         "--seconds",
         type=float,
         default=3.0,
         metavar="S",
-        help="for each measurement [%(default)g]",
+        help="seconds for each measurement [%(default)g]",
     )
     parser.add_argument("--json", action="store_true", help="the same as one JSON object")
     parser.add_argument(
         "--tune",
         action="store_true",
-        help="try threads, spinning, optimisation, providers; keep the best in a device profile, "
-        "which `run` then uses",
+        help="try threads, spinning, optimisation, providers; keep the best in a device profile "
+        "for `spotlet run`",
     )
     parser.add_argument(
         "--allow",
         choices=("reduced",),
-        help="let --tune also choose reduced precision (bfloat16), which finds slightly different "
-        "boxes and scores",
+        help="let --tune also choose reduced precision (bfloat16), with slightly different boxes "
+        "and scores",
     )
     add_session_arguments(parser)
 
@@ -76,20 +76,23 @@ def run(args: argparse.Namespace) -> int:
     if not 0 < args.seconds < float("inf"):
         raise UsageError(f"--seconds {args.seconds:g}: must be over 0")
     if args.allow and not args.tune:
-        raise UsageError("--allow: goes with --tune")
+        raise UsageError("--allow: needs --tune")
     path = locate_model(args.model, args.variant)
     frames: Frames = generated_frames if args.source is None else source_frames(args.source)
     found: dict[str, Any] = {"schema": SCHEMA, "model": str(path), "source": args.source}
     found["machine"] = _machine()
     if args.tune:
         if args.threads is not None or args.provider is not None or args.no_profile:
-            raise UsageError("--tune: chooses threads and provider itself, and writes a profile")
+            raise UsageError(
+                "--tune: chooses threads and provider itself; drop --threads, --provider and "
+                "--no-profile"
+            )
         found["tuning"] = _tune(args, path, frames)
     settings = session_settings(args, path)
     detector = Detector(path, session=settings)
     use = detector.session.provider_use
     cpu = use.got == CPU_PROVIDER
-    whole = session_settings(args, path, mode="video")
+    whole = session_settings(args, path, "video")
     crew = plan_crew(whole.threads, sources=1, live=False) if cpu else Crew()
     measured = measure(detector, frames, crew, args.seconds, crew_settings=whole)
     cold = measure_cold_start(
@@ -124,19 +127,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tune(args: argparse.Namespace, path: Path, frames: Frames) -> dict[str, Any]:
-    """Tunes the model, reports it and writes the profile; returns the same for the JSON."""
+    """Tunes the model, prints the trials, writes the profile; returns the same for the JSON."""
     modes = tune_model(path, frames, args.seconds, allow_reduced=args.allow == "reduced")
-    report = sys.stderr if args.json else sys.stdout
+    out = sys.stderr if args.json else sys.stdout
     for mode, tuning in modes.items():
-        print(_tuning_text(mode, tuning), file=report, flush=True)
+        print(_tuning_text(mode, tuning), file=out, flush=True)
     kept = None
     if any(tuning.gain > 0 for tuning in modes.values()):
         settings = {mode: tuning.best.settings for mode, tuning in modes.items()}
         kept = str(write_profile(DeviceProfile.of(path, settings)))
-        print(f"device profile, for `spotlet run` to use: {kept}\n", file=report)
+        print(f"device profile, for `spotlet run` to use: {kept}\n", file=out)
     else:
         remove_profile(path)
-        print("the default settings are kept, without a device profile\n", file=report)
+        print("kept the default settings, without a device profile\n", file=out)
     return {
         "profile": kept,
         "modes": {mode: _tuning_record(tuning) for mode, tuning in modes.items()},

@@ -35,7 +35,7 @@ EXTRAS = {
     "training": ("torch", "safetensors", "yaml", "faster_coco_eval"),
     "export": ("torch", "onnx", "onnxscript"),
 }
-"""The modules that each extra of the installation brings."""
+"""The modules that each extra installs."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints what was found. Nothing that is missing is an error: most of it is optional."""
+    """Prints what was found. A missing part is not an error: most are optional."""
     found = {
         "spotlet": metadata.version("spotlet"),
         "python": platform.python_version(),
@@ -101,7 +101,7 @@ def _providers() -> dict[str, str]:
 
 def _backends(backends: object) -> list[str]:
     assert isinstance(backends, list | tuple)
-    # Plugins are listed even if they are not installed.
+    # Some of those listed are plugins that are not installed.
     present = (backend for backend in backends if videoio_registry.hasBackend(backend))
     return list(dict.fromkeys(map(videoio_registry.getBackendName, present)))
 
@@ -113,7 +113,7 @@ def _window_toolkit() -> str:
 
 
 def _writes_video(suffix: str) -> str:
-    """Returns `yes` if a video that is written here can be read back."""
+    """Returns `yes` if a video written here can be read back."""
     frame_count = 3
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"try{suffix}"
@@ -135,4 +135,4 @@ def _extra(extra: str) -> str:
     missing = [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]
     if not missing:
         return "installed"
-    return f'no {", ".join(missing)}; pip install "spotlet[{extra}]"'
+    return f'{", ".join(missing)} missing; pip install "spotlet[{extra}]"'

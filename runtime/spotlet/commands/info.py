@@ -60,12 +60,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _outputs(manifest: Manifest) -> str:
     output = manifest.output
-    text = (
+    cells = (
         f"{output.boxes!r} ({output.box_encoding}), {output.scores!r} ({output.score_activation})"
     )
     if output.form == "cells":
-        return f"of every cell: {text}"
-    return f"suppressed in the graph: {text}, {output.class_ids!r}, {output.count!r}"
+        return f"of every cell: {cells}"
+    return f"suppressed in the graph: {cells}, {output.class_ids!r}, {output.count!r}"
 
 
 def _variants(path: Path) -> list[tuple[str, str]]:

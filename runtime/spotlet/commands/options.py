@@ -73,7 +73,7 @@ def add_variant_argument(parser: argparse.ArgumentParser, without: str = "fp32")
 
 
 def session_settings(
-    args: argparse.Namespace, path: Path | None = None, *, mode: str | None = None
+    args: argparse.Namespace, path: Path | None = None, mode: str | None = None
 ) -> SessionSettings:
     """Returns the settings that those arguments ask for.
 

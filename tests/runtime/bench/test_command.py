@@ -102,8 +102,8 @@ def test_the_profile_is_what_bench_measures_with_unless_a_flag_puts_it_aside(
         (("--seconds", "nan"), "must be over 0"),
         (("--tune", "--threads", "1"), "chooses threads and provider itself"),
         (("--tune", "--provider", "CPU"), "chooses threads and provider itself"),
-        (("--tune", "--no-profile"), "writes a profile"),
-        (("--allow", "reduced"), "goes with --tune"),
+        (("--tune", "--no-profile"), "drop --threads, --provider and --no-profile"),
+        (("--allow", "reduced"), "needs --tune"),
         (("0",), "delivers frames at its own pace"),
     ],
 )
