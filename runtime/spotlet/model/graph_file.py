@@ -77,7 +77,9 @@ def check_graph_file(content: bytes) -> GraphFacts:
         model = gather(content, (0, len(content)), MODEL)
         for number, what in ((MODEL_TRAINING, "training"), (MODEL_FUNCTIONS, "its own functions")):
             if model[number]:
-                raise ModelFileError(f"holds {what}; export the model with its functions inlined")
+                raise ModelFileError(
+                    f"contains {what}; export the model with its functions inlined"
+                )
         if len(model[MODEL_GRAPH]) != 1:
             raise ValueError(f"it holds {len(model[MODEL_GRAPH])} graphs")
         walk.graph(message(model[MODEL_GRAPH][0]), ChainMap())
@@ -98,13 +100,13 @@ class _Walk:
     def graph(self, span: Span, outer: Names, depth: int = 0) -> None:
         """Checks a graph; `outer` is what the graphs around it hold."""
         if depth > MOST_DEPTH:
-            raise ModelFileError(f"graphs within graphs, deeper than {MOST_DEPTH}; export it flat")
+            raise ModelFileError(f"nests graphs deeper than {MOST_DEPTH}; export it flat")
         found = gather(self.content, span, GRAPH)
         if found[GRAPH_SPARSE]:
-            raise ModelFileError("holds sparse tensors; export the model with dense ones")
+            raise ModelFileError("contains sparse tensors; export the model with dense ones")
         self.facts.nodes += len(found[GRAPH_NODE])
         if self.facts.nodes > MOST_NODES:
-            raise ModelFileError(f"holds over {MOST_NODES} nodes, the most that are loaded")
+            raise ModelFileError(f"contains over {MOST_NODES} nodes, the most that are loaded")
         names = outer.new_child()
         names.update(self.tensor(message(each)) for each in found[GRAPH_INITIALIZER])
         for value in found[GRAPH_INPUT]:
@@ -132,8 +134,8 @@ class _Walk:
         for name in inputs:
             if name and name not in names:
                 raise ModelFileError(
-                    f"{plain_line(kind, 60)} takes {plain_line(name, 60)!r}, which nothing before "
-                    "it produces; copy or export the model again"
+                    f"{plain_line(kind, 60)} has the input {plain_line(name, 60)!r}, which nothing "
+                    "before it produces; copy or export the model again"
                 )
         known = [names[name] if name else None for name in inputs]
         constant = depth > 0 or kind in SHAPE_OPERATORS or VARIES not in known
@@ -150,7 +152,7 @@ class _Walk:
             for numbers in (ATTRIBUTE_INTS, ATTRIBUTE_TENSORS, ATTRIBUTE_GRAPHS, ATTRIBUTE_SPARSE)
         )
         if sparse:
-            raise ModelFileError("holds sparse tensors; export the model with dense ones")
+            raise ModelFileError("contains sparse tensors; export the model with dense ones")
         name = only([text(self.content, each) for each in found[ATTRIBUTE_NAME]], "")
         values = [value for field in ints for value in integers(self.content, field)]
         check_attribute(operator, name, values)
@@ -167,5 +169,5 @@ class _Walk:
         """Returns a stored tensor's name, and its values if they are few."""
         self.facts.tensors += 1
         if self.facts.tensors > MOST_TENSORS:
-            raise ModelFileError(f"holds over {MOST_TENSORS} tensors, the most that are loaded")
+            raise ModelFileError(f"contains over {MOST_TENSORS} tensors, the most that are loaded")
         return read_tensor(self.content, span)

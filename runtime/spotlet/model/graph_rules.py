@@ -105,11 +105,11 @@ def check_operator(operator: str, domain: str) -> None:
     if domain in ONNX_DOMAINS:
         if operator in ENDLESS:
             raise ModelFileError(
-                f"holds the operator {shown}, which may never end; export the model without loops"
+                f"contains the operator {shown}, which may never end; export it without loops"
             )
     elif domain != MICROSOFT or operator not in MICROSOFT_OPERATORS:
         raise ModelFileError(
-            f"holds the operator {shown} of {plain_line(domain, 60)!r}; only those of ONNX and "
+            f"contains the operator {shown} of {plain_line(domain, 60)!r}; only those of ONNX and "
             "onnxruntime's quantised and fused ones are loaded"
         )
 

@@ -213,7 +213,7 @@ def test_what_may_never_end_is_refused(operator: str) -> None:
     [("EPContext", "com.microsoft"), ("TreeEnsemble", "ai.onnx.ml"), ("Own", "com.own")],
 )
 def test_operators_that_are_not_known_are_refused(operator: str, domain: str) -> None:
-    _refused(_node(operator, ["image"], domain=domain), f"holds the operator {operator}")
+    _refused(_node(operator, ["image"], domain=domain), f"contains the operator {operator}")
 
 
 def test_operators_of_onnxruntimes_own_quantisation_are_not() -> None:
@@ -235,7 +235,7 @@ def test_graphs_in_graphs_are_refused_at_any_depth() -> None:
     nest(model, MOST_DEPTH)
     check_graph_file(model.SerializeToString())
     for depth in (MOST_DEPTH + 1, 20):
-        _refused(partial(nest, depth=depth), "graphs within graphs")
+        _refused(partial(nest, depth=depth), "nests graphs deeper than")
 
 
 def test_more_nodes_or_tensors_than_a_detector_has_are_refused() -> None:
@@ -251,13 +251,13 @@ def test_more_nodes_or_tensors_than_a_detector_has_are_refused() -> None:
 
 def test_sparse_tensors_functions_and_training_are_refused() -> None:
     _refused(lambda model: model.graph.sparse_initializer.add(), "sparse")
-    _refused(lambda model: model.functions.add(name="f"), "holds its own functions")
-    _refused(lambda model: model.training_info.add(), "holds training")
+    _refused(lambda model: model.functions.add(name="f"), "contains its own functions")
+    _refused(lambda model: model.training_info.add(), "contains training")
 
 
 def test_a_ring_and_a_name_that_nothing_gives_are_refused() -> None:
-    _refused(_node("Abs", ["made"]), "takes 'made', which nothing before it produces")
-    _refused(_node("Abs", ["no\x1bsuch"]), r"takes 'no\?such'")
+    _refused(_node("Abs", ["made"]), "has the input 'made', which nothing before it produces")
+    _refused(_node("Abs", ["no\x1bsuch"]), r"has the input 'no\?such'")
 
 
 def test_what_stands_twice_could_be_read_in_two_ways_and_is_refused() -> None:
