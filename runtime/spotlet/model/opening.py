@@ -133,7 +133,7 @@ def _open_with(
         with contextlib.redirect_stdout(printed):
             session = ort.InferenceSession(content, options, enable_fallback=0, **providers)
     except Exception as error:  # onnxruntime's exceptions share no public base class
-        return None, f"onnxruntime cannot open a session with it ({first_line(error)})"
+        return None, f"onnxruntime cannot create a session with it ({first_line(error)})"
     session.disable_fallback()  # nor may it change the provider later, at a frame
     if session.get_providers()[0] == provider:
         return session, None
@@ -143,7 +143,7 @@ def _open_with(
 def _why_left_out(provider: str, printed: str) -> str:
     error = next((line for line in printed.splitlines() if line.startswith("EP Error")), None)
     if error is not None:
-        return f"onnxruntime cannot open a session with it ({error})"
+        return f"onnxruntime cannot create a session with it ({error})"
     fault = library_fault(provider)
     if fault is not None:
         return f"its library does not load ({fault})"
