@@ -154,7 +154,8 @@ def test_a_session_for_the_cpu_records_nothing(squares_model: Path) -> None:
         ),
         (
             {"prints": "*** EP Error ***\nEP Error CUDA failure 35 when using CUDA\nFalling back"},
-            "onnxruntime cannot create a session with it (EP Error CUDA failure 35 when using CUDA)",
+            "onnxruntime cannot create a session with it (EP Error CUDA failure 35 when using "
+            "CUDA)",
         ),
         ({"left_out": True}, "onnxruntime left it out of the session without a reason"),
         ({"shares": {CPU_PROVIDER: 64}}, "it took none of the 64 nodes"),
