@@ -2,7 +2,8 @@
 
 import os
 import platform
-from functools import lru_cache
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
@@ -38,12 +39,9 @@ def int8_instructions() -> str:
     return "unknown"
 
 
-@lru_cache(maxsize=1)
-def _cpu_info() -> tuple[tuple[str, str], ...]:
-    """Returns the lines of `CPU_INFO`, keys in lower case; none on other systems."""
-    try:
-        lines = CPU_INFO.read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return ()
-    parts = (line.partition(":") for line in lines)
-    return tuple((key.strip().lower(), value.strip()) for key, _, value in parts)
+def _cpu_info() -> Iterator[tuple[str, str]]:
+    """Yields the lines of `CPU_INFO`, keys in lower case; none on other systems."""
+    with suppress(OSError), CPU_INFO.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            key, _, value = line.partition(":")
+            yield key.strip().lower(), value.strip()

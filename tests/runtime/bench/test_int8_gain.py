@@ -63,7 +63,6 @@ def _describe(path: Path, cpu_info: str | None, monkeypatch: pytest.MonkeyPatch)
     if cpu_info is not None:
         path.write_text(cpu_info)
     monkeypatch.setattr(processor, "CPU_INFO", path)
-    monkeypatch.setattr(processor, "_cpu_info", processor._cpu_info.__wrapped__)
 
 
 @pytest.mark.parametrize(
