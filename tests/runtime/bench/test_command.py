@@ -189,7 +189,7 @@ def _raise_scores(path: Path) -> None:
     onnx.save(model, path)
 
 
-def test_a_package_with_int8_has_it_told_of_and_not_chosen(
+def test_a_package_with_int8_has_it_reported_and_not_chosen(
     tmp_path: Path, save_squares_model: Callable[..., Path]
 ) -> None:
     fp32 = save_squares_model(tmp_path / "model.onnx")
@@ -210,7 +210,7 @@ def test_a_package_with_int8_has_it_told_of_and_not_chosen(
     assert "int8" not in names
 
 
-def test_the_provider_that_was_asked_for_is_told_beside_the_one_that_was_got(
+def test_the_provider_that_was_asked_for_is_reported_beside_the_one_that_was_got(
     squares_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = (squares_model, *SHORT, "--provider", "Rknpu")

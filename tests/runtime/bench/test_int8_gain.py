@@ -66,17 +66,17 @@ def _describe(path: Path, cpu_info: str | None, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("ratio", "told"),
+    ("ratio", "text"),
     [
         (1.6, "int8 is 1.60 times as fast as float32 on Abacus "),
         (0.8, "int8 is slower, 0.80 times as fast as float32 on Abacus "),
     ],
 )
-def test_a_gain_names_the_processor_and_a_loss_is_called_slower(ratio: float, told: str) -> None:
+def test_a_gain_names_the_processor_and_a_loss_is_called_slower(ratio: float, text: str) -> None:
     gain = Int8Gain(
         fp32_ms=10, int8_ms=10, ratio=ratio, threads=1, cpu="Abacus", instructions="none"
     )
-    assert str(gain) == f"{told}(instructions for eight-bit products: none)"
+    assert str(gain) == f"{text}(instructions for eight-bit products: none)"
 
 
 def _bench(*words: object) -> None:
@@ -100,8 +100,8 @@ def test_bench_says_what_int8_gains_here_of_a_package_that_has_it(
     assert int8_pair(fp32) == int8_pair(int8) == (fp32, int8)
     assert int8_pair(save_squares_model(tmp_path / "other.onnx")) is None
     _bench(fp32)
-    told = f"times as fast as float32 on {cpu_name()} (instructions for eight-bit products"
-    assert told in capsys.readouterr().out
+    text = f"times as fast as float32 on {cpu_name()} (instructions for eight-bit products"
+    assert text in capsys.readouterr().out
     _bench(fp32, "--json")
     content = json.loads(capsys.readouterr().out)
     assert content["machine"]["int8_instructions"] == int8_instructions()

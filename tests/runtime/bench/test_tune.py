@@ -36,7 +36,7 @@ def _accept(candidate: Candidate) -> None:
 CANDIDATES = [_candidate(DEFAULT, 0), _candidate("one", 1), _candidate("two", 2)]
 
 
-def test_the_fastest_is_kept_and_its_gain_told() -> None:
+def test_the_fastest_is_kept_and_its_gain_reported() -> None:
     tuning = tune(CANDIDATES, _open({"one": 0.009, "two": 0.005}), _accept)
     assert tuning.best == CANDIDATES[2]
     assert tuning.gain == pytest.approx(1.0)
@@ -75,7 +75,7 @@ def test_a_round_in_which_the_machine_was_busy_falls_on_both() -> None:
     assert tuning.trials[1].gain == pytest.approx(1 / 9)
 
 
-def test_what_finds_something_else_is_refused_and_told_with_its_time() -> None:
+def test_what_finds_something_else_is_refused_and_reported_with_its_time() -> None:
     def judge(candidate: Candidate) -> str | None:
         return "not the default's results: a score" if candidate.name == "two" else None
 

@@ -147,7 +147,7 @@ def test_every_type_of_onnx_is_known_with_its_size() -> None:
 
 
 @pytest.mark.parametrize("kind", ["FLOAT", "INT64", "INT32", "DOUBLE", "UINT8", "STRING"])
-def test_values_that_are_no_raw_bytes_are_counted(kind: str) -> None:
+def test_values_that_are_not_raw_bytes_are_counted(kind: str) -> None:
     values: list[Any] = [b"a", b"b", b"c"] if kind == "STRING" else [1, 200, 7]
     tensor = helper.make_tensor("typed", getattr(TensorProto, kind), [3], values)
     model = squares_graph()

@@ -1,4 +1,4 @@
-"""A CUDA that is not there: a session of the CPU that says it is CUDA's, and does as told."""
+"""A CUDA that is not there: a session of the CPU that says it is CUDA's, and does as asked."""
 
 import re
 import shutil
@@ -114,7 +114,7 @@ def accelerate(monkeypatch: pytest.MonkeyPatch) -> Accelerate:
     return start
 
 
-def test_the_nodes_that_each_provider_got_are_told(
+def test_the_nodes_that_each_provider_got_are_reported(
     accelerate: Accelerate, squares_model: Path
 ) -> None:
     opened = accelerate(shares={CUDA: 61, CPU_PROVIDER: 3})
@@ -130,7 +130,7 @@ def test_the_nodes_that_each_provider_got_are_told(
     assert not node.fallback, "onnxruntime may go over to the CPU at a frame"
 
 
-def test_an_onnxruntime_that_does_not_tell_of_nodes_is_no_fault(
+def test_an_onnxruntime_that_does_not_report_nodes_is_not_a_fault(
     accelerate: Accelerate, squares_model: Path
 ) -> None:
     accelerate()
@@ -207,7 +207,7 @@ def test_a_damaged_file_is_not_laid_to_the_provider(accelerate: Accelerate, tmp_
         ModelSession(path, STRICT)
 
 
-def test_run_tells_in_one_line_what_was_got(
+def test_run_reports_in_one_line_what_was_got(
     accelerate: Accelerate,
     squares_model: Path,
     moving_square: Callable[..., Any],
@@ -218,24 +218,24 @@ def test_run_tells_in_one_line_what_was_got(
     clip = write_clip(tmp_path / "clip.avi", moving_square(2))
     words = ["run", str(squares_model), str(clip), "--no-profile"]
 
-    def told(*more: str) -> list[str]:
+    def printed(*more: str) -> list[str]:
         assert main([*words, *more]) == 0
         lines = capsys.readouterr().err.splitlines()
         return [line for line in lines if line.startswith("provider")]
 
-    assert told() == []
-    assert told("--debug") == ["provider: CPU"]
+    assert printed() == []
+    assert printed("--debug") == ["provider: CPU"]
     accelerate(shares={CUDA: 9})
-    assert told("--provider", "cuda") == ["provider: CUDA asked, CUDA got: all 9 nodes"]
+    assert printed("--provider", "cuda") == ["provider: CUDA asked, CUDA got: all 9 nodes"]
     accelerate(shares={CPU_PROVIDER: 9})
-    assert told("--provider", "cuda") == [
+    assert printed("--provider", "cuda") == [
         "provider: CUDA asked, CPU got: it took none of the 9 nodes"
     ]
     assert main([*words, "--provider", "cuda", "--strict-provider"]) == 2
     assert "it took none of the 9 nodes; available: CPU" in capsys.readouterr().err
 
 
-def test_info_and_check_tell_what_was_got(
+def test_info_and_check_report_what_was_got(
     accelerate: Accelerate, squares_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["info", str(squares_model)]) == 0
@@ -259,7 +259,7 @@ def test_a_provider_that_computes_otherwise_fails_without_a_record_too(
     assert [row.rule for row in check_model(squares_model, STRICT).failures] == failed
 
 
-def test_boxes_that_are_elsewhere_are_no_candidates_of_the_cpu(squares_model: Path) -> None:
+def test_boxes_that_are_elsewhere_are_not_candidates_of_the_cpu(squares_model: Path) -> None:
     detector = Detector(squares_model)
     canvases = synthetic_canvases(detector.manifest.input.size_hw)
     boxes, scores = detector.session.run(canvases)
