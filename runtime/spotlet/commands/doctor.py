@@ -22,8 +22,8 @@ from spotlet.model.plugins import broken_plugins, installed_plugins, plugin_devi
 from spotlet.model.providers import (
     REMOTE_PROVIDERS,
     library_fault,
-    providers_at_hand,
     short_provider_name,
+    usable_providers,
 )
 from spotlet.sinks import VideoSink
 from spotlet.sinks.window import windows_remedy
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         "onnxruntime telemetry": "off"
         if TELEMETRY_FAULT is None
         else f"may be on: {TELEMETRY_FAULT}",
-        "providers": list(providers_at_hand()),
+        "providers": list(usable_providers()),
         **_providers(),
         "opencv": cv2.__version__,
         "opencv from": origin("cv2"),
@@ -83,15 +83,15 @@ def _providers() -> dict[str, str]:
     """Returns where each provider comes from, and whether it can be used."""
     plugins = installed_plugins()
     found = {}
-    for name, source in providers_at_hand().items():
+    for name, source in usable_providers().items():
         if name in plugins:
             devices, fault = plugin_devices(plugins[name])
             kinds = ", ".join(dict.fromkeys(str(each.device.type.name) for each in devices))
-            state = f"device {kinds}" if fault is None else f"cannot be used: {fault}"
+            state = f"; device {kinds}"
         else:
-            fault = library_fault(name)
-            state = "" if fault is None else f"cannot be used: {fault}"
-        found[f"provider {short_provider_name(name)}"] = f"{source}; {state}".removesuffix("; ")
+            fault, state = library_fault(name), ""
+        state = state if fault is None else f"; cannot be used: {fault}"
+        found[f"provider {short_provider_name(name)}"] = source + state
     for name in set(REMOTE_PROVIDERS) & set(ort.get_available_providers()):
         refused = f"onnxruntime {ort.__version__}; refused, it computes on a server"
         found[f"provider {short_provider_name(name)}"] = refused
@@ -126,7 +126,9 @@ def _writes_video(suffix: str) -> str:
                 read_back = sum(1 for _ in stream)
         except SpotletError as error:
             return f"no: {error}"
-    return "yes" if read_back == frame_count else f"no: {read_back} of {frame_count} frames back"
+    return (
+        "yes" if read_back == frame_count else f"no: {read_back} of {frame_count} frames read back"
+    )
 
 
 def _extra(extra: str) -> str:

@@ -73,9 +73,8 @@ def _variants(path: Path) -> list[tuple[str, str]]:
     if path.name not in VARIANTS.values():
         return []
     found = variants_of(path.parent).items()
-    return [
-        ("variants", ", ".join(f"{name} {file.name} ({_megabytes(file)})" for name, file in found))
-    ]
+    texts = (f"{name} {file.name} ({_megabytes(file)})" for name, file in found)
+    return [("variants", ", ".join(texts))]
 
 
 def _megabytes(path: Path) -> str:

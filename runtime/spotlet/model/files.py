@@ -1,5 +1,6 @@
-"""Files of strangers: read whole, up to a size, and only where they are files indeed."""
+"""Files from strangers: read whole, up to a size, and only if they are regular files."""
 
+import io
 import os
 import stat
 from pathlib import Path
@@ -17,27 +18,27 @@ MOST_PICTURE_BYTES = 64 * 2**20
 
 
 def read_bounded(path: Path, most_bytes: int) -> bytes:
-    """Returns what is in a file.
+    """Returns the content of a file.
 
-    It is looked at after it was opened, so that nobody can put another in its place meanwhile. A
-    pipe, on which one would wait for ever, a device and a folder are refused.
+    It is checked after it is opened, so that nobody can replace it in between. A pipe, which might
+    block forever, a device and a folder are refused.
 
     Args:
         path: of a file; a link is followed.
-        most_bytes: that it may have.
+        most_bytes: the most it may have.
 
     Raises:
-        ModelFileError: it cannot be read, is no file, or is larger.
+        ModelFileError: it cannot be read, is not a regular file, or is larger.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(path, flags)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
+        opened = io.FileIO(path, opener=lambda name, _: os.open(name, flags))
+        with io.BufferedReader(opened) as file:
+            status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ModelFileError(f"{path}: is not a file; copy the package again")
             if status.st_size <= most_bytes:
-                # One more than there may be: a file can grow, and /proc tells no sizes.
+                # One byte more than allowed: a file can grow, and /proc reports no sizes.
                 content = file.read(min(status.st_size, most_bytes) + 1)
                 content += file.read(most_bytes + 1 - len(content)) if content else b""
                 if len(content) <= most_bytes:
@@ -49,45 +50,34 @@ def read_bounded(path: Path, most_bytes: int) -> bytes:
         raise ModelFileError(
             f"{path}: cannot be read ({why}); copy or export the model again"
         ) from error
-    raise ModelFileError(
-        f"{path}: is larger than {most_bytes // 2**20} MB, the most that is read of such a file"
-    )
+    raise ModelFileError(f"{path}: is larger than {most_bytes // 2**20} MB, the most that is read")
 
 
 def is_file(path: Path) -> bool:
-    """Returns whether there is a file, or a link to one.
-
-    Not `Path.is_file`, which raises on names that are too long and in folders that one may not see.
-    """
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
+    """Returns whether there is a file, or a link to one; unlike `Path.is_file`, never raises."""
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def is_folder(path: Path) -> bool:
-    """Returns whether there is a folder, or a link to one; see `is_file`."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
+    """Returns whether there is a folder, or a link to one; unlike `Path.is_dir`, never raises."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def package_member(folder: Path, name: str) -> Path:
-    """Returns the path of what is called `name` in a package, whether it is there or not.
+    """Returns the path of `name` in a package, whether it exists or not.
 
     Args:
         folder: of the package, or one in it.
         name: relative to the folder.
 
     Raises:
-        ModelFileError: a link leads out of the folder, so that a package could read what the
-            person who runs it may read.
+        ModelFileError: a link leads out of the folder: a package must not reach the user's other
+            files.
     """
     path = folder / name
     try:
         if not path.is_symlink() and not path.parent.is_symlink():
-            return path  # the usual case costs two looks
+            return path  # the usual case, without resolving
         inside = path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError, ValueError) as error:  # a ring of links, a name with a NUL
         raise ModelFileError(f"{path}: cannot be followed; copy the package again") from error

@@ -1,5 +1,6 @@
-"""What onnxruntime may take of the machine, whatever a model file asks of it."""
+"""How much of the machine onnxruntime may use, whatever a model file asks for."""
 
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -12,33 +13,33 @@ from spotlet.model.graph_file import check_graph_file
 
 FOLDING_BYTES = 256 * 2**20
 """For all constants together that onnxruntime computes while it loads a model, in versions that
-know such a limit; the newer ones do."""
+have such a limit; the newer ones do."""
 
 LEAST_MEMORY_BYTES = 256 * 2**20
-"""However small the machine: a detector at 640 pixels takes some 100 MB."""
+"""On the smallest machine too: a detector at 640 pixels takes some 100 MB."""
 
 UNKNOWN_MEMORY_BYTES = 4 * 2**30
-"""Taken for the machine's memory where the system does not tell it."""
+"""Assumed for the machine if the system does not report its memory."""
 
 _lock = threading.Lock()
 _arena_bytes = 0
 
 
 def guard_session(path: Path, options: ort.SessionOptions) -> bytes:
-    """Makes sure that a model file can be loaded without harm, and bounds what it may take.
+    """Checks that a model file can be loaded safely, and bounds the memory it may take.
 
     Args:
         path: of the `.onnx` file.
-        options: of the session to come, changed in place.
+        options: of the coming session, changed in place.
 
     Returns:
-        The file's content, so that onnxruntime loads what was looked at and no other file.
+        The file's content, so that onnxruntime loads exactly what was checked.
 
     Raises:
         ModelFileError: the file cannot be read, or breaks a rule of `spotlet.model.graph_rules`.
     """
     if path.suffix.lower() == ".ort":
-        raise ModelFileError(f"{path}: is of onnxruntime's own format; give the `.onnx` file")
+        raise ModelFileError(f"{path}: is in onnxruntime's own format; use the `.onnx` file")
     try:
         content = read_bounded(path, MOST_MODEL_BYTES)
         facts = check_graph_file(content)
@@ -56,19 +57,19 @@ def guard_session(path: Path, options: ort.SessionOptions) -> bytes:
 
 
 def limit_memory(most_bytes: int | None = None) -> int:
-    """Bounds what all models of this process together take for their tensors, once for good.
+    """Bounds the memory for the tensors of all models of this process together, once.
 
-    The first call sets the bound; the first model that is loaded calls it. A model that asks for
-    more then fails with a `ModelFileError`, and the process lives on.
+    The first call sets the bound, at the latest when the first model is loaded. A model that needs
+    more then fails with a `ModelFileError`, and the process continues.
 
     Args:
-        most_bytes: None takes half of the memory that this process may use.
+        most_bytes: from 1; None takes half of the memory that this process may use.
 
     Returns:
         The bound, in bytes.
 
     Raises:
-        UsageError: another bound is set already, or the number is none.
+        UsageError: another bound is already set, or the number is not valid.
     """
     global _arena_bytes
     if most_bytes is not None and (type(most_bytes) is not int or most_bytes < 1):
@@ -86,7 +87,7 @@ def limit_memory(most_bytes: int | None = None) -> int:
 
 
 def usable_memory() -> int:
-    """Returns the bytes that this process may use: of the machine, or of its control group."""
+    """Returns the bytes that this process may use: the machine's, or its control group's."""
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):  # not on Windows
@@ -105,17 +106,12 @@ def usable_memory() -> int:
 
 
 def _register_arena(most_bytes: int) -> None:
-    """Gives onnxruntime one allocator for all sessions that ask for it, with an upper bound."""
+    """Gives onnxruntime one allocator with an upper bound, for all sessions that ask for it."""
     info = ort.OrtMemoryInfo(
         "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
     )
-    rule = {
-        "max_mem": most_bytes,
-        "arena_extend_strategy": -1,  # -1: as onnxruntime does by itself
-        "initial_chunk_size_bytes": -1,
-        "max_dead_bytes_per_chunk": -1,
-    }
-    try:
+    default = -1  # onnxruntime's own
+    keys = ("arena_extend_strategy", "initial_chunk_size_bytes", "max_dead_bytes_per_chunk")
+    rule = {"max_mem": most_bytes} | dict.fromkeys(keys, default)
+    with contextlib.suppress(Exception):  # the host program has registered one: its bound holds
         ort.create_and_register_allocator(info, ort.OrtArenaCfg(rule))
-    except Exception:  # the program around us has registered one: its bound holds
-        return

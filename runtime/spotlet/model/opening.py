@@ -11,7 +11,7 @@ import onnxruntime as ort
 
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.model.limits import guard_session
-from spotlet.model.plugins import add_plugin, installed_plugins, own_provider_options
+from spotlet.model.plugins import add_plugin, installed_plugins, provider_options
 from spotlet.model.providers import (
     CPU_PROVIDER,
     ProviderUse,
@@ -23,10 +23,10 @@ from spotlet.model.providers import (
 from spotlet.text.plain import first_line
 
 RECORD_KEY = "session.record_ep_graph_assignment_info"
-"""Makes onnxruntime, from 1.24 or so, remember which provider got which node."""
+"""Makes onnxruntime, from about 1.24 on, remember which provider got which node."""
 
 MAX_THREADS = 256
-"""More is a slip of the finger: onnxruntime would start them all."""
+"""More is a typing error: onnxruntime would start them all."""
 
 OPTIMISATIONS = {
     "none": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -44,12 +44,12 @@ class SessionSettings:
     Attributes:
         threads: for the operators of one inference; 0 leaves it to onnxruntime.
         provider: an execution provider's name, with or without `ExecutionProvider`.
-        strict_provider: refuse to fall back to the CPU when the provider is not to be had.
-        spinning: threads that wait for each other within an inference do so awake: faster, for a
-            little more of the processor. Between inferences they sleep in any case.
+        strict_provider: fail instead of falling back to the CPU if the provider cannot be used.
+        spinning: threads spin while they wait for each other within an inference: faster, for
+            slightly more CPU. Between inferences they always sleep.
         optimisation: one of `OPTIMISATIONS`.
-        reduced_precision: the provider may compute in less than the file's precision, as in
-            bfloat16, where it can. It then finds slightly other boxes and scores.
+        reduced_precision: the provider may compute in less than the file's precision, such as
+            bfloat16, if it can. It then finds slightly different boxes and scores.
     """
 
     threads: int = 0
@@ -71,28 +71,28 @@ class SessionSettings:
 
 
 def open_session(path: Path, settings: SessionSettings) -> tuple[ort.InferenceSession, ProviderUse]:
-    """Returns a session for a model file, and which provider it has.
+    """Returns a session for a model file, and which provider it uses.
 
-    Single nodes may be left to the CPU: a provider is had where it got at least one.
+    Single nodes may be left to the CPU: a provider is used if it got at least one.
 
     Raises:
         ModelFileError: no such file, or onnxruntime cannot load it on the CPU either.
-        UsageError: the provider is unknown or computes elsewhere, or cannot be had and
+        UsageError: the provider is unknown or computes elsewhere, or cannot be used and
             `strict_provider` is on.
     """
     if not path.is_file():
         raise ModelFileError(f"{path}: no such file")
     asked = full_provider_name(settings.provider)
-    if asked == CPU_PROVIDER:
-        return _open_on_cpu(path, settings), ProviderUse(asked=asked, got=asked)
-    session, why = _open_with(asked, path, settings)
-    nodes = None if session is None else _node_shares(session)
-    if why is None and nodes and not nodes.get(asked):
-        why = f"it took none of the {sum(nodes.values())} nodes"
-    if session is not None and why is None:
-        return session, ProviderUse(asked=asked, got=asked, nodes=nodes)
-    if session is None:  # of a file that is damaged, this tells
+    session, nodes, why = None, None, None
+    if asked != CPU_PROVIDER:
+        session, why = _open_with(asked, path, settings)
+        nodes = None if session is None else _node_shares(session)
+        if why is None and nodes and not nodes.get(asked):
+            why = f"it took none of the {sum(nodes.values())} nodes"
+    if session is None:  # raises for a damaged file
         session = _open_on_cpu(path, settings)
+    if why is None:
+        return session, ProviderUse(asked=asked, got=asked, nodes=nodes)
     if settings.strict_provider:
         raise UsageError(f"provider {settings.provider}: {why}; {remedy(asked)}")
     return session, ProviderUse(asked=asked, got=CPU_PROVIDER, fallback=why)
@@ -110,7 +110,7 @@ def _open_on_cpu(path: Path, settings: SessionSettings) -> ort.InferenceSession:
 def _open_with(
     provider: str, path: Path, settings: SessionSettings
 ) -> tuple[ort.InferenceSession | None, str | None]:
-    """Returns a session, and why it is not one of the provider; no session where there is none."""
+    """Returns a session, if there is one, and why it does not use the provider."""
     options = session_options(settings)
     content = guard_session(path, options)
     if hasattr(ort.InferenceSession, "get_provider_graph_assignment_info"):
@@ -123,35 +123,35 @@ def _open_with(
         if why is not None:
             return None, why
     elif provider in ort.get_available_providers():
-        own = own_provider_options(provider, threads=threads, reduced_precision=reduced)
+        own = provider_options(provider, None, threads=threads, reduced_precision=reduced)
         providers = {"providers": [(provider, dict(own)), CPU_PROVIDER]}
     else:
         return None, why_absent(provider)
-    # Older versions retry on the CPU, whatever they are told, and print that they do.
+    # Older versions retry on the CPU regardless, and print that they do.
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed):
             session = ort.InferenceSession(content, options, enable_fallback=0, **providers)
     except Exception as error:  # onnxruntime's exceptions share no public base class
-        return None, f"onnxruntime makes no session with it ({first_line(error)})"
-    session.disable_fallback()  # nor shall it change the provider later, at a frame
+        return None, f"onnxruntime cannot create a session with it ({first_line(error)})"
+    session.disable_fallback()  # nor may it change the provider later, at a frame
     if session.get_providers()[0] == provider:
         return session, None
     return session, _why_left_out(provider, printed.getvalue())
 
 
 def _why_left_out(provider: str, printed: str) -> str:
-    told = next((line for line in printed.splitlines() if line.startswith("EP Error")), None)
-    if told is not None:
-        return f"onnxruntime makes no session with it ({told})"
+    error = next((line for line in printed.splitlines() if line.startswith("EP Error")), None)
+    if error is not None:
+        return f"onnxruntime cannot create a session with it ({error})"
     fault = library_fault(provider)
     if fault is not None:
         return f"its library does not load ({fault})"
-    return "onnxruntime left it out of the session, without a reason"
+    return "onnxruntime left it out of the session without a reason"
 
 
 def _node_shares(session: ort.InferenceSession) -> dict[str, int] | None:
-    """Returns how many nodes each provider got; None where onnxruntime does not tell."""
+    """Returns how many nodes each provider got; None if onnxruntime does not report it."""
     if not hasattr(session, "get_provider_graph_assignment_info"):
         return None
     shares: Counter[str] = Counter()
@@ -161,17 +161,17 @@ def _node_shares(session: ort.InferenceSession) -> dict[str, int] | None:
 
 
 def session_options(settings: SessionSettings) -> ort.SessionOptions:
-    """Returns what onnxruntime is told of these settings, but for the provider."""
+    """Returns onnxruntime's options for these settings, except the provider."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = OPTIMISATIONS[settings.optimisation]
-    # A camera delivers a frame every 33 ms: threads that spin in between only burn power.
+    # A camera delivers a frame every 33 ms: threads that spin in between only waste power.
     entries = {"session.intra_op.allow_spinning": "0"}
     if settings.spinning:
         entries = {"session.intra_op.allow_spinning": "1", "session.force_spinning_stop": "1"}
     if settings.reduced_precision:
-        entries["mlas.enable_gemm_fastmath_arm64_bfloat16"] = "1"  # elsewhere without effect
+        entries["mlas.enable_gemm_fastmath_arm64_bfloat16"] = "1"  # no effect elsewhere
     for key, value in entries.items():
         options.add_session_config_entry(key, value)
     options.log_severity_level = 4

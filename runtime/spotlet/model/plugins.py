@@ -1,8 +1,7 @@
-"""Execution providers that come as packages of their own: plugins of onnxruntime.
+"""Execution providers in packages of their own: plugins of onnxruntime.
 
 `pip install onnxruntime-ep-openvino` brings one. Such a package holds a library that onnxruntime
-loads when it is told to, and says what the providers in it are called. Nothing is loaded before
-somebody asks for one of them.
+can load, and the name of its provider. Nothing is loaded before that provider is asked for.
 """
 
 import importlib
@@ -18,19 +17,19 @@ import onnxruntime as ort
 from spotlet.text.plain import first_line
 
 PLUGIN_PREFIX = "onnxruntime_ep_"
-"""How the modules of such packages are called, by onnxruntime's rules for packaging."""
+"""What the modules of such packages are called, by onnxruntime's rules for packaging."""
 
 OTHER_PLUGINS = ("onnxruntime_qnn",)
-"""Modules of packages that are plugins too, and keep to the rest of those rules."""
+"""Modules of plugins that follow the rest of those rules."""
 
 OPENVINO, CUDA = "OpenVINOExecutionProvider", "CUDAExecutionProvider"
 
 DEVICE_KEY = "ov_device"
-"""Where OpenVINO's plugin says what it calls a device."""
+"""Where OpenVINO's plugin keeps its name of a device."""
 
 _loaded: set[str] = set()
-"""Libraries that onnxruntime has loaded into this process: it refuses to do so twice, and does not
-tell which they are where they have no device."""
+"""Libraries that onnxruntime has loaded into this process: it refuses to load one twice, and does
+not list those without a device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +48,12 @@ class Plugin:
 
 
 def installed_plugins() -> dict[str, Plugin]:
-    """Returns the plugins that are installed, by their provider's name.
-
-    A package that cannot be imported, or does not say what it holds, is one of `broken_plugins`.
-    """
+    """Returns the installed plugins, by their provider's name; see also `broken_plugins`."""
     return _survey()[0]
 
 
 def broken_plugins() -> dict[str, str]:
-    """Returns why installed plugins are of no use, by the name of their module."""
+    """Returns why installed plugins cannot be imported or lack their name, by module."""
     return _survey()[1]
 
 
@@ -68,7 +64,7 @@ def plugin_devices(plugin: Plugin) -> tuple[list[Any], str | None]:
         plugin: one that is installed.
 
     Returns:
-        onnxruntime's devices for it, and why there are none, in words; None where there are.
+        onnxruntime's devices for it, and why there are none, in words; None if there are.
     """
     devices = _devices(plugin.provider)
     if not devices and plugin.library not in _loaded:
@@ -84,72 +80,56 @@ def plugin_devices(plugin: Plugin) -> tuple[list[Any], str | None]:
 def add_plugin(
     options: ort.SessionOptions, plugin: Plugin, *, threads: int, reduced_precision: bool
 ) -> str | None:
-    """Makes a session take a plugin's provider first; the CPU does what it cannot.
+    """Makes a session prefer a plugin's provider; the CPU computes what it cannot.
 
     Args:
-        options: of the session, changed in place unless there is a reason not to.
+        options: of the session, changed in place if the provider can be used.
         plugin: its library is loaded unless it was before.
-        threads: for one inference; 0 leaves it to the provider.
-        reduced_precision: whether it may compute in less than the file's precision.
+        threads: see `provider_options`.
+        reduced_precision: likewise.
 
     Returns:
-        Why it cannot be had, in words; None where it can.
+        Why it cannot be used, in words; None if it can.
     """
     devices, why = plugin_devices(plugin)
-    if why is not None:
-        return why
-    device = devices[0]
-    given = provider_options(
-        plugin.provider,
-        device.ep_metadata.get(DEVICE_KEY, "CPU"),
-        threads=threads,
-        reduced_precision=reduced_precision,
-    )
-    options.add_provider_for_devices([device], dict(given))
-    return None
+    if why is None:
+        name = devices[0].ep_metadata.get(DEVICE_KEY, "CPU")
+        given = provider_options(
+            plugin.provider, name, threads=threads, reduced_precision=reduced_precision
+        )
+        options.add_provider_for_devices(devices[:1], dict(given))
+    return why
 
 
 def provider_options(
-    provider: str, device: str, *, threads: int, reduced_precision: bool
+    provider: str, device: str | None, *, threads: int, reduced_precision: bool
 ) -> Mapping[str, str]:
-    """Returns what a provider is told, so that it computes in the file's own precision.
+    """Returns the options with which a provider computes in the file's own precision.
 
-    OpenVINO takes bfloat16 by itself on processors that multiply it, which moves scores by 0.004:
-    more than `spotlet check` allows a float32 network.
+    By default OpenVINO computes in bfloat16 on processors that multiply it, which moves scores by
+    0.004, more than `spotlet check` allows a float32 network; and CUDA rounds the factors of
+    float32 convolutions to 10 bits of mantissa (TF32).
 
     Args:
         provider: onnxruntime's name of it.
-        device: what the provider calls the device.
+        device: the plugin's name of the device; None for a provider that onnxruntime has itself.
         threads: for one inference; 0 leaves it to the provider.
         reduced_precision: whether it may compute in less.
 
     Example:
         >>> provider_options(OPENVINO, "CPU", threads=2, reduced_precision=True)
         {'load_config': '{"CPU": {"INFERENCE_NUM_THREADS": "2"}}'}
-    """
-    if provider != OPENVINO:
-        return {}
-    told = {} if reduced_precision else {"INFERENCE_PRECISION_HINT": "f32"}
-    if threads:
-        told["INFERENCE_NUM_THREADS"] = str(threads)
-    return {"load_config": json.dumps({device: told})} if told else {}
-
-
-def own_provider_options(
-    provider: str, *, threads: int, reduced_precision: bool
-) -> Mapping[str, str]:
-    """Returns the same for a provider that onnxruntime has itself, without a plugin.
-
-    CUDA rounds the factors of float32 convolutions to 10 bits of mantissa (TF32) unless it is told
-    not to.
-
-    Example:
-        >>> own_provider_options("CUDAExecutionProvider", threads=0, reduced_precision=False)
+        >>> provider_options(CUDA, None, threads=0, reduced_precision=False)
         {'use_tf32': '0'}
     """
-    if provider == CUDA:
-        return {} if reduced_precision else {"use_tf32": "0"}
-    return provider_options(provider, "CPU", threads=threads, reduced_precision=reduced_precision)
+    if provider == CUDA and device is None and not reduced_precision:
+        return {"use_tf32": "0"}
+    if provider != OPENVINO:
+        return {}
+    given = {} if reduced_precision else {"INFERENCE_PRECISION_HINT": "f32"}
+    if threads:
+        given["INFERENCE_NUM_THREADS"] = str(threads)
+    return {"load_config": json.dumps({device or "CPU": given})} if given else {}
 
 
 def _survey() -> tuple[dict[str, Plugin], dict[str, str]]:

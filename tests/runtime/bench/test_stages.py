@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from spotlet.bench.cold_start import measure_cold_start
-from spotlet.bench.frames import GENERATED_HW, SourceFrames, generated_frames
+from spotlet.bench.frames import GENERATED_HW, generated_frames, source_frames
 from spotlet.bench.stages import ROUNDS, STAGES, StageTimes, measure
 from spotlet.detector import Detector
 from spotlet.errors import ModelFileError, SourceError, UsageError
@@ -37,8 +37,8 @@ def test_percentiles_are_those_of_the_times_in_milliseconds() -> None:
 def test_every_stage_of_a_clip_is_measured_and_the_figures_fit_together(
     squares_model: Path, clip: Path
 ) -> None:
-    crew = Workers(count=2, threads=1, ahead=4)
-    measured = measure(Detector(squares_model), SourceFrames(str(clip)), crew, SHORT)
+    workers = Workers(count=2, threads=1, ahead=4)
+    measured = measure(Detector(squares_model), source_frames(str(clip)), workers, SHORT)
     assert tuple(measured.stages) == STAGES
     assert measured.size_hw == (240, 320)
     for times in measured.stages.values():
@@ -70,15 +70,15 @@ def test_a_source_that_is_live_missing_or_empty_is_an_error(
     tmp_path: Path, squares_model: Path
 ) -> None:
     for source in ("0", "rtsp://127.0.0.1/1"):
-        with pytest.raises(UsageError, match="gives frames at its own pace"):
-            SourceFrames(source)
+        with pytest.raises(UsageError, match="delivers frames at its own pace"):
+            source_frames(source)
     with pytest.raises(SourceError, match="no such file"):
-        SourceFrames(str(tmp_path / "none.mp4"))
+        source_frames(str(tmp_path / "none.mp4"))
 
     def nothing() -> Generator[ImageArray, None, None]:
         yield from ()
 
-    with pytest.raises(SourceError, match="no frame"):
+    with pytest.raises(SourceError, match="has no frames"):
         measure(Detector(squares_model), nothing, Workers(), SHORT)
 
 

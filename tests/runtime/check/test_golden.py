@@ -250,7 +250,7 @@ def test_a_malformed_file_is_refused_in_one_line(
     folder: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
     _edit(folder, change)
-    _refused(folder, "is malformed|has no '|holds nothing of|NaN is no number")
+    _refused(folder, "is malformed|has no '|holds nothing of|NaN is not a JSON number")
 
 
 def test_a_frame_that_lies_elsewhere_is_refused(folder: Path) -> None:

@@ -257,11 +257,11 @@ def test_run_refuses_a_bad_model_in_one_line(
     (tmp_path / "zero.onnx").touch()
     models: Sequence[tuple[object, str]] = [
         ("no-such-model", "no such file, folder or bundled model"),
-        (tmp_path / "zero.onnx", "no whole ONNX file"),
-        (_text(tmp_path / "text.onnx"), "no whole ONNX file"),
+        (tmp_path / "zero.onnx", "not a complete ONNX file"),
+        (_text(tmp_path / "text.onnx"), "not a complete ONNX file"),
         (save_squares_model(tmp_path / "bare.onnx", ""), "no spotlet manifest in the file"),
         (save_squares_model(tmp_path / "newer.onnx", newer), f"schema {SCHEMA + 1} is newer"),
-        (tmp_path, "a model package holds model.onnx"),
+        (tmp_path, "has no model.onnx, which a model package must have"),
     ]
     for model, message in models:
         assert _run("run", model, clip) == 4
@@ -428,7 +428,7 @@ def test_check_of_a_file_that_does_not_load_is_an_input_error_and_of_a_damaged_r
 ) -> None:
     (package / "model.int8.onnx").write_bytes(b"no model")
     assert _run("check", package) == 4
-    assert "model.int8.onnx: no whole ONNX file" in _errors(capsys)
+    assert "model.int8.onnx: not a complete ONNX file" in _errors(capsys)
     (package / "golden" / "golden.json").write_text("{")
     assert _run("check", package) == 3
     assert "golden.json: is no JSON" in _errors(capsys)
@@ -447,7 +447,7 @@ def test_a_variant_can_be_chosen_wherever_a_model_is_named(
     assert _run(*words, "--variant", "int8") == 0
     assert "red" in capsys.readouterr().out
     assert _run(*words) == 4
-    assert "no whole ONNX file" in _errors(capsys)
+    assert "not a complete ONNX file" in _errors(capsys)
     (package / "model.int8.onnx").unlink()
     for command in (("run", package, clip), ("check", package), ("info", package)):
         assert _run(*command, "--variant", "int8") == 4

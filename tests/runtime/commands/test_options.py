@@ -8,8 +8,7 @@ from spotlet.commands.options import add_session_arguments, session_settings
 from spotlet.commands.run_arguments import add_arguments, run_settings
 from spotlet.detector import Detector
 from spotlet.errors import ModelFileError
-from spotlet.model.device import device_key
-from spotlet.model.profile import DeviceProfile, write_profile
+from spotlet.model.profile import DeviceProfile, device_key, write_profile
 from spotlet.running import RunCallbacks, run
 from spotlet.running.run import choose_session
 from spotlet.session import SessionSettings

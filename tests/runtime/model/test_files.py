@@ -56,6 +56,16 @@ def test_a_folder_in_the_place_of_a_file_is_refused(package: Path, name: str) ->
     assert _refused(package)
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors on Linux")
+def test_what_is_refused_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for path in (tmp_path, tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(ModelFileError, match="is not a file"):
+            read_bounded(path, 10)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 @pytest.mark.parametrize("name", MEMBERS)
 def test_a_link_out_of_the_package_is_refused_though_it_leads_to_the_same(
     package: Path, tmp_path: Path, name: str

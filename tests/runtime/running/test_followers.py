@@ -89,7 +89,7 @@ def test_images_have_no_time_and_leave_what_was_written_before(
     [
         (("--line", "door"), "must be NAME="),
         (("--zone", "3:a=0,0,1,0,1,1"), "3:a: no such source"),
-        (("--line", "a=0,0,1,1", "--line", "a=0,0,1,0"), "two have this name"),
+        (("--line", "a=0,0,1,1", "--line", "a=0,0,1,0"), "duplicate name"),
     ],
 )
 def test_what_is_no_line_or_zone_is_wrong_usage(
