@@ -7,10 +7,7 @@ figures that rounding hardly moves.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
 from importlib import resources
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -79,14 +76,10 @@ def set_name(variant: Variant, *, quick: bool) -> str:
     return f"{variant}-quick" if quick else variant
 
 
-def recorded_objects(split: Split) -> npt.NDArray[np.int64]:
-    """Returns the indices of the full sets' garments in a split, scene by scene."""
-    return np.array(_record()["objects"][split], np.int64)
-
-
 def recorded_digest(name: str) -> str:
     """Returns the recorded SHA-256 of a set, hexadecimal."""
-    return str(_record()["sha256"][name])
+    text = resources.files(__package__).joinpath(RECORD_FILE).read_text("utf-8")
+    return str(json.loads(text)["sha256"][name])
 
 
 def recorded_landmarks(name: str, split: Split) -> Landmarks:
@@ -95,23 +88,3 @@ def recorded_landmarks(name: str, split: Split) -> Landmarks:
     with resources.as_file(path) as file, np.load(file) as arrays:
         landmarks: Landmarks = arrays[f"{name}-{split}"]
         return landmarks
-
-
-def write_record(
-    folder: Path,
-    objects: dict[Split, list[int]],
-    digests: dict[str, str],
-    landmarks: Mapping[str, Sequence[tuple[Split, Landmarks]]],
-) -> None:
-    """Writes the record's two files into a folder."""
-    content = {"objects": objects, "sha256": digests}
-    text = json.dumps(content, separators=(",", ":"))
-    (folder / RECORD_FILE).write_text(text + "\n", "utf-8")
-    arrays = {f"{name}-{split}": rows for name, parts in landmarks.items() for split, rows in parts}
-    np.savez_compressed(folder / LANDMARKS_FILE, **arrays)  # type: ignore[arg-type]
-
-
-def _record() -> dict[str, Any]:
-    text = resources.files(__package__).joinpath(RECORD_FILE).read_text("utf-8")
-    content: dict[str, Any] = json.loads(text)
-    return content

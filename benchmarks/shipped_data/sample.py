@@ -1,6 +1,9 @@
-"""Makes the sample that ships with the package: `python -m spotlet_training.scenes.make_sample`.
+"""Makes the scene generator's sample: 2,000 garments and a dozen photographs.
 
-Needs all of Fashion-MNIST and scikit-image's data folder; `LICENSES.md` is written by hand.
+    python -m benchmarks.shipped_data.sample
+
+writes the shipped files again, to `training/spotlet_training/scenes/sample`. Needs all of
+Fashion-MNIST and scikit-image's photographs; `LICENSES.md` is written by hand.
 """
 
 import argparse
@@ -121,7 +124,7 @@ def main() -> int:
             raise DatasetError("the photographs: run `pip install scikit-image` first")
         make_sample(args.out, Path(spec.origin).parent / "data")
     except SpotletError as error:
-        print(f"make_sample: {error}", file=sys.stderr)  # noqa: T201
+        print(f"sample: {error}", file=sys.stderr)
         return error.exit_code
     return 0
 

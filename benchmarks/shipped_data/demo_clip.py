@@ -1,9 +1,10 @@
-"""The demo's clip, and where every garment is in every frame of it.
+"""Makes the demo's clip, and records where each garment is in each frame.
 
-    python -m spotlet_training.scenes.clip
+    python -m benchmarks.shipped_data.demo_clip
 
-makes the shipped one again: held-out garments on held-out photographs, one fixed seed. The
-garments are drawn at random from those that a person would name as their label does.
+writes the shipped files again, to `models/spotlet_models/demo`: held-out garments on held-out
+photographs, one fixed seed. The garments are drawn at random from those that a person would name
+as their label does. Needs all of Fashion-MNIST.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+from benchmarks.shipped_data.motion import Track, plan_tracks
+from benchmarks.shipped_data.typical import is_typical
 
 from spotlet.atomic import atomic_file
 from spotlet.boxes import FloatArray
@@ -27,9 +30,7 @@ from spotlet_training.scenes.bundled import SAMPLE_FOLDER, load_photograph
 from spotlet_training.scenes.cutout import cut_out, place
 from spotlet_training.scenes.dataset import CLIP_OBJECTS
 from spotlet_training.scenes.fashion import CLASS_NAMES, FashionObjects, load_fashion
-from spotlet_training.scenes.motion import Track, plan_tracks
 from spotlet_training.scenes.paint import SHADOW_MARGIN, Ownership, paint
-from spotlet_training.scenes.typical import is_typical
 
 TRUTH_SCHEMA = 1
 
@@ -96,7 +97,7 @@ class ClipFrame:
 def render_clip(
     objects: FashionObjects, photographs: Sequence[ImageArray], settings: ClipSettings
 ) -> Iterator[ClipFrame]:
-    """Gives the frames of a clip, one shot for each photograph.
+    """Yields the frames of a clip, one shot for each photograph.
 
     Args:
         objects: to choose from, at least one of each class; each class is chosen equally often.
@@ -219,7 +220,7 @@ def make_clip(folder: Path, settings: ClipSettings = ClipSettings()) -> None:
 
 def main() -> int:
     """Makes the clip and returns the exit code."""
-    parser = argparse.ArgumentParser(description="Make the demo's clip and its truth again.")
+    parser = argparse.ArgumentParser(description="Make the demo's clip and its truth.")
     default = Path(str(resources.files("spotlet_models"))) / "demo"
     parser.add_argument("--out", type=Path, default=default, help="folder [%(default)s]")
     parser.add_argument("--seed", type=int, default=ClipSettings().seed, help="[%(default)s]")
@@ -227,7 +228,7 @@ def main() -> int:
     try:
         make_clip(args.out, ClipSettings(seed=args.seed))
     except SpotletError as error:
-        print(f"clip: {error}", file=sys.stderr)  # noqa: T201
+        print(f"clip: {error}", file=sys.stderr)
         return error.exit_code
     return 0
 
