@@ -11,7 +11,7 @@ from spotlet.errors import DatasetError
 from spotlet_training.datasets.labels import decode_image
 from spotlet_training.inspection.image_bytes import UPRIGHT, exif_orientation, is_cut_short
 from spotlet_training.inspection.likeness import Look, look_of
-from spotlet_training.learning.batches import ahead
+from spotlet_training.datasets.ahead import ahead
 
 MOST_THREADS = 8
 """More only compete for the disk, and each holds a decoded image."""
@@ -71,7 +71,7 @@ def read_pictures(
     pictures: dict[Path, Picture] = {}
     once = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(min(cpu_count() or 1, MOST_THREADS)) as pool:
-        reading = ahead(lambda at: read_picture(once[at]), range(len(once)), pool, depth=64)
+        reading = ahead(read_picture, once, pool, depth=64)
         for path, picture in zip(once, reading, strict=True):
             pictures[path] = picture
             on_picture()

@@ -9,20 +9,18 @@ Beyer et al. 2022, arXiv:2106.05237 (teacher and student see the same view; pati
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spotlet.errors import TrainingError, UsageError
-from spotlet_training.learning.batches import ahead
+from spotlet_training.datasets.ahead import ahead
 from spotlet_training.learning.hardware import computing_in
 from spotlet_training.learning.learner import channels_last
 from spotlet_training.learning.optimisation import decaying_adamw
@@ -130,7 +128,7 @@ def distil(
             order = np.random.default_rng([settings.seed, epoch]).permutation(targets.count)
             batches = np.split(order[: steps * settings.batch_size], steps)
             sums = torch.zeros(len(TAP_CHANNELS), device=device)
-            loaded = ahead(partial(_load, targets, batches), range(steps), pool, depth=4)
+            loaded = ahead(targets.batch, batches, pool, depth=4)
             for number, (views, features) in enumerate(loaded):
                 rate = learning_rate(epoch * steps + number, steps * settings.epochs, settings)
                 for group in optimiser.param_groups:
@@ -159,9 +157,3 @@ def learning_rate(step: int, steps: int, settings: DistillationSettings) -> floa
     """Returns the rate of a step, from 0, of so many: a linear rise under a falling cosine."""
     rise = (step + 1) / settings.warm_up
     return settings.learning_rate * min(rise, (1 + math.cos(math.pi * step / steps)) / 2)
-
-
-def _load(
-    targets: Targets, batches: Sequence[npt.NDArray[np.int64]], number: int
-) -> tuple[Tensor, list[Tensor]]:
-    return targets.batch(batches[number])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spotlet.atomic import atomic_file
 from spotlet.errors import DatasetError, OutputError
-from spotlet_training.learning.batches import ahead
+from spotlet_training.datasets.ahead import ahead
 from spotlet_training.learning.hardware import computing_in
 from spotlet_training.learning.learner import channels_last
 from spotlet_training.network.settings import STRIDES
