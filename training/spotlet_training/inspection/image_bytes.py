@@ -1,8 +1,7 @@
-"""What an image file says before it is decoded: whether it is whole, how it was held.
+"""Facts about an image file before it is decoded: whether it is whole, its orientation.
 
-Only JPEG is looked into. Of the formats that are read it is the only one of which OpenCV 4
-decodes half a file without a word, the rest grey (OpenCV 5 refuses it), and the one that
-cameras write with an orientation.
+Only JPEG is examined. It is the only format of which OpenCV 4 silently decodes half a file, the
+rest grey (OpenCV 5 refuses it), and the one that cameras write with an orientation.
 
 Source: ITU-T T.81, annex B (markers and segments); CIPA DC-008 (Exif 2.3), section 4.6.4,
 tag 274.

@@ -31,14 +31,14 @@ Look = npt.NDArray[np.bool_]
 """(255,) bool: the hash of a picture."""
 
 ALIKE_BITS = 20
-"""Pictures whose hashes differ in at most so many bits show the same; see above."""
+"""Pictures whose hashes differ in at most this many bits show the same; see above."""
 
 LOOK_SIDE, GREY_SIDE = 16, 64
 """Frequencies of each axis that are looked at, of a grey picture with sides of this many pixels."""
 
 LEAST_CONTRAST = 1.0
-"""Standard deviation in grey levels below which a picture has no look: what its hash would
-tell is rounding."""
+"""Standard deviation in grey levels below which a picture has no look: its hash would only
+show rounding."""
 
 _CHUNK = 2048  # rows compared with all others at a time: bounds the memory
 
@@ -64,12 +64,12 @@ def look_of(image_bgr: ImageArray) -> Look | None:
 def nearest_looks(
     looks: Sequence[Look | None], others: Sequence[Look | None], *, earlier: bool = False
 ) -> list[tuple[int, int] | None]:
-    """Returns for each picture which of the others shows the same.
+    """Returns for each picture the other one that shows the same.
 
     Args:
         looks: of the pictures; None is like nothing.
         others: of the pictures to compare with.
-        earlier: compare with those of a lower index alone; then `others` are `looks`.
+        earlier: compare only with those of a lower index; then `others` are `looks`.
 
     Returns:
         For each picture the index of the most alike and the bits between them; None where no

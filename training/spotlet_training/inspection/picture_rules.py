@@ -1,12 +1,12 @@
-"""What only shows when the images are decoded."""
+"""Findings that need the images decoded."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from spotlet_training.datasets import ImageLabels
 from spotlet_training.datasets.checks import inside
+from spotlet_training.datasets.findings import Finding
 from spotlet_training.datasets.labels import size_fault
-from spotlet_training.inspection.findings import Finding
 from spotlet_training.inspection.image_bytes import SIDEWAYS, UPRIGHT
 from spotlet_training.inspection.pictures import Picture
 
@@ -14,7 +14,7 @@ from spotlet_training.inspection.pictures import Picture
 def picture_findings(
     labels: Sequence[ImageLabels], pictures: Mapping[Path, Picture], root: Path
 ) -> list[Finding]:
-    """Returns the images that cannot be decoded, or are not those that were labelled.
+    """Returns the images that cannot be decoded, or are not the labelled ones.
 
     Args:
         labels: of the images of both splits.
@@ -25,25 +25,22 @@ def picture_findings(
     for path, one in {one.path: one for one in labels}.items():
         picture, file = pictures[path], inside(root, path)
         if picture.fault:
-            findings.append(
-                Finding(severity="error", kind="image", message=picture.fault, file=file)
-            )
+            findings.append(Finding("error", "image", picture.fault, file))
         elif one.size_hw is not None and (fault := size_fault(picture.size_hw, one.size_hw)):
-            findings.append(Finding(severity="error", kind="size", message=fault, file=file))
+            findings.append(Finding("error", "size", fault, file))
         elif turned_unseen(one, picture):
             message = (
-                f"its EXIF orientation ({picture.orientation}) turns it, and the labels do not "
-                "tell whether they were made after that, as they must be; compare them on the "
-                "contact sheet"
+                f"its EXIF orientation ({picture.orientation}) turns it; the labels must fit the "
+                "turned image: compare them on the contact sheet"
             )
-            findings.append(Finding(severity="note", kind="turned", message=message, file=file))
+            findings.append(Finding("note", "turned", message, file))
     return findings
 
 
 def turned_unseen(labels: ImageLabels, picture: Picture) -> bool:
-    """Whether EXIF turns a picture in a way that its labels' size, if any, does not witness."""
+    """Whether EXIF turns a picture in a way that its labels' declared size does not confirm."""
     if picture.orientation == UPRIGHT or not len(labels.class_ids):
         return False
     height, width = picture.size_hw
-    witnessed = labels.size_hw is not None and height != width
-    return not (witnessed and picture.orientation in SIDEWAYS)
+    confirmed = labels.size_hw is not None and height != width
+    return not (confirmed and picture.orientation in SIDEWAYS)

@@ -8,10 +8,11 @@ from os import cpu_count
 from pathlib import Path
 
 from spotlet.errors import DatasetError
+from spotlet_training.datasets.ahead import ahead
+from spotlet_training.datasets.checks import without_path
 from spotlet_training.datasets.labels import decode_image
 from spotlet_training.inspection.image_bytes import UPRIGHT, exif_orientation, is_cut_short
 from spotlet_training.inspection.likeness import Look, look_of
-from spotlet_training.datasets.ahead import ahead
 
 MOST_THREADS = 8
 """More only compete for the disk, and each holds a decoded image."""
@@ -19,16 +20,16 @@ MOST_THREADS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Picture:
-    """What an image file turned out to be.
+    """The content of an image file.
 
     Attributes:
         path: of the file.
-        fault: why it is no whole image; empty where it is one.
+        fault: why it is not a whole image; empty where it is.
         size_hw: height and width as decoded, pixels, EXIF orientation applied; (0, 0) where
-            it is no image.
+            it is not an image.
         digest: of the file's bytes; equal only where the bytes are.
-        look: what `likeness` compares; None for a picture of one colour, or none.
-        orientation: what EXIF says, 1 to 8.
+        look: what `likeness` compares; None for a picture of one colour, or no picture.
+        orientation: of EXIF, 1 to 8.
     """
 
     path: Path
@@ -40,15 +41,15 @@ class Picture:
 
 
 def read_picture(path: Path) -> Picture:
-    """Returns what is in an image file, whatever it is."""
+    """Returns the content of an image file, whatever it is."""
     try:
         content = path.read_bytes()
         image = decode_image(path)
     except OSError as error:
         return Picture(path=path, fault=f"cannot be read ({error.strerror})")
     except DatasetError as error:
-        return Picture(path=path, fault=str(error).removeprefix(f"{path}: "))
-    cut = "ends before its picture does: a copy that broke off; put the whole file back"
+        return Picture(path=path, fault=without_path(error, path))
+    cut = "is incomplete: a download or copy that broke off; put the whole file back"
     return Picture(
         path=path,
         fault=cut if is_cut_short(content) else "",
@@ -62,7 +63,7 @@ def read_picture(path: Path) -> Picture:
 def read_pictures(
     paths: Sequence[Path], on_picture: Callable[[], None] = lambda: None
 ) -> dict[Path, Picture]:
-    """Returns what is in each of the files, read by threads.
+    """Returns the content of each of the files, read by threads.
 
     Args:
         paths: of the files.

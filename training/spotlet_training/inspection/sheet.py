@@ -1,4 +1,4 @@
-"""A contact sheet: pictures of a labelled set with the boxes that somebody drew on them."""
+"""A contact sheet: pictures of a labelled set with their boxes drawn on them."""
 
 from collections.abc import Sequence
 
@@ -14,14 +14,14 @@ from spotlet_training.inspection.survey import Inspection
 
 COLUMNS = 4
 SHEET_IMAGES = 16
-"""So many pictures are on a sheet, or more where the classes need them, up to `MOST_IMAGES`."""
+"""Pictures on a sheet; more where the classes need them, up to `MOST_IMAGES`."""
 
 MOST_IMAGES = 48
 MOST_TURNED = 4
-"""Of the pictures that EXIF turned, because a sheet must show the other ones too."""
+"""Pictures turned by EXIF on a sheet, which must show others too."""
 
 CELL_HW = (400, 400)
-"""Of a picture on the sheet, pixels; below it stands its name."""
+"""Of a picture on the sheet, pixels; its name is below it."""
 
 STRIP_PIXELS = 22
 """Height of a line of text."""
@@ -36,10 +36,10 @@ _FONT, _FONT_SCALE, _CHARACTER_PIXELS = cv2.FONT_HERSHEY_SIMPLEX, 0.45, 9
 
 
 def labelled_sheet(inspection: Inspection) -> ImageArray | None:
-    """Returns a spread of a set's pictures with their boxes on them, each class among them.
+    """Returns a spread of a set's pictures with their boxes, every class among them.
 
     Args:
-        inspection: of the set; pictures that cannot be used are left out.
+        inspection: of the set; pictures that cannot be used are skipped.
 
     Returns:
         (H, W, 3) uint8 BGR: the colours of the classes, then the pictures with their names;
@@ -64,8 +64,8 @@ def spread(labels: Sequence[ImageLabels], count: int) -> list[int]:
 
     Args:
         labels: of the pictures.
-        count: how many; fewer where there are not so many, more where the classes need them,
-            up to `MOST_IMAGES`.
+        count: how many, if there are as many; more where the classes need them, up to
+            `MOST_IMAGES`.
     """
     classes = [frozenset(one.class_ids.tolist()) for one in labels]
     images_with = {
