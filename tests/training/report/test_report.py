@@ -102,7 +102,7 @@ def test_the_words_say_what_is_confused_missed_and_drawn_too_often() -> None:
     lines = sentences(_measured(Shapes(3)), matrix)
     text = " ".join(lines)
     assert "it finds 30 of 45 objects (67 %)" in text
-    assert "30 of the 69 boxes that it draws are right (43 %)" in text
+    assert "30 of its 69 boxes are right (43 %)" in text
     assert "Most often confused: cat with dog (9 of 20)." in text
     assert "bad box: dog (5 of 25 objects)." in text  # 1 of 20 cats is not worth a word
     assert "no such object: dog (30 of 59 boxes)." in text
@@ -112,7 +112,7 @@ def test_the_words_say_what_is_confused_missed_and_drawn_too_often() -> None:
 def test_the_words_warn_of_few_objects_and_praise_no_confusion() -> None:
     text = " ".join(sentences(_measured(Shapes(3)), _matrix([[19, 0, 0], [0, 20, 0], [0, 0, 0]])))
     assert "Too few objects to trust the figures of cat (19):" in text
-    assert "No object is taken for one of another class." in text
+    assert "No object is confused with another class." in text
     alone = " ".join(sentences(_measured(Shapes(3)), _matrix([[30, 0], [0, 0]], ("cat",))))
     assert "another class" not in alone
 
@@ -301,7 +301,7 @@ def test_names_cannot_break_the_page() -> None:
 def test_a_report_without_a_mistake_or_without_anything_found_is_written(tmp_path: Path) -> None:
     pictures = Shapes(2)
     text = write_report(_measured(pictures), pictures, tmp_path / "best").read_text("utf-8")
-    assert "There is no mistake to show." in text
+    assert "There are no mistakes." in text
 
     def blind(_frame: ImageArray) -> Detections:
         return Detections.none(pictures.class_names)
@@ -311,7 +311,7 @@ def test_a_report_without_a_mistake_or_without_anything_found_is_written(tmp_pat
     )
     assert nothing.score_threshold == 0.3
     text = write_report(nothing, pictures, tmp_path / "worst").read_text("utf-8")
-    assert "No picture is without a mistake." in text
+    assert "Every image has a mistake." in text
 
 
 def test_letters_that_the_font_lacks_disturb_nobody(tmp_path: Path) -> None:
