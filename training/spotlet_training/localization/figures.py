@@ -22,7 +22,7 @@ COLOURS = ("#c4442f", "#2f6fc4", "#2e8b57")
 """Of the steps in both pictures, in their order."""
 
 SHOWN = 6
-"""Held-out scenes in the picture, the first of them: no choice."""
+"""Held-out scenes in the picture: the first ones, so that nobody chose them."""
 
 STRIP = 34
 """Height of the strip of text over a scene, pixels."""
@@ -33,7 +33,7 @@ def draw_curves(steps: Sequence[Step], runs: Sequence[Run], path: Path, title: s
 
     Args:
         steps: at most as many as `COLOURS`.
-        runs: of these steps; others are left out.
+        runs: of these steps; others are skipped.
         path: of the picture.
         title: over it.
 
@@ -69,7 +69,7 @@ def _draw_run(axes: Axes, run: Run, what: str, colour: str, label: str) -> None:
 
 
 def draw_scenes(networks: Sequence[tuple[str, Localizer]], data: FrozenSet, path: Path) -> None:
-    """Writes a PNG: a row for each network, the first held-out scenes, truth and found box.
+    """Writes a PNG: a row for each network, with the first held-out scenes, true and found boxes.
 
     Args:
         networks: name and network, at most as many as `COLOURS`.
@@ -122,11 +122,11 @@ def _row(
 
 
 def draw_box(image: ImageArray, box: FloatArray, bgr: tuple[int, ...], thickness: int) -> None:
-    """Draws a box, in place, its line just inside the pixels that the box covers.
+    """Draws a box in place, its line just inside the box.
 
     Args:
         image: (H, W, 3) uint8.
-        box: (4,) xyxy in units of the image's sides; one that is empty is not drawn.
+        box: (4,) xyxy in units of the image's sides; an empty one is not drawn.
         bgr: colour.
         thickness: of the line, pixels.
     """

@@ -1,7 +1,7 @@
-"""What is recorded of the frozen scenes, and how far other scenes are from it.
+"""The record of the frozen scenes, and how far other scenes are from it.
 
 A digest of every pixel tells whether scenes are exactly the recorded ones. Another processor or
-OpenCV rounds some pixels otherwise, so there are landmarks too: for each scene its class, and
+OpenCV rounds some pixels differently, so there are landmarks too: for each scene its class, and
 figures that rounding hardly moves.
 """
 
@@ -40,7 +40,7 @@ def digest_of(*parts: FrozenScenes) -> str:
 
 
 def landmarks_of(part: FrozenScenes) -> Landmarks:
-    """Returns (N, 9) float32, for each scene what hardly moves when pixels are rounded otherwise.
+    """Returns (N, 9) float32, for each scene figures that hardly depend on rounding.
 
     Its class; the four sides of its box, pixels; the means of blue, green and red, and the
     standard deviation of all three, levels.
@@ -56,7 +56,7 @@ def landmarks_of(part: FrozenScenes) -> Landmarks:
 
 
 def difference(found: Landmarks, recorded: Landmarks) -> str:
-    """Returns what differs by more than rounding, in words; nothing where nothing does."""
+    """Returns what differs by more than rounding, in words; empty where nothing does."""
     if found.shape != recorded.shape:
         return f"{len(found)} scenes, not {len(recorded)}"
     apart = np.abs(found - recorded)
@@ -72,7 +72,7 @@ def difference(found: Landmarks, recorded: Landmarks) -> str:
 
 
 def set_name(variant: Variant, *, quick: bool) -> str:
-    """Returns what a set is called in the record."""
+    """Returns the name of a set in the record."""
     return f"{variant}-quick" if quick else variant
 
 

@@ -1,4 +1,4 @@
-"""Runs on disk: a checkpoint and a file of figures each, which belong together."""
+"""Runs on disk: for each a checkpoint and a file of figures, which belong together."""
 
 import hashlib
 import json
@@ -34,8 +34,8 @@ class Run:
     Attributes:
         step: name of the step.
         seed: of all chance in it.
-        outcome: what it came to.
-        surroundings: versions and machine that made it.
+        outcome: its result.
+        surroundings: the versions and machine that made it.
     """
 
     step: str
@@ -52,10 +52,10 @@ def finished_runs(
     device: torch.device,
     precision: torch.dtype,
 ) -> list[Run]:
-    """Returns the runs that lie in a folder, step by step, each step's seeds from 0 on.
+    """Returns the finished runs in a folder, step by step, each step's seeds from 0 on.
 
     Raises:
-        UsageError: one of them is of other scenes, another recipe or precision.
+        UsageError: one of them is of other scenes, recipe, device or precision.
     """
     runs = []
     for step in steps:
@@ -69,7 +69,7 @@ def finished_runs(
 
 
 def checkpoint_path(out: Path, step: str, seed: int) -> Path:
-    """Returns where the checkpoint of a run lies."""
+    """Returns the path of a run's checkpoint."""
     return out / RUNS / f"{step}-{seed}.safetensors"
 
 
@@ -112,12 +112,12 @@ def write_run(
 
 
 def read_run(out: Path, step: Step, seed: int, terms: dict[str, Any]) -> Run | None:
-    """Returns a run that was finished before; None where there is none.
+    """Returns a finished run; None where there is none.
 
-    A run whose checkpoint is gone, or not the one that it wrote, is none.
+    A run counts as unfinished if its checkpoint is missing or not the one it wrote.
 
     Raises:
-        UsageError: its figures cannot be read, or it was made on other terms.
+        UsageError: its figures cannot be read, or its terms differ.
     """
     path, checkpoint = _figures_path(out, step.name, seed), checkpoint_path(out, step.name, seed)
     if not path.is_file() or not checkpoint.is_file():
@@ -133,10 +133,10 @@ def read_run(out: Path, step: Step, seed: int, terms: dict[str, Any]) -> Run | N
             surroundings=content["surroundings"],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: not a run's figures; give another --out") from error
+        raise UsageError(f"{path}: not the figures of a run; give another --out") from error
     if not same:
         raise UsageError(
-            f"{path}: a run of other scenes, another recipe or precision; give another --out"
+            f"{path}: a run of other scenes, recipe, device or precision; give another --out"
         )
     return run if whole else None
 
@@ -157,7 +157,7 @@ def surroundings() -> dict[str, Any]:
 def terms_of(
     step: Step, data: FrozenSet, device: torch.device, precision: torch.dtype
 ) -> dict[str, Any]:
-    """Returns what must be the same for a run to be the same, as JSON gives it back."""
+    """Returns what must be equal for a run to be the same, as JSON holds it."""
     terms = {
         "recipe": asdict(step.recipe),
         "scenes": data.digest,
