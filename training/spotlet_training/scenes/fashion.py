@@ -115,7 +115,5 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
         raise DatasetError(f"{path}: not an IDX file of bytes")
     shape = struct.unpack(f">{dimensions}I", content[4:header])
     if len(content) - header != np.prod(shape, dtype=np.int64):
-        raise DatasetError(
-            f"{path}: {len(content) - header} bytes for an array of shape {shape}"
-        )
+        raise DatasetError(f"{path}: {len(content) - header} bytes for an array of shape {shape}")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
