@@ -29,8 +29,7 @@ def leaked_findings(train: Sequence[Picture], val: Sequence[Picture], root: Path
             what = f"shows the same as the training picture {copied} ({alike[1]} of 255 bits apart)"
         else:
             continue
-        file = inside(root, picture.path)
-        findings.append(Finding("error", "copies", f"{what}; {LEAK}", file))
+        findings.append(Finding("error", "copies", f"{what}; {LEAK}", picture.path))
     return findings
 
 
@@ -43,7 +42,7 @@ def repeated_findings(pictures: Sequence[Picture], root: Path) -> list[Finding]:
             named.append(f"{len(others) - NAMED_FINDINGS} more")
         listed = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
         message = f"shows the same as {listed}, of the same split; one of them is enough"
-        findings.append(Finding("note", "copies", message, inside(root, first.path)))
+        findings.append(Finding("note", "copies", message, first.path))
     return findings
 
 

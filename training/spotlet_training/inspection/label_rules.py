@@ -7,7 +7,6 @@ import numpy as np
 
 from spotlet.boxes import box_iou
 from spotlet_training.datasets import ImageLabels
-from spotlet_training.datasets.checks import inside
 from spotlet_training.datasets.discover import STRAY_CLICK_PIXELS
 from spotlet_training.datasets.findings import Finding, Kind, Severity
 from spotlet_training.inspection.box_sizes import FINEST_STRIDE, BoxSizes, larger_canvas
@@ -68,7 +67,7 @@ def size_findings(
 
 
 def doubled_findings(
-    labels: Sequence[ImageLabels], class_names: tuple[str, ...], format_name: str, root: Path
+    labels: Sequence[ImageLabels], class_names: tuple[str, ...], format_name: str
 ) -> list[Finding]:
     """Returns findings on objects that two boxes mark."""
     findings = []
@@ -84,15 +83,12 @@ def doubled_findings(
                 f"{word} {places[0]} and {word} {places[1]} ({both}) overlap by IoU "
                 f"{iou[first, second]:.2f} and count as two objects in {one.path.name}; keep one"
             )
-            findings.append(_at("doubled box", message, one, places[1], format_name, root))
+            findings.append(_at("doubled box", message, one, places[1], format_name))
     return findings
 
 
 def stray_findings(
-    labels: Sequence[ImageLabels],
-    sizes_hw: Mapping[Path, tuple[int, int]],
-    format_name: str,
-    root: Path,
+    labels: Sequence[ImageLabels], sizes_hw: Mapping[Path, tuple[int, int]], format_name: str
 ) -> list[Finding]:
     """Returns findings on boxes that are too small in their image to be meant.
 
@@ -100,7 +96,6 @@ def stray_findings(
         labels: of the images.
         sizes_hw: height and width of those that could be decoded.
         format_name: `coco`, `yolo` or `voc`.
-        root: the set's folder.
     """
     findings = []
     for one in labels:
@@ -114,26 +109,23 @@ def stray_findings(
                 f"{place} is a box under {STRAY_CLICK_PIXELS} pixels in {one.path.name}, likely a "
                 "stray click; remove it if so"
             )
-            findings.append(_at("tiny boxes", message, one, one.places[index], format_name, root))
+            findings.append(_at("tiny boxes", message, one, one.places[index], format_name))
     return findings
 
 
-def empty_findings(labels: Sequence[ImageLabels], root: Path) -> list[Finding]:
+def empty_findings(labels: Sequence[ImageLabels]) -> list[Finding]:
     """Returns the images without any object, which teach the background."""
     message = "no labelled object; if there is one to see, label it"
     return [
-        Finding("note", "no objects", message, inside(root, one.path))
-        for one in labels
-        if not len(one.class_ids)
+        Finding("note", "no objects", message, one.path) for one in labels if not len(one.class_ids)
     ]
 
 
-def _at(
-    kind: Kind, message: str, labels: ImageLabels, place: int, format_name: str, root: Path
-) -> Finding:
+def _at(kind: Kind, message: str, labels: ImageLabels, place: int, format_name: str) -> Finding:
     """Returns a note on a place in a label file."""
-    line = place if format_name == "yolo" else None
-    return Finding("note", kind, message, inside(root, labels.label_file), line)
+    return Finding(
+        "note", kind, message, labels.label_file, place if format_name == "yolo" else None
+    )
 
 
 def _too_small(

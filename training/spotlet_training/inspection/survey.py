@@ -1,10 +1,11 @@
 """A labelled set, checked by every rule."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spotlet_training.datasets import ImageLabels
+from spotlet_training.datasets.checks import inside
 from spotlet_training.datasets.discover import divide, read_labels
 from spotlet_training.datasets.findings import Finding
 from spotlet_training.inspection.box_sizes import BoxSizes, measure_boxes
@@ -85,15 +86,15 @@ def inspect_dataset(
             if not labels
         ),
         *(Finding("note", "set", note) for note in notes),
-        *picture_findings(both, pictures, folder),
+        *picture_findings(both, pictures),
         *class_findings(train, val, names),
         *size_findings(sizes, canvas_hw, names),
         *leaked_findings(train_pictures, val_pictures, folder),
         *repeated_findings(train_pictures, folder),
         *repeated_findings(val_pictures, folder),
-        *doubled_findings(both, names, format_name, folder),
-        *stray_findings(both, sizes_hw, format_name, folder),
-        *empty_findings(both, folder),
+        *doubled_findings(both, names, format_name),
+        *stray_findings(both, sizes_hw, format_name),
+        *empty_findings(both),
     ]
     return Inspection(
         root=folder,
@@ -104,5 +105,8 @@ def inspect_dataset(
         val=tuple(val),
         sizes=sizes,
         pictures=pictures,
-        findings=tuple(sorted(findings, key=lambda finding: finding.severity != "error")),
+        findings=tuple(
+            replace(one, file=one.file and inside(folder, one.file))
+            for one in sorted(findings, key=lambda one: one.severity != "error")
+        ),
     )
