@@ -1,4 +1,4 @@
-"""Makes the demo's clip, and records where each garment is in each frame.
+"""Makes the demo's clip and its truth: the box of each garment in each frame.
 
     python -m benchmarks.shipped_data.demo_clip
 
@@ -41,10 +41,10 @@ ROUNDS = 4
 """Garments of each class in the clip."""
 
 LEAST_VISIBLE = 0.5
-"""A garment of which less is seen need not be found, and may be: it is ignored."""
+"""A garment of which less is visible is ignored: it may be found or not."""
 
 LEAST_TRACE = 0.05
-"""A garment of which less is seen is not there."""
+"""A garment of which less is visible is left out."""
 
 ZOOM = (0.88, 0.8)
 """Share of the photograph that the frame shows at a shot's start and end."""
@@ -52,7 +52,7 @@ ZOOM = (0.88, 0.8)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipSettings:
-    """What is rendered.
+    """The clip's settings.
 
     Attributes:
         size_hw: of a frame, pixels.
@@ -79,13 +79,13 @@ class ClipSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipFrame:
-    """One frame and what is seen in it.
+    """One frame and its visible garments.
 
     Attributes:
         image_bgr: (H, W, 3) uint8.
-        boxes_xyxy: (N, 4) float32, pixels of the frame, tight about what is seen.
+        boxes_xyxy: (N, 4) float32, pixels of the frame, tight about the visible pixels.
         class_ids: (N,) int64.
-        ignored: (N,) bool: too little is seen to ask for it.
+        ignored: (N,) bool: too little is visible.
     """
 
     image_bgr: ImageArray
@@ -125,7 +125,7 @@ def render_clip(
 def _pan(
     photograph: ImageArray, progress: float, direction: int, size_hw: tuple[int, int]
 ) -> ImageArray:
-    """Returns the part of a photograph that the camera sees, moving at sub-pixel steps."""
+    """Returns the part of a photograph in view, moving at sub-pixel steps."""
     (height, width), (rows, columns) = photograph.shape[:2], size_hw
     share = ZOOM[0] + (ZOOM[1] - ZOOM[0]) * progress
     scale = max(rows / height, columns / width) / share
@@ -163,12 +163,12 @@ def _act(
 def write_clip(
     folder: Path, frames: Iterator[ClipFrame], settings: ClipSettings
 ) -> dict[str, object]:
-    """Leaves `clip.mp4` and `truth.json` in a folder, each whole, and returns the truth.
+    """Writes `clip.mp4` and `truth.json` into a folder, each whole; returns the truth.
 
     Args:
-        folder: made if it is not there.
+        folder: made if necessary.
         frames: of the size and number in `settings`.
-        settings: what was rendered.
+        settings: of the clip.
 
     Raises:
         OutputError: the folder cannot be written, or this OpenCV cannot encode.
@@ -204,10 +204,10 @@ def write_clip(
 
 
 def make_clip(folder: Path, settings: ClipSettings = ClipSettings()) -> None:
-    """Leaves the demo's clip, its truth and its licences in a folder.
+    """Writes the demo's clip, its truth and its licences into a folder.
 
     Raises:
-        DatasetError: Fashion-MNIST is not here and cannot be fetched.
+        DatasetError: Fashion-MNIST is not installed and cannot be fetched.
         OutputError: the folder cannot be written.
     """
     held_out = load_fashion("t10k").select(CLIP_OBJECTS)

@@ -17,10 +17,10 @@ SPLIT_FILES = (
     "annotations/instances_{split}*.json",
     "{split}/_annotations.coco.json",
 )
-"""Where the labels of one split lie, below the set's folder."""
+"""Label files of one split, below the set's folder."""
 
 WHOLE_FILES = ("annotations/instances_default.json", "result.json", "_annotations.coco.json")
-"""Where tools put all labels when there are no splits."""
+"""Label files of sets without splits, as tools write them."""
 
 Categories = dict[int, str]
 Tables = dict[str, list[dict[str, Any]]]

@@ -18,7 +18,7 @@ class Sample:
     Attributes:
         image_bgr: (H, W, 3) uint8.
         boxes_xyxy: (N, 4) float32, pixels of that image, on its grid's edges (see
-            `spotlet.boxes`), inside it and none of them empty.
+            `spotlet.boxes`), inside it and not empty.
         class_ids: (N,) int64, indices into the set's `class_names`.
         ignored: (N,) bool, true for objects neither trained on nor counted: COCO's crowds,
             VOC's difficult objects.

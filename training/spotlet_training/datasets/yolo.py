@@ -132,7 +132,7 @@ def _find(description: Path, base: object, entry: object, split: str) -> Path:
 
 
 def _listed_images(listing: Path, root: Path, problems: Problems) -> list[Path]:
-    """Returns the images that a text file names, one a line, relative to it or to the set."""
+    """Returns the images listed in a text file, one a line, relative to it or to the set."""
     images = []
     for number, line in enumerate(read_text(listing).splitlines(), start=1):
         if not line.strip():
@@ -160,9 +160,9 @@ def _check_strays(folder: Path, images: list[Path], problems: Problems) -> None:
 
 
 def label_path(image: Path) -> Path:
-    """Returns where the labels of an image lie.
+    """Returns the label file of an image.
 
-    The last folder `images` becomes `labels`; where there is no such folder, they lie beside
+    The last folder `images` becomes `labels`; where there is no such folder, the file is beside
     the image.
     """
     folders = list(image.parent.parts)

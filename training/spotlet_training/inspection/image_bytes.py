@@ -22,13 +22,13 @@ _ORIENTATION_TAG = 274
 
 
 def is_cut_short(content: bytes) -> bool:
-    """Whether the bytes are a JPEG without its end: a download or a copy that broke off."""
+    """Whether the bytes are a JPEG without its end, as after an interrupted copy."""
     if not content.startswith(_START):
         return False
     for marker, start, end in _segments(content):
         if marker == _SCAN:
-            # Coded data never holds the marker: a zero follows each 0xFF byte in it. Pictures
-            # inside earlier segments, such as a camera's preview, have an end of their own.
+            # Coded data never holds the marker: a zero follows each 0xFF byte in it. Pictures in
+            # earlier segments, such as a camera's preview, are skipped with their own ends.
             return content.find(_END, min(start, end)) < 0
     return True
 
@@ -70,6 +70,6 @@ def _orientation(tiff: bytes) -> int:
             tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, first + 2 + 12 * entry)
             if tag == _ORIENTATION_TAG and kind == 3:
                 return int(value) if 1 <= value <= 8 else UPRIGHT
-    except struct.error:  # it ends before what it announces
+    except struct.error:  # it is shorter than it says
         return UPRIGHT
     return UPRIGHT

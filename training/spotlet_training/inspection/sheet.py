@@ -99,7 +99,7 @@ def _tile(sample: Sample, class_names: tuple[str, ...]) -> ImageArray:
     marked = Detections(boxes, scores, sample.class_ids, class_names)
     drawn = draw_detections(cell.apply(sample.image_bgr), marked, labels=False)
     strip = np.full((STRIP_PIXELS, CELL_HW[1], 3), PAPER_GREY, np.uint8)
-    # The end of a long name tells more than its beginning.
+    # The end of a long name differs more than its beginning.
     _write(strip, 4, sample.name[-(CELL_HW[1] // _CHARACTER_PIXELS) :])
     tile = np.vstack([drawn, strip])
     border, paper = (MARGIN_PIXELS,) * 4, (PAPER_GREY,) * 3

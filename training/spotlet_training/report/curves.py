@@ -74,7 +74,7 @@ def draw_precision(curves: PrecisionCurves) -> Figure:
         row = curves.precision[class_id]
         colour = f"C{named.index(class_id)}" if class_id in named else GREY
         width = 1.8 if class_id in named else 0.8
-        # Beyond the greatest recall that was reached there is no precision to draw.
+        # Beyond the greatest recall there is no precision to draw.
         (line,) = axes.plot(RECALLS, np.where(row > 0, row, np.nan), color=colour, linewidth=width)
         if class_id in named:
             name = curves.class_names[class_id]
