@@ -12,7 +12,6 @@ from spotlet.text.terminal import Progress
 from spotlet_training.commands.recipe_options import parse_size
 from spotlet_training.datasets.findings import errors
 from spotlet_training.inspection import (
-    Inspection,
     inspect_dataset,
     inspection_lines,
     inspection_record,
@@ -63,8 +62,14 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.dataset}: {inspection.format}\n")
         for line in inspection_lines(inspection):
             print(line)
-    if args.out is not None:
-        _write_sheet(inspection, args.out, quiet=args.json)
+    sheet = None if args.out is None else labelled_sheet(inspection)
+    if sheet is not None:
+        encoded, content = cv2.imencode(".png", sheet)
+        assert encoded
+        with atomic_file(args.out) as temporary:
+            temporary.write_bytes(content.tobytes())
+        if not args.json:
+            print(f"wrote {args.out}")
     found = errors(inspection.findings)
     if found:
         raise GateError(
@@ -74,16 +79,3 @@ def run(args: argparse.Namespace) -> int:
     if not args.json:
         print("PASS")
     return 0
-
-
-def _write_sheet(inspection: Inspection, path: Path, *, quiet: bool) -> None:
-    """Writes the sheet, whole or not at all."""
-    sheet = labelled_sheet(inspection)
-    if sheet is None:
-        return
-    encoded, content = cv2.imencode(".png", sheet)
-    assert encoded
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(content.tobytes())
-    if not quiet:
-        print(f"wrote {path}")

@@ -1,7 +1,7 @@
 """What is wrong with a labelled set, or odd, one thing at a time."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -50,13 +50,7 @@ class Finding:
 
     def record(self) -> dict[str, str | int | None]:
         """Returns it as JSON has it."""
-        return {
-            "severity": self.severity,
-            "kind": self.kind,
-            "file": None if self.file is None else self.file.as_posix(),
-            "line": self.line,
-            "message": self.message,
-        }
+        return asdict(self) | {"file": self.file and self.file.as_posix()}
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:

@@ -39,8 +39,7 @@ class BoxSizes:
 
     def counts(self, class_id: int) -> tuple[int, ...]:
         """Returns how many boxes of a class have each of the sizes in `SIZE_NAMES`."""
-        sides = self.sides[self.class_ids == class_id]
-        places = np.searchsorted(SIZE_LIMITS, sides, side="right")
+        places = np.searchsorted(SIZE_LIMITS, self.of_class(class_id).sides, side="right")
         return tuple(np.bincount(places, minlength=len(SIZE_NAMES)).tolist())
 
     @property

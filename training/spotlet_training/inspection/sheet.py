@@ -9,7 +9,7 @@ from spotlet.annotate import class_colour_bgr, contact_sheet, draw_detections
 from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet_training.datasets import ImageLabels, LabelledImages, Sample
-from spotlet_training.inspection.picture_rules import turned_unseen
+from spotlet_training.inspection.pictures import turned_unseen
 from spotlet_training.inspection.survey import Inspection
 
 COLUMNS = 4

@@ -17,8 +17,7 @@ from spotlet_training.inspection.label_rules import (
     size_findings,
     stray_findings,
 )
-from spotlet_training.inspection.picture_rules import picture_findings
-from spotlet_training.inspection.pictures import Picture, read_pictures
+from spotlet_training.inspection.pictures import Picture, picture_findings, read_pictures
 from spotlet_training.network.settings import check_canvas
 
 
