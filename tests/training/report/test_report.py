@@ -85,7 +85,7 @@ def test_the_confusion_matrix_counts_objects_in_rows_and_boxes_in_columns() -> N
         np.array([0, 0, 1, 1, 0]),
         NAMES,
     )
-    matrix = confusion_matrix([truth], [found], [judge(truth, found)], NAMES)
+    matrix = confusion_matrix([(truth, found, judge(truth, found))], NAMES)
     assert matrix.counts.tolist() == [[1, 1, 0], [0, 0, 2], [2, 1, 0]]
     assert matrix.objects.tolist() == [2, 2]
     assert matrix.right.tolist() == [1, 0]
@@ -200,7 +200,7 @@ def test_boxes_are_drawn_on_the_edges_of_what_they_mark() -> None:
     truth = Truth(sample.boxes_xyxy, sample.class_ids, sample.ignored)
     box = np.array([[100, 60, 300, 180]], np.float32)
     found = Detections(box, np.array([0.9], np.float32), np.array([0]), NAMES)
-    figure = draw_sheet(One(), [0], [truth], [found], [judge(truth, found)])  # type: ignore[arg-type]
+    figure = draw_sheet(One(), [0], [(truth, found, judge(truth, found))])  # type: ignore[arg-type]
     pixels = _pixels(figure)
     wanted = [int(COLOURS[Reason.FALSE][n : n + 2], 16) for n in (1, 3, 5)]
     top, left = CAPTION, GAP
@@ -224,8 +224,8 @@ def test_diagrams_take_any_number_of_classes_with_any_names(count: int) -> None:
     curves = draw_precision(precision_curves(truths, found, names))
     texts = [text.get_text() for text in curves.legends[0].get_texts()]
     assert any(text.startswith("_hidden$x^2$") for text in texts)
-    judgements = [judge(*frame) for frame in zip(truths, found, strict=True)]
-    matrix = draw_confusion(confusion_matrix(truths, found, judgements, names))
+    frames = [(truth, each, judge(truth, each)) for truth, each in zip(truths, found, strict=True)]
+    matrix = draw_confusion(confusion_matrix(frames, names))
     shown = [label.get_text() for label in matrix.axes[0].get_yticklabels()]
     assert len(shown) == min(count, MOST_IN_MATRIX) + 1
     assert all(len(label) <= 24 for label in shown)

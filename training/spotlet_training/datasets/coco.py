@@ -132,8 +132,8 @@ def _read_split(
     index_of: dict[int, int],
     problems: Problems,
 ) -> list[ImageLabels]:
-    paths, sizes_hw = _read_images(_image_folders(root, split, file), file, content, problems)
-    rows: dict[int, list[LabelRow]] = {identity: [] for identity in paths}
+    images = _read_images(_image_folders(root, split, file), file, content, problems)
+    rows: dict[int, list[LabelRow]] = {identity: [] for identity in images}
     known = {_id(row, "id") for row in content["images"]} - {None}
     for row in content["annotations"]:
         where = f"annotation {row.get('id')}: "
@@ -143,17 +143,20 @@ def _read_split(
         elif category not in index_of:
             what = f"unknown class: category {row.get('category_id')!r} is not in `categories`"
             problems.add(file, f"{where}{what}")
-        elif image in sizes_hw:
-            height, width = sizes_hw[image]
+        elif image in images:
+            _, (height, width) = images[image]
             try:
                 box = settle_box(_edges(row.get("bbox")), (width, height))
             except (ValueError, OverflowError) as error:
                 problems.add(file, f"{where}{error}")
                 continue
-            if image in rows:
-                crowd, place = bool(row.get("iscrowd", 0)), _id(row, "id") or 0
-                rows[image].append(LabelRow(box, index_of[category], crowd, place))
-    return [ImageLabels.from_rows(paths[key], rows[key], file, sizes_hw[key]) for key in paths]
+            crowd, place = bool(row.get("iscrowd", 0)), _id(row, "id") or 0
+            rows[image].append(LabelRow(box, index_of[category], crowd, place))
+    return [
+        ImageLabels.from_rows(path, rows[identity], file, size_hw)
+        for identity, (path, size_hw) in images.items()
+        if path is not None
+    ]
 
 
 def _id(row: dict[str, Any], key: str) -> int | None:
@@ -180,10 +183,9 @@ def _image_folders(root: Path, split: str, file: Path) -> list[Path]:
 
 def _read_images(
     folders: Iterable[Path], file: Path, content: Tables, problems: Problems
-) -> tuple[dict[int, Path], dict[int, tuple[int, int]]]:
-    """Returns the path of each image file that exists, and each (height, width), by image id."""
-    paths: dict[int, Path] = {}
-    sizes_hw: dict[int, tuple[int, int]] = {}
+) -> dict[int, tuple[Path | None, tuple[int, int]]]:
+    """Returns the path and (height, width) of each image by its id; no path without a file."""
+    images: dict[int, tuple[Path | None, tuple[int, int]]] = {}
     seen: set[str] = set()
     for row in content["images"]:
         identity, name = row.get("id"), row.get("file_name")
@@ -192,19 +194,17 @@ def _read_images(
             problems.add(file, f"image {identity!r}: must have an integer `id` and a `file_name`")
         elif not all(type(side) is int and side > 0 for side in size_hw):
             problems.add(file, f"image {identity}: must have `width` and `height` in pixels")
-        elif identity in sizes_hw or name in seen:
+        elif identity in images or name in seen:
             problems.add(file, f"duplicate image {identity} {name!r}; keep one")
         else:
             # Labelling tools on Windows write its separator.
             parts = name.replace("\\", "/")
             path = next((at / parts for at in folders if (at / parts).is_file()), None)
-            sizes_hw[identity] = row["height"], row["width"]
+            images[identity] = path, (row["height"], row["width"])
             if path is None:
                 problems.add(
                     file,
                     f"image {identity}: no such file {name!r}; put it back, or remove its entry",
                 )
-            else:
-                paths[identity] = path
         seen.add(str(name))
-    return paths, sizes_hw
+    return images

@@ -1,6 +1,6 @@
 """Which classes are confused with which."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,9 @@ import numpy.typing as npt
 from spotlet.detections import Detections
 from spotlet.precision import Truth
 from spotlet_training.evaluation.matching import Judgement, Reason
+
+Judged = tuple[Truth, Detections, Judgement]
+"""The objects of a frame, what was found in it, and how that was judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +88,11 @@ class ConfusionMatrix:
         return ConfusionMatrix(names, self.counts[np.ix_(kept, kept)])
 
 
-def confusion_matrix(
-    truths: Sequence[Truth],
-    found: Sequence[Detections],
-    judgements: Sequence[Judgement],
-    class_names: tuple[str, ...],
-) -> ConfusionMatrix:
-    """Returns the counts over all frames.
-
-    Args:
-        truths: one for each frame.
-        found: one for each frame.
-        judgements: of `found`, one for each frame.
-        class_names: the index is the class id.
-    """
+def confusion_matrix(frames: Iterable[Judged], class_names: tuple[str, ...]) -> ConfusionMatrix:
+    """Returns the counts over all frames; the index of a class name is the class id."""
     nothing = len(class_names)
     counts = np.zeros((nothing + 1, nothing + 1), np.int64)
-    for truth, detections, judgement in zip(truths, found, judgements, strict=True):
+    for truth, detections, judgement in frames:
         for reason, of, as_class in zip(
             judgement.reasons, judgement.objects, detections.class_ids, strict=True
         ):

@@ -10,11 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle as Patch
 from matplotlib.patheffects import Normal, Stroke
 
-from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray
-from spotlet.precision import Truth
 from spotlet_training.datasets import Dataset
-from spotlet_training.evaluation.matching import Judgement
+from spotlet_training.report.confusion import Judged
 from spotlet_training.report.marks import (
     COLOURS,
     MISSED_COLOUR,
@@ -49,9 +47,7 @@ BLANK_GREY = 200
 def draw_sheet(
     dataset: Dataset,
     indices: Sequence[int],
-    truths: Sequence[Truth],
-    found: Sequence[Detections],
-    judgements: Sequence[Judgement],
+    frames: Sequence[Judged],
     *,
     photographs: bool = True,
 ) -> Figure:
@@ -62,9 +58,7 @@ def draw_sheet(
     Args:
         dataset: the images.
         indices: which, at least one.
-        truths: of every image of the set.
-        found: in every image of the set.
-        judgements: of `found`.
+        frames: the objects, detections and judgement of every image of the set.
         photographs: whether to show the images; else the marks are drawn on grey.
     """
     samples = [dataset.load(index) for index in indices]
@@ -82,7 +76,7 @@ def draw_sheet(
         left = GAP + number % columns * (CELL_WIDTH + GAP)
         top = CAPTION + number // columns * (cell_height + CAPTION + GAP)
         _write(axes, left, top - CAPTION + 6, short(sample.name, MOST_LETTERS), weight="bold")
-        _write(axes, left, top - CAPTION + 22, caption(judgements[index]))
+        _write(axes, left, top - CAPTION + 22, caption(frames[index][2]))
         image = _fitted(sample.image_bgr, (cell_height, CELL_WIDTH))
         image = image if photographs else np.full_like(image, BLANK_GREY)
         place = (left, top, left + image.shape[1], top + image.shape[0])
@@ -92,7 +86,7 @@ def draw_sheet(
         )  # fmt: skip
         scale = image.shape[1] / sample.image_bgr.shape[1]
         cell = (left, top, left + CELL_WIDTH, top + cell_height)
-        _draw_marks(axes, marks_of(truths[index], found[index], judgements[index]), cell, scale)
+        _draw_marks(axes, marks_of(*frames[index]), cell, scale)
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     _draw_legend(axes, height - LEGEND / 2)

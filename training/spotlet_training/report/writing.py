@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spotlet.atomic import atomic_folder, check_replaceable
-from spotlet.detections import Detections
 from spotlet.errors import UsageError
 from spotlet.precision import precision_curves
 from spotlet_training.datasets import Dataset
-from spotlet_training.evaluation.matching import Judgement, judge
+from spotlet_training.evaluation.matching import judge
 from spotlet_training.evaluation.measurement import CHECKPOINT_SUFFIX, Measurement, measure
 from spotlet_training.learning.epochs import HISTORY
-from spotlet_training.report.confusion import ConfusionMatrix, confusion_matrix
+from spotlet_training.report.confusion import ConfusionMatrix, Judged, confusion_matrix
 from spotlet_training.report.history import EpochFigures, read_history
 from spotlet_training.report.marks import best_and_worst
 from spotlet_training.report.page import Picture, make_page
@@ -58,13 +57,13 @@ def write_report(
     check_replaceable(folder, marker=PAGE_FILE)
     truths, names = measured.evaluation.truths, measured.evaluation.class_names
     found = measured.evaluation.shown_from(measured.score_threshold)
-    judgements = [judge(*frame) for frame in zip(truths, found, strict=True)]
-    matrix = confusion_matrix(truths, found, judgements, names)
+    frames = [(truth, each, judge(truth, each)) for truth, each in zip(truths, found, strict=True)]
+    matrix = confusion_matrix(frames, names)
     history = own_history(measured)
     with warnings.catch_warnings():
         # Letters that matplotlib's font lacks become boxes; the page has them all.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        drawn = _draw(measured, dataset, found, judgements, matrix, history, photographs)
+        drawn = _draw(measured, dataset, frames, matrix, history, photographs)
     page = make_page(measured, matrix, sentences(measured, matrix, history), drawn)
     with atomic_folder(folder, marker=PAGE_FILE) as temporary:
         (temporary / PAGE_FILE).write_text(page, encoding="utf-8")
@@ -109,8 +108,7 @@ def own_history(measured: Measurement) -> Sequence[EpochFigures]:
 def _draw(
     measured: Measurement,
     dataset: Dataset,
-    found: Sequence[Detections],
-    judgements: Sequence[Judgement],
+    frames: Sequence[Judged],
     matrix: ConfusionMatrix,
     history: Sequence[EpochFigures],
     photographs: bool,
@@ -121,8 +119,7 @@ def _draw(
     except ModuleNotFoundError as error:
         raise UsageError('a report needs matplotlib: pip install "spotlet[training]"') from error
     evaluation = measured.evaluation
-    truths = evaluation.truths
-    precision = precision_curves(truths, evaluation.found, evaluation.class_names)
+    precision = precision_curves(evaluation.truths, evaluation.found, evaluation.class_names)
     diagrams = {
         "precision": curves.draw_precision(precision),
         "threshold": curves.draw_thresholds(evaluation.curves, measured.score_threshold),
@@ -131,13 +128,10 @@ def _draw(
     if history:
         diagrams["history"] = curves.draw_history(history, measured.training.get("epoch"))
     drawn = {name: _encode(figure, "png", DIAGRAM_DOTS) for name, figure in diagrams.items()}
-    for name, indices in zip(
-        ("best", "worst"), best_and_worst(judgements, MOST_IMAGES), strict=True
-    ):
+    best, worst = best_and_worst([judgement for *_, judgement in frames], MOST_IMAGES)
+    for name, indices in (("best", best), ("worst", worst)):
         if indices:
-            sheet = pictures.draw_sheet(
-                dataset, indices, truths, found, judgements, photographs=photographs
-            )
+            sheet = pictures.draw_sheet(dataset, indices, frames, photographs=photographs)
             drawn[name] = _encode(sheet, "jpeg", pictures.DOTS)
     return drawn
 
