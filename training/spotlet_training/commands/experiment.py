@@ -27,8 +27,8 @@ from spotlet_training.localization.report import (
 )
 from spotlet_training.localization.runs import (
     Run,
+    RunFolder,
     checkpoint_path,
-    finished_runs,
     load_localizer,
 )
 from spotlet_training.localization.scenes import VARIANTS, FrozenSet
@@ -114,8 +114,8 @@ def run(args: argparse.Namespace) -> int:
     )
     keep_freed_memory()
     started = time.perf_counter()
-    finished = finished_runs(whole, data, out, device=device, precision=precision)
-    done = {(run.step, run.seed) for run in finished}
+    folder = RunFolder(out, data, device, precision)
+    done = {(run.step, run.seed) for run in folder.finished(whole)}
     todo = [step for step in steps for seed in range(seeds) if (step.name, seed) not in done]
     total = sum(step.recipe.epochs for step in todo)
     with Progress("experiment", total=total, unit="epochs", plain_seconds=30) as progress:
@@ -133,12 +133,9 @@ def run(args: argparse.Namespace) -> int:
                 + ("finished before" if found else duration(run.outcome.seconds))
             )
 
-        run_ladder(
-            steps, seeds, data, out,
-            device=device, precision=precision, on_epoch=after_epoch, on_run=after_run,
-        )  # fmt: skip
+        run_ladder(steps, seeds, folder, on_epoch=after_epoch, on_run=after_run)
     # All runs in the folder, so that a later call for some steps removes nothing.
-    runs = finished_runs(whole, data, out, device=device, precision=precision)
+    runs = folder.finished(whole)
     report(whole, runs, data, out, {"device": device.type, "precision": dtype})
     print(duration(time.perf_counter() - started))
     if checkpoint_path(out, BEST, 0).is_file():

@@ -5,7 +5,7 @@ from spotlet_training.localization.frozen import frozen_set
 from spotlet_training.localization.ladder import Step, ladder
 from spotlet_training.localization.learning import Outcome, learn
 from spotlet_training.localization.recipe import Recipe
-from spotlet_training.localization.runs import Run
+from spotlet_training.localization.runs import Run, RunFolder
 from spotlet_training.localization.scenes import FrozenScenes, FrozenSet
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Outcome",
     "Recipe",
     "Run",
+    "RunFolder",
     "Step",
     "frozen_set",
     "ladder",

@@ -2,32 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
-import torch
-
+from spotlet.atomic import check_writable
 from spotlet.errors import OutputError
 from spotlet_training.localization.ladder import Step
 from spotlet_training.localization.learning import EpochFigures, learn
-from spotlet_training.localization.runs import (
-    RUNS,
-    Run,
-    read_run,
-    surroundings,
-    terms_of,
-    write_run,
-)
-from spotlet_training.localization.scenes import FrozenSet
+from spotlet_training.localization.runs import RUNS, Run, RunFolder
 
 
 def run_ladder(
     steps: Sequence[Step],
     seeds: int,
-    data: FrozenSet,
-    out: Path,
+    folder: RunFolder,
     *,
-    device: torch.device,
-    precision: torch.dtype,
     on_epoch: Callable[[Step, int, int, EpochFigures], None] = lambda *_: None,
     on_run: Callable[[Run, bool], None] = lambda *_: None,
 ) -> list[Run]:
@@ -36,10 +23,7 @@ def run_ladder(
     Args:
         steps: of the ladder.
         seeds: how many of each step, from 0.
-        data: the scenes.
-        out: folder for `RUNS`; finished runs there are not trained again.
-        device: where to train.
-        precision: of the training's convolutions.
+        folder: of the runs; finished runs there are not trained again.
         on_epoch: called with step, seed, epoch from 1 and figures.
         on_run: called with a run, and whether it was finished before.
 
@@ -49,26 +33,21 @@ def run_ladder(
         TrainingError: a loss is not a finite number.
     """
     try:
-        (out / RUNS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{out}: cannot be written ({error.strerror}); give another --out"
-        ) from error
+        check_writable(folder.out / RUNS)
+    except OutputError as error:
+        raise OutputError(f"{error}; give another --out") from error
     todo = [(step, seed) for seed in range(seeds) for step in steps]
     # Check all before training any: a refusal must not come after an hour.
-    known = {
-        (step.name, seed): read_run(out, step, seed, terms_of(step, data, device, precision))
-        for step, seed in todo
-    }
+    found = [folder.read(step, seed) for step, seed in todo]
     runs = []
-    for step, seed in todo:
-        found = known[step.name, seed]
-        run = found
+    for (step, seed), run in zip(todo, found, strict=True):
+        finished = run is not None
         if run is None:
-            report = partial(on_epoch, step, seed)
-            network, outcome = learn(step.recipe, data, seed, device, precision, report)
-            run = Run(step=step.name, seed=seed, outcome=outcome, surroundings=surroundings())
-            write_run(out, run, network, data, terms_of(step, data, device, precision))
+            network, outcome = learn(
+                step.recipe, folder.data, seed, folder.device, folder.precision,
+                partial(on_epoch, step, seed),
+            )  # fmt: skip
+            run = folder.write(step, seed, network, outcome)
         runs.append(run)
-        on_run(run, found is not None)
+        on_run(run, finished)
     return runs
