@@ -117,14 +117,14 @@ def test_an_outline_becomes_the_box_around_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("bolt 0.5 0.5 1 1", "must be numbers only"),
+        ("bolt 0.5 0.5 1 1", "must be numbers, the class too"),
         ("0 0.5 0.5 1", "3 numbers after the class"),
         ("0 0.5 0.5 1 1 0.87", "5 numbers after the class"),
         ("1 0.5 0.5 1 1", "unknown class 1; must be from 0 to 0"),
         ("-1 0.5 0.5 1 1", "unknown class -1"),
         ("0.5 0.5 0.5 1 1", "unknown class 0.5"),
         ("nan 0.5 0.5 1 1", "unknown class nan"),
-        ("0 20 15 40 30", "outside its image .in fractions of its sides"),
+        ("0 20 15 40 30", "outside its image .edges are fractions, 0 to 1"),
         ("0 0.5 0.5 1e-12 1", "has no area"),
     ],
 )

@@ -80,7 +80,7 @@ def settle_box(
         abs(edge - edge_clipped) > slack[axis % 2]
         for axis, (edge, edge_clipped) in enumerate(zip(box_xyxy, clipped, strict=True))
     )
-    size = "(in fractions of its sides)" if size_wh is None else f"of {width} x {height}"
+    size = "(edges are fractions, 0 to 1)" if size_wh is None else f"of {width} x {height}"
     where = f"its image {size}; correct or remove it"
     if sticks_out:
         raise ValueError(f"box {text} is outside {where}")

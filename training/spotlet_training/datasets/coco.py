@@ -142,7 +142,7 @@ def _read_split(
             problems.add(file, f"{where}image {row.get('image_id')!r} is not in `images`")
         elif category not in index_of:
             what = f"unknown class: category {row.get('category_id')!r} is not in `categories`"
-            problems.add(file, f"{where}{what}")
+            problems.add(file, f"{where}{what}; correct it, or add it there")
         elif image in images:
             _, (height, width) = images[image]
             try:

@@ -52,9 +52,10 @@ def read_picture(path: Path) -> Picture:
         content = path.read_bytes()
         image = decode_image(path)
     except OSError as error:
-        return Picture(path=path, fault=f"cannot be read ({error.strerror})")
+        fault = f"cannot be read ({error.strerror}); make it readable, or remove it"
+        return Picture(path=path, fault=fault)
     except DatasetError as error:
-        return Picture(path=path, fault=without_path(error, path))
+        return Picture(path=path, fault=f"{without_path(error, path)}; replace or remove it")
     cut = "is incomplete: a download or copy that broke off; put the whole file back"
     return Picture(
         path=path,
