@@ -19,6 +19,7 @@ from spotlet.postprocess import detections_from_outputs
 from spotlet.precision import Truth
 from spotlet.session import SessionSettings
 from spotlet_training.datasets import Dataset, Sample
+from spotlet_training.datasets.ahead import ahead
 from spotlet_training.evaluation.operating_point import (
     THRESHOLDS,
     OperatingPoint,
@@ -26,7 +27,6 @@ from spotlet_training.evaluation.operating_point import (
     best_operating_point,
     threshold_curves,
 )
-from spotlet_training.learning.batches import ahead
 from spotlet_training.learning.hardware import float32_products
 from spotlet_training.network import Network
 
