@@ -25,9 +25,8 @@ from spotlet.commands.options import (
 from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import InputError
-from spotlet.evaluation import average_precision
+from spotlet.evaluation import Truth, average_precision
 from spotlet.letterbox import ImageArray
-from spotlet.precision import Truth
 from spotlet.session import SessionSettings
 from spotlet.sinks import VideoSink
 from spotlet.streams import open_stream

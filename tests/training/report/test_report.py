@@ -16,8 +16,9 @@ from shapes import Shapes
 
 from spotlet.detections import Detections
 from spotlet.errors import InputError, OutputError
+from spotlet.evaluation import Truth
 from spotlet.letterbox import ImageArray
-from spotlet.precision import Truth, precision_curves
+from spotlet_training.evaluation.curves import precision_curves
 from spotlet_training.evaluation.evaluation import Detect, evaluate_detector
 from spotlet_training.evaluation.latency import Latency
 from spotlet_training.evaluation.matching import Judgement, Reason, judge

@@ -12,11 +12,10 @@ import torch
 from spotlet import Detector
 from spotlet.detections import Detections
 from spotlet.errors import DatasetError
-from spotlet.evaluation import Accuracy, average_precision
+from spotlet.evaluation import Accuracy, Truth, average_precision
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.manifest import DetectionRule
 from spotlet.postprocess import detections_from_outputs
-from spotlet.precision import Truth
 from spotlet.session import SessionSettings
 from spotlet_training.datasets import Dataset, Sample
 from spotlet_training.evaluation.operating_point import (

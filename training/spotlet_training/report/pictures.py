@@ -11,8 +11,8 @@ from matplotlib.patches import Rectangle as Patch
 from matplotlib.patheffects import Normal, Stroke
 
 from spotlet.detections import Detections
+from spotlet.evaluation import Truth
 from spotlet.letterbox import ImageArray
-from spotlet.precision import Truth
 from spotlet_training.datasets import Dataset
 from spotlet_training.evaluation.matching import Judgement
 from spotlet_training.report.marks import (

@@ -12,8 +12,8 @@ import numpy as np
 from spotlet.atomic import atomic_folder, check_replaceable
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
-from spotlet.precision import precision_curves
 from spotlet_training.datasets import Dataset, Sample
+from spotlet_training.evaluation.curves import precision_curves
 from spotlet_training.evaluation.matching import Judgement, judge
 from spotlet_training.evaluation.measurement import CHECKPOINT_SUFFIX, Measurement, measure
 from spotlet_training.learning.epochs import HISTORY

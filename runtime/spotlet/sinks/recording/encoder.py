@@ -7,8 +7,8 @@ from pathlib import Path
 import cv2
 
 from spotlet.errors import OutputError
+from spotlet.image_files import quiet_opencv
 from spotlet.letterbox import ImageArray
-from spotlet.opencv_log import quiet_opencv
 from spotlet.sinks.recording.codecs import CODECS, with_even_sides
 from spotlet.sinks.recording.mp4 import Encoded, read_encoded
 
