@@ -210,8 +210,9 @@ def figure_text(figure: float | None) -> str:
 def _count_sizes(truths: Sequence[Truth]) -> list[int]:
     """Returns how many objects are small, medium and large."""
     limits = [side**2 for side in SIZE_SIDES]
-    areas = [np.zeros(0), *(box_area(each.boxes_xyxy[~each.ignored]) for each in truths)]
-    ranges = np.searchsorted(limits, np.concatenate(areas), "right")
+    kept = (each.boxes_xyxy[~each.ignored] for each in truths)
+    areas = box_area(np.concatenate([np.zeros((0, 4), np.float32), *kept]))
+    ranges = np.searchsorted(limits, areas, "right")
     return [int(np.sum(ranges == number)) for number in range(3)]
 
 
