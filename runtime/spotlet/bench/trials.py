@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from spotlet.check.golden import FP32_TOLERANCE, INT8_TOLERANCE, GoldenTolerance
+from spotlet.check.tolerances import FP32_TOLERANCE, INT8_TOLERANCE, GoldenTolerance
 from spotlet.errors import SpotletError
 from spotlet.model.opening import OPTIMISATIONS
 from spotlet.model.providers import PROVIDER_ENDING

@@ -7,20 +7,21 @@ the model was proven; `spotlet.check.replay` compares with it on another.
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
 import cv2
 
-from spotlet.check.observation import Observation, observe
+from spotlet.check.records import FrameRecord, record_frame
+from spotlet.check.tolerances import GoldenTolerance
 from spotlet.detector import Detector
 from spotlet.errors import ModelFileError, OutputError, SourceError, UsageError
 from spotlet.image_files import decode_image
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import MOST_NAME_CHARACTERS
 from spotlet.model.files import MOST_JSON_BYTES, MOST_PICTURE_BYTES, package_member, read_bounded
-from spotlet.text.plain import is_plain, parse_json, plain_line
+from spotlet.text.plain import is_plain, plain_line
+from spotlet.text.schema import EXPORT_AGAIN, read_record
 
 GOLDEN_FILE = "golden.json"
 """In the folder of the frames: what each model file gave for them."""
@@ -42,89 +43,6 @@ GOLDEN_SCHEMA = 1
 """The newest `golden.json` that this version reads."""
 
 
-@dataclass(frozen=True, slots=True)
-class GoldenTolerance:
-    """How far a machine may be from the one of the export.
-
-    Attributes:
-        tensors: greatest |Δ| of a digest's number: boxes in [0, 1] of the canvas, scores.
-        scores: greatest |Δ| of a detection's score.
-        iou: least overlap of a detection with its partner, in [0, 1].
-        canvas: greatest |Δ| of the letterboxed canvas's digest, grey levels. Up to it, a canvas
-            that differs is a warning: OpenCV's `linear` rounds differently on some processors. A
-            different interpolation is off by tens.
-        ties: whether suppression may keep another box of an object. Then a detection of the
-            export must agree with a candidate here, and one here must be of an object there.
-
-    Raises:
-        ValueError: one is no number, or out of its range.
-    """
-
-    tensors: float
-    scores: float
-    iou: float
-    canvas: float = 1.0
-    ties: bool = False
-
-    def __post_init__(self) -> None:
-        for name, highest in (("tensors", 1), ("scores", 1), ("iou", 1), ("canvas", 255)):
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not 0 <= value <= highest:
-                raise ValueError(f"tolerance {name} {value!r} must be from 0 to {highest}")
-        if type(self.ties) is not bool:
-            raise ValueError(f"tolerance ties {self.ties!r} must be true or false")
-
-    def loosened(self, other: "GoldenTolerance") -> "GoldenTolerance":
-        """Returns what allows all that either of the two does."""
-        return GoldenTolerance(
-            max(self.tensors, other.tensors),
-            max(self.scores, other.scores),
-            min(self.iou, other.iou),
-            max(self.canvas, other.canvas),
-            self.ties or other.ties,
-        )
-
-    @property
-    def text(self) -> str:
-        """It in words."""
-        return f"tensors within {self.tensors:g}, scores {self.scores:g}, overlap {self.iou:g}"
-
-    def to_json(self) -> dict[str, float | bool]:
-        """Returns it as `golden.json` holds it."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, content: object) -> "GoldenTolerance":
-        """Returns it as it was written.
-
-        Raises:
-            ValueError: a key is missing or unknown, or a value breaks its rule.
-        """
-        names = [each.name for each in fields(cls)]
-        if not isinstance(content, dict) or set(content) != set(names):
-            raise ValueError(f"a tolerance must hold {', '.join(names)}")
-        return cls(**content)
-
-
-FP32_TOLERANCE = GoldenTolerance(1e-4, 1e-3, 0.99)
-"""Between onnxruntime 1.18 and 1.32, graph optimisation on and off, float32 outputs differ by at
-most 1e-6. Rounding them to half precision moves them by up to 2.4e-4, and computing in it by some
-1e-3: 1e-4 lies between."""
-
-INT8_TOLERANCE = GoldenTolerance(0.03, 0.05, 0.8, ties=True)
-"""Between onnxruntime 1.18 and 1.32, graph optimisation on and off, int8 networks differ by up to
-0.01 in a score and 0.0023 in a box: a value at the edge of a step falls to either side, and the
-layers after enlarge that. Noise of that size made suppression choose otherwise in one frame of
-five, hence `ties`."""
-
-
-INT8_PROVIDER_TOLERANCE = GoldenTolerance(0.15, 0.1, 0.8, ties=True)
-"""Of an int8 network on a provider other than the CPU: each rounds between its integer layers in
-its own way. OpenVINO is up to 0.11 from onnxruntime's CPU in a score of a tensor, and 0.043 in one
-that is found, where quantising alone moved them by 0.12. Float32 needs no such thing: OpenVINO is
-within 2e-6."""
-
-
 def record_golden(
     model_path: Path, frames: Mapping[str, ImageArray], tolerance: GoldenTolerance
 ) -> dict[str, Any]:
@@ -140,14 +58,17 @@ def record_golden(
         UsageError: an array is no frame.
     """
     detector = Detector(model_path)
-    record = {
-        "tolerance": tolerance.to_json(),
-        "frames": {name: observe(detector, frame).to_json() for name, frame in frames.items()},
+    records = {
+        name: record_frame(detector, frame, detector.outputs(frame)).to_json()
+        for name, frame in frames.items()
     }
+    record = {"tolerance": tolerance.to_json(), "frames": records}
     try:
         json.dumps(record, allow_nan=False)
     except ValueError as error:
-        raise ModelFileError(f"{model_path}: gives what is no number; train it again") from error
+        raise ModelFileError(
+            f"{model_path}: produced NaN or infinity; retrain the model"
+        ) from error
     return record
 
 
@@ -183,7 +104,7 @@ def write_golden(
 
 def read_golden(
     folder: Path, file_name: str, class_names: tuple[str, ...]
-) -> tuple[GoldenTolerance, dict[str, Observation]]:
+) -> tuple[GoldenTolerance, dict[str, FrameRecord]]:
     """Returns what a model file may differ by, and what it gave, by the frame's name.
 
     Args:
@@ -196,19 +117,10 @@ def read_golden(
             nothing of the model file, or there is a picture that it does not name.
     """
     path = folder / GOLDEN_FILE
+    text = read_bounded(package_member(folder, GOLDEN_FILE), MOST_JSON_BYTES)
+    content = read_record(text, GOLDEN_SCHEMA, path)
     try:
-        content = parse_json(read_bounded(package_member(folder, GOLDEN_FILE), MOST_JSON_BYTES))
-    except ValueError as error:
-        _refuse(path, f"is no JSON ({error})", error)
-    try:
-        schema, names, models = content["schema"], content["frames"], content["models"]
-        if type(schema) is not int or schema < 1:
-            raise ValueError(f"schema {schema!r} must be a whole number")
-        if schema > GOLDEN_SCHEMA:
-            raise ModelFileError(
-                f"{path}: schema {schema} is newer than this spotlet reads ({GOLDEN_SCHEMA}); "
-                "run `pip install --upgrade spotlet`"
-            )
+        names, models = content["frames"], content["models"]
         if not isinstance(names, list) or not names or not all(map(_is_frame_name, names)):
             raise ValueError("frames must be names, at least one")
         if len(names) > MOST_FRAMES:
@@ -219,7 +131,7 @@ def read_golden(
         records = models[file_name]["frames"]
         if sorted(records) != sorted(names):
             raise ValueError(f"of {file_name} it must hold every frame and no other")
-        recorded = {name: Observation.from_json(records[name], class_names) for name in names}
+        recorded = {name: FrameRecord.from_json(records[name], class_names) for name in names}
     except KeyError as error:
         _refuse(path, f"has no {error}", error)
     except (TypeError, ValueError, OverflowError) as error:
@@ -256,7 +168,7 @@ def read_golden_frame(folder: Path, name: str) -> ImageArray:
 
 
 def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
-    raise ModelFileError(f"{path}: {why}; export the model again") from error
+    raise ModelFileError(f"{path}: {why}; {EXPORT_AGAIN}") from error
 
 
 def _is_frame_name(name: object) -> bool:

@@ -9,14 +9,8 @@ import numpy as np
 import pytest
 from compatibility.check_packages import computing
 
-from spotlet.check.golden import (
-    FP32_TOLERANCE,
-    INT8_TOLERANCE,
-    GoldenTolerance,
-    read_golden,
-    record_golden,
-    write_golden,
-)
+from spotlet.check.golden import read_golden, record_golden, write_golden
+from spotlet.check.tolerances import FP32_TOLERANCE, INT8_TOLERANCE, GoldenTolerance
 from spotlet.errors import ModelFileError, OutputError, UsageError
 from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
@@ -100,7 +94,7 @@ def test_a_model_that_gives_no_numbers_is_not_recorded(
 ) -> None:
     with (
         computing(lambda boxes, scores: (boxes * np.float32(np.nan), scores)),
-        pytest.raises(ModelFileError, match="gives what is no number"),
+        pytest.raises(ModelFileError, match="produced NaN or infinity; retrain"),
     ):
         record_golden(squares_model, frames, FP32_TOLERANCE)
 
@@ -166,11 +160,11 @@ def test_a_file_that_is_missing_or_cut_is_refused(folder: Path) -> None:
     text = path.read_text("utf-8")
     for length in (0, 1, len(text) // 2, len(text) - 3):
         path.write_text(text[:length], "utf-8")
-        _refused(folder, "no JSON .*; export the model again")
+        _refused(folder, "not JSON .*; export the model again")
     path.write_bytes(b"\xff\xfe\x00")
-    _refused(folder, "no JSON")
+    _refused(folder, "not JSON")
     path.write_text("[" * 100_000, "utf-8")
-    _refused(folder, "no JSON")
+    _refused(folder, "not JSON")
     path.unlink()
     _refused(folder, "cannot be read")
 
@@ -183,7 +177,7 @@ def test_a_newer_file_says_to_upgrade(folder: Path) -> None:
 @pytest.mark.parametrize("text", ["[]", "3", "null", '"text"', "{}", '{"schema": 1}'])
 def test_json_of_another_kind_is_refused(folder: Path, text: str) -> None:
     (folder / "golden.json").write_text(text)
-    _refused(folder, "is malformed|has no '")
+    _refused(folder, "must be a JSON object|must be a whole number|has no '")
 
 
 def _frame(content: dict[str, Any]) -> dict[str, Any]:
@@ -250,7 +244,9 @@ def test_a_malformed_file_is_refused_in_one_line(
     folder: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
     _edit(folder, change)
-    _refused(folder, "is malformed|has no '|holds nothing of|NaN is no number")
+    _refused(
+        folder, "is malformed|has no '|holds nothing of|must be a whole number|not JSON .NaN is"
+    )
 
 
 def test_a_frame_that_lies_elsewhere_is_refused(folder: Path) -> None:
