@@ -1,4 +1,4 @@
-"""Golden frames: pictures that ride in a package, and what its models gave for them.
+"""Golden frames: pictures in a package, and what its models returned for them.
 
 `golden/` holds lossless PNG files and `golden.json`. The export records it on the machine where
 the model was proven; `spotlet.check.replay` compares with it on another.
@@ -7,6 +7,7 @@ the model was proven; `spotlet.check.replay` compares with it on another.
 import json
 import struct
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,14 +22,14 @@ from spotlet.letterbox import ImageArray
 from spotlet.manifest import MOST_NAME_CHARACTERS
 from spotlet.model.files import MOST_JSON_BYTES, MOST_PICTURE_BYTES, package_member, read_bounded
 from spotlet.text.plain import is_plain, plain_line
-from spotlet.text.schema import EXPORT_AGAIN, read_record
+from spotlet.text.schema import EXPORT_AGAIN, read_record, require_keys
 
 GOLDEN_FILE = "golden.json"
-"""In the folder of the frames: what each model file gave for them."""
+"""In the folder of the frames: the record of each model file."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_HEADER = struct.Struct(">16xII")
-"""Behind the signature stand the first chunk's length and name, then width and height.
+"""The signature, the first chunk's length and name, then width and height.
 
 Source: W3C, "Portable Network Graphics (PNG) Specification", sections 5.2 and 11.2.1.
 """
@@ -37,7 +38,7 @@ MOST_FRAME_PIXELS = 2**25
 """Of a golden frame: 100 MB decoded. A picture in 4K has a quarter."""
 
 MOST_FRAMES = 1000
-"""That a package may hold. The bundled ones hold 8."""
+"""Of a package. The bundled ones hold 8."""
 
 GOLDEN_SCHEMA = 1
 """The newest `golden.json` that this version reads."""
@@ -46,7 +47,7 @@ GOLDEN_SCHEMA = 1
 def record_golden(
     model_path: Path, frames: Mapping[str, ImageArray], tolerance: GoldenTolerance
 ) -> dict[str, Any]:
-    """Returns what a model file gives for frames on this machine's CPU, for `write_golden`.
+    """Returns what a model file returns for frames on this machine's CPU, for `write_golden`.
 
     Args:
         model_path: of the `.onnx` file.
@@ -54,15 +55,15 @@ def record_golden(
         tolerance: what other machines may differ by.
 
     Raises:
-        ModelFileError: the file cannot be used, or gives what is no number.
-        UsageError: an array is no frame.
+        ModelFileError: the file cannot be used, or produces NaN or infinity.
+        UsageError: an array is not a frame.
     """
     detector = Detector(model_path)
     records = {
         name: record_frame(detector, frame, detector.outputs(frame)).to_json()
         for name, frame in frames.items()
     }
-    record = {"tolerance": tolerance.to_json(), "frames": records}
+    record = {"tolerance": asdict(tolerance), "frames": records}
     try:
         json.dumps(record, allow_nan=False)
     except ValueError as error:
@@ -75,16 +76,16 @@ def record_golden(
 def write_golden(
     folder: Path, frames: Mapping[str, ImageArray], records: Mapping[str, dict[str, Any]]
 ) -> None:
-    """Writes `NAME.png` for each frame, and `golden.json`.
+    """Writes `NAME.png` for each frame, and `golden.json`, into a folder, which may be new.
 
     Args:
-        folder: made where there is none.
-        frames: by name, which is that of a file without its ending.
-        records: by the model file's name in the package, what `record_golden` gave for `frames`.
+        folder: of the frames.
+        frames: by name, that of a file without its ending.
+        records: by the model file's name in the package, of `record_golden` for `frames`.
 
     Raises:
         OutputError: the folder cannot be written.
-        UsageError: there is no frame, a name is none of a file, or a record is of others.
+        UsageError: there are no frames, a name cannot be a file's, or a record is of others.
     """
     if not frames or not all(map(_is_frame_name, frames)):
         raise UsageError(f"golden frames {list(frames)}: must be at least one, named as a file is")
@@ -105,16 +106,16 @@ def write_golden(
 def read_golden(
     folder: Path, file_name: str, class_names: tuple[str, ...]
 ) -> tuple[GoldenTolerance, dict[str, FrameRecord]]:
-    """Returns what a model file may differ by, and what it gave, by the frame's name.
+    """Returns what a model file may differ by, and its records, by the frame's name.
 
     Args:
-        folder: that was written by `write_golden`.
+        folder: that `write_golden` wrote.
         file_name: of the model file in its package.
         class_names: of that model.
 
     Raises:
         ModelFileError: `golden.json` is missing, malformed or newer than this version, holds
-            nothing of the model file, or there is a picture that it does not name.
+            nothing of the model file, or does not name a picture in the folder.
     """
     path = folder / GOLDEN_FILE
     text = read_bounded(package_member(folder, GOLDEN_FILE), MOST_JSON_BYTES)
@@ -127,8 +128,8 @@ def read_golden(
             raise ValueError(f"{len(names)} frames, at most {MOST_FRAMES} are replayed")
         if file_name not in models:
             _refuse(path, f"holds nothing of {file_name}")
-        tolerance = GoldenTolerance.from_json(models[file_name]["tolerance"])
-        records = models[file_name]["frames"]
+        given, records = models[file_name]["tolerance"], models[file_name]["frames"]
+        tolerance = GoldenTolerance(**require_keys(given, GoldenTolerance, "tolerance: "))
         if sorted(records) != sorted(names):
             raise ValueError(f"of {file_name} it must hold every frame and no other")
         recorded = {name: FrameRecord.from_json(records[name], class_names) for name in names}
@@ -145,26 +146,22 @@ def read_golden(
 def read_golden_frame(folder: Path, name: str) -> ImageArray:
     """Returns a golden frame's picture, (H, W, 3) uint8 BGR.
 
-    Its size is looked at before it is decoded: a few kB can say that they are a gigapixel.
-
-    Args:
-        folder: that was written by `write_golden`.
-        name: of the frame.
+    Its size is read before it is decoded: a file of a few kB can claim a gigapixel.
 
     Raises:
-        ModelFileError: it is missing, damaged, no PNG, or too large.
+        ModelFileError: it is missing, damaged, not a PNG, or too large.
     """
     path = package_member(folder, f"{name}.png")
     content = read_bounded(path, MOST_PICTURE_BYTES)
     if len(content) < PNG_HEADER.size or not content.startswith(PNG_SIGNATURE):
-        _refuse(path, "is no PNG")
+        _refuse(path, "is not a PNG")
     width, height = PNG_HEADER.unpack_from(content)
     if width * height > MOST_FRAME_PIXELS:
         _refuse(path, f"has {width} x {height} pixels, over {MOST_FRAME_PIXELS}")
     try:
         return decode_image(content, name=str(path))
     except SourceError as error:
-        raise ModelFileError(f"{error}; export the model again") from error
+        raise ModelFileError(f"{error}; {EXPORT_AGAIN}") from error
 
 
 def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
@@ -172,7 +169,7 @@ def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
 
 
 def _is_frame_name(name: object) -> bool:
-    """Returns whether a name can be that of a file in the folder, and leads nowhere else."""
+    """Returns whether a name can be that of a file in the folder, and of nothing outside it."""
     if not isinstance(name, str) or name in ("", ".", "..") or len(name) > MOST_NAME_CHARACTERS:
         return False
     return is_plain(name) and not set(name) & set("/\\:")

@@ -1,4 +1,4 @@
-"""The result of each replayed golden frame, and the two rules of a check that they decide."""
+"""The results of replayed golden frames, as the two rules of a check that they decide."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,14 +52,9 @@ class GoldenResult:
         return 0 if self.canvas == 0 else max(round(self.canvas), 1)
 
     @property
-    def resized(self) -> bool:
-        """Whether there is a canvas to compare, of the export's size."""
-        return self.canvas != INFINITE
-
-    @property
     def resized_differently(self) -> bool:
         """Whether the canvas is further from the export's than is allowed."""
-        return self.resized and not self.canvas <= self.allowed.canvas + DIGEST_SLACK
+        return self.allowed.canvas + DIGEST_SLACK < self.canvas < INFINITE
 
     @property
     def passed(self) -> bool:
@@ -68,15 +63,8 @@ class GoldenResult:
 
 
 def canvas_rows(results: Sequence[GoldenResult]) -> list[CheckRow]:
-    """Returns how this machine's OpenCV resized the frames, as a rule of a check.
-
-    Args:
-        results: of `replay_golden`.
-
-    Returns:
-        One row; none where no frame could be compared.
-    """
-    compared = [result for result in results if result.resized]
+    """Returns how this machine's OpenCV resized the frames; no row where none was compared."""
+    compared = [result for result in results if result.canvas != INFINITE]
     other = [result for result in compared if result.canvas]
     measured = f"{len(compared) - len(other)} of {len(compared)} canvases are the same"
     if other:
@@ -91,11 +79,7 @@ def canvas_rows(results: Sequence[GoldenResult]) -> list[CheckRow]:
 
 
 def golden_row(results: Sequence[GoldenResult]) -> CheckRow:
-    """Returns what the network gave for the export's canvases, as a rule of a check.
-
-    Args:
-        results: of `replay_golden`, at least one.
-    """
+    """Returns what the network returned for the export's canvases, of at least one result."""
     judged = [result for result in results if result.judged]
     bad = [result for result in results if result.faults]
     rest = len(results) - len(judged)

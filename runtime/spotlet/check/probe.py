@@ -32,10 +32,7 @@ PROBE_RULE = "synthetic canvases give what they gave at the export"
 
 
 def record_probe(detector: Detector) -> list[dict[str, Any]]:
-    """Returns what the export records for `check_model` to compare on other machines.
-
-    Args:
-        detector: of the exported model.
+    """Returns what the export records of a model, for `check_probe` on other machines.
 
     Returns:
         For each of `synthetic_canvases`, in order, a dict that JSON can hold: the numbers of
@@ -56,7 +53,6 @@ def record_probe(detector: Detector) -> list[dict[str, Any]]:
 
 
 def _summary(outputs: Outputs) -> dict[str, float]:
-    """Returns four numbers of a canvas's tensors, as a probe records them."""
     boxes, scores = outputs.boxes, outputs.scores
     return {
         "boxes_mean": float(boxes.mean(dtype=np.float64)),
@@ -72,8 +68,8 @@ def check_probe(
     """Compares with the export at the cells that it recorded, so that ties do not matter.
 
     Args:
-        outputs: of the model for each of `synthetic_canvases`.
-        recorded: what `record_probe` returned at the export, read from JSON.
+        outputs: for each of `synthetic_canvases`.
+        recorded: of `record_probe`, read from JSON.
         tolerance: greatest |Δ| of a number.
         path: of the model file.
 

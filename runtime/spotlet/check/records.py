@@ -23,6 +23,8 @@ NumberArray = npt.NDArray[np.float64]
 DIGITS = 7
 """Significant ones that are kept: float32 has no more."""
 
+DIGESTS = ("canvas", "boxes", "scores")
+
 CANVAS_SAMPLES, CANVAS_RUNS = 256, 64
 """Of a canvas's digest: it is larger than the tensors, and blank at the borders."""
 
@@ -99,9 +101,7 @@ class FrameRecord:
         return {
             "size_hw": list(self.size_hw),
             "pixels": self.pixels,
-            "canvas": self.canvas.to_json(),
-            "boxes": self.boxes.to_json(),
-            "scores": self.scores.to_json(),
+            **{name: getattr(self, name).to_json() for name in DIGESTS},
             "detections": [rounded(row) for row in rows.astype(np.float64)],
         }
 
@@ -122,9 +122,7 @@ class FrameRecord:
         return cls(
             size_hw=(int(height), int(width)),
             pixels=content["pixels"],
-            canvas=Digest.from_json(content["canvas"]),
-            boxes=Digest.from_json(content["boxes"]),
-            scores=Digest.from_json(content["scores"]),
+            **{name: Digest.from_json(content[name]) for name in DIGESTS},
             detections=Detections(
                 table[:, 2:].astype(np.float32),
                 table[:, 1].astype(np.float32),
@@ -135,13 +133,7 @@ class FrameRecord:
 
 
 def record_frame(detector: Detector, frame_bgr: ImageArray, outputs: Outputs) -> FrameRecord:
-    """Returns what a model returned for a frame.
-
-    Args:
-        detector: of the model.
-        frame_bgr: (H, W, 3) uint8 BGR.
-        outputs: of the detector, for the frame.
-    """
+    """Returns the record of a frame (H, W, 3) uint8 BGR and of the detector's outputs for it."""
     return FrameRecord(
         size_hw=outputs.letterbox.frame_hw,
         pixels=pixels_sha256(frame_bgr),
@@ -157,8 +149,8 @@ def digest(values: FloatArray | ImageArray, samples: int = 192, runs: int = 48) 
 
     Args:
         values: of any shape, in any unit.
-        samples: how many single elements are kept; all where there are fewer.
-        runs: how many stretches are summed up.
+        samples: how many single elements to keep; all where there are fewer.
+        runs: how many stretches to sum up.
 
     Example:
         >>> digest(np.array([[0, 1], [2, 6]], np.float32), samples=4, runs=2).means.tolist()

@@ -32,7 +32,7 @@ def replay_golden(
         loosened: what it may differ by at least, whatever the export recorded.
 
     Raises:
-        ModelFileError: the folder is not whole, or holds nothing of this model file.
+        ModelFileError: the folder is incomplete, or holds nothing of this model file.
         UsageError: the detector does not use the model's own thresholds.
     """
     if detector.rule != detector.manifest.detection:
@@ -60,8 +60,8 @@ def compare(
 ) -> GoldenResult:
     """Returns how far a detector is from a frame's record.
 
-    On another canvas than the export's, the network is judged by what that would not excuse. Where
-    the canvas alone has failed already, it says nothing about the network.
+    Where the export's canvas cannot be made, the network is judged by what another canvas would not
+    excuse; and not at all where the canvas has failed already.
 
     Args:
         name: of the frame.
@@ -86,25 +86,21 @@ def compare(
         else:
             held = allowed.loosened(UNKNOWN_CANVAS)
     least_score = detector.rule.score_threshold + held.scores
-    doubtful = wanted.detections, found.detections
-    faults = []
+    doubtful, faults = (wanted.detections, found.detections), []
     if allowed.ties and judged:
         faults = _suppression_faults(*doubtful, least_score, detector.rule.iou_threshold)
         doubtful = _without_ties(*doubtful, detector, frame, outputs, allowed)
     agreement = agree(*doubtful, least_score=least_score)
     tensors = _tensor_difference(wanted, found, detector, agreement)
     faults = [*_faults(tensors, agreement, held), *faults]
-    effect = None
-    if canvas:
-        usual = found if judged else wanted
-        least_score = detector.rule.score_threshold + allowed.scores
-        effect = agree(usual.detections, here.detections, least_score=least_score)
+    least_score = detector.rule.score_threshold + allowed.scores
+    usual = (found if judged else wanted).detections
     return GoldenResult(
         name=name,
         allowed=allowed,
         faults=tuple(faults) if judged or canvas <= allowed.canvas + DIGEST_SLACK else (),
         canvas=canvas,
-        effect=effect,
+        effect=agree(usual, here.detections, least_score=least_score) if canvas else None,
         judged=judged,
         tensors=tensors,
         agreement=agreement,
@@ -113,7 +109,8 @@ def compare(
 
 def _picture_fault(frame: ImageArray, wanted: FrameRecord) -> str | None:
     if frame.shape[:2] != wanted.size_hw:
-        return f"the picture is {_size(frame.shape[:2])}, the export's was {_size(wanted.size_hw)}"
+        (height, width), (was_height, was_width) = frame.shape[:2], wanted.size_hw
+        return f"the picture is {width} x {height}, the export's was {was_width} x {was_height}"
     if pixels_sha256(frame) != wanted.pixels:
         return "the picture is not the export's, or this OpenCV decodes it differently"
     return None
@@ -138,10 +135,8 @@ def _suppression_faults(
     # Far over the threshold: cutting boxes at the frame's border moves their overlaps.
     clearly = (1 + iou_threshold) / 2
     more = doubles(found, clearly) - doubles(wanted, clearly)
-    return [
-        *([f"{missed} of {len(sure)} objects not found"] if missed else []),
-        *([f"{more} more doubles than at the export"] if more > 0 else []),
-    ]
+    faults = [f"{missed} of {len(sure)} objects not found"] * (missed > 0)
+    return faults + [f"{more} more doubles than at the export"] * (more > 0)
 
 
 def _without_ties(
@@ -187,8 +182,3 @@ def _faults(tensors: float, agreement: Agreement, allowed: GoldenTolerance) -> l
         least = agreement.least_iou
         faults.append(f"a box overlaps its partner by {least:.4g}, wanted {allowed.iou:g}")
     return faults
-
-
-def _size(size_hw: tuple[int, ...]) -> str:
-    height, width = size_hw
-    return f"{width} x {height}"

@@ -1,6 +1,6 @@
 """How far a model may be here from what it was where it was proven."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from spotlet.check.probe import PROBE_KEY, PROBE_TOLERANCE, PROBE_TOLERANCE_KEY, SHA256_KEY
@@ -8,7 +8,6 @@ from spotlet.errors import ModelFileError
 from spotlet.model.package import INT8_VARIANTS, PARITY_FILE
 from spotlet.model.providers import CPU_PROVIDER
 from spotlet.session import ModelSession
-from spotlet.text.schema import require_keys
 
 BATCH_TOLERANCE = 1e-4
 """Between a canvas alone and the same one in a batch."""
@@ -58,24 +57,6 @@ class GoldenTolerance:
             self.ties or other.ties,
         )
 
-    @property
-    def text(self) -> str:
-        """The tolerance as text."""
-        return f"tensors within {self.tensors:g}, scores {self.scores:g}, overlap {self.iou:g}"
-
-    def to_json(self) -> dict[str, float | bool]:
-        """Returns the tolerance as in `golden.json`."""
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, content: object) -> "GoldenTolerance":
-        """Returns the tolerance that `to_json` wrote.
-
-        Raises:
-            ValueError: a key is missing or unknown, or a value breaks its rule.
-        """
-        return cls(**require_keys(content, cls, "tolerance: "))
-
 
 FP32_TOLERANCE = GoldenTolerance(1e-4, 1e-3, 0.99)
 """Between onnxruntime 1.18 and 1.32, graph optimisation on and off, float32 outputs differ by at
@@ -121,7 +102,9 @@ class Tolerances:
         """What another provider than the CPU is held to, as text."""
         if self.loosened is None:
             return f"as on the CPU, tensors within {self.probe:g}"
-        return f"of int8 on another provider than the CPU, {self.loosened.text}"
+        tensors, scores, iou = self.loosened.tensors, self.loosened.scores, self.loosened.iou
+        limits = f"tensors within {tensors:g}, scores {scores:g}, overlap {iou:g}"
+        return f"of int8 on another provider than the CPU, {limits}"
 
 
 def choose_tolerances(session: ModelSession, parity: dict[str, Any] | None) -> Tolerances:
@@ -139,7 +122,9 @@ def choose_tolerances(session: ModelSession, parity: dict[str, Any] | None) -> T
     elsewhere = session.provider != CPU_PROVIDER
     usual = INT8_TOLERANCE if int8 else FP32_TOLERANCE
     loosened = INT8_PROVIDER_TOLERANCE if int8 and elsewhere else None
-    probe = _recorded_tolerance(session, parity, usual.tensors if int8 else PROBE_TOLERANCE)
+    probe = INT8_TOLERANCE.tensors if int8 else PROBE_TOLERANCE
+    if parity is not None:
+        probe = _recorded_tolerance(session, parity, probe)
     # Sums in another order may move an eight-bit value across a step.
     batch = probe if int8 else BATCH_TOLERANCE
     if loosened is not None:
@@ -149,20 +134,12 @@ def choose_tolerances(session: ModelSession, parity: dict[str, Any] | None) -> T
     return Tolerances(probe=probe, batch=batch, usual=usual, loosened=loosened)
 
 
-def _recorded_tolerance(
-    session: ModelSession, parity: dict[str, Any] | None, default: float
-) -> float:
-    """Returns how far from the probe a machine may be; the record must be complete."""
-    if parity is None:
-        return default
-    probed = session.manifest.output.form == "cells"
-    needed = [PROBE_KEY, SHA256_KEY] if probed else [SHA256_KEY]
-    missing = [key for key in needed if key not in parity]
+def _recorded_tolerance(session: ModelSession, parity: dict[str, Any], default: float) -> float:
+    needed = {"cells": [PROBE_KEY, SHA256_KEY], "detections": [SHA256_KEY]}
+    missing = [key for key in needed[session.manifest.output.form] if key not in parity]
     tolerance = parity.get(PROBE_TOLERANCE_KEY, default)
     if missing or type(tolerance) not in (int, float) or not 0 <= tolerance <= 1:
         why = f"no {missing[0]}" if missing else f"{PROBE_TOLERANCE_KEY} {tolerance!r}"
-        path = session.path
-        raise ModelFileError(
-            f"{path.parent / PARITY_FILE}: {why} of {path.name}; export the model again"
-        )
+        folder, name = session.path.parent, session.path.name
+        raise ModelFileError(f"{folder / PARITY_FILE}: {why} of {name}; export the model again")
     return float(tolerance)

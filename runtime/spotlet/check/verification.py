@@ -24,15 +24,9 @@ from spotlet.check.tolerances import Tolerances, choose_tolerances
 from spotlet.detector import Detector, Outputs
 from spotlet.errors import ModelFileError
 from spotlet.model.files import MOST_MODEL_BYTES, is_folder, package_member, read_bounded
-from spotlet.model.package import (
-    GOLDEN_FOLDER,
-    PARITY_FILE,
-    cells_file,
-    locate_model,
-    read_parity,
-)
+from spotlet.model.package import GOLDEN_FOLDER, PARITY_FILE, cells_file, locate_model, read_parity
 from spotlet.model.providers import CPU_PROVIDER
-from spotlet.session import ModelSession, SessionSettings
+from spotlet.session import SessionSettings
 from spotlet.text.plain import plain_line
 
 BATCH_RULE = "a batch gives what single canvases give"
@@ -41,9 +35,6 @@ RANGE_RULE = "outputs are finite and in [0, 1]"
 RANGE_SLACK = 1e-5
 """How far float32 may leave the range [0, 1]."""
 
-MANIFEST_ROW = CheckRow("the manifest fits the graph", True, "names, types and sides agree")
-"""Of every model that loads: opening a session tests it."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
@@ -51,6 +42,8 @@ class Subject:
 
     Attributes:
         detector: of the file, with the model's own rule.
+        suppresses: whether suppression is in its graph: the order of rows near ties is then the
+            machine's.
         parity: of the file, from `parity.json`; None without a record.
         golden: folder of the golden frames, whether it exists or not.
         tolerances: what is allowed.
@@ -58,15 +51,11 @@ class Subject:
     """
 
     detector: Detector
+    suppresses: bool
     parity: dict[str, Any] | None
     golden: Path
     tolerances: Tolerances
     outputs: tuple[Outputs, ...]
-
-    @property
-    def suppresses(self) -> bool:
-        """Whether suppression is in the graph: the order of its rows near ties is the machine's."""
-        return self.detector.manifest.output.form == "detections"
 
 
 def check_model(
@@ -77,13 +66,12 @@ def check_model(
 ) -> CheckReport:
     """Returns whether a model file computes here what it computed where it was exported.
 
-    The rules: the manifest fits the graph, the file is the one of its package, its outputs for five
-    synthetic canvases are in range, repeatable, independent of the batch and as `parity.json`
+    The manifest must fit the graph, and the file be the one of its package. Its outputs for five
+    synthetic canvases must be in range, repeatable, independent of the batch and as `parity.json`
     recorded them, and the golden frames give what they gave. A file with suppression in it is held
-    to its detections, in batches and in golden frames, and to those of the package's file without,
+    to its detections, in batches and golden frames, and to those of the package's file without,
     where there is one. Another provider than the CPU is held to the CPU of this machine where
-    nothing was recorded. All providers have the same tolerance, except for int8 networks
-    (`INT8_PROVIDER_TOLERANCE`).
+    nothing was recorded, with the same tolerance except for int8 networks.
 
     Args:
         model: a bundled name, a package folder, or an `.onnx` file.
@@ -106,57 +94,52 @@ def check_model(
             raise
         rows = [*file_rows, CheckRow("it can be loaded", False, str(error))]
         return CheckReport(path, "nothing", tuple(rows), recorded=True)
-    session = detector.session
-    tolerances = choose_tolerances(session, parity)
+    tolerances = choose_tolerances(detector.session, parity)
     canvases = synthetic_canvases(detector.manifest.input.size_hw)
     with np.errstate(invalid="ignore"):  # the rows report the infinities of a broken model
         subject = Subject(
             detector=detector,
+            suppresses=detector.manifest.output.form == "detections",
             parity=parity,
             golden=golden,
             tolerances=tolerances,
             outputs=tuple(detector.outputs(canvas, canvas=canvas) for canvas in canvases),
         )
-        rows = [row for check in CHECKS for row in check(subject)]
-    return CheckReport(
-        path,
-        session.provider,
-        (MANIFEST_ROW, *file_rows, *rows),
-        recorded=parity is not None,
-        notes=_notes(session, tolerances),
-    )
-
-
-def _notes(session: ModelSession, tolerances: Tolerances) -> tuple[str, ...]:
-    """Returns which provider computed and what it is held to; nothing where the CPU was asked."""
-    if session.provider_use.asked == CPU_PROVIDER:
-        return ()
-    reduced = "; reduced precision is allowed to it, and has no tolerance of its own"
-    return (
-        f"provider: {session.provider_use.text}",
-        f"tolerance: {tolerances.text}{reduced * session.settings.reduced_precision}",
-    )
+        rows = [
+            # Opening the session has tested it.
+            CheckRow("the manifest fits the graph", True, "names, types and sides agree"),
+            *file_rows,
+            *(row for check in CHECKS for row in check(subject)),
+        ]
+    notes: tuple[str, ...] = ()
+    provider = detector.session.provider_use
+    if provider.asked != CPU_PROVIDER:
+        reduced = "; reduced precision is allowed to it, and has no tolerance of its own"
+        held = f"{tolerances.text}{reduced * settings.reduced_precision}"
+        notes = f"provider: {provider.text}", f"tolerance: {held}"
+    recorded = parity is not None
+    return CheckReport(path, detector.session.provider, tuple(rows), recorded=recorded, notes=notes)
 
 
 def _check_file(path: Path, expected: object) -> CheckRow:
     found = hashlib.sha256(read_bounded(path, MOST_MODEL_BYTES)).hexdigest()
     same = found == expected
     other = "" if same else f", not {plain_line(str(expected), 64)}"
-    measured = f"sha256 {found[:12]}…{other}"
-    return CheckRow(f"the file is the one in {PARITY_FILE}", same, measured)
+    return CheckRow(f"the file is the one in {PARITY_FILE}", same, f"sha256 {found[:12]}…{other}")
 
 
 def _check_range(subject: Subject) -> list[CheckRow]:
-    tensors = {
-        "boxes": np.stack([each.boxes for each in subject.outputs]),
-        "scores": np.stack([each.scores for each in subject.outputs]),
-    }
-    if tensors["boxes"].size == 0:
+    boxes = np.stack([each.boxes for each in subject.outputs])
+    scores = np.stack([each.scores for each in subject.outputs])
+    if boxes.size == 0:
         return [CheckRow(RANGE_RULE, True, "no cells")]
     low, high = -RANGE_SLACK, 1 + RANGE_SLACK
-    ranges = [f"{name} {each.min():.4g} to {each.max():.4g}" for name, each in tensors.items()]
-    inside = all(bool(np.all((low <= each) & (each <= high))) for each in tensors.values())
-    return [CheckRow(RANGE_RULE, inside, ", ".join(ranges))]
+    inside = all(bool(np.all((low <= each) & (each <= high))) for each in (boxes, scores))
+    measured = (
+        f"boxes {boxes.min():.4g} to {boxes.max():.4g}, "
+        f"scores {scores.min():.4g} to {scores.max():.4g}"
+    )
+    return [CheckRow(RANGE_RULE, inside, measured)]
 
 
 def _check_repetition(subject: Subject) -> list[CheckRow]:
@@ -167,11 +150,7 @@ def _check_repetition(subject: Subject) -> list[CheckRow]:
 
 
 def _check_batch(subject: Subject) -> list[CheckRow]:
-    """Compares single canvases with a batch of them.
-
-    Compared are the detections where the graph suppresses: of two nearly equal scores either may
-    be in the first row.
-    """
+    """Compares a batch with single canvases: tensors, or what suppression left of them."""
     tensors = subject.detector.session.run(np.stack([each.canvas for each in subject.outputs]))
     batch = [
         replace(each, boxes=boxes, scores=scores)
@@ -181,16 +160,17 @@ def _check_batch(subject: Subject) -> list[CheckRow]:
         difference = largest_difference(subject.outputs, batch)
         return [difference_row(BATCH_RULE, difference, subject.tolerances.batch)]
     detector, allowed = subject.detector, subject.tolerances.usual.scores
-    unlike = 0
-    for one, many in zip(subject.outputs, batch, strict=True):
-        want, got = detector.found_in(one), detector.found_in(many)
-        agreement = agree(want, got, least_score=detector.rule.score_threshold + allowed)
-        unlike += agreement.unmatched > 0 or agreement.score_difference > allowed
+    least_score = detector.rule.score_threshold + allowed
+    agreements = [
+        agree(detector.found_in(one), detector.found_in(many), least_score=least_score)
+        for one, many in zip(subject.outputs, batch, strict=True)
+    ]
+    unlike = sum(not each.within(0.0, allowed) for each in agreements)
     return [CheckRow(BATCH_RULE, unlike == 0, f"{unlike} of {len(batch)} canvases differ")]
 
 
 def _check_record(subject: Subject) -> list[CheckRow]:
-    """Compares with the record of the export; another provider without one, with the CPU."""
+    """Compares with the export's record; without one, compares another provider with the CPU."""
     session, tolerances = subject.detector.session, subject.tolerances
     if subject.parity is not None and not subject.suppresses:
         probe = subject.parity[PROBE_KEY]
@@ -234,4 +214,4 @@ CHECKS = (
     _check_suppression,
     _check_golden,
 )
-"""In the order in which they are reported."""
+"""In the order of the report."""

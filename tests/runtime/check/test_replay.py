@@ -309,7 +309,7 @@ def test_a_package_without_a_picture_is_an_input_error(package: Path) -> None:
 
 def test_a_picture_that_is_none_is_an_input_error(package: Path) -> None:
     (package / "golden" / "blots.png").write_bytes(b"no picture")
-    with pytest.raises(ModelFileError, match=r"blots\.png: is no PNG"):
+    with pytest.raises(ModelFileError, match=r"blots\.png: is not a PNG"):
         _replay(package)
 
 
