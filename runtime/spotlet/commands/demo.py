@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -88,12 +89,7 @@ def play(
     truths, class_names = _read_truth(folder / "truth.json")
     detector = Detector(model, variant=variant, session=settings)
     tell_provider(detector)
-    measured = Detector(
-        detector.session.path,
-        score_threshold=MEASURE_SCORE,
-        every_class=True,
-        session=settings,
-    )
+    measured = replace(detector.rule, score_threshold=MEASURE_SCORE, every_class=True)
     if class_names != detector.class_names:
         raise InputError(f"{folder}: the truth's classes are not those of the model {model}")
     found: list[Detections] = []
@@ -109,10 +105,11 @@ def play(
         ):
             for frame in stream:
                 started = time.perf_counter()
-                detections = detector(frame.image)
+                outputs = detector.outputs(frame.image)
+                detections = detector.found_in(outputs)
                 seconds += time.perf_counter() - started
                 found.append(detections)
-                candidates.append(measured(frame.image))
+                candidates.append(detector.found_in(outputs, measured))
                 picture = draw_detections(frame.image, detections)
                 video.write_image(picture)
                 if frame.index in shown:

@@ -433,7 +433,7 @@ def test_check_of_a_file_that_does_not_load_is_an_input_error_and_of_a_damaged_r
     assert "model.int8.onnx: no whole ONNX file" in _errors(capsys)
     (package / "golden" / "golden.json").write_text("{")
     assert _run("check", package) == 3
-    assert "golden.json: is no JSON" in _errors(capsys)
+    assert "golden.json: not JSON" in _errors(capsys)
 
 
 def test_a_variant_can_be_chosen_wherever_a_model_is_named(
