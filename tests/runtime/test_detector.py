@@ -201,7 +201,7 @@ def test_a_frame_is_left_as_it_was(detector: Detector) -> None:
         (np.zeros((4, 4, 3), np.float32), "of type float32"),
         (np.zeros((4, 4, 3), np.int64), "of type int64"),
         ([[[0, 0, 0]]], "of type list"),
-        (None, "None in place of a frame: cv2.imread gives it"),
+        (None, "None in place of a frame: cv2.imread returns it"),
         (np.zeros((4, 4), np.uint8), r"of shape \(4, 4\): must be \(H, W, 3\)"),
         (np.zeros((4, 4, 4), np.uint8), r"of shape \(4, 4, 4\): must be \(H, W, 3\)"),
         (np.zeros((4, 4, 1), np.uint8), r"of shape \(4, 4, 1\): must be \(H, W, 3\)"),

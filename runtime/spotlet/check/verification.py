@@ -114,7 +114,7 @@ def check_model(
     notes: tuple[str, ...] = ()
     provider = detector.session.provider_use
     if provider.asked != CPU_PROVIDER:
-        reduced = "; reduced precision is allowed to it, and has no tolerance of its own"
+        reduced = "; reduced precision is allowed, without further tolerance"
         held = f"{tolerances.text}{reduced * settings.reduced_precision}"
         notes = f"provider: {provider.text}", f"tolerance: {held}"
     recorded = parity is not None
