@@ -1,4 +1,4 @@
-"""How well detections fit the truth: average precision (AP) by the COCO protocol."""
+"""How well detections fit the labels: average precision (AP) by the COCO protocol."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ PrecisionArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """What is really in one frame.
+    """The labels of one frame.
 
     Attributes:
         boxes_xyxy: (N, 4) float32, pixels of the frame.
@@ -61,7 +61,7 @@ class Truth:
 class Accuracy:
     """Average precision over frames, each figure in [0, 1].
 
-    A figure about objects of which the truth has none is None: nothing was measured.
+    A figure is None where the truth has no such objects.
 
     Attributes:
         ap: mean over the IoU thresholds 0.50, 0.55, … 0.95 and over the classes.
@@ -112,8 +112,8 @@ def average_precision(
 ) -> Accuracy:
     """Returns how well what was found fits the truth.
 
-    The protocol counts the `MAX_DETECTIONS` best of a frame for each class. Detections should
-    come with a score threshold near 0: a high one costs recall.
+    The protocol counts the `MAX_DETECTIONS` best of a frame for each class. Detections should have a
+    score threshold near 0: a high one costs recall.
 
     Args:
         truths: one for each frame.
@@ -125,7 +125,10 @@ def average_precision(
             faster-coco-eval is not installed.
     """
     precision = protocol_precision(truths, found, len(class_names))
-    small, medium, large = _count_sizes(truths)
+    kept = (truth.boxes_xyxy[~truth.ignored] for truth in truths)
+    areas = box_area(np.concatenate([np.zeros((0, 4), np.float32), *kept]))
+    sizes = np.searchsorted([side**2 for side in SIZE_SIDES], areas, "right")
+    small, medium, large = (int(np.sum(sizes == number)) for number in range(3))
     ids = dict(zip(class_names, range(len(class_names)), strict=True))
     objects = np.concatenate([np.zeros(0, int), *(t.class_ids[~t.ignored] for t in truths)])
     return Accuracy(
@@ -154,7 +157,7 @@ def protocol_precision(
 ) -> PrecisionArray:
     """Returns precision by (IoU threshold, recall, class, area range); -1 without truth.
 
-    The thresholds are the protocol's ten, or the one that is given.
+    The thresholds are the protocol's ten, or the given one.
 
     Raises:
         UsageError: as for `average_precision`.
@@ -207,15 +210,6 @@ def figure_text(figure: float | None) -> str:
     return "-" if figure is None else f"{figure:.3f}"
 
 
-def _count_sizes(truths: Sequence[Truth]) -> list[int]:
-    """Returns how many objects are small, medium and large."""
-    limits = [side**2 for side in SIZE_SIDES]
-    kept = (each.boxes_xyxy[~each.ignored] for each in truths)
-    areas = box_area(np.concatenate([np.zeros((0, 4), np.float32), *kept]))
-    ranges = np.searchsorted(limits, areas, "right")
-    return [int(np.sum(ranges == number)) for number in range(3)]
-
-
 def _records(
     frames: Sequence[Truth | Detections], key: str, values: Sequence[npt.NDArray[Any]]
 ) -> list[dict[str, Any]]:
@@ -223,7 +217,7 @@ def _records(
 
     Args:
         frames: truths or detections.
-        key: of what each annotation holds besides.
+        key: of a further value of each annotation.
         values: (N,) of each frame, for that key.
     """
     records: list[dict[str, Any]] = []
@@ -248,4 +242,4 @@ def _records(
 
 
 def _discard(*_: object) -> None:
-    """Drops the evaluator's progress messages."""
+    """Drops the evaluator's messages."""

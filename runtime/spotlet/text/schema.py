@@ -17,17 +17,17 @@ def read_record(
     default: int | None = None,
     remedy: str = EXPORT_AGAIN,
 ) -> dict[str, Any]:
-    """Returns a JSON object whose `schema` this version reads.
+    """Returns a JSON object with a `schema` from 1 to `newest`.
 
     Args:
         text: as `parse_json` takes it.
         newest: the newest schema that this version reads.
-        name: what an error calls the record: its path, or what it is.
-        default: the schema of a record without the key; None where it must have it.
-        remedy: for a record that is damaged.
+        name: of the record in errors: its path, or what it is.
+        default: the schema of a record without the key; None where it must have one.
+        remedy: for a damaged record.
 
     Raises:
-        ModelFileError: it is not a JSON object, or its schema is newer or not a whole number.
+        ModelFileError: it is not such an object, or newer.
     """
     try:
         content = parse_json(text)
@@ -50,7 +50,7 @@ def read_record(
 def require_keys(
     content: object, kind: type[Any], where: str = "", absent: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """Returns a JSON object that has a key for each field of a dataclass, and no other.
+    """Returns a JSON object that has the keys of a dataclass, and no other.
 
     Args:
         content: read from JSON.

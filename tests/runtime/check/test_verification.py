@@ -176,7 +176,7 @@ def test_a_whole_package_passes_every_rule_for_each_variant(whole_package: Path)
         assert check_model(path).rows == report.rows
 
 
-def test_without_parity_golden_frames_are_replayed_and_the_lack_is_told(
+def test_without_parity_golden_frames_are_replayed_and_the_lack_is_reported(
     whole_package: Path,
 ) -> None:
     (whole_package / "parity.json").unlink()
