@@ -112,8 +112,8 @@ def average_precision(
 ) -> Accuracy:
     """Returns how well what was found fits the truth.
 
-    The protocol counts the `MAX_DETECTIONS` best of a frame for each class. Detections should have a
-    score threshold near 0: a high one costs recall.
+    The protocol counts the `MAX_DETECTIONS` best of a frame for each class. The detections' score
+    threshold should be near 0: a high one costs recall.
 
     Args:
         truths: one for each frame.

@@ -229,7 +229,8 @@ class Manifest:
         Raises:
             ModelFileError: not JSON, a newer schema, a missing or unknown key, or a bad value.
         """
-        _require(len(text) <= MOST_CHARACTERS, f"longer than {MOST_CHARACTERS} characters")
+        size = len(text)
+        _require(size <= MOST_CHARACTERS, f"{size} characters must be at most {MOST_CHARACTERS}")
         content = read_record(text, SCHEMA, "manifest")
         schema = content.pop("schema")
         given = content.get("input")
