@@ -23,21 +23,17 @@ def atomic_file(path: Path) -> Iterator[Path]:
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise OutputError(f"{path}: is not a file; give the path of a file to write")
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
-        )
-    except OSError as error:
-        raise _not_writable(path, error) from error
+        prefix, folder = f".{path.stem}-", path.parent
+        handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=folder)
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except OSError as error:
-        raise _not_writable(path, error) from error
+        with _writing(path):
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -58,20 +54,17 @@ def atomic_folder(path: Path, *, marker: str = "") -> Iterator[Path]:
             the block could not write.
     """
     check_replaceable(path, marker=marker)
-    try:
+    with _writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    except OSError as error:
-        raise _not_writable(path, error) from error
     temporary.chmod(0o777 & ~_umask())
     old = temporary.with_name(temporary.name + "-old")
     try:
-        yield temporary
-        if path.exists():
-            path.replace(old)
-        temporary.replace(path)
-    except OSError as error:
-        raise _not_writable(path, error) from error
+        with _writing(path):
+            yield temporary
+            if path.exists():
+                path.replace(old)
+            temporary.replace(path)
     finally:
         if old.exists() and not path.exists():
             old.replace(path)
@@ -100,11 +93,9 @@ def check_writable(folder: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    try:
+    with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         Path(tempfile.mkdtemp(prefix=".spotlet-", dir=folder)).rmdir()
-    except OSError as error:
-        raise _not_writable(folder, error) from error
 
 
 def _umask() -> int:
@@ -114,5 +105,10 @@ def _umask() -> int:
     return mask
 
 
-def _not_writable(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"{path}: cannot be written ({error.strerror})")
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raises OutputError where the block cannot write."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error

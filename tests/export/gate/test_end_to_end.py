@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,11 @@ def test_rules_that_are_looser_than_the_graph_are_refused(exported: Path) -> Non
     rule = Detector(exported).rule
     with pytest.raises(UsageError, match="suppressed with"):
         Detector(exported, variant="end-to-end", score_threshold=rule.score_threshold / 2)
+    detector, frame = Detector(exported, variant="end-to-end"), Shapes(4).load(0).image_bgr
+    outputs, looser = detector.outputs(frame), replace(rule, every_class=True)
+    with pytest.raises(UsageError, match=r"every class True: .* suppressed with False already"):
+        detector.found_in(outputs, looser)
+    assert len(detector.candidates(outputs, 0.0)) == len(detector(frame))
     stricter = Detector(exported, variant="end-to-end", max_detections=1)
     assert len(stricter(Shapes(4).load(0).image_bgr)) <= 1
 
