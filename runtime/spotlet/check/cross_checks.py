@@ -94,13 +94,10 @@ def check_suppression(
         source: of the one without.
         images: (H, W, 3) uint8 BGR each.
     """
-    frames = unlike = 0
-    for image in images:
-        agreement, _ = compare_suppression(source, image, source(image), detector(image))
-        frames += 1
-        unlike += not is_same(agreement)
-    measured = f"{frames - unlike} of {frames} frames as by {source.session.path.name}"
-    return CheckRow(SUPPRESSION_RULE, unlike == 0, measured)
+    results = [compare_suppression(source, each, source(each), detector(each)) for each in images]
+    same = sum(is_same(agreement) for agreement, _ in results)
+    measured = f"{same} of {len(results)} frames as by {source.session.path.name}"
+    return CheckRow(SUPPRESSION_RULE, same == len(results), measured)
 
 
 def compare_suppression(

@@ -49,9 +49,9 @@ def precision_curves(
     """Returns precision by recall, at an IoU threshold that need not be one of the protocol's.
 
     Args:
-        truths: as for `average_precision`.
-        found: as for `average_precision`.
-        class_names: as for `average_precision`.
+        truths: one for each frame; these three as for `average_precision`.
+        found: one for each frame.
+        class_names: the index is the class id in both.
         iou_threshold: the least overlap that counts as found, over 0 and at most 1.
 
     Raises:
