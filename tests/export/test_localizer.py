@@ -9,7 +9,7 @@ from rectangles import rectangle_set
 
 from spotlet import Detector
 from spotlet.boxes import box_iou
-from spotlet.check.verification import check_model
+from spotlet.check import check_model
 from spotlet.errors import GateError
 from spotlet_export.exporting import export_package
 from spotlet_export.gate.report import Report

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from spotlet.atomic import atomic_folder, check_replaceable, check_writable
-from spotlet.check.probe import PROBE_KEY, PROBE_TOLERANCE_KEY, SHA256_KEY, probe
-from spotlet.check.verification import check_model
+from spotlet.check import check_model
+from spotlet.check.probe import PROBE_KEY, PROBE_TOLERANCE_KEY, SHA256_KEY, record_probe
+from spotlet.detector import Detector
 from spotlet.distributions import version_of
 from spotlet.errors import GateError, InputError, OutputError
 from spotlet.model.package import (
@@ -23,7 +24,6 @@ from spotlet.model.package import (
     variants_of,
 )
 from spotlet.model.providers import CPU_PROVIDER
-from spotlet.session import ModelSession
 from spotlet_export.card.letterbox import LETTERBOX_FILE
 from spotlet_export.gate.report import Report
 from spotlet_export.gate.variants import Limits
@@ -100,15 +100,15 @@ def file_entry(
         report: of the gate.
         limits: how near it had to come.
     """
-    session = ModelSession(proven)
-    # Of a file that gives detections, what a machine puts first near a tie is its own affair.
-    of_cells = session.manifest.output.form == "cells"
+    detector = Detector(proven)
+    # In a file that suppresses, the order of rows near ties is the machine's.
+    of_cells = detector.manifest.output.form == "cells"
     return {
         "variant": variant,
         SHA256_KEY: hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
         "rows": report.of(variant),
-        **({PROBE_KEY: probe(session)} if of_cells else {}),
+        **({PROBE_KEY: record_probe(detector)} if of_cells else {}),
         PROBE_TOLERANCE_KEY: limits.golden.tensors,
     }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spotlet.bench.turns import take_turns
-from spotlet.check.golden import FP32_TOLERANCE, INT8_TOLERANCE, GoldenTolerance
+from spotlet.check.tolerances import FP32_TOLERANCE, INT8_TOLERANCE, GoldenTolerance
 from spotlet.errors import SpotletError
 from spotlet.model.opening import OPTIMISATIONS
 from spotlet.model.providers import short_provider_name

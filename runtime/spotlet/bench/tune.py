@@ -18,7 +18,7 @@ from spotlet.bench.trials import (
     candidates_for,
     tune,
 )
-from spotlet.check.observation import observe
+from spotlet.check.records import record_frame
 from spotlet.check.replay import compare
 from spotlet.detector import Detector
 from spotlet.errors import SourceError
@@ -88,13 +88,13 @@ def judge_against(default: Detector, path: Path, frames: Sequence[ImageArray]) -
         path: of the model file.
         frames: (H, W, 3) uint8 BGR each.
     """
-    observed = [observe(default, frame) for frame in frames]
+    recorded = [record_frame(default, frame, default.outputs(frame)) for frame in frames]
 
     def judge(candidate: Candidate) -> str | None:
         if candidate.tolerance is None:
             return None
         detector = Detector(path, session=candidate.settings)
-        for number, (wanted, frame) in enumerate(zip(observed, frames, strict=True)):
+        for number, (wanted, frame) in enumerate(zip(recorded, frames, strict=True)):
             result = compare(str(number), wanted, detector, frame, candidate.tolerance)
             if not result.passed:
                 return f"not the default's results: {', '.join(result.faults)}"

@@ -4,8 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from spotlet.check.report import CheckReport
-from spotlet.check.verification import check_model
+from spotlet.check import CheckReport, check_model
 from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
 from spotlet.errors import GateError, ModelFileError
 from spotlet.model.package import PARITY_FILE, locate_models, recorded_files

@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,9 @@ from spotlet.commands.options import (
 from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import InputError
-from spotlet.evaluation import average_precision
+from spotlet.evaluation import Truth, average_precision
 from spotlet.letterbox import ImageArray
 from spotlet.model.package import locate_model
-from spotlet.precision import Truth
 from spotlet.session import SessionSettings
 from spotlet.sinks import VideoSink
 from spotlet.streams import open_stream
@@ -89,12 +89,7 @@ def play(
     truths, class_names = _read_truth(folder / "truth.json")
     detector = Detector(model, session=settings)
     print_provider(detector)
-    measured = Detector(
-        detector.session.path,
-        score_threshold=MEASURE_SCORE,
-        every_class=True,
-        session=settings,
-    )
+    measured = replace(detector.rule, score_threshold=MEASURE_SCORE, every_class=True)
     if class_names != detector.class_names:
         raise InputError(f"{folder}: the truth's classes differ from those of the model {model}")
     found: list[Detections] = []
@@ -110,10 +105,11 @@ def play(
         ):
             for frame in stream:
                 started = time.perf_counter()
-                detections = detector(frame.image)
+                outputs = detector.outputs(frame.image)
+                detections = detector.found_in(outputs)
                 seconds += time.perf_counter() - started
                 found.append(detections)
-                candidates.append(measured(frame.image))
+                candidates.append(detector.found_in(outputs, measured))
                 picture = draw_detections(frame.image, detections)
                 video.write_image(picture)
                 if frame.index in shown:

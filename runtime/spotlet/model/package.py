@@ -6,7 +6,8 @@ from typing import Any
 
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.model.files import MOST_JSON_BYTES, is_file, is_folder, package_member, read_bounded
-from spotlet.text.plain import is_plain, parse_json
+from spotlet.text.plain import is_plain
+from spotlet.text.schema import read_record
 
 MODEL_FILE = "model.onnx"
 """The file of a package that runs by default."""
@@ -158,18 +159,9 @@ def _read_parity_file(path: Path) -> dict[str, Any] | None:
     path = package_member(path.parent, path.name)
     if not path.is_symlink() and not path.exists():
         return None
-    try:
-        content = parse_json(read_bounded(path, MOST_JSON_BYTES))
-    except ValueError as error:
-        raise ModelFileError(f"{path}: not JSON ({error}); export the model again") from error
-    if not isinstance(content, dict):
-        raise ModelFileError(f"{path}: must be a JSON object; export the model again")
-    schema = content.get("schema", 1)
-    if type(schema) is not int or schema < 1 or content.get("passed") is False:
-        raise ModelFileError(f"{path}: is no record of a gate that passed; export the model again")
-    if schema > PARITY_SCHEMA:
+    content = read_record(read_bounded(path, MOST_JSON_BYTES), PARITY_SCHEMA, path, default=1)
+    if content.get("passed") is False:
         raise ModelFileError(
-            f"{path}: schema {schema} is newer than this spotlet reads ({PARITY_SCHEMA}); "
-            "run `pip install --upgrade spotlet`"
+            f"{path}: is not the record of a gate that passed; export the model again"
         )
     return content

@@ -24,7 +24,8 @@ from spotlet.model.plugins import installed_plugins
 from spotlet.model.processor import cpu_name
 from spotlet.model.providers import full_provider_name
 from spotlet.pipeline import usable_cores
-from spotlet.text.plain import first_line, parse_json
+from spotlet.text.plain import first_line
+from spotlet.text.schema import read_record, require_keys
 
 PROFILE_SCHEMA = 1
 """The one `schema` that this version reads and writes."""
@@ -94,12 +95,10 @@ class DeviceProfile:
 
         Raises:
             KeyError: a key is missing.
-            TypeError: a value is of another type, or a key is unknown.
-            ValueError: a value breaks its rule.
+            TypeError: a value is of another type, or a key of the settings is unknown.
+            ValueError: a value breaks its rule, or a key of `key` is missing or unknown.
         """
-        if content["schema"] != PROFILE_SCHEMA:
-            raise ValueError(f"schema {content['schema']!r}, this spotlet reads {PROFILE_SCHEMA}")
-        key = DeviceKey(**content["key"])
+        key = DeviceKey(**require_keys(content["key"], DeviceKey, "key: "))
         settings = {}
         for mode in MODES:
             try:
@@ -195,7 +194,9 @@ def find_profile(path: Path) -> ProfileSearch:
             return ProfileSearch(None, "no device profile of this model file")
         if file.stat().st_size > MOST_BYTES:
             return ProfileSearch(None, f"{file}: ignored, too long for a device profile")
-        profile = DeviceProfile.from_json(parse_json(read_bounded(file, MOST_BYTES)))
+        text = read_bounded(file, MOST_BYTES)
+        remedy = "`spotlet bench --tune` again"
+        profile = DeviceProfile.from_json(read_record(text, PROFILE_SCHEMA, file, remedy=remedy))
         misfit = _misfit(profile, key)
     except (OSError, SpotletError, ValueError, TypeError, KeyError, RecursionError) as error:
         return ProfileSearch(None, f"device profile ignored, cannot be used ({first_line(error)})")

@@ -10,7 +10,7 @@ import pytest
 from spotlet.bench.frames import generated_frames
 from spotlet.bench.trials import Candidate, Trial, Tuning
 from spotlet.bench.tune import judge_against, tune_model
-from spotlet.check.golden import FP32_TOLERANCE
+from spotlet.check.tolerances import FP32_TOLERANCE
 from spotlet.commands import bench
 from spotlet.detector import Detector
 from spotlet.errors import OutputError, UsageError

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from spotlet.bench.trials import CONTROL, DEFAULT, Candidate, OpenTimer, Timer, candidates_for, tune
-from spotlet.check.golden import FP32_TOLERANCE, INT8_TOLERANCE
+from spotlet.check.tolerances import FP32_TOLERANCE, INT8_TOLERANCE
 from spotlet.errors import ModelFileError
 from spotlet.session import SessionSettings
 

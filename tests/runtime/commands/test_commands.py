@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 from patience import PATIENCE_SECONDS, wait_until
 
-from spotlet.check.golden import FP32_TOLERANCE, INT8_TOLERANCE, record_golden, write_golden
-from spotlet.check.probe import probe
+from spotlet.check.golden import record_golden, write_golden
+from spotlet.check.probe import record_probe
+from spotlet.check.tolerances import FP32_TOLERANCE, INT8_TOLERANCE
 from spotlet.cli import main
 from spotlet.commands import demo
+from spotlet.detector import Detector
 from spotlet.errors import InputError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import SCHEMA, Manifest
-from spotlet.session import ModelSession, SessionSettings
+from spotlet.session import SessionSettings
 from spotlet.streams import open_stream
 
 pytestmark = pytest.mark.live
@@ -371,7 +373,7 @@ def test_check_passes_a_good_model_and_fails_a_changed_package(
     output = capsys.readouterr().out
     assert "note  no parity.json beside the file" in output
     assert output.endswith("PASS\n")
-    probed = probe(ModelSession(model))
+    probed = record_probe(Detector(model))
     (tmp_path / "parity.json").write_text(json.dumps({"sha256": "0123", "probe": probed}))
     assert _run("check", tmp_path) == 3
     printed = capsys.readouterr()
@@ -431,7 +433,7 @@ def test_check_of_a_file_that_does_not_load_is_an_input_error_and_of_a_damaged_r
     assert "model.int8.onnx: not a complete ONNX file" in _errors(capsys)
     (package / "golden" / "golden.json").write_text("{")
     assert _run("check", package) == 3
-    assert "golden.json: is no JSON" in _errors(capsys)
+    assert "golden.json: not JSON" in _errors(capsys)
 
 
 def test_a_variant_can_be_chosen_wherever_a_model_is_named(

@@ -5,8 +5,8 @@ from pathlib import Path
 import onnxruntime as ort
 import pytest
 
+from spotlet.check import check_model
 from spotlet.check.cross_checks import TENSOR_RULE
-from spotlet.check.verification import check_model
 from spotlet.cli import main
 from spotlet.errors import UsageError
 from spotlet.model import plugins

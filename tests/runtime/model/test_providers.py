@@ -4,6 +4,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from spotlet.check import check_model
 from spotlet.check.cross_checks import DETECTION_RULE, TENSOR_RULE, compare_with_cpu
-from spotlet.check.golden import FP32_TOLERANCE, INT8_TOLERANCE, GoldenTolerance
 from spotlet.check.probe import synthetic_canvases
-from spotlet.check.verification import check_model
+from spotlet.check.tolerances import FP32_TOLERANCE, INT8_TOLERANCE, GoldenTolerance
 from spotlet.cli import main
 from spotlet.detector import Detector
 from spotlet.errors import ModelFileError, UsageError
@@ -262,15 +263,17 @@ def test_a_provider_that_computes_otherwise_fails_without_a_record_too(
 def test_boxes_that_are_elsewhere_are_not_candidates_of_the_cpu(squares_model: Path) -> None:
     detector = Detector(squares_model)
     canvases = synthetic_canvases(detector.manifest.input.size_hw)
-    boxes, scores = detector.session.run(canvases)
+    outputs = [detector.outputs(canvas, canvas=canvas) for canvas in canvases]
     wide = GoldenTolerance(1.0, 0.001, 0.99)
-    assert all(row.passed for row in compare_with_cpu(detector, (boxes, scores), wide))
-    rows = compare_with_cpu(detector, (np.clip(boxes + 0.2, 0, 1), scores), wide)
+    assert all(row.passed for row in compare_with_cpu(detector, outputs, wide))
+    moved = [replace(each, boxes=np.clip(each.boxes + 0.2, 0, 1)) for each in outputs]
+    rows = compare_with_cpu(detector, moved, wide)
     assert [row.rule for row in rows if not row.passed] == [DETECTION_RULE]
-    (row,) = compare_with_cpu(detector, (boxes[:, :1], scores[:, :1]), wide)
+    fewer = [replace(each, boxes=each.boxes[:1], scores=each.scores[:1]) for each in outputs]
+    (row,) = compare_with_cpu(detector, fewer, wide)
     assert not row.passed
-    nothing = np.full_like(scores, np.nan)
-    assert not compare_with_cpu(detector, (boxes, nothing), wide)[0].passed
+    nothing = [replace(each, scores=np.full_like(each.scores, np.nan)) for each in outputs]
+    assert not compare_with_cpu(detector, nothing, wide)[0].passed
 
 
 @pytest.mark.parametrize("lower_by", [0.05, 0.2])

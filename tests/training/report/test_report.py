@@ -16,9 +16,10 @@ from shapes import Shapes
 
 from spotlet.detections import Detections
 from spotlet.errors import InputError, OutputError
+from spotlet.evaluation import Truth
 from spotlet.letterbox import ImageArray
-from spotlet.precision import Truth, precision_curves
-from spotlet_training.evaluation.evaluation import Detect, evaluate_detector
+from spotlet_training.evaluation.curves import precision_curves
+from spotlet_training.evaluation.evaluation import evaluate_detector
 from spotlet_training.evaluation.latency import Latency
 from spotlet_training.evaluation.matching import Judgement, Reason, judge
 from spotlet_training.evaluation.measurement import Measurement
@@ -40,22 +41,20 @@ def _measured(
 ) -> Measurement:
     """What a detector that knows the truth comes to, but for the class of the first objects."""
 
-    def oracle() -> Detect:
-        samples = iter([pictures.load(index) for index in range(len(pictures))])
-        left = iter(range(1000))
+    samples = iter([pictures.load(index) for index in range(len(pictures))])
+    left = iter(range(1000))
 
-        def detect(_frame: ImageArray) -> Detections:
-            sample = next(samples)
-            ids = [1 - each if next(left) < wrong else each for each in sample.class_ids.tolist()]
-            scores = np.full(len(ids), 0.9, np.float32)
-            names = pictures.class_names
-            return Detections(sample.boxes_xyxy, scores, np.array(ids, np.int64), names)
-
-        return detect
+    def oracle(_frame: ImageArray) -> tuple[Detections, Detections]:
+        sample = next(samples)
+        ids = [1 - each if next(left) < wrong else each for each in sample.class_ids.tolist()]
+        scores = np.full(len(ids), 0.9, np.float32)
+        names = pictures.class_names
+        found = Detections(sample.boxes_xyxy, scores, np.array(ids, np.int64), names)
+        return found, found
 
     return Measurement(
         name="oracle",
-        evaluation=evaluate_detector(oracle(), oracle(), pictures),
+        evaluation=evaluate_detector(oracle, pictures),
         latency=LATENCY,
         training=training or {},
         own_threshold=None,
@@ -303,11 +302,11 @@ def test_a_report_without_a_mistake_or_without_anything_found_is_written(tmp_pat
     text = write_report(_measured(pictures), pictures, tmp_path / "best").read_text("utf-8")
     assert "There are no mistakes." in text
 
-    def blind(_frame: ImageArray) -> Detections:
-        return Detections.none(pictures.class_names)
+    def blind(_frame: ImageArray) -> tuple[Detections, Detections]:
+        return (Detections.none(pictures.class_names),) * 2
 
     nothing = replace(
-        _measured(pictures), evaluation=evaluate_detector(blind, blind, pictures), own_threshold=0.3
+        _measured(pictures), evaluation=evaluate_detector(blind, pictures), own_threshold=0.3
     )
     assert nothing.score_threshold == 0.3
     text = write_report(nothing, pictures, tmp_path / "worst").read_text("utf-8")

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet.detections import Detections
-from spotlet.precision import Truth
+from spotlet.evaluation import Truth
 from spotlet_training.evaluation.matching import Judgement, Reason
 
 Judged = tuple[Truth, Detections, Judgement]

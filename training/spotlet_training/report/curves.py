@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from spotlet.evaluation import figure_text
-from spotlet.precision import RECALLS, PrecisionCurves
+from spotlet.evaluation import RECALLS, figure_text
+from spotlet_training.evaluation.curves import PrecisionCurves
 from spotlet_training.evaluation.operating_point import ThresholdCurves
 from spotlet_training.report.confusion import ConfusionMatrix
 from spotlet_training.report.history import EpochFigures

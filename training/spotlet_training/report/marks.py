@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from spotlet.boxes import FloatArray
 from spotlet.detections import Detections
-from spotlet.precision import Truth
+from spotlet.evaluation import Truth
 from spotlet_training.evaluation.matching import Judgement, Reason
 from spotlet_training.report.words import short
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from spotlet.atomic import atomic_folder, check_replaceable
 from spotlet.errors import UsageError
-from spotlet.precision import precision_curves
 from spotlet_training.datasets import Dataset
+from spotlet_training.evaluation.curves import precision_curves
 from spotlet_training.evaluation.matching import judge
 from spotlet_training.evaluation.measurement import CHECKPOINT_SUFFIX, Measurement, measure
 from spotlet_training.learning.epochs import HISTORY
