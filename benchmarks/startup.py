@@ -3,47 +3,32 @@
     python benchmarks/startup.py [MODEL] [--runs 9]
 
 Measures, from the start of the interpreter: time until the imports are done, time until the
-first detection in a 720p frame, and peak memory then (Linux only); and the medians of each round's
-ratio to bare onnxruntime. `MODEL` is as `spotlet run` takes it.
+first detection in a 720p frame, and peak memory by then (Linux only); and the medians of each
+round's ratio to bare onnxruntime. `MODEL` is as `spotlet run` takes it.
 """
 
 import argparse
 import json
 import platform
 import statistics
-import subprocess
-import sys
-import time
+from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 
+from spotlet import Detector, SessionSettings
+from spotlet.bench.cold_start import BARE_PROGRAM, SPOTLET_PROGRAM, fresh_process
+from spotlet.bench.turns import take_turns
 from spotlet.model import locate_model
 from spotlet.text.terminal import table
 
-IMPORT_LIBRARIES = "import numpy, cv2, onnxruntime"
-IMPORT_SPOTLET = "import spotlet"
-
 BARE, SPOTLET = "first detection, bare onnxruntime", "first detection, spotlet"
-
-BARE_DETECTION = """
-import cv2, numpy, onnxruntime
-options = onnxruntime.SessionOptions()
-options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-session = onnxruntime.InferenceSession(PATH, options, providers=["CPUExecutionProvider"])
-frame = cv2.resize(numpy.zeros((720, 1280, 3), numpy.uint8), (WIDTH, HEIGHT))
-session.run(None, {"image": frame[None]})
-"""
-
-SPOTLET_DETECTION = """
-import numpy, spotlet
-spotlet.Detector(PATH)(numpy.zeros((720, 1280, 3), numpy.uint8))
-"""
-
-# Not getrusage: its peak includes the parent's, from before the new program began.
-PEAK_MEMORY = """
-for line in open("/proc/self/status"):
-    if line.startswith("VmHWM"):
-        print(line.split()[1])
-"""
+PROGRAMS = {
+    "interpreter alone": "",
+    "import numpy, cv2, onnxruntime": "import numpy, cv2, onnxruntime",
+    "import spotlet": "import spotlet",
+    BARE: BARE_PROGRAM,
+    SPOTLET: SPOTLET_PROGRAM,
+}
 
 
 def main() -> None:
@@ -53,43 +38,19 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=9)
     args = parser.parse_args()
     path = locate_model(args.model)
-    from spotlet import Detector
-
-    height, width = Detector(path).manifest.input.size_hw
-    given = f"PATH, HEIGHT, WIDTH = {str(path)!r}, {height}, {width}\n"
-    programs = {
-        "interpreter alone": "",
-        "import numpy, cv2, onnxruntime": IMPORT_LIBRARIES,
-        "import spotlet": IMPORT_SPOTLET,
-        BARE: given + BARE_DETECTION,
-        SPOTLET: given + SPOTLET_DETECTION,
+    canvas_hw = Detector(path).manifest.input.size_hw
+    given = [str(path), asdict(SessionSettings()), 720, 1280, *canvas_hw]
+    programs = {name: partial(fresh_process, each, given) for name, each in PROGRAMS.items()}
+    runs = {
+        name: [(seconds, peak_mb or 0.0) for seconds, peak_mb in found]
+        for name, found in take_turns(programs, args.runs).items()
     }
-    seconds: dict[str, list[float]] = {name: [] for name in programs}
-    megabytes: dict[str, list[float]] = {name: [] for name in programs}
-    for _ in range(args.runs):
-        for name, program in programs.items():
-            started = time.perf_counter()
-            done = subprocess.run(
-                [sys.executable, "-c", program + PEAK_MEMORY],
-                check=True,
-                capture_output=True,
-                text=True,
-            )
-            seconds[name].append(time.perf_counter() - started)
-            megabytes[name].append(int(done.stdout) / 1024)
-    rows = [
-        (
-            name,
-            f"{statistics.median(seconds[name]):.3f}",
-            f"{statistics.median(megabytes[name]):.0f}",
-        )
-        for name in programs
-    ]
+    medians = {name: tuple(map(statistics.median, zip(*runs[name], strict=True))) for name in runs}
+    rows = [(name, f"{seconds:.3f}", f"{mb:.0f}") for name, (seconds, mb) in medians.items()]
     print(table(rows, header=("from process start", "seconds", "peak MB")))
-    seconds_ratio, memory_ratio = (
-        statistics.median(a / b for a, b in zip(of[SPOTLET], of[BARE], strict=True))
-        for of in (seconds, megabytes)
-    )
+    pairs = list(zip(runs[SPOTLET], runs[BARE], strict=True))
+    seconds_ratio = statistics.median(ours[0] / bare[0] for ours, bare in pairs)
+    memory_ratio = statistics.median(ours[1] / (bare[1] or 1.0) for ours, bare in pairs)
     print(f"spotlet over bare onnxruntime: time {seconds_ratio:.2f}, memory {memory_ratio:.2f}")
     versions = {name: version(name) for name in ("numpy", "onnxruntime", "opencv-python-headless")}
     print(

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from spotlet.detector import Detector
+from spotlet.detector import Detector, Outputs
 
 # After spotlet, which turns onnxruntime's telemetry off.
 # isort: split
@@ -71,7 +71,7 @@ def measure(model: str, settings: SessionSettings, score: float | None) -> tuple
 
     def in_runtime(canvas: np.ndarray) -> None:
         boxes, scores = source.session.run(canvas)
-        found.append(len(source.found_in(boxes[0], scores[0], letterbox)))
+        found.append(len(source.found_in(Outputs(letterbox, canvas[0], boxes[0], scores[0]))))
 
     network, runtime, end_to_end = medians_in_turn(
         [

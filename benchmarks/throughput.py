@@ -42,7 +42,7 @@ from benchmarks.clip import demo_frames, write_clip
 
 from spotlet.letterbox import Letterbox
 from spotlet.model import locate_model
-from spotlet.pipeline import map_in_order, plan_crew, usable_cores
+from spotlet.pipeline import map_in_order, plan_workers, usable_cores
 from spotlet.session import SessionSettings
 from spotlet.text.terminal import table
 
@@ -92,8 +92,8 @@ class Measurement:
         self.words = [name, *(["--variant", variant] if variant else [])]
         self.clip, self.frames, self.cores = clip, frames, threads or usable_cores()
         path = locate_model(name, variant or None)
-        self.crew = plan_crew(self.cores, sources=1, live=False)
-        self.detector = Detector(path, session=SessionSettings(threads=self.crew.threads))
+        self.workers = plan_workers(self.cores, sources=1, live=False)
+        self.detector = Detector(path, session=SessionSettings(threads=self.workers.threads))
         self.size_hw = self.detector.manifest.input.size_hw
         self.feeds = {
             self.detector.manifest.input.name: np.random.default_rng(0).integers(
@@ -161,7 +161,7 @@ class Measurement:
 
     def _detect_in_memory(self) -> None:
         frames = islice(cycle(self.images), self.frames)
-        for _ in map_in_order(frames, self.detector, self.crew):
+        for _ in map_in_order(frames, self.detector, self.workers):
             pass
 
     def _run_program(self) -> float:

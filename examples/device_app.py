@@ -5,16 +5,21 @@ python device_app.py garments rtsp://10.0.0.7/door --mqtt mqtt://me@broker/yard
 """
 
 import argparse
-import contextlib
 import os
 import signal
 import sys
-from collections import defaultdict
+import threading
 
-from spotlet import Detector, SpotletError, Tracker
-from spotlet.counting import CountingRules, ObjectCounter, parse_line
-from spotlet.mqtt import MqttSettings, MqttSink, locate_broker
-from spotlet.streams import SourceClock, open_streams
+from spotlet import Detections, Frame, SpotletError
+from spotlet.counting import CountingRules, parse_line
+from spotlet.mqtt import MqttSettings, locate_broker
+from spotlet.running import RunCallbacks, RunSettings, run
+
+
+def print_crossings(frame: Frame, found: Detections) -> None:
+    """Prints a line for each object that has just crossed the line."""
+    for crossing in found.counts.crossings if found.counts else ():
+        print(f"{frame.source}: {crossing.name} {crossing.track_id} {crossing.direction}")
 
 
 def main() -> None:
@@ -25,27 +30,18 @@ def main() -> None:
     parser.add_argument("--line", type=parse_line, default="middle=0.5,0,0.5,1")
     parser.add_argument("--mqtt", required=True, metavar="URL")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    detector = Detector(args.model)
-    broker = locate_broker(args.mqtt, password=os.environ.get("SPOTLET_MQTT_PASSWORD"))
-    rules = CountingRules(lines=(args.line,))
-    # Of each camera by itself: its time, who is who, and what was counted so far.
-    known = defaultdict[str, tuple[SourceClock, Tracker, ObjectCounter]](
-        lambda: (SourceClock(), Tracker(), ObjectCounter(rules))
+    stop = threading.Event()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: stop.set())
+    settings = RunSettings(
+        model=args.model,
+        sources=args.cameras,
+        mode="live",
+        counting=CountingRules(lines=(args.line,)),
+        mqtt=locate_broker(args.mqtt, password=os.environ.get("SPOTLET_MQTT_PASSWORD")),
+        mqtt_settings=MqttSettings(on="change", discovery=True),
     )
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        MqttSink(broker, MqttSettings(on="change", discovery=True), on_failure=print) as sink,
-        open_streams(args.cameras, mode="live", on_status=sink.write_status) as group,
-    ):
-        for stream, frame in group:
-            clock, tracker, counter = known[stream.source]
-            now = clock.seconds(frame)
-            found = tracker.update(detector(frame.image), now, frame.epoch, frame.size_hw)
-            found = counter.update(found, frame.size_hw, now)
-            for crossing in found.counts.crossings if found.counts else ():
-                print(f"{stream.source}: {crossing.name} {crossing.track_id} {crossing.direction}")
-            sink.write(frame, found)
+    print(run(settings, RunCallbacks(on_frame=print_crossings, on_notice=print), stop=stop))
 
 
 if __name__ == "__main__":

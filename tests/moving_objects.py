@@ -205,18 +205,18 @@ def idf1(moments: Sequence[Moment], follow: Follow) -> float:
         Ristani 2016, "Performance measures and a data set for multi-target, multi-camera
         tracking", equations 8 to 10.
     """
-    truth_count = told_count = 0
+    truth_count = tracked_count = 0
     together: dict[tuple[int, int], int] = {}
     for moment in moments:
-        told = follow(moment.found, moment.at, 0, moment.size_hw)
-        assert told.track_ids is not None
-        told = told.select(told.track_ids > 0)
-        assert told.track_ids is not None
+        tracked = follow(moment.found, moment.at, 0, moment.size_hw)
+        assert tracked.track_ids is not None
+        tracked = tracked.select(tracked.track_ids > 0)
+        assert tracked.track_ids is not None
         truth_count += len(moment.truth_ids)
-        told_count += len(told)
-        same = box_iou(moment.truth_boxes, told.boxes_xyxy) >= SAME_IOU
+        tracked_count += len(tracked)
+        same = box_iou(moment.truth_boxes, tracked.boxes_xyxy) >= SAME_IOU
         for row, column in np.argwhere(same).tolist():
-            pair = int(moment.truth_ids[row]), int(told.track_ids[column])
+            pair = int(moment.truth_ids[row]), int(tracked.track_ids[column])
             together[pair] = together.get(pair, 0) + 1
     rows = sorted({truth for truth, _ in together})
     columns = sorted({track for _, track in together})
@@ -224,7 +224,7 @@ def idf1(moments: Sequence[Moment], follow: Follow) -> float:
     for (truth, track), count in together.items():
         frames[rows.index(truth), columns.index(track)] = count
     chosen = assign(frames)
-    return float(2 * frames[chosen].sum() / max(truth_count + told_count, 1))
+    return float(2 * frames[chosen].sum() / max(truth_count + tracked_count, 1))
 
 
 def half_of(moments: Sequence[Moment], rng: np.random.Generator) -> list[Moment]:

@@ -12,7 +12,7 @@ from random import Random
 import numpy as np
 
 from spotlet import Detector, SpotletError
-from spotlet.check.verification import check_model
+from spotlet.check import check_model
 from spotlet.model import limit_memory
 from spotlet.session import SessionSettings
 

@@ -1,6 +1,6 @@
 """Spotlet's runtime: a frame in, detections out, without torch.
 
-What stands here is loaded when it is first used: `spotlet --help` needs neither numpy nor
+A name is loaded when it is first used: `spotlet --help` needs neither numpy nor
 onnxruntime, and a program that feeds its own frames needs no streams.
 
 One thing is done at import: onnxruntime's telemetry is turned off, since after onnxruntime's own
@@ -43,7 +43,7 @@ _MODULES = {
 }
 
 TELEMETRY_FAULT = turn_off_telemetry()
-"""Why onnxruntime's telemetry may be on all the same, in words; None where it is off."""
+"""Why onnxruntime's telemetry may still be on, as text; None where it is off."""
 
 
 def __getattr__(name: str) -> object:

@@ -1,12 +1,12 @@
-"""The program `spotlet`: finds the command, runs it, says in one line what went wrong.
+"""The program `spotlet`: finds the command, runs it, reports an error in one line.
 
 A command is a module with `add_arguments(parser)` and `run(args) -> int`, registered as an entry
 point of the group `spotlet.commands` and imported only when it is called.
 
 Exit codes: 0 done; 2 wrong usage; 3 a gate did not pass; 4 an input cannot be read or an output
-not written; 130 interrupted with Ctrl-C, 143 ended with SIGTERM or SIGHUP, both after the files
-that were being written are finished. When the reader of a pipe goes, as `head` does, the
-command ends quietly with 0.
+not written; 130 interrupted by Ctrl-C, 143 terminated by SIGTERM or SIGHUP, both after finishing
+the files being written. If the reader of a pipe exits, as `head` does, the command ends quietly
+with 0.
 """
 
 import argparse
@@ -31,39 +31,39 @@ COMMAND_GROUP = "spotlet.commands"
 """Entry points of this group are commands."""
 
 OWN_PACKAGES = ("spotlet", "spotlet_training", "spotlet_export", "spotlet_models")
-"""A module missing from these is a bug of ours, not a package to install."""
+"""A module missing from these is our own bug, not a package to install."""
 
 OWN_THREADS = "spotlet-"
-"""How the names of threads begin that read sources and write outputs."""
+"""Prefix of the names of threads that read sources and write outputs."""
 
 SUMMARIES = {
-    "demo": "the shipped model on the shipped clip: a video, counts and figures",
-    "run": "detect in images, a video, a camera or a URL",
-    "check": "test that a model computes the right thing on this machine",
-    "bench": "what a model costs on this machine; --tune finds its best settings",
-    "info": "what a model says of itself",
-    "doctor": "what this installation and machine can do",
-    "data": "what is in a labelled set, and what is wrong with it",
+    "demo": "run the bundled model on the bundled clip: a video, counts and figures",
+    "run": "detect in images, videos, cameras or URLs",
+    "check": "test that a model computes the right results on this machine",
+    "bench": "measure what a model costs on this machine; --tune finds its best settings",
+    "info": "show a model's manifest",
+    "doctor": "show what this installation and machine can do",
+    "data": "show what is in a labelled set, and what is wrong with it",
     "train": "train a detector on a labelled set",
-    "evaluate": "average precision of a checkpoint or a model on a labelled set",
-    "pretrain": "teach a backbone what is in pictures, without labels",
-    "experiment": "a published experiment again: why a detector localizes poorly, and the cure",
+    "evaluate": "measure the average precision of a checkpoint or a model on a labelled set",
+    "pretrain": "pretrain a backbone on pictures without labels",
+    "experiment": "repeat a published experiment: why a detector localizes poorly, and the cure",
     "scenes": "generate labelled scenes of garments on photographs to train on",
     "export": "turn a checkpoint into a proven model package",
-    "adopt": "turn another's ONNX detector into a proven model package",
+    "adopt": "turn an ONNX detector from elsewhere into a proven model package",
 }
-"""One line a command, in the order of `spotlet --help`, where no command is imported."""
+"""One line per command, in the order of `spotlet --help`, which imports no command."""
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP came. Whatever finishes its files on Ctrl-C does the same now."""
+    """SIGTERM or SIGHUP came; code that finishes its files on Ctrl-C does so now too."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are Spotlet's: one line."""
+    """A parser that raises its errors as `UsageError`, in one line."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see `{self.prog} --help`")
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit code.
 
     Args:
-        argv: the words after `spotlet`; None takes the process's own.
+        argv: the words after `spotlet`; None: those of the process.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     program = "spotlet"
@@ -98,8 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
-            print(f"{program}: cannot be written or read ({error.strerror})", file=sys.stderr)
-        # What is still buffered has nowhere to go, and Python would say so at its end.
+            print(f"{program}: cannot write or read ({error.strerror})", file=sys.stderr)
+        # What is still buffered has nowhere to go, and Python would report that when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0 if isinstance(error, BrokenPipeError) else InputError.exit_code
     except Terminated:
@@ -113,9 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_process() -> NoReturn:
     """Runs the command that the process was called with, and ends the process.
 
-    A thread that still is in a library would be torn out of it when Python ends, which aborts the
-    process after all files are finished; so in that case nothing but the end is left. An interrupt
-    can make Python forget such a thread.
+    Python would tear a thread that is still in a library out of it at exit, and the process would
+    abort, after all files are finished. With such a thread, or after an interrupt, which can make
+    Python forget one, the process exits at once.
     """
     code = main()
     if code in (EXIT_INTERRUPTED, EXIT_TERMINATED) or any(
@@ -139,7 +139,7 @@ def _run(command: importlib.metadata.EntryPoint, program: str, words: list[str])
         module.add_arguments(parser)
         try:
             args = parse_words(parser, words)
-        except SystemExit as end:  # --help was asked for
+        except SystemExit as end:  # of --help
             return int(end.code or 0)
         args.words = words
         return int(module.run(args))
@@ -147,17 +147,17 @@ def _run(command: importlib.metadata.EntryPoint, program: str, words: list[str])
         missing = (error.name or "").partition(".")[0]
         if not missing or missing in OWN_PACKAGES:
             raise
-        # Of the base, the rest may be left out on purpose: a Jetson has an onnxruntime already.
+        # A library of the base may be left out on purpose: a Jetson has its own onnxruntime.
         extras = ",".join(command.extras)
         wanted = f'"spotlet[{extras}]"' if extras else OURS.get(missing, missing)
         raise UsageError(f"needs {missing}: pip install {wanted}") from error
 
 
 def parse_words(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
-    """Returns what the words say; flags may stand between the words that are no flags.
+    """Returns the parsed words; flags may come between positional arguments.
 
     Args:
-        parser: of a command; one with sub-commands takes flags before or after them, as always.
+        parser: of a command; one with sub-commands takes flags before or after them, as usual.
         words: after the command's name.
     """
     if any(action.nargs == argparse.PARSER for action in parser._actions):
@@ -166,7 +166,7 @@ def parse_words(parser: argparse.ArgumentParser, words: Sequence[str]) -> argpar
 
 
 def _commands() -> dict[str, importlib.metadata.EntryPoint]:
-    """Returns the installed commands by name, in the order of `SUMMARIES`, others after."""
+    """Returns the installed commands by name, in the order of `SUMMARIES`, then others."""
     found = {point.name: point for point in importlib.metadata.entry_points(group=COMMAND_GROUP)}
     return {name: found[name] for name in (*SUMMARIES, *sorted(found)) if name in found}
 
@@ -176,9 +176,9 @@ def _find_command(name: str) -> importlib.metadata.EntryPoint:
     if name in commands:
         return commands[name]
     if name.startswith("-"):
-        raise UsageError(f"{name}: no such option here; options follow the command")
+        raise UsageError(f"{name}: not an option of spotlet itself; put options after the command")
     close = difflib.get_close_matches(name, commands, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(commands)}"
+    hint = f"did you mean {close[0]}?" if close else f"the commands are {', '.join(commands)}"
     raise UsageError(f"{name}: no such command; {hint}")
 
 
@@ -202,10 +202,10 @@ def _help() -> str:
 
 
 def _settle_streams() -> None:
-    """Makes standard output and error fit to print on, whatever they are.
+    """Makes standard output and error usable, whatever they are.
 
-    A service manager may have closed them, and an old terminal's encoding must not stop a run
-    because of an accent in a file's name.
+    A service manager may have closed them, and an accent in a file's name must not stop a run on a
+    terminal with an old encoding.
     """
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open as long as the process
@@ -218,19 +218,19 @@ def _settle_streams() -> None:
 
 @contextlib.contextmanager
 def _termination_as_exception() -> Iterator[None]:
-    """Turns SIGTERM and SIGHUP into `Terminated` meanwhile; only the main thread may set this."""
+    """Turns SIGTERM and SIGHUP into `Terminated` inside; only the main thread may set this."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     signals = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    # One that is ignored already stays so: `nohup` means it.
+    # One that is ignored already stays ignored: `nohup` means it.
     before = {
         each: handler for each in signals if (handler := signal.getsignal(each)) != signal.SIG_IGN
     }
 
     def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-        for each in before:  # a second one must not break off what the first has begun
+        for each in before:  # a second one must not interrupt what the first has begun
             signal.signal(each, signal.SIG_IGN)
         raise Terminated
 

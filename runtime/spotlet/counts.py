@@ -1,4 +1,4 @@
-"""What lines and zones have counted, as it stands after a frame."""
+"""The counts of lines and zones after a frame."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ PointXy = tuple[float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossing:
-    """An object went over a line.
+    """An object crossed a line.
 
     Attributes:
         line: the line's name.
-        direction: `in` for who comes from the left of the line, seen from its start towards its
-            end, on the picture as it is looked at; else `out`.
-        track_id: the object's.
+        direction: `in` from the left of the line, seen in the picture from its start towards its
+            end; else `out`.
+        track_id: of the object.
         class_id: the index of its class.
         name: its class.
     """
@@ -42,11 +42,11 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineCount:
-    """How many objects have crossed a line since the run began.
+    """How many objects have crossed a line since the run started.
 
     Attributes:
         name: of the line.
-        start_xy: where it begins, pixels of the frame.
+        start_xy: where it starts, pixels of the frame.
         end_xy: where it ends.
         entered: objects that went `in`, by class name, see `Crossing`.
         left: objects that went `out`, by class name.
@@ -61,14 +61,14 @@ class LineCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZoneCount:
-    """How many objects are in a zone, and have been.
+    """How many objects are in a zone, and have entered it.
 
     Attributes:
         name: of the zone.
         corners_xy: of its polygon, pixels of the frame.
         inside: objects that are in it now, by class name.
-        entered: objects that came into it since the run began, by class name; who was in it when
-            first seen has come into it.
+        entered: objects that entered it since the run started, or were first seen in it, by class
+            name.
     """
 
     name: str
@@ -79,12 +79,12 @@ class ZoneCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What the lines and zones of a source have counted.
+    """The counts of a source's lines and zones.
 
     Attributes:
-        lines: in the order in which they were given.
+        lines: in the order given.
         zones: likewise.
-        crossings: those of this frame.
+        crossings: of this frame.
     """
 
     lines: tuple[LineCount, ...] = ()
@@ -92,7 +92,7 @@ class Counts:
     crossings: tuple[Crossing, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the numbers as JSON can hold them, without the crossings of this frame."""
+        """Returns the counts as JSON can hold them, without the crossings of this frame."""
         return {
             "lines": {
                 line.name: {"in": dict(line.entered), "out": dict(line.left)} for line in self.lines
@@ -105,7 +105,7 @@ class Counts:
 
 
 def by_class(numbers: Mapping[str, int]) -> str:
-    """Returns numbers by class for people.
+    """Returns counts by class as text.
 
     Example:
         >>> by_class({"person": 3, "car": 1}), by_class({})

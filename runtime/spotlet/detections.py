@@ -1,4 +1,4 @@
-"""What was found in one frame."""
+"""The detections of one frame."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from spotlet.counts import Counts
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One object that was found.
+    """One detected object.
 
     Attributes:
-        name: its class, as the manifest spells it.
+        name: of its class, as in the manifest.
         class_id: the index of that class.
         score: confidence in [0, 1].
         box_xyxy: left, top, right, bottom in pixels of the frame.
-        track_id: the same for one object in all frames of a source, from 1; None where objects are
-            not tracked, or this one is not known long enough.
+        track_id: the same for one object in all frames of a source, from 1; None without tracking,
+            or where the object is too new.
     """
 
     name: str
@@ -34,14 +34,14 @@ class Detection:
 class Detections:
     """The objects of one frame, best score first.
 
-    Iterating gives a `Detection` each; the arrays are there for work on all of them at once.
+    Iterating yields a `Detection` each; the arrays serve work on all of them at once.
 
     Attributes:
         boxes_xyxy: (N, 4) float32, pixels of the frame, clipped to it.
         scores: (N,) float32 in [0, 1], descending.
         class_ids: (N,) int64, indices into `class_names`.
         class_names: the model's classes.
-        track_ids: (N,) int64, see `Detection.track_id`, 0 for None; None where nobody tracks.
+        track_ids: (N,) int64, see `Detection.track_id`, 0 for None; None without tracking.
         counts: of the source's lines and zones after this frame; None where nobody counts.
 
     Example:

@@ -1,7 +1,7 @@
 """The detector: a frame in, detections out."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +9,29 @@ import numpy as np
 from spotlet.boxes import FloatArray
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
-from spotlet.letterbox import FrameArray, Letterbox, require_frame
+from spotlet.letterbox import FrameArray, ImageArray, Letterbox, require_frame
 from spotlet.manifest import DetectionRule, Manifest
 from spotlet.model.package import locate_model
 from spotlet.postprocess import detections_from_outputs
 from spotlet.session import ModelSession, SessionSettings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outputs:
+    """What the network returned for one frame, and how the frame lay on its canvas.
+
+    Attributes:
+        letterbox: from the frame to the canvas and back.
+        canvas: (canvas H, canvas W, 3) uint8 BGR, the network's input.
+        boxes: (K, 4) float32 xyxy, in [0, 1] of the canvas. Of a graph with suppression in it, a
+            cell is a detection.
+        scores: (K, C) float32 in [0, 1].
+    """
+
+    letterbox: Letterbox
+    canvas: ImageArray
+    boxes: FloatArray
+    scores: FloatArray
 
 
 class Detector:
@@ -41,8 +59,8 @@ class Detector:
     ) -> None:
         """Loads a model.
 
-        A file with suppression in its graph has dropped, by its manifest, what it dropped: of it a
-        rule may be made stricter only.
+        The rule of a file with suppression in its graph can only be made stricter: the graph has
+        dropped the rest.
 
         Args:
             model: a bundled name, a package folder, or an `.onnx` file.
@@ -50,18 +68,18 @@ class Detector:
             score_threshold: the least score kept, in [0, 1]; None takes the manifest's.
             iou_threshold: overlap over which NMS drops the weaker box of a class, in (0, 1];
                 None takes the manifest's.
-            max_detections: the most that one frame gives; None takes the manifest's.
-            every_class: whether one place may be several classes, as COCO's AP wants it, or its
-                best class only; None takes the manifest's.
+            max_detections: the most of one frame; None takes the manifest's.
+            every_class: whether one place may be several classes, as in COCO's AP, or its best
+                class only; None takes the manifest's.
             session: threads and execution provider.
 
         Raises:
             ModelFileError: there is no such model, or its file cannot be used.
-            UsageError: a threshold is out of its range, or less strict than what a graph has
-                suppressed already, or there can be no such variant.
+            UsageError: a threshold is out of its range, or less strict than what the graph has
+                suppressed already, or the variant is unknown.
         """
-        if score_threshold is not None and not 0 <= score_threshold <= 1:
-            raise UsageError(f"score threshold {score_threshold}: must be from 0 to 1")
+        if score_threshold is not None:
+            _require_score(score_threshold)
         if iou_threshold is not None and not 0 < iou_threshold <= 1:
             raise UsageError(f"IoU threshold {iou_threshold}: must be over 0 and at most 1")
         if max_detections is not None and (type(max_detections) is not int or max_detections < 1):
@@ -77,16 +95,10 @@ class Detector:
             self.manifest.detection,
             **{key: value for key, value in asked.items() if value is not None},  # type: ignore[arg-type]
         )
-        self._rule_left = self.rule
-        if self.manifest.output.form == "detections":
-            self._require_stricter(self.manifest.detection)
-            if self.rule.iou_threshold == self.manifest.detection.iou_threshold:
-                # It has suppressed already: a second time would only hide what it left.
-                self._rule_left = replace(self.rule, iou_threshold=1.0)
 
     @property
     def manifest(self) -> Manifest:
-        """What the model says of itself."""
+        """What the model file says about itself."""
         return self.session.manifest
 
     @property
@@ -98,8 +110,8 @@ class Detector:
         """Returns what is in a frame.
 
         Args:
-            frame_bgr: (H, W, 3) uint8 BGR, any size, as OpenCV gives it. `cv2.imread` may give
-                None, which is refused as what it is.
+            frame_bgr: (H, W, 3) uint8 BGR, any size, as OpenCV returns it. None, which
+                `cv2.imread` returns for a file it cannot read, is refused as such.
 
         Returns:
             Boxes in pixels of this frame, clipped to it; best score first.
@@ -121,38 +133,67 @@ class Detector:
         if not frames_bgr:
             return []
         frames = [require_frame(frame) for frame in frames_bgr]
-        boxes_of = [self.letterbox(frame) for frame in frames]
+        letterboxes = [self.letterbox(frame) for frame in frames]
         canvases = np.empty((len(frames), *self.manifest.input.size_hw, 3), np.uint8)
-        for letterbox, frame, canvas in zip(boxes_of, frames, canvases, strict=True):
+        for letterbox, frame, canvas in zip(letterboxes, frames, canvases, strict=True):
             letterbox.apply(frame, out=canvas)
-        boxes, scores = self.session.run(canvases)
-        return [
-            self.found_in(boxes[n], scores[n], letterbox) for n, letterbox in enumerate(boxes_of)
-        ]
+        tensors = zip(letterboxes, canvases, *self.session.run(canvases), strict=True)
+        return [self.found_in(Outputs(*each)) for each in tensors]
 
-    def found_in(self, boxes: FloatArray, scores: FloatArray, letterbox: Letterbox) -> Detections:
-        """Returns what the session's outputs for one frame say.
+    def outputs(self, frame_bgr: FrameArray | None, *, canvas: ImageArray | None = None) -> Outputs:
+        """Returns what the network computes for a frame, before any threshold; one inference.
 
         Args:
-            boxes: (K, 4) of `ModelSession.run`.
-            scores: (K, C) of it.
-            letterbox: how the frame lay on the canvas.
-        """
-        return detections_from_outputs(boxes, scores, letterbox, self.class_names, self._rule_left)
+            frame_bgr: (H, W, 3) uint8 BGR, any size.
+            canvas: (canvas H, canvas W, 3) uint8, to compute on in place of the letterboxed frame.
 
-    def _require_stricter(self, done: DetectionRule) -> None:
-        """Raises UsageError where the graph has dropped already what the rule would keep."""
-        for name, in_graph, asked, looser in (
-            ("score threshold", done.score_threshold, self.rule.score_threshold, -1),
-            ("IoU threshold", done.iou_threshold, self.rule.iou_threshold, 1),
-            ("max detections", done.max_detections, self.rule.max_detections, 1),
-            ("every class", done.every_class, self.rule.every_class, 1),
-        ):
-            if (asked - in_graph) * looser > 0:
-                raise UsageError(
-                    f"{name} {asked}: the graph of {self.session.path.name} has suppressed with "
-                    f"{in_graph} already; take the model's other file"
-                )
+        Raises:
+            UsageError: the array is not such a frame.
+        """
+        letterbox = self.letterbox(frame_bgr)
+        if canvas is None:
+            canvas = letterbox.apply(require_frame(frame_bgr))
+        boxes, scores = self.session.run(canvas[np.newaxis])
+        return Outputs(letterbox, canvas, boxes[0], scores[0])
+
+    def found_in(self, outputs: Outputs, rule: DetectionRule | None = None) -> Detections:
+        """Returns the detections in a frame's outputs.
+
+        Args:
+            outputs: of `Detector.outputs`.
+            rule: thresholds and limits; None takes the detector's.
+
+        Raises:
+            UsageError: the rule is less strict than what the graph has suppressed already.
+        """
+        return self._decode(outputs, self._left_of(self.rule if rule is None else rule))
+
+    def candidates(
+        self, frame_bgr: FrameArray | Outputs | None, score_threshold: float
+    ) -> Detections:
+        """Returns what suppression would choose from: every class of every cell, from a score up.
+
+        Of a graph with suppression in it: what that left.
+
+        Args:
+            frame_bgr: (H, W, 3) uint8 BGR, any size; or its `outputs`, which costs no inference.
+            score_threshold: the least score kept, in [0, 1].
+
+        Returns:
+            Best score first, at most `spotlet.postprocess.MAX_CANDIDATES`.
+
+        Raises:
+            UsageError: the array is not such a frame, or the threshold is out of its range.
+        """
+        _require_score(score_threshold)
+        outputs = frame_bgr if isinstance(frame_bgr, Outputs) else self.outputs(frame_bgr)
+        rule = DetectionRule(
+            score_threshold=score_threshold,
+            iou_threshold=1.0,
+            max_detections=max(outputs.scores.size, 1),
+            every_class=True,
+        )
+        return self._decode(outputs, rule)
 
     def letterbox(self, frame_bgr: FrameArray | None) -> Letterbox:
         """Returns how a frame lies on the network's canvas.
@@ -165,3 +206,37 @@ class Detector:
         """
         height, width = require_frame(frame_bgr).shape[:2]
         return self.manifest.input.letterbox((height, width))
+
+    def _decode(self, outputs: Outputs, rule: DetectionRule) -> Detections:
+        boxes, scores, letterbox = outputs.boxes, outputs.scores, outputs.letterbox
+        return detections_from_outputs(boxes, scores, letterbox, self.class_names, rule)
+
+    def _left_of(self, rule: DetectionRule) -> DetectionRule:
+        """Returns what is left to do of a rule after the graph.
+
+        Raises:
+            UsageError: the graph has dropped what the rule would keep.
+        """
+        done = self.manifest.detection
+        if self.manifest.output.form == "cells":
+            return rule
+        for name, in_graph, asked, looser in (
+            ("score threshold", done.score_threshold, rule.score_threshold, -1),
+            ("IoU threshold", done.iou_threshold, rule.iou_threshold, 1),
+            ("max detections", done.max_detections, rule.max_detections, 1),
+            ("every class", done.every_class, rule.every_class, 1),
+        ):
+            if (asked - in_graph) * looser > 0:
+                raise UsageError(
+                    f"{name} {asked}: the graph of {self.session.path.name} has suppressed with "
+                    f"{in_graph} already; use the model's other file"
+                )
+        # A second suppression with the graph's threshold would only hide what it left.
+        return (
+            replace(rule, iou_threshold=1.0) if rule.iou_threshold == done.iou_threshold else rule
+        )
+
+
+def _require_score(score_threshold: float) -> None:
+    if not 0 <= score_threshold <= 1:
+        raise UsageError(f"score threshold {score_threshold}: must be from 0 to 1")

@@ -1,8 +1,8 @@
-"""Which distributions the modules that spotlet runs on come from, and what overwrote what.
+"""Which distributions spotlet's libraries come from, and which overwrote another.
 
 Several distributions hold the same module: `opencv-python` and `opencv-python-headless` both write
-`cv2`, `onnxruntime` and `onnxruntime-gpu` both write `onnxruntime`. pip installs one over the other
-without a word, and windows or providers are gone.
+`cv2`, `onnxruntime` and `onnxruntime-gpu` both write `onnxruntime`. pip silently
+installs one over the other, and windows or providers are gone.
 """
 
 import warnings
@@ -12,7 +12,7 @@ from functools import lru_cache
 from importlib import metadata
 
 OURS = {"cv2": "opencv-python-headless", "onnxruntime": "onnxruntime"}
-"""The modules that this happens to, and the distribution of each that spotlet requires."""
+"""The modules concerned, and the distribution of each that spotlet requires."""
 
 
 def distributions_of(module: str) -> list[str]:
@@ -24,7 +24,7 @@ def distributions_of(module: str) -> list[str]:
 def _distributions() -> Mapping[str, list[str]]:
     """Returns the installed distributions of each top-level module: a search of 0.2 s."""
     with warnings.catch_warnings():
-        # Of a broken installation without a name, which Python 3.12 and later warn of.
+        # Python 3.12 and later warn about a broken installation without a name.
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             return metadata.packages_distributions()
@@ -33,10 +33,10 @@ def _distributions() -> Mapping[str, list[str]]:
 
 
 def version_of(name: str) -> str:
-    """Returns a distribution's version; of another in its place, the name too.
+    """Returns a distribution's version; with the name, that of another in its place.
 
     Args:
-        name: of a distribution whose module has the same name.
+        name: of a distribution with a module of the same name.
 
     Example:
         >>> version_of("there_is_none")
@@ -49,9 +49,9 @@ def version_of(name: str) -> str:
 
 
 def replacing_commands(module: str, wanted: str) -> str:
-    """Returns the commands after which a module comes from one distribution alone, in words.
+    """Returns the commands after which a module comes from one distribution alone, as text.
 
-    All have to go first: what one leaves behind of another is a module that does not import.
+    All are uninstalled first: the rest of a half overwritten module does not import.
 
     Args:
         module: a top-level module.
@@ -67,7 +67,7 @@ def replacing_commands(module: str, wanted: str) -> str:
 
 
 def overwritten(module: str) -> str | None:
-    """Returns which distributions wrote one over the other, and the remedy; None where none did.
+    """Returns which distributions overwrote each other, and the remedy; None where none did.
 
     Args:
         module: a key of `OURS`.
@@ -81,14 +81,14 @@ def overwritten(module: str) -> str | None:
 
 
 def origin(module: str) -> str:
-    """Returns where a module comes from, and what to heed or to mend, in words.
+    """Returns where a module comes from, and any remedy, as text.
 
     Args:
         module: a key of `OURS`.
     """
     there = distributions_of(module)
     if not there:
-        return "no distribution that pip knows of"
+        return "no distribution known to pip"
     text = overwritten(module) or there[0]
     if OURS[module] in there:
         return text

@@ -1,9 +1,9 @@
-"""Everything that Spotlet raises on purpose.
+"""The errors that Spotlet raises on purpose.
 
     SpotletError              exit  1   never raised itself: catch it to catch all
     ├── UsageError            exit  2   an argument or a setting breaks a rule
     ├── GateError             exit  3   a check did not pass; nothing was written
-    │   └── TrainingError               a training cannot go on
+    │   └── TrainingError               a training cannot continue
     └── InputError            exit  4   something outside cannot be read or written
         ├── ModelFileError              a model file or its manifest
         ├── SourceError                 an image, a video, a camera
@@ -16,7 +16,7 @@ A message is one line: what was given, the rule, the remedy.
 
 
 class SpotletError(Exception):
-    """The base of every error that Spotlet raises on purpose."""
+    """The base of all of them."""
 
     exit_code = 1
 
@@ -34,7 +34,7 @@ class GateError(SpotletError):
 
 
 class TrainingError(GateError):
-    """A training cannot go on; the best checkpoint so far is kept."""
+    """A training cannot continue; the best checkpoint so far is kept."""
 
 
 class InputError(SpotletError):

@@ -1,34 +1,67 @@
-"""How well detections fit the truth: average precision (AP) by the COCO protocol."""
+"""How well detections fit the labels: average precision (AP) by the COCO protocol."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from spotlet.boxes import box_area
+from spotlet.boxes import FloatArray, box_area
 from spotlet.detections import Detections
-from spotlet.precision import (
-    ALL,
-    LARGE,
-    MEDIUM,
-    SMALL,
-    Truth,
-    mean_precision,
-    protocol_precision,
-)
+from spotlet.errors import UsageError
+
+MAX_DETECTIONS = 100
+"""The best detections of a frame that count, for each class, as in the COCO protocol."""
+
+RECALLS = np.linspace(0, 1, 101)
+"""Where the protocol looks up the precision of a class."""
 
 SIZE_SIDES = (32, 96)
 """An object is small below the area of a square of the first side, pixels, medium from there to
 below that of the second, and large from there, as in the COCO protocol."""
 
+ALL, SMALL, MEDIUM, LARGE = range(4)
+"""The protocol's ranges of area."""
+
 _IOU_50, _IOU_75 = 0, 5  # rows of the protocol's ten thresholds 0.50, 0.55, … 0.95
+
+PrecisionArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """The labels of one frame.
+
+    Attributes:
+        boxes_xyxy: (N, 4) float32, pixels of the frame.
+        class_ids: (N,) int64.
+        ignored: (N,) bool: objects that may be found but need not be (COCO's `iscrowd`, VOC's
+            `difficult`). A detection lies inside one by the share of the detection that it
+            covers, as in COCO.
+
+    Raises:
+        UsageError: the arrays do not go together.
+    """
+
+    boxes_xyxy: FloatArray
+    class_ids: npt.NDArray[np.int64]
+    ignored: npt.NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        count = len(self.class_ids)
+        if self.boxes_xyxy.shape != (count, 4) or self.ignored.shape != (count,):
+            raise UsageError(
+                f"truth of {self.boxes_xyxy.shape} boxes, {self.class_ids.shape} classes and "
+                f"{self.ignored.shape} marks: must be (N, 4), (N,) and (N,)"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracy:
     """Average precision over frames, each figure in [0, 1].
 
-    A figure about objects of which the truth has none is None: nothing was measured.
+    A figure is None where the truth has no such objects.
 
     Attributes:
         ap: mean over the IoU thresholds 0.50, 0.55, … 0.95 and over the classes.
@@ -60,13 +93,9 @@ class Accuracy:
 
     def rows(self) -> list[tuple[str, str, str]]:
         """Returns name, AP50 and AP of each class and of all, as text for a table."""
-        named = [
-            (name, self.per_class_ap50[name], self.per_class_ap[name]) for name in self.per_class_ap
-        ]
-        return [
-            (name, figure_text(ap50), figure_text(ap))
-            for name, ap50, ap in [*named, ("all", self.ap50, self.ap)]
-        ]
+        named = [(name, self.per_class_ap50[name], ap) for name, ap in self.per_class_ap.items()]
+        rows = [*named, ("all", self.ap50, self.ap)]
+        return [(name, figure_text(ap50), figure_text(ap)) for name, ap50, ap in rows]
 
     def size_rows(self) -> list[tuple[str, int, str]]:
         """Returns name, number of objects and AP of each range of sizes, as text for a table."""
@@ -83,8 +112,8 @@ def average_precision(
 ) -> Accuracy:
     """Returns how well what was found fits the truth.
 
-    The protocol counts the `MAX_DETECTIONS` best of a frame for each class. Detections should
-    come with a score threshold near 0: what a high one leaves out is lost to recall.
+    The protocol counts the `MAX_DETECTIONS` best of a frame for each class. The detections' score
+    threshold should be near 0: a high one costs recall.
 
     Args:
         truths: one for each frame.
@@ -92,34 +121,83 @@ def average_precision(
         class_names: the index is the class id in both.
 
     Raises:
-        UsageError: not as many truths as frames, a class id without a name, or
+        UsageError: the numbers of truths and frames differ, a class id has no name, or
             faster-coco-eval is not installed.
     """
     precision = protocol_precision(truths, found, len(class_names))
-    small, medium, large = _count_sizes(truths)
+    kept = (truth.boxes_xyxy[~truth.ignored] for truth in truths)
+    areas = box_area(np.concatenate([np.zeros((0, 4), np.float32), *kept]))
+    sizes = np.searchsorted([side**2 for side in SIZE_SIDES], areas, "right")
+    small, medium, large = (int(np.sum(sizes == number)) for number in range(3))
+    ids = dict(zip(class_names, range(len(class_names)), strict=True))
+    objects = np.concatenate([np.zeros(0, int), *(t.class_ids[~t.ignored] for t in truths)])
     return Accuracy(
-        ap=mean_precision(precision[:, :, :, ALL]),
-        ap50=mean_precision(precision[_IOU_50, :, :, ALL]),
-        ap75=mean_precision(precision[_IOU_75, :, :, ALL]),
-        ap_small=mean_precision(precision[:, :, :, SMALL]),
-        ap_medium=mean_precision(precision[:, :, :, MEDIUM]),
-        ap_large=mean_precision(precision[:, :, :, LARGE]),
+        ap=mean_precision(precision[..., ALL]),
+        ap50=mean_precision(precision[_IOU_50, ..., ALL]),
+        ap75=mean_precision(precision[_IOU_75, ..., ALL]),
+        ap_small=mean_precision(precision[..., SMALL]),
+        ap_medium=mean_precision(precision[..., MEDIUM]),
+        ap_large=mean_precision(precision[..., LARGE]),
         objects_small=small,
         objects_medium=medium,
         objects_large=large,
-        per_class_ap={
-            name: mean_precision(precision[:, :, class_id, ALL])
-            for class_id, name in enumerate(class_names)
-        },
+        per_class_ap={name: mean_precision(precision[..., n, ALL]) for name, n in ids.items()},
         per_class_ap50={
-            name: mean_precision(precision[_IOU_50, :, class_id, ALL])
-            for class_id, name in enumerate(class_names)
+            name: mean_precision(precision[_IOU_50, :, n, ALL]) for name, n in ids.items()
         },
-        per_class_objects={
-            name: sum(int(np.sum(each.class_ids[~each.ignored] == class_id)) for each in truths)
-            for class_id, name in enumerate(class_names)
-        },
+        per_class_objects={name: int(np.sum(objects == n)) for name, n in ids.items()},
     )
+
+
+def protocol_precision(
+    truths: Sequence[Truth],
+    found: Sequence[Detections],
+    class_count: int,
+    iou_threshold: float | None = None,
+) -> PrecisionArray:
+    """Returns precision by (IoU threshold, recall, class, area range); -1 without truth.
+
+    The thresholds are the protocol's ten, or the given one.
+
+    Raises:
+        UsageError: as for `average_precision`.
+    """
+    if len(truths) != len(found):
+        raise UsageError(f"{len(truths)} truths for {len(found)} frames: must be as many")
+    for ids in [each.class_ids for frames in (truths, found) for each in frames]:
+        if np.any((ids < 0) | (ids >= class_count)):
+            raise UsageError(f"a class id is not one of the {class_count} classes")
+    try:
+        from faster_coco_eval import COCO, COCOeval_faster
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            'average precision needs faster-coco-eval: pip install "spotlet[evaluation]"'
+        ) from error
+    if not any(len(truth.class_ids) for truth in truths):
+        count = 10 if iou_threshold is None else 1
+        return np.full((count, len(RECALLS), class_count, 4), -1.0)
+    dataset = {
+        "images": [{"id": number} for number in range(1, len(truths) + 1)],
+        "categories": [{"id": number, "name": str(number)} for number in range(class_count)],
+        "annotations": _records(truths, "iscrowd", [each.ignored for each in truths]),
+    }
+    results = _records(found, "score", [each.scores for each in found])
+    truth_index = COCO(dataset, print_function=_discard)
+    found_index = COCO({**dataset, "annotations": results}, print_function=_discard)
+    evaluation = COCOeval_faster(truth_index, found_index, "bbox", print_function=_discard)
+    if iou_threshold is not None:
+        evaluation.params.iouThrs = np.array([iou_threshold])
+    evaluation.evaluate()
+    evaluation.accumulate()
+    assert evaluation.params.maxDets[-1] == MAX_DETECTIONS
+    precision: PrecisionArray = np.asarray(evaluation.eval["precision"])[..., -1]
+    return precision
+
+
+def mean_precision(precision: PrecisionArray) -> float | None:
+    """Returns the mean of the measured values, which are neither -1 nor NaN; None without any."""
+    measured = precision[precision >= 0]
+    return float(measured.mean()) if len(measured) else None
 
 
 def figure_text(figure: float | None) -> str:
@@ -132,9 +210,36 @@ def figure_text(figure: float | None) -> str:
     return "-" if figure is None else f"{figure:.3f}"
 
 
-def _count_sizes(truths: Sequence[Truth]) -> list[int]:
-    """Returns how many objects are small, medium and large."""
-    limits = [side**2 for side in SIZE_SIDES]
-    areas = [box_area(each.boxes_xyxy[~each.ignored]) for each in truths]
-    ranges = np.searchsorted(limits, np.concatenate([*areas, np.zeros(0, np.float32)]), "right")
-    return [int(np.sum(ranges == number)) for number in range(3)]
+def _records(
+    frames: Sequence[Truth | Detections], key: str, values: Sequence[npt.NDArray[Any]]
+) -> list[dict[str, Any]]:
+    """Returns COCO annotations, numbered from 1: to the evaluator, 0 means no match.
+
+    Args:
+        frames: truths or detections.
+        key: of a further value of each annotation.
+        values: (N,) of each frame, for that key.
+    """
+    records: list[dict[str, Any]] = []
+    for image_id, (frame, of_frame) in enumerate(zip(frames, values, strict=True), start=1):
+        boxes_xywh = frame.boxes_xyxy.astype(np.float64)
+        boxes_xywh[:, 2:] -= boxes_xywh[:, :2]
+        for box, class_id, value in zip(
+            boxes_xywh.tolist(), frame.class_ids.tolist(), of_frame.tolist(), strict=True
+        ):
+            records.append(
+                {
+                    "id": len(records) + 1,
+                    "image_id": image_id,
+                    "category_id": class_id,
+                    "bbox": box,
+                    "area": box[2] * box[3],
+                    "iscrowd": 0,
+                    key: value,
+                }
+            )
+    return records
+
+
+def _discard(*_: object) -> None:
+    """Drops the evaluator's messages."""

@@ -22,10 +22,10 @@ from spotlet.errors import UsageError
 ImageArray = npt.NDArray[np.uint8]
 
 FrameArray = npt.NDArray[np.integer[Any] | np.floating[Any]]
-"""What OpenCV says that its functions return; `require_frame` makes an `ImageArray` of it."""
+"""What OpenCV's functions are typed to return; `require_frame` makes an `ImageArray` of it."""
 
 PAD_VALUE = 114
-"""Grey of the border. Near the mean of photographs, so that it is no edge of its own."""
+"""Grey of the border, near the mean of photographs, so that the border is hardly an edge."""
 
 INTERPOLATIONS = {
     "linear_exact": cv2.INTER_LINEAR_EXACT,
@@ -33,22 +33,22 @@ INTERPOLATIONS = {
     "area": cv2.INTER_AREA,
     "nearest": cv2.INTER_NEAREST,
 }
-"""The names that a manifest may use, and what they are in OpenCV. `linear_exact` and `nearest` give
-the same bytes on every processor; `linear` and `area` differ by one grey level between some."""
+"""The names that a manifest may use, and OpenCV's. `linear_exact` and `nearest` produce the same
+bytes on every processor; `linear` and `area` differ by one grey level between some."""
 
 RESIZES = ("letterbox", "letterbox_corner", "stretch")
-"""Where the frame lies: centred, as spotlet's own networks want it; or, for other people's, in the
-left upper corner, or over the whole canvas with a scale for each axis."""
+"""Where the frame lies: centred, for spotlet's own networks; for others, in the left upper corner,
+or over the whole canvas with a scale for each axis."""
 
 
 def require_frame(frame_bgr: FrameArray | None) -> ImageArray:
-    """Returns the same array, which is a frame: (H, W, 3) uint8, with at least one pixel.
+    """Returns the array if it is a frame: (H, W, 3) uint8, with at least one pixel.
 
     Raises:
         UsageError: it is not a frame.
     """
     if frame_bgr is None:
-        raise UsageError("None in place of a frame: cv2.imread gives it for a file it cannot read")
+        raise UsageError("None in place of a frame: cv2.imread returns it for an unreadable file")
     if not isinstance(frame_bgr, np.ndarray) or frame_bgr.dtype != np.uint8:
         raise UsageError(
             f"a frame of type {getattr(frame_bgr, 'dtype', type(frame_bgr).__name__)}: "
@@ -72,7 +72,7 @@ class Letterbox:
 
     Raises:
         UsageError: a side is below 1, the interpolation or the resize is unknown, or the grey is
-            no byte.
+            not a byte.
 
     Example:
         >>> box = Letterbox((720, 1280), (320, 320))
@@ -159,7 +159,7 @@ class Letterbox:
 
     @property
     def _method(self) -> int:
-        """What OpenCV is asked for: `linear` stands in for `linear_exact` where they are the same.
+        """OpenCV's interpolation: `linear` for `linear_exact` where both do the same.
 
         Where a frame is an odd number of times as large along both axes, every pixel of the canvas
         lies on the centre of one of the frame: nothing is mixed or rounded, and `linear` is faster.

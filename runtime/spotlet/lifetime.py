@@ -1,4 +1,4 @@
-"""How things end: what is open is closed, and a wait can be interrupted."""
+"""Closing what is open, and waits that Ctrl-C can interrupt."""
 
 from types import TracebackType
 from typing import Self
@@ -8,10 +8,10 @@ WAKE_SECONDS = 0.2
 
 
 class Closing:
-    """What is closed at the end of a `with` block, whatever happens in it."""
+    """Something that the end of a `with` block closes, whatever happens in it."""
 
     def close(self) -> None:
-        """Releases what is held. A second call does nothing."""
+        """Releases its resources. A second call has no effect."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:

@@ -5,12 +5,14 @@ runtime reads every name, size and rule from here and guesses nothing from shape
 """
 
 import json
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from spotlet.errors import ModelFileError
 from spotlet.letterbox import INTERPOLATIONS, PAD_VALUE, RESIZES, Letterbox
-from spotlet.text.plain import is_plain, parse_json, plain_line
+from spotlet.text.plain import is_plain, plain_line
+from spotlet.text.schema import EXPORT_AGAIN, read_record, require_keys
 
 METADATA_KEY = "spotlet"
 """Where the manifest lies in the ONNX file's metadata."""
@@ -28,18 +30,44 @@ MOST_CLASSES = 65_536
 """The largest public set of pictures has 21,841."""
 
 MOST_NAME_CHARACTERS = 200
-"""Of one name: it is drawn into pictures, and stands in every line of NDJSON."""
+"""Of one name: it is drawn into pictures, and written into every line of NDJSON."""
 
 MOST_SIDE, MOST_PIXELS = 8192, 4096 * 4096
 """Of a canvas, which is held in memory for each frame at work: 50 MB at most."""
 
 FORMS = ("cells", "detections")
-"""What the outputs may be: of every cell, or suppressed in the graph already."""
+"""What the outputs may be: those of every cell, or what the graph's suppression left."""
 
 
 def _require(condition: bool, what: str) -> None:
     if not condition:
-        raise ModelFileError(f"manifest: {plain_line(what)}; export the model again")
+        raise ModelFileError(f"manifest: {plain_line(what)}; {EXPORT_AGAIN}")
+
+
+def _check(what: str, value: Any, fits: Callable[[Any], bool], rule: str) -> None:
+    _require(fits(value), f"{what} {value!r} must be {rule}")
+
+
+def _check_choice(what: str, value: object, allowed: Collection[str]) -> None:
+    _require(value in tuple(allowed), f"{what} {value!r} must be one of {', '.join(allowed)}")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MOST_NAME_CHARACTERS and is_plain(value)
+
+
+def _is_size(value: object) -> bool:
+    sides = value if isinstance(value, tuple) and len(value) == 2 else (0, 0)
+    whole = all(type(side) is int and 1 <= side <= MOST_SIDE for side in sides)
+    return whole and sides[0] * sides[1] <= MOST_PIXELS
+
+
+def _is_byte(value: object) -> bool:
+    return type(value) is int and 0 <= value <= 255
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,24 +91,13 @@ class InputRule:
     pad_value: int = PAD_VALUE
 
     def __post_init__(self) -> None:
-        _require(_is_text(self.name), f"input name {self.name!r} must be text")
-        _require(
-            _is_size(self.size_hw),
-            f"input size {self.size_hw!r} must be two whole numbers to {MOST_SIDE}, together at "
-            f"most {MOST_PIXELS} pixels",
-        )
-        _require(self.colour_order == "BGR", f"colour order {self.colour_order!r} must be BGR")
-        _require(
-            self.resize in RESIZES, f"resize {self.resize!r} must be one of {', '.join(RESIZES)}"
-        )
-        _require(
-            isinstance(self.interpolation, str) and self.interpolation in INTERPOLATIONS,
-            f"interpolation {self.interpolation!r} must be one of {', '.join(INTERPOLATIONS)}",
-        )
-        _require(
-            type(self.pad_value) is int and 0 <= self.pad_value <= 255,
-            f"pad value {self.pad_value!r} must be from 0 to 255",
-        )
+        _check("input name", self.name, _is_text, "text")
+        size_rule = f"two whole numbers to {MOST_SIDE}, together at most {MOST_PIXELS} pixels"
+        _check("input size", self.size_hw, _is_size, size_rule)
+        _check_choice("colour order", self.colour_order, ("BGR",))
+        _check_choice("resize", self.resize, RESIZES)
+        _check_choice("interpolation", self.interpolation, INTERPOLATIONS)
+        _check("pad value", self.pad_value, _is_byte, "from 0 to 255")
 
     def letterbox(self, frame_hw: tuple[int, int]) -> Letterbox:
         """Returns how a frame of this height and width, pixels, lies on the canvas."""
@@ -92,8 +109,8 @@ class OutputRule:
     """What the graph's outputs mean.
 
     A graph of the form `cells` has two: every cell's box, and its score for every class. One of the
-    form `detections` has thresholding and suppression in it, by the manifest's `DetectionRule`, and
-    gives M rows, best score first, of which `count` say something and the rest are zeros.
+    form `detections` thresholds and suppresses by the manifest's `DetectionRule` and has M rows,
+    best score first: `count` of them are detections, the rest zeros.
 
     Attributes:
         form: one of `FORMS`.
@@ -115,15 +132,10 @@ class OutputRule:
 
     def __post_init__(self) -> None:
         for output in (self.boxes, self.scores, self.class_ids, self.count):
-            _require(_is_text(output), f"output name {output!r} must be text")
-        _require(self.form in FORMS, f"form {self.form!r} must be one of {', '.join(FORMS)}")
-        _require(
-            self.box_encoding == "xyxy_unit", f"box encoding {self.box_encoding!r} is not known"
-        )
-        _require(
-            self.score_activation in ("sigmoid", "softmax"),
-            f"score activation {self.score_activation!r} is not known",
-        )
+            _check("output name", output, _is_text, "text")
+        _check_choice("form", self.form, FORMS)
+        _check_choice("box encoding", self.box_encoding, ("xyxy_unit",))
+        _check_choice("score activation", self.score_activation, ("sigmoid", "softmax"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +146,9 @@ class DetectionRule:
         score_threshold: the least score kept, in [0, 1].
         iou_threshold: non-maximum suppression drops a box that overlaps a better one of the
             same class by more than this, in (0, 1].
-        max_detections: the most that one frame gives.
+        max_detections: the most of one frame.
         every_class: whether a cell is a candidate for every class that reaches the threshold,
-            as COCO's AP wants it, or for its best class only, as a person wants it.
+            as in COCO's AP, or for its best class only, as a person expects.
     """
 
     score_threshold: float = 0.4
@@ -145,21 +157,14 @@ class DetectionRule:
     every_class: bool = False
 
     def __post_init__(self) -> None:
-        _require(
-            _is_number(self.score_threshold) and 0 <= self.score_threshold <= 1,
-            f"score threshold {self.score_threshold!r} must be from 0 to 1",
-        )
-        _require(
-            _is_number(self.iou_threshold) and 0 < self.iou_threshold <= 1,
-            f"IoU threshold {self.iou_threshold!r} must be over 0 and at most 1",
-        )
-        _require(
-            type(self.max_detections) is int and self.max_detections >= 1,
-            f"max detections {self.max_detections!r} must be a whole number from 1",
-        )
-        _require(
-            isinstance(self.every_class, bool), f"every class {self.every_class!r}: true or false"
-        )
+        iou, most = self.iou_threshold, self.max_detections
+        _check("score threshold", self.score_threshold, _is_share, "from 0 to 1")
+        _check("IoU threshold", iou, lambda v: _is_share(v) and v > 0, "over 0 and at most 1")
+        _check("max detections", most, lambda v: type(v) is int and v > 0, "a whole number from 1")
+        _check("every class", self.every_class, lambda v: isinstance(v, bool), "true or false")
+
+
+PARTS: dict[str, Any] = {"input": InputRule, "output": OutputRule, "detection": DetectionRule}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +172,7 @@ class Manifest:
     """Everything that the runtime knows of a model.
 
     Attributes:
-        name: of the model, as a person would say it.
+        name: of the model, readable.
         classes: their names; the index is the class id.
         input: how a frame becomes the input.
         output: what the outputs mean.
@@ -190,10 +195,10 @@ class Manifest:
     producer: str = "spotlet"
 
     def __post_init__(self) -> None:
-        for key, text in (("name", self.name), ("producer", self.producer)):
-            _require(_is_text(text), f"{key} {text!r} must be text")
-        for key, record in (("training", self.training), ("parity", self.parity)):
-            _require(isinstance(record, dict), f"{key} must be a JSON object")
+        _check("name", self.name, _is_text, "text")
+        _check("producer", self.producer, _is_text, "text")
+        _require(isinstance(self.training, dict), "training must be a JSON object")
+        _require(isinstance(self.parity, dict), "parity must be a JSON object")
         _require(
             0 < len(self.classes) <= MOST_CLASSES and all(map(_is_text, self.classes)),
             f"classes must be a list of 1 to {MOST_CLASSES} names, each one line of at most "
@@ -202,12 +207,10 @@ class Manifest:
         _require(len(set(self.classes)) == len(self.classes), "classes must not repeat a name")
 
     def to_json(self) -> str:
-        """Returns the manifest as the text that rides in the ONNX metadata.
-
-        It is written in the oldest schema that can say it, so that older runtimes read it.
+        """Returns the manifest as the text in the ONNX metadata, in the oldest schema that fits.
 
         Raises:
-            ModelFileError: `training` or `parity` holds what JSON cannot, as NaN.
+            ModelFileError: `training` or `parity` holds something that JSON cannot, such as NaN.
         """
         plain = self.output.form == "cells" and self.input.resize == "letterbox"
         exact = self.input.interpolation == "linear_exact"
@@ -224,74 +227,24 @@ class Manifest:
         """Returns the manifest that a model file carries.
 
         Raises:
-            ModelFileError: not JSON, a newer schema, a key missing or unknown, a bad value.
+            ModelFileError: not JSON, a newer schema, a missing or unknown key, or a bad value.
         """
-        _require(
-            len(text) <= MOST_CHARACTERS,
-            f"{len(text)} characters must be at most {MOST_CHARACTERS}",
-        )
-        try:
-            content = parse_json(text)
-        except ValueError as error:
-            raise ModelFileError(
-                f"manifest: not JSON ({plain_line(str(error))}); export the model again"
-            ) from error
-        _require(isinstance(content, dict), "must be a JSON object")
-        schema = content.pop("schema", None)
-        _require(type(schema) is int and schema >= 1, f"schema {schema!r} must be a whole number")
-        if schema > SCHEMA:
-            raise ModelFileError(
-                f"manifest: schema {schema} is newer than this spotlet reads ({SCHEMA}); "
-                "run `pip install --upgrade spotlet`"
-            )
+        size = len(text)
+        _require(size <= MOST_CHARACTERS, f"{size} characters must be at most {MOST_CHARACTERS}")
+        content = read_record(text, SCHEMA, "manifest")
+        schema = content.pop("schema")
         given = content.get("input")
         exact = isinstance(given, dict) and given.get("interpolation") == "linear_exact"
         _require(schema >= 3 or not exact, f"schema {schema} has no interpolation 'linear_exact'")
-        for key, rule in (
-            ("input", InputRule),
-            ("output", OutputRule),
-            ("detection", DetectionRule),
-        ):
-            absent = SINCE_2 if schema == 1 and rule is OutputRule else ()
-            content[key] = _build(rule, content.get(key), f"{key}: ", absent)
-        _require(isinstance(content.get("classes"), list), "classes must be a list of names")
-        content["classes"] = tuple(content["classes"])
-        return _build(cls, content, "")
-
-
-_Rule = TypeVar("_Rule")
-
-
-def _build(rule: type[_Rule], content: object, where: str, absent: tuple[str, ...] = ()) -> _Rule:
-    """Returns the dataclass from JSON; a key that is missing or unknown is an error.
-
-    Those that its schema does not have, `absent`, are unknown in it.
-    """
-    _require(isinstance(content, dict), f"{where}must be a JSON object")
-    assert isinstance(content, dict)
-    known = {item.name for item in fields(rule)} - set(absent)  # type: ignore[arg-type]
-    unknown, missing = sorted(set(content) - known), sorted(known - set(content))
-    _require(not unknown, f"{where}unknown key {', '.join(map(repr, unknown))}")
-    _require(not missing, f"{where}missing key {', '.join(map(repr, missing))}")
-    values = {
-        key: tuple(v) if key == "size_hw" and isinstance(v, list) else v
-        for key, v in content.items()
-    }
-    return rule(**values)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= MOST_NAME_CHARACTERS and is_plain(value)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_size(value: object) -> bool:
-    return (
-        isinstance(value, tuple)
-        and len(value) == 2
-        and all(type(side) is int and 1 <= side <= MOST_SIDE for side in value)
-        and value[0] * value[1] <= MOST_PIXELS
-    )
+        absent = {"output": SINCE_2} if schema == 1 else {}
+        try:
+            for key, rule in PARTS.items():
+                part = require_keys(content.get(key), rule, f"{key}: ", absent.get(key, ()))
+                if isinstance(part.get("size_hw"), list):
+                    part["size_hw"] = tuple(part["size_hw"])
+                content[key] = rule(**part)
+            require_keys(content, cls)
+        except ValueError as error:
+            _require(False, str(error))
+        _require(isinstance(content["classes"], list), "classes must be a list of names")
+        return cls(**{**content, "classes": tuple(content["classes"])})

@@ -1,8 +1,8 @@
 """Several frames at once on several cores, their results in the order of the frames.
 
-A frame goes through decoding, letterbox, network and postprocessing in one thread; as many
-threads as there are cores do so side by side, each with an inference on one core. That leaves no
-core idle while another decodes, and wastes nothing on splitting the operators of a small network.
+One thread takes a frame through decoding, letterbox, network and postprocessing; as many threads
+as there are cores do so side by side, each with an inference on one core. So no core idles while
+another decodes, and nothing is wasted on splitting the operators of a small network.
 """
 
 import os
@@ -19,97 +19,99 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_WORKERS = 8
-"""Each holds two frames and the network's activations, and one decoder feeds no more of them.
-Where there are more cores, each inference gets several."""
+"""Each holds two frames and the network's activations, and one decoder cannot feed more of them.
+With more cores, each inference gets several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crew:
+class Workers:
     """How cores are shared out.
 
     Attributes:
-        workers: frames, or batches of them, that are worked on at once.
-        threads: of each one's inference; 0 leaves it to onnxruntime.
-        ahead: results that may be unfinished or not yet fetched at any time.
+        count: frames, or batches of frames, worked on at once, from 1.
+        threads: of each inference; 0 leaves it to onnxruntime.
+        ahead: results that may be unfinished or not yet fetched at any time, from 1.
     """
 
-    workers: int = 1
+    count: int = 1
     threads: int = 0
     ahead: int = 1
 
 
-def plan_crew(threads: int, *, sources: int, live: bool) -> Crew:
+def plan_workers(threads: int, *, sources: int, live: bool) -> Workers:
     """Returns how the cores are shared out for these sources.
 
-    Every frame of a file is wanted: all cores work on frames of their own. Of one live source
-    only the newest is, and soon: one inference gets all cores. Of several live sources at most
-    one frame each is worked on.
+    Every frame of a file is wanted, so each core works on its own frames. Only the newest frame of
+    a live source is wanted, and soon, so one inference gets all cores. Several live sources have
+    at most one frame each in work.
 
     Args:
-        threads: how many cores may be used; 0 for all that this process may.
+        threads: how many cores may be used; 0 for all that this process may use.
         sources: how many there are, from 1.
-        live: whether all of them give their newest frame only.
+        live: whether all of them deliver their newest frame only.
 
     Example:
-        >>> plan_crew(4, sources=1, live=False)
-        Crew(workers=4, threads=1, ahead=8)
-        >>> plan_crew(4, sources=2, live=True)
-        Crew(workers=2, threads=2, ahead=2)
+        >>> plan_workers(4, sources=1, live=False)
+        Workers(count=4, threads=1, ahead=8)
+        >>> plan_workers(4, sources=2, live=True)
+        Workers(count=2, threads=2, ahead=2)
     """
     cores = threads or usable_cores()
-    workers = min(cores, MOST_WORKERS, sources if live else cores)
-    if workers == 1:
-        return Crew(threads=threads)
-    return Crew(workers=workers, threads=cores // workers, ahead=workers if live else 2 * workers)
+    count = min(cores, MOST_WORKERS, sources if live else cores)
+    if count == 1:
+        return Workers(threads=threads)
+    return Workers(count=count, threads=cores // count, ahead=count if live else 2 * count)
 
 
 def map_in_order(
     items: Iterable[Item],
     work: Callable[[Item], Result],
-    crew: Crew,
+    workers: Workers,
     stop: Callable[[], None] = lambda: None,
     idle: Callable[[], None] = lambda: None,
 ) -> Generator[tuple[Item, Result], None, None]:
-    """Gives each item with what `work` makes of it, in the order of the items.
+    """Yields each item with the result of `work`, in the order of the items.
 
-    Close it, or use it up: then no thread is left. With one worker there is none at all.
+    Exhaust it or close it: then no thread is left. One worker needs no thread at all.
 
     Args:
-        items: taken one at a time, each by the thread that then works on it. So what takes time
-            there, as decoding, goes on beside the work on earlier items.
+        items: taken one at a time, each by the thread that then works on it, so slow items, such
+            as decoded frames, overlap with the work on earlier ones.
         work: called by several threads at once.
-        crew: how many; no more than `ahead` items are held at any time.
-        stop: called when it is over, to end a wait for the next item; not with one worker, which
-            then does not wait.
+        workers: how many threads; no more than `ahead` items are held at any time.
+        stop: called at the end, to end a wait for the next item; not with one worker, which is
+            not waiting then.
         idle: called now and then in the caller's thread while it waits; not with one worker.
 
     Raises:
         Exception: what `items` or `work` raised, after the results of the items before.
 
     Example:
-        >>> [pair for pair in map_in_order([1, 2, 3], lambda n: n * n, Crew(workers=2, ahead=4))]
+        >>> [pair for pair in map_in_order([1, 2, 3], lambda n: n * n, Workers(count=2, ahead=4))]
         [(1, 1), (2, 4), (3, 9)]
     """
-    if crew.workers == 1:
+    if workers.count == 1:
         for item in items:
             yield item, work(item)
         return
-    workers = _Workers(items, work, crew)
+    threads = _Threads(items, work, workers)
     try:
-        workers.start()
-        yield from workers.results(idle)
+        threads.start()
+        yield from threads.results(idle)
     finally:
-        workers.end(stop)
+        threads.end(stop)
 
 
-class _Workers(Generic[Item, Result]):
+class _Threads(Generic[Item, Result]):
     """Threads that take items in turn and hand back numbered outcomes.
 
-    The thread that fetches may be interrupted anywhere, by Ctrl-C: it shares nothing with the
-    others but `SimpleQueue`s, which hold no lock then, and a flag.
+    Ctrl-C may interrupt the fetching thread anywhere: it shares only a flag and `SimpleQueue`s
+    with the others, and those hold no lock then.
     """
 
-    def __init__(self, items: Iterable[Item], work: Callable[[Item], Result], crew: Crew) -> None:
+    def __init__(
+        self, items: Iterable[Item], work: Callable[[Item], Result], workers: Workers
+    ) -> None:
         self._items = iter(items)
         self._work = work
         self._turn = threading.Lock()
@@ -119,11 +121,11 @@ class _Workers(Generic[Item, Result]):
         self._finished: SimpleQueue[tuple[int, tuple[Item, Result] | BaseException | None]] = (
             SimpleQueue()
         )
-        for _ in range(crew.ahead):
+        for _ in range(workers.ahead):
             self._permits.put(None)
         self._threads = [
             threading.Thread(target=self._run, name="spotlet-worker", daemon=True)
-            for _ in range(crew.workers)
+            for _ in range(workers.count)
         ]
 
     def start(self) -> None:
@@ -132,7 +134,7 @@ class _Workers(Generic[Item, Result]):
             thread.start()
 
     def results(self, idle: Callable[[], None]) -> Iterator[tuple[Item, Result]]:
-        """Gives the outcomes by their numbers; raises one that is an error."""
+        """Yields the outcomes by their numbers; raises one that is an error."""
         early: dict[int, tuple[Item, Result] | BaseException | None] = {}
         for number in count():
             while number not in early:
@@ -150,11 +152,11 @@ class _Workers(Generic[Item, Result]):
                     raise error
                 case pair:
                     yield pair
-                    del pair  # what nobody needs must not wait for the next
+                    del pair  # it must not be held while the next is awaited
             self._permits.put(None)
 
     def end(self, stop: Callable[[], None]) -> None:
-        """Ends the threads and waits for them: for what each is just doing."""
+        """Ends the threads, and waits until each has finished its present item."""
         self._over = True
         stop()
         for _ in self._threads:

@@ -15,10 +15,10 @@ MAX_CANDIDATES = 3000
 """The best candidates that enter suppression: a bound on time when every cell fires."""
 
 EVERY_SCORE = -1.0
-"""For OpenCV's own threshold, which drops what is not over it: candidates are chosen before."""
+"""For OpenCV's own threshold, which drops any score not over it: candidates are chosen before."""
 
 LEAST_SCORE = 1e-6
-"""A score below this is none, whatever the threshold: a threshold of 0 means all that fire."""
+"""A lower score never counts, whatever the threshold: a threshold of 0 means all that fire."""
 
 
 def detections_from_outputs(
@@ -35,8 +35,8 @@ def detections_from_outputs(
     each class.
 
     Args:
-        boxes: (K, 4) xyxy in [0, 1] of the canvas. What is over is cut; a box that is then
-            empty or not finite is no candidate, so that it cannot suppress a good one.
+        boxes: (K, 4) xyxy in [0, 1] of the canvas, to which they are cut; a box that is then
+            empty or not finite is not a candidate, so that it cannot suppress a good one.
         scores: (K, C) in [0, 1].
         letterbox: how the frame lay on the canvas.
         class_names: C names.
@@ -72,8 +72,8 @@ def _fired(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Returns the cell and the class of each score that reaches the threshold, (M,) each.
 
-    In the order of the cells, of one cell in that of the classes. The one thing that looks at
-    every cell: what follows costs by the candidate.
+    In the order of the cells, within a cell of the classes. This alone reads every cell: the cost
+    of the rest is by the candidate.
     """
     at = np.flatnonzero(scores >= max(rule.score_threshold, LEAST_SCORE))
     cells, class_ids = np.divmod(at, scores.shape[1])
@@ -86,7 +86,7 @@ def _fired(
 
 
 def _best(scores: FloatArray, most: int) -> npt.NDArray[np.int64]:
-    """Returns the indices of the best scores, in order of the index; of equals the first.
+    """Returns the indices of the best scores, ascending; of equal scores the first.
 
     Precondition: there are more than `most`.
     """
@@ -99,16 +99,16 @@ def _best(scores: FloatArray, most: int) -> npt.NDArray[np.int64]:
 def cells_from_detections(
     scores: FloatArray, class_ids: npt.NDArray[np.int64], count: npt.NDArray[np.int64], classes: int
 ) -> FloatArray:
-    """Returns the scores (N, M, C) of cells that say what suppressed detections say.
+    """Returns the scores (N, M, C) of cells that are suppressed detections.
 
-    Each row becomes a cell with one class, so that what reads a network's cells reads a graph with
-    suppression in it too; suppressed again, they all stay. A class that is none, and a row beyond
-    the count, has no score.
+    Each row becomes a cell with one class, so that one decoder reads graphs with and without
+    suppression; suppressed again, they all stay. An unknown class, and a row beyond the count, has
+    no score.
 
     Args:
         scores: (N, M) in [0, 1].
         class_ids: (N, M).
-        count: (N,), how many rows of each frame say something.
+        count: (N,), how many rows of each frame are detections.
         classes: C.
     """
     rows = np.arange(scores.shape[1]) < count[:, np.newaxis]
@@ -136,7 +136,7 @@ def suppress(
         iou_threshold: a box that overlaps a kept one of its class by more is dropped.
 
     Returns:
-        (M,) int64 indices; equal scores keep the order that they came in.
+        (M,) int64 indices; equal scores keep their order.
     """
     if len(scores) == 0:
         return np.zeros(0, np.int64)

@@ -17,16 +17,16 @@ from spotlet.text.plain import first_line
 __all__ = ["ModelSession", "SessionSettings"]
 
 MOST_SCORES = 2**24
-"""Of one frame, cells times classes: 67 MB. YOLO26 at 640 pixels gives 672,000."""
+"""Of one frame, cells times classes: 67 MB. YOLO26 at 640 pixels has 672,000."""
 
 
 class ModelSession:
     """A loaded model: canvases in, the two tensors out.
 
     Attributes:
-        manifest: what the file says of itself, checked against the graph.
+        manifest: the file's, checked against the graph.
         path: of the `.onnx` file.
-        settings: that were asked for.
+        settings: as asked for.
         provider_use: the execution provider that was asked for, the one that computes, how many
             nodes of the graph it got, and why where they are not the same.
         provider: the one that computes: `provider_use.got`.
@@ -40,7 +40,8 @@ class ModelSession:
         """Loads a model file.
 
         Raises:
-            ModelFileError: no such file, no ONNX, no manifest, or one that does not fit.
+            ModelFileError: there is no such file, it is not ONNX, or its manifest is missing or
+                does not fit.
             UsageError: the provider is unknown or computes elsewhere, or cannot be had and
                 `strict_provider` is on.
         """
@@ -54,7 +55,7 @@ class ModelSession:
             text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
             if text is None:
                 raise ModelFileError(
-                    "no spotlet manifest in the file; `spotlet export` writes it, and for "
+                    "no spotlet manifest in the file; `spotlet export` writes one, and for "
                     "another's network `spotlet adopt`"
                 )
             self.manifest = Manifest.from_json(text)
@@ -62,7 +63,7 @@ class ModelSession:
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from error
         except UnicodeDecodeError as error:  # by onnxruntime's names and metadata
-            raise ModelFileError(f"{path}: a text in it is no UTF-8; copy it again") from error
+            raise ModelFileError(f"{path}: a text in it is not UTF-8; copy it again") from error
         output = self.manifest.output
         self._output_names = [output.boxes, output.scores]
         if output.form == "detections":
@@ -71,8 +72,8 @@ class ModelSession:
     def run(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
         """Returns boxes (N, K, 4) and scores (N, K, C) for canvases (N, H, W, 3) uint8.
 
-        Of a graph with suppression in it, a cell is a detection.
-        A graph whose batch is fixed at 1 is called once a canvas.
+        In a graph with suppression, a cell is a detection. A graph with a batch fixed at 1 is run
+        once a canvas.
 
         Raises:
             ModelFileError: onnxruntime fails on it, or the outputs do not belong together.
@@ -102,7 +103,7 @@ class ModelSession:
         wanted = len(canvases), *boxes.shape[1:2], len(self.manifest.classes)
         if scores.shape != wanted or boxes.shape != (*wanted[:2], 4):
             raise ModelFileError(
-                f"{self.path}: gave boxes {boxes.shape} and scores {scores.shape} for "
+                f"{self.path}: returned boxes {boxes.shape} and scores {scores.shape} for "
                 f"{len(canvases)} canvases; must be (N, K, 4) and (N, K, {wanted[-1]})"
             )
         self._require_sane(wanted[1])
@@ -113,12 +114,12 @@ class ModelSession:
         classes = len(self.manifest.classes)
         if cells * classes > MOST_SCORES:
             raise ModelFileError(
-                f"{self.path}: gave {cells} cells of {classes} classes; must be at most "
+                f"{self.path}: returned {cells} cells of {classes} classes; must be at most "
                 f"{MOST_SCORES} scores a frame"
             )
 
     def _check_graph(self) -> None:
-        """Raises ModelFileError where the manifest names what the graph does not have."""
+        """Raises ModelFileError where the graph is not what the manifest says."""
         rule = self.manifest.input
         inputs = {item.name: item for item in self._session.get_inputs()}
         outputs = {item.name: item for item in self._session.get_outputs()}

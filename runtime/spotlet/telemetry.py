@@ -1,4 +1,4 @@
-"""onnxruntime's telemetry, turned off: it decides when it is imported, and for the whole process.
+"""onnxruntime's telemetry, turned off before its import, which decides for the whole process.
 
 From 1.29 on, outside Windows, onnxruntime writes a device's id and a database into the user's cache
 folder and sends them to its maker. `docs/decisions/0020-nothing-is-sent.md` says why this is the
@@ -9,7 +9,7 @@ import os
 import sys
 
 SWITCH = "ORT_DISABLE_TELEMETRY"
-"""The variable of the environment that onnxruntime looks at, once."""
+"""The environment variable that onnxruntime reads, once."""
 
 OFF_VALUES = ("1", "true", "yes", "on", "y")
 """The values that turn telemetry off, in upper or lower case; all others leave it on.
@@ -21,10 +21,10 @@ Source: onnxruntime 1.32.0, its behaviour with each of them.
 def turn_off_telemetry() -> str | None:
     """Sets the switch for this process and those that it starts, unless the user has set it.
 
-    It cannot see that a program set the switch after it had imported onnxruntime.
+    A switch that a program set after importing onnxruntime goes unnoticed.
 
     Returns:
-        Why telemetry may be on all the same, in words; None where it is off.
+        Why telemetry may still be on, as text; None where it is off.
     """
     if sys.platform == "win32":
         return "on Windows the system's privacy settings decide"

@@ -20,9 +20,10 @@ import numpy as np
 
 from spotlet import open_stream
 from spotlet.boxes import FloatArray
-from spotlet.check.golden import FP32_TOLERANCE, record_golden, write_golden
+from spotlet.check import check_model
+from spotlet.check.golden import record_golden, write_golden
 from spotlet.check.golden_rows import CANVAS_RULE, GOLDEN_RULE
-from spotlet.check.verification import check_model
+from spotlet.check.tolerances import FP32_TOLERANCE
 from spotlet.errors import SpotletError
 from spotlet.letterbox import INTERPOLATIONS, ImageArray
 from spotlet.model.package import GOLDEN_FOLDER, MODEL_FILE, bundled_models, variants_of

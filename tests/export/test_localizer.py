@@ -9,14 +9,13 @@ from rectangles import rectangle_set
 
 from spotlet import Detector
 from spotlet.boxes import box_iou
-from spotlet.check.verification import check_model
+from spotlet.check import check_model
 from spotlet.errors import GateError
 from spotlet_export.exporting import export_package
 from spotlet_export.gate.report import Report
 from spotlet_training.datasets import Sample
-from spotlet_training.localization.learning import learn
-from spotlet_training.localization.recipe import Recipe
-from spotlet_training.localization.runs import Run, checkpoint_path, write_run
+from spotlet_training.localization import Recipe, RunFolder, Step, learn
+from spotlet_training.localization.runs import checkpoint_path
 from spotlet_training.network import LocalizerSettings, build_localizer
 from spotlet_training.network.checkpoint import Checkpoint, load_checkpoint
 
@@ -52,8 +51,8 @@ def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     recipe = Recipe(network=settings, epochs=6, batch_size=8, box_weight=5.0, schedule="cosine")
     network, outcome = learn(recipe, data, 0, torch.device("cpu"), torch.float32)
     out = tmp_path_factory.mktemp(request.param)
-    terms = {"recipe": {"epochs": 6}}
-    write_run(out, Run(step="best", seed=0, outcome=outcome, surroundings={}), network, data, terms)
+    step = Step(name="best", change="", parent="", recipe=recipe)
+    RunFolder(out, data, torch.device("cpu"), torch.float32).write(step, 0, network, outcome)
     return load_checkpoint(checkpoint_path(out, "best", 0))
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from spotlet.check.verification import check_model
+from spotlet.check import check_model
 from spotlet.model.package import bundled_models, locate_models
 
 MODELS = bundled_models()

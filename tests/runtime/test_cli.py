@@ -68,7 +68,10 @@ def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[s
     ("words", "line"),
     [
         (["rum"], "spotlet: rum: no such command; did you mean run?"),
-        (["--fast"], "spotlet: --fast: no such option here; options follow the command"),
+        (
+            ["--fast"],
+            "spotlet: --fast: not an option of spotlet itself; put options after the command",
+        ),
         (["run"], "spotlet run: a model and at least one source must be given; see"),
         (["run", "m", "s", "--sav"], "spotlet run: unrecognized arguments: --sav; see"),
         (["run", "m", "s", "--threads", "x"], "spotlet run: argument --threads: invalid int"),

@@ -12,7 +12,7 @@ import pytest
 
 from spotlet import Detector
 from spotlet.letterbox import ImageArray
-from spotlet.pipeline import Crew, map_in_order
+from spotlet.pipeline import Workers, map_in_order
 from spotlet.session import SessionSettings
 
 FRAME_HW = (720, 1280)
@@ -90,10 +90,10 @@ def test_a_call_takes_a_canvas_and_little_else(detector: Detector, frame: ImageA
 
 
 def test_several_workers_take_a_canvas_each(detector: Detector, frame: ImageArray) -> None:
-    crew = Crew(workers=2, threads=1, ahead=4)
+    workers = Workers(count=2, threads=1, ahead=4)
 
     def detect_in_all() -> None:
-        for _ in map_in_order([frame] * 12, detector, crew):
+        for _ in map_in_order([frame] * 12, detector, workers):
             pass
 
     most = peak_bytes(detect_in_all)
@@ -101,12 +101,12 @@ def test_several_workers_take_a_canvas_each(detector: Detector, frame: ImageArra
 
 
 def test_no_frame_is_kept_or_copied_on_its_way(detector: Detector, frame: ImageArray) -> None:
-    crew = Crew(workers=2, threads=1, ahead=4)
+    workers = Workers(count=2, threads=1, ahead=4)
 
     def detect_in_all() -> None:
         frames = (frame.copy() for _ in range(12))
-        for pair in map_in_order(frames, detector, crew):
+        for pair in map_in_order(frames, detector, workers):
             del pair
 
     # One more than are allowed ahead: that which was handed over a moment ago.
-    assert peak_bytes(detect_in_all) < (crew.ahead + 2) * FRAME_BYTES
+    assert peak_bytes(detect_in_all) < (workers.ahead + 2) * FRAME_BYTES

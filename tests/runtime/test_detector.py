@@ -1,5 +1,6 @@
 """The detector over a model that finds what is white: an object whose true box is known."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from spotlet.boxes import FloatArray
 from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.manifest import METADATA_KEY, InputRule, Manifest
-from spotlet.session import SessionSettings
+from spotlet.postprocess import MAX_CANDIDATES
+from spotlet.session import ModelSession, SessionSettings
 
 CANVAS_HW = (48, 80)
 MANIFEST = Manifest(name="whites", classes=("dark", "white"), input=InputRule(size_hw=CANVAS_HW))
@@ -198,7 +201,7 @@ def test_a_frame_is_left_as_it_was(detector: Detector) -> None:
         (np.zeros((4, 4, 3), np.float32), "of type float32"),
         (np.zeros((4, 4, 3), np.int64), "of type int64"),
         ([[[0, 0, 0]]], "of type list"),
-        (None, "None in place of a frame: cv2.imread gives it"),
+        (None, "None in place of a frame: cv2.imread returns it"),
         (np.zeros((4, 4), np.uint8), r"of shape \(4, 4\): must be \(H, W, 3\)"),
         (np.zeros((4, 4, 4), np.uint8), r"of shape \(4, 4, 4\): must be \(H, W, 3\)"),
         (np.zeros((4, 4, 1), np.uint8), r"of shape \(4, 4, 1\): must be \(H, W, 3\)"),
@@ -255,3 +258,87 @@ def test_a_model_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_two_detectors_give_the_same(white_finder: Path, detector: Detector) -> None:
     frame = frame_with_white((333, 77), (3, 30, 60, 300))
     assert equal(Detector(white_finder)(frame), detector(frame))
+
+
+class CountingSession(ModelSession):
+    """A network that counts its inferences."""
+
+    runs = 0
+
+    def run(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
+        self.runs += 1
+        return super().run(canvases)
+
+
+@pytest.fixture
+def counting(white_finder: Path) -> tuple[Detector, CountingSession]:
+    detector = Detector(white_finder)
+    detector.session = session = CountingSession(white_finder)
+    return detector, session
+
+
+def test_a_frame_costs_one_inference_whatever_is_read_from_its_outputs(
+    counting: tuple[Detector, CountingSession],
+) -> None:
+    detector, session = counting
+    frame = frame_with_white((480, 800), (200, 120, 400, 360))
+    outputs = detector.outputs(frame)
+    assert session.runs == 1
+    assert equal(detector.found_in(outputs), detector.candidates(outputs, 0.4))
+    detector.found_in(outputs, replace(detector.rule, score_threshold=0.1, every_class=True))
+    assert session.runs == 1
+    detector.candidates(frame, 0.1)
+    assert session.runs == 2
+    detector(frame)
+    assert session.runs == 3
+
+
+def test_the_outputs_of_a_frame_are_those_of_its_canvas(detector: Detector) -> None:
+    frame = frame_with_white((96, 40), (4, 5, 30, 90))
+    outputs = detector.outputs(frame)
+    assert outputs.letterbox == Letterbox((96, 40), CANVAS_HW)
+    np.testing.assert_array_equal(outputs.canvas, outputs.letterbox.apply(frame))
+    boxes, scores = detector.session.run(outputs.canvas[np.newaxis])
+    np.testing.assert_array_equal(outputs.boxes, boxes[0])
+    np.testing.assert_array_equal(outputs.scores, scores[0])
+    assert equal(detector.found_in(outputs), detector(frame))
+
+
+def test_another_canvas_may_take_the_place_of_the_letterboxed_frame(detector: Detector) -> None:
+    frame = frame_with_white((480, 800), (0, 0, 100, 100))
+    canvas = frame_with_white(CANVAS_HW, (20, 12, 40, 36))
+    outputs = detector.outputs(frame, canvas=canvas)
+    assert outputs.canvas is canvas
+    (found,) = detector.found_in(outputs)
+    np.testing.assert_allclose(found.box_xyxy, (200, 120, 400, 360), atol=1e-3)
+
+
+def test_candidates_are_every_class_from_a_score_up(detector: Detector) -> None:
+    frame = frame_with_white((48, 80), (10, 10, 40, 40))
+    assert [one.name for one in detector(frame)] == ["white"]
+    assert [one.name for one in detector.candidates(frame, 0.1)] == ["white", "dark"]
+    assert [one.name for one in detector.candidates(frame, 0.125)] == ["white", "dark"]
+    assert [one.name for one in detector.candidates(frame, 0.126)] == ["white"]
+    assert len(detector.candidates(frame, 0.8)) == 0
+
+
+def test_candidates_are_not_suppressed_and_not_more_than_the_best(detector: Detector) -> None:
+    outputs = detector.outputs(frame_with_white((48, 80), (10, 10, 40, 40)))
+    count = MAX_CANDIDATES + 5
+    scores = np.linspace(0.2, 0.9, 2 * count, dtype=np.float32).reshape(count, 2)
+    boxes = np.repeat(outputs.boxes, count, axis=0)
+    found = detector.candidates(replace(outputs, boxes=boxes, scores=scores), 0.0)
+    assert len(found) == MAX_CANDIDATES
+    assert found.scores[0] == scores.max()
+    assert len(detector.found_in(replace(outputs, boxes=boxes, scores=scores))) == 1
+
+
+@pytest.mark.parametrize("score_threshold", [-0.1, 1.1, float("nan")])
+def test_candidates_from_no_score_are_an_error(detector: Detector, score_threshold: float) -> None:
+    frame = np.zeros((4, 4, 3), np.uint8)
+    with pytest.raises(UsageError, match=r"score threshold .*: must be from 0 to 1"):
+        detector.candidates(frame, score_threshold)
+    with pytest.raises(UsageError, match="None in place of a frame"):
+        detector.candidates(None, 0.5)
+    with pytest.raises(UsageError, match="None in place of a frame"):
+        detector.outputs(None)

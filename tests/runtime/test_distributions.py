@@ -88,7 +88,7 @@ def test_a_build_of_another_maker_is_named_with_what_would_overwrite_it(install:
     assert origin("onnxruntime") == (
         "onnxruntime-gpu, not onnxruntime: install with --no-deps, or pip brings that back over it"
     )
-    assert origin("cv2") == "no distribution that pip knows of"
+    assert origin("cv2") == "no distribution known to pip"
     assert overwritten("cv2") is None
     assert replacing_commands("cv2", "opencv-python") == "`pip install --no-deps opencv-python`"
 

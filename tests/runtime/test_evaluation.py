@@ -7,8 +7,7 @@ import pytest
 from spotlet.boxes import box_iou
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
-from spotlet.evaluation import average_precision
-from spotlet.precision import Truth
+from spotlet.evaluation import Truth, average_precision
 
 NAMES = ("cat", "dog")
 Box = tuple[float, float, float, float]

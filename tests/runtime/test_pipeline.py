@@ -10,38 +10,43 @@ import numpy as np
 import pytest
 from patience import PATIENCE_SECONDS, wait_until
 
-from spotlet.pipeline import MOST_WORKERS, Crew, map_in_order, plan_crew, usable_cores
+from spotlet.pipeline import MOST_WORKERS, Workers, map_in_order, plan_workers, usable_cores
 
-CREWS = [Crew(), Crew(workers=2, ahead=2), Crew(workers=2, ahead=4), Crew(workers=5, ahead=7)]
+SHARES = [
+    Workers(),
+    Workers(count=2, ahead=2),
+    Workers(count=2, ahead=4),
+    Workers(count=5, ahead=7),
+]
 
 
 def workers_left() -> int:
     return sum(thread.name == "spotlet-worker" for thread in threading.enumerate())
 
 
-@pytest.mark.parametrize("crew", CREWS)
-def test_results_come_in_the_order_of_the_items_however_long_each_takes(crew: Crew) -> None:
+@pytest.mark.parametrize("workers", SHARES)
+def test_results_come_in_the_order_of_the_items_however_long_each_takes(workers: Workers) -> None:
     pauses = np.random.default_rng(0).uniform(0, 0.004, 60)
 
     def work(number: int) -> int:
         time.sleep(pauses[number])
         return number * number
 
-    pairs = list(map_in_order(range(60), work, crew))
+    pairs = list(map_in_order(range(60), work, workers))
     assert pairs == [(number, number * number) for number in range(60)]
     assert workers_left() == 0
 
 
-@pytest.mark.parametrize("crew", CREWS)
-def test_nothing_gives_nothing(crew: Crew) -> None:
-    assert list(map_in_order([], str, crew)) == []
+@pytest.mark.parametrize("workers", SHARES)
+def test_nothing_gives_nothing(workers: Workers) -> None:
+    assert list(map_in_order([], str, workers)) == []
     assert workers_left() == 0
 
 
 def test_workers_work_at_the_same_time() -> None:
     meeting = threading.Barrier(3)
-    crew = Crew(workers=3, ahead=3)
-    assert len(list(map_in_order(range(6), lambda _: meeting.wait(PATIENCE_SECONDS), crew))) == 6
+    workers = Workers(count=3, ahead=3)
+    assert len(list(map_in_order(range(6), lambda _: meeting.wait(PATIENCE_SECONDS), workers))) == 6
 
 
 def test_an_item_is_fetched_while_others_are_worked_on() -> None:
@@ -52,9 +57,9 @@ def test_an_item_is_fetched_while_others_are_worked_on() -> None:
         fetched.set()
         yield 1
 
-    crew = Crew(workers=2, ahead=2)
+    workers = Workers(count=2, ahead=2)
     pairs = list(
-        map_in_order(items(), lambda number: number or fetched.wait(PATIENCE_SECONDS), crew)
+        map_in_order(items(), lambda number: number or fetched.wait(PATIENCE_SECONDS), workers)
     )
     assert pairs == [(0, True), (1, 1)]
 
@@ -69,11 +74,11 @@ def test_one_item_is_fetched_at_a_time() -> None:
             fetching.release()
             yield number
 
-    assert len(list(map_in_order(items(), str, Crew(workers=4, ahead=8)))) == 50
+    assert len(list(map_in_order(items(), str, Workers(count=4, ahead=8)))) == 50
 
 
-@pytest.mark.parametrize("crew", CREWS)
-def test_no_more_items_are_held_than_are_allowed(crew: Crew) -> None:
+@pytest.mark.parametrize("workers", SHARES)
+def test_no_more_items_are_held_than_are_allowed(workers: Workers) -> None:
     done = most = 0
 
     def items() -> Iterator[int]:
@@ -82,16 +87,16 @@ def test_no_more_items_are_held_than_are_allowed(crew: Crew) -> None:
             most = max(most, number + 1 - done)
             yield number
 
-    for number, _ in map_in_order(items(), str, crew):
+    for number, _ in map_in_order(items(), str, workers):
         if number == 0:  # a slow consumer
-            wait_until(lambda: most >= crew.ahead)
+            wait_until(lambda: most >= workers.ahead)
         done = number + 1
     # What the consumer has in its hands counts; it is let go when the next is asked for.
-    assert most == crew.ahead
+    assert most == workers.ahead
 
 
-@pytest.mark.parametrize("crew", CREWS[1:])
-def test_an_item_is_let_go_while_the_next_is_awaited(crew: Crew) -> None:
+@pytest.mark.parametrize("workers", SHARES[1:])
+def test_an_item_is_let_go_while_the_next_is_awaited(workers: Workers) -> None:
     class Picture:
         pass
 
@@ -107,42 +112,42 @@ def test_an_item_is_let_go_while_the_next_is_awaited(crew: Crew) -> None:
         wait_until(lambda: made[0]() is None)
         yield picture()
 
-    for pair in map_in_order(items(), id, crew):
+    for pair in map_in_order(items(), id, workers):
         del pair
     assert len(made) == 2
 
 
-@pytest.mark.parametrize("crew", CREWS)
-def test_an_error_of_the_work_comes_after_the_results_before_it(crew: Crew) -> None:
+@pytest.mark.parametrize("workers", SHARES)
+def test_an_error_of_the_work_comes_after_the_results_before_it(workers: Workers) -> None:
     def work(number: int) -> int:
         if number == 7:
             raise ValueError("seven")
         time.sleep(0.002)
         return number
 
-    pairs = map_in_order(range(30), work, crew)
+    pairs = map_in_order(range(30), work, workers)
     assert [number for number, _ in islice(pairs, 7)] == list(range(7))
     with pytest.raises(ValueError, match="seven"):
         next(pairs)
     assert workers_left() == 0
 
 
-@pytest.mark.parametrize("crew", CREWS)
-def test_an_error_of_the_items_comes_after_the_results_before_it(crew: Crew) -> None:
+@pytest.mark.parametrize("workers", SHARES)
+def test_an_error_of_the_items_comes_after_the_results_before_it(workers: Workers) -> None:
     def items() -> Iterator[int]:
         yield from range(5)
         raise OSError("the disk is gone")
 
-    pairs = map_in_order(items(), lambda _: time.sleep(0.002), crew)
+    pairs = map_in_order(items(), lambda _: time.sleep(0.002), workers)
     assert [number for number, _ in islice(pairs, 5)] == list(range(5))
     with pytest.raises(OSError, match="the disk is gone"):
         next(pairs)
     assert workers_left() == 0
 
 
-@pytest.mark.parametrize("crew", CREWS)
-def test_who_leaves_early_leaves_no_thread(crew: Crew) -> None:
-    with contextlib.closing(map_in_order(itertools.count(), str, crew)) as pairs:
+@pytest.mark.parametrize("workers", SHARES)
+def test_who_leaves_early_leaves_no_thread(workers: Workers) -> None:
+    with contextlib.closing(map_in_order(itertools.count(), str, workers)) as pairs:
         for number, _ in pairs:
             if number == 3:
                 break
@@ -156,7 +161,7 @@ def test_an_interrupt_ends_a_wait_for_an_item_that_never_comes() -> None:
         yield 0
         waits.append(wanted.wait(PATIENCE_SECONDS))
 
-    pairs = map_in_order(items(), str, Crew(workers=2, ahead=2), wanted.set)
+    pairs = map_in_order(items(), str, Workers(count=2, ahead=2), wanted.set)
     assert next(pairs) == (0, "0")
     with pytest.raises(KeyboardInterrupt):
         pairs.throw(KeyboardInterrupt)
@@ -165,28 +170,28 @@ def test_an_interrupt_ends_a_wait_for_an_item_that_never_comes() -> None:
 
 
 def test_with_one_worker_all_is_done_by_who_asks() -> None:
-    names = {name for _, name in map_in_order(range(3), lambda _: threading.get_ident(), Crew())}
+    names = {name for _, name in map_in_order(range(3), lambda _: threading.get_ident(), Workers())}
     assert names == {threading.get_ident()}
 
 
 @pytest.mark.parametrize(
     ("threads", "sources", "live", "expected"),
     [
-        (1, 1, False, Crew(workers=1, threads=1, ahead=1)),
-        (2, 1, False, Crew(workers=2, threads=1, ahead=4)),
-        (2, 9, False, Crew(workers=2, threads=1, ahead=4)),
-        (2, 1, True, Crew(workers=1, threads=2, ahead=1)),
-        (2, 8, True, Crew(workers=2, threads=1, ahead=2)),
-        (6, 2, True, Crew(workers=2, threads=3, ahead=2)),
-        (40, 1, False, Crew(workers=MOST_WORKERS, threads=5, ahead=2 * MOST_WORKERS)),
-        (0, 1, True, Crew(workers=1, threads=0, ahead=1)),
+        (1, 1, False, Workers(count=1, threads=1, ahead=1)),
+        (2, 1, False, Workers(count=2, threads=1, ahead=4)),
+        (2, 9, False, Workers(count=2, threads=1, ahead=4)),
+        (2, 1, True, Workers(count=1, threads=2, ahead=1)),
+        (2, 8, True, Workers(count=2, threads=1, ahead=2)),
+        (6, 2, True, Workers(count=2, threads=3, ahead=2)),
+        (40, 1, False, Workers(count=MOST_WORKERS, threads=5, ahead=2 * MOST_WORKERS)),
+        (0, 1, True, Workers(count=1, threads=0, ahead=1)),
     ],
 )
-def test_cores_are_shared_out(threads: int, sources: int, live: bool, expected: Crew) -> None:
-    assert plan_crew(threads, sources=sources, live=live) == expected
+def test_cores_are_shared_out(threads: int, sources: int, live: bool, expected: Workers) -> None:
+    assert plan_workers(threads, sources=sources, live=live) == expected
 
 
 def test_without_a_number_all_cores_are_used() -> None:
     cores = usable_cores()
-    crew = plan_crew(0, sources=1, live=False)
-    assert crew.workers == min(cores, MOST_WORKERS)
+    workers = plan_workers(0, sources=1, live=False)
+    assert workers.count == min(cores, MOST_WORKERS)

@@ -166,7 +166,7 @@ def test_a_graph_that_fails_when_it_runs_is_one_clear_line(tmp_path: Path) -> No
 
 def test_boxes_and_scores_that_do_not_belong_together_are_an_error(tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.onnx", scores=np.zeros((1, 5, 3), np.float32))
-    with pytest.raises(ModelFileError, match=r"gave boxes \(1, 2, 4\) and scores \(1, 5, 3\)"):
+    with pytest.raises(ModelFileError, match=r"returned boxes \(1, 2, 4\) and scores \(1, 5, 3\)"):
         ModelSession(path).run(canvases(1))
 
 
@@ -295,12 +295,12 @@ def test_more_scores_than_can_be_decoded_end_the_run(
     monkeypatch.setattr("spotlet.session.MOST_SCORES", 6)
     session.run(canvases(1))
     monkeypatch.setattr("spotlet.session.MOST_SCORES", 5)
-    with pytest.raises(ModelFileError, match="gave 2 cells of 3 classes; must be at most 5"):
+    with pytest.raises(ModelFileError, match="returned 2 cells of 3 classes; must be at most 5"):
         session.run(canvases(1))
 
 
 def test_a_text_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.onnx")
     path.write_bytes(path.read_bytes().replace(b'"fixed"', b'"fix\xff\xfe"'))
-    with pytest.raises(ModelFileError, match=r"m\.onnx: a text in it is no UTF-8"):
+    with pytest.raises(ModelFileError, match=r"m\.onnx: a text in it is not UTF-8"):
         ModelSession(path)

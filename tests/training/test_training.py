@@ -9,8 +9,9 @@ from shapes import Shapes
 
 from spotlet.errors import DatasetError, UsageError
 from spotlet_training.datasets import Sample
+from spotlet_training.datasets.ahead import ahead
 from spotlet_training.learning.augmentation import AugmentationSettings
-from spotlet_training.learning.batches import CachedDataset, ahead, training_batches
+from spotlet_training.learning.batches import CachedDataset, training_batches
 from spotlet_training.learning.learner import Learner
 from spotlet_training.learning.optimisation import MovingAverage
 from spotlet_training.learning.settings import TrainingSettings

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from spotlet.check.golden import INT8_TOLERANCE, GoldenTolerance
+from spotlet.check.tolerances import INT8_TOLERANCE, GoldenTolerance
 from spotlet.errors import ModelFileError
 from spotlet.session import ModelSession
 from spotlet_export.adoption.signature import SUPPRESSED, Signature

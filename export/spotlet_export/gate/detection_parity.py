@@ -42,12 +42,12 @@ def compare_detections(
         reference.frames, reference.detections, reference.canvases, found, strict=True
     ):
         agreement = agree(want, got, least_score=slack)
-        if limits.exact and not _exact(agreement, limits):
+        if limits.exact and not agreement.within(limits.iou, limits.scores):
             (tie,) = judged_by_witness(
                 session.run(canvas[None]), [frame], reference.manifest, reference.score_threshold
             )
             judged_again = agree(tie, got)
-            if _exact(judged_again, limits):
+            if judged_again.within(limits.iou, limits.scores):
                 agreement = judged_again
                 ties += 1
         agreements.append(agreement)
@@ -102,14 +102,6 @@ def detection_rows(
         allowed, results = len(agreements) // TIES_ALLOWED, f"{len(agreements)} results"
         rows.append(row(name="frames decided by a tie", over=results, measured=ties, limit=allowed))
     return rows
-
-
-def _exact(agreement: Agreement, limits: Limits) -> bool:
-    return (
-        agreement.unmatched == 0
-        and agreement.least_iou >= limits.iou
-        and agreement.score_difference <= limits.scores
-    )
 
 
 def _detections_of_files(reference: Reference, session: ModelSession) -> list[Detections]:

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime as ort
 
 from spotlet import Detector
-from spotlet.check.end_to_end import compare_suppression
+from spotlet.check.cross_checks import compare_suppression
 from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY, Manifest

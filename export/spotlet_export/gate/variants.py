@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from spotlet.check.golden import FP32_TOLERANCE, INT8_TOLERANCE, GoldenTolerance
+from spotlet.check.tolerances import FP32_TOLERANCE, INT8_TOLERANCE, GoldenTolerance
 
 FP32, INT8 = "fp32", "int8"
 

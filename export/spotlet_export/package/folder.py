@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from spotlet.atomic import atomic_folder, check_replaceable, check_writable
-from spotlet.check.probe import PROBE_KEY, PROBE_TOLERANCE_KEY, SHA256_KEY, probe
-from spotlet.check.verification import check_model
+from spotlet.check import check_model
+from spotlet.check.probe import PROBE_KEY, PROBE_TOLERANCE_KEY, SHA256_KEY, record_probe
+from spotlet.detector import Detector
 from spotlet.distributions import version_of
 from spotlet.errors import GateError, InputError, OutputError
 from spotlet.model.package import (
@@ -23,7 +24,6 @@ from spotlet.model.package import (
     variants_of,
 )
 from spotlet.model.providers import CPU_PROVIDER
-from spotlet.session import ModelSession
 from spotlet_export.card.letterbox import LETTERBOX_FILE
 from spotlet_export.gate.report import Report
 from spotlet_export.gate.variants import Limits
@@ -99,15 +99,15 @@ def file_entry(
         report: of the gate.
         limits: of the gate.
     """
-    session = ModelSession(proven)
-    # Not for a file that returns detections: near a tie, their order differs between machines.
-    of_cells = session.manifest.output.form == "cells"
+    detector = Detector(proven)
+    # Not for a file that suppresses: near a tie, the order of its rows differs between machines.
+    of_cells = detector.manifest.output.form == "cells"
     return {
         "variant": variant,
         SHA256_KEY: hashlib.sha256(content).hexdigest(),
         "bytes": len(content),
         "rows": report.of(variant),
-        **({PROBE_KEY: probe(session)} if of_cells else {}),
+        **({PROBE_KEY: record_probe(detector)} if of_cells else {}),
         PROBE_TOLERANCE_KEY: limits.golden.tensors,
     }
 

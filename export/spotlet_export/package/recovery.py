@@ -16,7 +16,7 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from spotlet.check.probe import PROBE_TOLERANCE, largest_difference, synthetic_canvases
+from spotlet.check.probe import PROBE_TOLERANCE, synthetic_canvases
 from spotlet.errors import CheckpointError
 from spotlet.model import locate_model
 from spotlet.session import ModelSession
@@ -60,8 +60,9 @@ def recover_checkpoint(package: Path) -> Checkpoint:
         _refuse(path, "not the float32 file of a two-head detector by `spotlet export`", error)
     canvases = synthetic_canvases(manifest.input.size_hw)
     with torch.no_grad():
-        outputs = tuple(each.numpy() for each in network(torch.from_numpy(canvases)))
-    difference = largest_difference(outputs, session.run(canvases))
+        outputs = [each.numpy() for each in network(torch.from_numpy(canvases))]
+    pairs = zip(outputs, session.run(canvases), strict=True)
+    difference = float(np.max([np.abs(mine - theirs).max() for mine, theirs in pairs]))
     if not difference <= PROBE_TOLERANCE:
         _refuse(path, f"outputs of its weights differ from the file's by {difference:.2g}")
     checkpoint = Checkpoint(

@@ -1,4 +1,4 @@
-"""Lines and zones on a picture, and what they have counted."""
+"""Lines, zones and their counts drawn on a picture."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ from spotlet.letterbox import ImageArray
 
 LINE_COLOUR: Colour = (0, 255, 255)
 ZONE_COLOUR: Colour = (255, 255, 0)
-"""Blue, green, red: yellow and cyan, which are no class's."""
+"""Blue, green, red: yellow and cyan, which no class has."""
 
-TOLD_CLASSES = 2
+MOST_CLASSES = 2
 """Of more classes only the sum is written."""
 
 ARROW_SHARE = 1 / 18
-"""Length of the arrow that shows the way `in`, over the frame's shorter side."""
+"""Length of the arrow towards `in`, over the frame's shorter side."""
 
 
 def draw_shapes(image: ImageArray, counts: Counts) -> None:
-    """Draws lines, each with an arrow that points `in`, and zones, into an image (H, W, 3)."""
+    """Draws zones, and lines with an arrow towards `in`, into an image (H, W, 3)."""
     for zone in counts.zones:
         _stroke(image, [*zone.corners_xy, zone.corners_xy[0]], ZONE_COLOUR)
     for line in counts.lines:
@@ -31,28 +31,19 @@ def draw_shapes(image: ImageArray, counts: Counts) -> None:
 
 
 def draw_numbers(image: ImageArray, counts: Counts) -> None:
-    """Writes the numbers of lines and zones into an image (H, W, 3), at their upper ends.
+    """Writes the counts of lines and zones into an image (H, W, 3), at their upper ends.
 
-    Each stays within the picture and clear of the others, as far as there is room; where one is
-    wider than the picture it is left out.
+    Each stays within the picture and clear of the others if there is room; one that is larger than
+    the picture is omitted.
     """
     size_hw = image.shape[0], image.shape[1]
-    texts: list[tuple[str, Sequence[PointXy], Colour]] = [
-        (
-            f"{line.name}: in {_numbers(line.entered)}, out {_numbers(line.left)}",
-            (line.start_xy, line.end_xy),
-            LINE_COLOUR,
-        )
-        for line in counts.lines
-    ]
-    texts += [
-        (
-            f"{zone.name}: inside {_numbers(zone.inside)}, entered {_numbers(zone.entered)}",
-            zone.corners_xy,
-            ZONE_COLOUR,
-        )
-        for zone in counts.zones
-    ]
+    texts: list[tuple[str, Sequence[PointXy], Colour]] = []
+    for line in counts.lines:
+        text = f"{line.name}: in {_numbers(line.entered)}, out {_numbers(line.left)}"
+        texts.append((text, (line.start_xy, line.end_xy), LINE_COLOUR))
+    for zone in counts.zones:
+        text = f"{zone.name}: inside {_numbers(zone.inside)}, entered {_numbers(zone.entered)}"
+        texts.append((text, zone.corners_xy, ZONE_COLOUR))
     taken: list[tuple[int, int, int, int]] = []
     for text, points, colour in texts:
         plate = Plate(text, size_hw)
@@ -64,7 +55,7 @@ def draw_numbers(image: ImageArray, counts: Counts) -> None:
 
 
 def _numbers(by_name: Mapping[str, int]) -> str:
-    return by_class(by_name) if len(by_name) <= TOLD_CLASSES else str(sum(by_name.values()))
+    return by_class(by_name) if len(by_name) <= MOST_CLASSES else str(sum(by_name.values()))
 
 
 def _free_place(
@@ -73,7 +64,7 @@ def _free_place(
     size_hw: tuple[int, int],
     taken: Sequence[tuple[int, int, int, int]],
 ) -> tuple[int, int]:
-    """Returns left and top of a plate at the uppermost point, or as near below as is free."""
+    """Returns left and top of a plate at the uppermost point, or the nearest free place."""
     height, width = size_hw
     x, y = min(points, key=lambda point: (point[1], point[0]))
     left = min(max(round(x), 0), width - plate.width)
@@ -111,7 +102,7 @@ def _arrow(line: LineCount, length: float) -> list[PointXy]:
 
 
 def _stroke(image: ImageArray, points: Sequence[PointXy], colour: Colour) -> None:
-    """Draws a path, rimmed so that it shows on any ground."""
+    """Draws a path with a rim, so that it is visible on any background."""
     line = line_pixels((image.shape[0], image.shape[1]))
     corners = np.round(np.array(points)).astype(np.int32)
     cv2.polylines(image, [corners], False, contrast(colour), line + 2, cv2.LINE_AA)

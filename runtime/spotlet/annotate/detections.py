@@ -1,4 +1,4 @@
-"""Pictures for people: detections drawn on their frame, and frames side by side."""
+"""Detections drawn on their frame, and pictures side by side."""
 
 from collections.abc import Sequence
 
@@ -12,39 +12,23 @@ from spotlet.errors import UsageError
 from spotlet.letterbox import FrameArray, ImageArray, Letterbox, require_frame
 
 PALETTE_RGB: tuple[Colour, ...] = (
-    (255, 60, 60),
-    (0, 255, 0),
-    (15, 90, 255),
-    (45, 240, 255),
-    (255, 210, 0),
-    (255, 180, 240),
-    (60, 135, 45),
-    (255, 0, 225),
-    (0, 120, 195),
-    (255, 180, 135),
-    (210, 30, 120),
-    (0, 240, 165),
-    (150, 210, 0),
-    (150, 75, 180),
-    (255, 135, 0),
-    (135, 105, 0),
-    (210, 225, 135),
-    (165, 0, 255),
-    (180, 75, 75),
-    (0, 165, 135),
+    *((255, 60, 60), (0, 255, 0), (15, 90, 255), (45, 240, 255), (255, 210, 0)),
+    *((255, 180, 240), (60, 135, 45), (255, 0, 225), (0, 120, 195), (255, 180, 135)),
+    *((210, 30, 120), (0, 240, 165), (150, 210, 0), (150, 75, 180), (255, 135, 0)),
+    *((135, 105, 0), (210, 225, 135), (165, 0, 255), (180, 75, 75), (0, 165, 135)),
 )
 """Each is the colour farthest from those before it in CIELAB, among the saturated ones of
-middle lightness; any two are at least 34 apart. Class 20 begins again at the first."""
+middle lightness; any two are at least 34 apart. Class 20 starts again at the first."""
 
 LEAST_RIMMED_PIXELS = 160
-"""Shorter side from which a line gets a rim in black or white; below it hides too much."""
+"""Shorter side from which a line gets a black or white rim; below, it would hide too much."""
 
 MOST_LABEL_SHARE = 1 / 6
-"""A label higher than this share of the frame would hide what it names: it is left out."""
+"""A label taller than this share of the frame would hide its object: it is omitted."""
 
 
 def class_colour_bgr(class_id: int) -> Colour:
-    """Returns the colour of a class, always the same for an id.
+    """Returns the colour of a class id, always the same.
 
     Example:
         >>> class_colour_bgr(0)
@@ -57,19 +41,19 @@ def class_colour_bgr(class_id: int) -> Colour:
 def draw_detections(
     frame_bgr: FrameArray | None, detections: Detections, *, labels: bool = True
 ) -> ImageArray:
-    """Returns a copy of the frame with boxes, names, numbers, scores and counts on it.
+    """Returns a copy of the frame with boxes, names, track numbers, scores and counts.
 
-    Lines and text grow with the frame. A label stands above its box, else below, else inside,
-    and always within the frame; where it would be too small to read or would cover what it
-    names it is left out, and the colour alone tells the class.
+    Lines and text scale with the frame. A label is above its box, else below, else inside, and
+    always within the frame; one that would be too small to read, or would cover its object, is
+    omitted, and only the colour shows the class.
 
     Args:
         frame_bgr: (H, W, 3) uint8.
         detections: in pixels of that frame.
-        labels: whether to write names and scores; without, the colours tell the classes.
+        labels: whether to write names and scores; if not, only the colours show the classes.
 
     Returns:
-        (H, W, 3) uint8; the best detection lies on top.
+        (H, W, 3) uint8; the best detection is on top.
 
     Raises:
         UsageError: the array is not such a frame.
@@ -98,10 +82,10 @@ def contact_sheet(
         cell_hw: height and width of a cell, pixels.
 
     Returns:
-        (rows * cell height, columns * cell width, 3) uint8 BGR; cells left over are white.
+        (rows * cell height, columns * cell width, 3) uint8 BGR; unused cells are white.
 
     Raises:
-        UsageError: no image, or a number below 1.
+        UsageError: no image, or no column.
     """
     if not images or columns < 1:
         raise UsageError(
@@ -118,10 +102,10 @@ def contact_sheet(
 
 
 def _draw_box(image: ImageArray, found: Detection) -> None:
-    """Draws a box in its class's colour, rimmed in black or white where there is room."""
+    """Draws a box in its class's colour, with a black or white rim if there is room."""
     height, width = image.shape[:2]
     line = line_pixels((height, width))
-    # The line lies inside the box, so that it shows in full at the frame's border.
+    # The line lies inside the box, so that it is fully visible at the frame's border.
     inset = line // 2
     left, top, right, bottom = (round(side) for side in found.box_xyxy)
     first = (min(left + inset, width - 1), min(top + inset, height - 1))
@@ -136,7 +120,7 @@ def _draw_box(image: ImageArray, found: Detection) -> None:
 
 
 def _draw_label(image: ImageArray, found: Detection) -> None:
-    """Draws the name and the score on a filled label, where there is room for one."""
+    """Draws the name and the score on a filled label, if there is room for one."""
     height, width = image.shape[:2]
     number = "" if found.track_id is None else f"#{found.track_id} "
     plate = Plate(f"{number}{found.name} {found.score:.2f}", (height, width))

@@ -1,4 +1,4 @@
-"""Text and lines on pictures, of a size that suits the picture."""
+"""Text and lines that scale with the picture."""
 
 import cv2
 
@@ -14,7 +14,7 @@ TEXT_SHARE = 1 / 45
 """Height of a capital letter over the frame's shorter side."""
 
 LEAST_TEXT_PIXELS = 8
-"""Height of the smallest capital letter that can be read."""
+"""Height of the smallest legible capital letter."""
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_CAPITAL_PIXELS = 21  # at scale 1, by measurement
@@ -22,10 +22,10 @@ _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
 class Plate:
-    """A line of text on a filled ground.
+    """A line of text on a filled background.
 
     Attributes:
-        width: of the ground, pixels.
+        width: of the background, pixels.
         height: likewise.
     """
 
@@ -33,7 +33,7 @@ class Plate:
         """Measures the text.
 
         Args:
-            text: what OpenCV's font has: ASCII.
+            text: ASCII, which is all that OpenCV's font has.
             size_hw: height and width of the picture.
         """
         self._text = text
@@ -48,7 +48,7 @@ class Plate:
         self.height = self._text_height + below + self._margin
 
     def draw(self, image: ImageArray, left_top: tuple[int, int], colour: Colour) -> None:
-        """Draws it, on a ground of this colour; it must lie within the image."""
+        """Draws it on a background of this colour; it must lie within the image."""
         left, top = left_top
         image[top : top + self.height, left : left + self.width] = colour
         base_line = (left + self._margin, top + self._margin // 2 + self._text_height)
@@ -70,7 +70,7 @@ def line_pixels(size_hw: tuple[int, int]) -> int:
 
 
 def contrast(colour_bgr: Colour) -> Colour:
-    """Returns black or white, whichever stands out from the colour more."""
+    """Returns black or white, whichever contrasts more with the colour."""
     blue, green, red = colour_bgr
     # Luma of ITU-R BT.601, section 2.5.1.
     return _BLACK if 0.114 * blue + 0.587 * green + 0.299 * red > 128 else _WHITE

@@ -1,6 +1,6 @@
-"""Cold start: from the start of a process to its first detection, and its peak memory then.
+"""Cold start: from the start of a process to its first detection, and its peak memory by then.
 
-Both Spotlet's and that of the bare libraries, in fresh processes that take turns.
+Spotlet's and the bare libraries', in fresh processes that take turns.
 """
 
 import json
@@ -8,14 +8,17 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
+from spotlet.bench.turns import take_turns
 from spotlet.errors import ModelFileError
 from spotlet.session import SessionSettings
 
 MOST_RUNS = 15
-"""More tell nothing new."""
+"""More runs do not change the medians."""
 
 SPOTLET_PROGRAM = """
 import json, sys
@@ -41,12 +44,11 @@ session.run(None, {session.get_inputs()[0].name: canvas[None]})
 
 # Linux's own figure, not getrusage, whose peak includes the parent's from before the start.
 REPORT = """
-print("detected", flush=True)
 try:
-    lines = open("/proc/self/status").read().splitlines()
-    print(*[int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")])
+    peak = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
 except OSError:
-    print()
+    peak = []
+print("done", *peak, flush=True)
 """
 
 
@@ -57,7 +59,7 @@ class ColdStart:
     Attributes:
         seconds: from the start of the process to the first detection.
         bare_seconds: the same with the bare libraries on the CPU.
-        peak_mb: memory then, MiB; None where the system does not say (it is Linux that does).
+        peak_mb: peak memory by then, MiB; None if the system does not report it (Linux does).
         bare_peak_mb: the same with the bare libraries.
     """
 
@@ -79,52 +81,51 @@ def measure_cold_start(
 
     Args:
         path: of the model file.
-        settings: of Spotlet's session; the bare one takes the threads of it.
+        settings: of Spotlet's session; the bare one takes only its threads.
         frame_hw: height and width of the frame, pixels.
         canvas_hw: height and width that the network takes, pixels.
-        seconds: after which no more processes are started; there is one of each at least.
+        seconds: after which no more processes start; each program runs at least once.
 
     Raises:
         ModelFileError: a fresh process cannot run the model.
     """
-    given = json.dumps([str(path), asdict(settings), *frame_hw, *canvas_hw])
-    ours: list[tuple[float, float | None]] = []
-    bare: list[tuple[float, float | None]] = []
-    until = time.perf_counter() + seconds
-    while not ours or (len(ours) < MOST_RUNS and time.perf_counter() < until):
-        ours.append(_start(SPOTLET_PROGRAM, given, path))
-        bare.append(_start(BARE_PROGRAM, given, path))
+    given = [str(path), asdict(settings), *frame_hw, *canvas_hw]
+    start = partial(fresh_process, given=given)
+    programs = {"ours": partial(start, SPOTLET_PROGRAM), "bare": partial(start, BARE_PROGRAM)}
+    ours, bare = take_turns(programs, MOST_RUNS, seconds).values()
+    peaks = [[mb for _, mb in runs if mb is not None] for runs in (ours, bare)]
     return ColdStart(
         seconds=statistics.median(each for each, _ in ours),
         bare_seconds=statistics.median(each for each, _ in bare),
-        peak_mb=_median([memory for _, memory in ours]),
-        bare_peak_mb=_median([memory for _, memory in bare]),
+        peak_mb=statistics.median(peaks[0]) if peaks[0] else None,
+        bare_peak_mb=statistics.median(peaks[1]) if peaks[1] else None,
     )
 
 
-def _start(program: str, given: str, path: Path) -> tuple[float, float | None]:
-    """Returns the seconds until a program has detected, and its peak memory in MiB."""
-    command = [sys.executable, "-c", program + REPORT, given]
+def fresh_process(program: str, given: Sequence[object]) -> tuple[float, float | None]:
+    """Returns the seconds until a new Python process is done, and its peak memory in MiB.
+
+    Args:
+        program: Python code.
+        given: its argument, passed as JSON; the first item is the path of the model file.
+
+    Raises:
+        ModelFileError: the program fails.
+    """
+    command = [sys.executable, "-c", program + REPORT, json.dumps(given)]
     started = time.perf_counter()
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        assert process.stderr is not None
         try:
-            first = process.stdout.readline()
+            done = process.stdout.readline().split()
             seconds = time.perf_counter() - started
-            # Not communicate(), which does not see what is buffered already.
-            rest, errors = process.stdout.read(), process.stderr.read()
+            _, errors = process.communicate()
         except BaseException:
             process.kill()
             raise
-    if process.returncode != 0 or first.strip() != "detected":
+    if process.returncode != 0 or done[:1] != ["done"]:
         why = errors.strip().splitlines()[-1:] or [f"exit code {process.returncode}"]
-        raise ModelFileError(f"{path}: cannot be run in a fresh process ({why[0]})")
-    return seconds, float(rest) if rest.strip() else None
-
-
-def _median(values: list[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if known else None
+        raise ModelFileError(f"{given[0]}: cannot run in a fresh process ({why[0]})")
+    return seconds, int(done[1]) / 1024 if len(done) > 1 else None

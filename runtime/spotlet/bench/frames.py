@@ -1,4 +1,4 @@
-"""Frames to measure with: of a source, or made up."""
+"""Frames to measure with: of a source, or synthetic."""
 
 from collections.abc import Callable, Generator
 
@@ -9,43 +9,36 @@ from spotlet.letterbox import ImageArray
 from spotlet.streams import locate_source, open_stream
 
 GENERATED_HW = (720, 1280)
-"""Of the frames that stand in for a source."""
+"""Of the synthetic frames."""
 
 GENERATED_FRAMES = 8
 
 Frames = Callable[[], Generator[ImageArray, None, None]]
-"""Gives the frames of a source, decoding as it goes, again and again."""
+"""Yields the frames of a source, decoding as it goes; each call starts from the beginning."""
 
 
-class SourceFrames:
-    """The frames of a file, a folder or a glob, each time from the beginning."""
+def source_frames(source: str) -> Frames:
+    """Returns the frames of a file, a folder or a glob.
 
-    def __init__(self, source: str) -> None:
-        """Looks at the source.
+    Raises:
+        SourceError: the source does not exist; when called, it cannot be read.
+        UsageError: it is a camera or a URL, whose pace would be measured.
+    """
+    if locate_source(source).is_live:
+        raise UsageError(
+            f"{source}: delivers frames at its own pace; record some of it and measure the file"
+        )
 
-        Raises:
-            SourceError: there is no such source.
-            UsageError: it is a camera or a URL, whose pace would be measured.
-        """
-        if locate_source(source).is_live:
-            raise UsageError(
-                f"{source}: gives frames at its own pace; record some of it and measure the file"
-            )
-        self._source = source
-
-    def __call__(self) -> Generator[ImageArray, None, None]:
-        """Gives the frames.
-
-        Raises:
-            SourceError: the source cannot be read.
-        """
-        with open_stream(self._source, mode="video") as stream:
+    def frames() -> Generator[ImageArray, None, None]:
+        with open_stream(source, mode="video") as stream:
             for frame in stream:
                 yield frame.image
 
+    return frames
+
 
 def generated_frames() -> Generator[ImageArray, None, None]:
-    """Gives frames of `GENERATED_HW` with moving rectangles on noise, the same on every machine."""
+    """Yields `GENERATED_HW` frames of moving rectangles on noise, the same on every machine."""
     height, width = GENERATED_HW
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (height, width, 3), np.uint8)
@@ -57,15 +50,14 @@ def generated_frames() -> Generator[ImageArray, None, None]:
 
 
 def endless(frames: Frames) -> Generator[ImageArray, None, None]:
-    """Gives the frames, and again from the beginning, for ever.
+    """Yields the frames again and again.
 
     Raises:
-        SourceError: there is none.
+        SourceError: there are none.
     """
     while True:
-        count = 0
+        image: ImageArray | None = None
         for image in frames():
-            count += 1
             yield image
-        if count == 0:
-            raise SourceError("the source gave no frame")
+        if image is None:
+            raise SourceError("the source has no frames")

@@ -1,33 +1,35 @@
-"""What eight bits gain on this processor, measured side by side."""
+"""How much faster int8 is than float32 on this processor, measured side by side."""
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from spotlet.model.device import cpu_name, int8_instructions
+from spotlet.bench.turns import take_turns
 from spotlet.model.package import VARIANTS
+from spotlet.model.processor import cpu_name, int8_instructions
 from spotlet.session import ModelSession, SessionSettings
 
 ROUNDS, WARM_UP = 40, 5
 
 THREADS = 1
-"""Of the inferences that are timed: the figure that compares best between machines."""
+"""Of the timed inferences: single-threaded figures compare best between machines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Int8Gain:
-    """How fast the int8 file of a package is beside its float32 file, and where.
+    """How fast the int8 file of a package is compared with its float32 file, and on what.
 
     Attributes:
-        fp32_ms: median of one inference, milliseconds.
-        int8_ms: the same of the int8 file.
-        ratio: how many times as fast int8 is; below 1 it is slower. The median over turns of both,
-            which whatever else the machine does moves less than it moves either time.
+        fp32_ms: median time of one inference, milliseconds.
+        int8_ms: the same for the int8 file.
+        ratio: how many times as fast int8 is; below 1 it is slower. The median of each turn's
+            ratio, which other load on the machine affects less than either time.
         threads: of one inference.
         cpu: the processor's name.
-        instructions: as `int8_instructions` says them.
+        instructions: see `int8_instructions`.
     """
 
     fp32_ms: float
@@ -53,15 +55,16 @@ def measure_int8_gain(fp32: Path, int8: Path) -> Int8Gain:
     """
     sessions = [ModelSession(each, SessionSettings(threads=THREADS)) for each in (fp32, int8)]
     size_hw = sessions[0].manifest.input.size_hw
-    rng = np.random.default_rng(0)
-    milliseconds = np.empty((WARM_UP + ROUNDS, 2))
-    for turn in range(len(milliseconds)):
-        canvas = rng.integers(0, 256, (1, *size_hw, 3), np.uint8)
-        for column, session in enumerate(sessions):
-            started = time.perf_counter()
-            session.run(canvas)
-            milliseconds[turn, column] = (time.perf_counter() - started) * 1000
-    fp32_ms, int8_ms = milliseconds[WARM_UP:].T
+    canvas = np.random.default_rng(0).integers(0, 256, (1, *size_hw, 3), np.uint8)
+
+    def milliseconds(session: ModelSession) -> float:
+        started = time.perf_counter()
+        session.run(canvas)
+        return (time.perf_counter() - started) * 1000
+
+    measures = {str(each.path): partial(milliseconds, each) for each in sessions}
+    times = list(take_turns(measures, WARM_UP + ROUNDS).values())
+    fp32_ms, int8_ms = np.array(times)[:, WARM_UP:]
     return Int8Gain(
         fp32_ms=float(np.median(fp32_ms)),
         int8_ms=float(np.median(int8_ms)),
@@ -73,9 +76,9 @@ def measure_int8_gain(fp32: Path, int8: Path) -> Int8Gain:
 
 
 def int8_pair(path: Path) -> tuple[Path, Path] | None:
-    """Returns the float32 and the int8 file of the package that a model file lies in.
+    """Returns the float32 and the int8 file of a model file's package.
 
-    None where there are not both, or the file is neither.
+    None if it does not have both, or the file is neither.
     """
     pair = path.with_name(VARIANTS["fp32"]), path.with_name(VARIANTS["int8"])
     return pair if path in pair and all(each.is_file() for each in pair) else None

@@ -1,52 +1,49 @@
-"""What a detector costs on this machine, stage by stage, beside the bare session.
-
-Everything is measured for a given time, the things to be compared in turn, so that what else the
-machine does falls on all of them.
-"""
+"""What a detector costs on this machine, stage by stage, beside the bare session."""
 
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spotlet.bench.frames import Frames, SourceFrames, endless
+from spotlet.bench.frames import Frames, endless, generated_frames
+from spotlet.bench.turns import take_turns
 from spotlet.detector import Detector
 from spotlet.errors import UsageError
 from spotlet.letterbox import ImageArray
-from spotlet.pipeline import Crew, map_in_order
+from spotlet.pipeline import Workers, map_in_order
 from spotlet.postprocess import detections_from_outputs
 from spotlet.session import SessionSettings
 
 STAGES = ("decode", "letterbox", "session", "postprocess", "whole")
-"""In the order in which a frame goes through them; the whole is measured by itself."""
+"""In the order of a frame's way; the whole is measured separately."""
 
 PERCENTILES = (50, 95, 99)
 
 ROUNDS = 9
-"""How often the detector and the bare session take turns."""
+"""In which the detector and the bare session take turns."""
 
 CAMERA_SECONDS = 1 / 30
 """Between two frames of a camera."""
 
 WARM_UP = 5
-"""Frames before anything is measured."""
+"""Frames before the first measurement."""
 
 HELD_FRAMES = 8
-"""Decoded frames that are kept for what is measured without decoding."""
+"""Decoded frames that are kept for measurements without decoding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageTimes:
-    """Milliseconds of one stage, over all frames that were measured.
+    """Milliseconds of one stage: percentiles over the measured frames.
 
     Attributes:
-        frames: how many.
+        frames: how many were measured.
         p50: the median.
-        p95: what 95 of 100 frames stay under.
-        p99: what 99 of 100 frames stay under.
+        p95: 95 of 100 frames take less.
+        p99: 99 of 100 frames take less.
     """
 
     frames: int
@@ -63,18 +60,17 @@ class StageTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """What was measured.
+    """What a detector costs.
 
     Attributes:
         size_hw: of the frames, pixels.
-        stages: by name, those of `STAGES` that there were: frames that were generated are not
-            decoded.
+        stages: by name, those of `STAGES`; generated frames have no `decode`.
         rate: frames a second, one at a time, decoding included.
-        bare_rate: calls a second of the bare session, on a canvas that is ready.
-        ratio: median of each round's rate over its bare rate.
-        crew_rate: frames a second with all cores on frames of their own.
-        cpu_seconds: of a frame, over all threads of the process, one frame at a time.
-        idle_cpu: CPU seconds a second that burn while nothing is to do between a camera's frames.
+        bare_rate: calls a second of the bare session, on a ready canvas.
+        ratio: median over the rounds of `rate` over `bare_rate`.
+        crew_rate: frames a second while each core has its own frame.
+        cpu_seconds: of one frame, over all threads of the process, one frame at a time.
+        idle_cpu: CPU seconds a second used while waiting for a camera's next frame.
     """
 
     size_hw: tuple[int, int]
@@ -90,66 +86,31 @@ class Benchmark:
 def measure(
     detector: Detector,
     frames: Frames,
-    crew: Crew,
+    workers: Workers,
     seconds: float,
     *,
-    crew_settings: SessionSettings | None = None,
+    whole_settings: SessionSettings | None = None,
 ) -> Benchmark:
     """Returns what a detector costs.
 
     Args:
-        detector: as it is to run.
-        frames: of the source.
-        crew: how `spotlet run` shares out the cores for a file.
-        seconds: for each of the four things measured.
-        crew_settings: of its sessions, but for their threads; None takes the detector's.
+        detector: with the settings to measure.
+        frames: of the source, or `generated_frames`, which are not decoded.
+        workers: how `spotlet run` shares out the cores for a file.
+        seconds: for each of the four measurements.
+        whole_settings: of the workers' sessions, except for their threads; None takes the
+            detector's.
 
     Raises:
         SourceError: the source cannot be read.
-        UsageError: there is no time to measure in.
+        UsageError: `seconds` is 0, negative or not finite.
     """
     if not 0 < seconds < float("inf"):
         raise UsageError(f"seconds {seconds:g}: must be over 0")
     stages = {name: list[float]() for name in STAGES}
-    with contextlib.closing(endless(frames)) as images:
-        held = list(itertools.islice(images, HELD_FRAMES))
-        for image in held[:WARM_UP]:
-            detector(image)
-        rates, bare_rates, cpu_seconds = _take_turns(detector, images, stages, seconds)
-        _time_stages(detector, images, stages, seconds)
-    rate = float(np.median(rates))
-    if not isinstance(frames, SourceFrames):
-        del stages["decode"]
-    return Benchmark(
-        size_hw=(held[0].shape[0], held[0].shape[1]),
-        stages={name: StageTimes.of(times) for name, times in stages.items()},
-        rate=rate,
-        bare_rate=float(np.median(bare_rates)),
-        ratio=float(np.median(np.divide(rates, bare_rates))),
-        crew_rate=_crew_rate(
-            Detector(
-                detector.session.path,
-                session=replace(crew_settings or detector.session.settings, threads=crew.threads),
-            ),
-            frames,
-            crew,
-            max(round(rate * seconds), 2 * crew.ahead),
-        ),
-        cpu_seconds=cpu_seconds,
-        idle_cpu=_idle_cpu(detector, held, seconds),
-    )
-
-
-def _take_turns(
-    detector: Detector,
-    images: Iterator[ImageArray],
-    stages: dict[str, list[float]],
-    seconds: float,
-) -> tuple[list[float], list[float], float]:
-    """Returns rates and bare rates by round, and the CPU seconds of a frame."""
     canvas = np.zeros((1, *detector.manifest.input.size_hw, 3), np.uint8)
     share = seconds / ROUNDS / 2
-    rates, bare_rates, burnt, count = [], [], 0.0, 0
+    cpu_seconds = 0.0
 
     def whole() -> None:
         started = time.perf_counter()
@@ -159,17 +120,46 @@ def _take_turns(
         stages["whole"].append(time.perf_counter() - started)
         stages["decode"].append(decoded - started)
 
-    for _ in range(ROUNDS):
-        before, frames_before = time.process_time(), len(stages["whole"])
-        rates.append(_rate(whole, share))
-        burnt += time.process_time() - before
-        count += len(stages["whole"]) - frames_before
-        bare_rates.append(_rate(lambda: detector.session.run(canvas), share))
-    return rates, bare_rates, burnt / count
+    def whole_rate() -> float:
+        nonlocal cpu_seconds
+        before = time.process_time()
+        rate = _rate(whole, share)
+        cpu_seconds += time.process_time() - before
+        return rate
+
+    def bare_rate() -> float:
+        return _rate(lambda: detector.session.run(canvas), share)
+
+    with contextlib.closing(endless(frames)) as images:
+        held = list(itertools.islice(images, HELD_FRAMES))
+        for image in held[:WARM_UP]:
+            detector(image)
+        rates = take_turns({"whole": whole_rate, "bare": bare_rate}, ROUNDS)
+        _rate(lambda: _time_stages(detector, next(images), canvas, stages), seconds)
+    rate = float(np.median(rates["whole"]))
+    cpu_seconds /= len(stages["whole"])
+    if frames is generated_frames:
+        del stages["decode"]
+    settings = replace(whole_settings or detector.session.settings, threads=workers.threads)
+    return Benchmark(
+        size_hw=(held[0].shape[0], held[0].shape[1]),
+        stages={name: StageTimes.of(times) for name, times in stages.items()},
+        rate=rate,
+        bare_rate=float(np.median(rates["bare"])),
+        ratio=float(np.median(np.divide(rates["whole"], rates["bare"]))),
+        crew_rate=_workers_rate(
+            Detector(detector.session.path, session=settings),
+            frames,
+            workers,
+            max(round(rate * seconds), 2 * workers.ahead),
+        ),
+        cpu_seconds=cpu_seconds,
+        idle_cpu=_idle_cpu(detector, held, seconds),
+    )
 
 
 def _rate(call: Callable[[], object], seconds: float) -> float:
-    """Returns how often a second something can be done; it is done at least twice."""
+    """Returns calls a second, over at least two calls."""
     started = time.perf_counter()
     count = 0
     while count < 2 or time.perf_counter() - started < seconds:
@@ -179,50 +169,42 @@ def _rate(call: Callable[[], object], seconds: float) -> float:
 
 
 def _time_stages(
-    detector: Detector,
-    images: Iterator[ImageArray],
-    stages: dict[str, list[float]],
-    seconds: float,
+    detector: Detector, image: ImageArray, canvas: ImageArray, stages: dict[str, list[float]]
 ) -> None:
-    canvases = np.empty((1, *detector.manifest.input.size_hw, 3), np.uint8)
-
-    def one_frame() -> None:
-        image = next(images)
-        times = [time.perf_counter()]
-        letterbox = detector.letterbox(image)
-        letterbox.apply(image, out=canvases[0])
-        times.append(time.perf_counter())
-        boxes, scores = detector.session.run(canvases)
-        times.append(time.perf_counter())
-        detections_from_outputs(boxes[0], scores[0], letterbox, detector.class_names, detector.rule)
-        times.append(time.perf_counter())
-        for name, (start, end) in zip(STAGES[1:4], itertools.pairwise(times), strict=True):
-            stages[name].append(end - start)
-
-    _rate(one_frame, seconds)
+    """Adds the seconds of each stage of one frame."""
+    times = [time.perf_counter()]
+    letterbox = detector.letterbox(image)
+    letterbox.apply(image, out=canvas[0])
+    times.append(time.perf_counter())
+    boxes, scores = detector.session.run(canvas)
+    times.append(time.perf_counter())
+    detections_from_outputs(boxes[0], scores[0], letterbox, detector.class_names, detector.rule)
+    times.append(time.perf_counter())
+    for name, (start, end) in zip(STAGES[1:4], itertools.pairwise(times), strict=True):
+        stages[name].append(end - start)
 
 
-def _crew_rate(mate: Detector, frames: Frames, crew: Crew, count: int) -> float:
-    """Returns frames a second as `spotlet run` takes them from a file, without its outputs."""
+def _workers_rate(detector: Detector, frames: Frames, workers: Workers, count: int) -> float:
+    """Returns frames a second as `spotlet run` reads them from a file, without its outputs."""
     with contextlib.closing(endless(frames)) as images:
-        mate(next(images))
+        detector(next(images))
         started = time.perf_counter()
-        for _ in map_in_order(itertools.islice(images, count), mate, crew):
+        for _ in map_in_order(itertools.islice(images, count), detector, workers):
             pass
         return count / (time.perf_counter() - started)
 
 
 def _idle_cpu(detector: Detector, held: Sequence[ImageArray], seconds: float) -> float:
-    """Returns what burns in the pauses, after the work on each frame, CPU seconds a second."""
-    burnt = slept = 0.0
+    """Returns the CPU used while waiting for a camera's next frame, CPU seconds a second."""
+    used = slept = 0.0
     until = time.perf_counter() + seconds
     for image in itertools.cycle(held):
         due = time.perf_counter() + CAMERA_SECONDS
         detector(image)
         before, started = time.process_time(), time.perf_counter()
         time.sleep(max(due - started, CAMERA_SECONDS / 4))
-        burnt += time.process_time() - before
+        used += time.process_time() - before
         slept += time.perf_counter() - started
         if time.perf_counter() > until:
             break
-    return burnt / slept
+    return used / slept

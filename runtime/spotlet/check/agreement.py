@@ -1,7 +1,6 @@
-"""How well two results for one frame agree: the export gate's question, and the device's."""
+"""How well two results for one frame agree: asked by the export gate, and on the device."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -10,10 +9,10 @@ from spotlet.boxes import FloatArray, box_iou
 from spotlet.detections import Detections
 
 NOISE_PIXELS = 0.01
-"""Boxes whose sides lie this near are the same, whatever their IoU."""
+"""Boxes whose sides are this near are the same, whatever their IoU."""
 
 PARTNER_IOU = 0.5
-"""Overlap from which two detections are taken for the same object."""
+"""The overlap from which two detections count as one object."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,29 +22,29 @@ class Agreement:
     Attributes:
         unmatched: how many on either side have no partner.
         ious: (P,) float32, of the pairs; 1 where the boxes differ by noise alone.
+        moved: (P,) float32, the greatest |Δ| of a side, pixels of the frame.
         score_differences: (P,) float32, absolute, of the pairs.
     """
 
     unmatched: int
     ious: FloatArray
+    moved: FloatArray
     score_differences: FloatArray
 
     @property
     def least_iou(self) -> float:
-        """The worst pair's; 1 where there is none."""
+        """The worst pair's; 1 without pairs."""
         return float(self.ious.min(initial=1.0))
 
     @property
     def score_difference(self) -> float:
-        """The worst pair's; 0 where there is none."""
+        """The worst pair's; 0 without pairs."""
         return float(self.score_differences.max(initial=0.0))
 
-
-class Pair(NamedTuple):
-    """Indices of two detections that are the same object."""
-
-    wanted: int
-    found: int
+    def within(self, iou: float, scores: float) -> bool:
+        """Returns whether all have a partner that overlaps and scores that nearly."""
+        near = self.least_iou >= iou and self.score_difference <= scores
+        return self.unmatched == 0 and near
 
 
 def agree(wanted: Detections, found: Detections, *, least_score: float = 0.0) -> Agreement:
@@ -54,47 +53,39 @@ def agree(wanted: Detections, found: Detections, *, least_score: float = 0.0) ->
     Args:
         wanted: what should be found.
         found: what was found.
-        least_score: a detection below it may be without a partner: it stood so near the score
-            threshold that the other side need not have reached it.
+        least_score: a detection below it needs no partner: so near the score threshold, the other
+            side may have missed it.
     """
     pairs = match(wanted, found)
-    overlaps = box_iou(wanted.boxes_xyxy, found.boxes_xyxy)
-    ious = []
-    for a, b in pairs:
-        # Of a sliver at the border, float noise is a share that counts, of no pixel that does.
-        apart = np.abs(wanted.boxes_xyxy[a] - found.boxes_xyxy[b]).max()
-        ious.append(1.0 if apart <= NOISE_PIXELS else float(overlaps[a, b]))
+    here, there = wanted.select(pairs[:, 0]), found.select(pairs[:, 1])
+    moved = np.abs(here.boxes_xyxy - there.boxes_xyxy).max(axis=1, initial=0)
+    overlaps = box_iou(wanted.boxes_xyxy, found.boxes_xyxy)[pairs[:, 0], pairs[:, 1]]
     alone = np.concatenate(
-        [
-            np.delete(wanted.scores, [pair.wanted for pair in pairs]),
-            np.delete(found.scores, [pair.found for pair in pairs]),
-        ]
+        [np.delete(wanted.scores, pairs[:, 0]), np.delete(found.scores, pairs[:, 1])]
     )
     return Agreement(
         unmatched=int((alone >= least_score).sum()),
-        ious=np.array(ious, np.float32),
-        score_differences=np.array(
-            [abs(float(wanted.scores[a] - found.scores[b])) for a, b in pairs], np.float32
-        ),
+        # On a sliver at the border, float noise is much of an IoU and nothing of a pixel.
+        ious=np.where(moved <= NOISE_PIXELS, np.float32(1), overlaps),
+        moved=moved,
+        score_differences=np.abs(here.scores - there.scores),
     )
 
 
-def match(wanted: Detections, found: Detections) -> list[Pair]:
-    """Returns pairs of indices, best overlap first, one to one.
+def match(wanted: Detections, found: Detections) -> npt.NDArray[np.int64]:
+    """Returns pairs of indices (P, 2), wanted and found, best overlap first, one to one.
 
-    Partners are of the same class and overlap by `PARTNER_IOU` at least; how well they agree
-    is for the caller to judge.
+    Partners are of the same class and overlap by at least `PARTNER_IOU`; how well they agree is for
+    the caller to judge.
     """
     iou = box_iou(wanted.boxes_xyxy, found.boxes_xyxy)
     fits = (wanted.class_ids[:, None] == found.class_ids[None]) & (iou >= PARTNER_IOU)
     quality = np.where(fits, iou, -1.0)
-    pairs = []
+    pairs: list[tuple[int, ...]] = []
     while quality.size and quality.max() > 0:
-        a, b = (int(index) for index in np.unravel_index(quality.argmax(), quality.shape))
-        pairs.append(Pair(a, b))
-        quality[a, :] = -1.0
-        quality[:, b] = -1.0
-    return pairs
+        pairs.append(tuple(map(int, np.unravel_index(quality.argmax(), quality.shape))))
+        quality[pairs[-1][0], :] = quality[:, pairs[-1][1]] = -1.0
+    return np.array(pairs, np.int64).reshape(-1, 2)
 
 
 def seen_among(
@@ -102,12 +93,12 @@ def seen_among(
 ) -> npt.NDArray[np.bool_]:
     """Returns which detections have a candidate that agrees with them.
 
-    Suppression keeps one of many candidates for an object. Where two are as good, it may keep
-    either: the other side's choice is still among the candidates.
+    Suppression keeps one of many candidates for an object, either where two are as good: the other
+    side's choice is still among the candidates.
 
     Args:
         wanted: N detections.
-        candidates: what was there before suppression.
+        candidates: before suppression.
         least_iou: least overlap of one that agrees.
         score_difference: greatest |Δ| of its score.
 

@@ -1,47 +1,70 @@
-"""What replayed golden frames come to, as rules of a check: the canvas's, and the network's."""
+"""The results of replayed golden frames, as the two rules of a check that they decide."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 
-from spotlet.check.golden import GoldenTolerance
-from spotlet.check.replay import CanvasEffect, GoldenResult, replay_golden
+from spotlet.check.agreement import Agreement
 from spotlet.check.report import CheckRow
-from spotlet.detector import Detector
-from spotlet.errors import ModelFileError
+from spotlet.check.tolerances import GoldenTolerance
 
 CANVAS_RULE = "golden frames are resized as at the export"
 GOLDEN_RULE = "golden frames give what they gave at the export"
 
+INFINITE = float("inf")
 
-def check_golden(
-    detector: Detector, folder: Path, loosened: GoldenTolerance | None = None
-) -> list[CheckRow]:
-    """Returns what the golden frames come to here, as rules of a check.
+DIGEST_SLACK = 1e-3
+"""Grey levels that a digest's rounding to seven digits may add."""
 
-    Args:
-        detector: of a file of the package, with the model's own rule.
-        folder: the package's golden frames; one that is not whole is a rule not kept.
-        loosened: what it may differ by at least, whatever the export recorded.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldenResult:
+    """How far this machine is from the export's, on one frame.
+
+    Attributes:
+        name: of the frame.
+        allowed: what it may differ by.
+        faults: what is wrong with the network and by how much, as text; empty where nothing is.
+        canvas: greatest |Δ| of the letterboxed canvas, grey levels; infinite where there is none
+            to compare. Where it is not 0, the network is judged on the export's, made without
+            OpenCV.
+        effect: of this machine's canvas on the detections; None where it is the export's.
+        judged: whether the network was judged on the export's canvas, which is unknown for some
+            interpolations.
+        tensors: greatest |Δ| of boxes, in [0, 1] of the canvas, and scores; NaN where the model
+            returned any, infinite where the picture is not the export's.
+        agreement: of the detections, where they were compared.
     """
-    try:
-        results = replay_golden(detector, folder, loosened)
-    except ModelFileError as error:
-        return [CheckRow(GOLDEN_RULE, False, str(error), float("inf"))]
-    return [*canvas_rows(results), golden_row(results)]
+
+    name: str
+    allowed: GoldenTolerance
+    faults: tuple[str, ...]
+    canvas: float = INFINITE
+    effect: Agreement | None = None
+    judged: bool = True
+    tensors: float = INFINITE
+    agreement: Agreement | None = None
+
+    @property
+    def levels(self) -> int:
+        """The canvas's difference in whole grey levels: a mean that moved is a pixel that did."""
+        return 0 if self.canvas == 0 else max(round(self.canvas), 1)
+
+    @property
+    def resized_differently(self) -> bool:
+        """Whether the canvas is further from the export's than is allowed."""
+        return self.allowed.canvas + DIGEST_SLACK < self.canvas < INFINITE
+
+    @property
+    def passed(self) -> bool:
+        """Whether it keeps every tolerance."""
+        return not self.faults and not self.resized_differently
 
 
 def canvas_rows(results: Sequence[GoldenResult]) -> list[CheckRow]:
-    """Returns how this machine's OpenCV resized the frames, as a rule of a check.
-
-    Args:
-        results: of `replay_golden`.
-
-    Returns:
-        One row; none where no frame could be compared.
-    """
-    compared = [result for result in results if result.resized]
+    """Returns how this machine's OpenCV resized the frames; no row where none was compared."""
+    compared = [result for result in results if result.canvas != INFINITE]
     other = [result for result in compared if result.canvas]
     measured = f"{len(compared) - len(other)} of {len(compared)} canvases are the same"
     if other:
@@ -56,11 +79,7 @@ def canvas_rows(results: Sequence[GoldenResult]) -> list[CheckRow]:
 
 
 def golden_row(results: Sequence[GoldenResult]) -> CheckRow:
-    """Returns what the network gave for the export's canvases, as a rule of a check.
-
-    Args:
-        results: of `replay_golden`, at least one.
-    """
+    """Returns what the network returned for the export's canvases, of at least one result."""
     judged = [result for result in results if result.judged]
     bad = [result for result in results if result.faults]
     rest = len(results) - len(judged)
@@ -78,16 +97,13 @@ def golden_row(results: Sequence[GoldenResult]) -> CheckRow:
     return CheckRow(GOLDEN_RULE, not bad, "; ".join(parts), largest, warns=bool(rest))
 
 
-def _effect_text(effects: Sequence[CanvasEffect]) -> str:
-    """Returns what canvases that differ do to detections, all frames together, in words."""
-    paired, unmatched = (
-        sum(getattr(effect, name) for effect in effects) for name in ("paired", "unmatched")
-    )
+def _effect_text(effects: Sequence[Agreement]) -> str:
+    """Returns what canvases that differ do to detections, all frames together, as text."""
+    moved = np.concatenate([effect.moved for effect in effects])
+    unmatched = sum(effect.unmatched for effect in effects)
     parts = []
-    if paired:
-        pixels, scores = (
-            max(getattr(effect, name) for effect in effects) for name in ("pixels", "scores")
-        )
+    if len(moved):
+        pixels, scores = moved.max(), max(effect.score_difference for effect in effects)
         parts.append(f"boxes move by up to {pixels:.2g} pixels and scores by up to {scores:.2g}")
     if unmatched:
         parts.append(f"{unmatched} detection{'s' * (unmatched > 1)} appear or disappear")

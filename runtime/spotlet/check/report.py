@@ -1,4 +1,4 @@
-"""What the check of a model found."""
+"""The result of a check, row by row."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +11,11 @@ class CheckRow:
     """One rule, and whether the model keeps it.
 
     Attributes:
-        rule: in words.
+        rule: as text.
         passed: whether it holds.
-        measured: what was found, in words.
-        difference: greatest |Δ| of a tensor's number from what the export recorded; None where
-            the rule compares with no record.
+        measured: the finding, as text.
+        difference: greatest |Δ| of a tensor's number from the export's record; None where the
+            rule does not compare with one.
         warns: whether it holds with a difference that its user should know of.
     """
 
@@ -28,16 +28,15 @@ class CheckRow:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What the check of a model file found.
+    """The result of checking a model file.
 
     Attributes:
         path: of the `.onnx` file.
         provider: the execution provider that computed.
         rows: one for each rule that could be tested.
-        recorded: whether there was a `parity.json` to compare with; without it neither the file's
-            checksum nor, unless there are golden frames, what it gave was tested.
-        notes: what was held against what, in words: the tolerance, and the provider where it is
-            not the CPU.
+        recorded: whether there was a `parity.json` to compare with. Without it the file's checksum
+            was not tested, nor, without golden frames, its outputs.
+        notes: provider and tolerance, as text, where another provider than the CPU was asked for.
     """
 
     path: Path
@@ -53,12 +52,12 @@ class CheckReport:
 
     @property
     def failures(self) -> tuple[CheckRow, ...]:
-        """The rows that do not hold."""
+        """The rows whose rule does not hold."""
         return tuple(row for row in self.rows if not row.passed)
 
     @property
     def warnings(self) -> tuple[CheckRow, ...]:
-        """The rows that hold, but differ in what a user should know of."""
+        """The rows whose rule holds with a difference that a user should know of."""
         return tuple(row for row in self.rows if row.passed and row.warns)
 
     @property
@@ -67,3 +66,11 @@ class CheckReport:
         differences = [row.difference for row in self.rows if row.difference is not None]
         # Not max() of Python, which could pass over a NaN.
         return float(np.max(differences)) if differences else None
+
+
+def difference_row(
+    rule: str, largest: float, limit: float, *, from_export: bool = False
+) -> CheckRow:
+    """Returns the row of a difference that may be `limit`; `from_export`, if from its record."""
+    measured = f"largest difference {largest:.2g}, allowed {limit:g}"
+    return CheckRow(rule, largest <= limit, measured, largest if from_export else None)

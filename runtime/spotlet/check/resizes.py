@@ -84,7 +84,7 @@ def _mixed(
 ) -> list[Array]:
     """Returns the rows above and below each new pixel, mixed along the row; int32, unrounded.
 
-    For a pixel outside the frame stands the nearest of its border.
+    A pixel outside the frame is the nearest of its border.
     """
     height, width = frame.shape[:2]
     columns = [np.clip(side, 0, width - 1) for side in (left, left + 1)]

@@ -1,4 +1,4 @@
-"""`spotlet bench`: what a model costs on this machine, and the settings that run it fastest."""
+"""`spotlet bench`: what a model costs on this machine, and its fastest settings."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ import cv2
 import onnxruntime as ort
 
 from spotlet.bench.cold_start import ColdStart, measure_cold_start
-from spotlet.bench.frames import Frames, SourceFrames, generated_frames
+from spotlet.bench.frames import Frames, generated_frames, source_frames
 from spotlet.bench.int8_gain import int8_pair, measure_int8_gain
 from spotlet.bench.stages import Benchmark, measure
 from spotlet.bench.trials import DEFAULT, LEAST_GAIN, Tuning
@@ -22,17 +22,17 @@ from spotlet.bench.tune import tune_model
 from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
 from spotlet.detector import Detector
 from spotlet.errors import UsageError
-from spotlet.model.device import cpu_name, int8_instructions
 from spotlet.model.package import locate_model
-from spotlet.model.profile import remove_profile, write_profile
+from spotlet.model.processor import cpu_name, int8_instructions
+from spotlet.model.profile import DeviceProfile, remove_profile, write_profile
 from spotlet.model.providers import CPU_PROVIDER
-from spotlet.pipeline import Crew, plan_crew, usable_cores
+from spotlet.pipeline import Workers, plan_workers, usable_cores
 from spotlet.text.terminal import table
 
 SCHEMA = 1
 """Of the JSON."""
 
-MODE_TITLES = {"live": "one frame at a time", "video": "all cores, frames of their own"}
+MODE_TITLES = {"live": "one frame at a time", "video": "all cores, each on its own frame"}
 """The modes of a device profile, in words."""
 
 
@@ -42,33 +42,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         nargs="?",
-        help="a video, an image, a folder or a glob of images; 720p frames are made up without",
+        help="a video, an image, a folder or a glob of images [generated 720p frames]",
     )
     parser.add_argument(
         "--seconds",
         type=float,
         default=3.0,
         metavar="S",
-        help="for each thing that is measured [%(default)g]",
+        help="seconds for each measurement [%(default)g]",
     )
     parser.add_argument("--json", action="store_true", help="the same as one JSON object")
     parser.add_argument(
         "--tune",
         action="store_true",
-        help="try threads, spinning, optimisation, providers; keep the best in a device profile, "
-        "which `run` then uses",
+        help="try threads, spinning, optimisation, providers; keep the best in a device profile "
+        "for `spotlet run`",
     )
     parser.add_argument(
         "--allow",
         choices=("reduced",),
-        help="let --tune also choose what computes in reduced precision (bfloat16) and so finds "
-        "slightly other boxes and scores",
+        help="let --tune also choose reduced precision (bfloat16), with slightly different boxes "
+        "and scores",
     )
     add_session_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a table of the stages, and with `--tune` what was tried and kept.
+    """Prints a table of the stages, and with `--tune` the trials and what was kept.
 
     Raises:
         SpotletError: the model or the source cannot be used, or no profile can be written.
@@ -76,22 +76,25 @@ def run(args: argparse.Namespace) -> int:
     if not 0 < args.seconds < float("inf"):
         raise UsageError(f"--seconds {args.seconds:g}: must be over 0")
     if args.allow and not args.tune:
-        raise UsageError("--allow: goes with --tune")
+        raise UsageError("--allow: needs --tune")
     path = locate_model(args.model, args.variant)
-    frames: Frames = generated_frames if args.source is None else SourceFrames(args.source)
+    frames: Frames = generated_frames if args.source is None else source_frames(args.source)
     found: dict[str, Any] = {"schema": SCHEMA, "model": str(path), "source": args.source}
-    found |= {"machine": _machine()}
+    found["machine"] = _machine()
     if args.tune:
         if args.threads is not None or args.provider is not None or args.no_profile:
-            raise UsageError("--tune: chooses threads and provider itself, and writes a profile")
+            raise UsageError(
+                "--tune: chooses threads and provider itself; drop --threads, --provider and "
+                "--no-profile"
+            )
         found["tuning"] = _tune(args, path, frames)
     settings = session_settings(args, path)
     detector = Detector(path, session=settings)
     use = detector.session.provider_use
     cpu = use.got == CPU_PROVIDER
-    whole = session_settings(argparse.Namespace(**vars(args) | {"mode": "video"}), path)
-    crew = plan_crew(whole.threads, sources=1, live=False) if cpu else Crew()
-    measured = measure(detector, frames, crew, args.seconds, crew_settings=whole)
+    whole = session_settings(args, path, "video")
+    workers = plan_workers(whole.threads, sources=1, live=False) if cpu else Workers()
+    measured = measure(detector, frames, workers, args.seconds, whole_settings=whole)
     cold = measure_cold_start(
         path,
         settings,
@@ -99,73 +102,71 @@ def run(args: argparse.Namespace) -> int:
         canvas_hw=detector.manifest.input.size_hw,
         seconds=args.seconds,
     )
+    pair = int8_pair(path) if cpu else None
+    gain = None if pair is None else measure_int8_gain(*pair)
     found |= {
         "provider": use.got,
         "provider_asked": use.asked,
         "provider_nodes": use.nodes,
         "provider_fallback": use.fallback,
         "settings": {"live": asdict(settings), "video": asdict(whole)},
+        "workers": workers.count,
+        **asdict(measured),
+        "cold_start": asdict(cold),
+        "int8_gain": None if gain is None else asdict(gain),
     }
-    found |= {"workers": crew.workers} | asdict(measured) | {"cold_start": asdict(cold)}
-    pair = int8_pair(path) if cpu else None
-    gain = None if pair is None else measure_int8_gain(*pair)
-    found["int8_gain"] = None if gain is None else asdict(gain)
     if args.json:
         print(json.dumps(found, indent=2))
-    else:
-        _print(found, measured, cold, crew)
-        if gain is not None:
-            print(f"{gain}; the network alone, {gain.threads} thread")
-        if use.asked != CPU_PROVIDER:
-            print(f"provider: {use.text}")
+        return 0
+    _print(found, measured, cold)
+    if gain is not None:
+        print(f"{gain}; the network alone, {gain.threads} thread")
+    if use.asked != CPU_PROVIDER:
+        print(f"provider: {use.text}")
     return 0
 
 
 def _tune(args: argparse.Namespace, path: Path, frames: Frames) -> dict[str, Any]:
-    """Tunes the model, tells of it, writes the profile; returns the same for the JSON."""
-    tuned = tune_model(path, frames, args.seconds, allow_reduced=args.allow == "reduced")
-    people = sys.stderr if args.json else sys.stdout
-    for mode, tuning in tuned.modes.items():
-        print(_tuning_text(mode, tuning), file=people, flush=True)
-    if tuned.profile is None:
-        remove_profile(tuned.key)
-        kept = None
-        print("the default settings are kept, without a device profile\n", file=people)
+    """Tunes the model, prints the trials, writes the profile; returns the same for the JSON."""
+    modes = tune_model(path, frames, args.seconds, allow_reduced=args.allow == "reduced")
+    out = sys.stderr if args.json else sys.stdout
+    for mode, tuning in modes.items():
+        print(_tuning_text(mode, tuning), file=out, flush=True)
+    kept = None
+    if any(tuning.gain > 0 for tuning in modes.values()):
+        settings = {mode: tuning.best.settings for mode, tuning in modes.items()}
+        kept = str(write_profile(DeviceProfile.of(path, settings)))
+        print(f"device profile, for `spotlet run` to use: {kept}\n", file=out)
     else:
-        kept = str(write_profile(tuned.profile))
-        print(f"device profile, for `spotlet run` to use: {kept}\n", file=people)
+        remove_profile(path)
+        print("kept the default settings, without a device profile\n", file=out)
     return {
         "profile": kept,
-        "modes": {mode: _tuning_record(tuning) for mode, tuning in tuned.modes.items()},
+        "modes": {mode: _tuning_record(tuning) for mode, tuning in modes.items()},
     }
 
 
 def _tuning_text(mode: str, tuning: Tuning) -> str:
     rows = []
     for trial in tuning.trials:
-        ask, refused = trial.candidate.ask, trial.refused
-        if refused and trial.milliseconds and trial.candidate.settings.reduced_precision:
+        ask, refused, ms = trial.candidate.ask, trial.refused, trial.milliseconds
+        if refused and ms and trial.candidate.settings.reduced_precision:
             refused += "; --allow reduced"
-        rows.append(
-            (
-                trial.candidate.name,
-                "" if trial.milliseconds is None else f"{trial.milliseconds:.2f}",
-                "" if trial.milliseconds is None else f"{trial.gain:+.1%}",
-                refused or ("" if ask is None else f"not for a profile: {ask}"),
-            )
-        )
-    if tuning.name == DEFAULT:
+        figures = ("", "") if ms is None else (f"{ms:.2f}", f"{trial.gain:+.1%}")
+        note = refused or ("" if ask is None else f"not for a profile: {ask}")
+        rows.append((trial.candidate.name, *figures, note))
+    if tuning.best.name == DEFAULT:
         verdict = f"nothing gained more than {max(LEAST_GAIN, tuning.noise):.1%}: default kept"
     else:
-        verdict = f"{tuning.name}: {tuning.gain:+.1%} over the default"
+        verdict = f"{tuning.best.name}: {tuning.gain:+.1%} over the default"
     head = table(rows, header=(MODE_TITLES[mode], "ms a frame", "gain", ""))
     return f"{head}\nnoise {tuning.noise:.1%}; {verdict}"
 
 
 def _tuning_record(tuning: Tuning) -> dict[str, Any]:
     return {
-        "best": tuning.name,
-        "settings": asdict(tuning.best),
+        "best": tuning.best.name,
+        "settings": asdict(tuning.best.settings),
         "gain": tuning.gain,
         "noise": tuning.noise,
         "trials": [
@@ -193,7 +194,7 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _print(found: Mapping[str, Any], measured: Benchmark, cold: ColdStart, crew: Crew) -> None:
+def _print(found: Mapping[str, Any], measured: Benchmark, cold: ColdStart) -> None:
     height, width = measured.size_hw
     machine = found["machine"]
     print(
@@ -209,9 +210,9 @@ def _print(found: Mapping[str, Any], measured: Benchmark, cold: ColdStart, crew:
     rows = [
         ("one frame at a time", f"{measured.rate:.1f} frames/s"),
         ("bare session", f"{measured.bare_rate:.1f} calls/s, ratio {measured.ratio:.3f}"),
-        (f"{crew.workers} at a time, as run does", f"{measured.crew_rate:.1f} frames/s"),
+        (f"{found['workers']} at a time, as run does", f"{measured.crew_rate:.1f} frames/s"),
         ("processor", f"{measured.cpu_seconds * 1000:.2f} ms a frame"),
-        ("burnt between a camera's frames", f"{measured.idle_cpu:.3f} of a core"),
+        ("CPU used while waiting for a frame", f"{measured.idle_cpu:.3f} of a core"),
         (
             "start to first detection",
             f"{cold.seconds:.3f} s, bare {cold.bare_seconds:.3f} s, "

@@ -1,11 +1,10 @@
-"""`spotlet check`: does a model compute the right thing on this machine?"""
+"""`spotlet check`: does a model compute the right results on this machine?"""
 
 import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from spotlet.check.report import CheckReport
-from spotlet.check.verification import check_model
+from spotlet.check import CheckReport, check_model
 from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
 from spotlet.errors import GateError, ModelFileError
 from spotlet.model.package import PARITY_FILE, locate_models, recorded_files
@@ -14,12 +13,12 @@ from spotlet.model.providers import CPU_PROVIDER, full_provider_name
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    add_model_arguments(parser, without="every one that is there")
+    add_model_arguments(parser, without="every one")
     add_session_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints, for each model file, a line for each rule, and PASS or FAIL.
+    """Prints, for each model file, a line for each rule, then PASS or FAIL.
 
     Raises:
         GateError: a rule does not hold.
@@ -42,7 +41,9 @@ def run(args: argparse.Namespace) -> int:
         failures += [f"{path.name}: {row.rule}: {row.measured}" for row in report.failures]
     if args.variant is None and not Path(args.model).is_file():
         absent = set(recorded_files(paths[0].parent)) - {path.name for path in paths}
-        failures += [f"{name}: {PARITY_FILE} lists it, it is not there" for name in sorted(absent)]
+        failures += [
+            f"{name}: {PARITY_FILE} lists it, but it is missing" for name in sorted(absent)
+        ]
     if failures:
         raise GateError(f"{args.model}: FAIL: {'; '.join(failures)}")
     if errors:
@@ -58,7 +59,7 @@ def _print(report: CheckReport) -> None:
         verdict = "FAIL" if not row.passed else "warn" if row.warns else "ok  "
         print(f"  {verdict}  {row.rule}: {row.measured}")
     if not report.recorded:
-        print("  note  no parity.json beside the file: not shown to be the one that was exported")
+        print("  note  no parity.json beside the file, so it may not be the exported one")
     largest = report.largest_difference
     if not report.passed:
         print(f"FAIL: {len(report.failures)} of {len(report.rows)} rules")

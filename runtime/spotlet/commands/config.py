@@ -1,4 +1,4 @@
-"""`--config FILE`: what a command's flags can say, as TOML, for a service."""
+"""`--config FILE`: a command's arguments as TOML, for a service."""
 
 import argparse
 import tomllib
@@ -14,19 +14,19 @@ NOT_IN_FILE = {"help", "config", "debug"}
 
 
 def apply_config(args: argparse.Namespace, add_arguments: AddArguments) -> None:
-    """Fills in from the file of `args.config` what the command line does not say.
+    """Fills in from the file `args.config` what the command line does not give.
 
     Keys are the long flags without their dashes, and the names of the positional arguments; a
     flag without a value is true or false.
 
     Args:
-        args: as parsed, with the `words` that they are from; changed in place. Without `config`
-            nothing happens.
-        add_arguments: of the command; tells which keys there are, and what they take.
+        args: as parsed, with the `words` that they are from; changed in place, unless `config` is
+            None.
+        add_arguments: of the command; defines the keys and their values.
 
     Raises:
-        InputError: the file cannot be read, or is no TOML.
-        UsageError: a key is no flag of the command, or a value does not suit it.
+        InputError: the file cannot be read, or is not TOML.
+        UsageError: an unknown key, or a value of the wrong kind.
 
     Example:
         `mode = "live"`, `stall-seconds = 5`, `source = ["rtsp://a/1", "rtsp://b/1"]`
@@ -43,14 +43,14 @@ def apply_config(args: argparse.Namespace, add_arguments: AddArguments) -> None:
         action = actions.get(key.replace("-", "_"))
         if action is None or action.dest in NOT_IN_FILE:
             known = ", ".join(sorted(d.replace("_", "-") for d in set(actions) - NOT_IN_FILE))
-            raise UsageError(f"{path}: {key}: no such key; there are {known}")
+            raise UsageError(f"{path}: {key}: unknown key; the keys are {known}")
         checked = _check(path, key, value, action)
         if action.dest not in given:
             setattr(args, action.dest, checked)
 
 
 def _given(parser: argparse.ArgumentParser, words: Sequence[str]) -> frozenset[str]:
-    """Returns what the words say, also where that is the default."""
+    """Returns which arguments the words give, also with their default values."""
     parser.add_argument("--debug", action="store_true")
     for action in parser._actions:
         action.default = argparse.SUPPRESS
@@ -61,7 +61,7 @@ def read_toml(path: Path) -> Mapping[str, Any]:
     """Returns the content of a TOML file.
 
     Raises:
-        InputError: it cannot be read, or is no TOML.
+        InputError: it cannot be read, or is not TOML.
     """
     try:
         return tomllib.loads(path.read_text("utf-8"))
@@ -72,7 +72,7 @@ def read_toml(path: Path) -> Mapping[str, Any]:
 
 
 def _check(path: Path, key: str, value: object, action: argparse.Action) -> object:
-    """Returns the value as the command line would have given it."""
+    """Returns the value as the command line would give it."""
     if action.nargs in ("*", "+") or isinstance(action, argparse._AppendAction):
         items = value if isinstance(value, list) else [value]
         return [_check_one(path, key, item, action) for item in items]

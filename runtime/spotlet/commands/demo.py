@@ -1,4 +1,4 @@
-"""`spotlet demo`: the shipped model on the shipped clip, something to look at."""
+"""`spotlet demo`: the bundled model on the bundled clip, as a video and figures."""
 
 import argparse
 import contextlib
@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,15 @@ from spotlet.atomic import atomic_file
 from spotlet.commands.options import (
     add_session_arguments,
     add_variant_argument,
+    print_provider,
     session_settings,
-    tell_provider,
 )
 from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import InputError
-from spotlet.evaluation import average_precision
+from spotlet.evaluation import Truth, average_precision
 from spotlet.letterbox import ImageArray
-from spotlet.precision import Truth
+from spotlet.model.package import locate_model
 from spotlet.session import SessionSettings
 from spotlet.sinks import VideoSink
 from spotlet.streams import open_stream
@@ -45,12 +46,12 @@ SHEET_COLUMNS, SHEET_ROWS, SHEET_CELL_HW = 4, 3, (300, 400)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument(
-        "--out", default="out", metavar="DIR", help="for demo.mp4 and demo.png; out by default"
+        "--out", default="out", metavar="DIR", help="folder for demo.mp4 and demo.png [%(default)s]"
     )
     parser.add_argument(
         "--model",
         default=MODEL_NAME,
-        help="another model of the clip's classes (default: %(default)s)",
+        help="another model with the clip's classes [%(default)s]",
     )
     add_variant_argument(parser)
     add_session_arguments(parser)
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
         InputError: the installation has no demo, or the folder cannot be written.
     """
     folder = Path(str(resources.files("spotlet_models"))) / "demo"
-    play(args.model, folder, Path(args.out), session_settings(args), args.variant)
+    path = locate_model(args.model, args.variant)
+    play(path, folder, Path(args.out), session_settings(args, path))
     return 0
 
 
@@ -72,7 +74,6 @@ def play(
     folder: Path,
     out: Path,
     settings: SessionSettings,
-    variant: str | None = None,
 ) -> None:
     """Writes the annotated clip and a contact sheet, prints counts, AP and frames a second.
 
@@ -81,22 +82,16 @@ def play(
         folder: holds `clip.mp4` and `truth.json`.
         out: folder to write `demo.mp4` and `demo.png` to.
         settings: threads and execution provider.
-        variant: which file of a package; `fp32` where None.
 
     Raises:
         InputError: there is no such model or demo, or `out` cannot be written.
     """
     truths, class_names = _read_truth(folder / "truth.json")
-    detector = Detector(model, variant=variant, session=settings)
-    tell_provider(detector)
-    measured = Detector(
-        detector.session.path,
-        score_threshold=MEASURE_SCORE,
-        every_class=True,
-        session=settings,
-    )
+    detector = Detector(model, session=settings)
+    print_provider(detector)
+    measured = replace(detector.rule, score_threshold=MEASURE_SCORE, every_class=True)
     if class_names != detector.class_names:
-        raise InputError(f"{folder}: the truth's classes are not those of the model {model}")
+        raise InputError(f"{folder}: the truth's classes differ from those of the model {model}")
     found: list[Detections] = []
     candidates: list[Detections] = []
     pictures: list[ImageArray] = []
@@ -110,10 +105,11 @@ def play(
         ):
             for frame in stream:
                 started = time.perf_counter()
-                detections = detector(frame.image)
+                outputs = detector.outputs(frame.image)
+                detections = detector.found_in(outputs)
                 seconds += time.perf_counter() - started
                 found.append(detections)
-                candidates.append(measured(frame.image))
+                candidates.append(detector.found_in(outputs, measured))
                 picture = draw_detections(frame.image, detections)
                 video.write_image(picture)
                 if frame.index in shown:
@@ -148,7 +144,7 @@ def _report(
     candidates: Sequence[Detections],
     class_names: tuple[str, ...],
 ) -> None:
-    """Prints the counts of each class and, where it can be measured, the average precision."""
+    """Prints the counts of each class and, if it can be measured, the average precision."""
     true_counts = Counter(int(each) for truth in truths for each in truth.class_ids[~truth.ignored])
     found_counts = Counter(int(each) for detections in found for each in detections.class_ids)
     rows: list[list[object]] = [

@@ -22,8 +22,8 @@ from spotlet.model.plugins import broken_plugins, installed_plugins, plugin_devi
 from spotlet.model.providers import (
     REMOTE_PROVIDERS,
     library_fault,
-    providers_at_hand,
     short_provider_name,
+    usable_providers,
 )
 from spotlet.sinks import VideoSink
 from spotlet.sinks.window import windows_remedy
@@ -35,7 +35,7 @@ EXTRAS = {
     "training": ("torch", "safetensors", "yaml", "faster_coco_eval"),
     "export": ("torch", "onnx", "onnxscript"),
 }
-"""What each extra of the installation brings, as modules."""
+"""The modules that each extra installs."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints what was found. Nothing missing is an error: most of it is optional."""
+    """Prints what was found. A missing part is not an error: most are optional."""
     found = {
         "spotlet": metadata.version("spotlet"),
         "python": platform.python_version(),
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         "onnxruntime telemetry": "off"
         if TELEMETRY_FAULT is None
         else f"may be on: {TELEMETRY_FAULT}",
-        "providers": list(providers_at_hand()),
+        "providers": list(usable_providers()),
         **_providers(),
         "opencv": cv2.__version__,
         "opencv from": origin("cv2"),
@@ -80,28 +80,28 @@ def _plain(value: object) -> str:
 
 
 def _providers() -> dict[str, str]:
-    """Returns where each provider comes from, and whether it can be had."""
+    """Returns where each provider comes from, and whether it can be used."""
     plugins = installed_plugins()
     found = {}
-    for name, source in providers_at_hand().items():
+    for name, source in usable_providers().items():
         if name in plugins:
             devices, fault = plugin_devices(plugins[name])
             kinds = ", ".join(dict.fromkeys(str(each.device.type.name) for each in devices))
-            told = f"device {kinds}" if fault is None else f"not to be had: {fault}"
+            state = f"; device {kinds}"
         else:
-            fault = library_fault(name)
-            told = "" if fault is None else f"not to be had: {fault}"
-        found[f"provider {short_provider_name(name)}"] = f"{source}; {told}".removesuffix("; ")
+            fault, state = library_fault(name), ""
+        state = state if fault is None else f"; cannot be used: {fault}"
+        found[f"provider {short_provider_name(name)}"] = source + state
     for name in set(REMOTE_PROVIDERS) & set(ort.get_available_providers()):
         refused = f"onnxruntime {ort.__version__}; refused, it computes on a server"
         found[f"provider {short_provider_name(name)}"] = refused
     broken = broken_plugins()
-    return found | {f"plugin {module}": f"of no use: {why}" for module, why in broken.items()}
+    return found | {f"plugin {module}": f"cannot be used: {why}" for module, why in broken.items()}
 
 
 def _backends(backends: object) -> list[str]:
     assert isinstance(backends, list | tuple)
-    # Some are listed although they are plugins that are not there.
+    # Some of those listed are plugins that are not installed.
     present = (backend for backend in backends if videoio_registry.hasBackend(backend))
     return list(dict.fromkeys(map(videoio_registry.getBackendName, present)))
 
@@ -113,7 +113,7 @@ def _window_toolkit() -> str:
 
 
 def _writes_video(suffix: str) -> str:
-    """Returns `yes` when a video that is written here can be read back."""
+    """Returns `yes` if a video written here can be read back."""
     frame_count = 3
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"try{suffix}"
@@ -126,11 +126,13 @@ def _writes_video(suffix: str) -> str:
                 read_back = sum(1 for _ in stream)
         except SpotletError as error:
             return f"no: {error}"
-    return "yes" if read_back == frame_count else f"no: {read_back} of {frame_count} frames back"
+    return (
+        "yes" if read_back == frame_count else f"no: {read_back} of {frame_count} frames read back"
+    )
 
 
 def _extra(extra: str) -> str:
     missing = [name for name in EXTRAS[extra] if importlib.util.find_spec(name) is None]
     if not missing:
         return "installed"
-    return f'no {", ".join(missing)}; pip install "spotlet[{extra}]"'
+    return f'{", ".join(missing)} missing; pip install "spotlet[{extra}]"'

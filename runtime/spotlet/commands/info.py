@@ -1,4 +1,4 @@
-"""`spotlet info`: what a model says of itself."""
+"""`spotlet info`: a model's manifest."""
 
 import argparse
 import json
@@ -60,22 +60,21 @@ def run(args: argparse.Namespace) -> int:
 
 def _outputs(manifest: Manifest) -> str:
     output = manifest.output
-    told = (
+    cells = (
         f"{output.boxes!r} ({output.box_encoding}), {output.scores!r} ({output.score_activation})"
     )
     if output.form == "cells":
-        return f"of every cell: {told}"
-    return f"suppressed in the graph: {told}, {output.class_ids!r}, {output.count!r}"
+        return f"of every cell: {cells}"
+    return f"suppressed in the graph: {cells}, {output.class_ids!r}, {output.count!r}"
 
 
 def _variants(path: Path) -> list[tuple[str, str]]:
-    """Returns the row of a package's model files; none for a file that is in no package."""
+    """Returns the row of a package's model files; none for a file outside a package."""
     if path.name not in VARIANTS.values():
         return []
     found = variants_of(path.parent).items()
-    return [
-        ("variants", ", ".join(f"{name} {file.name} ({_megabytes(file)})" for name, file in found))
-    ]
+    texts = (f"{name} {file.name} ({_megabytes(file)})" for name, file in found)
+    return [("variants", ", ".join(texts))]
 
 
 def _megabytes(path: Path) -> str:

@@ -2,46 +2,38 @@
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from spotlet.detector import Detector
 from spotlet.distributions import OURS, overwritten
-from spotlet.model.package import VARIANTS, locate_model
-from spotlet.model.profile import find_profile
+from spotlet.model.package import VARIANTS
 from spotlet.model.providers import CPU_PROVIDER
+from spotlet.running.run import choose_session
 from spotlet.session import SessionSettings
-from spotlet.streams import locate_source
 
 
 def add_session_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds how onnxruntime runs: `--threads`, `--provider`, `--strict-provider`, `--no-profile`."""
     group = parser.add_argument_group("onnxruntime")
-    group.add_argument(
-        "--threads",
-        type=int,
-        metavar="N",
-        help="cores that detection may use; 0, the default, is all of them",
-    )
+    group.add_argument("--threads", type=int, metavar="N", help="cores to detect with [0: all]")
     add_provider_argument(group)
     group.add_argument(
         "--strict-provider",
         action="store_true",
-        help="stop where the provider is not to be had, instead of using the CPU",
+        help="fail if the provider is unavailable, instead of falling back to the CPU",
     )
     group.add_argument(
         "--no-profile",
         action="store_true",
-        help="leave aside what `spotlet bench --tune` found; so do --threads and --provider",
+        help="ignore the tuned profile of `spotlet bench --tune`; --threads and --provider do so "
+        "too",
     )
 
 
 def add_provider_argument(parser: argparse._ActionsContainer) -> None:
     """Adds `--provider`."""
     parser.add_argument(
-        "--provider",
-        metavar="NAME",
-        help="execution provider, CPU by default; `spotlet doctor` lists what is at hand",
+        "--provider", metavar="NAME", help="execution provider, see `spotlet doctor` [CPU]"
     )
 
 
@@ -52,7 +44,7 @@ def add_model_arguments(
 
     Args:
         parser: of the command.
-        without: what is taken where no variant is given, in words.
+        without: what is used if no variant is given, in words.
         optional: whether the model may be left out, since a file can name it.
     """
     parser.add_argument(
@@ -66,55 +58,43 @@ def add_model_arguments(
 def add_variant_argument(parser: argparse.ArgumentParser, without: str = "fp32") -> None:
     """Adds `--variant`, for a command that names its model otherwise."""
     parser.add_argument(
-        "--variant",
-        choices=tuple(VARIANTS),
-        help=f"which file of a package; {without} by default",
+        "--variant", choices=tuple(VARIANTS), help=f"which file of a package [{without}]"
     )
 
 
-def session_settings(args: argparse.Namespace, path: Path | None = None) -> SessionSettings:
-    """Returns the settings that those arguments ask for.
-
-    Without `--threads` and `--provider` they are those of the model's device profile, if there is
-    one that holds here. A profile is a whole that was measured: one such flag puts all of it aside.
-    With `--debug` a line on standard error says which it was.
-
-    Args:
-        args: of a command with these arguments.
-        path: of the model file; None takes that of `args.model` and `args.variant`.
+def given_session(args: argparse.Namespace) -> SessionSettings | None:
+    """Returns the session settings that the arguments give; None: they leave it to the profile.
 
     Raises:
-        ModelFileError: there is no such model.
         UsageError: a value breaks its rule.
     """
-    plain = SessionSettings(
-        threads=args.threads or 0,
-        provider=args.provider or "CPU",
-        strict_provider=args.strict_provider,
-    )
-    if args.no_profile or not (args.threads is None and args.provider is None):
-        return plain
-    if path is None:
-        if args.model is None:
-            return plain
-        path = locate_model(args.model, args.variant)
-    found = find_profile(path)
-    if getattr(args, "debug", False):
-        print(f"session settings: {found.reason}", file=sys.stderr)
-    if found.profile is None:
-        return plain
-    return replace(found.profile.settings[_mode(args)], strict_provider=args.strict_provider)
+    if args.threads is None and args.provider is None and not args.no_profile:
+        return None
+    return SessionSettings(threads=args.threads or 0, provider=args.provider or "CPU")
 
 
-def tell_provider(detector: Detector, *, debug: bool = False) -> None:
-    """Says on standard error which provider was asked for and which was got.
-
-    And, where distributions overwrote each other, which, and what mends it.
-    Of the CPU where it was asked for, nothing is said, but with `--debug`.
+def session_settings(args: argparse.Namespace, path: Path, mode: str = "live") -> SessionSettings:
+    """Returns the session settings for a model file; `--debug` prints where they are from.
 
     Args:
-        detector: that was opened.
-        debug: whether `--debug` was given.
+        args: of a command with session arguments.
+        path: of the model file.
+        mode: see `choose_session`.
+
+    Raises:
+        UsageError: a value breaks its rule.
+    """
+    chosen, why = choose_session(path, mode, given_session(args), strict=args.strict_provider)
+    if getattr(args, "debug", False):
+        print(f"session settings: {why}", file=sys.stderr)
+    return chosen
+
+
+def print_provider(detector: Detector, *, debug: bool = False) -> None:
+    """Prints on standard error which provider was asked for, and which one computes.
+
+    And which distributions overwrote each other, with the remedy. If the CPU was asked for, it
+    prints that with `--debug` only.
     """
     use = detector.session.provider_use
     if debug or use.asked != CPU_PROVIDER:
@@ -122,14 +102,3 @@ def tell_provider(detector: Detector, *, debug: bool = False) -> None:
         for module in OURS:
             if (why := overwritten(module)) is not None:
                 print(f"{module}: {why}", file=sys.stderr)
-
-
-def _mode(args: argparse.Namespace) -> str:
-    """Returns whether a command takes one frame at a time, or gives each core one of its own."""
-    mode = getattr(args, "mode", None)
-    sources = getattr(args, "source", None)
-    if isinstance(sources, list) and len(sources) > 1:
-        return "video"  # each core has frames of its own, of cameras too
-    if mode is None and isinstance(sources, list):
-        return "live" if all(locate_source(source).is_live for source in sources) else "video"
-    return mode or "live"

@@ -1,4 +1,4 @@
-"""Tracked objects that cross a line or stay in a zone, counted."""
+"""Tracked objects that cross lines or enter zones, counted."""
 
 from spotlet.counting.counter import ObjectCounter
 from spotlet.counting.rules import CountingRules, parse_line, parse_zone

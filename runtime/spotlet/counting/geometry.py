@@ -7,16 +7,22 @@ from spotlet.counts import PointXy
 
 
 def offset(start: PointXy, end: PointXy, at: PointXy) -> float:
-    """Returns how far a point is from a line without ends, negative on its left, pixels."""
+    """Returns a point's distance from an infinite line, pixels; negative on its left."""
     along_x, along_y = end[0] - start[0], end[1] - start[1]
     turned = along_x * (at[1] - start[1]) - along_y * (at[0] - start[0])
     return turned / math.hypot(along_x, along_y)
 
 
-def way_meets(start: PointXy, end: PointXy, before: PointXy, after: PointXy) -> bool:
-    """Returns whether the way between two points on a line's two sides meets it between its ends.
+def segments_cross(start: PointXy, end: PointXy, before: PointXy, after: PointXy) -> bool:
+    """Returns whether the path between two points crosses a line between its ends.
 
-    The ends belong to it, to a billionth of its length.
+    The ends belong to the line, to a billionth of its length.
+
+    Args:
+        start: of the line.
+        end: of the line.
+        before: a point on one side of it.
+        after: a point on the other side.
     """
     far, near = offset(start, end, before), offset(start, end, after)
     share = far / (far - near)
@@ -28,7 +34,7 @@ def way_meets(start: PointXy, end: PointXy, before: PointXy, after: PointXy) -> 
 
 
 def is_inside(corners: Sequence[PointXy], at: PointXy) -> bool:
-    """Returns whether a polygon has a point in it, by the even-odd rule."""
+    """Returns whether a point is inside a polygon, by the even-odd rule."""
     x, y = at
     inside = False
     for (from_x, from_y), (to_x, to_y) in zip(corners, [*corners[1:], corners[0]], strict=True):
@@ -39,7 +45,7 @@ def is_inside(corners: Sequence[PointXy], at: PointXy) -> bool:
 
 
 def distance_to_sides(corners: Sequence[PointXy], at: PointXy) -> float:
-    """Returns how far a point is from the nearest side of a polygon."""
+    """Returns a point's distance from the nearest side of a polygon, pixels."""
     nearest = math.inf
     for start, end in zip(corners, [*corners[1:], corners[0]], strict=True):
         along = (end[0] - start[0], end[1] - start[1])

@@ -1,5 +1,6 @@
-"""Lines and zones as people write them, and where they lie in a frame."""
+"""Lines and zones as a user writes them, and where they lie in a frame."""
 
+import itertools
 import math
 import re
 from dataclasses import dataclass
@@ -20,10 +21,10 @@ class Shape:
     """A line or a zone, for frames of any size.
 
     Attributes:
-        name: what its counts are called.
-        points: as given, shares of the frame's width and height, or pixels.
+        name: of its counts.
+        points: x and y as given, shares of the frame's width and height, or pixels.
         in_pixels: which of the two.
-        source: the number of the only source that it is for, from 1; None for all.
+        source: the number of the only source that it applies to, from 1; None for all.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Shape:
         """Returns the points in pixels of a frame.
 
         Raises:
-            UsageError: one lies outside.
+            UsageError: a point lies outside the frame.
         """
         height, width = size_hw
         if not self.in_pixels:
@@ -44,7 +45,7 @@ class Shape:
             if x > width or y > height:
                 raise UsageError(
                     f"{self.name}: the point {x:g},{y:g} lies outside a frame of {width}x{height} "
-                    "pixels; shares of the frame, from 0 to 1, hold for any size"
+                    "pixels; shares of the frame, from 0 to 1, fit any size"
                 )
         return self.points
 
@@ -54,8 +55,8 @@ class CountingRules:
     """What is counted.
 
     Attributes:
-        lines: two points each.
-        zones: the corners of a polygon each.
+        lines: of two points each.
+        zones: of the corners of a polygon each.
         anchor: the point of a box that counts.
     """
 
@@ -64,18 +65,15 @@ class CountingRules:
     anchor: Anchor = "bottom"
 
     def __post_init__(self) -> None:
-        """Checks that names differ, of lines and of zones, in each source."""
+        """Checks that the names of lines, and of zones, differ in each source."""
         for kind, shapes in (("line", self.lines), ("zone", self.zones)):
-            for number, shape in enumerate(shapes):
-                for other in shapes[:number]:
-                    apart = None not in (shape.source, other.source) and (
-                        shape.source != other.source
-                    )
-                    if shape.name == other.name and not apart:
-                        raise UsageError(f"--{kind} {shape.name}: two have this name; change one")
+            for one, other in itertools.combinations(shapes, 2):
+                meet = None in (one.source, other.source) or one.source == other.source
+                if meet and one.name == other.name:
+                    raise UsageError(f"--{kind} {one.name}: duplicate name; change one")
 
     def of_source(self, number: int) -> "CountingRules":
-        """Returns what holds for a source, by its number from 1."""
+        """Returns the rules that apply to a source, by its number from 1."""
         return CountingRules(
             lines=tuple(each for each in self.lines if each.source in (None, number)),
             zones=tuple(each for each in self.zones if each.source in (None, number)),
@@ -86,11 +84,11 @@ class CountingRules:
 def parse_line(text: str) -> Shape:
     """Returns the line that `NAME=x1,y1,x2,y2` means.
 
-    Values from 0 to 1 are shares of the frame; where one is over 1, all are pixels. `2:` before the
-    name makes it hold for the second source only.
+    Values from 0 to 1 are shares of the frame; if one is over 1, all are pixels. `2:` before the
+    name limits it to the second source.
 
     Raises:
-        UsageError: it is no such text, or the line has no length.
+        UsageError: the text has another form, or the line has no length.
 
     Example:
         >>> parse_line("door=0.1,0.5,0.9,0.5").in_frame((480, 640))
@@ -100,7 +98,7 @@ def parse_line(text: str) -> Shape:
     if len(shape.points) != 2:
         raise UsageError(f"--line {text}: has {len(shape.points)} points; must have two")
     if shape.points[0] == shape.points[1]:
-        raise UsageError(f"--line {text}: begins where it ends; give two points")
+        raise UsageError(f"--line {text}: starts where it ends; give two different points")
     return shape
 
 
@@ -108,7 +106,8 @@ def parse_zone(text: str) -> Shape:
     """Returns the zone that `NAME=x1,y1,x2,y2,x3,y3,...` means, see `parse_line`.
 
     Raises:
-        UsageError: it is no such text, or the polygon has less than three corners or no area.
+        UsageError: the text has another form, or the polygon has fewer than three corners or no
+            area.
     """
     shape = _parse("zone", text, "NAME=x1,y1,x2,y2,x3,y3,...")
     corners = shape.points

@@ -1,5 +1,6 @@
 """Files from strangers: read whole, up to a size, and only if they are regular files."""
 
+import io
 import os
 import stat
 from pathlib import Path
@@ -31,9 +32,9 @@ def read_bounded(path: Path, most_bytes: int) -> bytes:
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(path, flags)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
+        opened = io.FileIO(path, opener=lambda name, _: os.open(name, flags))
+        with io.BufferedReader(opened) as file:
+            status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise ModelFileError(f"{path}: is not a file; copy the package again")
             if status.st_size <= most_bytes:
@@ -49,28 +50,17 @@ def read_bounded(path: Path, most_bytes: int) -> bytes:
         raise ModelFileError(
             f"{path}: cannot be read ({why}); copy or export the model again"
         ) from error
-    raise ModelFileError(
-        f"{path}: is larger than {most_bytes // 2**20} MB, the most that is read"
-    )
+    raise ModelFileError(f"{path}: is larger than {most_bytes // 2**20} MB, the most that is read")
 
 
 def is_file(path: Path) -> bool:
-    """Returns whether there is a file, or a link to one.
-
-    Unlike `Path.is_file`, it does not raise on names that are too long and in unreadable folders.
-    """
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
+    """Returns whether there is a file, or a link to one; unlike `Path.is_file`, never raises."""
+    return os.path.isfile(path)  # noqa: PTH113
 
 
 def is_folder(path: Path) -> bool:
-    """Returns whether there is a folder, or a link to one; see `is_file`."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
+    """Returns whether there is a folder, or a link to one; unlike `Path.is_dir`, never raises."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def package_member(folder: Path, name: str) -> Path:

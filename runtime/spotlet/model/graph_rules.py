@@ -1,7 +1,6 @@
-"""What a graph may hold. Each limit is far above what detectors have, and far below what hurts."""
+"""What a graph may hold. Each limit is far above what detectors need, and far below what hurts."""
 
 import math
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,7 +31,7 @@ MOST_SIDE = 2**16
 MOST_ENLARGEMENT = 64
 """By which `Resize` may multiply one side."""
 
-INT64, STRING = 7, 8
+FLOAT, INT64, STRING = 1, 7, 8
 """In `TensorProto.DataType`."""
 
 COMPLEX = frozenset({14, 15})
@@ -46,50 +45,24 @@ ELEMENT_BITS = {
 """By `TensorProto.DataType`, for all but text and those of 6 bits."""
 
 ENDLESS = frozenset({"Loop", "Scan", "SequenceMap"})
-"""Operators that repeat a graph as often as a number in the file says."""
+"""Operators that repeat a graph as often as the file says."""
 
 ONNX_DOMAINS = frozenset({"", "ai.onnx"})
 MICROSOFT = "com.microsoft"
 MICROSOFT_OPERATORS = frozenset(
     {
-        "BiasGelu",
-        "BiasSoftmax",
-        "BiasSplitGelu",
-        "DequantizeLinear",
-        "DynamicQuantizeMatMul",
-        "FastGelu",
-        "FusedConv",
-        "FusedGemm",
-        "FusedMatMul",
-        "Gelu",
-        "GridSample",
-        "LayerNormalization",
-        "MatMulInteger16",
-        "MatMulIntegerToFloat",
-        "MatMulNBits",
-        "NhwcFusedConv",
-        "NhwcMaxPool",
-        "QGemm",
-        "QLinearAdd",
-        "QLinearAveragePool",
-        "QLinearConcat",
-        "QLinearConv",
-        "QLinearGlobalAveragePool",
-        "QLinearLeakyRelu",
-        "QLinearMul",
-        "QLinearReduceMean",
-        "QLinearSigmoid",
-        "QLinearSoftmax",
-        "QLinearWhere",
-        "QuantizeLinear",
-        "QuickGelu",
-        "SimplifiedLayerNormalization",
-        "SkipLayerNormalization",
+        *("BiasGelu", "BiasSoftmax", "BiasSplitGelu", "DequantizeLinear", "DynamicQuantizeMatMul"),
+        *("FastGelu", "FusedConv", "FusedGemm", "FusedMatMul", "Gelu", "GridSample"),
+        *("LayerNormalization", "MatMulInteger16", "MatMulIntegerToFloat", "MatMulNBits"),
+        *("NhwcFusedConv", "NhwcMaxPool", "QGemm", "QLinearAdd", "QLinearAveragePool"),
+        *("QLinearConcat", "QLinearConv", "QLinearGlobalAveragePool", "QLinearLeakyRelu"),
+        *("QLinearMul", "QLinearReduceMean", "QLinearSigmoid", "QLinearSoftmax", "QLinearWhere"),
+        *("QuantizeLinear", "QuickGelu", "SimplifiedLayerNormalization", "SkipLayerNormalization"),
         "SkipSimplifiedLayerNormalization",
     }
 )
 """onnxruntime's own operators that its quantisation and its optimiser write into detectors. Others,
-as `EPContext`, name files, or hold what only another library checks."""
+such as `EPContext`, name files, or hold data that only another library checks."""
 
 AT_LEAST_ONE = frozenset({"blocksize", "dilations", "group", "kernel_shape", "num_outputs"}) | {
     "strides"
@@ -97,8 +70,8 @@ AT_LEAST_ONE = frozenset({"blocksize", "dilations", "group", "kernel_shape", "nu
 """Attributes that onnxruntime divides by or counts with."""
 
 AT_LEAST_NONE = frozenset({"batch_dims"})
-"""Attributes that onnxruntime takes as a number of axes, and counts from without a look: below 0,
-`GatherND` of 1.32 reads where nothing is."""
+"""Attributes that onnxruntime uses unchecked as a number of axes: below 0, `GatherND` of 1.32 reads
+outside its memory."""
 
 BOUNDED = (
     AT_LEAST_ONE
@@ -107,8 +80,8 @@ BOUNDED = (
 )
 """Attributes that hold sides or axes."""
 
-GROWING = {"ConstantOfShape": 0, "Expand": 1, "Reshape": 1}
-"""Which input is the shape of what the operator gives."""
+SHAPE_INPUTS = {"ConstantOfShape": 0, "Expand": 1, "Reshape": 1, "Tile": 1, "Pad": 1}
+"""Which input gives the operator's output its shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,38 +98,26 @@ class Constant:
     kind: int
     values: tuple[float, ...]
 
-    @classmethod
-    def from_raw(cls, dims: tuple[int, ...], kind: int, raw: bytes) -> "Constant":
-        """Returns it from its bytes, of int64 or float32."""
-        code = "q" if kind == INT64 else "f"
-        values = struct.unpack(f"<{len(raw) // struct.calcsize('<' + code)}{code}", raw)
-        return cls(dims, kind, values)
-
 
 def check_operator(operator: str, domain: str) -> None:
-    """Does nothing where a detector may have the operator.
-
-    Raises:
-        ModelFileError: it may run for ever, read files, or is of nobody that we know.
-    """
+    """Raises ModelFileError if an operator may run forever, read files, or is unknown."""
     shown = plain_line(operator, 60)
     if domain in ONNX_DOMAINS:
         if operator in ENDLESS:
             raise ModelFileError(
-                f"holds the operator {shown}, which may never end; export the model without loops"
+                f"contains the operator {shown}, which may never end; export it without loops"
             )
     elif domain != MICROSOFT or operator not in MICROSOFT_OPERATORS:
         raise ModelFileError(
-            f"holds the operator {shown} of {plain_line(domain, 60)!r}; only those of ONNX and "
+            f"contains the operator {shown} of {plain_line(domain, 60)!r}; only those of ONNX and "
             "onnxruntime's quantised and fused ones are loaded"
         )
 
 
 def check_attribute(operator: str, name: str, numbers: Sequence[int]) -> None:
-    """Does nothing where the whole numbers of a node's attribute are in their range.
+    """Raises ModelFileError if an integer of a node's attribute is out of its range.
 
-    Raises:
-        ModelFileError: one is too large, or 0 where onnxruntime would divide by it.
+    It is too large, or 0 where onnxruntime would divide by it.
     """
     if name not in BOUNDED:
         return
@@ -170,27 +131,26 @@ def check_attribute(operator: str, name: str, numbers: Sequence[int]) -> None:
 
 
 def check_growth(operator: str, inputs: Sequence[Constant | None]) -> None:
-    """Does nothing where a node cannot be seen to give a tensor out of all proportion.
+    """Checks that stored numbers do not make a node's output far too large.
 
-    Only what stored numbers say is looked at: what a graph computes is bounded by
-    `spotlet.model.limits`.
+    What a graph computes is bounded by `spotlet.model.limits`.
 
     Args:
         operator: of the node.
-        inputs: its inputs, as far as they are small stored tensors.
+        inputs: its small stored tensors; None for any other input.
 
     Raises:
-        ModelFileError: it gives over `MOST_ELEMENTS`, or enlarges beyond `MOST_ENLARGEMENT`.
+        ModelFileError: the output has over `MOST_ELEMENTS`, or is enlarged beyond
+            `MOST_ENLARGEMENT`.
     """
-    at = GROWING.get(operator)
-    if at is not None and len(inputs) > at and inputs[at] is not None:
-        least = -1 if operator == "Reshape" else 0  # -1 there: what is left over
-        sides = inputs[at].values  # type: ignore[union-attr]
-        fits = all(side >= least for side in sides) and _size(sides) <= MOST_ELEMENTS
-    elif operator == "Tile" and len(inputs) > 1 and inputs[1] is not None:
-        fits = all(n >= 0 for n in inputs[1].values) and _size(inputs[1].values) <= MOST_SIDE
-    elif operator == "Pad" and len(inputs) > 1 and inputs[1] is not None:
-        fits = all(abs(side) <= MOST_SIDE for side in inputs[1].values)
+    at = SHAPE_INPUTS.get(operator, len(inputs))
+    shape = inputs[at] if at < len(inputs) else None
+    if shape is not None and operator == "Pad":
+        fits = all(abs(side) <= MOST_SIDE for side in shape.values)
+    elif shape is not None:
+        least = -1 if operator == "Reshape" else 0  # -1 there: the rest
+        most = MOST_SIDE if operator == "Tile" else MOST_ELEMENTS
+        fits = all(side >= least for side in shape.values) and _size(shape.values) <= most
     elif operator in ("Resize", "Upsample"):
         fits = all(_resizes(constant) for constant in inputs[1:] if constant is not None)
     elif operator == "Range" and len(inputs) == 3 and all(inputs):
@@ -208,7 +168,7 @@ def _size(sides: Sequence[float]) -> float:
 
 
 def _resizes(constant: Constant) -> bool:
-    """Returns whether scales, or sides, are such as a network has."""
+    """Returns whether scales or sides are within what networks have."""
     if constant.kind == INT64:
         return all(0 <= side <= MOST_SIDE for side in constant.values)
     return all(abs(scale) <= MOST_ENLARGEMENT for scale in constant.values)

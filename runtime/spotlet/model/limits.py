@@ -1,5 +1,6 @@
 """How much of the machine onnxruntime may use, whatever a model file asks for."""
 
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -109,13 +110,8 @@ def _register_arena(most_bytes: int) -> None:
     info = ort.OrtMemoryInfo(
         "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
     )
-    rule = {
-        "max_mem": most_bytes,
-        "arena_extend_strategy": -1,  # -1: onnxruntime's default
-        "initial_chunk_size_bytes": -1,
-        "max_dead_bytes_per_chunk": -1,
-    }
-    try:
+    default = -1  # onnxruntime's own
+    keys = ("arena_extend_strategy", "initial_chunk_size_bytes", "max_dead_bytes_per_chunk")
+    rule = {"max_mem": most_bytes} | dict.fromkeys(keys, default)
+    with contextlib.suppress(Exception):  # the host program has registered one: its bound holds
         ort.create_and_register_allocator(info, ort.OrtArenaCfg(rule))
-    except Exception:  # the host program has registered one: its bound holds
-        return

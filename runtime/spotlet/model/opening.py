@@ -83,16 +83,16 @@ def open_session(path: Path, settings: SessionSettings) -> tuple[ort.InferenceSe
     if not path.is_file():
         raise ModelFileError(f"{path}: no such file")
     asked = full_provider_name(settings.provider)
-    if asked == CPU_PROVIDER:
-        return _open_on_cpu(path, settings), ProviderUse(asked=asked, got=asked)
-    session, why = _open_with(asked, path, settings)
-    nodes = None if session is None else _node_shares(session)
-    if why is None and nodes and not nodes.get(asked):
-        why = f"it took none of the {sum(nodes.values())} nodes"
-    if session is not None and why is None:
-        return session, ProviderUse(asked=asked, got=asked, nodes=nodes)
+    session, nodes, why = None, None, None
+    if asked != CPU_PROVIDER:
+        session, why = _open_with(asked, path, settings)
+        nodes = None if session is None else _node_shares(session)
+        if why is None and nodes and not nodes.get(asked):
+            why = f"it took none of the {sum(nodes.values())} nodes"
     if session is None:  # raises for a damaged file
         session = _open_on_cpu(path, settings)
+    if why is None:
+        return session, ProviderUse(asked=asked, got=asked, nodes=nodes)
     if settings.strict_provider:
         raise UsageError(f"provider {settings.provider}: {why}; {remedy(asked)}")
     return session, ProviderUse(asked=asked, got=CPU_PROVIDER, fallback=why)
@@ -133,7 +133,7 @@ def _open_with(
         with contextlib.redirect_stdout(printed):
             session = ort.InferenceSession(content, options, enable_fallback=0, **providers)
     except Exception as error:  # onnxruntime's exceptions share no public base class
-        return None, f"onnxruntime cannot open a session with it ({first_line(error)})"
+        return None, f"onnxruntime cannot create a session with it ({first_line(error)})"
     session.disable_fallback()  # nor may it change the provider later, at a frame
     if session.get_providers()[0] == provider:
         return session, None
@@ -143,7 +143,7 @@ def _open_with(
 def _why_left_out(provider: str, printed: str) -> str:
     error = next((line for line in printed.splitlines() if line.startswith("EP Error")), None)
     if error is not None:
-        return f"onnxruntime cannot open a session with it ({error})"
+        return f"onnxruntime cannot create a session with it ({error})"
     fault = library_fault(provider)
     if fault is not None:
         return f"its library does not load ({fault})"

@@ -1,4 +1,4 @@
-"""Where a model lies: a bundled name, a package folder, or an `.onnx` file."""
+"""Where a model is: a bundled name, a package folder, or an `.onnx` file."""
 
 from importlib import resources
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import Any
 
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.model.files import MOST_JSON_BYTES, is_file, is_folder, package_member, read_bounded
-from spotlet.text.plain import is_plain, parse_json
+from spotlet.text.plain import is_plain
+from spotlet.text.schema import read_record
 
 MODEL_FILE = "model.onnx"
 """The file of a package that runs by default."""
@@ -17,34 +18,23 @@ VARIANTS = {
     "end-to-end": "model.end2end.onnx",
     "int8-end-to-end": "model.int8.end2end.onnx",
 }
-"""The files of a package that are the same network, by what they compute in, and whether
-thresholding and suppression are in the graph."""
-
-VARIANT_FLAGS: dict[str, tuple[str, ...]] = {
-    "fp32": (),
-    "int8": ("--int8",),
-    "end-to-end": ("--end-to-end",),
-    "int8-end-to-end": ("--int8", "--end-to-end"),
-}
-"""What `spotlet export` is told to make each."""
+"""The files of a package, all the same network, by precision and by whether thresholding and
+suppression are in the graph."""
 
 INT8_VARIANTS = ("int8", "int8-end-to-end")
-"""Those that compute in eight bits."""
-
-CELLS_VARIANTS = {"end-to-end": "fp32", "int8-end-to-end": "int8"}
-"""The same network without suppression in the graph, by the variant that has it."""
+"""The variants that compute in eight bits."""
 
 PARITY_FILE = "parity.json"
 """The file of a package that holds what the export gate measured."""
 
 CARD_FILE = "CARD.md"
-"""The file of a package that tells a person what the model is."""
+"""The file of a package that describes the model."""
 
 PARITY_SCHEMA = 2
 """The newest `parity.json` that this version reads."""
 
 GOLDEN_FOLDER = "golden"
-"""The folder of a package with frames, and what its models must give for them."""
+"""The folder of a package with frames and the detections that its models must produce."""
 
 
 def bundled_models() -> dict[str, Path]:
@@ -59,18 +49,18 @@ def locate_model(model: str | Path, variant: str | None = None) -> Path:
     Args:
         model: a path to a file, a path to a package folder, or a bundled name. A path wins
             over a name.
-        variant: one of `VARIANTS`, of a package or a bundled name; None takes its `MODEL_FILE`.
+        variant: one of `VARIANTS`, of a package or a bundled name; None is its `MODEL_FILE`.
 
     Raises:
         ModelFileError: there is no such model, or the package has no such variant.
-        UsageError: no such variant, or one asked of what is a file already.
+        UsageError: an unknown variant, or a variant of a single file.
     """
     if variant is not None and variant not in VARIANTS:
         raise UsageError(f"variant {variant}: must be one of {', '.join(VARIANTS)}")
     path = Path(model)
     if is_file(path):
         if variant is not None:
-            raise UsageError(f"{path}: is one file; a variant is chosen of a package's folder")
+            raise UsageError(f"{path}: is a single file; --variant needs a package folder")
         return path
     bundled = bundled_models()
     folder = path if is_folder(path) else bundled.get(str(model))
@@ -78,23 +68,23 @@ def locate_model(model: str | Path, variant: str | None = None) -> Path:
         names = ", ".join(bundled) or "none"
         raise ModelFileError(f"{model}: no such file, folder or bundled model (bundled: {names})")
     if not is_file(folder / MODEL_FILE):
-        raise ModelFileError(f"{folder}: a model package holds {MODEL_FILE}, this folder does not")
+        raise ModelFileError(f"{folder}: has no {MODEL_FILE}, which a model package must have")
     file = package_member(folder, VARIANTS[variant or "fp32"])
     if not is_file(file):
         has = ", ".join(variants_of(folder))
+        flags = " ".join(f"--{part}" for part in ("int8", "end-to-end") if part in (variant or ""))
         raise ModelFileError(
-            f"{model}: has no {variant} variant, only {has}; `spotlet export "
-            f"{' '.join(VARIANT_FLAGS[variant or 'fp32'])}` makes one"
+            f"{model}: has no {variant} variant, only {has}; `spotlet export {flags}` makes one"
         )
     return file
 
 
 def locate_models(model: str | Path, variant: str | None = None) -> tuple[Path, ...]:
-    """Returns the paths of every `.onnx` file that is meant: of a package, all its variants.
+    """Returns the paths of all `.onnx` files that are meant: of a package, all variants.
 
     Args:
         model: as for `locate_model`.
-        variant: this one only.
+        variant: only this one.
 
     Raises:
         ModelFileError: as for `locate_model`.
@@ -117,23 +107,20 @@ def variants_of(folder: Path) -> dict[str, Path]:
 
 
 def cells_file(path: Path) -> Path | None:
-    """Returns the file beside one with suppression in it that is the same network without.
+    """Returns the file without suppression of the same network as a file with it.
 
     Args:
         path: of a package's model file.
 
     Returns:
-        None where it is no such file, or the other is not there.
+        None if the file has no suppression, or the other does not exist.
     """
-    for variant, without in CELLS_VARIANTS.items():
-        if path.name == VARIANTS[variant]:
-            file = path.with_name(VARIANTS[without])
-            return file if file.is_file() else None
-    return None
+    file = path.with_name(path.name.replace(".end2end", ""))
+    return file if path.name in VARIANTS.values() and file != path and file.is_file() else None
 
 
 def recorded_files(folder: Path) -> tuple[str, ...]:
-    """Returns the names of the model files that `parity.json` lists; none where it is older.
+    """Returns the names of the model files that `parity.json` lists; none if it is too old.
 
     Raises:
         ModelFileError: it cannot be read, or is newer than this version.
@@ -144,18 +131,18 @@ def recorded_files(folder: Path) -> tuple[str, ...]:
 
 
 def read_parity(path: Path) -> dict[str, Any] | None:
-    """Returns what the package's `parity.json` holds of a model file.
+    """Returns what the package's `parity.json` records of a model file.
 
-    Up to schema 1 a package had one model file, and the whole of `parity.json` was of it.
+    In schema 1 a package has one model file, and all of `parity.json` is about it.
 
     Args:
         path: of the `.onnx` file.
 
     Returns:
-        That part of the JSON; None where there is no `parity.json` beside the file.
+        That part of the JSON; None if there is no `parity.json` beside the file.
 
     Raises:
-        ModelFileError: it cannot be read, is newer than this version, or has no such file.
+        ModelFileError: it cannot be read, is newer than this version, or lacks the file.
     """
     parity_path = path.parent / PARITY_FILE
     content = _read_parity_file(parity_path)
@@ -164,7 +151,7 @@ def read_parity(path: Path) -> dict[str, Any] | None:
     files = content.get("files")
     entry = files.get(path.name) if isinstance(files, dict) else None
     if not isinstance(entry, dict):
-        raise ModelFileError(f"{parity_path}: has nothing of {path.name}; export the model again")
+        raise ModelFileError(f"{parity_path}: has no entry for {path.name}; export the model again")
     return entry
 
 
@@ -172,18 +159,9 @@ def _read_parity_file(path: Path) -> dict[str, Any] | None:
     path = package_member(path.parent, path.name)
     if not path.is_symlink() and not path.exists():
         return None
-    try:
-        content = parse_json(read_bounded(path, MOST_JSON_BYTES))
-    except ValueError as error:
-        raise ModelFileError(f"{path}: not JSON ({error}); export the model again") from error
-    if not isinstance(content, dict):
-        raise ModelFileError(f"{path}: must be a JSON object; export the model again")
-    schema = content.get("schema", 1)
-    if type(schema) is not int or schema < 1 or content.get("passed") is False:
-        raise ModelFileError(f"{path}: is no record of a gate that passed; export the model again")
-    if schema > PARITY_SCHEMA:
+    content = read_record(read_bounded(path, MOST_JSON_BYTES), PARITY_SCHEMA, path, default=1)
+    if content.get("passed") is False:
         raise ModelFileError(
-            f"{path}: schema {schema} is newer than this spotlet reads ({PARITY_SCHEMA}); "
-            "run `pip install --upgrade spotlet`"
+            f"{path}: is not the record of a gate that passed; export the model again"
         )
     return content

@@ -1,10 +1,11 @@
 """Device profiles: the session settings that `spotlet bench --tune` found best on this machine.
 
 One small JSON file for each model file, in the user's cache folder, safe to delete at any time.
-It holds for the very model file, onnxruntime and processor that it was measured with, and is left
-aside otherwise: a profile makes a run faster, and never stops one.
+It applies only to the model file, onnxruntime and processor that it was measured with, and is
+ignored otherwise: a profile makes a run faster and never stops one.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -16,37 +17,68 @@ import onnxruntime as ort
 
 from spotlet.atomic import atomic_file
 from spotlet.errors import OutputError, SpotletError, UsageError
-from spotlet.model.device import DeviceKey, device_key
-from spotlet.model.files import read_bounded
+from spotlet.model.files import MOST_MODEL_BYTES, read_bounded
 from spotlet.model.opening import SessionSettings
 from spotlet.model.package import locate_model
 from spotlet.model.plugins import installed_plugins
+from spotlet.model.processor import cpu_name
 from spotlet.model.providers import full_provider_name
-from spotlet.text.plain import parse_json
+from spotlet.pipeline import usable_cores
+from spotlet.text.plain import first_line
+from spotlet.text.schema import read_record, require_keys
 
 PROFILE_SCHEMA = 1
 """The one `schema` that this version reads and writes."""
 
 MODES = ("live", "video")
-"""`live`: one frame at a time, as soon as it can be; `video`: all cores on frames of their own."""
+"""`live`: one frame at a time, as soon as it arrives; `video`: each core has its own frame."""
 
 MOST_BYTES = 100_000
-"""A file that is longer is no profile."""
+"""A longer file is not a profile."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceKey:
+    """What a profile holds for.
+
+    Attributes:
+        model_sha256: checksum of the model file, hexadecimal.
+        onnxruntime: its version.
+        cpu: the processor's name.
+        cores: how many of them this process may use.
+    """
+
+    model_sha256: str
+    onnxruntime: str
+    cpu: str
+    cores: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceProfile:
-    """What was found best, and for what.
+    """The fastest settings, and what they hold for.
 
     Attributes:
         key: of model and machine.
         settings: by mode, one of `MODES`.
-        packages: of the plugins that the settings' providers come from, with their versions.
+        packages: the plugins that the settings' providers come from, with their versions.
     """
 
     key: DeviceKey
     settings: Mapping[str, SessionSettings]
     packages: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, path: Path, settings: Mapping[str, SessionSettings]) -> "DeviceProfile":
+        """Returns the profile of a model file with these settings, here and now.
+
+        Raises:
+            ModelFileError: see `device_key`.
+        """
+        used = {full_provider_name(each.provider) for each in settings.values()}
+        plugins = installed_plugins()
+        packages = tuple(plugin.package for name, plugin in plugins.items() if name in used)
+        return cls(key=device_key(path), settings=settings, packages=packages)
 
     def to_json(self) -> dict[str, Any]:
         """Returns it as JSON can hold it."""
@@ -63,12 +95,10 @@ class DeviceProfile:
 
         Raises:
             KeyError: a key is missing.
-            TypeError: a value is of another type, or a key is unknown.
-            ValueError: a value breaks its rule.
+            TypeError: a value is of another type, or a key of the settings is unknown.
+            ValueError: a value breaks its rule, or a key of `key` is missing or unknown.
         """
-        if content["schema"] != PROFILE_SCHEMA:
-            raise ValueError(f"schema {content['schema']!r}, this spotlet reads {PROFILE_SCHEMA}")
-        key = DeviceKey(**content["key"])
+        key = DeviceKey(**require_keys(content["key"], DeviceKey, "key: "))
         settings = {}
         for mode in MODES:
             try:
@@ -85,10 +115,10 @@ class DeviceProfile:
 
 @dataclass(frozen=True, slots=True)
 class ProfileSearch:
-    """What came of looking for a profile.
+    """The result of looking for a profile.
 
     Attributes:
-        profile: that holds here; None where there is none.
+        profile: the one that holds here; None if there is none.
         reason: where it is, or why there is none, in words.
     """
 
@@ -96,23 +126,36 @@ class ProfileSearch:
     reason: str
 
 
+def device_key(path: Path) -> DeviceKey:
+    """Returns what a profile of a model file must hold for, here and now.
+
+    Raises:
+        ModelFileError: the file cannot be read, or is larger than `MOST_MODEL_BYTES`.
+    """
+    return DeviceKey(
+        model_sha256=hashlib.sha256(read_bounded(path, MOST_MODEL_BYTES)).hexdigest(),
+        onnxruntime=str(ort.__version__),
+        cpu=cpu_name(),
+        cores=usable_cores(),
+    )
+
+
 def profile_folder() -> Path:
-    """Returns the folder of the profiles, whether it is there or not.
+    """Returns the folder of the profiles, whether it exists or not.
 
     Raises:
         OutputError: this user has no home folder, and `XDG_CACHE_HOME` is not set.
     """
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    if Path(cache).is_absolute():
-        return Path(cache) / "spotlet" / "profiles"
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
     try:
-        return Path.home() / ".cache" / "spotlet" / "profiles"
+        folder = cache if cache.is_absolute() else Path.home() / ".cache"
     except RuntimeError as error:
         raise OutputError("no home folder for profiles: set XDG_CACHE_HOME to a folder") from error
+    return folder / "spotlet" / "profiles"
 
 
 def write_profile(profile: DeviceProfile) -> Path:
-    """Writes a profile, in the place of an earlier one of the model file, and returns its path.
+    """Writes a profile over an earlier one of the same model file; returns its path.
 
     Raises:
         OutputError: the folder cannot be made or written.
@@ -123,27 +166,27 @@ def write_profile(profile: DeviceProfile) -> Path:
     return path
 
 
-def remove_profile(key: DeviceKey) -> None:
-    """Removes the profile of a model file; does nothing where there is none.
+def remove_profile(path: Path) -> None:
+    """Removes the profile of a model file, if there is one.
 
     Raises:
-        OutputError: it is there and cannot be removed.
+        ModelFileError: see `device_key`.
+        OutputError: it cannot be removed.
     """
-    path = _profile_path(key)
+    file = _profile_path(device_key(path))
     try:
-        path.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be removed ({error.strerror})") from error
+        raise OutputError(f"{file}: cannot be removed ({error.strerror})") from error
 
 
 def find_profile(path: Path) -> ProfileSearch:
     """Returns the profile of a model file that holds here, if there is one.
 
-    Raises nothing: whatever is wrong with a file in the folder, it is the reason that is returned.
+    Raises nothing: whatever is wrong with a file in the folder is returned as the reason.
     """
     try:
-        folder = profile_folder()
-        if not folder.is_dir():  # the usual case costs no checksum
+        if not profile_folder().is_dir():  # the usual case, without a checksum
             return ProfileSearch(None, "no device profile")
         key = device_key(path)
         file = _profile_path(key)
@@ -151,11 +194,12 @@ def find_profile(path: Path) -> ProfileSearch:
             return ProfileSearch(None, "no device profile of this model file")
         if file.stat().st_size > MOST_BYTES:
             return ProfileSearch(None, f"{file}: ignored, too long for a device profile")
-        profile = DeviceProfile.from_json(parse_json(read_bounded(file, MOST_BYTES)))
+        text = read_bounded(file, MOST_BYTES)
+        remedy = "`spotlet bench --tune` again"
+        profile = DeviceProfile.from_json(read_record(text, PROFILE_SCHEMA, file, remedy=remedy))
         misfit = _misfit(profile, key)
     except (OSError, SpotletError, ValueError, TypeError, KeyError, RecursionError) as error:
-        detail = str(error).partition("\n")[0] or type(error).__name__
-        return ProfileSearch(None, f"device profile ignored, cannot be used ({detail})")
+        return ProfileSearch(None, f"device profile ignored, cannot be used ({first_line(error)})")
     if misfit is not None:
         return ProfileSearch(None, f"{file}: ignored, {misfit}; `spotlet bench --tune` again")
     return ProfileSearch(profile, str(file))
@@ -164,17 +208,17 @@ def find_profile(path: Path) -> ProfileSearch:
 def tuned_settings(
     model: str | Path, mode: str = "live", *, variant: str | None = None
 ) -> SessionSettings:
-    """Returns the session settings of the device profile of a model; the default without one.
+    """Returns the session settings of a model's device profile; the defaults without one.
 
     Args:
         model: a bundled name, a package folder, or an `.onnx` file.
-        mode: `live` for a program that detects in one frame at a time, `video` for one with as
-            many detectors at work as there are cores.
-        variant: which file of a package, one of `spotlet.model.VARIANTS`; `fp32` where None.
+        mode: `live` for a program that detects in one frame at a time, `video` for one that runs
+            as many detectors as there are cores.
+        variant: which file of a package, one of `spotlet.model.VARIANTS`; None is `fp32`.
 
     Raises:
         ModelFileError: there is no such model.
-        UsageError: there is no such mode, or there can be no such variant.
+        UsageError: there is no such mode or variant.
 
     Example:
         >>> from spotlet import Detector
@@ -187,22 +231,19 @@ def tuned_settings(
 
 
 def _misfit(profile: DeviceProfile, key: DeviceKey) -> str | None:
-    """Returns why a profile does not hold here, in words; None where it does."""
+    """Returns why a profile does not hold here, in words; None if it does."""
     for each in fields(DeviceKey):
         then, now = getattr(profile.key, each.name), getattr(key, each.name)
         if then != now:
             return f"measured with {each.name} {then}, here it is {now}"
-    plugins = {
-        full_provider_name(settings.provider) for settings in profile.settings.values()
-    } - set(ort.get_available_providers())
+    used = {full_provider_name(each.provider) for each in profile.settings.values()}
+    plugins = used - set(ort.get_available_providers())
     if plugins or profile.packages:
         installed = installed_plugins()
-        missing = plugins - set(installed)
-        if missing:
-            return f"{min(missing)} is not to be had here"
-        strange = set(profile.packages) - {plugin.package for plugin in installed.values()}
-        if strange:
-            return f"measured with {min(strange)}, which is not installed"
+        if missing := plugins - set(installed):
+            return f"{min(missing)} is not available here"
+        if other := set(profile.packages) - {plugin.package for plugin in installed.values()}:
+            return f"measured with {min(other)}, which is not installed"
     return None
 
 

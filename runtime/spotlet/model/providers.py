@@ -1,8 +1,8 @@
-"""Execution providers by name: which are at hand, where each comes from, and which one computed."""
+"""Execution providers by name: which can be used, where each comes from, and which one computed."""
 
 import ctypes
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +16,13 @@ from spotlet.text.plain import first_line
 CPU_PROVIDER = "CPUExecutionProvider"
 
 PROVIDER_ENDING = "ExecutionProvider"
-"""What onnxruntime adds to a provider's name, and people leave out."""
+"""What onnxruntime adds to every provider's name and users leave out."""
 
 REMOTE_PROVIDERS = ("AzureExecutionProvider",)
-"""They send what they are given to a server: the runtime opens no connection for its network."""
+"""They send the pictures to a server, which the runtime never does."""
 
 OTHER_NAMES = {"directml": "DmlExecutionProvider"}
-"""What people call a provider, in lower case, where onnxruntime calls it otherwise."""
+"""Other names of providers, in lower case, and onnxruntime's."""
 
 PACKAGES = {
     "OpenVINOExecutionProvider": "onnxruntime-ep-openvino",
@@ -34,19 +34,19 @@ PACKAGES = {
     "MIGraphXExecutionProvider": "onnxruntime-migraphx",
     "CANNExecutionProvider": "onnxruntime-cann",
 }
-"""What to install for a provider that is not at hand, by the lists of PyPI of 2026-11."""
+"""The package that brings a provider, on PyPI in 2026-11."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderUse:
-    """Which execution provider a session was to have, and which one it has.
+    """Which execution provider a session asked for, and which one it got.
 
     Attributes:
-        asked: onnxruntime's name of the one that was asked for.
-        got: of the one that computes; the CPU where the other could not be had.
+        asked: onnxruntime's name of the provider that was asked for.
+        got: that of the one that computes; the CPU if the other could not be used.
         nodes: how many nodes of the graph each provider got, by name, after onnxruntime's basic
-            rewriting; None where it does not tell, or was not asked: of the CPU alone.
-        fallback: why `got` is not `asked`, in words; None where it is.
+            rewriting; None for the CPU, or if this onnxruntime does not report it.
+        fallback: why `got` is not `asked`, in words; None if it is.
     """
 
     asked: str
@@ -56,7 +56,7 @@ class ProviderUse:
 
     @property
     def text(self) -> str:
-        """Both, and the shares, for people.
+        """Both, and the shares, in one line.
 
         Example:
             >>> shares = {"XExecutionProvider": 61, "CPUExecutionProvider": 3}
@@ -69,7 +69,7 @@ class ProviderUse:
         if self.fallback is not None:
             return f"{asked} asked, {got} got: {self.fallback}"
         if self.nodes is None:
-            return f"{asked} asked, {got} got: of how many nodes is not told by this onnxruntime"
+            return f"{asked} asked, {got} got: this onnxruntime does not report the nodes"
         total, mine = sum(self.nodes.values()), self.nodes.get(self.asked, 0)
         if mine == total:
             return f"{asked} asked, {got} got: all {total} nodes"
@@ -85,17 +85,22 @@ def full_provider_name(name: str) -> str:
     """Returns onnxruntime's name of a provider for a short or full one, as CUDA or cpu.
 
     Raises:
-        UsageError: onnxruntime knows no such provider, on any machine, or it computes elsewhere.
+        UsageError: onnxruntime does not know the provider on any machine, or it computes elsewhere.
     """
     # Plug-in providers that are loaded are in the second list alone, others in none.
     names = [*ort.get_all_providers(), *ort.get_available_providers(), *installed_plugins()]
     known = {each.lower(): str(each) for each in names}
     wanted = OTHER_NAMES.get(name.lower(), name).lower()
-    for candidate in (wanted, f"{wanted}{PROVIDER_ENDING}".lower()):
-        if candidate in known:
-            return _local(known[candidate], name)
-    short = sorted({short_provider_name(each) for each in known.values()} - _remote_names())
-    raise UsageError(f"provider {name}: unknown; onnxruntime knows {', '.join(short)}")
+    found = known.get(wanted) or known.get(f"{wanted}{PROVIDER_ENDING}".lower())
+    if found in REMOTE_PROVIDERS:
+        raise UsageError(
+            f"provider {name}: sends the pictures to a server, and spotlet computes here; use "
+            f"one of {', '.join(map(short_provider_name, usable_providers()))}"
+        )
+    if found is None:
+        local = sorted(map(short_provider_name, set(known.values()) - set(REMOTE_PROVIDERS)))
+        raise UsageError(f"provider {name}: unknown; onnxruntime knows {', '.join(local)}")
+    return found
 
 
 def short_provider_name(provider: str) -> str:
@@ -103,11 +108,11 @@ def short_provider_name(provider: str) -> str:
     return provider.removesuffix(PROVIDER_ENDING)
 
 
-def providers_at_hand() -> dict[str, str]:
+def usable_providers() -> dict[str, str]:
     """Returns the providers that can be asked for here, and where each comes from.
 
-    Whether a library loads and has a device shows when it is asked for. Providers that compute
-    elsewhere are left out.
+    Whether its library loads and finds a device shows only when a provider is asked for. Providers
+    that compute elsewhere are left out.
     """
     # Of a plugin that is loaded, onnxruntime also lists NAME.AUTO, which chooses among devices.
     own = [name for name in ort.get_available_providers() if name.endswith(PROVIDER_ENDING)]
@@ -117,27 +122,27 @@ def providers_at_hand() -> dict[str, str]:
 
 
 def why_absent(provider: str) -> str:
-    """Returns why a provider that is not at hand is not, in words."""
+    """Returns why a provider is not one of `usable_providers`, in words."""
     short = short_provider_name(provider).lower()
     broken = broken_plugins()
     for module in (f"{PLUGIN_PREFIX}{short}", f"onnxruntime_{short}"):
         if module in broken:
-            return f"{module} is installed and of no use ({broken[module]})"
+            return f"{module} is installed but cannot be used: {broken[module]}"
     return f"not in this onnxruntime ({ort.__version__})"
 
 
 def remedy(provider: str) -> str:
-    """Returns what else is at hand, and which package brings a provider that is not, in words."""
-    at_hand = providers_at_hand()
-    others = [short_provider_name(name) for name in at_hand if name != provider]
-    words = f"at hand: {', '.join(others)}"
-    if provider in at_hand:
-        return f"{words}; where it need not be strict, the CPU is taken"
+    """Returns which other providers there are, and which package brings this one, in words."""
+    usable = usable_providers()
+    others = [short_provider_name(name) for name in usable if name != provider]
+    words = f"available: {', '.join(others)}"
+    if provider in usable:
+        return f"{words}; drop --strict-provider to fall back to the CPU"
     package = PACKAGES.get(provider)
     if provider == "CoreMLExecutionProvider":
         return f"{words}; onnxruntime for macOS has it"
     if package is None:
-        return f"{words}; no package on PyPI is known to bring it, build onnxruntime with it"
+        return f"{words}; no known package on PyPI brings it, build onnxruntime with it"
     module = package.replace("-", "_")
     if not module.startswith(PLUGIN_PREFIX) and module not in OTHER_PLUGINS:
         return f"{words}; {replacing_commands('onnxruntime', package)} brings it"
@@ -149,48 +154,17 @@ def remedy(provider: str) -> str:
 def library_fault(provider: str) -> str | None:
     """Returns why the library of one of onnxruntime's own providers does not load.
 
-    onnxruntime leaves out a provider whose library does not load, and tells its log alone.
+    onnxruntime leaves such a provider out and reports the reason only to its log.
 
     Returns:
-        The linker's message; None where it loads, or there is no such library.
+        The linker's message; None if it loads, or there is no such library.
     """
     stem = f"onnxruntime_providers_{short_provider_name(provider).lower()}"
     name = f"{stem}.dll" if sys.platform == "win32" else f"lib{stem}.so"
     path = Path(ort.__file__).parent / "capi" / name
-    if not path.is_file():
-        return None
-    try:
-        ctypes.CDLL(str(path))
-    except OSError as error:
-        return first_line(error)
+    if path.is_file():
+        try:
+            ctypes.CDLL(str(path))
+        except OSError as error:
+            return first_line(error)
     return None
-
-
-def _local(provider: str, name: str) -> str:
-    if provider in REMOTE_PROVIDERS:
-        raise UsageError(
-            f"provider {name}: sends the pictures to a server, and spotlet computes here; take "
-            f"one of {', '.join(map(short_provider_name, providers_at_hand()))}"
-        )
-    return provider
-
-
-def _remote_names() -> set[str]:
-    return set(map(short_provider_name, REMOTE_PROVIDERS))
-
-
-def usable_providers(available: Sequence[str], plugins: Sequence[str]) -> list[str]:
-    """Returns the providers that compute here, besides the CPU's.
-
-    Args:
-        available: what onnxruntime says it has.
-        plugins: of the packages that are installed.
-
-    Example:
-        >>> usable_providers(["AzureExecutionProvider", "CPUExecutionProvider"], ["MyProvider"])
-        ['MyProvider']
-    """
-    # Of a plugin that is loaded, onnxruntime also lists NAME.AUTO, which chooses among devices.
-    fixed = [name for name in available if name.endswith(PROVIDER_ENDING)]
-    names = dict.fromkeys([*fixed, *plugins])
-    return [name for name in names if name not in (CPU_PROVIDER, *REMOTE_PROVIDERS)]

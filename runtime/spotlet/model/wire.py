@@ -1,57 +1,81 @@
-"""Protocol Buffers' wire format, as far as one must read it to look at a message's fields.
+"""Protocol Buffers' wire format, as far as reading a message's fields needs it.
 
-Nothing is copied but what is asked for: bytes of a length that stands before them are passed over.
+Only what is asked for is copied: the bytes of all other fields are skipped by their length.
 
 Source: Protocol Buffers, "Encoding": https://protobuf.dev/programming-guides/encoding/
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""Wire types. Groups, 3 and 4, are of a time before ONNX."""
+"""Wire types. Groups, 3 and 4, are older than ONNX."""
 
 MOST_VARINT_BYTES = 10
 """Of 64 bits, seven in each."""
 
+MOST_FIELDS = 2**20
+"""Of one message; Python takes some 150 bytes for each that is kept."""
+
 Field = tuple[int, int, int, int]
 """Number, wire type, and the value of a varint with 0, or where its bytes begin and end."""
 
+Span = tuple[int, int]
+"""Where a message begins and ends."""
+
+_Value = TypeVar("_Value")
+_Default = TypeVar("_Default")
+
 
 def fields(content: bytes, start: int, end: int) -> Iterator[Field]:
-    """Gives the fields of the message in `content[start:end]`, in their order.
+    """Yields the fields of the message in `content[start:end]`, in their order.
 
     Raises:
-        ValueError: the bytes are no message, or it goes on beyond `end`.
+        ValueError: the bytes are not a message, or a field continues beyond `end`.
     """
     while start < end:
-        key = content[start]  # most keys are one byte: a call for each would double the time
+        key = content[start]  # most numbers are one byte: a call for each would double the time
         start += 1
         if key > 127:
             key, start = read_varint(content, start - 1, end)
         number, kind = key >> 3, key & 7
         if number == 0:
             raise ValueError("a field has the number 0")
-        if kind == BYTES:
-            length, start = read_varint(content, start, end)
-            if length > end - start:
-                raise ValueError("a field is longer than what holds it")
-            yield number, kind, start, start + length
-            start += length
-        elif kind == VARINT:
-            value, start = read_varint(content, start, end)
-            yield number, kind, value, 0
+        if kind in (VARINT, BYTES):
+            if start < end and content[start] < 128:
+                value, start = content[start], start + 1
+            else:
+                value, start = read_varint(content, start, end)
+            if kind == VARINT:
+                yield number, kind, value, 0
+                continue
         elif kind in (FIXED32, FIXED64):
-            width = 4 if kind == FIXED32 else 8
-            if width > end - start:
-                raise ValueError("a field is longer than what holds it")
-            yield number, kind, start, start + width
-            start += width
+            value = 4 if kind == FIXED32 else 8
         else:
             raise ValueError(f"a field has the wire type {kind}")
+        if value > end - start:
+            raise ValueError("a field is longer than what holds it")
+        yield number, kind, start, start + value
+        start += value
+
+
+def gather(content: bytes, span: Span, numbers: Sequence[int]) -> dict[int, list[Field]]:
+    """Returns the fields of a message that have these numbers, by number, in their order.
+
+    Raises:
+        ValueError: the bytes are not a message, or it has over `MOST_FIELDS`.
+    """
+    found: dict[int, list[Field]] = {number: [] for number in numbers}
+    for count, field in enumerate(fields(content, *span)):
+        if count > MOST_FIELDS:
+            raise ValueError(f"a message has over {MOST_FIELDS} fields")
+        if field[0] in found:
+            found[field[0]].append(field)
+    return found
 
 
 def read_varint(content: bytes, start: int, end: int) -> tuple[int, int]:
-    r"""Returns the number that begins at `start`, 0 to 2**64 - 1, and where the next thing begins.
+    r"""Returns the number that begins at `start`, 0 to 2**64 - 1, and where it ends.
 
     Raises:
         ValueError: it does not end before `end`, or has more than 64 bits.
@@ -70,24 +94,53 @@ def read_varint(content: bytes, start: int, end: int) -> tuple[int, int]:
     raise ValueError("a number does not end")
 
 
-def signed(value: int) -> int:
-    """Returns a varint as the 64-bit number with a sign that it stands for."""
-    return value - 2**64 if value >= 2**63 else value
+def message(field: Field) -> Span:
+    """Returns where a field's bytes are; raises ValueError if it is of another type."""
+    if field[1] != BYTES:
+        raise ValueError(f"field {field[0]} is of another type")
+    return field[2], field[3]
+
+
+def text(content: bytes, field: Field) -> str:
+    """Returns the text of a field; raises ValueError if it is of another type, or not UTF-8."""
+    start, end = message(field)
+    return content[start:end].decode("utf-8")
+
+
+def number(field: Field) -> int:
+    """Returns the signed number of a field; raises ValueError if it is of another type."""
+    if field[1] != VARINT:
+        raise ValueError(f"field {field[0]} is of another type")
+    return _signed(field[2])
 
 
 def integers(content: bytes, field: Field) -> list[int]:
-    """Returns the numbers with a sign of a repeated field: one varint, or many, packed.
+    """Returns the signed numbers of a repeated field: one varint, or many, packed.
 
     Raises:
         ValueError: the field is of another type, or cut short.
     """
-    _, kind, start, end = field
-    if kind == VARINT:
-        return [signed(start)]
-    if kind != BYTES:
-        raise ValueError("a list of whole numbers is something else")
+    if field[1] == VARINT:
+        return [_signed(field[2])]
     found = []
+    start, end = message(field)
     while start < end:
         value, start = read_varint(content, start, end)
-        found.append(signed(value))
+        found.append(_signed(value))
     return found
+
+
+def only(values: Sequence[_Value], default: _Default) -> _Value | _Default:
+    """Returns the value of a field that may appear once, or the default without one.
+
+    Raises:
+        ValueError: it appears twice, of which readers may take either.
+    """
+    if len(values) > 1:
+        raise ValueError("a field that may appear once appears twice")
+    return values[0] if values else default
+
+
+def _signed(value: int) -> int:
+    """Returns a varint as the signed 64-bit number that it means."""
+    return value - 2**64 if value >= 2**63 else value

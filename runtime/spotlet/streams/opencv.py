@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from spotlet.errors import SourceError
+from spotlet.image_files import quiet_opencv
 from spotlet.letterbox import ImageArray
-from spotlet.opencv_log import quiet_opencv
 from spotlet.streams.source import Source
 
 NOT_OPENED = {

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from spotlet.errors import SourceError
+from spotlet.image_files import quiet_opencv
 from spotlet.letterbox import ImageArray
-from spotlet.opencv_log import quiet_opencv
 from spotlet.streams.frame import Frame, take_frame
 from spotlet.streams.opencv import NOT_OPENED, decode_jpeg, gives_jpegs, open_capture
 from spotlet.streams.source import Source

@@ -1,1 +1,1 @@
-"""Text that is safe to show: names from files, addresses with passwords, a terminal's lines."""
+"""Text that is safe to show: names from files, URLs with passwords, lines of a terminal."""

@@ -1,4 +1,4 @@
-"""Users, passwords and tokens, kept out of what people are told."""
+"""Users, passwords and tokens, kept out of messages."""
 
 import re
 from urllib.parse import unquote
@@ -9,11 +9,11 @@ _SECRET_KEY = re.compile(
     r"pass|pwd|psw|token|key|auth|secret|user|usr|login|sig|sess|cred|^(u|p|pw|pin)$", re.IGNORECASE
 )
 _KEY_AND_VALUE = r"([^=&?#/;,\s]*?)="
-# In a query all up to the next `&`; some cameras want it in the path, between `_` or `/`.
+# In a query, everything up to the next `&`; some cameras have it in the path, between `_` or `/`.
 _IN_QUERY = re.compile(rf"([?&#]){_KEY_AND_VALUE}([^&#\s]*)")
 _IN_PATH = re.compile(rf"([/;,_]){_KEY_AND_VALUE}((?:(?!_[a-z]+=)[^&#/;,?\s])*)", re.IGNORECASE)
-# All before the last `@` that a host may follow. A password may hold any sign, and after a port
-# an `@` belongs to the path, unless what follows looks like a host.
+# Everything before the last `@` that a host may follow. A password may contain any character, and
+# after a port an `@` belongs to the path, unless what follows looks like a host.
 _USER_INFO = re.compile(
     r"(\w[\w+.-]*:/+)"
     r"(?:[^/?#\s]*@|[^/?#@:\[\s]*:(?!\d*(?:[/?#\s]|$))\S*@|[^/?#@:\[\s]*:\d+[/?#]\S*@(?=[\w.-]+[:/.]))"
@@ -22,10 +22,10 @@ _NO_SCHEME = re.compile(r"(?<![\w/])[\w.%+-]+:[^\s@/]+@(?=\S)")
 
 
 def without_credentials(url: str) -> str:
-    """Returns the URL without user and password, and without what it calls a secret.
+    """Returns the URL without user and password, and without the values of secret parameters.
 
     Args:
-        url: of any scheme; where it is ambiguous, more is hidden than needs be.
+        url: of any scheme; if it is ambiguous, more is hidden than necessary.
 
     Example:
         >>> without_credentials("http://admin:secret@10.0.0.7/live?token=secret&channel=1")
@@ -36,7 +36,7 @@ def without_credentials(url: str) -> str:
 
 
 def hide_credentials(text: str) -> str:
-    """Returns a message in which no word gives away a credential, mistyped URLs included.
+    """Returns a message without credentials, even of mistyped URLs.
 
     Example:
         >>> hide_credentials("rtsp://admin:secret@10.0.0.7/door: no such file")

@@ -1,4 +1,4 @@
-"""Text and JSON from files of strangers: what may be shown on a terminal and in a page."""
+"""Text and JSON from strangers' files: what may be shown on a terminal or a page."""
 
 import json
 import math
@@ -6,31 +6,31 @@ import unicodedata
 from typing import Any, NoReturn
 
 MOST_DIGITS = 20
-"""Of a whole number in JSON: those of 64 bits. Longer ones do not fit a float, nor a line."""
+"""Of an integer in JSON: those of 64 bits. Longer ones do not fit a float."""
 
 DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that turn the direction of those after them, so that a name reads as another.
+"""Characters that change the direction of those after them, so that a name reads as another.
 
 Source: Unicode Standard Annex 9, "Unicode Bidirectional Algorithm", section 2.
 """
 
 UNSEEN = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Categories of Unicode: controls with the terminal's escapes, halves of pairs that no encoding
-has, ends of lines and of paragraphs."""
+"""Unicode categories: controls such as a terminal's escapes, lone surrogates, which no encoding
+has, line and paragraph separators."""
 
 
 def is_plain(text: str, allowed: str = "") -> bool:
-    r"""Returns whether a text is one line that every terminal shows as it is.
+    r"""Returns whether a text is one line that every terminal shows unchanged.
 
     Args:
-        text: of a stranger.
-        allowed: characters that may be in it all the same.
+        text: from a stranger.
+        allowed: characters that it may contain nevertheless.
 
     Example:
         >>> is_plain("Möwe 🐦"), is_plain("\x1b[2J"), is_plain("a\nb", allowed="\n")
         (True, False, True)
     """
-    if text.isascii() and text.isprintable():  # nearly every one, and fast
+    if text.isascii() and text.isprintable():  # nearly all texts, and fast
         return True
     return all(
         c in allowed or (unicodedata.category(c) not in UNSEEN and c not in DIRECTIONS)
@@ -45,16 +45,16 @@ def plain_line(text: str, most: int = 300) -> str:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Returns what a JSON text holds, where every reader would understand the same.
+    """Returns the content of a JSON text that every reader would understand alike.
 
-    Stricter than `json.loads`: a key stands once, numbers are finite and of 64 bits at most, and
-    texts are plain but for ends of lines and tabs.
+    Stricter than `json.loads`: no duplicate keys, numbers are finite and have 64 bits at most, and
+    texts are plain except for line ends and tabs.
 
     Args:
         text: bytes are UTF-8.
 
     Raises:
-        ValueError: it is no such JSON, or nested deeper than Python can follow.
+        ValueError: it is not such JSON, or nested deeper than Python can follow.
 
     Example:
         >>> parse_json('{"a": [1, 2.5]}')
@@ -63,7 +63,7 @@ def parse_json(text: str | bytes) -> Any:
     try:
         content = json.loads(
             text.decode("utf-8") if isinstance(text, bytes) else text,
-            parse_int=_whole_number,
+            parse_int=_integer,
             parse_float=_finite_number,
             parse_constant=_refuse_constant,
             object_pairs_hook=_object_of,
@@ -74,34 +74,34 @@ def parse_json(text: str | bytes) -> Any:
     return content
 
 
-def _whole_number(digits: str) -> int:
+def _integer(digits: str) -> int:
     if len(digits) > MOST_DIGITS:
-        raise ValueError(f"a whole number of {len(digits)} digits")
+        raise ValueError(f"an integer of {len(digits)} digits")
     return int(digits)
 
 
 def _finite_number(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
-        raise ValueError("a number too large")
+        raise ValueError("a number is too large")
     return value
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("duplicate key")
     return content
 
 
 def _require_plain(content: Any) -> None:
     if isinstance(content, str):
         if not is_plain(content, allowed="\n\t"):
-            raise ValueError(f"a text with control characters: {plain_line(content, 40)!r}")
+            raise ValueError(f"a text has control characters: {plain_line(content, 40)!r}")
     elif isinstance(content, dict):
         for key, value in content.items():
             _require_plain(key)
@@ -112,6 +112,6 @@ def _require_plain(content: Any) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Returns an exception's message without what follows its first line."""
+    """Returns the first line of an exception's message."""
     lines = str(error).splitlines() or [type(error).__name__]
     return plain_line(lines[0])  # it may quote names from a model file

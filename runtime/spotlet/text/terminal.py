@@ -1,4 +1,4 @@
-"""Progress and tables for people, on a terminal and in a log."""
+"""Progress and tables, on a terminal and in a log."""
 
 import sys
 import time
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 PLAIN_SECONDS = 5.0
-"""Time between two plain lines."""
+"""Least time between two plain lines."""
 
 
 class Progress(Closing):
@@ -36,8 +36,8 @@ class Progress(Closing):
         """Starts at 0.
 
         Args:
-            title: stands before the numbers.
-            total: how much there is to do; None where nobody knows.
+            title: shown before the numbers.
+            total: how much there is to do; None if unknown.
             unit: what is counted, in the plural.
             file: where to write; None is standard error.
             plain_seconds: least time between two plain lines.
@@ -57,7 +57,7 @@ class Progress(Closing):
             )
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Counts steps; `note` (a loss, a score) stands after the numbers from now on."""
+        """Counts steps; `note` (a loss, a score) is shown after the numbers from now on."""
         self._done += steps
         self._note = note or self._note
         if self._bar is not None:
@@ -69,7 +69,7 @@ class Progress(Closing):
             self.message(self._plain_line())
 
     def message(self, text: str) -> None:
-        """Writes a line of its own, which the bar does not overwrite."""
+        """Writes a separate line, which the bar does not overwrite."""
         if self._bar is not None:
             self._bar.write(text, file=self._file)
         else:
@@ -77,7 +77,7 @@ class Progress(Closing):
             self._file.flush()
 
     def close(self) -> None:
-        """Ends the bar; what it shows stays. A second call does nothing."""
+        """Ends the bar and leaves it visible. A second call does nothing."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -92,7 +92,7 @@ class Progress(Closing):
 
 
 def duration(seconds: float) -> str:
-    """Returns a time span as a person says it.
+    """Returns a time span in words.
 
     Example:
         >>> duration(9.6), duration(3725)
@@ -107,7 +107,7 @@ def duration(seconds: float) -> str:
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str] = ()) -> str:
-    """Returns rows as aligned columns, two spaces apart; numbers to the right, text to the left.
+    """Returns rows as aligned columns, two spaces apart; numbers right, text left.
 
     Example:
         >>> print(table([("cat", 12), ("dog", 3)], header=("class", "found")))

@@ -1,4 +1,4 @@
-"""The same object has the same number from frame to frame."""
+"""Tracking: the same object has the same number in every frame."""
 
 from spotlet.tracking.settings import TrackingSettings
 from spotlet.tracking.tracker import Tracker

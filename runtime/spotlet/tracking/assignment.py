@@ -1,4 +1,4 @@
-"""Which of two sets of things belong together, at the least cost."""
+"""The assignment of two sets with the largest total gain."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,12 +8,12 @@ IndexArray = npt.NDArray[np.int64]
 
 
 def assign(gains: CostArray) -> tuple[IndexArray, IndexArray]:
-    """Returns pairs of rows and columns, each in one pair at most, that gain most together.
+    """Returns pairs of rows and columns, each in at most one pair, with the largest total gain.
 
-    A pair that gains nothing is left out: to stay alone is then no worse.
+    A pair without a gain is omitted: both stay alone.
 
     Args:
-        gains: (N, M) finite, of any unit; 0 or less where two may not be a pair.
+        gains: (N, M) finite, of any unit; 0 or less for pairs that are not allowed.
 
     Returns:
         (K,) int64 rows, ascending, and (K,) int64 columns.
@@ -28,7 +28,7 @@ def assign(gains: CostArray) -> tuple[IndexArray, IndexArray]:
     """
     allowed = gains > 0
     pairs = np.argwhere(allowed)
-    # Who has one partner only, and is that one's only one, needs no search: most objects.
+    # Most objects have one possible partner and are its only one: they need no search.
     alone = (allowed.sum(axis=1)[pairs[:, 0]] == 1) & (allowed.sum(axis=0)[pairs[:, 1]] == 1)
     found = pairs[alone]
     rows, columns = np.unique(pairs[~alone, 0]), np.unique(pairs[~alone, 1])
@@ -46,12 +46,12 @@ def assign(gains: CostArray) -> tuple[IndexArray, IndexArray]:
 
 
 def _columns_of_rows(costs: CostArray) -> IndexArray:
-    """Returns the column of each row, with the least sum of costs; N <= M."""
+    """Returns the column of each row with the least total cost; N <= M."""
     count, width = costs.shape
     row_price, column_price = costs.min(axis=1), np.zeros(width)
     row_of = np.full(width, -1, np.int64)
     column_of = np.full(count, -1, np.int64)
-    # Who is first at its own best column needs no search.
+    # A row that is the first at its best column needs no search.
     best, first = np.unique(costs.argmin(axis=1), return_index=True)
     row_of[best], column_of[first] = first, best
     for start in np.flatnonzero(column_of < 0).tolist():

@@ -1,7 +1,7 @@
-"""How boxes move: where they may be by now, and what an observation says of that.
+"""How boxes move: where they may be by now, and how an observation corrects that.
 
-The centre and the sides of a box each have a place and a velocity, which wanders as a random walk.
-Time is in seconds and any span is one step: a frame that was dropped changes nothing.
+The centre and the sides of a box each have a place and a velocity, which drifts as a random walk.
+Time is in seconds and any span is one step: a dropped frame changes nothing.
 
 Source:
     Kalman 1960, "A new approach to linear filtering and prediction problems", as four filters of
@@ -22,37 +22,37 @@ from spotlet.boxes import FloatArray
 Array = npt.NDArray[np.float64]
 
 MEASURED_SHARE = np.array([0.06, 0.06, 0.1, 0.1])
-"""How far a detector's centre x, centre y, width and height are off, over the object's size."""
+"""Error of a detector's centre x, centre y, width and height, over the object's size."""
 
 FIRST_SPEED_SHARE = np.array([10.0, 10.0, 0.5, 0.5])
-"""The same four: standard deviation of the speed of what was seen once, in its size a second. A
-walking person makes 2, a car 5, a ball 10 and more."""
+"""The same four: standard deviation of the speed of an object seen once, in its size per second. A
+walking person has 2, a car 5, a ball 10 and more."""
 
 WANDER_SHARE = np.array([0.7, 0.7, 0.3, 0.3])
-"""The same four: how much of that speed may have changed after one second."""
+"""The same four: how much that speed may change within one second."""
 
 TURN_SHARE = np.array([3.0, 3.0, 0.5, 0.5])
-"""The same four: how much of it may have changed at once, by one who turned or bounced."""
+"""The same four: how much it may change at once, if the object turns or bounces."""
 
 CUT_SHARE = 0.1
-"""How near, over its size, a box is to a side of the picture that cuts it off."""
+"""How near, over its size, a box that the picture's edge cuts off is to that edge."""
 
 SHRINK_SHARE = 0.25
-"""How much of its size such a box loses in a second, at least."""
+"""The least share of its size that such a box loses in a second."""
 
 MOST_SPREAD = 18.0
-"""The most that `Match.spreads` says: at a frame a second, where an object seen once may be
-anywhere by now, the nearest is still the best guess."""
+"""Upper limit of `Match.spreads`: at one frame a second an object seen once may be anywhere by now,
+and the nearest observation is still the best guess."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Motion:
-    """Boxes that move, of each the centre x, centre y, width and height.
+    """Moving boxes: centre x, centre y, width and height of each.
 
     Attributes:
         moments: (5, N, 4) places in pixels, speeds in pixels a second, variances of the places,
             covariances of place and speed, variances of the speeds.
-        at_seconds: (N,) when each was seen last; all the others are as of then.
+        at_seconds: (N,) when each was last seen; `moments` are as of then.
     """
 
     moments: Array
@@ -71,18 +71,18 @@ class Motion:
         return speeds
 
     def select(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Motion":
-        """Returns those that `keep` names, by mask (N,) or by index."""
+        """Returns the boxes that `keep` selects, by mask (N,) or by index."""
         return Motion(self.moments[:, keep], self.at_seconds[keep])
 
     def joined(self, other: "Motion") -> "Motion":
-        """Returns these and then the others."""
+        """Returns these boxes followed by the others."""
         return Motion(
             np.concatenate([self.moments, other.moments], axis=1),
             np.concatenate([self.at_seconds, other.at_seconds]),
         )
 
     def replaced(self, at: npt.NDArray[np.int64], other: "Motion") -> "Motion":
-        """Returns these, with the others in the places that `at` names."""
+        """Returns these boxes with the others at the indices `at`."""
         moments, at_seconds = self.moments.copy(), self.at_seconds.copy()
         moments[:, at], at_seconds[at] = other.moments, other.at_seconds
         return Motion(moments, at_seconds)
@@ -92,9 +92,9 @@ class Match(NamedTuple):
     """How well boxes and observations fit, (N, M) each.
 
     Attributes:
-        distances: squared, in standard deviations of what is expected; chi-square of 4 degrees
-            where the two are one object.
-        spreads: logarithm of how much wider than a measurement the expectation is, from 0 to
+        distances: squared, in standard deviations of the expectation; chi-square of 4 degrees of
+            freedom if the two are one object.
+        spreads: logarithm of how much wider the expectation is than a measurement, from 0 to
             `MOST_SPREAD`.
     """
 
@@ -109,7 +109,7 @@ def places_of(boxes_xyxy: FloatArray) -> Array:
 
 
 def begin(places: Array, at_seconds: float) -> Motion:
-    """Returns the motion of what was seen once: it may go anywhere.
+    """Returns the motion of boxes seen once, which may go anywhere.
 
     Args:
         places: (N, 4), see `Motion.places`.
@@ -123,9 +123,9 @@ def begin(places: Array, at_seconds: float) -> Motion:
 
 
 def predict(motion: Motion, at_seconds: float) -> Motion:
-    """Returns where the boxes may be at a later time, and how sure that is.
+    """Returns where the boxes may be at a later time, with the uncertainty.
 
-    The span may be cut anywhere: to predict twice is to predict once.
+    The span may be split anywhere: predicting twice equals predicting once.
     """
     span = np.maximum(at_seconds - motion.at_seconds, 0.0)[:, np.newaxis]
     places, speeds, place_variances, covariances, speed_variances = motion.moments
@@ -146,11 +146,11 @@ def predict(motion: Motion, at_seconds: float) -> Motion:
 
 
 def turned(expected: Motion, motion: Motion) -> Motion:
-    """Returns where boxes may be that took another way as soon as they were out of sight.
+    """Returns where boxes may be that changed course as soon as they were out of sight.
 
     Args:
         expected: `motion`, predicted.
-        motion: as of when each was seen last.
+        motion: as of when each was last seen.
     """
     span = (expected.at_seconds - motion.at_seconds)[:, np.newaxis]
     turn = (TURN_SHARE * _sizes(motion.places)) ** 2
@@ -160,7 +160,7 @@ def turned(expected: Motion, motion: Motion) -> Motion:
 
 
 def leaving(motion: Motion, size_hw: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Returns which boxes (N,) a side of the picture cuts off more and more."""
+    """Returns which boxes (N,) an edge of the picture increasingly cuts off."""
     centres, sides = motion.places[:, :2], motion.places[:, 2:]
     size = _sizes(motion.places)
     edge = CUT_SHARE * size
@@ -171,7 +171,7 @@ def leaving(motion: Motion, size_hw: tuple[int, int]) -> npt.NDArray[np.bool_]:
 
 
 def match(expected: Motion, places: Array) -> Match:
-    """Returns how well N boxes, predicted to now, fit M observations (M, 4)."""
+    """Returns how well N boxes, predicted to now, match M observations (M, 4)."""
     noise = (MEASURED_SHARE * _sizes(expected.places)) ** 2
     spread = expected.moments[2] + noise
     missed = places[np.newaxis] - expected.places[:, np.newaxis]
@@ -181,7 +181,7 @@ def match(expected: Motion, places: Array) -> Match:
 
 
 def observe(expected: Motion, places: Array) -> Motion:
-    """Returns the motion of N boxes, predicted to now, after each was seen at its place (N, 4)."""
+    """Returns the motion of N boxes, predicted to now, corrected by their observations (N, 4)."""
     at, speeds, place_variances, covariances, speed_variances = expected.moments
     spread = place_variances + (MEASURED_SHARE * _sizes(at)) ** 2
     place_gain, speed_gain = place_variances / spread, covariances / spread
@@ -199,7 +199,7 @@ def observe(expected: Motion, places: Array) -> Motion:
 
 
 def _sizes(places: Array) -> Array:
-    """Returns the square root of each box's area (N, 1), 1 pixel at least."""
+    """Returns the square root of each box's area (N, 1), at least 1 pixel."""
     sides = np.maximum(places[:, 2:], 1.0)
     sizes: Array = np.sqrt(sides[:, :1] * sides[:, 1:])
     return sizes

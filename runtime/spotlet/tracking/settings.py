@@ -1,4 +1,4 @@
-"""What a person may set of the tracker."""
+"""Settings of the tracker."""
 
 import math
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ from spotlet.errors import UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackingSettings:
-    """What makes an object the same one.
+    """When two observations are the same object.
 
     Attributes:
-        lost_seconds: an object that is out of sight for longer is another one when it is back.
-        confirm_seconds: how long an object must be known, seen twice at least, to get a number;
+        lost_seconds: an object that was out of sight for longer is a new one when it is back.
+        confirm_seconds: how long an object must be known, and seen at least twice, to get a number;
             and how long one without a number may be out of sight.
-        start_score: the least score that begins an object, in [0, 1]. What is less sure only
-            continues one that has its number, and is else left out.
-        most_cost: what an observation may cost and still be the same object: its squared distance
-            in standard deviations, plus the logarithm of how many times wider than a detector's
-            own error the place is where the object may be. More finds again who moved oddly, and
-            confuses who is lost with who is new.
-        flip_cost: what it costs besides to be taken for another class than before.
-        turn_cost: what it costs besides to have turned or bounced since.
+        start_score: the least score that starts an object, in [0, 1]. Detections below it only
+            continue objects that have a number, and are otherwise dropped.
+        most_cost: the most an observation may cost to be the same object: its squared distance
+            in standard deviations, plus the logarithm of how many times wider than the detector's
+            own error the area is where the object may be. A larger value finds objects again that
+            moved oddly, and confuses lost objects with new ones.
+        flip_cost: the additional cost of another class than before.
+        turn_cost: the additional cost of having turned or bounced since.
     """
 
     lost_seconds: float = 3.0

@@ -1,4 +1,4 @@
-"""Which object of a frame is which of the frames before."""
+"""Finds the objects of earlier frames again in the next frame."""
 
 import math
 from dataclasses import replace
@@ -28,21 +28,21 @@ IndexArray = npt.NDArray[np.int64]
 
 
 class Tracker:
-    """Numbers the objects of one source, from 1 in the order in which they became known.
+    """Numbers the objects of one source from 1, in the order in which they are confirmed.
 
     Each known object is expected somewhere (`motion.py`): where it was heading or, at a cost, where
-    it may be if it turned. Together they get the observations that fit best. First come those that
-    have a number, with all that is sure; then they, with what is less sure; then those without.
-    What is left over begins a new one. Of a number the class is the one that has had most score so
-    far, and is what `update` gives.
+    it may be if it turned. Observations are assigned so that all fit best together: first the sure
+    ones to objects with a number, then the less sure ones to these, then the remaining sure ones to
+    objects without a number. What is left over starts a new object. The class of a numbered object
+    is the one with the highest sum of scores so far; `update` returns it.
 
     Source:
         Bewley 2016, "Simple online and realtime tracking", for the order of the work; Zhang 2022,
-        "ByteTrack", section 3, for what is less sure; Bar-Shalom and Fortmann 1988, "Tracking and
-        data association", for likelihoods as costs; Blom and Bar-Shalom 1988, "The interacting
-        multiple model algorithm", for two ways to move, of which here the likelier is taken, not
-        their mixture. Cao 2023, "Observation-centric SORT", mends
-        how noise grows while an object is not seen: here a gap is one step of its length.
+        "ByteTrack", section 3, for less sure detections; Bar-Shalom and Fortmann 1988, "Tracking
+        and data association", for likelihoods as costs; Blom and Bar-Shalom 1988, "The interacting
+        multiple model algorithm", for two models of motion, of which here the likelier is used
+        instead of their mixture. Cao 2023, "Observation-centric SORT", corrects how noise grows
+        while an object is not seen: here a gap is one step of its length.
 
     Example:
         >>> import numpy as np
@@ -74,20 +74,20 @@ class Tracker:
         epoch: int = 0,
         size_hw: tuple[int, int] | None = None,
     ) -> Detections:
-        """Returns the objects of the next frame with their numbers, 0 for who has none yet.
+        """Returns the objects of the next frame with their numbers, 0 for none yet.
 
-        Their order does not matter and stays; those below `start_score` that continue no object
-        are left out.
+        Their order does not matter and is kept; those below `start_score` that do not continue an
+        object are dropped.
 
         Args:
-            detections: what was found.
+            detections: of the frame.
             at_seconds: when the frame was taken, on any clock that never goes back.
-            epoch: see `Frame.epoch`. In a new one all objects are new; no number comes again.
-            size_hw: height and width of the frame. With it, who was on the way out of the picture
-                and is no longer to be seen has left, and who comes in there is another.
+            epoch: see `Frame.epoch`. In a new one all objects are new; numbers are never reused.
+            size_hw: height and width of the frame. With it, an object that was leaving the frame
+                and is no longer visible is dropped; a newcomer there gets a new number.
 
         Raises:
-            UsageError: the time is before that of the frame before.
+            UsageError: the time is earlier than that of the frame before.
         """
         if not (math.isfinite(at_seconds) and at_seconds >= self._now):
             raise UsageError(
@@ -101,7 +101,7 @@ class Tracker:
         order = _canonical_order(detections)
         tracks = np.full(len(detections), -1, np.int64)
         tracks[order] = self._place(detections.select(order), steady, turn)
-        # The last of these is who is no track, -1.
+        # The last of each is for objects without a track, -1.
         ids = np.append(self._ids, 0)[tracks]
         classes = np.append(self._classes(), 0)[tracks]
         return replace(
@@ -111,7 +111,7 @@ class Tracker:
         ).select((ids > 0) | (detections.scores >= self._settings.start_score))
 
     def _place(self, found: Detections, steady: Motion, turn: Motion) -> IndexArray:
-        """Returns the track of each object (M,), after they were observed; -1 for none."""
+        """Updates the tracks; returns the track of each object (M,), -1 for none."""
         places = places_of(found.boxes_xyxy)
         if self._class_scores.shape[1] != len(found.class_names):
             self._class_scores = np.zeros((len(self._ids), len(found.class_names)))
@@ -141,7 +141,7 @@ class Tracker:
         return tracks
 
     def _gains(self, costs: Array, class_ids: IndexArray) -> Array:
-        """Returns by how much each pair of track and object is better than a new object (N, M)."""
+        """Returns how much better each pair of track and object is than a new object (N, M)."""
         flips = self._classes()[:, np.newaxis] != class_ids
         gains: Array = self._settings.most_cost - costs - self._settings.flip_cost * flips
         return gains
@@ -158,7 +158,7 @@ class Tracker:
 
     def _confirm(self) -> None:
         known = self._motion.at_seconds - self._since
-        # The clock of a source counts in whole ticks: a tenth of a second may come out shorter.
+        # A source's clock has whole ticks: a tenth of a second may come out shorter.
         enough = (known > 0) & (known >= self._settings.confirm_seconds - 1e-3)
         ready = (self._ids == 0) & (self._motion.at_seconds == self._now) & enough
         count = int(ready.sum())
@@ -166,11 +166,11 @@ class Tracker:
         self._given += count
 
     def _expect(self, at_seconds: float, size_hw: tuple[int, int] | None) -> tuple[Motion, Motion]:
-        """Lets go who has left; returns where the others may be by now, and if they turned."""
+        """Drops tracks that left; returns where the others may be by now, and if they turned."""
         steady = predict(self._motion, at_seconds)
         seen_at = self._motion.at_seconds
         kept = at_seconds - seen_at <= self._settings.lost_seconds
-        # By the frames that did not show it: between two of a slow source there is more time.
+        # Only frames that did not show it count: a slow source has long gaps between two frames.
         kept &= (self._ids > 0) | (self._now - seen_at <= self._settings.confirm_seconds)
         if size_hw is not None:
             centres = steady.places[:, :2]
@@ -198,11 +198,11 @@ class Tracker:
 
 
 def _costs(expected: Motion, places: Array) -> Array:
-    """Returns what each pair of track and object costs (N, M), see `most_cost`."""
+    """Returns the cost of each pair of track and object (N, M), see `most_cost`."""
     fits = match(expected, places)
     return fits.distances + fits.spreads
 
 
 def _canonical_order(found: Detections) -> IndexArray:
-    """Returns the objects' order, best score first, which is the same however they came."""
+    """Returns the objects' order, best score first, whatever order they came in."""
     return np.lexsort([*found.boxes_xyxy.T, found.class_ids, -found.scores])

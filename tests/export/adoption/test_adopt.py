@@ -23,7 +23,7 @@ from foreign_networks import (
 )
 
 from spotlet import Detector
-from spotlet.check.verification import check_model
+from spotlet.check import check_model
 from spotlet.errors import GateError
 from spotlet.letterbox import ImageArray
 from spotlet_export import AdoptSettings, adopt_package

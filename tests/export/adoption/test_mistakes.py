@@ -213,7 +213,7 @@ def test_a_graph_that_the_runtime_refuses_is_named_by_the_persons_file(
     onnx.save(model, tmp_path / "looping.onnx")
     code, message = adopt("looping.onnx")
     assert code == 4
-    assert f"{tmp_path / 'looping.onnx'}: holds the operator Loop" in message
+    assert f"{tmp_path / 'looping.onnx'}: contains the operator Loop" in message
 
 
 def test_a_model_of_spotlets_own_is_not_adopted(adopt: Run, tmp_path: Path) -> None:

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 
 from spotlet import Detector, open_stream
 from spotlet.detections import Detections
-from spotlet.evaluation import Accuracy
+from spotlet.evaluation import Accuracy, Truth
 from spotlet.letterbox import RESIZES, Letterbox
 from spotlet.manifest import DetectionRule, InputRule, Manifest, OutputRule
 from spotlet.model import locate_model
-from spotlet.precision import Truth
 from spotlet_export.card import markdown as card_markdown
 from spotlet_export.card.card import NO_NOTES, CardContents, model_card
 from spotlet_export.card.measured import NOT_MEASURED

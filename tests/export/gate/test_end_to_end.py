@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from onnx import numpy_helper
 from shapes import Shapes
 
 from spotlet import Detector
-from spotlet.check import verification
-from spotlet.check.report import CheckRow
-from spotlet.check.verification import check_model
+from spotlet.check import check_model, verification
+from spotlet.check.tolerances import FP32_TOLERANCE, INT8_TOLERANCE, Tolerances, choose_tolerances
 from spotlet.cli import main
 from spotlet.errors import GateError, UsageError
+from spotlet.session import ModelSession
 from spotlet_export.gate import end_to_end, gate
 from spotlet_export.gate.gate import Gate
 from spotlet_export.graph.suppression import SUPPRESSION, with_suppression
@@ -70,6 +71,11 @@ def test_rules_that_are_looser_than_the_graph_are_refused(exported: Path) -> Non
     rule = Detector(exported).rule
     with pytest.raises(UsageError, match="suppressed with"):
         Detector(exported, variant="end-to-end", score_threshold=rule.score_threshold / 2)
+    detector, frame = Detector(exported, variant="end-to-end"), Shapes(4).load(0).image_bgr
+    outputs, looser = detector.outputs(frame), replace(rule, every_class=True)
+    with pytest.raises(UsageError, match=r"every class True: .* suppressed with False already"):
+        detector.found_in(outputs, looser)
+    assert len(detector.candidates(outputs, 0.0)) == len(detector(frame))
     stricter = Detector(exported, variant="end-to-end", max_detections=1)
     assert len(stricter(Shapes(4).load(0).image_bgr)) <= 1
 
@@ -192,17 +198,16 @@ def test_damage_that_only_the_frames_can_tell_fails_the_check(
 def test_a_file_of_eight_bits_is_allowed_what_eight_bits_are(
     exported: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
-    right = verification._check_batch_of_detections
+    chosen: list[Tolerances] = []
 
-    def watched(*arguments: Any) -> CheckRow:
-        asked.append(arguments[-1])
-        return right(*arguments)
+    def watched(session: ModelSession, parity: dict[str, Any] | None) -> Tolerances:
+        chosen.append(choose_tolerances(session, parity))
+        return chosen[-1]
 
-    monkeypatch.setattr(verification, "_check_batch_of_detections", watched)
+    monkeypatch.setattr(verification, "choose_tolerances", watched)
     for variant in ("end-to-end", "int8-end-to-end"):
         check_model(exported, variant=variant)
-    assert asked == [False, True]
+    assert [each.usual for each in chosen] == [FP32_TOLERANCE, INT8_TOLERANCE]
 
 
 def test_a_changed_byte_fails_the_check(package: Path) -> None:

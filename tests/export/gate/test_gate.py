@@ -22,8 +22,8 @@ from shapes import Shapes
 
 from spotlet import Detector
 from spotlet.boxes import FloatArray
+from spotlet.check import check_model
 from spotlet.check.golden import record_golden
-from spotlet.check.verification import check_model
 from spotlet.cli import main
 from spotlet.detections import Detections
 from spotlet.errors import GateError, OutputError

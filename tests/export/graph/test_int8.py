@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from shapes import Shapes
 
 from spotlet import Detector
-from spotlet.check.verification import check_model
+from spotlet.check import check_model
 from spotlet.cli import main
 from spotlet.errors import GateError
 from spotlet.model.package import VARIANTS

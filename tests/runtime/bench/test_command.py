@@ -10,13 +10,11 @@ import pytest
 from spotlet.bench.frames import generated_frames
 from spotlet.bench.trials import Candidate, Trial, Tuning
 from spotlet.bench.tune import judge_against, tune_model
-from spotlet.check.golden import FP32_TOLERANCE
+from spotlet.check.tolerances import FP32_TOLERANCE
 from spotlet.commands import bench
 from spotlet.detector import Detector
 from spotlet.errors import OutputError, UsageError
-from spotlet.model.device import device_key
-from spotlet.model.profile import DeviceProfile, find_profile, write_profile
-from spotlet.model.providers import usable_providers
+from spotlet.model.profile import DeviceProfile, device_key, find_profile, write_profile
 from spotlet.session import SessionSettings
 
 pytestmark = pytest.mark.live
@@ -104,9 +102,9 @@ def test_the_profile_is_what_bench_measures_with_unless_a_flag_puts_it_aside(
         (("--seconds", "nan"), "must be over 0"),
         (("--tune", "--threads", "1"), "chooses threads and provider itself"),
         (("--tune", "--provider", "CPU"), "chooses threads and provider itself"),
-        (("--tune", "--no-profile"), "writes a profile"),
-        (("--allow", "reduced"), "goes with --tune"),
-        (("0",), "gives frames at its own pace"),
+        (("--tune", "--no-profile"), "drop --threads, --provider and --no-profile"),
+        (("--allow", "reduced"), "needs --tune"),
+        (("0",), "delivers frames at its own pace"),
     ],
 )
 def test_words_that_do_not_go_together_are_refused_before_any_work(
@@ -121,14 +119,14 @@ def found(monkeypatch: pytest.MonkeyPatch, squares_model: Path) -> Callable[[flo
     """Lets the tuning find that `spinning` gains so much."""
 
     def find(gain: float) -> None:
-        fast = SessionSettings(spinning=True)
-        best = fast if gain else SessionSettings()
+        default = Candidate(name="default", settings=SessionSettings())
+        fast = Candidate(name="spinning", settings=SessionSettings(spinning=True))
         trials = (
-            Trial(candidate=Candidate(name="default", settings=SessionSettings()), milliseconds=2),
-            Trial(candidate=Candidate(name="spinning", settings=fast), milliseconds=1, gain=gain),
+            Trial(candidate=default, milliseconds=2),
+            Trial(candidate=fast, milliseconds=1, gain=gain),
         )
-        name = "spinning" if gain else "default"
-        tuning = Tuning(trials=trials, best=best, name=name, gain=gain, noise=0.01)
+        best = fast if gain else default
+        tuning = Tuning(trials=trials, best=best, gain=gain, noise=0.01)
         monkeypatch.setattr("spotlet.bench.tune.tune", lambda *_: tuning)
 
     return find
@@ -191,41 +189,28 @@ def _raise_scores(path: Path) -> None:
     onnx.save(model, path)
 
 
-def test_a_package_with_int8_has_it_told_of_and_not_chosen(
+def test_a_package_with_int8_has_it_reported_and_not_chosen(
     tmp_path: Path, save_squares_model: Callable[..., Path]
 ) -> None:
     fp32 = save_squares_model(tmp_path / "model.onnx")
     int8 = save_squares_model(tmp_path / "model.int8.onnx")
     tuned = tune_model(fp32, generated_frames, 0.01, rounds=1)
-    for mode, tuning in tuned.modes.items():
+    for mode, tuning in tuned.items():
         (trial,) = [each for each in tuning.trials if each.candidate.name == "int8"]
         assert trial.candidate.path == int8
         assert trial.candidate.ask == "--variant int8"
         assert trial.milliseconds is not None
-        assert tuning.name != "int8"
+        assert tuning.best.name != "int8"
         batches = [each for each in tuning.trials if each.candidate.batch > 1]
         assert len(batches) == (2 if mode == "live" else 0)
     names = [
         each.candidate.name
-        for each in tune_model(int8, generated_frames, 0.01, rounds=1).modes["live"].trials
+        for each in tune_model(int8, generated_frames, 0.01, rounds=1)["live"].trials
     ]
     assert "int8" not in names
 
 
-def test_providers_that_compute_elsewhere_are_not_tried() -> None:
-    available = ["AzureExecutionProvider", "CPUExecutionProvider", "AExecutionProvider"]
-    loaded = [*available, "BExecutionProvider", "BExecutionProvider.AUTO"]
-    assert usable_providers(available, ["BExecutionProvider"]) == [
-        "AExecutionProvider",
-        "BExecutionProvider",
-    ]
-    assert usable_providers(loaded, ["BExecutionProvider"]) == [
-        "AExecutionProvider",
-        "BExecutionProvider",
-    ]
-
-
-def test_the_provider_that_was_asked_for_is_told_beside_the_one_that_was_got(
+def test_the_provider_that_was_asked_for_is_reported_beside_the_one_that_was_got(
     squares_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = (squares_model, *SHORT, "--provider", "Rknpu")

@@ -1,5 +1,4 @@
 import argparse
-import doctest
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +8,8 @@ import pytest
 from spotlet import Detector
 from spotlet.bench.int8_gain import Int8Gain, int8_pair, measure_int8_gain
 from spotlet.commands import bench
-from spotlet.model import device
-from spotlet.model.device import int8_flags, int8_instructions
+from spotlet.model import processor
+from spotlet.model.processor import cpu_name, int8_instructions
 
 pytestmark = pytest.mark.live
 
@@ -38,33 +37,46 @@ SAPPHIRE_RAPIDS = "flags : amx_tile amx_int8 avx_vnni avx512_vnni\n"
     ],
 )
 def test_the_instruction_sets_for_eight_bits_are_those_that_linux_lists(
-    cpu_info: str, instructions: str
+    cpu_info: str, instructions: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert int8_flags(cpu_info) == instructions
+    _describe(tmp_path / "cpuinfo", cpu_info, monkeypatch)
+    assert int8_instructions() == instructions
 
 
-def test_a_system_that_lists_nothing_is_unknown(
+def test_a_system_that_lists_nothing_is_unknown_but_has_a_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device, "CPU_INFO", tmp_path / "none")
-    int8_instructions.cache_clear()
+    _describe(tmp_path / "cpuinfo", None, monkeypatch)
     assert int8_instructions() == "unknown"
-    int8_instructions.cache_clear()
-    assert doctest.testmod(device).failed == 0
+    assert cpu_name() != ""
+
+
+def test_a_processor_is_named_by_the_first_line_that_is_not_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _describe(tmp_path / "cpuinfo", "model : 17\nmodel name : Abacus 9\n", monkeypatch)
+    assert cpu_name() == "Abacus 9"
+
+
+def _describe(path: Path, cpu_info: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets Linux describe the processor so; None where it says nothing."""
+    if cpu_info is not None:
+        path.write_text(cpu_info)
+    monkeypatch.setattr(processor, "CPU_INFO", path)
 
 
 @pytest.mark.parametrize(
-    ("ratio", "told"),
+    ("ratio", "text"),
     [
         (1.6, "int8 is 1.60 times as fast as float32 on Abacus "),
         (0.8, "int8 is slower, 0.80 times as fast as float32 on Abacus "),
     ],
 )
-def test_a_gain_names_the_processor_and_a_loss_is_called_slower(ratio: float, told: str) -> None:
+def test_a_gain_names_the_processor_and_a_loss_is_called_slower(ratio: float, text: str) -> None:
     gain = Int8Gain(
         fp32_ms=10, int8_ms=10, ratio=ratio, threads=1, cpu="Abacus", instructions="none"
     )
-    assert str(gain) == f"{told}(instructions for eight-bit products: none)"
+    assert str(gain) == f"{text}(instructions for eight-bit products: none)"
 
 
 def _bench(*words: object) -> None:
@@ -88,8 +100,8 @@ def test_bench_says_what_int8_gains_here_of_a_package_that_has_it(
     assert int8_pair(fp32) == int8_pair(int8) == (fp32, int8)
     assert int8_pair(save_squares_model(tmp_path / "other.onnx")) is None
     _bench(fp32)
-    told = f"times as fast as float32 on {device.cpu_name()} (instructions for eight-bit products"
-    assert told in capsys.readouterr().out
+    text = f"times as fast as float32 on {cpu_name()} (instructions for eight-bit products"
+    assert text in capsys.readouterr().out
     _bench(fp32, "--json")
     content = json.loads(capsys.readouterr().out)
     assert content["machine"]["int8_instructions"] == int8_instructions()

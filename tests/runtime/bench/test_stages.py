@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from spotlet.bench.cold_start import measure_cold_start
-from spotlet.bench.frames import GENERATED_HW, SourceFrames, generated_frames
+from spotlet.bench.frames import GENERATED_HW, generated_frames, source_frames
 from spotlet.bench.stages import ROUNDS, STAGES, StageTimes, measure
 from spotlet.detector import Detector
 from spotlet.errors import ModelFileError, SourceError, UsageError
 from spotlet.letterbox import ImageArray
-from spotlet.pipeline import Crew
+from spotlet.pipeline import Workers
 from spotlet.session import SessionSettings
 
 pytestmark = pytest.mark.live
@@ -37,8 +37,8 @@ def test_percentiles_are_those_of_the_times_in_milliseconds() -> None:
 def test_every_stage_of_a_clip_is_measured_and_the_figures_fit_together(
     squares_model: Path, clip: Path
 ) -> None:
-    crew = Crew(workers=2, threads=1, ahead=4)
-    measured = measure(Detector(squares_model), SourceFrames(str(clip)), crew, SHORT)
+    workers = Workers(count=2, threads=1, ahead=4)
+    measured = measure(Detector(squares_model), source_frames(str(clip)), workers, SHORT)
     assert tuple(measured.stages) == STAGES
     assert measured.size_hw == (240, 320)
     for times in measured.stages.values():
@@ -62,7 +62,7 @@ def test_frames_that_are_made_up_are_not_decoded_and_are_the_same_every_time(
         assert one.shape == (*GENERATED_HW, 3)
         np.testing.assert_array_equal(one, other)
     assert not np.array_equal(first[0], first[1])
-    measured = measure(Detector(squares_model), generated_frames, Crew(), SHORT)
+    measured = measure(Detector(squares_model), generated_frames, Workers(), SHORT)
     assert tuple(measured.stages) == STAGES[1:]
 
 
@@ -70,22 +70,22 @@ def test_a_source_that_is_live_missing_or_empty_is_an_error(
     tmp_path: Path, squares_model: Path
 ) -> None:
     for source in ("0", "rtsp://127.0.0.1/1"):
-        with pytest.raises(UsageError, match="gives frames at its own pace"):
-            SourceFrames(source)
+        with pytest.raises(UsageError, match="delivers frames at its own pace"):
+            source_frames(source)
     with pytest.raises(SourceError, match="no such file"):
-        SourceFrames(str(tmp_path / "none.mp4"))
+        source_frames(str(tmp_path / "none.mp4"))
 
     def nothing() -> Generator[ImageArray, None, None]:
         yield from ()
 
-    with pytest.raises(SourceError, match="no frame"):
-        measure(Detector(squares_model), nothing, Crew(), SHORT)
+    with pytest.raises(SourceError, match="has no frames"):
+        measure(Detector(squares_model), nothing, Workers(), SHORT)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
 def test_a_time_that_is_none_is_an_error(squares_model: Path, seconds: float) -> None:
     with pytest.raises(UsageError, match="must be over 0"):
-        measure(Detector(squares_model), generated_frames, Crew(), seconds)
+        measure(Detector(squares_model), generated_frames, Workers(), seconds)
 
 
 def test_an_interrupted_measurement_closes_the_source(squares_model: Path) -> None:
@@ -99,7 +99,7 @@ def test_an_interrupted_measurement_closes_the_source(squares_model: Path) -> No
             closed.append(True)
 
     with pytest.raises(KeyboardInterrupt):
-        measure(Detector(squares_model), interrupted, Crew(), SHORT)
+        measure(Detector(squares_model), interrupted, Workers(), SHORT)
     assert closed == [True]
 
 
@@ -124,6 +124,6 @@ def test_a_process_that_fails_says_why_in_one_line(tmp_path: Path) -> None:
 
 
 def test_what_was_measured_can_be_json(squares_model: Path) -> None:
-    measured = measure(Detector(squares_model), generated_frames, Crew(), SHORT)
+    measured = measure(Detector(squares_model), generated_frames, Workers(), SHORT)
     content = json.loads(json.dumps(asdict(measured), allow_nan=False))
     assert content["stages"]["whole"].keys() == {"frames", "p50", "p95", "p99"}

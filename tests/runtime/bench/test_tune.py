@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from spotlet.bench.trials import CONTROL, DEFAULT, Candidate, OpenTimer, Timer, candidates_for, tune
-from spotlet.check.golden import FP32_TOLERANCE, INT8_TOLERANCE
+from spotlet.check.tolerances import FP32_TOLERANCE, INT8_TOLERANCE
 from spotlet.errors import ModelFileError
 from spotlet.session import SessionSettings
 
@@ -36,9 +36,9 @@ def _accept(candidate: Candidate) -> None:
 CANDIDATES = [_candidate(DEFAULT, 0), _candidate("one", 1), _candidate("two", 2)]
 
 
-def test_the_fastest_is_kept_and_its_gain_told() -> None:
+def test_the_fastest_is_kept_and_its_gain_reported() -> None:
     tuning = tune(CANDIDATES, _open({"one": 0.009, "two": 0.005}), _accept)
-    assert (tuning.name, tuning.best) == ("two", SessionSettings(threads=2))
+    assert tuning.best == CANDIDATES[2]
     assert tuning.gain == pytest.approx(1.0)
     assert [trial.candidate.name for trial in tuning.trials] == [DEFAULT, "one", "two"]
     assert [trial.milliseconds for trial in tuning.trials] == pytest.approx([10, 9, 5])
@@ -48,15 +48,15 @@ def test_the_fastest_is_kept_and_its_gain_told() -> None:
 @pytest.mark.parametrize(("seconds", "name"), [(0.00972, DEFAULT), (0.00970, "one")])
 def test_a_gain_under_three_percent_keeps_the_default(seconds: float, name: str) -> None:
     tuning = tune(CANDIDATES, _open({"one": seconds}), _accept)
-    assert tuning.name == name
+    assert tuning.best.name == name
     assert (tuning.gain > 0) == (name != DEFAULT)
-    assert (tuning.best == PLAIN) == (name == DEFAULT)
+    assert (tuning.best.settings == PLAIN) == (name == DEFAULT)
 
 
 @pytest.mark.parametrize("control", [0.008, 0.0125])
 def test_a_gain_within_the_noise_keeps_the_default(control: float) -> None:
     tuning = tune(CANDIDATES, _open({"one": 0.009, CONTROL: control}), _accept)
-    assert tuning.name == DEFAULT
+    assert tuning.best.name == DEFAULT
     assert tuning.noise >= 0.2
 
 
@@ -64,7 +64,7 @@ def test_a_gain_that_the_duel_does_not_show_again_is_luck() -> None:
     rounds = 3
     lucky = [0.005] * rounds + [0.010] * rounds
     tuning = tune(CANDIDATES, _open({"one": lucky}), _accept, rounds)
-    assert (tuning.name, tuning.gain) == (DEFAULT, 0.0)
+    assert (tuning.best.name, tuning.gain) == (DEFAULT, 0.0)
     assert tuning.trials[1].gain == pytest.approx(1.0)
 
 
@@ -75,12 +75,12 @@ def test_a_round_in_which_the_machine_was_busy_falls_on_both() -> None:
     assert tuning.trials[1].gain == pytest.approx(1 / 9)
 
 
-def test_what_finds_something_else_is_refused_and_told_with_its_time() -> None:
+def test_what_finds_something_else_is_refused_and_reported_with_its_time() -> None:
     def judge(candidate: Candidate) -> str | None:
         return "not the default's results: a score" if candidate.name == "two" else None
 
     tuning = tune(CANDIDATES, _open({"one": 0.009, "two": 0.001}), judge)
-    assert tuning.name == "one"
+    assert tuning.best.name == "one"
     refused = tuning.trials[2]
     assert refused.refused == "not the default's results: a score"
     assert refused.milliseconds == pytest.approx(1)
@@ -111,7 +111,7 @@ def test_what_cannot_run_is_refused_without_a_time() -> None:
 def test_what_must_be_asked_for_is_measured_and_never_kept() -> None:
     candidates = [*CANDIDATES, _candidate("int8", 0, ask="--variant int8")]
     tuning = tune(candidates, _open({"int8": 0.001}), _accept)
-    assert tuning.name == DEFAULT
+    assert tuning.best.name == DEFAULT
     assert tuning.trials[3].gain == pytest.approx(9)
 
 

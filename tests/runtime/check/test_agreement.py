@@ -37,6 +37,11 @@ def test_the_worst_pair_tells() -> None:
     assert agreement.score_difference == pytest.approx(0.05)
     assert sorted(agreement.ious.tolist()) == pytest.approx([0.8, 1.0])
     assert sorted(agreement.score_differences.tolist()) == pytest.approx([0.0, 0.05])
+    assert sorted(agreement.moved.tolist()) == [0, 2]
+    assert agreement.within(0.79, 0.051)
+    assert not agreement.within(0.81, 0.051)
+    assert not agreement.within(0.79, 0.049)
+    assert not agree(_found(SQUARE), _found(SQUARE, other)).within(0.0, 1.0)
 
 
 def test_nothing_agrees_with_nothing() -> None:
@@ -78,9 +83,9 @@ def test_noise_on_a_sliver_is_no_disagreement() -> None:
 def test_pairs_are_one_to_one_and_the_best_overlap_goes_first() -> None:
     near: Row = (0, 0.9, 0, 0, 10, 9)
     nearer: Row = (0, 0.8, 0, 0, 10, 9.5)
-    assert match(_found(SQUARE), _found(near, nearer)) == [(0, 1)]
-    assert match(_found(near, nearer), _found(SQUARE)) == [(1, 0)]
-    assert match(_found(near, SQUARE), _found(nearer, SQUARE)) == [(1, 1), (0, 0)]
+    assert match(_found(SQUARE), _found(near, nearer)).tolist() == [[0, 1]]
+    assert match(_found(near, nearer), _found(SQUARE)).tolist() == [[1, 0]]
+    assert match(_found(near, SQUARE), _found(nearer, SQUARE)).tolist() == [[1, 1], [0, 0]]
 
 
 def test_a_candidate_agrees_in_class_place_and_score_at_once() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,8 @@ import numpy as np
 import pytest
 from compatibility.check_packages import computing
 
-from spotlet.check.golden import (
-    FP32_TOLERANCE,
-    INT8_TOLERANCE,
-    GoldenTolerance,
-    read_golden,
-    record_golden,
-    write_golden,
-)
+from spotlet.check.golden import read_golden, record_golden, write_golden
+from spotlet.check.tolerances import FP32_TOLERANCE, INT8_TOLERANCE, GoldenTolerance
 from spotlet.errors import ModelFileError, OutputError, UsageError
 from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
@@ -61,7 +56,7 @@ def test_the_file_holds_what_it_says(folder: Path) -> None:
     assert content["schema"] == 1
     assert content["frames"] == ["two", "none"]
     record = content["models"][MODEL]
-    assert record["tolerance"] == FP32_TOLERANCE.to_json()
+    assert record["tolerance"] == asdict(FP32_TOLERANCE)
     two, none = record["frames"]["two"], record["frames"]["none"]
     assert two["size_hw"] == [240, 320]
     assert none["detections"] == []
@@ -100,14 +95,14 @@ def test_a_model_that_gives_no_numbers_is_not_recorded(
 ) -> None:
     with (
         computing(lambda boxes, scores: (boxes * np.float32(np.nan), scores)),
-        pytest.raises(ModelFileError, match="gives what is no number"),
+        pytest.raises(ModelFileError, match="produced NaN or infinity; retrain"),
     ):
         record_golden(squares_model, frames, FP32_TOLERANCE)
 
 
 def test_tolerances_survive_json_and_int8_is_the_wider_one() -> None:
     for tolerance in (FP32_TOLERANCE, INT8_TOLERANCE):
-        assert GoldenTolerance.from_json(json.loads(json.dumps(tolerance.to_json()))) == tolerance
+        assert GoldenTolerance(**json.loads(json.dumps(asdict(tolerance)))) == tolerance
     assert FP32_TOLERANCE.tensors < INT8_TOLERANCE.tensors
     assert not FP32_TOLERANCE.ties
     assert INT8_TOLERANCE.ties
@@ -127,9 +122,9 @@ def test_tolerances_survive_json_and_int8_is_the_wider_one() -> None:
         ("boxes", 0.1),
     ],
 )
-def test_a_tolerance_out_of_its_range_is_refused(key: str, value: object) -> None:
-    with pytest.raises(ValueError, match="tolerance"):
-        GoldenTolerance.from_json({**FP32_TOLERANCE.to_json(), key: value})
+def test_a_tolerance_out_of_its_range_is_refused(folder: Path, key: str, value: object) -> None:
+    _edit(folder, lambda content: content["models"][MODEL]["tolerance"].update({key: value}))
+    _refused(folder, "malformed .tolerance.* |not JSON .NaN is")
 
 
 def test_no_frames_or_names_that_lead_elsewhere_are_refused(
@@ -166,11 +161,11 @@ def test_a_file_that_is_missing_or_cut_is_refused(folder: Path) -> None:
     text = path.read_text("utf-8")
     for length in (0, 1, len(text) // 2, len(text) - 3):
         path.write_text(text[:length], "utf-8")
-        _refused(folder, "no JSON .*; export the model again")
+        _refused(folder, "not JSON .*; export the model again")
     path.write_bytes(b"\xff\xfe\x00")
-    _refused(folder, "no JSON")
+    _refused(folder, "not JSON")
     path.write_text("[" * 100_000, "utf-8")
-    _refused(folder, "no JSON")
+    _refused(folder, "not JSON")
     path.unlink()
     _refused(folder, "cannot be read")
 
@@ -183,7 +178,7 @@ def test_a_newer_file_says_to_upgrade(folder: Path) -> None:
 @pytest.mark.parametrize("text", ["[]", "3", "null", '"text"', "{}", '{"schema": 1}'])
 def test_json_of_another_kind_is_refused(folder: Path, text: str) -> None:
     (folder / "golden.json").write_text(text)
-    _refused(folder, "is malformed|has no '")
+    _refused(folder, "must be a JSON object|must be a whole number|has no '")
 
 
 def _frame(content: dict[str, Any]) -> dict[str, Any]:
@@ -250,7 +245,9 @@ def test_a_malformed_file_is_refused_in_one_line(
     folder: Path, change: Callable[[dict[str, Any]], object]
 ) -> None:
     _edit(folder, change)
-    _refused(folder, "is malformed|has no '|holds nothing of|NaN is no number")
+    _refused(
+        folder, "is malformed|has no '|holds nothing of|must be a whole number|not JSON .NaN is"
+    )
 
 
 def test_a_frame_that_lies_elsewhere_is_refused(folder: Path) -> None:

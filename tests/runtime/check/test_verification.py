@@ -11,15 +11,15 @@ import pytest
 from compatibility.check_packages import CORRUPTED_BYTES, computing, corrupted, damages, resizing
 
 from spotlet.boxes import FloatArray
-from spotlet.check.golden import FP32_TOLERANCE, INT8_TOLERANCE, record_golden, write_golden
-from spotlet.check.probe import PROBE_CELLS, probe, synthetic_canvases
-from spotlet.check.report import CheckReport, CheckRow
-from spotlet.check.verification import check_model
+from spotlet.check import CheckReport, CheckRow, check_model
+from spotlet.check.golden import record_golden, write_golden
+from spotlet.check.probe import PROBE_CELLS, record_probe, synthetic_canvases
+from spotlet.check.tolerances import FP32_TOLERANCE, INT8_TOLERANCE
 from spotlet.cli import main
+from spotlet.detector import Detector
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.letterbox import ImageArray
 from spotlet.model.package import bundled_models, variants_of
-from spotlet.session import ModelSession
 
 Damage = Callable[[dict[str, Any]], None]
 
@@ -36,7 +36,7 @@ def package(tmp_path: Path, save_squares_model: Callable[..., Path]) -> Path:
     model = save_squares_model(tmp_path / "model.onnx")
     parity = {
         "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
-        "probe": probe(ModelSession(model)),
+        "probe": record_probe(Detector(model)),
     }
     (tmp_path / "parity.json").write_text(json.dumps(parity))
     return tmp_path
@@ -62,7 +62,7 @@ def whole_package(
         files[path.name] = {
             "variant": variant,
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            "probe": probe(ModelSession(path)),
+            "probe": record_probe(Detector(path)),
             "probe_tolerance": tolerance.tensors,
         }
     (tmp_path / "parity.json").write_text(json.dumps({"schema": 2, "files": files}))
@@ -104,9 +104,9 @@ def test_a_model_of_batch_one_is_checked_too(
 
 
 def test_the_probe_records_what_the_network_gives(squares_model: Path) -> None:
-    session = ModelSession(squares_model)
-    boxes, scores = session.run(synthetic_canvases(session.manifest.input.size_hw))
-    recorded = probe(session)
+    detector = Detector(squares_model)
+    boxes, scores = detector.session.run(synthetic_canvases(detector.manifest.input.size_hw))
+    recorded = record_probe(detector)
     assert json.loads(json.dumps(recorded)) == recorded
     assert len(recorded) == len(boxes)
     for row, canvas_boxes, canvas_scores in zip(recorded, boxes, scores, strict=True):
@@ -176,7 +176,7 @@ def test_a_whole_package_passes_every_rule_for_each_variant(whole_package: Path)
         assert check_model(path).rows == report.rows
 
 
-def test_without_parity_golden_frames_are_replayed_and_the_lack_is_told(
+def test_without_parity_golden_frames_are_replayed_and_the_lack_is_reported(
     whole_package: Path,
 ) -> None:
     (whole_package / "parity.json").unlink()
@@ -201,7 +201,7 @@ def test_a_variant_that_is_not_there_is_an_error(package: Path) -> None:
 def test_a_file_that_the_package_knows_nothing_of_is_an_input_error(whole_package: Path) -> None:
     other = whole_package / "other.onnx"
     shutil.copy(whole_package / "model.onnx", other)
-    with pytest.raises(ModelFileError, match=r"parity\.json: has nothing of other\.onnx"):
+    with pytest.raises(ModelFileError, match=r"parity\.json: has no entry for other\.onnx"):
         check_model(other)
     (whole_package / "parity.json").unlink()
     (row,) = check_model(other).failures
@@ -219,7 +219,7 @@ def test_what_is_missing_in_a_package_fails(
     assert main(["check", str(whole_package)]) == 0
     (whole_package / "model.int8.onnx").unlink()
     assert main(["check", str(whole_package)]) == 3
-    assert "model.int8.onnx: parity.json lists it, it is not there" in capsys.readouterr().err
+    assert "model.int8.onnx: parity.json lists it, but it is missing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("size", [0, 900])

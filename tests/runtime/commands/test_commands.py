@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 from patience import PATIENCE_SECONDS, wait_until
 
-from spotlet.check.golden import FP32_TOLERANCE, INT8_TOLERANCE, record_golden, write_golden
-from spotlet.check.probe import probe
+from spotlet.check.golden import record_golden, write_golden
+from spotlet.check.probe import record_probe
+from spotlet.check.tolerances import FP32_TOLERANCE, INT8_TOLERANCE
 from spotlet.cli import main
 from spotlet.commands import demo
+from spotlet.detector import Detector
 from spotlet.errors import InputError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import SCHEMA, Manifest
-from spotlet.session import ModelSession, SessionSettings
+from spotlet.session import SessionSettings
 from spotlet.streams import open_stream
 
 pytestmark = pytest.mark.live
@@ -257,11 +259,11 @@ def test_run_refuses_a_bad_model_in_one_line(
     (tmp_path / "zero.onnx").touch()
     models: Sequence[tuple[object, str]] = [
         ("no-such-model", "no such file, folder or bundled model"),
-        (tmp_path / "zero.onnx", "no whole ONNX file"),
-        (_text(tmp_path / "text.onnx"), "no whole ONNX file"),
+        (tmp_path / "zero.onnx", "not a complete ONNX file"),
+        (_text(tmp_path / "text.onnx"), "not a complete ONNX file"),
         (save_squares_model(tmp_path / "bare.onnx", ""), "no spotlet manifest in the file"),
         (save_squares_model(tmp_path / "newer.onnx", newer), f"schema {SCHEMA + 1} is newer"),
-        (tmp_path, "a model package holds model.onnx"),
+        (tmp_path, "has no model.onnx, which a model package must have"),
     ]
     for model, message in models:
         assert _run("run", model, clip) == 4
@@ -278,8 +280,8 @@ def test_run_refuses_a_bad_output_before_any_work(
         ("--save", tmp_path / "out.mkv", 2, "saved as .mp4 or .avi"),
         ("--save", clip, 2, "would replace the source"),
         ("--ndjson", clip, 2, "would replace the source"),
-        ("--classes", "red,cat", 2, "cat is no class of this model; it has blue, green, red"),
-        ("--classes", ",", 2, "nothing is no class of this model"),
+        ("--classes", "red,cat", 2, "unknown class 'cat'; this model has blue, green, red"),
+        ("--classes", ",", 2, "classes: the list is empty; give at least one"),
         ("--score", 2, 2, "must be from 0 to 1"),
         ("--iou", 0, 2, "must be over 0"),
         ("--threads", -1, 2, "must be from 1 to 256, or 0 (automatic)"),
@@ -371,7 +373,7 @@ def test_check_passes_a_good_model_and_fails_a_changed_package(
     output = capsys.readouterr().out
     assert "note  no parity.json beside the file" in output
     assert output.endswith("PASS\n")
-    probed = probe(ModelSession(model))
+    probed = record_probe(Detector(model))
     (tmp_path / "parity.json").write_text(json.dumps({"sha256": "0123", "probe": probed}))
     assert _run("check", tmp_path) == 3
     printed = capsys.readouterr()
@@ -428,10 +430,10 @@ def test_check_of_a_file_that_does_not_load_is_an_input_error_and_of_a_damaged_r
 ) -> None:
     (package / "model.int8.onnx").write_bytes(b"no model")
     assert _run("check", package) == 4
-    assert "model.int8.onnx: no whole ONNX file" in _errors(capsys)
+    assert "model.int8.onnx: not a complete ONNX file" in _errors(capsys)
     (package / "golden" / "golden.json").write_text("{")
     assert _run("check", package) == 3
-    assert "golden.json: is no JSON" in _errors(capsys)
+    assert "golden.json: not JSON" in _errors(capsys)
 
 
 def test_a_variant_can_be_chosen_wherever_a_model_is_named(
@@ -447,7 +449,7 @@ def test_a_variant_can_be_chosen_wherever_a_model_is_named(
     assert _run(*words, "--variant", "int8") == 0
     assert "red" in capsys.readouterr().out
     assert _run(*words) == 4
-    assert "no whole ONNX file" in _errors(capsys)
+    assert "not a complete ONNX file" in _errors(capsys)
     (package / "model.int8.onnx").unlink()
     for command in (("run", package, clip), ("check", package), ("info", package)):
         assert _run(*command, "--variant", "int8") == 4
@@ -521,5 +523,5 @@ def test_demo_without_its_files_or_with_another_model_is_an_input_error(
         demo.play(squares_model, tmp_path, tmp_path / "out", SessionSettings())
     truth = demo_folder / "truth.json"
     truth.write_text(truth.read_text().replace("green", "yellow"))
-    with pytest.raises(InputError, match="not those of the model"):
+    with pytest.raises(InputError, match="differ from those of the model"):
         demo.play(squares_model, demo_folder, tmp_path / "out", SessionSettings())

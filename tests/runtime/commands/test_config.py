@@ -63,8 +63,8 @@ def test_what_the_command_line_says_wins_also_where_it_is_the_default(
 @pytest.mark.parametrize(
     ("toml", "reason"),
     [
-        ("scores = 0.5", "scores: no such key; there are"),
-        ('config = "other.toml"', "no such key"),
+        ("scores = 0.5", "scores: unknown key; the keys are"),
+        ('config = "other.toml"', "config: unknown key"),
         ('score = "high"', "must be a number"),
         ("score = true", "must be a number"),
         ("max-frames = 1.5", "must be a number"),

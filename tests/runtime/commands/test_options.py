@@ -1,13 +1,16 @@
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from spotlet.commands import run
 from spotlet.commands.options import add_session_arguments, session_settings
+from spotlet.commands.run_arguments import add_arguments, run_settings
+from spotlet.detector import Detector
 from spotlet.errors import ModelFileError
-from spotlet.model.device import device_key
-from spotlet.model.profile import DeviceProfile, write_profile
+from spotlet.model.profile import DeviceProfile, device_key, write_profile
+from spotlet.running import RunCallbacks, run
+from spotlet.running.run import choose_session
 from spotlet.session import SessionSettings
 
 LIVE = SessionSettings(threads=2, spinning=True)
@@ -21,22 +24,38 @@ def _profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, squares_model: Pat
     write_profile(DeviceProfile(key=device_key(squares_model), settings=settings))
 
 
+class _SeenError(Exception):
+    """Enough was seen of a run."""
+
+
 def _settings(*words: object) -> SessionSettings:
-    """What `spotlet run` makes of these words."""
+    """What `spotlet run` opens the model with for these words."""
     parser = argparse.ArgumentParser()
-    run.add_arguments(parser)
-    return session_settings(parser.parse_args([str(word) for word in words]))
+    add_arguments(parser)
+    used: list[SessionSettings] = []
+
+    def stop(detector: Detector, why: str) -> None:
+        used.append(detector.session.settings)
+        raise _SeenError
+
+    with pytest.raises(_SeenError):
+        run(
+            run_settings(parser.parse_args([str(word) for word in words])),
+            RunCallbacks(on_model=stop),
+        )
+    return used[0]
 
 
 def test_a_run_takes_the_profile_of_its_mode(squares_model: Path, tmp_path: Path) -> None:
     clip = tmp_path / "clip.mp4"
     clip.touch()
-    assert _settings(squares_model, clip) == VIDEO
+    each_core = replace(VIDEO, threads=1)  # of what may be used; each worker has one
+    assert _settings(squares_model, clip) == each_core
     assert _settings(squares_model, clip, "--mode", "live") == LIVE
     assert _settings(squares_model, "rtsp://127.0.0.1/1") == LIVE
-    assert _settings(squares_model, "rtsp://127.0.0.1/1", clip) == VIDEO
-    assert _settings(squares_model, "rtsp://127.0.0.1/1", "rtsp://127.0.0.1/2") == VIDEO
-    assert _settings(squares_model, "rtsp://127.0.0.1/1", "--mode", "video") == VIDEO
+    assert _settings(squares_model, "rtsp://127.0.0.1/1", clip) == each_core
+    assert _settings(squares_model, "rtsp://127.0.0.1/1", "rtsp://127.0.0.1/2") == each_core
+    assert _settings(squares_model, "rtsp://127.0.0.1/1", "--mode", "video") == each_core
 
 
 @pytest.mark.parametrize(
@@ -59,7 +78,8 @@ def test_a_model_without_a_profile_has_the_default_and_a_missing_one_is_an_error
     tmp_path: Path,
 ) -> None:
     (tmp_path / "other.onnx").write_text("another")
-    assert _settings(tmp_path / "other.onnx", "0") == SessionSettings()
+    chosen, why = choose_session(tmp_path / "other.onnx", "live", None, strict=False)
+    assert (chosen, why) == (SessionSettings(), "no device profile of this model file")
     with pytest.raises(ModelFileError, match="no such file"):
         _settings(tmp_path / "none.onnx", "0")
 

@@ -100,7 +100,7 @@ def test_the_direction_turns_with_the_line_and_in_is_from_its_left() -> None:
     assert walk("door=100,90,100,10", (80, 50), (120, 50)) == (1, 0)
 
 
-def test_who_stands_on_a_line_and_trembles_is_counted_once() -> None:
+def test_an_object_that_trembles_on_a_line_is_counted_once() -> None:
     rng = np.random.default_rng(0)
     places = [(100.0, 50 + trembling) for trembling in rng.normal(0, 1, 500)]
     assert walk(DOOR, (100, 30), *places, (100, 70)) == (1, 0)
@@ -161,7 +161,7 @@ def test_objects_that_have_no_number_yet_are_not_counted() -> None:
     for y in (30, 70):
         counts = step(counting, 100, y, track=0)
     assert (counts.lines[0].entered, counts.zones[0].entered) == ({}, {})
-    with pytest.raises(UsageError, match="only what a Tracker gave"):
+    with pytest.raises(UsageError, match="no track ids; call Tracker"):
         counting.update(Detections.none(NAMES), HALL, 0.0)
 
 
@@ -184,10 +184,10 @@ def test_lines_count_exactly_with_all_frames_and_with_half_of_them(
         if scenes > 2:
             break
         moments = watch(movers, frame_times(20, fps), rng, Eyes())
-        for told in (moments, half_of(moments, rng)):
+        for seen in (moments, half_of(moments, rng)):
             counting = ObjectCounter(CountingRules(lines=(line,)))
-            expected = true_crossings(movers, told[0].at, told[-1].at)
-            assert counted(told, counting) == expected, (seed, len(told))
+            expected = true_crossings(movers, seen[0].at, seen[-1].at)
+            assert counted(seen, counting) == expected, (seed, len(seen))
     assert scenes > 2
 
 
@@ -239,13 +239,13 @@ def test_shares_hold_for_any_frame_and_pixels_for_one() -> None:
         ("a=0,0,1,-1", "outside the frame"),
         ("a=0,0.5,100,200", "mixes shares"),
         ("a=0,0,1,1,0,1", "must have two"),
-        ("a=1,1,1,1", "begins where it ends"),
+        ("a=1,1,1,1", "starts where it ends"),
         ("0:a=0,0,1,1", "numbered from 1"),
         ("a\n=0,0,1,1b", "an x and a y"),
         ("a\x07b=0,0,1,1", "must be NAME="),
     ],
 )
-def test_what_is_no_line_is_refused_in_one_sentence(text: str, reason: str) -> None:
+def test_what_is_not_a_line_is_refused_in_one_sentence(text: str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
         parse_line(text)
 
@@ -253,7 +253,7 @@ def test_what_is_no_line_is_refused_in_one_sentence(text: str, reason: str) -> N
 @pytest.mark.parametrize(
     ("text", "reason"), [("a=0,0,1,1", "three or more"), ("a=0,0,1,1,0.5,0.5", "no area")]
 )
-def test_what_is_no_zone_is_refused_in_one_sentence(text: str, reason: str) -> None:
+def test_what_is_not_a_zone_is_refused_in_one_sentence(text: str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
         parse_zone(text)
 
@@ -263,5 +263,5 @@ def test_two_of_one_name_are_refused_unless_for_different_sources() -> None:
     rules = CountingRules(lines=(one, two))
     assert rules.of_source(2).lines == (two,)
     assert CountingRules(lines=(every,)).of_source(2).lines == (every,)
-    with pytest.raises(UsageError, match="two have this name"):
+    with pytest.raises(UsageError, match="duplicate name"):
         CountingRules(lines=(one, every))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import struct
 import zlib
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from spotlet import Detector
+from spotlet.check import check_model
 from spotlet.check.golden import read_golden_frame
-from spotlet.check.verification import check_model
 from spotlet.errors import ModelFileError
 from spotlet.model import locate_model
 from spotlet.model.files import is_file, is_folder, package_member, read_bounded
@@ -54,6 +55,16 @@ def test_a_folder_in_the_place_of_a_file_is_refused(package: Path, name: str) ->
     (package / name).unlink()
     (package / name).mkdir()
     assert _refused(package)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors on Linux")
+def test_what_is_refused_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for path in (tmp_path, tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(ModelFileError, match="is not a file"):
+            read_bounded(path, 10)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 @pytest.mark.parametrize("name", MEMBERS)
@@ -134,7 +145,7 @@ def test_names_of_golden_frames_lead_nowhere_else(package: Path, name: str) -> N
     path = package / "golden" / "golden.json"
     text = path.read_text("utf-8").replace('"drawn-128x96"', json.dumps(name))
     path.write_text(text, "utf-8")
-    assert "golden.json: is" in _refused(package)
+    assert re.search(r"golden\.json: (is malformed|not JSON) \(", _refused(package))
 
 
 def _set_size(path: Path, width: int, height: int) -> None:

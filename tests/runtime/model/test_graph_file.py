@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from spotlet.errors import ModelFileError
+from spotlet.model import wire
 from spotlet.model.graph_file import GraphFacts, check_graph_file
 from spotlet.model.graph_rules import ELEMENT_BITS, MOST_DEPTH, MOST_NODES, MOST_TENSORS
 from spotlet.model.package import bundled_models, variants_of
@@ -134,7 +135,7 @@ def test_a_tensor_of_an_unknown_type_is_refused() -> None:
         model.graph.initializer[0].data_type = kind
 
     for kind in (0, 99, -1):
-        _refused(partial(change, kind=kind), "which is not known")
+        _refused(partial(change, kind=kind), "has the unknown type")
 
 
 def test_every_type_of_onnx_is_known_with_its_size() -> None:
@@ -146,7 +147,7 @@ def test_every_type_of_onnx_is_known_with_its_size() -> None:
 
 
 @pytest.mark.parametrize("kind", ["FLOAT", "INT64", "INT32", "DOUBLE", "UINT8", "STRING"])
-def test_values_that_are_no_raw_bytes_are_counted(kind: str) -> None:
+def test_values_that_are_not_raw_bytes_are_counted(kind: str) -> None:
     values: list[Any] = [b"a", b"b", b"c"] if kind == "STRING" else [1, 200, 7]
     tensor = helper.make_tensor("typed", getattr(TensorProto, kind), [3], values)
     model = squares_graph()
@@ -212,7 +213,7 @@ def test_what_may_never_end_is_refused(operator: str) -> None:
     [("EPContext", "com.microsoft"), ("TreeEnsemble", "ai.onnx.ml"), ("Own", "com.own")],
 )
 def test_operators_that_are_not_known_are_refused(operator: str, domain: str) -> None:
-    _refused(_node(operator, ["image"], domain=domain), f"holds the operator {operator}")
+    _refused(_node(operator, ["image"], domain=domain), f"contains the operator {operator}")
 
 
 def test_operators_of_onnxruntimes_own_quantisation_are_not() -> None:
@@ -234,7 +235,7 @@ def test_graphs_in_graphs_are_refused_at_any_depth() -> None:
     nest(model, MOST_DEPTH)
     check_graph_file(model.SerializeToString())
     for depth in (MOST_DEPTH + 1, 20):
-        _refused(partial(nest, depth=depth), "graphs within graphs")
+        _refused(partial(nest, depth=depth), "nests graphs deeper than")
 
 
 def test_more_nodes_or_tensors_than_a_detector_has_are_refused() -> None:
@@ -250,13 +251,13 @@ def test_more_nodes_or_tensors_than_a_detector_has_are_refused() -> None:
 
 def test_sparse_tensors_functions_and_training_are_refused() -> None:
     _refused(lambda model: model.graph.sparse_initializer.add(), "sparse")
-    _refused(lambda model: model.functions.add(name="f"), "functions of its own")
-    _refused(lambda model: model.training_info.add(), "holds training")
+    _refused(lambda model: model.functions.add(name="f"), "contains its own functions")
+    _refused(lambda model: model.training_info.add(), "contains training")
 
 
 def test_a_ring_and_a_name_that_nothing_gives_are_refused() -> None:
-    _refused(_node("Abs", ["made"]), "takes 'made', which nothing before it gives")
-    _refused(_node("Abs", ["no\x1bsuch"]), r"takes 'no\?such'")
+    _refused(_node("Abs", ["made"]), "has the input 'made', which nothing before it produces")
+    _refused(_node("Abs", ["no\x1bsuch"]), r"has the input 'no\?such'")
 
 
 def test_what_stands_twice_could_be_read_in_two_ways_and_is_refused() -> None:
@@ -270,8 +271,39 @@ def test_a_file_cut_anywhere_is_refused_or_holds_no_less_than_the_graph() -> Non
     content = model.SerializeToString()
     graph_ends = len(content) - len(content.partition(model.graph.SerializeToString())[2])
     for length in range(graph_ends):
-        with pytest.raises(ModelFileError, match="no whole ONNX file"):
+        with pytest.raises(ModelFileError, match="not a complete ONNX file"):
             check_graph_file(content[:length])
+
+
+def test_a_message_of_more_fields_than_memory_should_hold_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = squares_graph().SerializeToString()
+    monkeypatch.setattr(wire, "MOST_FIELDS", 5)
+    with pytest.raises(ModelFileError, match="a message has over 5 fields"):
+        check_graph_file(content)
+
+
+@pytest.mark.parametrize("field", ["name", "data_type", "raw_data"])
+def test_a_field_of_a_tensor_that_appears_twice_is_refused(field: str) -> None:
+    content = squares_graph().SerializeToString()
+    tensor = TensorProto(name="t", data_type=TensorProto.FLOAT, raw_data=b"")
+    twice = TensorProto()
+    setattr(twice, field, getattr(tensor, field))
+    stored = onnx.GraphProto(initializer=[tensor]).SerializeToString()[2:]
+    doubled = stored + twice.SerializeToString()
+    graph = onnx.load_from_string(content).graph.SerializeToString()
+    graph += _field(5, doubled)
+    with pytest.raises(ModelFileError, match="a field that may appear once appears twice"):
+        check_graph_file(_field(7, graph))
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field of bytes, as Protocol Buffers write it."""
+    size, written = len(content), b""
+    while size > 127:
+        written, size = written + bytes([size & 127 | 128]), size >> 7
+    return bytes([number << 3 | 2]) + written + bytes([size]) + content
 
 
 @given(st.binary(max_size=200))

@@ -89,7 +89,7 @@ def test_a_file_of_onnxruntimes_own_format_is_refused_by_its_name(
     tmp_path: Path, save_squares_model: Callable[..., Path]
 ) -> None:
     path = save_squares_model(tmp_path / "m.ort")
-    with pytest.raises(ModelFileError, match=r"m\.ort: is of onnxruntime's own format"):
+    with pytest.raises(ModelFileError, match=r"m\.ort: is in onnxruntime's own format"):
         ModelSession(path)
 
 

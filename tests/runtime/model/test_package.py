@@ -35,7 +35,7 @@ def test_a_package_gives_its_model(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=f"holds {MODEL_FILE}, this folder does not"):
+    with pytest.raises(ModelFileError, match=f"has no {MODEL_FILE}, which a model package must"):
         locate_model(tmp_path)
 
 
@@ -90,7 +90,7 @@ def test_a_variant_that_is_not_there_is_an_error_that_says_how_to_get_it(package
 def test_a_variant_that_cannot_be_is_wrong_usage(package: Path) -> None:
     with pytest.raises(UsageError, match="variant int4: must be one of fp32, int8"):
         locate_model(package, "int4")
-    with pytest.raises(UsageError, match="is one file; a variant is chosen of a package"):
+    with pytest.raises(UsageError, match="is a single file; --variant needs a package"):
         locate_model(package / MODEL_FILE, "fp32")
 
 
@@ -100,7 +100,7 @@ def test_of_a_package_every_model_is_meant_of_a_file_only_itself(package: Path) 
     for variant, file in zip(VARIANTS, files, strict=True):
         assert locate_models(package, variant) == locate_models(file) == (file,)
     files[0].unlink()
-    with pytest.raises(ModelFileError, match=r"holds model\.onnx, this folder does not"):
+    with pytest.raises(ModelFileError, match=r"has no model\.onnx, which a model package must"):
         locate_models(package)
 
 
@@ -116,7 +116,7 @@ def test_parity_of_schema_2_has_a_record_for_each_file(package: Path) -> None:
     (package / "parity.json").write_text(json.dumps({"schema": 2, "files": files}))
     for name, record in files.items():
         assert read_parity(package / name) == record
-    with pytest.raises(ModelFileError, match=r"parity\.json: has nothing of other\.onnx; export"):
+    with pytest.raises(ModelFileError, match=r"parity\.json: has no entry for other\.onnx; export"):
         read_parity(package / "other.onnx")
 
 
@@ -126,11 +126,11 @@ def test_parity_of_schema_2_has_a_record_for_each_file(package: Path) -> None:
         ("no JSON", "not JSON"),
         ("[]", "must be a JSON object"),
         ('{"schema": 3, "files": {}}', "schema 3 is newer than this spotlet reads"),
-        ('{"schema": "2"}', "no record of a gate that passed"),
-        ('{"schema": 2, "passed": false}', "no record of a gate that passed"),
-        ('{"schema": 2}', "has nothing of"),
-        ('{"schema": 2, "files": []}', "has nothing of"),
-        ('{"schema": 2, "files": {"model.onnx": 3}}', "has nothing of"),
+        ('{"schema": "2"}', "schema '2' must be a whole number"),
+        ('{"schema": 2, "passed": false}', "not the record of a gate that passed"),
+        ('{"schema": 2}', "has no entry for"),
+        ('{"schema": 2, "files": []}', "has no entry for"),
+        ('{"schema": 2, "files": {"model.onnx": 3}}', "has no entry for"),
     ],
 )
 def test_parity_that_cannot_be_read_is_an_error(package: Path, text: str, match: str) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import onnxruntime as ort
 import pytest
 
+from spotlet.check import check_model
 from spotlet.check.cross_checks import TENSOR_RULE
-from spotlet.check.verification import check_model
 from spotlet.cli import main
 from spotlet.errors import UsageError
 from spotlet.model import plugins
@@ -42,7 +42,7 @@ def get_library_path(): return "/nowhere/libabacus.so"
 
 @pytest.fixture
 def abacus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plugin:
-    """A plugin whose library is not there, beside two packages that are of no use."""
+    """A plugin whose library is not there, beside two packages that cannot be used."""
     (tmp_path / "onnxruntime_ep_abacus.py").write_text(PACKAGE)
     (tmp_path / "onnxruntime_ep_broken.py").write_text("raise OSError('no such library')")
     (tmp_path / "onnxruntime_ep_empty.py").write_text("")
@@ -62,7 +62,7 @@ def test_installed_plugins_are_found_and_broken_ones_left_out(abacus: Plugin) ->
     assert not {"broken", "empty"} & {plugin.package.split("-")[-1] for plugin in found.values()}
 
 
-def test_what_is_wrong_with_a_package_is_told_by_its_module(abacus: Plugin) -> None:
+def test_what_is_wrong_with_a_package_is_reported_by_its_module(abacus: Plugin) -> None:
     broken = broken_plugins()
     assert broken["onnxruntime_ep_broken"] == "OSError: no such library"
     assert "onnxruntime_ep_empty" in broken
@@ -87,7 +87,7 @@ def test_a_plugin_whose_library_does_not_load_falls_back_unless_it_is_strict(
     with pytest.raises(UsageError) as raised:
         ModelSession(squares_model, SessionSettings(provider="Abacus", strict_provider=True))
     text = str(raised.value)
-    assert text.startswith(f"provider Abacus: {why}; at hand: CPU")
+    assert text.startswith(f"provider Abacus: {why}; available: CPU")
     assert "pip install" not in text
 
 
@@ -106,13 +106,13 @@ def test_a_plugin_without_a_device_is_not_to_be_had(
 
 
 @pytest.mark.parametrize("module", ["onnxruntime_ep_qnn", "onnxruntime_qnn"])
-def test_a_broken_package_is_told_of_where_its_provider_is_asked_for(
+def test_a_broken_package_is_reported_if_its_provider_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
     (tmp_path / f"{module}.py").write_text("raise OSError('libQnnHtp.so is missing')")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert why_absent("QNNExecutionProvider") == (
-        f"{module} is installed and of no use (OSError: libQnnHtp.so is missing)"
+        f"{module} is installed but cannot be used: OSError: libQnnHtp.so is missing"
     )
 
 
@@ -123,24 +123,24 @@ def test_doctor_says_where_a_plugin_comes_from_and_that_it_does_not_load(
     found = json.loads(capsys.readouterr().out)
     assert abacus.provider in found["providers"]
     assert found["provider Abacus"].startswith(
-        "onnxruntime-ep-abacus 1.2; not to be had: the library of onnxruntime-ep-abacus 1.2 does"
+        "onnxruntime-ep-abacus 1.2; cannot be used: the library of onnxruntime-ep-abacus 1.2 does"
     )
-    assert found["plugin onnxruntime_ep_broken"] == "of no use: OSError: no such library"
+    assert found["plugin onnxruntime_ep_broken"] == "cannot be used: OSError: no such library"
 
 
 def test_openvino_computes_in_the_files_precision_unless_less_is_allowed() -> None:
-    def told(*, threads: int, reduced_precision: bool) -> object:
+    def given_openvino(*, threads: int, reduced_precision: bool) -> object:
         given = provider_options(
             OPENVINO, "CPU", threads=threads, reduced_precision=reduced_precision
         )
         return json.loads(given["load_config"]) if given else None
 
     exact = {"INFERENCE_PRECISION_HINT": "f32"}
-    assert told(threads=0, reduced_precision=False) == {"CPU": exact}
-    assert told(threads=2, reduced_precision=False) == {
+    assert given_openvino(threads=0, reduced_precision=False) == {"CPU": exact}
+    assert given_openvino(threads=2, reduced_precision=False) == {
         "CPU": exact | {"INFERENCE_NUM_THREADS": "2"}
     }
-    assert told(threads=0, reduced_precision=True) is None
+    assert given_openvino(threads=0, reduced_precision=True) is None
     assert provider_options("XExecutionProvider", "CPU", threads=2, reduced_precision=False) == {}
 
 

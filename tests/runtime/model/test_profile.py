@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from spotlet.errors import OutputError, UsageError
+from spotlet.errors import ModelFileError, OutputError, UsageError
 from spotlet.model import tuned_settings
-from spotlet.model.device import device_key
+from spotlet.model.files import MOST_MODEL_BYTES
 from spotlet.model.profile import (
     MODES,
     DeviceProfile,
+    device_key,
     find_profile,
     profile_folder,
     remove_profile,
@@ -46,8 +47,8 @@ def test_a_written_profile_is_found_and_removed(
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     found = find_profile(squares_model)
     assert (found.profile, found.reason) == (profile, str(path))
-    remove_profile(profile.key)
-    remove_profile(profile.key)
+    remove_profile(squares_model)
+    remove_profile(squares_model)
     assert find_profile(squares_model).profile is None
 
 
@@ -73,6 +74,18 @@ def test_a_model_file_that_was_changed_has_no_profile(
     assert find_profile(model).reason == "no device profile of this model file"
 
 
+def test_a_model_file_beyond_the_bound_is_not_read_for_its_checksum(
+    tmp_path: Path, cache: Path
+) -> None:
+    (cache / "spotlet" / "profiles").mkdir(parents=True)
+    huge = tmp_path / "huge.onnx"
+    with huge.open("wb") as file:
+        file.truncate(MOST_MODEL_BYTES + 1)
+    with pytest.raises(ModelFileError, match="is larger than 512 MB"):
+        device_key(huge)
+    assert "is larger than 512 MB" in find_profile(huge).reason
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -96,7 +109,7 @@ def test_a_profile_whose_provider_or_package_is_not_there_is_left_aside(
 ) -> None:
     elsewhere = {mode: SessionSettings(provider="Rknpu") for mode in MODES}
     write_profile(replace(profile, settings=elsewhere))
-    assert "RknpuExecutionProvider is not to be had here" in find_profile(squares_model).reason
+    assert "RknpuExecutionProvider is not available here" in find_profile(squares_model).reason
     write_profile(replace(profile, packages=("onnxruntime-ep-abacus 1.0",)))
     assert "measured with onnxruntime-ep-abacus 1.0" in find_profile(squares_model).reason
 

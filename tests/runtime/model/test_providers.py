@@ -1,9 +1,10 @@
-"""A CUDA that is not there: a session of the CPU that says it is CUDA's, and does as told."""
+"""A CUDA that is not there: a session of the CPU that says it is CUDA's, and does as asked."""
 
 import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,17 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from spotlet.check import check_model
 from spotlet.check.cross_checks import DETECTION_RULE, TENSOR_RULE, compare_with_cpu
-from spotlet.check.golden import FP32_TOLERANCE, INT8_TOLERANCE, GoldenTolerance
 from spotlet.check.probe import synthetic_canvases
-from spotlet.check.verification import check_model
+from spotlet.check.tolerances import FP32_TOLERANCE, INT8_TOLERANCE, GoldenTolerance
 from spotlet.cli import main
 from spotlet.detector import Detector
 from spotlet.errors import ModelFileError, UsageError
+from spotlet.model import providers
 from spotlet.model.opening import RECORD_KEY
 from spotlet.model.package import bundled_models
+from spotlet.model.plugins import Plugin
 from spotlet.model.providers import (
     CPU_PROVIDER,
     PACKAGES,
@@ -27,8 +30,8 @@ from spotlet.model.providers import (
     ProviderUse,
     full_provider_name,
     library_fault,
-    providers_at_hand,
     remedy,
+    usable_providers,
 )
 from spotlet.session import ModelSession, SessionSettings
 
@@ -112,7 +115,7 @@ def accelerate(monkeypatch: pytest.MonkeyPatch) -> Accelerate:
     return start
 
 
-def test_the_nodes_that_each_provider_got_are_told(
+def test_the_nodes_that_each_provider_got_are_reported(
     accelerate: Accelerate, squares_model: Path
 ) -> None:
     opened = accelerate(shares={CUDA: 61, CPU_PROVIDER: 3})
@@ -128,13 +131,13 @@ def test_the_nodes_that_each_provider_got_are_told(
     assert not node.fallback, "onnxruntime may go over to the CPU at a frame"
 
 
-def test_an_onnxruntime_that_does_not_tell_of_nodes_is_no_fault(
+def test_an_onnxruntime_that_does_not_report_nodes_is_not_a_fault(
     accelerate: Accelerate, squares_model: Path
 ) -> None:
     accelerate()
     use = ModelSession(squares_model, STRICT).provider_use
     assert use == ProviderUse(asked=CUDA, got=CUDA)
-    assert use.text.endswith("CUDA got: of how many nodes is not told by this onnxruntime")
+    assert use.text.endswith("CUDA got: this onnxruntime does not report the nodes")
 
 
 def test_a_session_for_the_cpu_records_nothing(squares_model: Path) -> None:
@@ -148,11 +151,12 @@ def test_a_session_for_the_cpu_records_nothing(squares_model: Path) -> None:
     [
         (
             {"fault": "CUDA failure 999\nat line 7"},
-            "onnxruntime cannot open a session with it (CUDA failure 999)",
+            "onnxruntime cannot create a session with it (CUDA failure 999)",
         ),
         (
             {"prints": "*** EP Error ***\nEP Error CUDA failure 35 when using CUDA\nFalling back"},
-            "onnxruntime cannot open a session with it (EP Error CUDA failure 35 when using CUDA)",
+            "onnxruntime cannot create a session with it (EP Error CUDA failure 35 when using "
+            "CUDA)",
         ),
         ({"left_out": True}, "onnxruntime left it out of the session without a reason"),
         ({"shares": {CPU_PROVIDER: 64}}, "it took none of the 64 nodes"),
@@ -173,7 +177,7 @@ def test_a_provider_that_is_not_had_is_said_so_and_refused_where_strict(
     with pytest.raises(UsageError) as raised:
         ModelSession(squares_model, STRICT)
     text = str(raised.value)
-    assert text.startswith(f"provider CUDA: {why}; at hand: CPU")
+    assert text.startswith(f"provider CUDA: {why}; available: CPU")
     assert "\n" not in text
     assert capsys.readouterr().out == ""
 
@@ -200,11 +204,11 @@ def test_a_damaged_file_is_not_laid_to_the_provider(accelerate: Accelerate, tmp_
     path = tmp_path / "model.onnx"
     path.write_bytes(b"this is no model")
     accelerate(fault="protobuf")
-    with pytest.raises(ModelFileError, match="no whole ONNX file"):
+    with pytest.raises(ModelFileError, match="not a complete ONNX file"):
         ModelSession(path, STRICT)
 
 
-def test_run_tells_in_one_line_what_was_got(
+def test_run_reports_in_one_line_what_was_got(
     accelerate: Accelerate,
     squares_model: Path,
     moving_square: Callable[..., Any],
@@ -215,24 +219,24 @@ def test_run_tells_in_one_line_what_was_got(
     clip = write_clip(tmp_path / "clip.avi", moving_square(2))
     words = ["run", str(squares_model), str(clip), "--no-profile"]
 
-    def told(*more: str) -> list[str]:
+    def printed(*more: str) -> list[str]:
         assert main([*words, *more]) == 0
         lines = capsys.readouterr().err.splitlines()
         return [line for line in lines if line.startswith("provider")]
 
-    assert told() == []
-    assert told("--debug") == ["provider: CPU"]
+    assert printed() == []
+    assert printed("--debug") == ["provider: CPU"]
     accelerate(shares={CUDA: 9})
-    assert told("--provider", "cuda") == ["provider: CUDA asked, CUDA got: all 9 nodes"]
+    assert printed("--provider", "cuda") == ["provider: CUDA asked, CUDA got: all 9 nodes"]
     accelerate(shares={CPU_PROVIDER: 9})
-    assert told("--provider", "cuda") == [
+    assert printed("--provider", "cuda") == [
         "provider: CUDA asked, CPU got: it took none of the 9 nodes"
     ]
     assert main([*words, "--provider", "cuda", "--strict-provider"]) == 2
-    assert "it took none of the 9 nodes; at hand: CPU" in capsys.readouterr().err
+    assert "it took none of the 9 nodes; available: CPU" in capsys.readouterr().err
 
 
-def test_info_and_check_tell_what_was_got(
+def test_info_and_check_report_what_was_got(
     accelerate: Accelerate, squares_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["info", str(squares_model)]) == 0
@@ -256,18 +260,20 @@ def test_a_provider_that_computes_otherwise_fails_without_a_record_too(
     assert [row.rule for row in check_model(squares_model, STRICT).failures] == failed
 
 
-def test_boxes_that_are_elsewhere_are_no_candidates_of_the_cpu(squares_model: Path) -> None:
+def test_boxes_that_are_elsewhere_are_not_candidates_of_the_cpu(squares_model: Path) -> None:
     detector = Detector(squares_model)
     canvases = synthetic_canvases(detector.manifest.input.size_hw)
-    boxes, scores = detector.session.run(canvases)
+    outputs = [detector.outputs(canvas, canvas=canvas) for canvas in canvases]
     wide = GoldenTolerance(1.0, 0.001, 0.99)
-    assert all(row.passed for row in compare_with_cpu(detector, (boxes, scores), wide))
-    rows = compare_with_cpu(detector, (np.clip(boxes + 0.2, 0, 1), scores), wide)
+    assert all(row.passed for row in compare_with_cpu(detector, outputs, wide))
+    moved = [replace(each, boxes=np.clip(each.boxes + 0.2, 0, 1)) for each in outputs]
+    rows = compare_with_cpu(detector, moved, wide)
     assert [row.rule for row in rows if not row.passed] == [DETECTION_RULE]
-    (row,) = compare_with_cpu(detector, (boxes[:, :1], scores[:, :1]), wide)
+    fewer = [replace(each, boxes=each.boxes[:1], scores=each.scores[:1]) for each in outputs]
+    (row,) = compare_with_cpu(detector, fewer, wide)
     assert not row.passed
-    nothing = np.full_like(scores, np.nan)
-    assert not compare_with_cpu(detector, (boxes, nothing), wide)[0].passed
+    nothing = [replace(each, scores=np.full_like(each.scores, np.nan)) for each in outputs]
+    assert not compare_with_cpu(detector, nothing, wide)[0].passed
 
 
 @pytest.mark.parametrize("lower_by", [0.05, 0.2])
@@ -305,10 +311,27 @@ def test_a_loosened_tolerance_allows_what_either_does() -> None:
 def test_a_provider_that_computes_on_a_server_is_refused(squares_model: Path, name: str) -> None:
     with pytest.raises(UsageError, match=f"provider {name}: sends the pictures to a server, and"):
         ModelSession(squares_model, SessionSettings(provider=name))
-    assert not set(REMOTE_PROVIDERS) & set(providers_at_hand())
+    assert not set(REMOTE_PROVIDERS) & set(usable_providers())
     with pytest.raises(UsageError) as raised:
         full_provider_name("Abacus")
     assert "Azure" not in str(raised.value)
+
+
+def test_usable_providers_are_those_that_compute_here_each_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plugin = Plugin("BExecutionProvider", "onnxruntime-ep-b 1.0", "libb.so")
+    monkeypatch.setattr(providers, "installed_plugins", lambda: {plugin.provider: plugin})
+    available = ["AzureExecutionProvider", "CPUExecutionProvider", "AExecutionProvider"]
+    loaded = [*available, "BExecutionProvider", "BExecutionProvider.AUTO"]
+    ours = f"onnxruntime {ort.__version__}"
+    for listed in (available, loaded):
+        monkeypatch.setattr(ort, "get_available_providers", lambda listed=listed: listed)
+        assert usable_providers() == {
+            "CPUExecutionProvider": ours,
+            "AExecutionProvider": ours,
+            "BExecutionProvider": plugin.package,
+        }
 
 
 def test_what_people_call_directml_is_known() -> None:
@@ -317,8 +340,8 @@ def test_what_people_call_directml_is_known() -> None:
 
 def test_a_remedy_names_the_package_that_brings_a_provider() -> None:
     for provider, package in PACKAGES.items():
-        if provider not in providers_at_hand():
+        if provider not in usable_providers():
             command = r"`pip install (--no-deps )?" + package + "` brings it"
             assert re.search(command, remedy(provider))
     assert "pip install" not in remedy(CPU_PROVIDER)
-    assert "no package on PyPI is known to bring it" in remedy("RknpuExecutionProvider")
+    assert "no known package on PyPI brings it" in remedy("RknpuExecutionProvider")

@@ -1,5 +1,3 @@
-import argparse
-import io
 import json
 import os
 import signal
@@ -15,22 +13,23 @@ import pytest
 from live_frames import found, live_frame, numbered_image, numbers_in
 from patience import PATIENCE_SECONDS, NeverComes, wait_until
 
-from spotlet.commands.outputs import EARLY_EVENTS, Outputs, add_output_arguments, open_outputs
 from spotlet.detections import Detections
-from spotlet.errors import OutputError, UsageError
+from spotlet.errors import OutputError
 from spotlet.mqtt.sender import HURRY_SECONDS, PART_SECONDS
-from spotlet.sinks import NdjsonSink, QueuedSink, SinkGroup, queue
+from spotlet.running import RunCallbacks, RunSettings
+from spotlet.running.outputs import EARLY_EVENTS, Outputs
+from spotlet.sinks import QueuedSink, SinkGroup, queue
 from spotlet.streams import Frame, StatusEvent, StreamGroup, open_streams
 from spotlet.streams.capture import CLOSE_SECONDS
 
 MODEL = Path("model.onnx")
 
 
-def _args(*words: object) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    add_output_arguments(parser)
-    parser.add_argument("--max-fps", type=float)
-    return parser.parse_args([str(word) for word in words])
+QUIET = RunCallbacks(on_status=lambda event: None)
+
+
+def _settings(**fields: Any) -> RunSettings:
+    return RunSettings(model="m", sources=["s"], **fields)
 
 
 def _event(number: int) -> StatusEvent:
@@ -73,44 +72,23 @@ class _Hung:
 def test_states_before_the_ndjson_are_in_it_and_without_one_none_is_kept(
     tmp_path: Path, cameras: StreamGroup
 ) -> None:
-    outputs, lines = Outputs(), tmp_path / "out.ndjson"
-    outputs.tell(_event(0))
-    with open_outputs(_args("--ndjson", lines), cameras.streams, MODEL, outputs):
-        outputs.tell(_event(1))
+    outputs, lines = Outputs(QUIET), tmp_path / "out.ndjson"
+    outputs.take_status(_event(0))
+    with outputs.open(_settings(ndjson=lines), cameras.streams, MODEL):
+        outputs.take_status(_event(1))
         outputs.write(live_frame(7), found())
-    outputs.tell(_event(2))
+    outputs.take_status(_event(2))
     assert [each.get("epoch") for each in _records(lines)] == [0, 1, 0]
     assert _records(lines)[2]["frame"] == 7
 
-    without = Outputs()
+    without = Outputs(QUIET)
     for number in range(EARLY_EVENTS + 500):
-        without.tell(_event(number))
+        without.take_status(_event(number))
     assert len(without._early) == EARLY_EVENTS
-    with open_outputs(_args("--snapshots", tmp_path / "s"), cameras.streams, MODEL, without):
+    with without.open(_settings(snapshots=tmp_path / "s"), cameras.streams, MODEL):
         for number in range(10):
-            without.tell(_event(number))
+            without.take_status(_event(number))
         assert len(without._early) == 0
-
-
-def test_a_state_is_told_with_its_time_on_standard_error(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    Outputs().tell(_event(0))
-    assert capsys.readouterr().err == "2023-11-14T22:13:20Z camera 0: lost\n"
-
-
-@pytest.mark.parametrize("kind", ["full", "gone", "closed"])
-def test_standard_error_may_be_gone(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    class Gone(io.StringIO):
-        def write(self, text: str) -> int:
-            raise OSError(28, "No space left") if kind == "full" else BrokenPipeError
-
-    stream = Gone()
-    if kind == "closed":
-        stream = io.StringIO()  # type: ignore[assignment]
-        stream.close()
-    monkeypatch.setattr(sys, "stderr", stream)
-    Outputs().tell(_event(0))
 
 
 def test_a_state_that_is_not_written_is_an_error_of_the_next_write_or_the_end(
@@ -122,18 +100,18 @@ def test_a_state_that_is_not_written_is_an_error_of_the_next_write_or_the_end(
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
         try:
-            outputs.tell(_event(0))
-            outputs.tell(_event(1))
+            outputs.take_status(_event(0))
+            outputs.take_status(_event(1))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
-    outputs, lines = Outputs(), tmp_path / "out.ndjson"
+    outputs, lines = Outputs(QUIET), tmp_path / "out.ndjson"
     with (
         pytest.raises(OutputError, match=r"out\.ndjson: cannot be written"),
-        open_outputs(_args("--ndjson", lines), cameras.streams, MODEL, outputs),
+        outputs.open(_settings(ndjson=lines), cameras.streams, MODEL),
     ):
         fill(outputs)
-    with open_outputs(_args("--ndjson", lines), cameras.streams, MODEL, again := Outputs()):
+    with (again := Outputs(QUIET)).open(_settings(ndjson=lines), cameras.streams, MODEL):
         fill(again)
         with pytest.raises(OutputError, match=r"out\.ndjson: cannot be written"):
             again.write(live_frame(0), found())
@@ -141,27 +119,27 @@ def test_a_state_that_is_not_written_is_an_error_of_the_next_write_or_the_end(
     assert [each["frame"] for each in _records(lines)] == [1]
 
 
-def test_once_stopped_states_go_to_standard_error_alone(
-    tmp_path: Path, cameras: StreamGroup, capsys: pytest.CaptureFixture[str]
-) -> None:
-    outputs, lines = Outputs(), tmp_path / "out.ndjson"
-    with open_outputs(_args("--ndjson", lines), cameras.streams, MODEL, outputs):
-        outputs.tell(_event(0))
+def test_once_stopped_states_go_to_the_callback_alone(tmp_path: Path, cameras: StreamGroup) -> None:
+    seen: list[StatusEvent] = []
+    outputs, lines = Outputs(RunCallbacks(on_status=seen.append)), tmp_path / "out.ndjson"
+    with outputs.open(_settings(ndjson=lines), cameras.streams, MODEL):
+        outputs.take_status(_event(0))
         outputs.stop()
         outputs.stop()
-        outputs.tell(_event(1))
+        outputs.take_status(_event(1))
     assert len(_records(lines)) == 1
-    assert capsys.readouterr().err.count("lost") == 2
+    assert seen == [_event(0), _event(1)]
 
 
 def test_when_terminated_nothing_is_waited_for_long_and_that_remains_the_reason(
-    cameras: StreamGroup, capsys: pytest.CaptureFixture[str]
+    cameras: StreamGroup,
 ) -> None:
     disks = [_Hung() for _ in range(3)]
+    notices: list[str] = []
 
     def run() -> None:
-        outputs = Outputs()
-        with open_outputs(_args(), cameras.streams, MODEL, outputs):
+        outputs = Outputs(RunCallbacks(on_notice=notices.append))
+        with outputs.open(_settings(), cameras.streams, MODEL):
             outputs.sinks += [
                 QueuedSink(disks[0], rule="block"),
                 SinkGroup({live_frame(0).source: QueuedSink(disks[1])}),
@@ -172,7 +150,7 @@ def test_when_terminated_nothing_is_waited_for_long_and_that_remains_the_reason(
 
     with pytest.raises(KeyboardInterrupt):
         run()
-    assert capsys.readouterr().err.count("not finished within 0.9 s") == 3
+    assert ["not finished within 0.9 s" in notice for notice in notices] == [True] * 3
     for disk in disks:
         disk.may_write.set()
 
@@ -193,10 +171,10 @@ def test_a_run_that_is_terminated_ends_within_two_seconds_whatever_hangs(
     monkeypatch.setattr(queue, "time", clock)
     for each in (served._server, queued):
         monkeypatch.setattr(each, "_ended", clock)
-    outputs, started = Outputs(), clock.now
+    outputs, started = Outputs(QUIET), clock.now
 
     def run() -> None:
-        with open_outputs(_args(), cameras.streams, MODEL, outputs):
+        with outputs.open(_settings(), cameras.streams, MODEL):
             outputs.sinks += [queued, served]
             outputs.write(live_frame(0, source=cameras.streams[0].source), found(0))
             raise KeyboardInterrupt
@@ -210,8 +188,8 @@ def test_a_run_that_is_terminated_ends_within_two_seconds_whatever_hangs(
 
 
 def test_at_a_normal_end_what_must_be_whole_is_waited_for(cameras: StreamGroup) -> None:
-    outputs, disk = Outputs(), _Hung()
-    with open_outputs(_args(), cameras.streams, MODEL, outputs):
+    outputs, disk = Outputs(QUIET), _Hung()
+    with outputs.open(_settings(), cameras.streams, MODEL):
         outputs.sinks.append(QueuedSink(disk, rule="block"))
         for number in range(4):
             outputs.write(live_frame(number), found())
@@ -219,25 +197,27 @@ def test_at_a_normal_end_what_must_be_whole_is_waited_for(cameras: StreamGroup) 
     assert disk.count == 4
 
 
-def test_of_several_errors_at_the_end_the_first_is_raised_and_the_others_told(
-    cameras: StreamGroup, capsys: pytest.CaptureFixture[str]
+def test_of_several_errors_at_the_end_the_first_is_raised_and_the_others_are_notices(
+    cameras: StreamGroup,
 ) -> None:
-    outputs = Outputs()
+    notices: list[str] = []
+    outputs = Outputs(RunCallbacks(on_notice=notices.append))
     with (
         pytest.raises(OutputError, match="first"),
-        open_outputs(_args(), cameras.streams, MODEL, outputs),
+        outputs.open(_settings(), cameras.streams, MODEL),
     ):
         outputs.sinks += [_Hung(OutputError("first")), _Hung(OutputError("second"))]
-    assert "Z second\n" in capsys.readouterr().err
+    assert notices == ["second"]
 
 
 def test_a_live_output_that_fails_is_told_and_the_others_go_on(
-    tmp_path: Path, cameras: StreamGroup, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, cameras: StreamGroup
 ) -> None:
     videos, lines = tmp_path / "videos", tmp_path / "out.ndjson"
-    words = ("--save", videos, "--snapshots", tmp_path / "shots", "--ndjson", lines)
-    outputs = Outputs()
-    with open_outputs(_args(*words), cameras.streams, MODEL, outputs):
+    settings = _settings(save=videos, snapshots=tmp_path / "shots", ndjson=lines)
+    notices: list[str] = []
+    outputs = Outputs(RunCallbacks(on_notice=notices.append))
+    with outputs.open(settings, cameras.streams, MODEL):
         videos.rename(tmp_path / "gone")
         (tmp_path / "shots").rmdir()
         (tmp_path / "shots").touch()
@@ -245,9 +225,8 @@ def test_a_live_output_that_fails_is_told_and_the_others_go_on(
             source = cameras.streams[number % 2].source
             outputs.write(live_frame(number, number / 10, source=source), found(0))
             time.sleep(0.01)
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 3
-    assert all("dropping frames and trying again every 30 s" in line for line in told)
+    assert len(notices) == 3
+    assert all("dropping frames and trying again every 30 s" in line for line in notices)
     assert [each["frame"] for each in _records(lines)] == list(range(20))
     assert [sink.written for sink in outputs.sinks[:2]] != [None, None]
 
@@ -256,10 +235,10 @@ def test_an_output_of_a_file_that_fails_is_an_error(
     tmp_path: Path, write_clip: Callable[..., Path]
 ) -> None:
     clip = write_clip(tmp_path / "clip.avi", [numbered_image(0)] * 3)
-    args, outputs = _args("--snapshots", tmp_path / "s"), Outputs()
+    settings, outputs = _settings(snapshots=tmp_path / "s"), Outputs(QUIET)
     with (
         open_streams([str(clip)]) as group,
-        open_outputs(args, group.streams, MODEL, outputs),
+        outputs.open(settings, group.streams, MODEL),
     ):
         (tmp_path / "s").rmdir()
         (tmp_path / "s").touch()
@@ -270,9 +249,9 @@ def test_an_output_of_a_file_that_fails_is_an_error(
 def test_as_many_videos_remain_as_were_asked_for(tmp_path: Path, cameras: StreamGroup) -> None:
     stream = cameras.streams[0]
     for number in range(3):
-        words = ("--save", tmp_path / "out.mp4", "--keep-videos", 2)
-        outputs = Outputs()
-        with open_outputs(_args(*words), [stream], MODEL, outputs):
+        settings = _settings(save=tmp_path / "out.mp4", keep_videos=2)
+        outputs = Outputs(QUIET)
+        with outputs.open(settings, [stream], MODEL):
             outputs.write(live_frame(number, source=stream.source), found())
     assert {path.name: numbers_in(path) for path in tmp_path.iterdir()} == {
         "out-2.mp4": [1],
@@ -280,51 +259,25 @@ def test_as_many_videos_remain_as_were_asked_for(tmp_path: Path, cameras: Stream
     }
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("--rotate-mb", "nan"), "--rotate-mb nan: must be at least 0.001024"),
-        (("--rotate-mb", "inf"), "--rotate-mb inf: must be at least 0.001024"),
-        (("--rotate-mb", "1e-5"), "--rotate-mb 1e-05: must be at least 0.001024"),
-        (("--rotate-mb", "-1"), "--rotate-mb -1: must be at least 0.001024"),
-        (("--ndjson", "-", "--rotate-mb", "1"), "--rotate-mb 1: needs --ndjson FILE"),
-        (("--keep-videos", "0"), "--keep-videos 0: must be at least 1, with --save"),
-        (("--keep-videos", "5"), "--keep-videos 5: must be at least 1, with --save"),
-    ],
-)
-def test_a_number_that_cannot_be_is_refused_in_the_words_that_were_typed(
-    tmp_path: Path, cameras: StreamGroup, words: tuple[str, ...], message: str
-) -> None:
-    args = _args("--ndjson", tmp_path / "out.ndjson", *words)
-    with (
-        pytest.raises(UsageError) as refused,
-        open_outputs(args, cameras.streams, MODEL, Outputs()),
-    ):
-        pass
-    assert str(refused.value).startswith(message)
-    assert list(tmp_path.iterdir()) == []
-
-
 STALLED = """
-import argparse, contextlib, sys
+import contextlib, sys
 from pathlib import Path
 from live_frames import *
 from spotlet.cli import _termination_as_exception
-from spotlet.commands.outputs import Outputs, add_output_arguments, open_outputs
+from spotlet.running import RunCallbacks, RunSettings
+from spotlet.running.outputs import Outputs
 from spotlet.streams import StatusEvent
-parser = argparse.ArgumentParser()
-add_output_arguments(parser)
-args = parser.parse_args(["--ndjson", "-"])
-outputs = Outputs()
+outputs = Outputs(RunCallbacks())
 event = StatusEvent(source="camera 0", state="ended", epoch=0, at=1.7e9)
+settings = RunSettings(model="m", sources=["s"], ndjson="-")
 with _termination_as_exception(), contextlib.suppress(KeyboardInterrupt):
-    with open_outputs(args, [], Path("model.onnx"), outputs):
+    with outputs.open(settings, [], Path("model.onnx")):
         try:
             while True:
                 outputs.write(live_frame(0), found(0))
                 print("on", file=sys.stderr, flush=True)
         finally:
-            outputs.tell(event)  # as a source does that is closed
+            outputs.take_status(event)  # as a source does that is closed
 sys.exit(143)
 """
 
@@ -377,16 +330,13 @@ def _wait_until_stalled(process: subprocess.Popen[bytes]) -> None:
     wait_until(is_stalled, lambda: before[-1], nap_seconds=0.5)
 
 
-def test_a_worker_that_tells_of_a_state_writes_nothing_itself(tmp_path: Path) -> None:
+def test_a_worker_that_reports_a_state_writes_nothing_itself(tmp_path: Path) -> None:
     """It could not be interrupted in a full pipe; the thread of the run writes it when it can."""
-    outputs, path = Outputs(), tmp_path / "out.ndjson"
-    sink = NdjsonSink(path)
-    outputs.sinks.append(sink)
-    outputs.begin()
-    worker = threading.Thread(target=outputs.tell, args=[_event(0)])
-    worker.start()
-    worker.join()
-    assert path.read_text("utf-8") == ""
-    outputs.flush()
-    assert path.read_text("utf-8").count('"event":"status"') == 1
-    sink.close()
+    outputs, path = Outputs(QUIET), tmp_path / "out.ndjson"
+    with outputs.open(_settings(ndjson=path), [], MODEL):
+        worker = threading.Thread(target=outputs.take_status, args=[_event(0)])
+        worker.start()
+        worker.join()
+        assert path.read_text("utf-8") == ""
+        outputs.flush()
+        assert path.read_text("utf-8").count('"event":"status"') == 1

@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import jsonschema
 import pytest
 from patience import PATIENCE_SECONDS, wait_until
@@ -19,6 +20,7 @@ from servers.mjpeg import MjpegServer
 from servers.watching import ask, call, watch
 
 from spotlet.events import event_json_schema
+from spotlet.letterbox import ImageArray
 
 pytestmark = pytest.mark.live
 
@@ -221,13 +223,18 @@ def test_without_the_extra_it_is_said_what_brings_it(tmp_path: Path) -> None:
     assert done.stderr == 'spotlet run: --serve needs starlette: pip install "spotlet[serve]"\n'
 
 
-def test_nothing_of_the_server_is_loaded_unless_it_is_asked_for() -> None:
+def test_nothing_of_an_extra_is_loaded_unless_it_is_asked_for(
+    squares_model: Path, tmp_path: Path, draw_squares: Callable[..., ImageArray]
+) -> None:
+    picture = tmp_path / "a.png"
+    cv2.imwrite(str(picture), draw_squares((60, 80), red=(10, 10, 40, 40)))
     code = (
-        "import sys, argparse, spotlet.commands.run as run; parser = argparse.ArgumentParser();"
-        "run.add_arguments(parser); args = parser.parse_args(['m', 's']);"
-        "run.listen(args).__enter__(); print(*sys.modules)"
+        "import sys, spotlet.commands.run; from spotlet.running import RunSettings, run\n"
+        "model, source = sys.argv[1:]\n"
+        "assert run(RunSettings(model=model, sources=[source])).frames == 1; print(*sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    words = [sys.executable, "-c", code, str(squares_model), str(picture)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert "spotlet" in loaded
     assert not loaded & {
@@ -238,4 +245,6 @@ def test_nothing_of_the_server_is_loaded_unless_it_is_asked_for() -> None:
         "anyio",
         "asyncio",
         "http",
+        "paho",
+        "tqdm",
     }

@@ -126,9 +126,9 @@ def test_the_order_of_the_objects_changes_no_identity(seed: int) -> None:
     straight, shuffled = Tracker(), Tracker()
     for moment in moments:
         order = rng.permutation(len(moment.found))
-        told = straight.update(moment.found, moment.at)
+        tracked = straight.update(moment.found, moment.at)
         mixed = shuffled.update(moment.found.select(order), moment.at)
-        assert ids(told.select(order)) == ids(mixed)
+        assert ids(tracked.select(order)) == ids(mixed)
 
 
 @given(st.sampled_from([0.25, 0.5, 2.0, 4.0]), st.integers(0, 100))
@@ -192,7 +192,7 @@ def test_a_new_epoch_begins_anew_and_uses_no_number_again() -> None:
     assert ids(tracker.update(seen(square(200)), 0.6, epoch=1)) == [2]
 
 
-def test_who_walks_out_of_the_picture_is_not_who_comes_in_there() -> None:
+def test_an_object_that_leaves_the_picture_is_not_the_one_that_comes_in_there() -> None:
     for size_hw, expected in (((480, 640), 0), (None, 1)):
         tracker = Tracker()
         for step in range(8):

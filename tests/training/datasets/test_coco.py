@@ -109,7 +109,7 @@ def test_the_parent_category_of_an_export_is_left_out(tmp_path: Path) -> None:
     splits = open_splits(tmp_path)
     assert splits.class_names == ("bolt", "nut")
     assert splits.train.load(0).class_ids.tolist() == [1]
-    assert "category 0 'parts' is left out" in splits.notes[0]
+    assert "category 0 'parts' is skipped" in splits.notes[0]
 
 
 def test_a_category_that_is_its_own_parent_stays(tmp_path: Path) -> None:
@@ -130,14 +130,14 @@ def test_a_category_that_is_its_own_parent_stays(tmp_path: Path) -> None:
         ([], "no list 'images'"),
         (content_of("a.png", images=None), "no list 'images'"),
         (content_of("a.png", annotations=[3]), "no list 'annotations'"),
-        (content_of("train.png", categories=[{"id": "1", "name": "nut"}]), "whole `id`"),
-        (content_of("train.png", categories=[*CATEGORIES, CATEGORIES[0]]), "is there twice"),
-        (content_of("train.png", categories=CATEGORIES[:1]), "other categories"),
-        (content_of("train.png", images=[{"id": [], "file_name": "a"}]), "whole `id`"),
+        (content_of("train.png", categories=[{"id": "1", "name": "nut"}]), "integer `id`"),
+        (content_of("train.png", categories=[*CATEGORIES, CATEGORIES[0]]), "duplicate category"),
+        (content_of("train.png", categories=CATEGORIES[:1]), "categories differ"),
+        (content_of("train.png", images=[{"id": [], "file_name": "a"}]), "integer `id`"),
         (content_of("train.png", images=[{"id": 1, "file_name": "train.png"}]), "`width`"),
         (
             content_of("train.png", annotations=[{"id": 9, "image_id": [2], "category_id": 7}]),
-            r"annotation 9: image \[2\] is not in the list",
+            r"annotation 9: image \[2\] is not in `images`",
         ),
         (
             content_of("train.png", annotations=[{"id": 9, "image_id": 1, "category_id": {}}]),
@@ -174,7 +174,7 @@ def test_what_is_not_json_is_an_error(tmp_path: Path, text: str) -> None:
 def test_two_files_of_one_split_are_an_error(tmp_path: Path) -> None:
     root = write_set(tmp_path)
     write(root / "annotations" / "instances_train2017.json", content_of("train.png"))
-    with pytest.raises(DatasetError, match="more than one COCO file of train"):
+    with pytest.raises(DatasetError, match="several COCO files of the train split"):
         open_splits(root)
 
 

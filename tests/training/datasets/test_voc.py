@@ -8,6 +8,7 @@ import pytest
 
 from spotlet.errors import DatasetError
 from spotlet_training.datasets import open_splits
+from spotlet_training.datasets.voc import read_voc
 
 SIZE = "<size><width>40</width><height>30</height><depth>3</depth></size>"
 
@@ -58,6 +59,14 @@ def test_classes_are_the_names_of_both_splits_in_alphabetical_order(tmp_path: Pa
     splits = open_splits(root)
     assert splits.class_names == splits.val.class_names == ("bolt", "nut")
     assert splits.train.load(0).class_ids.tolist() == [1]
+
+
+def test_a_class_that_only_an_annotation_without_image_has_does_not_count(tmp_path: Path) -> None:
+    root = write_set(tmp_path, SIZE + an_object("washer"), SIZE + an_object("bolt"))
+    (root / "JPEGImages" / "train1.jpg").unlink()
+    content = read_voc(root)
+    assert content.class_names == ("bolt",)
+    assert [labels.class_ids.tolist() for labels in content.val or []] == [[0]]
 
 
 @pytest.mark.parametrize("name", ["labels.txt", "classes.txt"])
@@ -115,9 +124,9 @@ def test_a_file_in_another_encoding_than_utf_8_is_read(tmp_path: Path) -> None:
         (an_object(), "<size/height> is ''"),
         (SIZE.replace("40", "0") + an_object(), "<size/width> is '0'"),
         (SIZE.replace("40", "-4") + an_object(), "<size/width> is '-4'"),
-        (SIZE + "<object></object>", "object 1: has no <name>"),
-        (SIZE + "<object><name>nut</name></object>", "object 1: has no <bndbox>"),
-        (SIZE + an_object().replace("40", "forty"), "object 1: has no <bndbox>"),
+        (SIZE + "<object></object>", "object 1: no <name>"),
+        (SIZE + "<object><name>nut</name></object>", "object 1: no <bndbox>"),
+        (SIZE + an_object().replace("40", "forty"), "object 1: no <bndbox>"),
         (SIZE + an_object(edges=(5, 5, 4, 8)), "object 1: box .* has no area"),
         (SIZE + an_object(edges=(5, 5, 60, 8)), "object 1: box .* is outside"),
         (SIZE + "<object>", "is not XML"),

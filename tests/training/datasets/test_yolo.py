@@ -90,14 +90,14 @@ def test_names_may_be_a_list_or_numbered(
         (SPLITS, "no `names`"),
         (SPLITS + "names: []", "no `names`"),
         (SPLITS + "names: bolt", "no `names`"),
-        (SPLITS + "names: {1: bolt, 2: nut}", "must be from 0 to 1"),
+        (SPLITS + "names: {1: bolt, 2: nut}", "must be 0 to 1"),
         (SPLITS + "names: [yes, no]", "put it in quotes"),
-        (SPLITS + "names: [bolt, bolt]", "is twice"),
+        (SPLITS + "names: [bolt, bolt]", "duplicate in `names`"),
         (SPLITS + "names: [bolt]\nnc: 2", "`nc` is 2, but `names` has 1"),
         (SPLITS + "names: [bolt]\nkpt_shape: [17, 3]", "key points"),
         ("val: valid/images\nnames: [bolt]", "no `train`"),
         ("train: 3\nnames: [bolt]", "must be names of folders"),
-        ("train: trian/images\nnames: [bolt]", "'trian/images', and there is no such"),
+        ("train: trian/images\nnames: [bolt]", "'trian/images': no such"),
     ],
 )
 def test_a_wrong_description_is_one_clear_line(tmp_path: Path, description: str, what: str) -> None:
@@ -117,14 +117,14 @@ def test_an_outline_becomes_the_box_around_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("bolt 0.5 0.5 1 1", "is not made of numbers"),
+        ("bolt 0.5 0.5 1 1", "must be numbers, the class too"),
         ("0 0.5 0.5 1", "3 numbers after the class"),
         ("0 0.5 0.5 1 1 0.87", "5 numbers after the class"),
         ("1 0.5 0.5 1 1", "unknown class 1; must be from 0 to 0"),
         ("-1 0.5 0.5 1 1", "unknown class -1"),
         ("0.5 0.5 0.5 1 1", "unknown class 0.5"),
         ("nan 0.5 0.5 1 1", "unknown class nan"),
-        ("0 20 15 40 30", "outside its image .in fractions of its sides"),
+        ("0 20 15 40 30", "outside its image .edges are fractions, 0 to 1"),
         ("0 0.5 0.5 1e-12 1", "has no area"),
     ],
 )
@@ -138,7 +138,7 @@ def test_a_wrong_line_is_an_error_with_its_number(tmp_path: Path, line: str, wha
 def test_labels_without_their_image_are_an_error(tmp_path: Path) -> None:
     root = write_set(tmp_path, SPLITS + "names: [bolt]")
     (root / "train" / "labels" / "b.txt").write_text("")
-    with pytest.raises(DatasetError, match=r"train/labels/b\.txt: its image is missing"):
+    with pytest.raises(DatasetError, match=r"train/labels/b\.txt: no image for these labels"):
         open_splits(root)
 
 

@@ -12,7 +12,6 @@ from spotlet_training.evaluation.evaluation import (
     BATCH_SIZE,
     COCO_RULE,
     SHOWN_RULE,
-    Detect,
     evaluate_detector,
     evaluate_network,
     network_detector,
@@ -33,7 +32,7 @@ def test_batches_measure_what_one_image_at_a_time_measures(
     )
     with ThreadPoolExecutor(2) as pool:
         batched = evaluate_network(network, pictures, pool)
-    single = evaluate_detector(find, show, pictures)
+    single = evaluate_detector(lambda frame: (find(frame), show(frame)), pictures)
     assert batched.accuracy.ap == pytest.approx(single.accuracy.ap, abs=1e-6)
     figures = batched.accuracy.per_class_ap50
     assert figures == pytest.approx(single.accuracy.per_class_ap50, abs=1e-6)
@@ -66,17 +65,16 @@ def test_other_classes_or_another_order_are_refused() -> None:
 def test_a_detector_that_knows_the_truth_scores_1() -> None:
     pictures = Shapes(5)
 
-    def oracle() -> Detect:
-        samples = iter([pictures.load(index) for index in range(5)])
+    samples = iter([pictures.load(index) for index in range(5)])
 
-        def detect(_frame: ImageArray) -> Detections:
-            sample = next(samples)
-            scores = np.ones(len(sample.class_ids), np.float32)
-            return Detections(sample.boxes_xyxy, scores, sample.class_ids, pictures.class_names)
+    def oracle(_frame: ImageArray) -> tuple[Detections, Detections]:
+        sample = next(samples)
+        scores = np.ones(len(sample.class_ids), np.float32)
+        names = pictures.class_names
+        found = Detections(sample.boxes_xyxy, scores, sample.class_ids, names)
+        return found, found
 
-        return detect
-
-    evaluation = evaluate_detector(oracle(), oracle(), pictures)
+    evaluation = evaluate_detector(oracle, pictures)
     assert evaluation.accuracy.ap == pytest.approx(1.0)
     assert evaluation.operating_point is not None
     assert evaluation.operating_point.f1 == 1

@@ -3,7 +3,8 @@ import numpy.typing as npt
 import pytest
 
 from spotlet.detections import Detections
-from spotlet.precision import RECALLS, Truth, precision_curves
+from spotlet.evaluation import RECALLS, Truth
+from spotlet_training.evaluation.curves import precision_curves
 from spotlet_training.evaluation.matching import (
     IGNORED_OBJECT,
     NO_OBJECT,

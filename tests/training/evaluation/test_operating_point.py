@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from spotlet.detections import Detections
-from spotlet.precision import Truth
+from spotlet.evaluation import Truth
 from spotlet_training.evaluation.operating_point import (
     THRESHOLDS,
     OperatingPoint,

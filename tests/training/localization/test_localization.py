@@ -27,7 +27,7 @@ from spotlet_training.localization.recipe import (
     localization_loss,
 )
 from spotlet_training.localization.report import summarise, verdicts
-from spotlet_training.localization.runs import Run, checkpoint_path
+from spotlet_training.localization.runs import Run, RunFolder, checkpoint_path
 from spotlet_training.localization.scenes import (
     FrozenScenes,
     FrozenSet,
@@ -134,10 +134,10 @@ def test_a_finished_run_is_not_trained_again(small_set: FrozenSet, tmp_path: Pat
     told: list[tuple[str, int, bool]] = []
 
     def go(steps: tuple[Step, ...], seeds: int) -> list[Run]:
+        folder = RunFolder(tmp_path, small_set, CPU, torch.float32)
         return run_ladder(
-            steps, seeds, small_set, tmp_path, device=CPU, precision=torch.float32,
-            on_run=lambda run, found: told.append((run.step, run.seed, found)),
-        )  # fmt: skip
+            steps, seeds, folder, on_run=lambda run, found: told.append((run.step, run.seed, found))
+        )
 
     first = go(small_ladder(), 1)
     checkpoint_path(tmp_path, BEST, 0).unlink()  # as if it was interrupted here
@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_made_is_told_before_training(
     trained: list[object] = []
     with pytest.raises(OutputError, match="another --out"):
         run_ladder(
-            small_ladder(), 1, small_set, tmp_path / "file", device=CPU, precision=torch.float32,
+            small_ladder(), 1, RunFolder(tmp_path / "file", small_set, CPU, torch.float32),
             on_epoch=lambda *figures: trained.append(figures),
         )  # fmt: skip
     assert not trained
@@ -187,12 +187,7 @@ def test_verdicts_are_of_the_means_and_can_fail() -> None:
         BEST: [(0.9, 0.95), (0.95, 0.80)],
     }
     runs = [
-        Run(
-            step=name,
-            seed=seed,
-            outcome=outcome_of(*each, 100 if name == BEST else 200),
-            surroundings={},
-        )
+        Run(name, seed, outcome_of(*each, 100 if name == BEST else 200), {})
         for name, pair in figures.items()
         for seed, each in enumerate(pair)
     ]

@@ -7,17 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from benchmarks.shipped_data.frozen_scenes import recorded_objects
 from rectangles import rectangles
 
 from spotlet.errors import GateError, UsageError
 from spotlet_training.localization import frozen
 from spotlet_training.localization.frozen import SETTINGS, compose_scenes, frozen_set
-from spotlet_training.localization.record import (
-    difference,
-    landmarks_of,
-    recorded_landmarks,
-    recorded_objects,
-)
+from spotlet_training.localization.record import difference, landmarks_of, recorded_landmarks
 from spotlet_training.localization.scenes import (
     SPLITS,
     VARIANTS,

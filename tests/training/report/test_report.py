@@ -16,9 +16,10 @@ from shapes import Shapes
 
 from spotlet.detections import Detections
 from spotlet.errors import InputError, OutputError
+from spotlet.evaluation import Truth
 from spotlet.letterbox import ImageArray
-from spotlet.precision import Truth, precision_curves
-from spotlet_training.evaluation.evaluation import Detect, evaluate_detector
+from spotlet_training.evaluation.curves import precision_curves
+from spotlet_training.evaluation.evaluation import evaluate_detector
 from spotlet_training.evaluation.latency import Latency
 from spotlet_training.evaluation.matching import Judgement, Reason, judge
 from spotlet_training.evaluation.measurement import Measurement
@@ -40,22 +41,20 @@ def _measured(
 ) -> Measurement:
     """What a detector that knows the truth comes to, but for the class of the first objects."""
 
-    def oracle() -> Detect:
-        samples = iter([pictures.load(index) for index in range(len(pictures))])
-        left = iter(range(1000))
+    samples = iter([pictures.load(index) for index in range(len(pictures))])
+    left = iter(range(1000))
 
-        def detect(_frame: ImageArray) -> Detections:
-            sample = next(samples)
-            ids = [1 - each if next(left) < wrong else each for each in sample.class_ids.tolist()]
-            scores = np.full(len(ids), 0.9, np.float32)
-            names = pictures.class_names
-            return Detections(sample.boxes_xyxy, scores, np.array(ids, np.int64), names)
-
-        return detect
+    def oracle(_frame: ImageArray) -> tuple[Detections, Detections]:
+        sample = next(samples)
+        ids = [1 - each if next(left) < wrong else each for each in sample.class_ids.tolist()]
+        scores = np.full(len(ids), 0.9, np.float32)
+        names = pictures.class_names
+        found = Detections(sample.boxes_xyxy, scores, np.array(ids, np.int64), names)
+        return found, found
 
     return Measurement(
         name="oracle",
-        evaluation=evaluate_detector(oracle(), oracle(), pictures),
+        evaluation=evaluate_detector(oracle, pictures),
         latency=LATENCY,
         training=training or {},
         own_threshold=None,
@@ -85,7 +84,7 @@ def test_the_confusion_matrix_counts_objects_in_rows_and_boxes_in_columns() -> N
         np.array([0, 0, 1, 1, 0]),
         NAMES,
     )
-    matrix = confusion_matrix([truth], [found], [judge(truth, found)], NAMES)
+    matrix = confusion_matrix([(truth, found, judge(truth, found))], NAMES)
     assert matrix.counts.tolist() == [[1, 1, 0], [0, 0, 2], [2, 1, 0]]
     assert matrix.objects.tolist() == [2, 2]
     assert matrix.right.tolist() == [1, 0]
@@ -102,7 +101,7 @@ def test_the_words_say_what_is_confused_missed_and_drawn_too_often() -> None:
     lines = sentences(_measured(Shapes(3)), matrix)
     text = " ".join(lines)
     assert "it finds 30 of 45 objects (67 %)" in text
-    assert "30 of the 69 boxes that it draws are right (43 %)" in text
+    assert "30 of its 69 boxes are right (43 %)" in text
     assert "Most often confused: cat with dog (9 of 20)." in text
     assert "bad box: dog (5 of 25 objects)." in text  # 1 of 20 cats is not worth a word
     assert "no such object: dog (30 of 59 boxes)." in text
@@ -112,7 +111,7 @@ def test_the_words_say_what_is_confused_missed_and_drawn_too_often() -> None:
 def test_the_words_warn_of_few_objects_and_praise_no_confusion() -> None:
     text = " ".join(sentences(_measured(Shapes(3)), _matrix([[19, 0, 0], [0, 20, 0], [0, 0, 0]])))
     assert "Too few objects to trust the figures of cat (19):" in text
-    assert "No object is taken for one of another class." in text
+    assert "No object is confused with another class." in text
     alone = " ".join(sentences(_measured(Shapes(3)), _matrix([[30, 0], [0, 0]], ("cat",))))
     assert "another class" not in alone
 
@@ -200,7 +199,7 @@ def test_boxes_are_drawn_on_the_edges_of_what_they_mark() -> None:
     truth = Truth(sample.boxes_xyxy, sample.class_ids, sample.ignored)
     box = np.array([[100, 60, 300, 180]], np.float32)
     found = Detections(box, np.array([0.9], np.float32), np.array([0]), NAMES)
-    figure = draw_sheet(One(), [0], [truth], [found], [judge(truth, found)])  # type: ignore[arg-type]
+    figure = draw_sheet(One(), [0], [(truth, found, judge(truth, found))])  # type: ignore[arg-type]
     pixels = _pixels(figure)
     wanted = [int(COLOURS[Reason.FALSE][n : n + 2], 16) for n in (1, 3, 5)]
     top, left = CAPTION, GAP
@@ -224,8 +223,8 @@ def test_diagrams_take_any_number_of_classes_with_any_names(count: int) -> None:
     curves = draw_precision(precision_curves(truths, found, names))
     texts = [text.get_text() for text in curves.legends[0].get_texts()]
     assert any(text.startswith("_hidden$x^2$") for text in texts)
-    judgements = [judge(*frame) for frame in zip(truths, found, strict=True)]
-    matrix = draw_confusion(confusion_matrix(truths, found, judgements, names))
+    frames = [(truth, each, judge(truth, each)) for truth, each in zip(truths, found, strict=True)]
+    matrix = draw_confusion(confusion_matrix(frames, names))
     shown = [label.get_text() for label in matrix.axes[0].get_yticklabels()]
     assert len(shown) == min(count, MOST_IN_MATRIX) + 1
     assert all(len(label) <= 24 for label in shown)
@@ -301,17 +300,17 @@ def test_names_cannot_break_the_page() -> None:
 def test_a_report_without_a_mistake_or_without_anything_found_is_written(tmp_path: Path) -> None:
     pictures = Shapes(2)
     text = write_report(_measured(pictures), pictures, tmp_path / "best").read_text("utf-8")
-    assert "There is no mistake to show." in text
+    assert "There are no mistakes." in text
 
-    def blind(_frame: ImageArray) -> Detections:
-        return Detections.none(pictures.class_names)
+    def blind(_frame: ImageArray) -> tuple[Detections, Detections]:
+        return (Detections.none(pictures.class_names),) * 2
 
     nothing = replace(
-        _measured(pictures), evaluation=evaluate_detector(blind, blind, pictures), own_threshold=0.3
+        _measured(pictures), evaluation=evaluate_detector(blind, pictures), own_threshold=0.3
     )
     assert nothing.score_threshold == 0.3
     text = write_report(nothing, pictures, tmp_path / "worst").read_text("utf-8")
-    assert "No picture is without a mistake." in text
+    assert "Every image has a mistake." in text
 
 
 def test_letters_that_the_font_lacks_disturb_nobody(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_file_is_fetched_checked_and_kept(shelf: Shelf, tmp_path: Path) -> Non
 
 def test_a_broken_download_is_continued_where_it_broke_off(shelf: Shelf, tmp_path: Path) -> None:
     path, shelf.break_at = tmp_path / "file.gz", 7_000
-    with pytest.raises(DatasetError, match="the next run continues there"):
+    with pytest.raises(DatasetError, match="the next run resumes there"):
         fetch_file(shelf.url, path, CHECKSUM)
     assert not path.exists()
     fetch_file(shelf.url, path, CHECKSUM)

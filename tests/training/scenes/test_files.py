@@ -7,6 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from benchmarks.shipped_data.demo_clip import SHOTS, ClipSettings, render_clip, write_clip
+from benchmarks.shipped_data.typical import is_typical
 
 from spotlet.boxes import box_iou
 from spotlet.cli import main
@@ -14,9 +16,7 @@ from spotlet.errors import UsageError
 from spotlet_training.datasets import open_dataset
 from spotlet_training.scenes import CLASS_NAMES, training_scenes
 from spotlet_training.scenes.bundled import load_photograph, load_sample
-from spotlet_training.scenes.clip import SHOTS, ClipSettings, render_clip, write_clip
 from spotlet_training.scenes.fashion import FashionObjects
-from spotlet_training.scenes.typical import is_typical
 
 DEMO = Path(str(resources.files("spotlet_models"))) / "demo"
 

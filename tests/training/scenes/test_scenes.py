@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from benchmarks.shipped_data.sample import choose_objects, sheet_of
 
 from spotlet.errors import DatasetError, UsageError
 from spotlet_training.scenes import (
@@ -22,7 +23,6 @@ from spotlet_training.scenes.bundled import (
     load_sample,
 )
 from spotlet_training.scenes.cutout import Pose, cut_out, place
-from spotlet_training.scenes.make_sample import choose_objects, sheet_of
 from spotlet_training.scenes.paint import SHADOW_MARGIN, Dye, Ownership, paint
 
 WHITE = Dye(first_bgr=np.full(3, 255, np.float32), second_bgr=np.full(3, 255, np.float32))

@@ -1,4 +1,4 @@
-"""`spotlet data check`: what is in a labelled set, and what is wrong with it."""
+"""`spotlet data check`: lists what is in a labelled set, and what is wrong with it."""
 
 import argparse
 import json
@@ -10,9 +10,13 @@ from spotlet.atomic import atomic_file
 from spotlet.errors import GateError, UsageError
 from spotlet.text.terminal import Progress
 from spotlet_training.commands.recipe_options import parse_size
-from spotlet_training.inspection import Inspection, inspect_dataset, labelled_sheet
-from spotlet_training.inspection.findings import errors
-from spotlet_training.inspection.report import inspection_lines, inspection_record
+from spotlet_training.datasets.findings import errors
+from spotlet_training.inspection import (
+    inspect_dataset,
+    inspection_lines,
+    inspection_record,
+    labelled_sheet,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,59 +31,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image-size",
         default="320",
         metavar="N|HxW",
-        help="of the canvas to train on, for the sizes of boxes [%(default)s]",
+        help="canvas to train on, for the sizes of boxes [%(default)s]",
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="PICTURE.png",
-        help="write a contact sheet: images with their labelled boxes, every class among them",
+        help="write a contact sheet: images with their boxes, every class among them",
     )
-    parser.add_argument("--json", action="store_true", help="print all that was found as JSON")
+    parser.add_argument("--json", action="store_true", help="print all findings as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints what is in the set, and writes the contact sheet that was asked for.
+    """Prints what is in the set; with --out, writes a contact sheet.
 
     Raises:
         DatasetError: the set cannot be read at all.
-        GateError: something must be mended.
+        GateError: the set has errors.
     """
     if args.out is not None and args.out.suffix.lower() != ".png":
-        raise UsageError(f"--out {args.out}: a contact sheet is a PNG; give a name in .png")
-    inspection = _inspect(args.dataset, parse_size(args.image_size))
+        raise UsageError(
+            f"--out {args.out}: a contact sheet is a PNG; give a name that ends in .png"
+        )
+    canvas_hw = parse_size(args.image_size)
+    with Progress("check", unit="images") as progress:
+        inspection = inspect_dataset(args.dataset, canvas_hw, on_picture=progress.advance)
     if args.json:
         print(json.dumps(inspection_record(inspection)))
     else:
         print(f"{args.dataset}: {inspection.format}\n")
         for line in inspection_lines(inspection):
             print(line)
-    if args.out is not None:
-        _write_sheet(inspection, args.out, quiet=args.json)
+    sheet = None if args.out is None else labelled_sheet(inspection)
+    if sheet is not None:
+        encoded, content = cv2.imencode(".png", sheet)
+        assert encoded
+        with atomic_file(args.out) as temporary:
+            temporary.write_bytes(content.tobytes())
+        if not args.json:
+            print(f"wrote {args.out}")
     found = errors(inspection.findings)
     if found:
         raise GateError(
             f"{args.dataset}: {len(found)} error{'' if len(found) == 1 else 's'} in the set, "
-            "listed above; mend them before you train"
+            "listed above; correct them before training"
         )
     if not args.json:
         print("PASS")
     return 0
-
-
-def _inspect(dataset: Path, canvas_hw: tuple[int, int]) -> Inspection:
-    with Progress("check", unit="images") as progress:
-        return inspect_dataset(dataset, canvas_hw, on_picture=progress.advance)
-
-
-def _write_sheet(inspection: Inspection, path: Path, *, quiet: bool) -> None:
-    """Writes the sheet, whole or not at all."""
-    sheet = labelled_sheet(inspection)
-    if sheet is None:
-        return
-    encoded, content = cv2.imencode(".png", sheet)
-    assert encoded
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(content.tobytes())
-    if not quiet:
-        print(f"wrote {path}")

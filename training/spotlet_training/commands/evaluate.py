@@ -6,8 +6,8 @@ from pathlib import Path
 
 from spotlet.atomic import check_replaceable
 from spotlet.errors import UsageError
-from spotlet.precision import precision_curves
 from spotlet_training.datasets import open_dataset
+from spotlet_training.evaluation.curves import precision_curves
 from spotlet_training.evaluation.measurement import measure
 from spotlet_training.evaluation.measurement_text import measurement_text
 from spotlet_training.report import PAGE_FILE, write_report

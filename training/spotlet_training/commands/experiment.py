@@ -1,4 +1,4 @@
-"""`spotlet experiment`: a published experiment again, as a table, curves and a verdict."""
+"""`spotlet experiment`: repeats a published experiment; prints a table, curves and verdicts."""
 
 import argparse
 import json
@@ -27,8 +27,8 @@ from spotlet_training.localization.report import (
 )
 from spotlet_training.localization.runs import (
     Run,
+    RunFolder,
     checkpoint_path,
-    finished_runs,
     load_localizer,
 )
 from spotlet_training.localization.scenes import VARIANTS, FrozenSet
@@ -39,13 +39,13 @@ QUICK_EPOCHS, QUICK_SEEDS = 8, 1
 RESULTS, CURVES, SCENES = "results.json", "curves.png", "scenes.png"
 """Files in the output folder."""
 
-ROUNDED = "not the frozen one: the same scenes, a few pixels rounded otherwise"
+ROUNDED = "not the frozen one: the same scenes, a few pixels rounded differently"
 
-QUICK_NOTE = "QUICK: fewer scenes and epochs than the experiment; the figures are not its own"
+QUICK_NOTE = "QUICK: fewer scenes and epochs; not the experiment's figures"
 
 CAPTION = """Last epoch's weights, measured on the held-out scenes unless the column says training;
-mean ± standard deviation over the seeds. Common error: how far all boxes are off together, in
-canvases. (mean box): the mean training box for every scene, no picture looked at."""
+mean ± standard deviation over the seeds. Common error: the error that all boxes share, in units
+of the canvas. (mean box): the mean training box for every scene, without looking at it."""
 
 PICTURED = (BEFORE, AFTER, BEST)
 """The steps in the pictures."""
@@ -61,13 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help=f"fewer scenes, {QUICK_EPOCHS} epochs, one seed: how it goes, not what comes out",
+        help=f"fewer scenes, {QUICK_EPOCHS} epochs, one seed: a demonstration, not the figures",
     )
     parser.add_argument(
         "--scenes",
         choices=VARIANTS,
         default="plain",
-        help="photo: photographs behind, wide position and scale [%(default)s]",
+        help="photo: photographs as background, any position and scale [%(default)s]",
     )
     parser.add_argument(
         "--steps", metavar="A,B", help="only these steps of the ladder (default: all)"
@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        help="runs that lie there are not trained again (default: runs/localization…)",
+        help="finished runs there are not trained again (default: runs/localization…)",
     )
 
 
@@ -94,34 +94,30 @@ def run(args: argparse.Namespace) -> int:
     device = pick_device(hardware)
     precision = pick_precision(hardware, device)
     dtype = str(precision).removeprefix("torch.")
-    seeds = args.seeds if args.seeds is not None else QUICK_SEEDS if args.quick else SEEDS
+    quick = args.quick
+    seeds = args.seeds if args.seeds is not None else QUICK_SEEDS if quick else SEEDS
     if seeds < 1:
         raise UsageError(f"--seeds {seeds}: must be at least 1")
-    whole = ladder(QUICK_EPOCHS if args.quick else EPOCHS)
+    whole = ladder(QUICK_EPOCHS if quick else EPOCHS)
     steps = chosen_steps(whole, args.steps)
-    out = args.out or default_folder(args.scenes, quick=args.quick)
-    data = frozen_set(args.scenes, quick=args.quick)
-    if args.quick:
+    out = args.out or default_folder(args.scenes, quick=quick)
+    data = frozen_set(args.scenes, quick=quick)
+    if quick:
         print(QUICK_NOTE)
     print(
-        f"{len(data.train)} scenes to learn from, {len(data.val)} held out, {args.scenes}; "
-        f"SHA-256 {data.digest[:12]}…, {'the frozen one' if data.exact else ROUNDED}"
+        f"{len(data.train)} scenes to train on, {len(data.val)} held out, {args.scenes}; "
+        f"SHA-256 {data.digest[:12]}…, {'the frozen one' if data.exact else ROUNDED}\n"
+        f"{len(steps)} steps, {seeds} seed{'s' if seeds > 1 else ''}, on {device} in {dtype}, "
+        f"writing to {out}\nfinished runs stay there: to resume, run the same command again\n\n"
+        f"{changes_table(steps)}\n",
+        flush=True,
     )
-    print(
-        f"{len(steps)} steps, {counted(seeds)}, on {device} in {dtype}, writing to {out}\n"
-        "finished runs stay there: the same command goes on after an interruption\n"
-    )
-    print(f"{changes_table(steps)}\n", flush=True)
     keep_freed_memory()
     started = time.perf_counter()
-    there = finished_runs(whole, data, out, device=device, precision=precision)
-    done = {(run.step, run.seed) for run in there}
-    total = sum(
-        step.recipe.epochs
-        for step in steps
-        for seed in range(seeds)
-        if (step.name, seed) not in done
-    )
+    folder = RunFolder(out, data, device, precision)
+    done = {(run.step, run.seed) for run in folder.finished(whole)}
+    todo = [step for step in steps for seed in range(seeds) if (step.name, seed) not in done]
+    total = sum(step.recipe.epochs for step in todo)
     with Progress("experiment", total=total, unit="epochs", plain_seconds=30) as progress:
 
         def after_epoch(step: Step, seed: int, epoch: int, figures: EpochFigures) -> None:
@@ -134,15 +130,12 @@ def run(args: argparse.Namespace) -> int:
             val = run.outcome.val
             progress.message(
                 f"{run.step} seed {run.seed}: accuracy {val.accuracy:.3f}, IoU {val.iou:.3f}, "
-                + ("found in the folder" if found else duration(run.outcome.seconds))
+                + ("finished before" if found else duration(run.outcome.seconds))
             )
 
-        run_ladder(
-            steps, seeds, data, out,
-            device=device, precision=precision, on_epoch=after_epoch, on_run=after_run,
-        )  # fmt: skip
-    # Of all that lies there, so that a later call for some steps takes nothing away.
-    runs = finished_runs(whole, data, out, device=device, precision=precision)
+        run_ladder(steps, seeds, folder, on_epoch=after_epoch, on_run=after_run)
+    # All runs in the folder, so that a later call for some steps removes nothing.
+    runs = folder.finished(whole)
     report(whole, runs, data, out, {"device": device.type, "precision": dtype})
     print(duration(time.perf_counter() - started))
     if checkpoint_path(out, BEST, 0).is_file():
@@ -157,9 +150,9 @@ def report(
     out: Path,
     hardware: dict[str, str],
 ) -> None:
-    """Prints what the runs came to, and writes `RESULTS` and the pictures.
+    """Prints the results of the runs, and writes `RESULTS` and the pictures.
 
-    Verdicts are given of the experiment alone: its conditions say nothing of other scenes.
+    Verdicts are for the experiment only: its conditions do not apply to other scenes.
 
     Raises:
         OutputError: a file cannot be written.
@@ -170,8 +163,8 @@ def report(
     record = results_record(data, reference, summaries, runs, lines, hardware)
     with atomic_file(out / RESULTS) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
-    there = {run.step for run in runs if run.seed == 0}
-    pictured = [step for step in steps if step.name in PICTURED and step.name in there]
+    first = {run.step for run in runs if run.seed == 0}
+    pictured = [step for step in steps if step.name in PICTURED and step.name in first]
     if pictured:
         title = f"{data.variant} scenes{', QUICK' if data.quick else ''}"
         draw_curves(pictured, runs, out / CURVES, title)
@@ -185,27 +178,22 @@ def report(
     print(f"\n{out}: {RESULTS}{f', {CURVES}, {SCENES}' if pictured else ''}")
 
 
-def counted(seeds: int) -> str:
-    """Returns how many seeds, in words."""
-    return f"{seeds} seed{'s' if seeds > 1 else ''}"
-
-
 def chosen_steps(steps: tuple[Step, ...], names: str | None) -> tuple[Step, ...]:
-    """Returns the steps of the names, in the ladder's order; all where none is named.
+    """Returns the steps with the names, in the ladder's order; all steps for None.
 
     Raises:
-        UsageError: there is no such step.
+        UsageError: an unknown name.
     """
     if names is None:
         return steps
     asked = [name.strip() for name in names.split(",")]
     known = [step.name for step in steps]
     if not set(asked) <= set(known):
-        raise UsageError(f"--steps {names!r}: must be of {', '.join(known)}")
+        raise UsageError(f"--steps {names!r}: unknown step; must be of {', '.join(known)}")
     return tuple(step for step in steps if step.name in asked)
 
 
 def default_folder(scenes: str, *, quick: bool) -> Path:
-    """Returns the folder of an experiment: always the same, so that it can be gone on with."""
+    """Returns the folder of an experiment: always the same, so that it can be resumed."""
     parts = ["localization", *(["photo"] if scenes == "photo" else []), *(["quick"] * quick)]
     return Path("runs") / "-".join(parts)

@@ -1,4 +1,4 @@
-"""`spotlet pretrain`: pictures without boxes in, a backbone that has seen pictures out."""
+"""`spotlet pretrain`: trains backbones on pictures without boxes."""
 
 import argparse
 import hashlib
@@ -12,15 +12,23 @@ from pathlib import Path
 import cv2
 import torch
 
-from spotlet.errors import OutputError, UsageError
+from spotlet.atomic import check_writable
+from spotlet.errors import UsageError
 from spotlet.text.terminal import Progress
 from spotlet_training.learning.hardware import pick_device, pick_precision
 from spotlet_training.learning.settings import DEVICES, PRECISIONS, TrainingSettings
 from spotlet_training.network.pretrained import save_backbone
 from spotlet_training.network.settings import SIZES, DetectorSettings
-from spotlet_training.pretraining.distillation import DistillationSettings, Taught, distil
-from spotlet_training.pretraining.pictures import Views, find_pictures
-from spotlet_training.pretraining.targets import DONE, Targets, write_targets
+from spotlet_training.pretraining import (
+    DistillationSettings,
+    Targets,
+    Taught,
+    Views,
+    distil,
+    find_pictures,
+    write_targets,
+)
+from spotlet_training.pretraining.targets import DONE
 
 DEFAULTS = DistillationSettings()
 
@@ -34,32 +42,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "pictures",
         type=Path,
         nargs="+",
-        help="folders of pictures; of a labelled set, only its training pictures are looked at",
+        help="folders of pictures; of a labelled set, only the training pictures are used",
     )
     parser.add_argument(
         "--size", choices=SIZES, nargs="+", default=list(SIZES), help="of the networks [all]"
     )
-    parser.add_argument("--views", type=int, default=36000, help="to be made [%(default)s]")
+    parser.add_argument(
+        "--views", type=int, default=36000, help="number of views to make [%(default)s]"
+    )
     parser.add_argument(
         "--epochs", type=int, default=DEFAULTS.epochs, help="passes over the views [%(default)s]"
     )
     parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="[%(default)s]")
     parser.add_argument("--device", choices=DEVICES, default="auto", help="auto takes CUDA")
     parser.add_argument(
-        "--precision", choices=PRECISIONS, default="auto", help="as of `spotlet train`"
+        "--precision", choices=PRECISIONS, default="auto", help="as for `spotlet train`"
     )
     parser.add_argument(
         "--targets",
         type=Path,
         metavar="DIR",
-        help="keep the views and what the teacher says of them here (0.2 MB a view), and use "
-        "them again; default: a temporary folder",
+        help="keep the views and the teacher's features here (0.2 MB a view) and reuse them "
+        "(default: a temporary folder)",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("runs/pretrained"), help="folder [%(default)s]"
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace what lies in --out and --targets"
+        "--overwrite", action="store_true", help="replace the content of --out and --targets"
     )
 
 
@@ -67,9 +77,9 @@ def run(args: argparse.Namespace) -> int:
     """Writes SIZE.safetensors for each size.
 
     Raises:
-        DatasetError: a folder has no pictures, or a labelled set has faults.
+        DatasetError: a folder has no pictures, or a labelled set has errors.
         OutputError: a folder cannot be written.
-        UsageError: a number is out of range, or something would be replaced unasked.
+        UsageError: a number is out of range, or --overwrite is needed.
     """
     settings = DistillationSettings(epochs=args.epochs, seed=args.seed)
     if args.views < settings.batch_size or args.seed < 0:
@@ -97,24 +107,20 @@ def run(args: argparse.Namespace) -> int:
                     )
 
                 backbone = distil(
-                    targets,
-                    shape,
-                    settings,
-                    device=device,
-                    dtype=dtype,
-                    on_step=progress.advance,
-                    on_epoch=after_epoch,
-                )
+                    targets, shape, settings, device=device, dtype=dtype,
+                    on_step=progress.advance, on_epoch=after_epoch,
+                )  # fmt: skip
             about = {**targets.about, "views": targets.count, "epochs": args.epochs}
-            save_backbone(backbone, args.out / f"{size}.safetensors", about)
-            print(f"{args.out / f'{size}.safetensors'}: written")
+            path = args.out / f"{size}.safetensors"
+            save_backbone(backbone, path, about)
+            print(f"{path}: written")
     return 0
 
 
 def make_targets(
     args: argparse.Namespace, folder: Path, device: torch.device, dtype: torch.dtype
 ) -> Targets:
-    """Returns the targets that lie in a folder, made now unless they are those asked for."""
+    """Returns the targets in a folder; makes them unless they are there for these pictures."""
     pictures = [find_pictures(root) for root in args.pictures]
     sources = [
         [root.resolve().name, len(found), digest_of(root, found)]
@@ -124,51 +130,40 @@ def make_targets(
     if (folder / DONE).exists():
         targets = Targets(folder)
         if targets.count == args.views and targets.about == about:
-            print(f"{folder}: {targets.count} views, as they were made before")
+            print(f"{folder}: reusing {targets.count} views")
             return targets
         if not args.overwrite:
             raise UsageError(
-                f"--targets {folder}: holds views of other pictures, or another number of them; "
+                f"--targets {folder}: holds views of other pictures or another number of views; "
                 "give another folder, or --overwrite to replace them"
             )
-    told = ", ".join(f"{name} ({count})" for name, count, _ in sources)
-    print(f"{args.views} views of {told}", flush=True)
+    listed = ", ".join(f"{name} ({count})" for name, count, _ in sources)
+    print(f"{args.views} views of {listed}", flush=True)
     views = Views(pictures, side=VIEW_SIDE, seed=args.seed)
     with (
         ThreadPoolExecutor() as pool,
         Progress("teacher", total=args.views, unit="views") as progress,
     ):
         write_targets(
-            views,
-            folder,
-            count=args.views,
-            device=device,
-            dtype=dtype,
-            about=about,
-            pool=pool,
+            views, folder, count=args.views, device=device, dtype=dtype, about=about, pool=pool,
             on_views=progress.advance,
-        )
+        )  # fmt: skip
     return Targets(folder)
 
 
 def prepare_folder(out: Path, sizes: Sequence[str], *, overwrite: bool) -> None:
-    """Makes the output folder, before hours are spent on what is to be written there.
+    """Makes the output folder, before hours are spent on its content.
 
     Raises:
         OutputError: it cannot be written.
-        UsageError: it holds a file of that name already, and `overwrite` is off.
+        UsageError: it holds such a backbone already, and `overwrite` is off.
     """
     there = [size for size in sizes if (out / f"{size}.safetensors").exists()]
     if there and not overwrite:
         raise UsageError(
             f"{out}: holds {there[0]}.safetensors; give another --out, or --overwrite to replace it"
         )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror})") from error
+    check_writable(out)
 
 
 def digest_of(root: Path, pictures: Sequence[Path]) -> str:

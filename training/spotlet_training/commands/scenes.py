@@ -1,12 +1,11 @@
-"""`spotlet scenes`: generated garment scenes, as a COCO set to train on."""
+"""`spotlet scenes`: writes generated garment scenes as a COCO set to train on."""
 
 import argparse
 from pathlib import Path
 
 from spotlet.errors import UsageError
 from spotlet.text.terminal import Progress
-from spotlet_training.scenes import training_scenes, validation_scenes
-from spotlet_training.scenes.coco_set import write_coco_set
+from spotlet_training.scenes import training_scenes, validation_scenes, write_coco_set
 
 SMALLEST_SIDE = 32
 """Of an image, pixels."""
@@ -14,19 +13,21 @@ SMALLEST_SIDE = 32
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("out", type=Path, help="a folder that is not there yet")
+    parser.add_argument("out", type=Path, help="a new folder")
     parser.add_argument("--count", type=int, default=2000, help="training images [%(default)s]")
     parser.add_argument("--val", type=int, default=200, help="validation images [%(default)s]")
     parser.add_argument(
         "--image-size", type=int, default=320, help="side of an image, pixels [%(default)s]"
     )
-    parser.add_argument("--seed", type=int, default=0, help="the same seed, the same set")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="the same seed gives the same set [%(default)s]"
+    )
     parser.add_argument(
         "--objects",
         choices=("full", "sample"),
         default="full",
-        help="all of Fashion-MNIST, fetched where it is not installed, or the 2,000 of its "
-        "objects that come with spotlet [%(default)s]",
+        help="all of Fashion-MNIST, fetched if it is not installed, or the shipped sample of "
+        "2,000 objects [%(default)s]",
     )
 
 
@@ -34,9 +35,9 @@ def run(args: argparse.Namespace) -> int:
     """Writes the set.
 
     Raises:
-        DatasetError: Fashion-MNIST is not here and cannot be fetched.
+        DatasetError: Fashion-MNIST is not installed and cannot be fetched.
         OutputError: the folder cannot be written.
-        UsageError: the folder holds something already, or a number is out of range.
+        UsageError: the folder is not empty, or a number is out of range.
     """
     if args.count < 1 or args.val < 1 or args.seed < 0 or args.image_size < SMALLEST_SIDE:
         raise UsageError(

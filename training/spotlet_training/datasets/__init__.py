@@ -1,4 +1,4 @@
-"""Labelled sets of images: COCO JSON, YOLO txt and Pascal VOC, told apart by their files."""
+"""Labelled sets of images in COCO JSON, YOLO txt or Pascal VOC, recognised by their files."""
 
 from spotlet_training.datasets.discover import Splits, open_dataset, open_splits
 from spotlet_training.datasets.labels import ImageLabels, LabelledImages

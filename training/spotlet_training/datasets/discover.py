@@ -13,17 +13,17 @@ from spotlet_training.datasets.voc import is_voc, read_voc
 from spotlet_training.datasets.yolo import find_yolo_file, read_yolo
 
 VALIDATION_PART = 0.2
-"""The part of the images that becomes the validation split of a set without one."""
+"""The share of the images that becomes the validation split of a set without one."""
 
 STRAY_CLICK_PIXELS = 2
-"""A box with both sides below this is hardly an object that somebody meant to mark."""
+"""A box with both sides below this is hardly meant to mark an object."""
 
 LOOKED_FOR = (
     "COCO (annotations/train.json, annotations/instances_train*.json or "
     "train/_annotations.coco.json), YOLO (data.yaml), Pascal VOC (Annotations/ and "
     "ImageSets/Main/train.txt, or train/*.xml)"
 )
-"""What a folder may hold, for the message when it holds none of it."""
+"""What a folder may hold, for the message when it holds nothing of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +35,7 @@ class Splits:
         val: what to measure on.
         class_names: the classes of both; the index is the class id.
         format: `coco`, `yolo` or `voc`.
-        notes: lines to show the user: what was decided, what looks odd.
+        notes: lines to show the user: decisions, oddities.
     """
 
     train: LabelledImages
@@ -52,26 +52,26 @@ def open_dataset(root: str | Path, split: Literal["train", "val"]) -> LabelledIm
 
 
 def open_splits(root: str | Path) -> Splits:
-    """Returns both splits of a labelled set, its format told by the files in it.
+    """Returns both splits of a labelled set, its format recognised by its files.
 
-    All labels are read and checked now, images are decoded when they are loaded. A set
-    without a validation split gives up a fifth of its images to one, chosen by a hash of
-    their names, so that the choice stays when images are added.
+    All labels are read and checked now; images are decoded when they are loaded. Where a set has
+    no validation split, a fifth of its images become one, chosen by a hash of their names, so
+    that the choice stays when images are added.
 
     Args:
         root: the set's folder, or the `data.yaml` of a YOLO set.
 
     Raises:
-        DatasetError: no such folder, no known format or more than one, no image or object in
-            a split, or labels that break a rule; the message names files and lines.
+        DatasetError: no such folder, no known format or several, no image or object in a split,
+            or labels that break a rule; the message names files and lines.
     """
     root = Path(root)
     name, content = read_labels(root)
     content.problems.raise_if_any()
     if content.val is None and len(content.train) < 2:
         raise DatasetError(
-            f"{root}: {len(content.train)} images and no validation split; at least 2 images are "
-            "needed"
+            f"{root}: {len(content.train)} images and no validation split; must be at least 2 "
+            "images"
         )
     train, val, notes = divide(content)
     for split, labels in (("train", train), ("val", val)):
@@ -79,8 +79,8 @@ def open_splits(root: str | Path) -> Splits:
             raise DatasetError(f"{root}: no images in the {split} split")
         if not any(len(one.class_ids) for one in labels):
             raise DatasetError(
-                f"{root}: {len(labels)} images but no labelled object in the {split} split; check "
-                f"that the labels lie where the {name.upper()} format has them"
+                f"{root}: {len(labels)} images but no labelled object in the {split} split; put "
+                f"the labels where the {name.upper()} format has them"
             )
     notes = [*notes, *_odd_traits(train, val)]
     names = content.class_names
@@ -96,19 +96,18 @@ def read_labels(root: Path) -> tuple[str, LabelledSet]:
         root: the set's folder, or the `data.yaml` of a YOLO set.
 
     Raises:
-        DatasetError: no such folder, no known format or more than one, or a file as a whole
-            cannot be used.
+        DatasetError: no such folder, no known format or several, or a whole file cannot be used.
     """
     if root.is_file() and root.suffix in (".yaml", ".yml"):
         return "yolo", read_yolo(root)
     if not root.is_dir():
-        raise DatasetError(f"{root}: no such folder; a labelled set is a folder")
+        raise DatasetError(f"{root}: no such folder; give the folder of a labelled set")
     found = formats_of(root)
     if not found:
         raise DatasetError(f"{root}: not a labelled set; looked for {LOOKED_FOR}")
     if len(found) > 1:
         raise DatasetError(
-            f"{root}: labels of more than one format ({', '.join(found)}); keep those of one, or "
+            f"{root}: labels in more than one format ({', '.join(found)}); keep one format, or "
             "give the data.yaml itself"
         )
     description = find_yolo_file(root)
@@ -118,7 +117,7 @@ def read_labels(root: Path) -> tuple[str, LabelledSet]:
 
 
 def formats_of(folder: Path) -> list[str]:
-    """Returns the formats of which there are labels in a folder; none where it is no set."""
+    """Returns the formats of the labels in a folder; none where it is not a labelled set."""
     formats = {
         "yolo": find_yolo_file(folder) is not None,
         "coco": bool(find_coco_files(folder)),
@@ -130,15 +129,15 @@ def formats_of(folder: Path) -> list[str]:
 def divide(content: LabelledSet) -> tuple[list[ImageLabels], list[ImageLabels], list[str]]:
     """Returns the training and the validation images, and notes.
 
-    They are those of the set, or, where it has no validation split and at least two images,
-    a choice that hangs on the images' names.
+    They are the set's own splits. Where it has no validation split and at least two images, they
+    are chosen by the images' names.
     """
     if content.val is not None or len(content.train) < 2:
         return content.train, content.val or [], content.notes
     train, val = _split(content.train)
     note = (
-        f"no validation split in the set: {len(val)} of {len(content.train)} images were set "
-        "aside for it, by a hash of their names"
+        f"no validation split in the set: {len(val)} of {len(content.train)} images are used as "
+        "one, chosen by a hash of their names"
     )
     return train, val, [*content.notes, note]
 
@@ -153,7 +152,7 @@ def _split(labels: Sequence[ImageLabels]) -> tuple[list[ImageLabels], list[Image
 
 
 def _rank(path: Path) -> float:
-    """Returns a number in [0, 1) that looks random and hangs on the file's name alone."""
+    """Returns a number in [0, 1) that looks random and depends on the file's name alone."""
     digest = hashlib.sha256(path.name.encode()).digest()
     return int.from_bytes(digest[:4], "big") / 2**32
 
@@ -163,8 +162,8 @@ def _odd_traits(train: Sequence[ImageLabels], val: Sequence[ImageLabels]) -> lis
     shared = {one.path.resolve() for one in train} & {one.path.resolve() for one in val}
     if shared:
         notes.append(
-            f"{len(shared)} images are in both splits ({min(shared).name}): figures measured on "
-            "val will flatter"
+            f"{len(shared)} images are in both splits ({min(shared).name}): validation figures "
+            "would be too good"
         )
     for split, labels in (("training", train), ("validation", val)):
         empty = sum(len(one.class_ids) == 0 for one in labels)
@@ -179,6 +178,6 @@ def _odd_traits(train: Sequence[ImageLabels], val: Sequence[ImageLabels]) -> lis
     if tiny:
         notes.append(
             f"{len(tiny)} boxes are smaller than {STRAY_CLICK_PIXELS} pixels, likely stray clicks "
-            f"({', '.join(tiny[:3])}); they are used as they are"
+            f"({', '.join(tiny[:3])}); they are kept"
         )
     return notes

@@ -1,4 +1,4 @@
-"""Whether a dataset is the one that it was."""
+"""Tells whether a dataset is still the same."""
 
 import hashlib
 import json
@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from spotlet_training.datasets import Dataset, LabelledImages
+from spotlet_training.datasets.labels import LabelledImages
+from spotlet_training.datasets.sample import Dataset
 
 SAMPLED = 16
-"""Images that a fingerprint looks at where the labels cannot be had without the images."""
+"""Images that are hashed where labels cannot be read without images."""
 
 
 def fingerprint(*datasets: Dataset) -> str:
     """Returns a hash of class names, image names, their order and labels; not of pixels.
 
-    Where labels cannot be had without images, it looks at `SAMPLED` of them and at their number.
+    Where labels cannot be read without images, `SAMPLED` of them and their number are hashed.
     """
     digest = hashlib.sha256()
     for dataset in datasets:
@@ -29,7 +30,7 @@ def fingerprint(*datasets: Dataset) -> str:
 
 
 def _labels(dataset: Dataset) -> Sequence[tuple[Any, ...]]:
-    """Returns name, boxes, class ids and marks of images."""
+    """Returns name, boxes, class ids and ignored flags of images."""
     if isinstance(dataset, LabelledImages):
         return [
             (one.path.name, one.boxes_xyxy, one.class_ids, one.ignored) for one in dataset.labels

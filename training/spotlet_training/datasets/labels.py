@@ -1,4 +1,4 @@
-"""Labels that were read up front, over image files that are decoded when they are asked for."""
+"""Labels read up front, over image files that are decoded on demand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class LabelRow(NamedTuple):
     """One object as a reader finds it.
 
     Attributes:
-        box_xyxy: on the pixel grid's edges, pixels or fractions.
+        box_xyxy: on the pixel grid's edges, in pixels or fractions.
         class_id: index into the class names.
         ignored: whether it is neither trained on nor counted.
         place: where in the label file: the line (YOLO), the object (VOC), both from 1, or the
@@ -84,8 +84,8 @@ class LabelledSet:
         class_names: the classes, shared by both splits.
         train: labels of the training images.
         val: labels of the validation images; None where the set has no such split.
-        notes: lines worth telling the user.
-        problems: what breaks a rule and is not in the labels; none may be left to train on.
+        notes: lines to show the user.
+        problems: errors that were left out of the labels; training needs a set without any.
     """
 
     class_names: tuple[str, ...]
@@ -99,7 +99,7 @@ class LabelledImages:
     """A `Dataset` over image files."""
 
     def __init__(self, class_names: tuple[str, ...], labels: Sequence[ImageLabels]) -> None:
-        """Takes labels that were checked by their reader."""
+        """Takes labels that their reader checked."""
         self._class_names = class_names
         self._labels = tuple(labels)
 
@@ -119,11 +119,11 @@ class LabelledImages:
     def load(self, index: int) -> Sample:
         """Returns the image at `index`, from 0, with arrays that the caller may change.
 
-        The picture stands as its EXIF orientation says: labelling tools show it so, and the
-        device reads it so.
+        The picture is turned as its EXIF orientation says, as labelling tools show it and the
+        device reads it.
 
         Raises:
-            DatasetError: the file cannot be decoded, or has another size than its labels say.
+            DatasetError: the file cannot be decoded, or its size differs from its labels'.
         """
         labels = self._labels[index]
         image = decode_image(labels.path)
@@ -143,7 +143,7 @@ def decode_image(path: Path) -> ImageArray:
     """Returns the picture in a file as (H, W, 3) uint8 BGR, as the device would read it.
 
     Raises:
-        DatasetError: the file cannot be read, or is no image.
+        DatasetError: the file cannot be read, or is not an image.
     """
     try:
         return read_image(path)
@@ -152,7 +152,7 @@ def decode_image(path: Path) -> ImageArray:
 
 
 def size_fault(actual_hw: tuple[int, int], declared_hw: tuple[int, int]) -> str:
-    """Returns what is wrong where a picture has another size than its labels say, else nothing.
+    """Returns what is wrong where a picture's size differs from its labels'; else nothing.
 
     The text is the second half of a sentence that starts with the picture's path.
     """
@@ -161,11 +161,11 @@ def size_fault(actual_hw: tuple[int, int], declared_hw: tuple[int, int]) -> str:
     (height, width), (declared_height, declared_width) = actual_hw, declared_hw
     if actual_hw == declared_hw[::-1]:
         remedy = (
-            "the labels seem made on the picture before its EXIF orientation turned it; save "
-            "the images upright and without that tag, and label or turn the boxes accordingly"
+            "they seem to ignore the EXIF orientation, which turns the image; save the images "
+            "upright and without that tag, and check the boxes"
         )
     else:
-        remedy = "label this picture again, or put back the one that was labelled"
+        remedy = "label this image again, or put back the one that was labelled"
     return (
         f"is {width} x {height} pixels, but its labels say {declared_width} x {declared_height}; "
         f"{remedy}"

@@ -1,4 +1,4 @@
-"""One labelled image, and what any set of them can do."""
+"""One labelled image, and the protocol of any set of them."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,14 +13,14 @@ from spotlet.letterbox import ImageArray
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """An image and the objects that somebody marked in it.
+    """An image and the objects marked in it.
 
     Attributes:
         image_bgr: (H, W, 3) uint8.
         boxes_xyxy: (N, 4) float32, pixels of that image, on its grid's edges (see
-            `spotlet.boxes`), inside it and none of them empty.
+            `spotlet.boxes`), inside it and not empty.
         class_ids: (N,) int64, indices into the set's `class_names`.
-        ignored: (N,) bool, true for what is neither trained on nor counted: COCO's crowds,
+        ignored: (N,) bool, true for objects neither trained on nor counted: COCO's crowds,
             VOC's difficult objects.
         name: of the image, for messages.
 
@@ -54,7 +54,7 @@ class Sample:
 
 
 class Dataset(Protocol):
-    """Labelled images that can be had by index, in an order that never changes."""
+    """Labelled images by index, in an order that never changes."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -67,5 +67,5 @@ class Dataset(Protocol):
         """Returns the image at `index`, from 0, with arrays that the caller may change.
 
         Raises:
-            DatasetError: the image cannot be read, or is not the one that was labelled.
+            DatasetError: the image cannot be read, or is not the labelled one.
         """

@@ -9,37 +9,19 @@ section 4.3.
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 from xml.etree import ElementTree
+
+import numpy as np
 
 from spotlet.errors import DatasetError
 from spotlet.image_files import IMAGE_SUFFIXES
-from spotlet_training.datasets.checks import Problems, read_text, settle_box
+from spotlet_training.datasets.checks import SPLIT_NAMES, Problems, read_text, settle_box
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
 
 CLASS_FILES = ("labels.txt", "classes.txt")
-"""A file of class names, one a line, that fixes their order where it is there."""
-
-SPLIT_FOLDERS = {"train": ("train",), "val": ("val", "valid")}
-"""Folders with images and XML files side by side, as Roboflow exports them."""
-
-
-class _VocRow(NamedTuple):
-    box_xyxy: tuple[float, float, float, float]
-    name: str
-    difficult: bool
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Annotation:
-    file: Path
-    image: Path
-    size_hw: tuple[int, int]
-    rows: tuple[_VocRow, ...]
+"""A file of class names, one a line, that fixes their order."""
 
 
 def is_voc(root: Path) -> bool:
@@ -59,37 +41,37 @@ def read_voc(root: Path) -> LabelledSet:
     problems = Problems(root)
     files = _split_files(root)
     if "train" not in files:
-        raise DatasetError(f"{root}: no VOC list of a train split, only one of val")
-    splits: dict[str, list[_Annotation]] = {}
+        raise DatasetError(f"{root}: no VOC labels for a train split, only for val")
+    listed = _listed_classes(root)
+    found = list(listed)
+    splits: dict[str, list[ImageLabels]] = {}
     for split, paths in files.items():
-        found = (_read_annotation(root, path, problems) for path in paths)
-        splits[split] = [annotation for annotation in found if annotation is not None]
-        images = Counter(annotation.image for annotation in splits[split])
+        read = (_read_annotation(root, path, found, bool(listed), problems) for path in paths)
+        splits[split] = [one for one in read if one is not None]
+        images = Counter(one.path for one in splits[split])
         for image in (image for image, count in images.items() if count > 1):
-            problems.add(image, f"is there twice in {split}")
-    names = _class_names(root, (one for part in splits.values() for one in part))
-    for annotation in (one for part in splits.values() for one in part):
-        for row in annotation.rows:
-            if row.name not in names:
-                problems.add(annotation.file, f"object {row.number}: unknown class {row.name!r}")
-    index_of = {name: index for index, name in enumerate(names)}
+            problems.add(image, f"duplicate image in {split}; keep one")
+    names = listed or tuple(sorted(found))
+    # Class ids count the names as they were found, until all are known.
+    final_ids = np.array([names.index(name) for name in found], np.int64)
     labels = {
-        split: [_labels(annotation, index_of) for annotation in part]
+        split: [replace(one, class_ids=final_ids[one.class_ids]) for one in part]
         for split, part in splits.items()
     }
     return LabelledSet(names, labels["train"], labels.get("val"), [], problems)
 
 
 def _split_files(root: Path) -> dict[str, list[Path]]:
-    """Returns the XML files of each split that is there, whether or not they exist."""
+    """Returns the XML files that each split names, whether or not they exist."""
     found: dict[str, list[Path]] = {}
     annotations, lists = root / "Annotations", root / "ImageSets" / "Main"
-    for split, folders in SPLIT_FOLDERS.items():
+    for split, folders in SPLIT_NAMES.items():
         if (lists / f"{split}.txt").is_file():
             lines = read_text(lists / f"{split}.txt").splitlines()
             # The lists of one class carry a flag after the name: 1, 0 or -1.
             stems = [re.sub(r"\s+-?[01]$", "", line.strip()) for line in lines]
             found[split] = [annotations / f"{stem}.xml" for stem in stems if stem]
+        # Images and XML files side by side, as Roboflow exports them.
         elif beside := [path for name in folders for path in sorted((root / name).glob("*.xml"))]:
             found[split] = beside
     if not found and (whole := sorted(annotations.glob("*.xml"))):
@@ -97,28 +79,25 @@ def _split_files(root: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _class_names(root: Path, annotations: Iterable[_Annotation]) -> tuple[str, ...]:
+def _listed_classes(root: Path) -> tuple[str, ...]:
+    """Returns the class names in a file of them; none where there is no such file."""
     for path in (root / name for name in CLASS_FILES):
         if path.is_file():
             lines = (line.strip() for line in read_text(path).splitlines())
             names = tuple(line for line in lines if line)
             if len(set(names)) != len(names) or not names:
-                raise DatasetError(f"{path}: must be class names, one a line, none of them twice")
+                raise DatasetError(f"{path}: must be class names, one a line, no duplicates")
             return names
-    return tuple(sorted({row.name for one in annotations for row in one.rows}))
+    return ()
 
 
-def _labels(annotation: _Annotation, index_of: dict[str, int]) -> ImageLabels:
-    rows = [
-        LabelRow(row.box_xyxy, index_of[row.name], row.difficult, row.number)
-        for row in annotation.rows
-        if row.name in index_of
-    ]
-    return ImageLabels.from_rows(annotation.image, rows, annotation.file, annotation.size_hw)
+def _read_annotation(
+    root: Path, file: Path, names: list[str], fixed: bool, problems: Problems
+) -> ImageLabels | None:
+    """Returns the labels in one XML file; None where it cannot be used.
 
-
-def _read_annotation(root: Path, file: Path, problems: Problems) -> _Annotation | None:
-    """Returns what one XML file says; None where a problem was noted."""
+    Names of new classes are added to `names`, unless these are fixed.
+    """
     try:
         # Bytes, because an XML file may declare another encoding than UTF-8.
         tree = ElementTree.fromstring(file.read_bytes())
@@ -128,42 +107,51 @@ def _read_annotation(root: Path, file: Path, problems: Problems) -> _Annotation 
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         problems.add(file, f"is not XML ({error})")
         return None
-    image = _find_image(root, file, tree.findtext("filename"))
+    filename = tree.findtext("filename")
+    image = _find_image(root, file, filename)
     if image is None:
-        problems.add(file, f"its image is missing: {tree.findtext('filename')!r}")
+        problems.add(file, f"no image {filename or file.stem!r}; put it back, or remove this file")
+        names = list(names)  # its classes do not count
     try:
         size_hw = _whole(tree, "size/height"), _whole(tree, "size/width")
     except ValueError as error:
-        problems.add(file, f"{error}; write the image's size in pixels there")
+        problems.add(file, f"{error}; must be the image's size in pixels")
         return None
     rows = []
     for number, element in enumerate(tree.iter("object"), start=1):
         try:
-            rows.append(_read_object(element, number, size_hw))
+            name, box, difficult = _read_object(element, size_hw)
+            if name not in names:
+                if fixed:
+                    remedy = "correct it, or add it to the list of classes"
+                    raise ValueError(f"unknown class {name!r}; {remedy}")
+                names.append(name)
+            rows.append(LabelRow(box, names.index(name), difficult, number))
         except ValueError as error:
             problems.add(file, f"object {number}: {error}")
-    if image is None:
-        return None
-    return _Annotation(file, image, size_hw, tuple(rows))
+    return None if image is None else ImageLabels.from_rows(image, rows, file, size_hw)
 
 
-def _read_object(element: ElementTree.Element, number: int, size_hw: tuple[int, int]) -> _VocRow:
+def _read_object(
+    element: ElementTree.Element, size_hw: tuple[int, int]
+) -> tuple[str, tuple[float, float, float, float], bool]:
+    """Returns the class name, the box and whether the object is difficult."""
     name = (element.findtext("name") or "").strip()
     if not name:
-        raise ValueError("has no <name>")
+        raise ValueError("no <name>; name its class")
     box = element.find("bndbox")
     words = [None if box is None else box.findtext(key) for key in ("xmin", "ymin", "xmax", "ymax")]
     try:
         left, top, right, bottom = (float(word or "") for word in words)
     except ValueError:
-        raise ValueError("has no <bndbox> of four numbers") from None
+        raise ValueError("no <bndbox> of four numbers; correct or remove it") from None
     edges = settle_box((left - 1, top - 1, right, bottom), (size_hw[1], size_hw[0]))
     difficult = (element.findtext("difficult") or "0").strip() == "1"
-    return _VocRow(edges, name, difficult, number)
+    return name, edges, difficult
 
 
 def _whole(tree: ElementTree.Element, path: str) -> int:
-    """Returns the positive whole number in an element."""
+    """Returns the positive integer in an element."""
     text = (tree.findtext(path) or "").strip()
     if not text.isdecimal() or int(text) == 0:
         raise ValueError(f"<{path}> is {text!r}")
@@ -174,7 +162,7 @@ def _find_image(root: Path, file: Path, filename: str | None) -> Path | None:
     """Returns the image of an annotation: the one named like it, or the one that it names.
 
     In this order, because the lists of a split name both files by one stem, and <filename>
-    goes stale when somebody renames the two.
+    goes stale when both are renamed.
     """
     names = [file.stem + suffix for suffix in sorted(IMAGE_SUFFIXES)]
     names += [Path(filename.strip().replace("\\", "/")).name] if filename else []

@@ -12,14 +12,20 @@ from typing import Any
 import yaml
 
 from spotlet.errors import DatasetError
-from spotlet_training.datasets.checks import Problems, is_image, read_text, settle_box, text_of
+from spotlet_training.datasets.checks import (
+    Problems,
+    is_image,
+    read_text,
+    settle_box,
+    without_path,
+)
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
 
 YOLO_FILES = ("data.yaml", "data.yml", "dataset.yaml")
 """Names of the file that describes a set."""
 
 LABEL_FOLDER_EXTRAS = frozenset({"classes.txt", "notes.txt", "readme.txt"})
-"""Text files that labelling tools leave among the labels and that hold none."""
+"""Text files without labels that labelling tools leave among them."""
 
 
 def find_yolo_file(root: Path) -> Path | None:
@@ -44,12 +50,12 @@ def read_yolo(description: Path) -> LabelledSet:
     if not isinstance(content, dict):
         raise DatasetError(f"{description}: must have the keys `names`, `train` and `val`")
     if "kpt_shape" in content:
-        raise DatasetError(f"{description}: is a set of key points; spotlet reads boxes")
+        raise DatasetError(f"{description}: a set of key points; spotlet needs boxes")
     names = _class_names(description, content)
     problems = Problems(description.parent)
     train = _read_split(description, content, "train", names, problems)
     if train is None:
-        raise DatasetError(f"{description}: no `train`; it names the folder of training images")
+        raise DatasetError(f"{description}: no `train`; must name the folder of training images")
     val = _read_split(description, content, "val", names, problems)
     return LabelledSet(names, train, val, [], problems)
 
@@ -59,21 +65,23 @@ def _class_names(description: Path, content: dict[str, Any]) -> tuple[str, ...]:
     if isinstance(names, dict):
         if sorted(names, key=str) != sorted(range(len(names)), key=str):
             raise DatasetError(
-                f"{description}: `names` are numbered {', '.join(map(str, names))}; must be from "
+                f"{description}: `names` are numbered {', '.join(map(str, names))}; must be "
                 f"0 to {len(names) - 1}"
             )
         names = [names[index] for index in range(len(names))]
     if not isinstance(names, list) or not names:
-        raise DatasetError(f"{description}: no `names`; must be the list of class names")
+        raise DatasetError(f"{description}: no `names`; must be a list of class names")
     for name in names:
         if isinstance(name, bool) or not isinstance(name, str | int | float):
             raise DatasetError(f"{description}: class name {name!r} must be text; put it in quotes")
     texts = tuple(str(name) for name in names)
     if len(set(texts)) != len(texts):
-        raise DatasetError(f"{description}: a name is twice in `names`: {', '.join(texts)}")
+        raise DatasetError(f"{description}: duplicate in `names`: {', '.join(texts)}")
     count = content.get("nc", len(texts))
     if count != len(texts):
-        raise DatasetError(f"{description}: `nc` is {count}, but `names` has {len(texts)}")
+        raise DatasetError(
+            f"{description}: `nc` is {count}, but `names` has {len(texts)}; must be equal"
+        )
     return texts
 
 
@@ -99,7 +107,7 @@ def _read_split(
     labels, seen = [], set[Path]()
     for path in images:
         if path in seen:
-            problems.add(path, f"is there twice in `{split}`")
+            problems.add(path, f"duplicate image in `{split}`; list it once")
             continue
         seen.add(path)
         rows = _read_labels(path, names, problems)
@@ -110,8 +118,8 @@ def _read_split(
 def _find(description: Path, base: object, entry: object, split: str) -> Path:
     """Returns the folder or list that an entry names.
 
-    Source: `path` is relative to the description, or of another machine and then of no use;
-    Roboflow writes `../train/images` for a folder that lies beside the description.
+    `path` is relative to the description, or of another machine and then useless; Roboflow writes
+    `../train/images` for a folder beside the description.
     """
     if not isinstance(entry, str) or not isinstance(base, str | None):
         raise DatasetError(f"{description}: `path` and `{split}` must be names of folders or files")
@@ -120,13 +128,11 @@ def _find(description: Path, base: object, entry: object, split: str) -> Path:
         for name in dict.fromkeys((entry, entry.removeprefix("../"))):
             if (root / name).exists():
                 return root / name
-    raise DatasetError(
-        f"{description}: `{split}` is {entry!r}, and there is no such folder or file"
-    )
+    raise DatasetError(f"{description}: `{split}` is {entry!r}: no such folder or file")
 
 
 def _listed_images(listing: Path, root: Path, problems: Problems) -> list[Path]:
-    """Returns the images that a text file names, one a line, relative to it or to the set."""
+    """Returns the images listed in a text file, one a line, relative to it or to the set."""
     images = []
     for number, line in enumerate(read_text(listing).splitlines(), start=1):
         if not line.strip():
@@ -134,7 +140,9 @@ def _listed_images(listing: Path, root: Path, problems: Problems) -> list[Path]:
         places = (listing.parent / line.strip(), root / line.strip())
         path = next((place for place in places if place.is_file()), None)
         if path is None:
-            problems.add(listing, f"no such image {line.strip()!r}", number)
+            problems.add(
+                listing, f"no such image {line.strip()!r}; put it back, or remove the line", number
+            )
         else:
             images.append(path)
     return images
@@ -146,13 +154,15 @@ def _check_strays(folder: Path, images: list[Path], problems: Problems) -> None:
     labels = label_path(folder / "any.jpg").parent
     for path in sorted(labels.rglob("*.txt")):
         if path not in expected and path.name.lower() not in LABEL_FOLDER_EXTRAS:
-            problems.add(path, f"its image is missing from {folder.name}; put it back")
+            problems.add(
+                path, f"no image for these labels in {folder.name}; put it back, or remove them"
+            )
 
 
 def label_path(image: Path) -> Path:
-    """Returns where the labels of an image lie.
+    """Returns the label file of an image.
 
-    The last folder `images` becomes `labels`; where there is no such folder, they lie beside
+    The last folder `images` becomes `labels`; where there is no such folder, the file is beside
     the image.
     """
     folders = list(image.parent.parts)
@@ -168,9 +178,9 @@ def _read_labels(image: Path, names: tuple[str, ...], problems: Problems) -> lis
     if not path.is_file():
         return []
     try:
-        lines = text_of(path).splitlines()
-    except ValueError as error:
-        problems.add(path, str(error))
+        lines = read_text(path).splitlines()
+    except DatasetError as error:
+        problems.add(path, without_path(error, path))
         return []
     rows: list[LabelRow] = []
     for number, line in enumerate(lines, start=1):
@@ -187,7 +197,7 @@ def _read_line(line: str, number: int, names: tuple[str, ...]) -> LabelRow:
     try:
         class_number, *values = (float(word) for word in line.split())
     except ValueError:
-        raise ValueError(f"{line.strip()!r} is not made of numbers") from None
+        raise ValueError(f"{line.strip()!r}: must be numbers, the class too") from None
     if not (class_number.is_integer() and 0 <= class_number < len(names)):
         raise ValueError(f"unknown class {class_number:g}; must be from 0 to {len(names) - 1}")
     if len(values) == 4:
@@ -197,7 +207,7 @@ def _read_line(line: str, number: int, names: tuple[str, ...]) -> LabelRow:
         edges = (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2]))
     else:
         raise ValueError(
-            f"{len(values)} numbers after the class; must be 4 for a box, or an even number from "
-            "6 for an outline"
+            f"{len(values)} numbers after the class; must be 4 for a box, or an even number, at "
+            "least 6, for an outline"
         )
     return LabelRow(settle_box(edges), int(class_number), ignored=False, place=number)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,13 +12,13 @@ import torch
 from spotlet import Detector
 from spotlet.detections import Detections
 from spotlet.errors import DatasetError
-from spotlet.evaluation import Accuracy, average_precision
+from spotlet.evaluation import Accuracy, Truth, average_precision
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.manifest import DetectionRule
 from spotlet.postprocess import detections_from_outputs
-from spotlet.precision import Truth
 from spotlet.session import SessionSettings
 from spotlet_training.datasets import Dataset, Sample
+from spotlet_training.datasets.ahead import ahead
 from spotlet_training.evaluation.operating_point import (
     THRESHOLDS,
     OperatingPoint,
@@ -26,7 +26,6 @@ from spotlet_training.evaluation.operating_point import (
     best_operating_point,
     threshold_curves,
 )
-from spotlet_training.learning.batches import ahead
 from spotlet_training.learning.hardware import float32_products
 from spotlet_training.network import Network
 
@@ -40,6 +39,9 @@ BATCH_SIZE = 16
 
 Detect = Callable[[ImageArray], Detections]
 """A frame in, detections out."""
+
+DetectTwice = Callable[[ImageArray], tuple[Detections, Detections]]
+"""A frame in, detections by two rules out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -126,31 +128,30 @@ def evaluate_model(
     Raises:
         ModelFileError: the model cannot be used.
     """
-    find = Detector(
-        model,
-        score_threshold=COCO_RULE.score_threshold,
-        max_detections=COCO_RULE.max_detections,
-        every_class=COCO_RULE.every_class,
-        session=session,
-    )
-    show = Detector(model, score_threshold=SHOWN_RULE.score_threshold, session=session)
-    return evaluate_detector(find, show, dataset)
+    detector = Detector(model, session=session)
+    find = replace(COCO_RULE, iou_threshold=detector.rule.iou_threshold)
+    show = replace(detector.rule, score_threshold=SHOWN_RULE.score_threshold)
+
+    def detect(frame_bgr: ImageArray) -> tuple[Detections, Detections]:
+        outputs = detector.outputs(frame_bgr)
+        return detector.found_in(outputs, find), detector.found_in(outputs, show)
+
+    return evaluate_detector(detect, dataset)
 
 
-def evaluate_detector(find: Detect, show: Detect, dataset: Dataset) -> Evaluation:
-    """Measures a detector that takes one frame at a time.
+def evaluate_detector(detect: DetectTwice, dataset: Dataset) -> Evaluation:
+    """Returns how a detector, which takes one frame at a time, does on a set.
 
     Args:
-        find: with `COCO_RULE`.
-        show: the same with `SHOWN_RULE`.
+        detect: by `COCO_RULE`, and by `SHOWN_RULE`.
         dataset: labelled images.
     """
-    truths, found, shown = [], [], []
+    truths, pairs = [], []
     for index in range(len(dataset)):
         sample = dataset.load(index)
         truths.append(truth_of(sample))
-        found.append(find(sample.image_bgr))
-        shown.append(show(sample.image_bgr))
+        pairs.append(detect(sample.image_bgr))
+    found, shown = ([pair[n] for pair in pairs] for n in (0, 1))
     return _evaluation(truths, found, shown, dataset.class_names)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet.detections import Detections
-from spotlet.precision import Truth
+from spotlet.evaluation import Truth
 
 IOU_THRESHOLD = 0.5
 """The least overlap with which an object counts as found."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from spotlet.evaluation import Accuracy, figure_text
-from spotlet.precision import PrecisionCurves
 from spotlet.text.terminal import table
+from spotlet_training.evaluation.curves import PrecisionCurves
 from spotlet_training.evaluation.evaluation import SHOWN_RULE, Evaluation
 from spotlet_training.evaluation.measurement import Measurement
 

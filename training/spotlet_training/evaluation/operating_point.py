@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet.detections import Detections
-from spotlet.precision import Truth
+from spotlet.evaluation import Truth
 from spotlet_training.evaluation.matching import IGNORED_OBJECT, match_objects
 
 THRESHOLDS: npt.NDArray[np.float64] = np.arange(5, 96) / 100

@@ -1,4 +1,4 @@
-"""How large the boxes are on the network's canvas, against the cells that must find them."""
+"""How large the boxes are on the network's canvas, compared with its cells."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -14,15 +14,15 @@ from spotlet_training.datasets import ImageLabels
 from spotlet_training.network.settings import MOST_SIDE, STRIDES
 
 FINEST_STRIDE = STRIDES[0]
-"""Side of the smallest cell, canvas pixels. Several objects below it share a cell, and a cell
-says one box."""
+"""Side of the smallest cell, canvas pixels. Smaller objects share a cell, and a cell predicts
+one box."""
 
 SIZE_LIMITS = (FINEST_STRIDE, 32, 96)
-"""Longer sides that part the sizes, canvas pixels: a cell, and COCO's limits of small and medium
+"""Longer sides between the sizes, canvas pixels: a cell, and COCO's limits of small and medium
 objects (https://cocodataset.org/#detection-eval), which are the sides of squares."""
 
 SIZE_NAMES = (f"under {FINEST_STRIDE}", f"{FINEST_STRIDE} to 32", "32 to 96", "96 up")
-"""The sizes that the limits part, lower limit inclusive."""
+"""The sizes between the limits, lower limit inclusive."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,8 +39,7 @@ class BoxSizes:
 
     def counts(self, class_id: int) -> tuple[int, ...]:
         """Returns how many boxes of a class have each of the sizes in `SIZE_NAMES`."""
-        sides = self.sides[self.class_ids == class_id]
-        places = np.searchsorted(SIZE_LIMITS, sides, side="right")
+        places = np.searchsorted(SIZE_LIMITS, self.of_class(class_id).sides, side="right")
         return tuple(np.bincount(places, minlength=len(SIZE_NAMES)).tolist())
 
     @property
@@ -64,13 +63,13 @@ def measure_boxes(
     canvas_hw: tuple[int, int],
     sizes_hw: Mapping[Path, tuple[int, int]],
 ) -> BoxSizes:
-    """Returns the longer sides of all boxes on the letterboxed canvas; ignored ones are left out.
+    """Returns the longer sides of all boxes on the letterboxed canvas, without ignored ones.
 
     Args:
         labels: of the images.
         canvas_hw: height and width of the canvas, pixels.
         sizes_hw: height and width of the images that were decoded. Where neither this nor the
-            labels tell an image's size, its boxes are taken as large as they can be.
+            labels give an image's size, its boxes count as large as they can be.
     """
     sides = [np.zeros(0, np.float32)]
     class_ids = [np.zeros(0, np.int64)]
@@ -94,7 +93,7 @@ def measure_boxes(
 def larger_canvas(sizes: BoxSizes, canvas_hw: tuple[int, int]) -> tuple[int, int] | None:
     """Returns the smallest canvas of that shape on which half of the boxes fill a cell.
 
-    None where a canvas that large is more than the networks take.
+    None where the networks cannot take a canvas that large.
     """
     factor = FINEST_STRIDE / max(float(np.median(sizes.sides)), 1e-6)
     step = STRIDES[-1]

@@ -4,15 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spotlet_training.datasets.checks import inside
-from spotlet_training.inspection.findings import Finding
+from spotlet_training.datasets.findings import NAMED_FINDINGS, Finding
 from spotlet_training.inspection.likeness import nearest_looks
 from spotlet_training.inspection.pictures import Picture
 
-NAMED_COPIES = 5
-"""So many of a group of copies are named, the rest is counted."""
-
-LEAK = "figures measured on it flatter and choose the best epoch; keep both in one split"
-"""Why a training picture among the validation pictures is harm."""
+LEAK = "validation figures would be too good and choose the wrong epoch; keep both in one split"
+"""Why a training picture among the validation pictures is an error."""
 
 
 def leaked_findings(train: Sequence[Picture], val: Sequence[Picture], root: Path) -> list[Finding]:
@@ -26,35 +23,31 @@ def leaked_findings(train: Sequence[Picture], val: Sequence[Picture], root: Path
             what = "is in both splits"
         elif picture.digest in bytes_of:
             copied = inside(root, bytes_of[picture.digest].path)
-            what = f"is, byte for byte, the training picture {copied}"
+            what = f"is a byte-for-byte copy of the training picture {copied}"
         elif alike is not None:
             copied = inside(root, train[alike[0]].path)
             what = f"shows the same as the training picture {copied} ({alike[1]} of 255 bits apart)"
         else:
             continue
-        file = inside(root, picture.path)
-        findings.append(
-            Finding(severity="error", kind="copies", message=f"{what}; {LEAK}", file=file)
-        )
+        findings.append(Finding("error", "copies", f"{what}; {LEAK}", picture.path))
     return findings
 
 
 def repeated_findings(pictures: Sequence[Picture], root: Path) -> list[Finding]:
-    """Returns the pictures of one split that show the same, a group at a time."""
-    return [
-        Finding(
-            severity="note",
-            kind="copies",
-            message=f"shows the same as {_named([inside(root, one.path) for one in others])}, of "
-            "the same split; one of them is enough",
-            file=inside(root, first.path),
-        )
-        for first, *others in groups_of_copies(pictures)
-    ]
+    """Returns the pictures of one split that show the same, a finding for each group."""
+    findings = []
+    for first, *others in groups_of_copies(pictures):
+        named = [str(inside(root, one.path)) for one in others[:NAMED_FINDINGS]]
+        if len(others) > NAMED_FINDINGS:
+            named.append(f"{len(others) - NAMED_FINDINGS} more")
+        listed = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
+        message = f"shows the same as {listed}, of the same split; one of them is enough"
+        findings.append(Finding("note", "copies", message, first.path))
+    return findings
 
 
 def groups_of_copies(pictures: Sequence[Picture]) -> list[list[Picture]]:
-    """Returns the groups of two and more pictures that show the same, first ones first."""
+    """Returns the groups of two or more pictures that show the same, first ones first."""
     looks = [picture.look for picture in pictures]
     nearest = nearest_looks(looks, looks, earlier=True)
     first_with: dict[bytes, int] = {}
@@ -66,9 +59,3 @@ def groups_of_copies(pictures: Sequence[Picture]) -> list[list[Picture]]:
         leader.append(index if earlier == index else leader[earlier])
         groups.setdefault(leader[index], []).append(picture)
     return [group for group in groups.values() if len(group) > 1]
-
-
-def _named(paths: Sequence[Path]) -> str:
-    more = len(paths) - NAMED_COPIES
-    named = [str(path) for path in paths[:NAMED_COPIES]] + ([f"{more} more"] if more > 0 else [])
-    return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)

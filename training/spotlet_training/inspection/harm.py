@@ -1,4 +1,4 @@
-"""What training refuses, because its result would be bad without a word."""
+"""What training refuses, because it would silently harm the result."""
 
 import hashlib
 from collections.abc import Sequence
@@ -6,19 +6,16 @@ from pathlib import Path
 
 from spotlet.errors import DatasetError
 from spotlet_training.datasets import Splits
+from spotlet_training.datasets.findings import Finding, errors, first_few
 from spotlet_training.inspection.box_sizes import measure_boxes
 from spotlet_training.inspection.copies import LEAK
-from spotlet_training.inspection.findings import Finding, errors
 from spotlet_training.inspection.label_rules import class_findings, size_findings
-
-NAMED_FINDINGS = 5
-"""So many are named in a message, the rest is counted."""
 
 
 def require_harmless(
     root: Path, splits: Splits, canvas_hw: tuple[int, int], *, accept: bool = False
 ) -> list[str]:
-    """Returns nothing where a set has no fault that would silently harm a training.
+    """Raises if a set has an error that would silently harm a training.
 
     No image is decoded, so this takes moments; `inspect_dataset` looks closer.
 
@@ -26,24 +23,26 @@ def require_harmless(
         root: of the set, for the message.
         splits: the set.
         canvas_hw: height and width of the network's canvas, pixels.
-        accept: return the faults, as lines to show, and raise nothing.
+        accept: return the errors as lines to show, and raise nothing.
+
+    Returns:
+        Nothing where the set has no error.
 
     Raises:
         DatasetError: a class without a training box, a training image among the validation
             images, or more than half of the boxes smaller than the network's finest cell.
     """
-    found = [str(finding) for finding in harmful_findings(splits, canvas_hw)]
-    if not found or accept:
-        return found
-    more = len(found) - NAMED_FINDINGS
-    named = "; ".join(found[:NAMED_FINDINGS]) + (f"; and {more} more" if more > 0 else "")
-    raise DatasetError(
-        f"{root}: {named}; `spotlet data check` tells more, --accept-problems trains nevertheless"
-    )
+    found = harmful_findings(splits, canvas_hw)
+    if found and not accept:
+        raise DatasetError(
+            f"{root}: {first_few(found)}; `spotlet data check` lists everything, --accept-problems "
+            "trains anyway"
+        )
+    return [str(finding) for finding in found]
 
 
 def harmful_findings(splits: Splits, canvas_hw: tuple[int, int]) -> list[Finding]:
-    """Returns the errors that the labels and the files' bytes tell, images left undecoded."""
+    """Returns the errors found in the labels and the files' bytes, without decoding."""
     train, val, names = splits.train.labels, splits.val.labels, splits.class_names
     sizes = measure_boxes(train, canvas_hw, {})
     findings = class_findings(train, val, names) + size_findings(sizes, canvas_hw, names)
@@ -53,15 +52,15 @@ def harmful_findings(splits: Splits, canvas_hw: tuple[int, int]) -> list[Finding
             f"{len(shared)} of {len(val)} validation images are training images too "
             f"({shared[0].name}); {LEAK}"
         )
-        findings.append(Finding(severity="error", kind="copies", message=message))
+        findings.append(Finding("error", "copies", message))
     return errors(findings)
 
 
 def same_files(train: Sequence[Path], val: Sequence[Path]) -> list[Path]:
     """Returns the files of `val` that are in `train`, under the same name or byte for byte.
 
-    Only files of one length are read. A file that cannot be is left out: whoever decodes it
-    tells.
+    Only files of equal length are read. One that cannot be read is skipped: decoding it will
+    fail.
     """
     named = {path.resolve() for path in train}
     lengths = {path: _length(path) for path in (*train, *val)}

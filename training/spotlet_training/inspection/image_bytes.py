@@ -1,8 +1,7 @@
-"""What an image file says before it is decoded: whether it is whole, how it was held.
+"""Facts about an image file before it is decoded: whether it is whole, its orientation.
 
-Only JPEG is looked into. Of the formats that are read it is the only one of which OpenCV 4
-decodes half a file without a word, the rest grey (OpenCV 5 refuses it), and the one that
-cameras write with an orientation.
+Only JPEG is examined. It is the only format of which OpenCV 4 silently decodes half a file, the
+rest grey (OpenCV 5 refuses it), and the one that cameras write with an orientation.
 
 Source: ITU-T T.81, annex B (markers and segments); CIPA DC-008 (Exif 2.3), section 4.6.4,
 tag 274.
@@ -23,13 +22,13 @@ _ORIENTATION_TAG = 274
 
 
 def is_cut_short(content: bytes) -> bool:
-    """Whether the bytes are a JPEG without its end: a download or a copy that broke off."""
+    """Whether the bytes are a JPEG without its end, as after an interrupted copy."""
     if not content.startswith(_START):
         return False
     for marker, start, end in _segments(content):
         if marker == _SCAN:
-            # Coded data never holds the marker: a zero follows each 0xFF byte in it. Pictures
-            # inside earlier segments, such as a camera's preview, have an end of their own.
+            # Coded data never holds the marker: a zero follows each 0xFF byte in it. Pictures in
+            # earlier segments, such as a camera's preview, are skipped with their own ends.
             return content.find(_END, min(start, end)) < 0
     return True
 
@@ -71,6 +70,6 @@ def _orientation(tiff: bytes) -> int:
             tag, kind, _, value = struct.unpack_from(f"{order}HHIH", tiff, first + 2 + 12 * entry)
             if tag == _ORIENTATION_TAG and kind == 3:
                 return int(value) if 1 <= value <= 8 else UPRIGHT
-    except struct.error:  # it ends before what it announces
+    except struct.error:  # it is shorter than it says
         return UPRIGHT
     return UPRIGHT

@@ -1,4 +1,4 @@
-"""What the labels alone tell: classes, empty images, objects marked twice, boxes too small."""
+"""Findings from labels alone: classes, empty images, objects marked twice, small boxes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,10 +7,9 @@ import numpy as np
 
 from spotlet.boxes import box_iou
 from spotlet_training.datasets import ImageLabels
-from spotlet_training.datasets.checks import inside
 from spotlet_training.datasets.discover import STRAY_CLICK_PIXELS
+from spotlet_training.datasets.findings import Finding, Kind, Severity
 from spotlet_training.inspection.box_sizes import FINEST_STRIDE, BoxSizes, larger_canvas
-from spotlet_training.inspection.findings import Finding, Kind, Severity
 
 DOUBLED_IOU = 0.7
 """IoU from which two boxes of an image mark one object. In the 10,000 boxes of blood cells, cards
@@ -37,21 +36,21 @@ def class_findings(
     for name, learned, measured in zip(class_names, train_counts, val_counts, strict=True):
         if not learned:
             message = f"class {name!r} has no training box and would never be found"
-            remedy = "label some, or take the class out of the set"
-            findings.append(_of_class("error", f"{message}; {remedy}"))
+            remedy = "label some objects, or remove the class"
+            findings.append(Finding("error", "class", f"{message}; {remedy}"))
         if not measured and any(val_counts):
-            message = f"class {name!r} has no validation box, so that no figure tells how it does"
-            findings.append(_of_class("note", message))
+            message = f"class {name!r} has no validation box and cannot be measured; label some"
+            findings.append(Finding("note", "class", message))
     if val and not any(val_counts):
-        message = "the validation images hold no object to measure by; label some of them"
-        findings.append(_of_class("error", message))
+        message = "no labelled object in the validation images; label some"
+        findings.append(Finding("error", "class", message))
     return findings
 
 
 def size_findings(
     sizes: BoxSizes, canvas_hw: tuple[int, int], class_names: tuple[str, ...]
 ) -> list[Finding]:
-    """Returns what training boxes are too small to be found on a canvas.
+    """Returns findings on training boxes that are too small to be found on a canvas.
 
     Args:
         sizes: of the training boxes.
@@ -68,9 +67,9 @@ def size_findings(
 
 
 def doubled_findings(
-    labels: Sequence[ImageLabels], class_names: tuple[str, ...], format_name: str, root: Path
+    labels: Sequence[ImageLabels], class_names: tuple[str, ...], format_name: str
 ) -> list[Finding]:
-    """Returns the objects that two boxes mark."""
+    """Returns findings on objects that two boxes mark."""
     findings = []
     word = PLACE_WORDS[format_name]
     for one in labels:
@@ -84,23 +83,19 @@ def doubled_findings(
                 f"{word} {places[0]} and {word} {places[1]} ({both}) overlap by IoU "
                 f"{iou[first, second]:.2f} and count as two objects in {one.path.name}; keep one"
             )
-            findings.append(_at("doubled box", message, one, places[1], format_name, root))
+            findings.append(_at("doubled box", message, one, places[1], format_name))
     return findings
 
 
 def stray_findings(
-    labels: Sequence[ImageLabels],
-    sizes_hw: Mapping[Path, tuple[int, int]],
-    format_name: str,
-    root: Path,
+    labels: Sequence[ImageLabels], sizes_hw: Mapping[Path, tuple[int, int]], format_name: str
 ) -> list[Finding]:
-    """Returns the boxes that are too small in their image to be meant.
+    """Returns findings on boxes that are too small in their image to be meant.
 
     Args:
         labels: of the images.
         sizes_hw: height and width of those that could be decoded.
         format_name: `coco`, `yolo` or `voc`.
-        root: the set's folder.
     """
     findings = []
     for one in labels:
@@ -114,49 +109,37 @@ def stray_findings(
                 f"{place} is a box under {STRAY_CLICK_PIXELS} pixels in {one.path.name}, likely a "
                 "stray click; remove it if so"
             )
-            findings.append(_at("tiny boxes", message, one, one.places[index], format_name, root))
+            findings.append(_at("tiny boxes", message, one, one.places[index], format_name))
     return findings
 
 
-def empty_findings(labels: Sequence[ImageLabels], root: Path) -> list[Finding]:
-    """Returns the images without any object, which teach what is none."""
-    message = "no labelled object; right where there is none to see, else label it"
+def empty_findings(labels: Sequence[ImageLabels]) -> list[Finding]:
+    """Returns the images without any object, which teach the background."""
+    message = "no labelled object; if there is one to see, label it"
     return [
-        Finding(severity="note", kind="no objects", message=message, file=inside(root, one.path))
-        for one in labels
-        if not len(one.class_ids)
+        Finding("note", "no objects", message, one.path) for one in labels if not len(one.class_ids)
     ]
 
 
-def _at(
-    kind: Kind, message: str, labels: ImageLabels, place: int, format_name: str, root: Path
-) -> Finding:
+def _at(kind: Kind, message: str, labels: ImageLabels, place: int, format_name: str) -> Finding:
     """Returns a note on a place in a label file."""
     return Finding(
-        severity="note",
-        kind=kind,
-        message=message,
-        file=inside(root, labels.label_file),
-        line=place if format_name == "yolo" else None,
+        "note", kind, message, labels.label_file, place if format_name == "yolo" else None
     )
-
-
-def _of_class(severity: Severity, message: str) -> Finding:
-    return Finding(severity=severity, kind="class", message=message)
 
 
 def _too_small(
     severity: Severity, which: str, sizes: BoxSizes, canvas_hw: tuple[int, int]
 ) -> Finding:
     larger = larger_canvas(sizes, canvas_hw)
-    remedy = "cut the pictures into parts and label those"
+    remedy = "cut the images into parts and label those"
     if larger is not None:
         square = larger[0] == larger[1]
         text = str(larger[0]) if square else f"{larger[0]}x{larger[1]}"
-        remedy = f"give --image-size {text} or more, or cut the pictures into parts"
+        remedy = f"use --image-size {text} or more, or cut the images into parts"
     message = (
         f"{sizes.tiny} of {len(sizes.sides)} training boxes{which} are under {FINEST_STRIDE} "
         f"pixels on a canvas of {canvas_hw[1]} x {canvas_hw[0]}, less than the finest cell of "
         f"the network; {remedy}"
     )
-    return Finding(severity=severity, kind="tiny boxes", message=message)
+    return Finding(severity, "tiny boxes", message)

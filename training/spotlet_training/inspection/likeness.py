@@ -4,15 +4,13 @@ The hash holds, for each of the lowest 255 frequencies of a small grey picture, 
 coefficient is above their median.
 
 The threshold was measured on 292 blood smears, 296 photographs of cards, 1,000 circuit boards
-and 800 photographs of groceries, of each set 60 pictures copied. JPEG at quality 30 and 70,
-half, 0.7 and twice the size, and a square of 320 pixels move a hash by 0 to 6 bits, a stretch
-of the brightness by 15 % by up to 16. Different pictures are apart by 64 or more among
-groceries and 86 or more among smears, where one pair of neighbouring fields has 24; two boards
-of one design, which differ in their defects alone, by 28 or more. The photographs of cards on
-one table are 56 or more apart, but for six pairs with 0 to 24: the same still life again, most
-with another exposure. At 20 bits or less five of those six pairs are alike, and nothing else
-in the four sets. The shorter hashes that are in use (8 x 8 gradients or frequencies) put
-boards of one design at a distance of 0 and 4, below that of real copies.
+and 800 photographs of groceries, with copies of 60 pictures of each. JPEG at quality 30 and 70,
+half, 0.7 and twice the size, and a square of 320 pixels change 0 to 6 bits; a stretch of the
+brightness by 15 % changes up to 16. Different pictures differ by at least 64 bits (groceries), 86
+(smears, but for one pair of neighbouring fields with 24), 28 (boards of one design, with other
+defects) and 56 (cards on one table, but for six pairs with 0 to 24: the same still life again). A
+limit of 20 bits finds five of those six pairs and nothing else. Shorter hashes (8 x 8 gradients or
+frequencies) put boards of one design at 0 and 4 bits, closer than real copies.
 
 Source: Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010,
 section 3.2.1 (DCT based hash), with more frequencies.
@@ -31,14 +29,14 @@ Look = npt.NDArray[np.bool_]
 """(255,) bool: the hash of a picture."""
 
 ALIKE_BITS = 20
-"""Pictures whose hashes differ in at most so many bits show the same; see above."""
+"""Pictures whose hashes differ in at most this many bits show the same; see above."""
 
 LOOK_SIDE, GREY_SIDE = 16, 64
 """Frequencies of each axis that are looked at, of a grey picture with sides of this many pixels."""
 
 LEAST_CONTRAST = 1.0
-"""Standard deviation in grey levels below which a picture has no look: what its hash would
-tell is rounding."""
+"""Standard deviation in grey levels below which a picture has no look: its hash would only
+show rounding."""
 
 _CHUNK = 2048  # rows compared with all others at a time: bounds the memory
 
@@ -56,7 +54,7 @@ def look_of(image_bgr: ImageArray) -> Look | None:
     small = cv2.resize(grey, (GREY_SIDE, GREY_SIDE), interpolation=cv2.INTER_AREA)
     if float(small.std()) < LEAST_CONTRAST:
         return None
-    # The first coefficient is the mean brightness, which is no part of how it looks.
+    # The first coefficient is the mean brightness, which does not matter.
     low = cv2.dct(small.astype(np.float32))[:LOOK_SIDE, :LOOK_SIDE].ravel()[1:]
     return np.asarray(low > np.median(low), np.bool_)
 
@@ -64,12 +62,12 @@ def look_of(image_bgr: ImageArray) -> Look | None:
 def nearest_looks(
     looks: Sequence[Look | None], others: Sequence[Look | None], *, earlier: bool = False
 ) -> list[tuple[int, int] | None]:
-    """Returns for each picture which of the others shows the same.
+    """Returns for each picture the other one that shows the same.
 
     Args:
         looks: of the pictures; None is like nothing.
         others: of the pictures to compare with.
-        earlier: compare with those of a lower index alone; then `others` are `looks`.
+        earlier: compare only with those of a lower index; then `others` are `looks`.
 
     Returns:
         For each picture the index of the most alike and the bits between them; None where no

@@ -1,17 +1,24 @@
-"""The image files of a set, each opened once."""
+"""The image files of a set, each opened once, and findings that need them decoded."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
 
 from spotlet.errors import DatasetError
-from spotlet_training.datasets.labels import decode_image
-from spotlet_training.inspection.image_bytes import UPRIGHT, exif_orientation, is_cut_short
+from spotlet_training.datasets.ahead import ahead
+from spotlet_training.datasets.checks import without_path
+from spotlet_training.datasets.findings import Finding
+from spotlet_training.datasets.labels import ImageLabels, decode_image, size_fault
+from spotlet_training.inspection.image_bytes import (
+    SIDEWAYS,
+    UPRIGHT,
+    exif_orientation,
+    is_cut_short,
+)
 from spotlet_training.inspection.likeness import Look, look_of
-from spotlet_training.learning.batches import ahead
 
 MOST_THREADS = 8
 """More only compete for the disk, and each holds a decoded image."""
@@ -19,16 +26,16 @@ MOST_THREADS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Picture:
-    """What an image file turned out to be.
+    """The content of an image file.
 
     Attributes:
         path: of the file.
-        fault: why it is no whole image; empty where it is one.
+        fault: why it is not a whole image; empty where it is.
         size_hw: height and width as decoded, pixels, EXIF orientation applied; (0, 0) where
-            it is no image.
+            it is not an image.
         digest: of the file's bytes; equal only where the bytes are.
-        look: what `likeness` compares; None for a picture of one colour, or none.
-        orientation: what EXIF says, 1 to 8.
+        look: what `likeness` compares; None for a picture of one colour, or no picture.
+        orientation: of EXIF, 1 to 8.
     """
 
     path: Path
@@ -40,15 +47,16 @@ class Picture:
 
 
 def read_picture(path: Path) -> Picture:
-    """Returns what is in an image file, whatever it is."""
+    """Returns the content of an image file, whatever it is."""
     try:
         content = path.read_bytes()
         image = decode_image(path)
     except OSError as error:
-        return Picture(path=path, fault=f"cannot be read ({error.strerror})")
+        fault = f"cannot be read ({error.strerror}); make it readable, or remove it"
+        return Picture(path=path, fault=fault)
     except DatasetError as error:
-        return Picture(path=path, fault=str(error).removeprefix(f"{path}: "))
-    cut = "ends before its picture does: a copy that broke off; put the whole file back"
+        return Picture(path=path, fault=f"{without_path(error, path)}; replace or remove it")
+    cut = "is incomplete: a download or copy that broke off; put the whole file back"
     return Picture(
         path=path,
         fault=cut if is_cut_short(content) else "",
@@ -62,7 +70,7 @@ def read_picture(path: Path) -> Picture:
 def read_pictures(
     paths: Sequence[Path], on_picture: Callable[[], None] = lambda: None
 ) -> dict[Path, Picture]:
-    """Returns what is in each of the files, read by threads.
+    """Returns the content of each of the files, read by threads.
 
     Args:
         paths: of the files.
@@ -71,8 +79,42 @@ def read_pictures(
     pictures: dict[Path, Picture] = {}
     once = list(dict.fromkeys(paths))
     with ThreadPoolExecutor(min(cpu_count() or 1, MOST_THREADS)) as pool:
-        reading = ahead(lambda at: read_picture(once[at]), range(len(once)), pool, depth=64)
+        reading = ahead(read_picture, once, pool, depth=64)
         for path, picture in zip(once, reading, strict=True):
             pictures[path] = picture
             on_picture()
     return pictures
+
+
+def picture_findings(
+    labels: Sequence[ImageLabels], pictures: Mapping[Path, Picture]
+) -> list[Finding]:
+    """Returns the images that cannot be decoded, or are not the labelled ones.
+
+    Args:
+        labels: of the images of both splits.
+        pictures: the content of each of their files.
+    """
+    findings = []
+    for path, one in {one.path: one for one in labels}.items():
+        picture = pictures[path]
+        if picture.fault:
+            findings.append(Finding("error", "image", picture.fault, path))
+        elif one.size_hw is not None and (fault := size_fault(picture.size_hw, one.size_hw)):
+            findings.append(Finding("error", "size", fault, path))
+        elif turned_unseen(one, picture):
+            message = (
+                f"its EXIF orientation ({picture.orientation}) turns it; the labels must fit the "
+                "turned image: compare them on the contact sheet"
+            )
+            findings.append(Finding("note", "turned", message, path))
+    return findings
+
+
+def turned_unseen(labels: ImageLabels, picture: Picture) -> bool:
+    """Whether EXIF turns a picture in a way that its labels' declared size does not confirm."""
+    if picture.orientation == UPRIGHT or not len(labels.class_ids):
+        return False
+    height, width = picture.size_hw
+    confirmed = labels.size_hw is not None and height != width
+    return not (confirmed and picture.orientation in SIDEWAYS)

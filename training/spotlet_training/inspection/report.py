@@ -1,4 +1,4 @@
-"""An inspection as people and programs read it."""
+"""An inspection as text for people and as JSON for programs."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ SCHEMA = 1
 """Of the record."""
 
 NAMED_NOTES = 8
-"""So many notes of a kind are printed, the rest is counted; errors are printed all."""
+"""How many notes of a kind are printed; the rest are counted. All errors are printed."""
 
 NAMED_SIZES = 4
-"""So many sizes of images are printed, the most frequent first."""
+"""How many sizes of images are printed, the most frequent first."""
 
 
 def inspection_lines(inspection: Inspection) -> Iterator[str]:
-    """Yields the text for people: counts, sizes, then everything that was found."""
+    """Yields the text for people: counts, sizes, then the findings."""
     height, width = inspection.canvas_hw
     splits = ("split", "images", "boxes", "ignored", "images without objects")
     yield table(_split_rows(inspection), splits)
@@ -44,7 +44,7 @@ def inspection_lines(inspection: Inspection) -> Iterator[str]:
 
 
 def inspection_record(inspection: Inspection) -> dict[str, Any]:
-    """Returns all of an inspection, as JSON has it."""
+    """Returns the whole inspection, as JSON has it."""
     return {
         "schema": SCHEMA,
         "dataset": str(inspection.root),

@@ -1,4 +1,4 @@
-"""A contact sheet: pictures of a labelled set with the boxes that somebody drew on them."""
+"""A contact sheet: pictures of a labelled set with their boxes drawn on them."""
 
 from collections.abc import Sequence
 
@@ -9,19 +9,19 @@ from spotlet.annotate import class_colour_bgr, contact_sheet, draw_detections
 from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet_training.datasets import ImageLabels, LabelledImages, Sample
-from spotlet_training.inspection.picture_rules import turned_unseen
+from spotlet_training.inspection.pictures import turned_unseen
 from spotlet_training.inspection.survey import Inspection
 
 COLUMNS = 4
 SHEET_IMAGES = 16
-"""So many pictures are on a sheet, or more where the classes need them, up to `MOST_IMAGES`."""
+"""Pictures on a sheet; more where the classes need them, up to `MOST_IMAGES`."""
 
 MOST_IMAGES = 48
 MOST_TURNED = 4
-"""Of the pictures that EXIF turned, because a sheet must show the other ones too."""
+"""Pictures turned by EXIF on a sheet, which must show others too."""
 
 CELL_HW = (400, 400)
-"""Of a picture on the sheet, pixels; below it stands its name."""
+"""Of a picture on the sheet, pixels; its name is below it."""
 
 STRIP_PIXELS = 22
 """Height of a line of text."""
@@ -36,10 +36,10 @@ _FONT, _FONT_SCALE, _CHARACTER_PIXELS = cv2.FONT_HERSHEY_SIMPLEX, 0.45, 9
 
 
 def labelled_sheet(inspection: Inspection) -> ImageArray | None:
-    """Returns a spread of a set's pictures with their boxes on them, each class among them.
+    """Returns a spread of a set's pictures with their boxes, every class among them.
 
     Args:
-        inspection: of the set; pictures that cannot be used are left out.
+        inspection: of the set; pictures that cannot be used are skipped.
 
     Returns:
         (H, W, 3) uint8 BGR: the colours of the classes, then the pictures with their names;
@@ -64,8 +64,8 @@ def spread(labels: Sequence[ImageLabels], count: int) -> list[int]:
 
     Args:
         labels: of the pictures.
-        count: how many; fewer where there are not so many, more where the classes need them,
-            up to `MOST_IMAGES`.
+        count: how many, if there are as many; more where the classes need them, up to
+            `MOST_IMAGES`.
     """
     classes = [frozenset(one.class_ids.tolist()) for one in labels]
     images_with = {
@@ -99,7 +99,7 @@ def _tile(sample: Sample, class_names: tuple[str, ...]) -> ImageArray:
     marked = Detections(boxes, scores, sample.class_ids, class_names)
     drawn = draw_detections(cell.apply(sample.image_bgr), marked, labels=False)
     strip = np.full((STRIP_PIXELS, CELL_HW[1], 3), PAPER_GREY, np.uint8)
-    # The end of a long name tells more than its beginning.
+    # The end of a long name differs more than its beginning.
     _write(strip, 4, sample.name[-(CELL_HW[1] // _CHARACTER_PIXELS) :])
     tile = np.vstack([drawn, strip])
     border, paper = (MARGIN_PIXELS,) * 4, (PAPER_GREY,) * 3

@@ -1,15 +1,15 @@
-"""A labelled set, looked at from all sides."""
+"""A labelled set, checked by every rule."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from spotlet_training.datasets import ImageLabels
-from spotlet_training.datasets.checks import Problem
+from spotlet_training.datasets.checks import inside
 from spotlet_training.datasets.discover import divide, read_labels
+from spotlet_training.datasets.findings import Finding
 from spotlet_training.inspection.box_sizes import BoxSizes, measure_boxes
 from spotlet_training.inspection.copies import leaked_findings, repeated_findings
-from spotlet_training.inspection.findings import Finding, Severity
 from spotlet_training.inspection.label_rules import (
     class_findings,
     doubled_findings,
@@ -17,8 +17,7 @@ from spotlet_training.inspection.label_rules import (
     size_findings,
     stray_findings,
 )
-from spotlet_training.inspection.picture_rules import picture_findings
-from spotlet_training.inspection.pictures import Picture, read_pictures
+from spotlet_training.inspection.pictures import Picture, picture_findings, read_pictures
 from spotlet_training.network.settings import check_canvas
 
 
@@ -31,10 +30,10 @@ class Inspection:
         format: `coco`, `yolo` or `voc`.
         canvas_hw: height and width of the canvas that boxes were measured on, pixels.
         class_names: the classes; the index is the class id.
-        train: labels of the training images, faulty ones left out.
-        val: labels of the validation images, faulty ones left out.
+        train: labels of the training images, without faulty ones.
+        val: labels of the validation images, without faulty ones.
         sizes: of the training boxes.
-        pictures: what each image file turned out to be.
+        pictures: the content of each image file.
         findings: errors first.
     """
 
@@ -63,9 +62,9 @@ def inspect_dataset(
         on_picture: called after each image file.
 
     Raises:
-        DatasetError: no such folder, no known format or more than one, or a file that all
-            labels hang on cannot be used.
-        UsageError: no canvas of that size.
+        DatasetError: no such folder, no known format or several, or a file that all labels
+            depend on cannot be used.
+        UsageError: a canvas of that size is not possible.
     """
     check_canvas(canvas_hw)
     root = Path(root)
@@ -79,18 +78,22 @@ def inspect_dataset(
     sizes_hw = {path: one.size_hw for path, one in pictures.items() if not one.fault}
     sizes = measure_boxes(train, canvas_hw, sizes_hw)
     findings = [
-        *(_of_problem(problem) for problem in content.problems.found),
-        *_of_splits(train, val),
-        *(_of_set("note", note) for note in notes),
-        *picture_findings(both, pictures, folder),
+        *content.problems.found,
+        *(
+            Finding("error", "set", f"no usable image in the {split} split")
+            for split, labels in (("train", train), ("val", val))
+            if not labels
+        ),
+        *(Finding("note", "set", note) for note in notes),
+        *picture_findings(both, pictures),
         *class_findings(train, val, names),
         *size_findings(sizes, canvas_hw, names),
         *leaked_findings(train_pictures, val_pictures, folder),
         *repeated_findings(train_pictures, folder),
         *repeated_findings(val_pictures, folder),
-        *doubled_findings(both, names, format_name, folder),
-        *stray_findings(both, sizes_hw, format_name, folder),
-        *empty_findings(both, folder),
+        *doubled_findings(both, names, format_name),
+        *stray_findings(both, sizes_hw, format_name),
+        *empty_findings(both),
     ]
     return Inspection(
         root=folder,
@@ -101,28 +104,8 @@ def inspect_dataset(
         val=tuple(val),
         sizes=sizes,
         pictures=pictures,
-        findings=tuple(sorted(findings, key=lambda finding: finding.severity != "error")),
+        findings=tuple(
+            replace(one, file=one.file and inside(folder, one.file))
+            for one in sorted(findings, key=lambda one: one.severity != "error")
+        ),
     )
-
-
-def _of_problem(problem: Problem) -> Finding:
-    return Finding(
-        severity="error",
-        kind="labels",
-        message=problem.what,
-        file=problem.file,
-        line=problem.line,
-    )
-
-
-def _of_splits(train: list[ImageLabels], val: list[ImageLabels]) -> list[Finding]:
-    """Returns the splits without an image."""
-    return [
-        _of_set("error", f"no usable image in the {split} split")
-        for split, labels in (("train", train), ("val", val))
-        if not labels
-    ]
-
-
-def _of_set(severity: Severity, message: str) -> Finding:
-    return Finding(severity=severity, kind="set", message=message)

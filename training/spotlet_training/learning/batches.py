@@ -5,11 +5,10 @@ share one cache. Randomness comes from (seed, epoch, position) alone: the batche
 the number of threads.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,12 +16,11 @@ from torch import Tensor
 
 from spotlet.errors import UsageError
 from spotlet_training.datasets import Dataset, Sample
+from spotlet_training.datasets.ahead import ahead
 from spotlet_training.learning.assignment import Objects
 from spotlet_training.learning.augmentation import Canvas, augmented_canvas
 from spotlet_training.learning.distributed import ALONE, Ranks
 from spotlet_training.learning.settings import TrainingSettings
-
-Result = TypeVar("Result")
 
 
 class Batch(NamedTuple):
@@ -165,20 +163,3 @@ def on_device(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]
         while (batch := coming.result()) is not None:
             coming = hand.submit(pinned)
             yield batch.map(lambda tensor: tensor.to(device, non_blocking=True))
-
-
-def ahead(
-    make: Callable[[int], Result], items: Sequence[int], pool: ThreadPoolExecutor, *, depth: int
-) -> Iterator[Result]:
-    """Yields `make(item)` for each item, in order, with up to `depth` of them under way."""
-    waiting: deque[Future[Result]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(make, item))
-            if len(waiting) > depth:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()

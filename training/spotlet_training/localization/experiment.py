@@ -2,73 +2,52 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
-import torch
-
+from spotlet.atomic import check_writable
 from spotlet.errors import OutputError
 from spotlet_training.localization.ladder import Step
 from spotlet_training.localization.learning import EpochFigures, learn
-from spotlet_training.localization.runs import (
-    RUNS,
-    Run,
-    read_run,
-    surroundings,
-    terms_of,
-    write_run,
-)
-from spotlet_training.localization.scenes import FrozenSet
+from spotlet_training.localization.runs import RUNS, Run, RunFolder
 
 
 def run_ladder(
     steps: Sequence[Step],
     seeds: int,
-    data: FrozenSet,
-    out: Path,
+    folder: RunFolder,
     *,
-    device: torch.device,
-    precision: torch.dtype,
     on_epoch: Callable[[Step, int, int, EpochFigures], None] = lambda *_: None,
     on_run: Callable[[Run, bool], None] = lambda *_: None,
 ) -> list[Run]:
-    """Trains what is not trained yet, and returns all runs, seed by seed.
+    """Trains the runs that are not finished yet; returns all runs, seed by seed.
 
     Args:
         steps: of the ladder.
         seeds: how many of each step, from 0.
-        data: the scenes.
-        out: folder for `RUNS`; runs that lie there are not trained again.
-        device: where to train.
-        precision: of the training's convolutions.
+        folder: of the runs; finished runs there are not trained again.
         on_epoch: called with step, seed, epoch from 1 and figures.
-        on_run: called with a run, and whether it lay there already.
+        on_run: called with a run, and whether it was finished before.
 
     Raises:
-        UsageError: the folder holds a run of other scenes, another recipe or precision.
-        OutputError: the folder cannot be written; nothing was trained.
+        UsageError: the folder holds a run of other scenes, recipe, device or precision.
+        OutputError: the folder cannot be written; nothing is trained.
         TrainingError: a loss is not a finite number.
     """
     try:
-        (out / RUNS).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{out}: cannot be made ({error.strerror}); give another --out"
-        ) from error
+        check_writable(folder.out / RUNS)
+    except OutputError as error:
+        raise OutputError(f"{error}; give another --out") from error
     todo = [(step, seed) for seed in range(seeds) for step in steps]
-    # All of them before the first is trained, or an hour is lost to the last one's refusal.
-    known = {
-        (step.name, seed): read_run(out, step, seed, terms_of(step, data, device, precision))
-        for step, seed in todo
-    }
+    # Check all before training any: a refusal must not come after an hour.
+    found = [folder.read(step, seed) for step, seed in todo]
     runs = []
-    for step, seed in todo:
-        run = known[step.name, seed]
-        found = run is not None
+    for (step, seed), run in zip(todo, found, strict=True):
+        finished = run is not None
         if run is None:
-            tell = partial(on_epoch, step, seed)
-            network, outcome = learn(step.recipe, data, seed, device, precision, tell)
-            run = Run(step=step.name, seed=seed, outcome=outcome, surroundings=surroundings())
-            write_run(out, run, network, data, terms_of(step, data, device, precision))
+            network, outcome = learn(
+                step.recipe, folder.data, seed, folder.device, folder.precision,
+                partial(on_epoch, step, seed),
+            )  # fmt: skip
+            run = folder.write(step, seed, network, outcome)
         runs.append(run)
-        on_run(run, found)
+        on_run(run, finished)
     return runs

@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spotlet.atomic import atomic_file
@@ -15,14 +14,14 @@ from spotlet.letterbox import ImageArray
 from spotlet_training.localization.ladder import Step
 from spotlet_training.localization.learning import CURVE_SCENES
 from spotlet_training.localization.runs import Run
-from spotlet_training.localization.scenes import FrozenScenes, FrozenSet
+from spotlet_training.localization.scenes import FrozenScenes, FrozenSet, pick
 from spotlet_training.network import Localizer
 
 COLOURS = ("#c4442f", "#2f6fc4", "#2e8b57")
 """Of the steps in both pictures, in their order."""
 
 SHOWN = 6
-"""Held-out scenes in the picture, the first of them: no choice."""
+"""Held-out scenes in the picture: the first ones, so that nobody chose them."""
 
 STRIP = 34
 """Height of the strip of text over a scene, pixels."""
@@ -33,7 +32,7 @@ def draw_curves(steps: Sequence[Step], runs: Sequence[Run], path: Path, title: s
 
     Args:
         steps: at most as many as `COLOURS`.
-        runs: of these steps; others are left out.
+        runs: of these steps; others are skipped.
         path: of the picture.
         title: over it.
 
@@ -45,31 +44,23 @@ def draw_curves(steps: Sequence[Step], runs: Sequence[Run], path: Path, title: s
     for axes, what in zip(figure.subplots(1, 2), ("accuracy", "iou"), strict=True):
         for step, colour in zip(steps, COLOURS, strict=False):
             for number, run in enumerate(run for run in runs if run.step == step.name):
-                _draw_run(axes, run, what, colour, step.name if number == 0 else "")
-        axes.set_xlabel("epoch")
-        axes.set_ylabel("mean IoU" if what == "iou" else "accuracy")
-        axes.set_ylim(0, 1)
+                for split, line, width in (("val", "-", 1.6), ("train", ":", 1.0)):
+                    values = [getattr(each, f"{split}_{what}") for each in run.outcome.epochs]
+                    label = step.name if number == 0 and split == "val" else ""
+                    epochs = range(1, len(values) + 1)
+                    axes.plot(epochs, values, line, color=colour, linewidth=width, label=label)
+        axes.set(xlabel="epoch", ylabel="mean IoU" if what == "iou" else "accuracy", ylim=(0, 1))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     axes.plot([], [], color="grey", label=f"{CURVE_SCENES} held-out scenes")
-    axes.plot([], [], color="grey", linestyle=":", label="training, as it learns")
+    axes.plot([], [], color="grey", linestyle=":", label="training, while learning")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=5)
     with atomic_file(path) as temporary:
         figure.savefig(temporary, dpi=130)
 
 
-def _draw_run(axes: Axes, run: Run, what: str, colour: str, label: str) -> None:
-    epochs = range(1, len(run.outcome.epochs) + 1)
-    for split, line, width in (("val", "-", 1.6), ("train", ":", 1.0)):
-        values = [getattr(figures, f"{split}_{what}") for figures in run.outcome.epochs]
-        axes.plot(
-            epochs, values, line, color=colour, linewidth=width,
-            label=label if split == "val" else "",
-        )  # fmt: skip
-
-
 def draw_scenes(networks: Sequence[tuple[str, Localizer]], data: FrozenSet, path: Path) -> None:
-    """Writes a PNG: a row for each network, the first held-out scenes, truth and found box.
+    """Writes a PNG: a row for each network, with the first held-out scenes, true and found boxes.
 
     Args:
         networks: name and network, at most as many as `COLOURS`.
@@ -79,10 +70,8 @@ def draw_scenes(networks: Sequence[tuple[str, Localizer]], data: FrozenSet, path
     Raises:
         OutputError: it cannot be written.
     """
-    count = min(SHOWN, len(data.val))
-    scenes = FrozenScenes(
-        data.val.images[:count], data.val.boxes[:count], data.val.class_ids[:count]
-    )
+    first = torch.arange(min(SHOWN, len(data.val)))
+    scenes = pick(data.val, first, torch.device("cpu"))
     rows = [
         np.hstack(_row(name, network, scenes, data.class_names, colour))
         for (name, network), colour in zip(networks, COLOURS, strict=False)
@@ -122,11 +111,11 @@ def _row(
 
 
 def draw_box(image: ImageArray, box: FloatArray, bgr: tuple[int, ...], thickness: int) -> None:
-    """Draws a box, in place, its line just inside the pixels that the box covers.
+    """Draws a box in place, its line just inside the box.
 
     Args:
         image: (H, W, 3) uint8.
-        box: (4,) xyxy in units of the image's sides; one that is empty is not drawn.
+        box: (4,) xyxy in units of the image's sides; an empty one is not drawn.
         bgr: colour.
         thickness: of the line, pixels.
     """

@@ -1,10 +1,10 @@
-"""The experiment's scenes, drawn whenever it runs, and checked to be the frozen ones.
+"""The experiment's scenes, drawn whenever it runs and checked against the frozen ones.
 
 One garment a scene, in grey on black, near the middle, of a size that varies by less than half:
 the modest variation in which two convolutions and a flatten can classify at all. The garments
 are those whose ten nearest neighbours in Fashion-MNIST are of their own class, because the
-published accuracies cannot be reached with so few scenes otherwise. They come with the package, on
-a sheet for each split: the experiment needs no connection.
+published accuracies cannot be reached with so few scenes otherwise. They ship with the package,
+on a sheet for each split: the experiment needs no connection.
 """
 
 from pathlib import Path
@@ -31,19 +31,19 @@ SETTINGS: dict[Variant, SingleSettings] = {
     "plain": SingleSettings(object_sides=(165, 230), shift=14),
     "photo": SingleSettings(object_sides=(64, 200), shift=96, max_angle_degrees=20, dyed=True),
 }
-"""How the scenes look. Not to be changed: the published figures belong to them."""
+"""How the scenes look. Do not change them: the published figures depend on them."""
 
 COUNTS: dict[Split, int] = {"train": 1200, "t10k": 1000}
-"""Scenes of the experiment, and so photos on the sheets."""
+"""Scenes of the experiment, and photos on the sheets."""
 
 QUICK_COUNTS: dict[Split, int] = {"train": 600, "t10k": 200}
-"""Scenes of the quick experiment, of the garments of the scene generator's sample."""
+"""Scenes of the quick experiment, with garments of the scene generator's sample."""
 
 SEEDS: dict[Split, int] = {"train": 0, "t10k": 1}
 
 
 def frozen_set(variant: Variant, *, quick: bool = False) -> FrozenSet:
-    """Returns the scenes, after a check that they are the frozen ones.
+    """Returns the scenes, once they are known to be the frozen ones.
 
     Args:
         variant: "plain" for the experiment itself, "photo" for the harder one.
@@ -51,7 +51,7 @@ def frozen_set(variant: Variant, *, quick: bool = False) -> FrozenSet:
 
     Raises:
         DatasetError: a file of the package is missing or damaged.
-        GateError: they are not, by more than the rounding of some pixels.
+        GateError: they differ from the frozen ones by more than rounding.
     """
     name = set_name(variant, quick=quick)
     objects = {split: frozen_objects(split, quick=quick) for split in SPLITS}
@@ -62,14 +62,14 @@ def frozen_set(variant: Variant, *, quick: bool = False) -> FrozenSet:
         found = "" if exact else difference(landmarks_of(part), recorded_landmarks(name, split))
         if found:
             raise GateError(
-                f"the {split} scenes are not the frozen ones ({found}): another numpy or OpenCV "
-                "drew them, and figures would not compare; install with -c constraints.txt"
+                f"the {split} scenes differ from the frozen ones ({found}), so figures would not "
+                "compare; install numpy and OpenCV with -c constraints.txt"
             )
     return FrozenSet(parts[0], parts[1], variant, quick, digest, exact)
 
 
 def compose_scenes(split: Split, variant: Variant, objects: FashionObjects) -> FrozenScenes:
-    """Returns a scene of each object, on backgrounds of its split, whatever they turn out to be."""
+    """Returns a scene of each object, on backgrounds of its split, without a check."""
     settings = SETTINGS[variant]
     photographs = (
         load_photographs("training" if split == "train" else "held-out")
@@ -91,7 +91,7 @@ def compose_scenes(split: Split, variant: Variant, objects: FashionObjects) -> F
 
 
 def frozen_objects(split: Split, *, quick: bool) -> FashionObjects:
-    """Returns a garment for each scene; the classes take turns.
+    """Returns a garment for each scene, the classes in turn.
 
     Raises:
         DatasetError: a file of the package is missing or damaged.
@@ -110,5 +110,5 @@ def by_turns(objects: FashionObjects, count: int) -> npt.NDArray[np.int64]:
 
 
 def sheet_path(split: Split) -> Path:
-    """Returns where the garments of a split lie."""
+    """Returns the path of a split's garments."""
     return Path(__file__).parent / f"garments-{split}.png"

@@ -1,4 +1,4 @@
-"""The steps of the experiment: each is the one that it starts from, and one change."""
+"""The steps of the experiment: each is an earlier step with one change."""
 
 from dataclasses import dataclass, replace
 
@@ -7,7 +7,7 @@ from spotlet_training.localization.recipe import Recipe
 BEFORE, AFTER, BEST = "before", "weight-5", "best"
 
 DOMINATED_WEIGHT = 0.1
-"""Of the box loss, before. The publication says that the class loss dominated, not by how much."""
+"""Of the box loss at first. The publication says that the class loss dominated, not by how much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,8 +15,8 @@ class Step:
     """One rung.
 
     Attributes:
-        name: short, also of the files that its runs leave.
-        change: against the step it starts from, in words.
+        name: short; files of its runs have it too.
+        change: from its parent, in words.
         parent: name of that step; empty for the first.
         recipe: the whole of it.
     """

@@ -18,16 +18,16 @@ from spotlet_training.localization.scenes import FrozenSet, pick
 from spotlet_training.network import Localizer, build_localizer
 
 CURVE_SCENES = 300
-"""Held-out scenes, the first of them, on which a network is measured after each epoch: a third of
-the time of a training would go into measuring on all of them."""
+"""Held-out scenes, the first ones, on which a network is measured after each epoch: all of them
+would take a third of a training's time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochFigures:
-    """What one epoch came to.
+    """The figures of one epoch.
 
     Attributes:
-        train_accuracy: mean over its steps, as they were learned.
+        train_accuracy: mean over its steps, during training.
         train_iou: the same of the mean IoU.
         val_accuracy: after it, on the first `CURVE_SCENES` held-out scenes.
         val_iou: the same.
@@ -41,14 +41,14 @@ class EpochFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run came to. The weights are those of the last epoch: none was chosen.
+    """The result of a run. The weights are those of the last epoch.
 
     Attributes:
         epochs: in order.
         train: the trained network on the training scenes.
         val: the trained network on the held-out scenes.
         parameters: of the network.
-        seconds: wall time of the training, the measuring of each epoch included.
+        seconds: wall time of the training, with the measuring of each epoch.
     """
 
     epochs: tuple[EpochFigures, ...]
@@ -66,26 +66,26 @@ def learn(
     precision: torch.dtype,
     on_epoch: Callable[[int, EpochFigures], None] = lambda *_: None,
 ) -> tuple[Localizer, Outcome]:
-    """Trains a localizer, and measures it. An incomplete batch is left out of each epoch.
+    """Trains a localizer and measures it. Each epoch skips an incomplete batch.
 
     Args:
         recipe: the network and its training.
         data: the scenes.
-        seed: of the weights, the order of the scenes and what else is left to chance.
-        device: where it learns.
-        precision: of convolutions while it learns, and of what is measured after each epoch;
-            the heads' last layers and the trained network's measures are float32.
+        seed: of the weights, the order of the scenes and all other chance.
+        device: for the training.
+        precision: of convolutions during training and in the measures after each epoch; the
+            heads' last layers and the trained network's measures are float32.
         on_epoch: called after each epoch, with its number from 1.
 
     Returns:
-        The network, in evaluation mode, on the CPU; and what the run came to.
+        The network, in evaluation mode, on the CPU; and the result of the run.
 
     Raises:
         TrainingError: the loss is not a finite number.
-        UsageError: there are fewer scenes than a batch has.
+        UsageError: there are fewer scenes than a batch.
     """
     if len(data.train) < recipe.batch_size:
-        raise UsageError(f"{len(data.train)} scenes: a batch has {recipe.batch_size}")
+        raise UsageError(f"{len(data.train)} scenes: must be at least {recipe.batch_size}, a batch")
     torch.manual_seed(seed)
     network = channels_last(build_localizer(recipe.network).to(device))
     optimiser = Adam(network.parameters(), recipe.learning_rate)
@@ -105,7 +105,9 @@ def learn(
                 prediction = network.raw(batch.images)
             loss = localization_loss(prediction, batch.boxes, batch.class_ids, recipe)
             if not torch.isfinite(loss):
-                raise TrainingError(f"loss {loss.item()}: not finite; lower the learning rate")
+                raise TrainingError(
+                    f"loss {loss.item()}: not a finite number; lower the learning rate"
+                )
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             optimiser.step()

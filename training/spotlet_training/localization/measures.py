@@ -11,20 +11,20 @@ from spotlet_training.localization.scenes import FrozenScenes, FrozenSet, pick
 from spotlet_training.network import Localizer
 
 MEASURED_AT_ONCE = 50
-"""Scenes in a batch that is only measured."""
+"""Scenes in a batch for measuring."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """How well a network does on scenes.
+    """The figures of a network on scenes.
 
     Attributes:
         accuracy: share of scenes whose class is right.
         iou: mean overlap of the box with the true one, whatever the class.
         over_50: share of boxes with an IoU of at least 0.5.
         over_75: share of boxes with an IoU of at least 0.75.
-        common_error: how far the boxes of all scenes are off together: the mean error of each
-            side over the scenes, its size averaged over the four sides, in units of the canvas.
+        common_error: the error that the boxes of all scenes share: the mean error of each side
+            over the scenes, its size averaged over the four sides, in units of the canvas.
     """
 
     accuracy: float
@@ -35,9 +35,9 @@ class Measures:
 
 
 def constant_box(data: FrozenSet) -> Measures:
-    """Returns what the mean training box does on the held-out scenes, with the commonest class.
+    """Returns the measures of the mean training box and commonest class on the held-out scenes.
 
-    No picture is looked at: a network that localizes must do better.
+    It ignores the pictures: a network that localizes must do better.
     """
     count = len(data.val)
     box = data.train.boxes.mean(dim=0).expand(count, 4)
@@ -49,7 +49,7 @@ def constant_box(data: FrozenSet) -> Measures:
 def measure(
     network: Localizer, scenes: FrozenScenes, precision: torch.dtype = torch.float32
 ) -> Measures:
-    """Returns how well a network does on scenes, boxes clipped to the canvas."""
+    """Returns the measures of a network on scenes, its boxes clipped to the canvas."""
     network.eval()
     class_ids, boxes = [], []
     for start in range(0, len(scenes), MEASURED_AT_ONCE):
@@ -63,7 +63,7 @@ def measure(
 
 
 def measures_of(class_ids: Tensor, boxes: Tensor, scenes: FrozenScenes) -> Measures:
-    """Returns how well classes (N,) and boxes (N, 4), in units of the canvas, fit the scenes."""
+    """Returns the measures of classes (N,) and boxes (N, 4), in units of the canvas."""
     truth = scenes.boxes.cpu()
     iou = paired_iou(boxes, truth)
     return Measures(

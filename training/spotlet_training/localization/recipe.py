@@ -1,4 +1,4 @@
-"""How a localizer learns, and the two losses of its heads."""
+"""A localizer's training recipe, and the losses of its two heads."""
 
 from dataclasses import dataclass, field
 from math import inf
@@ -29,7 +29,7 @@ class Recipe:
         learning_rate: of Adam; where the schedule is not constant, of the first step.
         schedule: `constant`, or `cosine` for half a cosine down to 0 (Loshchilov and Hutter
             2017, arXiv:1608.03983, equation 5, without restarts).
-        mirrored: whether a scene is shown mirrored every other time, by chance.
+        mirrored: whether each scene is mirrored with a chance of one half.
 
     Raises:
         UsageError: a value breaks its rule.
@@ -66,7 +66,7 @@ def localization_loss(
         prediction: of N scenes.
         boxes: (N, 4) xyxy, the truth, in units of the canvas's sides.
         class_ids: (N,), the truth.
-        recipe: says which box loss, and its weight.
+        recipe: with the box loss and its weight.
     """
     scores = F.cross_entropy(prediction.logits, class_ids)
     return scores + recipe.box_weight * box_loss(prediction.boxes, boxes, recipe.box_loss)

@@ -1,16 +1,13 @@
-"""What is recorded of the frozen scenes, and how far other scenes are from it.
+"""The record of the frozen scenes, and how far other scenes are from it.
 
 A digest of every pixel tells whether scenes are exactly the recorded ones. Another processor or
-OpenCV rounds some pixels otherwise, so there are landmarks too: for each scene its class, and
+OpenCV rounds some pixels differently, so there are landmarks too: for each scene its class, and
 figures that rounding hardly moves.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
 from importlib import resources
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +40,7 @@ def digest_of(*parts: FrozenScenes) -> str:
 
 
 def landmarks_of(part: FrozenScenes) -> Landmarks:
-    """Returns (N, 9) float32, for each scene what hardly moves when pixels are rounded otherwise.
+    """Returns (N, 9) float32, for each scene figures that hardly depend on rounding.
 
     Its class; the four sides of its box, pixels; the means of blue, green and red, and the
     standard deviation of all three, levels.
@@ -59,7 +56,7 @@ def landmarks_of(part: FrozenScenes) -> Landmarks:
 
 
 def difference(found: Landmarks, recorded: Landmarks) -> str:
-    """Returns what differs by more than rounding, in words; nothing where nothing does."""
+    """Returns what differs by more than rounding, in words; empty where nothing does."""
     if found.shape != recorded.shape:
         return f"{len(found)} scenes, not {len(recorded)}"
     apart = np.abs(found - recorded)
@@ -75,18 +72,14 @@ def difference(found: Landmarks, recorded: Landmarks) -> str:
 
 
 def set_name(variant: Variant, *, quick: bool) -> str:
-    """Returns what a set is called in the record."""
+    """Returns the name of a set in the record."""
     return f"{variant}-quick" if quick else variant
-
-
-def recorded_objects(split: Split) -> npt.NDArray[np.int64]:
-    """Returns the indices of the full sets' garments in a split, scene by scene."""
-    return np.array(_record()["objects"][split], np.int64)
 
 
 def recorded_digest(name: str) -> str:
     """Returns the recorded SHA-256 of a set, hexadecimal."""
-    return str(_record()["sha256"][name])
+    text = resources.files(__package__).joinpath(RECORD_FILE).read_text("utf-8")
+    return str(json.loads(text)["sha256"][name])
 
 
 def recorded_landmarks(name: str, split: Split) -> Landmarks:
@@ -95,23 +88,3 @@ def recorded_landmarks(name: str, split: Split) -> Landmarks:
     with resources.as_file(path) as file, np.load(file) as arrays:
         landmarks: Landmarks = arrays[f"{name}-{split}"]
         return landmarks
-
-
-def write_record(
-    folder: Path,
-    objects: dict[Split, list[int]],
-    digests: dict[str, str],
-    landmarks: Mapping[str, Sequence[tuple[Split, Landmarks]]],
-) -> None:
-    """Writes the record's two files into a folder."""
-    content = {"objects": objects, "sha256": digests}
-    text = json.dumps(content, separators=(",", ":"))
-    (folder / RECORD_FILE).write_text(text + "\n", "utf-8")
-    arrays = {f"{name}-{split}": rows for name, parts in landmarks.items() for split, rows in parts}
-    np.savez_compressed(folder / LANDMARKS_FILE, **arrays)  # type: ignore[arg-type]
-
-
-def _record() -> dict[str, Any]:
-    text = resources.files(__package__).joinpath(RECORD_FILE).read_text("utf-8")
-    content: dict[str, Any] = json.loads(text)
-    return content

@@ -1,4 +1,4 @@
-"""What the experiment came to: figures over the seeds, verdicts, and a file with all of it."""
+"""The experiment's results: figures over the seeds, verdicts, and a file with all of them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,8 +16,8 @@ SCHEMA = 1
 """Of `results.json`."""
 
 TARGETS = {AFTER: (0.61, 0.87), BEST: (0.90, 0.90)}
-"""Least IoU and accuracy of the steps that are held to more than the task: what was published of
-the one, and what this project asks of the other."""
+"""Least IoU and accuracy of the steps that must do better than the task: the published figures,
+and this project's own."""
 
 SYMPTOM_IOU = 0.45
 """Greatest IoU that still shows the published symptom."""
@@ -38,12 +38,23 @@ class Figure:
 
     mean: float
     spread: float
-
     seeds: int
 
     def __str__(self) -> str:
         spread = f" ± {self.spread:.3f}" if self.seeds > 1 else ""
         return f"{self.mean:.3f}{spread}"
+
+
+FIGURES = {
+    "train_accuracy": ("train", "accuracy"),
+    "train_iou": ("train", "iou"),
+    "val_accuracy": ("val", "accuracy"),
+    "val_iou": ("val", "iou"),
+    "over_50": ("val", "over_50"),
+    "over_75": ("val", "over_75"),
+    "common_error": ("val", "common_error"),
+}
+"""Of a summary, from the `Measures` on the training or the held-out scenes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,15 +63,10 @@ class Summary:
 
     Attributes:
         step: which.
-        train_accuracy: of the trained network on the training scenes.
-        train_iou: the same.
-        val_accuracy: of the trained network on the held-out scenes.
-        val_iou: the same.
-        over_50: share of held-out boxes with an IoU of at least 0.5.
-        over_75: share of held-out boxes with an IoU of at least 0.75.
-        common_error: how far the held-out boxes are off together, in units of the canvas.
         parameters: of the network.
         seconds: of a training.
+
+    The others are `FIGURES` of the trained network.
     """
 
     step: Step
@@ -75,12 +81,12 @@ class Summary:
     seconds: Figure
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """One condition, and whether it holds for the mean over the seeds.
 
     Attributes:
-        step: name of the step it is about.
+        step: name of its step.
         condition: in words, with the figure.
         holds: whether it does.
     """
@@ -97,25 +103,18 @@ def summarise(steps: Sequence[Step], runs: Sequence[Run]) -> list[Summary]:
         outcomes = [run.outcome for run in runs if run.step == step.name]
         if not outcomes:
             continue
-        summaries.append(
-            Summary(
-                step=step,
-                train_accuracy=_over_seeds([each.train.accuracy for each in outcomes]),
-                train_iou=_over_seeds([each.train.iou for each in outcomes]),
-                val_accuracy=_over_seeds([each.val.accuracy for each in outcomes]),
-                val_iou=_over_seeds([each.val.iou for each in outcomes]),
-                over_50=_over_seeds([each.val.over_50 for each in outcomes]),
-                over_75=_over_seeds([each.val.over_75 for each in outcomes]),
-                common_error=_over_seeds([each.val.common_error for each in outcomes]),
-                parameters=outcomes[0].parameters,
-                seconds=_over_seeds([each.seconds for each in outcomes]),
-            )
-        )
+        figures = {
+            name: _over_seeds([getattr(getattr(each, split), what) for each in outcomes])
+            for name, (split, what) in FIGURES.items()
+        }
+        seconds = _over_seeds([each.seconds for each in outcomes])
+        parameters = outcomes[0].parameters
+        summaries.append(Summary(step=step, parameters=parameters, seconds=seconds, **figures))
     return summaries
 
 
 def results_table(summaries: Sequence[Summary], reference: Measures) -> str:
-    """Returns the ladder as text, a line for each step; first what needs no network."""
+    """Returns the ladder as text, a line for each step below one for the mean box."""
     constant = (reference.iou, reference.over_50, reference.over_75, reference.common_error)
     rows: list[tuple[object, ...]] = [
         ("(mean box)", "", "", f"{reference.accuracy:.3f}", *(f"{v:.3f}" for v in constant), 0, 0)
@@ -123,13 +122,7 @@ def results_table(summaries: Sequence[Summary], reference: Measures) -> str:
     rows += [
         (
             each.step.name,
-            each.train_accuracy,
-            each.train_iou,
-            each.val_accuracy,
-            each.val_iou,
-            each.over_50,
-            each.over_75,
-            each.common_error,
+            *(getattr(each, name) for name in FIGURES),
             each.parameters,
             round(each.seconds.mean),
         )
@@ -151,27 +144,27 @@ def changes_table(steps: Sequence[Step]) -> str:
 
 
 def verdicts(summaries: Sequence[Summary]) -> list[Verdict]:
-    """Returns the conditions that the experiment is judged by, each with its verdict.
+    """Returns the conditions of the experiment, each with its verdict.
 
-    Of every step but the first: the task's (IoU at least 0.60, accuracy at least 0.85, at most
-    30 epochs). Of the first, that it shows the symptom; of `weight-5`, that it reaches what was
-    published; of `best`, what this project asks of it.
+    For every step but the first, the task's (IoU at least 0.60, accuracy at least 0.85, at most
+    30 epochs). The first must show the symptom, `weight-5` must reach the published figures, and
+    `best` must reach this project's own.
     """
     lines = []
     for each in summaries:
         name, iou, accuracy = each.step.name, each.val_iou.mean, each.val_accuracy.mean
         lowest_iou, lowest_accuracy = TARGETS.get(name, (0.60, 0.85))
         if name == BEFORE:
-            lines.append(_at_most(name, "IoU", iou, SYMPTOM_IOU))
+            holds = round(iou, 3) <= SYMPTOM_IOU
+            lines.append(Verdict(name, f"IoU {iou:.3f} <= {SYMPTOM_IOU:.2f}", holds))
         else:
             lines.append(_at_least(name, "IoU", iou, lowest_iou))
         lines.append(_at_least(name, "accuracy", accuracy, lowest_accuracy))
         epochs = each.step.recipe.epochs
-        lines.append(Verdict(step=name, condition=f"{epochs} <= 30 epochs", holds=epochs <= 30))
+        lines.append(Verdict(name, f"{epochs} <= 30 epochs", epochs <= 30))
         if name == BEST:
             condition = f"{each.parameters:,} < {PUBLISHED_PARAMETERS:,} parameters"
-            holds = each.parameters < PUBLISHED_PARAMETERS
-            lines.append(Verdict(step=name, condition=condition, holds=holds))
+            lines.append(Verdict(name, condition, each.parameters < PUBLISHED_PARAMETERS))
     return lines
 
 
@@ -218,10 +211,4 @@ def _over_seeds(values: Sequence[float]) -> Figure:
 
 
 def _at_least(step: str, what: str, value: float, limit: float) -> Verdict:
-    holds = round(value, 3) >= limit
-    return Verdict(step=step, condition=f"{what} {value:.3f} >= {limit:.2f}", holds=holds)
-
-
-def _at_most(step: str, what: str, value: float, limit: float) -> Verdict:
-    holds = round(value, 3) <= limit
-    return Verdict(step=step, condition=f"{what} {value:.3f} <= {limit:.2f}", holds=holds)
+    return Verdict(step, f"{what} {value:.3f} >= {limit:.2f}", round(value, 3) >= limit)

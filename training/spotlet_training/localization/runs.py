@@ -1,4 +1,4 @@
-"""Runs on disk: a checkpoint and a file of figures each, which belong together."""
+"""Runs on disk: for each a checkpoint and a file of figures, which belong together."""
 
 import hashlib
 import json
@@ -27,15 +27,15 @@ RUNS = "runs"
 """Folder in the output folder: for each run a checkpoint, then its figures."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Run:
     """One step with one seed.
 
     Attributes:
         step: name of the step.
         seed: of all chance in it.
-        outcome: what it came to.
-        surroundings: versions and machine that made it.
+        outcome: its result.
+        surroundings: the versions and machine that made it.
     """
 
     step: str
@@ -44,32 +44,8 @@ class Run:
     surroundings: dict[str, Any]
 
 
-def finished_runs(
-    steps: Sequence[Step],
-    data: FrozenSet,
-    out: Path,
-    *,
-    device: torch.device,
-    precision: torch.dtype,
-) -> list[Run]:
-    """Returns the runs that lie in a folder, step by step, each step's seeds from 0 on.
-
-    Raises:
-        UsageError: one of them is of other scenes, another recipe or precision.
-    """
-    runs = []
-    for step in steps:
-        terms = terms_of(step, data, device, precision)
-        for seed in count():
-            run = read_run(out, step, seed, terms)
-            if run is None:
-                break
-            runs.append(run)
-    return runs
-
-
 def checkpoint_path(out: Path, step: str, seed: int) -> Path:
-    """Returns where the checkpoint of a run lies."""
+    """Returns the path of a run's checkpoint."""
     return out / RUNS / f"{step}-{seed}.safetensors"
 
 
@@ -84,61 +60,100 @@ def load_localizer(out: Path, step: str, seed: int) -> Localizer:
     return network
 
 
-def write_run(
-    out: Path, run: Run, network: Localizer, data: FrozenSet, terms: dict[str, Any]
-) -> None:
-    """Writes a run's checkpoint, then its figures, each whole or not at all.
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The runs of an experiment, in a folder.
 
-    Raises:
-        OutputError: the folder cannot be written.
+    Attributes:
+        out: the output folder.
+        data: the scenes of every run.
+        device: for every training.
+        precision: of every training's convolutions.
     """
-    record = {
-        "data": f"frozen {data.variant} scenes of Fashion-MNIST, SHA-256 {data.digest[:12]}…",
-        "settings": terms["recipe"],
-        "epoch": terms["recipe"]["epochs"],
-        "train_images": len(data.train),
-        "val_images": len(data.val),
-        "val_accuracy": round(run.outcome.val.accuracy, 4),
-        "val_iou": round(run.outcome.val.iou, 4),
-        "torch": torch.__version__,
-    }
-    path = checkpoint_path(out, run.step, run.seed)
-    save_checkpoint(
-        Checkpoint(network=network, class_names=data.class_names, training=record), path
-    )
-    content = {"terms": terms, "checkpoint_sha256": _sha256(path), **asdict(run)}
-    with atomic_file(_figures_path(out, run.step, run.seed)) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
+    out: Path
+    data: FrozenSet
+    device: torch.device
+    precision: torch.dtype
 
-def read_run(out: Path, step: Step, seed: int, terms: dict[str, Any]) -> Run | None:
-    """Returns a run that was finished before; None where there is none.
+    def finished(self, steps: Sequence[Step]) -> list[Run]:
+        """Returns the finished runs, step by step, each step's seeds from 0 on.
 
-    A run whose checkpoint is gone, or not the one that it wrote, is none.
+        Raises:
+            UsageError: one of them is of other scenes, recipe, device or precision.
+        """
+        runs = []
+        for step in steps:
+            seeds = count()
+            while (run := self.read(step, next(seeds))) is not None:
+                runs.append(run)
+        return runs
 
-    Raises:
-        UsageError: its figures cannot be read, or it was made on other terms.
-    """
-    path, checkpoint = _figures_path(out, step.name, seed), checkpoint_path(out, step.name, seed)
-    if not path.is_file() or not checkpoint.is_file():
-        return None
-    try:
-        content = json.loads(path.read_text("utf-8"))
-        same = content["terms"] == terms
-        whole = content["checkpoint_sha256"] == _sha256(checkpoint)
-        run = Run(
-            step=step.name,
-            seed=seed,
-            outcome=_outcome(content["outcome"]),
-            surroundings=content["surroundings"],
+    def read(self, step: Step, seed: int) -> Run | None:
+        """Returns a finished run; None where there is none.
+
+        A run counts as unfinished if its checkpoint is missing or not the one it wrote.
+
+        Raises:
+            UsageError: its figures cannot be read, or it is of other scenes, recipe, device or
+                precision.
+        """
+        path = _figures_path(self.out, step.name, seed)
+        checkpoint = checkpoint_path(self.out, step.name, seed)
+        if not path.is_file() or not checkpoint.is_file():
+            return None
+        try:
+            content = json.loads(path.read_text("utf-8"))
+            same = content["terms"] == self._terms(step)
+            whole = content["checkpoint_sha256"] == _sha256(checkpoint)
+            outcome = _outcome(content["outcome"])
+            run = Run(step.name, seed, outcome, content["surroundings"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{path}: not the figures of a run; give another --out") from error
+        if not same:
+            raise UsageError(
+                f"{path}: a run of other scenes, recipe, device or precision; give another --out"
+            )
+        return run if whole else None
+
+    def write(self, step: Step, seed: int, network: Localizer, outcome: Outcome) -> Run:
+        """Writes a run's checkpoint, then its figures, each whole or not at all; returns it.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        terms = self._terms(step)
+        data = self.data
+        record = {
+            "data": f"frozen {data.variant} scenes of Fashion-MNIST, SHA-256 {data.digest[:12]}…",
+            "settings": terms["recipe"],
+            "epoch": step.recipe.epochs,
+            "train_images": len(data.train),
+            "val_images": len(data.val),
+            "val_accuracy": round(outcome.val.accuracy, 4),
+            "val_iou": round(outcome.val.iou, 4),
+            "torch": torch.__version__,
+        }
+        path = checkpoint_path(self.out, step.name, seed)
+        save_checkpoint(
+            Checkpoint(network=network, class_names=data.class_names, training=record), path
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path}: not a run's figures; give another --out") from error
-    if not same:
-        raise UsageError(
-            f"{path}: a run of other scenes, another recipe or precision; give another --out"
-        )
-    return run if whole else None
+        run = Run(step.name, seed, outcome, surroundings())
+        content = {"terms": terms, "checkpoint_sha256": _sha256(path), **asdict(run)}
+        with atomic_file(_figures_path(self.out, step.name, seed)) as temporary:
+            temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+        return run
+
+    def _terms(self, step: Step) -> dict[str, Any]:
+        """Returns what must be equal for a run to be the same, as JSON holds it."""
+        terms = {
+            "recipe": asdict(step.recipe),
+            "scenes": self.data.digest,
+            "device": self.device.type,
+            "precision": str(self.precision).removeprefix("torch."),
+        }
+        same: dict[str, Any] = json.loads(json.dumps(terms))
+        return same
 
 
 def surroundings() -> dict[str, Any]:
@@ -152,20 +167,6 @@ def surroundings() -> dict[str, Any]:
         "processors": cpu_count(),
         "threads": torch.get_num_threads(),
     }
-
-
-def terms_of(
-    step: Step, data: FrozenSet, device: torch.device, precision: torch.dtype
-) -> dict[str, Any]:
-    """Returns what must be the same for a run to be the same, as JSON gives it back."""
-    terms = {
-        "recipe": asdict(step.recipe),
-        "scenes": data.digest,
-        "device": device.type,
-        "precision": str(precision).removeprefix("torch."),
-    }
-    same: dict[str, Any] = json.loads(json.dumps(terms))
-    return same
 
 
 def _outcome(content: dict[str, Any]) -> Outcome:

@@ -39,12 +39,12 @@ class FrozenSet:
     """The experiment's data.
 
     Attributes:
-        train: to learn from, of training garments.
-        val: to measure on, of held-out garments.
-        variant: what lies behind the garments.
+        train: scenes to train on, of training garments.
+        val: scenes to measure on, of held-out garments.
+        variant: the kind of background.
         quick: whether it is the smaller set of the quick experiment.
         digest: SHA-256 of all of it, hexadecimal.
-        exact: whether that is the recorded one; else a few pixels were rounded another way.
+        exact: whether that is the recorded one; else a few pixels were rounded differently.
     """
 
     train: FrozenScenes
@@ -60,7 +60,7 @@ class FrozenSet:
 def pick(
     scenes: FrozenScenes, chosen: torch.Tensor, device: torch.device, *, mirrored: bool = False
 ) -> FrozenScenes:
-    """Returns the chosen scenes, on a device; each mirrored with a chance of one half, if asked."""
+    """Returns the chosen scenes on a device, each mirrored with a chance of one half if asked."""
     images, boxes = scenes.images[chosen], scenes.boxes[chosen]
     if mirrored:
         turned = torch.rand(len(chosen)) < 0.5

@@ -1,6 +1,6 @@
-"""A backbone learns to say what the teacher says.
+"""A backbone learns the teacher's features.
 
-A 1x1 convolution, thrown away afterwards, turns the features of each stride into the teacher's
+A 1x1 convolution, discarded afterwards, turns the features of each stride into the teacher's
 at that stride; the loss is the mean squared error of its standardised channels.
 
 Source: Romero et al. 2015, FitNets, arXiv:1412.6550, equation 3 (hints through a regressor);
@@ -9,20 +9,18 @@ Beyer et al. 2022, arXiv:2106.05237 (teacher and student see the same view; pati
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spotlet.errors import TrainingError, UsageError
-from spotlet_training.learning.batches import ahead
+from spotlet_training.datasets.ahead import ahead
 from spotlet_training.learning.hardware import computing_in
 from spotlet_training.learning.learner import channels_last
 from spotlet_training.learning.optimisation import decaying_adamw
@@ -32,17 +30,17 @@ from spotlet_training.pretraining.targets import Targets
 from spotlet_training.pretraining.teacher import TAP_CHANNELS
 
 GRADIENT_LIMIT = 5.0
-"""Norm to which gradients are cut."""
+"""Norm to which gradients are clipped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistillationSettings:
-    """How a backbone is taught.
+    """The recipe of a distillation.
 
     Attributes:
         epochs: passes over the views.
         batch_size: views a step.
-        learning_rate: at the peak, after the warm-up; it falls to 0 as a cosine.
+        learning_rate: peak, after the warm-up; it falls to 0 as a cosine.
         warm_up: steps over which the rate rises.
         weight_decay: of convolution weights.
         seed: of the initial weights and the order.
@@ -73,18 +71,18 @@ class Student(nn.Module):
         )
 
     def forward(self, views: Tensor) -> list[Tensor]:
-        """Returns guesses of the teacher's features for views (N, H, W, 3) uint8 BGR."""
+        """Returns estimates of the teacher's features for views (N, H, W, 3) uint8 BGR."""
         levels = self.backbone(normalise(views))
         return [regressor(level) for regressor, level in zip(self.regressors, levels, strict=True)]
 
 
 class Taught(NamedTuple):
-    """What one epoch came to.
+    """The result of one epoch.
 
     Attributes:
         number: from 1.
-        unexplained: share of the variance of the teacher's features that the student misses, at
-            strides 8, 16 and 32.
+        unexplained: share of the variance of the teacher's features that the student does not
+            explain, at strides 8, 16 and 32.
         seconds: wall time.
     """
 
@@ -103,19 +101,19 @@ def distil(
     on_step: Callable[[], None] = lambda: None,
     on_epoch: Callable[[Taught], None] = lambda _: None,
 ) -> Backbone:
-    """Returns a backbone that was taught on all views, on the CPU and in evaluation mode.
+    """Returns a backbone trained on all views, on the CPU and in evaluation mode.
 
     Args:
-        targets: what to learn.
-        shape: of the network whose backbone it is.
-        settings: how.
-        device: where it learns.
-        dtype: in which convolutions are computed.
+        targets: views and features to learn.
+        shape: of the backbone's network.
+        settings: the recipe.
+        device: for the training.
+        dtype: of the convolutions.
         on_step: called after each step.
         on_epoch: called after each epoch.
 
     Raises:
-        UsageError: there are fewer views than a batch holds.
+        UsageError: there are fewer views than a batch.
         TrainingError: the loss is no longer a finite number.
     """
     torch.manual_seed(settings.seed)
@@ -130,7 +128,7 @@ def distil(
             order = np.random.default_rng([settings.seed, epoch]).permutation(targets.count)
             batches = np.split(order[: steps * settings.batch_size], steps)
             sums = torch.zeros(len(TAP_CHANNELS), device=device)
-            loaded = ahead(partial(_load, targets, batches), range(steps), pool, depth=4)
+            loaded = ahead(targets.batch, batches, pool, depth=4)
             for number, (views, features) in enumerate(loaded):
                 rate = learning_rate(epoch * steps + number, steps * settings.epochs, settings)
                 for group in optimiser.param_groups:
@@ -150,18 +148,14 @@ def distil(
                 on_step()
             unexplained = tuple((sums / steps).tolist())
             if not all(map(math.isfinite, unexplained)):
-                raise TrainingError(f"loss {sum(unexplained)} in epoch {epoch + 1}: not finite")
+                raise TrainingError(
+                    f"loss {sum(unexplained)} in epoch {epoch + 1}: not a finite number"
+                )
             on_epoch(Taught(epoch + 1, unexplained, time.perf_counter() - started))
     return student.backbone.cpu().eval()
 
 
 def learning_rate(step: int, steps: int, settings: DistillationSettings) -> float:
-    """Returns the rate of a step, from 0, of so many: a linear rise under a falling cosine."""
+    """Returns the rate of a step, from 0 to `steps` - 1: a linear rise under a falling cosine."""
     rise = (step + 1) / settings.warm_up
     return settings.learning_rate * min(rise, (1 + math.cos(math.pi * step / steps)) / 2)
-
-
-def _load(
-    targets: Targets, batches: Sequence[npt.NDArray[np.int64]], number: int
-) -> tuple[Tensor, list[Tensor]]:
-    return targets.batch(batches[number])

@@ -1,4 +1,4 @@
-"""The pictures that a backbone is taught on, and the views of them."""
+"""The pictures for pretraining a backbone, and views of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,58 +7,59 @@ import cv2
 import numpy as np
 
 from spotlet.errors import DatasetError
-from spotlet.image_files import IMAGE_SUFFIXES, read_image
+from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
 from spotlet_training.datasets import open_splits
+from spotlet_training.datasets.checks import is_image
 from spotlet_training.datasets.discover import formats_of
 from spotlet_training.learning.augmentation import AugmentationSettings, recoloured
 
 FOLDER_POWER = 0.75
 """A folder of n pictures is drawn from in proportion to n to this power: a large one does not
-drown the others, a small one is not shown until nothing is new in it."""
+outweigh the others, a small one is not repeated too often."""
 
 AREA = (0.15, 1.0)
-"""Of a picture, the least and greatest share that a view shows."""
+"""The least and greatest share of a picture in a view."""
 
 ASPECT = 1.33
 """The greatest stretch of a view's width against its height."""
 
 MOSAIC = 0.3
-"""The share of views that show four pictures: objects as small as detectors meet them."""
+"""The share of views with four pictures: objects as small as detectors see them."""
 
 
 def find_pictures(root: Path) -> list[Path]:
-    """Returns the pictures below a folder; of a labelled set, those to train on, and no other.
+    """Returns the pictures below a folder; of a labelled set, only the training pictures.
 
     Raises:
-        DatasetError: there are none, a labelled set has faults, or lies further down, where its
-            validation pictures could not be told from the others.
+        DatasetError: there are none, a labelled set has errors, or lies in a subfolder, so that
+            its validation pictures would be used.
     """
     if root.is_file() or formats_of(root):
         return [labels.path for labels in open_splits(root).train.labels]
     if not root.is_dir():
-        raise DatasetError(f"{root}: no such folder")
+        raise DatasetError(f"{root}: no such folder; give a folder of pictures")
     for folder in sorted(path for path in root.rglob("*") if path.is_dir()):
         if formats_of(folder):
             raise DatasetError(
-                f"{root}: holds the labelled set {folder}; name that set itself, so that its "
-                "validation pictures are left out"
+                f"{root}: holds the labelled set {folder}; give that set itself, so that its "
+                "validation pictures are skipped"
             )
-    found = sorted(path for path in root.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
+    found = sorted(path for path in root.rglob("*") if is_image(path))
     if not found:
-        raise DatasetError(f"{root}: no pictures in this folder")
+        raise DatasetError(f"{root}: no pictures in this folder; give another")
     return found
 
 
 class Views:
-    """Cut-outs of pictures, recoloured and mirrored: as many as wanted, each reproducible.
+    """Random crops of pictures, recoloured and mirrored, any number, each reproducible.
 
     Attributes:
         side: of a view, pixels.
     """
 
     def __init__(self, folders: Sequence[Sequence[Path]], *, side: int, seed: int) -> None:
-        """Settles what is drawn from; nothing is decoded yet.
+        """Sets the source of the views; nothing is decoded yet.
 
         Args:
             folders: the pictures of each folder.

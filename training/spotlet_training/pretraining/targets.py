@@ -1,4 +1,4 @@
-"""What the teacher says of every view, worked out once and kept on disk for all students."""
+"""The teacher's features of every view, computed once and kept on disk for all students."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from spotlet.atomic import atomic_file
 from spotlet.errors import DatasetError, OutputError
-from spotlet_training.learning.batches import ahead
+from spotlet_training.datasets.ahead import ahead
 from spotlet_training.learning.hardware import computing_in
 from spotlet_training.learning.learner import channels_last
 from spotlet_training.network.settings import STRIDES
@@ -22,28 +22,28 @@ from spotlet_training.pretraining.pictures import Views
 from spotlet_training.pretraining.teacher import TAP_CHANNELS, Teacher
 
 BATCH = 32
-"""Views that the teacher sees at once."""
+"""Views in a batch of the teacher."""
 
 LEAST_VARIANCE = 1e-6
-"""A channel that hardly changes is not blown up."""
+"""Keeps a nearly constant channel from being amplified."""
 
 DONE = "targets.json"
-"""Written last: without it, the folder holds nothing that can be used."""
+"""Written last: without it, the folder is not usable."""
 
 
 class Targets:
-    """Views and the teacher's features of them, read from a folder as they are needed.
+    """Views and the teacher's features of them, read from a folder on demand.
 
     Attributes:
-        about: what the views were made of.
+        about: the source of the views.
         count: of views.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Opens what `write_targets` wrote.
+        """Opens a folder of `write_targets`.
 
         Raises:
-            DatasetError: there is nothing whole in the folder.
+            DatasetError: the folder holds no complete targets.
         """
         try:
             facts = json.loads((folder / DONE).read_text(encoding="utf-8"))
@@ -60,7 +60,7 @@ class Targets:
 
         Each channel of the features has mean 0 and deviation 1 over all views.
         """
-        order = np.sort(indices)  # what lies together on the disk is read together
+        order = np.sort(indices)  # neighbours on the disk are read together
         features = [
             (torch.from_numpy(array[order]).float() - mean) / spread
             for array, mean, spread in zip(self._features, self._means, self._spreads, strict=True)
@@ -82,17 +82,17 @@ def write_targets(
     """Writes `count` views and the teacher's features of them into a folder.
 
     Args:
-        views: to be shown.
-        folder: to be filled: some 210 kB for a view of 192 pixels.
+        views: for the teacher.
+        folder: to write; about 210 kB for a view of 192 pixels.
         count: of views.
-        device: where the teacher computes.
-        dtype: in which it does.
-        about: what the views are made of, to be told from others later.
+        device: for the teacher.
+        dtype: of the teacher's convolutions.
+        about: the source of the views, to recognise them later.
         pool: threads that make views.
         on_views: called after each batch with the number of its views.
 
     Raises:
-        OutputError: the folder cannot be written, or has too little room.
+        OutputError: the folder cannot be written, or the disk has too little room.
         SourceError: a picture cannot be decoded.
     """
     teacher = channels_last(Teacher().to(device))
@@ -133,7 +133,7 @@ def write_targets(
 
 
 def _require_room(folder: Path, count: int, side: int) -> None:
-    """Does nothing where the arrays fit: a full disk under a mapped file kills the process."""
+    """Raises if the arrays do not fit: a full disk under a mapped file kills the process."""
     half = np.dtype(np.float16).itemsize
     features = sum(
         channels * (side // stride) ** 2 * half
@@ -142,8 +142,8 @@ def _require_room(folder: Path, count: int, side: int) -> None:
     needed, free = count * (side * side * 3 + features), shutil.disk_usage(folder).free
     if needed > free:
         raise OutputError(
-            f"{folder}: {needed / 1e9:.1f} GB are needed for {count} views, {free / 1e9:.1f} are "
-            "free; name a folder on another disk with --targets, or make fewer --views"
+            f"{folder}: {count} views need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; "
+            "give a folder on another disk with --targets, or fewer --views"
         )
 
 

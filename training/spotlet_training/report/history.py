@@ -1,4 +1,4 @@
-"""The figures of each epoch, as `spotlet train` leaves them beside the checkpoint."""
+"""The figures of each epoch, as `spotlet train` writes them beside the checkpoint."""
 
 import csv
 from dataclasses import dataclass
@@ -6,10 +6,13 @@ from pathlib import Path
 
 from spotlet.errors import InputError
 
+COLUMNS = ("loss", "scores_loss", "boxes_loss", "ap", "ap50")
+"""Of the file, in the order of the fields."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True)
 class EpochFigures:
-    """What one epoch came to; see `spotlet_training.learning.epochs.Epoch`."""
+    """The figures of one epoch; see `spotlet_training.learning.epochs.Epoch`."""
 
     number: int
     loss: float
@@ -20,26 +23,19 @@ class EpochFigures:
 
 
 def read_history(path: Path) -> list[EpochFigures]:
-    """Returns the epochs in a `history.csv`, none where there is no such file.
+    """Returns the epochs in a `history.csv`; none where there is no such file.
 
-    Columns that it does not know are left out.
+    Unknown columns are skipped.
 
     Raises:
-        InputError: the file is something else.
+        InputError: the file is not a history.
     """
     if not path.is_file():
         return []
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return [
-                EpochFigures(
-                    number=int(row["epoch"]),
-                    loss=float(row["loss"]),
-                    scores_loss=float(row["scores_loss"]),
-                    boxes_loss=float(row["boxes_loss"]),
-                    ap=float(row["ap"]),
-                    ap50=float(row["ap50"]),
-                )
+                EpochFigures(int(row["epoch"]), *(float(row[name]) for name in COLUMNS))
                 for row in csv.DictReader(file)
             ]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:

@@ -1,13 +1,11 @@
-"""What is drawn on a picture: a mark for each object and detection, and where its label fits."""
+"""Marks on a picture: one for each object and detection, and where its label fits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from spotlet.boxes import FloatArray
 from spotlet.detections import Detections
-from spotlet.precision import Truth
+from spotlet.evaluation import Truth
 from spotlet_training.evaluation.matching import Judgement, Reason
 from spotlet_training.report.words import short
 
@@ -18,7 +16,7 @@ COLOURS = {
     Reason.TWICE: "#f5d000",
     Reason.FALSE: "#ff3b30",
 }
-"""Of a detection, by what it is."""
+"""Of a detection, by its reason."""
 
 TRUTH_COLOUR = "#ffffff"
 MISSED_COLOUR = "#3d9bff"
@@ -27,15 +25,15 @@ Rectangle = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Mark:
-    """A box on a picture, and what is said of it.
+    """A box on a picture, with its label.
 
     Attributes:
         box_xyxy: (4,) pixels of the image.
         colour: of the line and the label.
         label: empty for none.
-        truth: whether it is what is there, and not what was found.
+        truth: whether it is an object, and not a detection.
     """
 
     box_xyxy: FloatArray
@@ -45,10 +43,10 @@ class Mark:
 
 
 def marks_of(truth: Truth, found: Detections, judgement: Judgement) -> list[Mark]:
-    """Returns what to draw, the most important last: objects, what was found, mistakes, misses."""
+    """Returns the marks, the most important last: objects, right detections, wrong ones, misses."""
     names = [short(name) for name in found.class_names]
     objects = [
-        Mark(box_xyxy=box, colour=TRUTH_COLOUR, label="", truth=True)
+        Mark(box, TRUTH_COLOUR, "", truth=True)
         for box, missed in zip(truth.boxes_xyxy, judgement.missed, strict=True)
         if not missed
     ]
@@ -64,24 +62,19 @@ def marks_of(truth: Truth, found: Detections, judgement: Judgement) -> list[Mark
             label += f", IoU {judgement.overlaps[index]:.2f}"
         elif reason is not Reason.FOUND:
             label = f"{reason}: {label}"
-        mark = Mark(
-            box_xyxy=found.boxes_xyxy[index], colour=COLOURS[reason], label=label, truth=False
-        )
+        mark = Mark(found.boxes_xyxy[index], COLOURS[reason], label, truth=False)
         (right if reason is Reason.FOUND else wrong).append(mark)
     missed = [
-        Mark(
-            box_xyxy=truth.boxes_xyxy[index],
-            colour=MISSED_COLOUR,
-            label=f"missed: {names[truth.class_ids[index]]}",
-            truth=True,
+        Mark(box, MISSED_COLOUR, f"missed: {names[class_id]}", truth=True)
+        for box, class_id in zip(
+            truth.boxes_xyxy[judgement.missed], truth.class_ids[judgement.missed], strict=True
         )
-        for index in np.flatnonzero(judgement.missed)
     ]
     return objects + right + wrong + missed
 
 
 def caption(judgement: Judgement) -> str:
-    """Returns what there is to see in a picture, in words.
+    """Returns the counts of a picture's marks, as text.
 
     Example:
         >>> import numpy as np
@@ -94,14 +87,14 @@ def caption(judgement: Judgement) -> str:
 
 
 def best_and_worst(judgements: Sequence[Judgement], most: int) -> tuple[list[int], list[int]]:
-    """Returns the frames without a mistake in which most was found, and those with most mistakes.
+    """Returns the frames without a mistake and most objects found, and those with most mistakes.
 
     Args:
         judgements: one for each frame.
         most: of each kind.
 
     Returns:
-        Indices; of frames with as many, the first come first.
+        Indices; of equal frames, the first come first.
     """
     found = [each.reasons.count(Reason.FOUND) for each in judgements]
     mistakes = [each.mistakes for each in judgements]
@@ -116,13 +109,13 @@ def best_and_worst(judgements: Sequence[Judgement], most: int) -> tuple[list[int
 def place_label(
     box: Rectangle, size: tuple[float, float], limits: Rectangle, taken: Sequence[Rectangle]
 ) -> Rectangle | None:
-    """Returns where a label fits at a box: above, below, inside, beside; None where it does not.
+    """Returns where a label fits at a box: above, below, beside or inside; None if nowhere.
 
     Args:
-        box: that it belongs to.
+        box: of the label.
         size: width and height of the label.
-        limits: within which it must lie.
-        taken: what it must not touch.
+        limits: the label must lie within.
+        taken: places that the label must not touch.
 
     Example:
         >>> place_label((10, 50, 40, 80), (20, 10), (0, 0, 100, 100), [])
@@ -130,7 +123,7 @@ def place_label(
     """
     width, height = size
     left, top, right, bottom = box
-    # At the left edge of the box, or so far from the border as it must be.
+    # At the left edge of the box, or as far from the border as needed.
     aligned = max(min(left, limits[2] - width), limits[0])
     for x, y in (
         (aligned, top - height),

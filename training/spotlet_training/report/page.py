@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing beside it and no network."""
+"""The report as one HTML page that needs no other file and no network."""
 
 import base64
 import html
@@ -35,12 +35,12 @@ table.facts th { font-weight: normal; color: #666; white-space: nowrap; vertical
 
 GLOSSARY = (
     ("IoU", "how well two boxes agree: the area they share over the area they cover together"),
-    ("AP50", "from 0 to 1: how much is found and how little invented, over all score thresholds, "
-     "where a box counts from IoU 0.5"),
-    ("AP", "the same, mean over IoU 0.50, 0.55, … 0.95: boxes must fit well"),
-    ("precision", "share of the boxes drawn that are right"),
+    ("AP50", "from 0 to 1: how much is found and how little is false, over all score thresholds; "
+     "a box is right from an IoU of 0.5"),
+    ("AP", "the mean over IoU 0.50, 0.55, … 0.95: boxes must fit well"),
+    ("precision", "share of the boxes that are right"),
     ("recall", "share of the objects that are found"),
-    ("F1", "both in one figure: their harmonic mean, here the mean over the classes"),
+    ("F1", "harmonic mean of precision and recall, here the mean over the classes"),
 )  # fmt: skip
 
 Picture = tuple[str, bytes]
@@ -58,9 +58,9 @@ def make_page(
     Args:
         measured: the figures.
         matrix: the mistakes at the score threshold.
-        words: what it means, a sentence each.
-        pictures: by name: `history`, `best` and `worst` where there are such, `precision`,
-            `threshold` and `confusion`.
+        words: sentences on what it means.
+        pictures: by name: `precision`, `threshold` and `confusion`; `history`, `best` and `worst`
+            where they exist.
     """
 
     def picture(name: str, about: str) -> str:
@@ -75,7 +75,7 @@ def make_page(
     parts = [
         f"<h1>{title}</h1>",
         f'<p class="quiet">{html.escape(measured.name)}, measured on {images} images; '
-        f"time on {html.escape(measured.latency.engine)}</p>",
+        f"timed on {html.escape(measured.latency.engine)}</p>",
         _figures(measured),
         "<h2>What it means</h2>",
         "<ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in words) + "</ul>",
@@ -84,27 +84,27 @@ def make_page(
         _size_table(measured),
     ]
     if "history" in pictures:
-        parts += ["<h2>The training</h2>", picture("history", "Loss and accuracy by epoch")]
+        parts += ["<h2>Training</h2>", picture("history", "Loss and accuracy by epoch")]
     parts += [
         "<h2>Precision and recall</h2>",
         '<div class="pair">',
         picture("precision", "Precision by recall of each class"),
         picture("threshold", "Precision, recall and F1 by score threshold"),
         "</div>",
-        "<h2>What is taken for what</h2>",
-        '<p class="quiet">Objects that are there (rows), by what they were found as (columns), at '
-        f"a score threshold of {measured.score_threshold:.2f} and IoU 0.5. Last row: boxes where "
-        "there is no such object. Last column: objects that were missed.</p>",
+        "<h2>Confused classes</h2>",
+        '<p class="quiet">Objects by their class (rows) and the class they were found as '
+        f"(columns), at a score threshold of {measured.score_threshold:.2f} and IoU 0.5. Last row: "
+        "boxes without such an object. Last column: missed objects.</p>",
         picture("confusion", "Confusion matrix"),
-        "<h2>Pictures with most mistakes</h2>",
-        '<p class="quiet">Look at the labels too: what is called false may be an object that '
-        "nobody marked, and what is called missed may not be there.</p>",
-        picture("worst", "Images with most mistakes") or "<p>There is no mistake to show.</p>",
-        "<h2>Pictures without a mistake</h2>",
-        picture("best", "Images without a mistake") or "<p>No picture is without a mistake.</p>",
+        "<h2>Images with most mistakes</h2>",
+        '<p class="quiet">Check the labels too: a false box may show an object without a label, '
+        "a missed object may not exist.</p>",
+        picture("worst", "Images with most mistakes") or "<p>There are no mistakes.</p>",
+        "<h2>Images without a mistake</h2>",
+        picture("best", "Images without a mistake") or "<p>Every image has a mistake.</p>",
         "<h2>How it was trained</h2>",
         *_recipe_parts(measured.training),
-        "<h2>The words</h2>",
+        "<h2>Glossary</h2>",
         _facts(GLOSSARY),
     ]
     return (
@@ -117,7 +117,7 @@ def make_page(
 
 
 def recipe(training: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Returns what a training record tells, a row each, settings within settings unfolded.
+    """Returns a training record as rows, nested settings unfolded.
 
     Example:
         >>> recipe({"epoch": 3, "settings": {"epochs": 30, "size_hw": [320, 320]}})
@@ -139,10 +139,10 @@ def _title(measured: Measurement) -> str:
 
 
 def _recipe_parts(training: Mapping[str, Any]) -> list[str]:
-    """Returns the record's own entries, and below them those within others, folded away."""
+    """Returns the record's own entries, and the nested ones folded away."""
     own = {key: value for key, value in training.items() if not isinstance(value, Mapping)}
     inner = {key: value for key, value in training.items() if isinstance(value, Mapping)}
-    parts = [_facts(recipe(own)) or "<p>The file does not tell.</p>"]
+    parts = [_facts(recipe(own)) or "<p>The file does not say.</p>"]
     if inner:
         settings = _facts(recipe(inner))
         parts.append(f"<details><summary>Every setting</summary>{settings}</details>")
@@ -156,7 +156,7 @@ def _figures(measured: Measurement) -> str:
         (figure_text(accuracy.ap), "AP"),
         (figure_text(None if best is None else best.f1), "best F1"),
         (f"{measured.score_threshold:.2f}", "score threshold"),
-        (f"{measured.latency.median_ms:.1f} ms", "an image, in the median"),
+        (f"{measured.latency.median_ms:.1f} ms", "per image, median"),
     ]
     cells = [f"<div><b>{html.escape(a)}</b><span>{html.escape(b)}</span></div>" for a, b in figures]
     return f'<div class="figures">{"".join(cells)}</div>'
@@ -167,7 +167,7 @@ def _class_table(measured: Measurement, matrix: ConfusionMatrix) -> str:
     counts = [[int(column[n]) for column in columns] for n in range(len(matrix.class_names))]
     if len(counts) > 1:
         counts.append([sum(each) for each in zip(*counts, strict=True)])
-    # With one class, the row of all would say the same again.
+    # With one class, a row for all would repeat it.
     rows = [
         (name, row[0], ap50, ap, *row[1:])
         for (name, ap50, ap), row in zip(measured.evaluation.accuracy.rows(), counts, strict=False)

@@ -1,4 +1,4 @@
-"""Contact sheets of validation images, with what is there and what was found."""
+"""Contact sheets of validation images, with their objects and detections."""
 
 from collections.abc import Sequence
 
@@ -10,11 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle as Patch
 from matplotlib.patheffects import Normal, Stroke
 
-from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray
-from spotlet.precision import Truth
 from spotlet_training.datasets import Dataset
-from spotlet_training.evaluation.matching import Judgement
+from spotlet_training.report.confusion import Judged
 from spotlet_training.report.marks import (
     COLOURS,
     MISSED_COLOUR,
@@ -30,36 +28,38 @@ from spotlet_training.report.words import short
 COLUMNS = 3
 
 CELL_WIDTH = 480
-"""Pixels, and of a picture at most; with `COLUMNS` of them a sheet fits a laptop's screen."""
+"""Pixels, the most for a picture; with `COLUMNS` of them a sheet fits a laptop's screen."""
 
 CELL_ASPECTS = (0.6, 1.25)
 """Least and greatest height of a cell over its width."""
 
 MOST_LETTERS = 54
-"""Of a file's name: what fits over a cell."""
+"""Of a file's name that fit over a cell."""
 
 CAPTION, GAP, LEGEND = 42, 12, 30  # heights and distances, pixels
 DOTS = 100
-"""Dots an inch: makes a point of text 1.4 pixels."""
+"""Dots an inch: a point of text is 1.4 pixels."""
+
+BLANK_GREY = 200
+"""Of an image that is not shown."""
 
 
 def draw_sheet(
     dataset: Dataset,
     indices: Sequence[int],
-    truths: Sequence[Truth],
-    found: Sequence[Detections],
-    judgements: Sequence[Judgement],
+    frames: Sequence[Judged],
+    *,
+    photographs: bool = True,
 ) -> Figure:
-    """Returns some images of a set with their marks, and under them what the colours mean.
+    """Returns some images of a set with their marks, and a legend of the colours below.
 
     The figure's inches times `DOTS` are its pixels.
 
     Args:
         dataset: the images.
         indices: which, at least one.
-        truths: of every image of the set.
-        found: in every image of the set.
-        judgements: of `found`.
+        frames: the objects, detections and judgement of every image of the set.
+        photographs: whether to show the images; else the marks are drawn on grey.
     """
     samples = [dataset.load(index) for index in indices]
     aspects = [sample.image_bgr.shape[0] / sample.image_bgr.shape[1] for sample in samples]
@@ -76,8 +76,9 @@ def draw_sheet(
         left = GAP + number % columns * (CELL_WIDTH + GAP)
         top = CAPTION + number // columns * (cell_height + CAPTION + GAP)
         _write(axes, left, top - CAPTION + 6, short(sample.name, MOST_LETTERS), weight="bold")
-        _write(axes, left, top - CAPTION + 22, caption(judgements[index]))
+        _write(axes, left, top - CAPTION + 22, caption(frames[index][2]))
         image = _fitted(sample.image_bgr, (cell_height, CELL_WIDTH))
+        image = image if photographs else np.full_like(image, BLANK_GREY)
         place = (left, top, left + image.shape[1], top + image.shape[0])
         axes.imshow(
             image[..., ::-1], extent=(place[0], place[2], place[3], place[1]),
@@ -85,7 +86,7 @@ def draw_sheet(
         )  # fmt: skip
         scale = image.shape[1] / sample.image_bgr.shape[1]
         cell = (left, top, left + CELL_WIDTH, top + cell_height)
-        _draw_marks(axes, marks_of(truths[index], found[index], judgements[index]), cell, scale)
+        _draw_marks(axes, marks_of(*frames[index]), cell, scale)
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     _draw_legend(axes, height - LEGEND / 2)
@@ -93,7 +94,7 @@ def draw_sheet(
 
 
 def _fitted(image: ImageArray, limits_hw: tuple[int, int]) -> ImageArray:
-    """Returns the image as large as it fits."""
+    """Returns the image as large as the limits allow."""
     height, width = image.shape[:2]
     scale = min(limits_hw[0] / height, limits_hw[1] / width)
     size = (max(round(width * scale), 1), max(round(height * scale), 1))
@@ -102,7 +103,7 @@ def _fitted(image: ImageArray, limits_hw: tuple[int, int]) -> ImageArray:
 
 
 def _draw_marks(axes: Axes, marks: Sequence[Mark], cell: Rectangle, scale: float) -> None:
-    """Draws boxes in their order, then labels in the opposite one: mistakes find room first."""
+    """Draws boxes in order, then labels in reverse: mistakes get room first."""
     boxes = []
     for mark in marks:
         x1, y1, x2, y2 = (mark.box_xyxy * scale).tolist()
@@ -116,7 +117,7 @@ def _draw_marks(axes: Axes, marks: Sequence[Mark], cell: Rectangle, scale: float
 
 
 def _draw_box(axes: Axes, box: Rectangle, colour: str, *, truth: bool) -> None:
-    """Draws what is there dashed, what was found in full, both on a dark rim."""
+    """Draws an object dashed, a detection solid, both on a dark rim."""
     left, top, right, bottom = box
     patch = Patch(
         (left, top), right - left, bottom - top, fill=False, edgecolor=colour, linewidth=1.3,
@@ -134,7 +135,7 @@ def _draw_label(
     cell: Rectangle,
     taken: list[Rectangle],
 ) -> None:
-    """Draws a label where there is room for one, best off the other boxes, and takes that room."""
+    """Draws a label where there is room, preferably off the other boxes, and takes that room."""
     text = axes.text(
         0, 0, mark.label, fontsize=7.5, color="black", ha="left", va="top", parse_math=False
     )
@@ -156,8 +157,8 @@ def _draw_label(
 def _draw_legend(axes: Axes, middle: float) -> None:
     left = float(GAP)
     entries = [
-        ("is there", TRUTH_COLOUR, True),
-        ("is there, missed", MISSED_COLOUR, True),
+        ("object", TRUTH_COLOUR, True),
+        ("missed object", MISSED_COLOUR, True),
         *((str(reason), colour, False) for reason, colour in COLOURS.items()),
     ]
     for label, colour, truth in entries:

@@ -1,4 +1,4 @@
-"""What the figures mean, in words of one who wants a detector and not a lecture."""
+"""What the figures mean, in words for those who want a detector and not a lecture."""
 
 from collections.abc import Sequence
 
@@ -9,32 +9,32 @@ from spotlet_training.report.confusion import ConfusionMatrix
 from spotlet_training.report.history import EpochFigures
 
 FEW_OBJECTS = 20
-"""Below this number of objects, one more or less found moves a class's figures by over 5 %."""
+"""Below this number of objects, one more found moves a class's figures by over 5 %."""
 
 NOTABLE_SHARE = 0.1
-"""Of the objects or detections of a class: fewer mistakes of a kind are not worth a sentence."""
+"""Of the objects or detections of a class: fewer mistakes are not worth a sentence."""
 
 LOOSE_BOXES = 0.3
-"""Part of AP50 that is lost at IoU 0.75, from which boxes are called loose."""
+"""Share of AP50 lost at IoU 0.75 from which boxes are called loose."""
 
 LATE_EPOCHS = 0.95
-"""A best epoch beyond this share of all says that a longer training may go further."""
+"""A best epoch beyond this share of all suggests a longer training."""
 
 MOST_NAMED = 3
 """Classes in a sentence."""
 
 MOST_LETTERS = 24
-"""Of a name in a picture; the page has it in full."""
+"""Of a name in a picture; the page has the full name."""
 
 
 def sentences(
     measured: Measurement, matrix: ConfusionMatrix, history: Sequence[EpochFigures] = ()
 ) -> list[str]:
-    """Returns what to know first, and what might be done about it.
+    """Returns what to know first, and what may help.
 
     Args:
         measured: the figures.
-        matrix: the mistakes, at the score threshold that is used.
+        matrix: the mistakes at the score threshold.
         history: the epochs of the training, where they are known.
     """
     lines = [_overall(measured, matrix), _confused(matrix), *_missed_and_false(matrix)]
@@ -43,7 +43,7 @@ def sentences(
 
 
 def short(name: str, most: int = MOST_LETTERS) -> str:
-    """Returns a name that fits into a picture.
+    """Returns a name, shortened to fit into a picture.
 
     Example:
         >>> short("a-name-that-nobody-would-ever-give")
@@ -56,11 +56,11 @@ def _overall(measured: Measurement, matrix: ConfusionMatrix) -> str:
     objects, right = int(matrix.objects.sum()), int(matrix.right.sum())
     drawn = int(matrix.counts[:, :-1].sum())
     if not objects:
-        return "There is no object in these images to measure by."
+        return "These images hold no labelled object to measure against."
     return (
-        f"At a score threshold of {measured.score_threshold:.2f} it finds {right} of {objects} "
-        f"objects ({_percent(right, objects)}); {right} of the {drawn} boxes that it draws are "
-        f"right ({_percent(right, drawn)})."
+        f"At a score threshold of {measured.score_threshold:.2f}, it finds {right} of {objects} "
+        f"objects ({_percent(right, objects)}); {right} of its {drawn} boxes are right "
+        f"({_percent(right, drawn)})."
     )
 
 
@@ -69,7 +69,7 @@ def _confused(matrix: ConfusionMatrix) -> str:
         return ""
     confusions = matrix.confusions()
     if not confusions:
-        return "No object is taken for one of another class."
+        return "No object is confused with another class."
     pairs = [
         f"{each.truth} with {each.found} ({each.count} of {each.objects})"
         for number, each in enumerate(confusions[:MOST_NAMED])
@@ -82,8 +82,8 @@ def _missed_and_false(matrix: ConfusionMatrix) -> list[str]:
     drawn = matrix.counts[:, :-1].sum(axis=0)
     lines = []
     for what, counts, totals, of in (
-        ("Most often missed, or found with a bad box", matrix.missed, matrix.objects, "objects"),
-        ("Most often drawn where there is no such object", matrix.false, drawn, "boxes"),
+        ("Most often missed or found with a bad box", matrix.missed, matrix.objects, "objects"),
+        ("Most often found where there is no such object", matrix.false, drawn, "boxes"),
     ):
         share = counts / np.maximum(totals, 1)
         order = [n for n in np.argsort(-share, kind="stable") if share[n] >= NOTABLE_SHARE]
@@ -106,8 +106,8 @@ def _sizes(measured: Measurement) -> str:
     if small > large / 2:
         return ""
     return (
-        f"Small objects are found worst: AP {small:.2f}, against {large:.2f} of larger ones. A "
-        "larger --image-size, or pictures from nearer, may help."
+        f"Small objects are found worst: AP {small:.2f}, {large:.2f} for larger ones. A larger "
+        "--image-size or closer photographs may help."
     )
 
 
@@ -117,7 +117,7 @@ def _boxes(measured: Measurement) -> str:
         return ""
     return (
         f"Objects are found, but many boxes are loose: AP50 is {ap50:.2f}, AP75 only {ap75:.2f}. "
-        "Boxes that were labelled loosely look the same: see the pictures below."
+        "Loose labels have the same effect: see the pictures below."
     )
 
 
@@ -132,7 +132,7 @@ def _few(matrix: ConfusionMatrix) -> str:
     more = f" and {len(few) - 10} more classes" if len(few) > 10 else ""
     return (
         f"Too few objects to trust the figures of {', '.join(few[:10])}{more}: label more of "
-        "them for validation."
+        "them in the validation images."
     )
 
 
@@ -141,8 +141,8 @@ def _longer(measured: Measurement, history: Sequence[EpochFigures]) -> str:
     if not history or not isinstance(best, int) or best <= LATE_EPOCHS * history[-1].number:
         return ""
     return (
-        f"The best epoch was number {best} of {history[-1].number}: a longer training (--epochs) "
-        "may go further."
+        f"The best epoch was {best} of {history[-1].number}: a longer training (--epochs) may do "
+        "better."
     )
 
 

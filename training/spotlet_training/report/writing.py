@@ -1,23 +1,19 @@
-"""The report of a measurement: a folder with a page and its pictures."""
+"""Writes the report of a measurement: a folder with a page and its pictures."""
 
 import io
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from spotlet.atomic import atomic_folder, check_replaceable
-from spotlet.detections import Detections
 from spotlet.errors import UsageError
-from spotlet.precision import precision_curves
-from spotlet_training.datasets import Dataset, Sample
-from spotlet_training.evaluation.matching import Judgement, judge
+from spotlet_training.datasets import Dataset
+from spotlet_training.evaluation.curves import precision_curves
+from spotlet_training.evaluation.matching import judge
 from spotlet_training.evaluation.measurement import CHECKPOINT_SUFFIX, Measurement, measure
 from spotlet_training.learning.epochs import HISTORY
-from spotlet_training.report.confusion import ConfusionMatrix, confusion_matrix
+from spotlet_training.report.confusion import ConfusionMatrix, Judged, confusion_matrix
 from spotlet_training.report.history import EpochFigures, read_history
 from spotlet_training.report.marks import best_and_worst
 from spotlet_training.report.page import Picture, make_page
@@ -35,63 +31,39 @@ MOST_IMAGES = 6
 """On a contact sheet."""
 
 DIAGRAM_DOTS = 110
-"""Dots an inch: twice what a page shows, for screens that have them."""
+"""Dots an inch: twice those of a page, for sharp screens."""
 
 JPEG_QUALITY = 85
-
-BLANK_GREY = 200
-"""Of a picture that is left out."""
-
-
-class Blank:
-    """A dataset whose pictures are empty: what is left are sizes, labels and names."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The classes; the index is the class id."""
-        return self._dataset.class_names
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def load(self, index: int) -> Sample:
-        """Returns the sample at `index` with a grey picture."""
-        sample = self._dataset.load(index)
-        return replace(sample, image_bgr=np.full_like(sample.image_bgr, BLANK_GREY))
 
 
 def write_report(
     measured: Measurement, dataset: Dataset, folder: Path, *, photographs: bool = True
 ) -> Path:
-    """Writes `report.html`, and its pictures for use elsewhere, and returns the page's path.
+    """Writes `report.html` and its pictures as files; returns the page's path.
 
-    The page holds the pictures itself, and can be sent alone.
+    The page holds the pictures itself and can be sent alone.
 
     Args:
         measured: the figures.
-        dataset: the images that were measured on, in the same order.
-        folder: to write; an earlier report there is replaced.
-        photographs: whether the marks are drawn on the images, and not on empty ones, for sets
-            that may not be passed on.
+        dataset: the measured images, in the same order.
+        folder: to write; replaces an earlier report there.
+        photographs: whether to show the images; else the marks are drawn on grey, for sets that
+            may not be passed on.
 
     Raises:
-        OutputError: the folder cannot be written, or holds something else.
+        OutputError: the folder cannot be written, or holds other things.
         UsageError: matplotlib is not installed.
     """
     check_replaceable(folder, marker=PAGE_FILE)
     truths, names = measured.evaluation.truths, measured.evaluation.class_names
     found = measured.evaluation.shown_from(measured.score_threshold)
-    judgements = [judge(*frame) for frame in zip(truths, found, strict=True)]
-    matrix = confusion_matrix(truths, found, judgements, names)
+    frames = [(truth, each, judge(truth, each)) for truth, each in zip(truths, found, strict=True)]
+    matrix = confusion_matrix(frames, names)
     history = own_history(measured)
     with warnings.catch_warnings():
-        # Letters that matplotlib's font does not have become boxes; the page has them all.
+        # Letters that matplotlib's font lacks become boxes; the page has them all.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        shown = dataset if photographs else Blank(dataset)
-        drawn = _draw(measured, shown, found, judgements, matrix, history)
+        drawn = _draw(measured, dataset, frames, matrix, history, photographs)
     page = make_page(measured, matrix, sentences(measured, matrix, history), drawn)
     with atomic_folder(folder, marker=PAGE_FILE) as temporary:
         (temporary / PAGE_FILE).write_text(page, encoding="utf-8")
@@ -104,10 +76,10 @@ def write_report(
 def report_training(checkpoint: Path, dataset: Dataset) -> str:
     """Writes the report of a training beside its checkpoint; returns a line about it.
 
-    Whatever goes wrong is told in that line and not raised: the training is not to be lost.
+    An error is reported in that line and not raised: the training must not be lost.
 
     Args:
-        checkpoint: what was kept.
+        checkpoint: of the training.
         dataset: the validation images.
     """
     try:
@@ -116,18 +88,18 @@ def report_training(checkpoint: Path, dataset: Dataset) -> str:
         )
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        return f"no report ({reason}); the checkpoint is not touched by that"
+        return f"no report ({reason}); the checkpoint is safe"
     return f"report: {page}"
 
 
 def own_history(measured: Measurement) -> Sequence[EpochFigures]:
-    """Returns the epochs in the file beside a checkpoint, if they are of its training."""
+    """Returns the epochs in the file beside a checkpoint, if its training wrote them."""
     if not measured.name.endswith(CHECKPOINT_SUFFIX):
         return ()
     history = read_history(Path(measured.name).with_name(HISTORY))
     epoch, ap = measured.training.get("epoch"), measured.training.get("val_ap")
     for each in history:
-        # Both are rounded, to as many digits or one more.
+        # Both are rounded, to four digits and to five.
         if each.number == epoch and isinstance(ap, float) and abs(each.ap - ap) < 1e-4:
             return history
     return ()
@@ -136,19 +108,18 @@ def own_history(measured: Measurement) -> Sequence[EpochFigures]:
 def _draw(
     measured: Measurement,
     dataset: Dataset,
-    found: Sequence[Detections],
-    judgements: Sequence[Judgement],
+    frames: Sequence[Judged],
     matrix: ConfusionMatrix,
     history: Sequence[EpochFigures],
+    photographs: bool,
 ) -> dict[str, Picture]:
-    """Returns the pictures by name, those that there is something to show on."""
+    """Returns the pictures by name; those without content are left out."""
     try:
         from spotlet_training.report import curves, pictures
     except ModuleNotFoundError as error:
         raise UsageError('a report needs matplotlib: pip install "spotlet[training]"') from error
     evaluation = measured.evaluation
-    truths = evaluation.truths
-    precision = precision_curves(truths, evaluation.found, evaluation.class_names)
+    precision = precision_curves(evaluation.truths, evaluation.found, evaluation.class_names)
     diagrams = {
         "precision": curves.draw_precision(precision),
         "threshold": curves.draw_thresholds(evaluation.curves, measured.score_threshold),
@@ -157,11 +128,10 @@ def _draw(
     if history:
         diagrams["history"] = curves.draw_history(history, measured.training.get("epoch"))
     drawn = {name: _encode(figure, "png", DIAGRAM_DOTS) for name, figure in diagrams.items()}
-    for name, indices in zip(
-        ("best", "worst"), best_and_worst(judgements, MOST_IMAGES), strict=True
-    ):
+    best, worst = best_and_worst([judgement for *_, judgement in frames], MOST_IMAGES)
+    for name, indices in (("best", best), ("worst", worst)):
         if indices:
-            sheet = pictures.draw_sheet(dataset, indices, truths, found, judgements)
+            sheet = pictures.draw_sheet(dataset, indices, frames, photographs=photographs)
             drawn[name] = _encode(sheet, "jpeg", pictures.DOTS)
     return drawn
 

@@ -1,4 +1,4 @@
-"""The sample that ships with the package: 2,000 garments and a dozen photographs."""
+"""The sample shipped with the package: 2,000 garments and a dozen photographs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,18 +48,18 @@ def load_sample(split: Split) -> FashionObjects:
 
 
 def load_sheet(path: Path, class_ids: npt.NDArray[np.int64]) -> FashionObjects:
-    """Returns the objects on a picture that came with the package, `SHEET_COLUMNS` in a row.
+    """Returns the objects on a shipped picture, `SHEET_COLUMNS` in a row.
 
     Args:
         path: of the picture.
-        class_ids: (N,), what its photos show, row by row.
+        class_ids: (N,), the classes of its photos, row by row.
 
     Raises:
         DatasetError: the file is missing or damaged, as after an incomplete installation.
     """
     sheet = _read(path, cv2.IMREAD_GRAYSCALE)
     if sheet.shape != (len(class_ids) // SHEET_COLUMNS * SIDE, SHEET_COLUMNS * SIDE):
-        raise DatasetError(f"{path.name}: {sheet.shape} pixels; install spotlet again")
+        raise DatasetError(f"{path.name}: unexpected size {sheet.shape}; install spotlet again")
     photos = sheet.reshape(-1, SIDE, SHEET_COLUMNS, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE)
     return FashionObjects(np.ascontiguousarray(photos), class_ids)
 

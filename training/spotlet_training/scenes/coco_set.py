@@ -1,4 +1,4 @@
-"""Scenes as a COCO set on disk, for `spotlet train` and for other people's tools."""
+"""Scenes as a COCO set on disk, for `spotlet train` and other tools."""
 
 import json
 from collections.abc import Callable
@@ -20,20 +20,20 @@ def write_coco_set(
     *,
     on_image: Callable[[], None] = lambda: None,
 ) -> None:
-    """Leaves `train/`, `val/` and `annotations/` in a folder, all of it or nothing.
+    """Writes `train/`, `val/` and `annotations/` into a folder, all of it or nothing.
 
     Args:
-        folder: must not be there, or be empty.
+        folder: new or empty.
         train: becomes `train/*.jpg` and `annotations/train.json`.
         val: becomes `val/*.jpg` and `annotations/val.json`; of the same classes.
         on_image: called after each image.
 
     Raises:
-        UsageError: the folder holds something already.
+        UsageError: the folder is not empty.
         OutputError: it cannot be written.
     """
     if folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(f"{folder}: is not empty; give a folder that is not there yet")
+        raise UsageError(f"{folder}: is not empty; give a new folder")
     with atomic_folder(folder) as whole:
         (whole / "annotations").mkdir()
         for name, dataset in (("train", train), ("val", val)):

@@ -1,4 +1,4 @@
-"""One scene: garments on a background, and the exact boxes of what is seen of them."""
+"""One scene: garments on a background, with the exact boxes of their visible parts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from spotlet_training.scenes.fashion import FashionObjects
 from spotlet_training.scenes.paint import SHADOW_MARGIN, Ownership, paint, random_dye
 
 REFERENCE_SIDE = 320
-"""Canvas side for which `SceneSettings.object_sides` is given; other canvases scale it."""
+"""Canvas side of `SceneSettings.object_sides`; other canvases scale it."""
 
 TRIES = 6
-"""Places that are tried for a garment before it is left out."""
+"""Places tried for a garment before it is skipped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class SceneSettings:
         object_sides: least and greatest longer side of a garment, pixels on a canvas whose
             shorter side is 320; chosen log-uniformly.
         max_angle_degrees: greatest rotation either way.
-        min_visible: least share of a garment that is seen, in [0, 1].
+        min_visible: least visible share of a garment, in (0, 1].
         max_shadow: greatest darkness of a shadow, in [0, 1].
 
     Raises:
@@ -64,20 +64,20 @@ def compose_scene(
     backgrounds: Sequence[ImageArray],
     settings: SceneSettings = SceneSettings(),
 ) -> tuple[ImageArray, FloatArray, npt.NDArray[np.int64]]:
-    """Returns a scene, made by chance.
+    """Returns a random scene.
 
-    A later garment lies over an earlier one. Classes are equally likely, whatever `objects`
-    holds of each.
+    A later garment covers an earlier one. Classes are equally likely, however many `objects`
+    each has.
 
     Args:
-        rng: where all chance comes from.
+        rng: the source of all chance.
         objects: to choose from; at least one.
         backgrounds: (H, W, 3) uint8 BGR each; at least one.
         settings: how it looks.
 
     Returns:
         The image (H, W, 3) uint8 BGR; boxes (N, 4) float32 xyxy, pixels, tight about the
-        pixels at which each garment is seen; class ids (N,) int64.
+        visible pixels of each garment; class ids (N,) int64.
     """
     canvas = random_background(rng, backgrounds, settings.size_hw)
     owner, class_ids = Ownership(settings.size_hw), []
@@ -100,7 +100,7 @@ def _find_place(
     owner: Ownership,
     settings: SceneSettings,
 ) -> Layer | None:
-    """Returns the garment where it leaves enough of the others to be seen, or None."""
+    """Returns the garment at a place where all stay visible enough; None where none is found."""
     height, width = settings.size_hw
     cutout = cut_out(photo, class_id)
     low, high = np.log(settings.object_sides)

@@ -1,4 +1,4 @@
-"""A garment cut out of its 28 x 28 product photo, and painted at any size, place and angle.
+"""A garment cut out of its 28 x 28 product photo, painted at any size, place and angle.
 
 Fashion-MNIST shows a product photo in negative: the white backdrop is 0, black cloth is 255.
 Here the negative is undone, the outline is kept as a smooth *coverage* field that a steep ramp
@@ -21,29 +21,29 @@ CLOTH_LEVEL = 12
 """Intensities over this are cloth; the backdrop is 0 with a few levels of noise."""
 
 FULL_LEVEL = 80
-"""Intensity at which an outline pixel counts as covered whole; below, in proportion."""
+"""Intensity at which an outline pixel is fully covered; below, in proportion."""
 
 EDGE_SIGMA = 0.6
 """Blur of the coverage field, source pixels: just enough to hide the steps of the outline."""
 
 EDGE_LEVEL = 0.42
-"""Coverage on the outline. Under one half, so that straps one pixel wide survive the blur."""
+"""Coverage on the outline. Below one half, so that straps one pixel wide survive the blur."""
 
 EDGE_WIDTH = 1.6
 """Width of the painted edge, canvas pixels."""
 
 SHADE_GAMMA = 0.7
-"""Under 1: brings out the structure of dark cloth, and most of the cloth is dark."""
+"""Below 1: brings out the structure of dark cloth, as most of it is."""
 
 VISIBLE_ALPHA = 0.5
-"""A pixel belongs to the garment from this opacity on: boxes and masks are of these pixels."""
+"""Opacity from which a pixel belongs to the garment, for boxes and masks."""
 
 OPEN_CLASSES = frozenset({1, 5, 8})
 """Trouser, sandal, bag: what their outline encloses (between the legs, under a strap or a
 handle) is backdrop. In the other classes it is white cloth, except beside a sleeve."""
 
 SMALLEST_OPENING = 3
-"""An enclosed area under so many source pixels is white cloth everywhere."""
+"""An enclosed area of fewer source pixels is white cloth everywhere."""
 
 LARGEST_OPENING = 0.4
 """An enclosed area over this share of the garment is white cloth everywhere."""
@@ -72,7 +72,7 @@ class Cutout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pose:
-    """Where and how a garment lies on a canvas.
+    """Place, size and angle of a garment on a canvas.
 
     Attributes:
         center_xy: of the garment's bounds, canvas pixels.
@@ -115,7 +115,7 @@ def cut_out(photo: ImageArray, class_id: int) -> Cutout:
 
     Args:
         photo: (28, 28) uint8 as Fashion-MNIST has it: backdrop 0.
-        class_id: 0 to 9; decides what an enclosed area is.
+        class_id: 0 to 9; decides whether an enclosed area is cloth.
     """
     ink = np.pad(photo, MARGIN)
     filled = _silhouette(ink, class_id)
@@ -175,7 +175,7 @@ def place(cutout: Cutout, pose: Pose, margin: int = 2) -> Layer:
 
 
 def _silhouette(ink: ImageArray, class_id: int) -> ImageArray:
-    """Returns (H, W) uint8, 1 where the garment is, its enclosed areas decided."""
+    """Returns (H, W) uint8, 1 where the garment is, with its enclosed areas resolved."""
     cloth = (ink > CLOTH_LEVEL).astype(np.uint8)
     # An outline is often broken where white cloth meets the white backdrop.
     flooded = cv2.morphologyEx(cloth, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Scenes as a labelled set that needs no files: any length, every image reproducible."""
+"""Scenes as a labelled set without files, of any length, every image reproducible."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -22,7 +22,7 @@ ObjectSource = Literal["full", "sample"]
 
 
 class SceneDataset:
-    """Generated scenes, each decided by the seed and its index alone.
+    """Generated scenes, each determined by the seed and its index.
 
     Example:
         >>> scenes = training_scenes(1000, seed=0, objects="sample")
@@ -41,14 +41,14 @@ class SceneDataset:
         size_hw: tuple[int, int] = (320, 320),
         settings: SceneSettings | None = None,
     ) -> None:
-        """Settles what the scenes are made of; none is made yet.
+        """Sets what the scenes are made of; none is made yet.
 
         Args:
             objects: to choose from; at least one.
             backgrounds: (H, W, 3) uint8 BGR each; at least one.
-            count: how many scenes there are.
-            seed: of all of them, 0 or more.
-            size_hw: of each image, pixels; left aside where `settings` are given.
+            count: number of scenes.
+            seed: 0 or more.
+            size_hw: of each image, pixels; ignored where `settings` are given.
             settings: how scenes look.
 
         Raises:
@@ -86,48 +86,40 @@ class SceneDataset:
 
 
 def training_scenes(
-    count: int,
-    seed: int,
-    objects: ObjectSource = "full",
-    size_hw: tuple[int, int] = (320, 320),
+    count: int, seed: int, objects: ObjectSource = "full", size_hw: tuple[int, int] = (320, 320)
 ) -> SceneDataset:
     """Returns scenes of training objects on training photographs.
 
     Args:
-        count: how many.
-        seed: of all of them, 0 or more.
+        count: number of scenes.
+        seed: 0 or more.
         objects: "full" for the 60,000, "sample" for the 1,600 that come with the package.
         size_hw: of each image, pixels.
 
     Raises:
-        DatasetError: the full set is not here and cannot be fetched.
+        DatasetError: the full set is not installed and cannot be fetched.
     """
     chosen = load_sample("train") if objects == "sample" else load_fashion("train")
-    return SceneDataset(
-        chosen, load_photographs("training"), count=count, seed=seed, size_hw=size_hw
-    )
+    behind = load_photographs("training")
+    return SceneDataset(chosen, behind, count=count, seed=seed, size_hw=size_hw)
 
 
 def validation_scenes(
-    count: int,
-    seed: int,
-    objects: ObjectSource = "full",
-    size_hw: tuple[int, int] = (320, 320),
+    count: int, seed: int, objects: ObjectSource = "full", size_hw: tuple[int, int] = (320, 320)
 ) -> SceneDataset:
     """Returns scenes of held-out objects on held-out photographs.
 
     Args:
-        count: how many.
-        seed: of all of them, 0 or more.
+        count: number of scenes.
+        seed: 0 or more.
         objects: "full" for the first 5,000 of the held-out 10,000, "sample" for the 400 of
             them that come with the package.
         size_hw: of each image, pixels.
 
     Raises:
-        DatasetError: the full set is not here and cannot be fetched.
+        DatasetError: the full set is not installed and cannot be fetched.
     """
     full = objects == "full"
     chosen = load_fashion("t10k").select(VALIDATION_OBJECTS) if full else load_sample("t10k")
-    return SceneDataset(
-        chosen, load_photographs("held-out"), count=count, seed=seed, size_hw=size_hw
-    )
+    behind = load_photographs("held-out")
+    return SceneDataset(chosen, behind, count=count, seed=seed, size_hw=size_hw)

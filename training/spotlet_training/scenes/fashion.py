@@ -1,4 +1,4 @@
-"""Fashion-MNIST: where it lies, and its objects as arrays."""
+"""Fashion-MNIST: finds its files and reads them as arrays."""
 
 import gzip
 import struct
@@ -39,15 +39,15 @@ Split = Literal["train", "t10k"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FashionObjects:
-    """Product photos and what they show.
+    """Product photos and their classes.
 
     Attributes:
         photos: (N, 28, 28) uint8, backdrop 0.
         class_ids: (N,) int64, indices into `CLASS_NAMES`.
-        by_class: for each class that is there, the indices of its objects, ascending.
+        by_class: for each class present, the indices of its objects, ascending.
 
     Raises:
-        DatasetError: the arrays have other shapes, or a class id is out of range.
+        DatasetError: wrong shapes, or a class id out of range.
     """
 
     photos: ImageArray
@@ -77,15 +77,15 @@ class FashionObjects:
 def load_fashion(split: Split, folder: Path | None = None) -> FashionObjects:
     """Returns the objects of a split, in the publisher's order.
 
-    Looked for in `folder`, if one is given, and nowhere else; otherwise in the Debian
-    package's folder, then in the user's cache, into which it is fetched if it is not there.
+    Only `folder` is searched if it is given; else the Debian package's folder, then the user's
+    cache, into which a missing set is fetched.
 
     Args:
         split: "train" (60,000) or "t10k" (10,000).
         folder: holds the four `*-ubyte.gz` files.
 
     Raises:
-        DatasetError: the set is not there and cannot be fetched, or a file is damaged.
+        DatasetError: the set is missing and cannot be fetched, or a file is damaged.
     """
     names = (f"{split}-images-idx3-ubyte.gz", f"{split}-labels-idx1-ubyte.gz")
     if folder is None and all((DEBIAN_FOLDER / name).is_file() for name in names):
@@ -102,7 +102,7 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     the number of dimensions, each size as big-endian 32 bits, the data.
 
     Raises:
-        DatasetError: no such file, no gzip, or not such an array.
+        DatasetError: no such file, not gzip, or not such an array.
     """
     try:
         content = gzip.decompress(path.read_bytes())

@@ -1,4 +1,4 @@
-"""Fashion-MNIST from its publisher: checked, cached, resumed where it broke off."""
+"""Downloads Fashion-MNIST from its publisher: checked, cached, resumed after an interruption."""
 
 import gzip
 import hashlib
@@ -13,8 +13,8 @@ from pathlib import Path
 from spotlet.errors import DatasetError
 
 ADDRESS = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
-"""The publisher's own, from the README of zalandoresearch/fashion-mnist. It has no https;
-the checksums below are what the files are trusted by."""
+"""The publisher's own, from the README of zalandoresearch/fashion-mnist. It has no https:
+only the checksums below make the files trustworthy."""
 
 CHECKSUMS = {
     "train-images-idx3-ubyte.gz": (
@@ -30,16 +30,16 @@ CHECKSUMS = {
         "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
     ),
 }
-"""SHA-256 of each file's *decompressed* bytes: packagers compress the same bytes anew."""
+"""SHA-256 of each file's *decompressed* bytes: packagers recompress the same bytes."""
 
 TIMEOUT_SECONDS = 30.0
 CHUNK_BYTES = 1 << 16
 LARGEST_BYTES = 64 << 20
-"""The largest file has 26 MB compressed, 47 MB decompressed: anything over is another file."""
+"""The largest file has 26 MB compressed, 47 MB decompressed: anything larger is another file."""
 
 
 def cache_folder() -> Path:
-    """Returns the user's folder for the set: `$XDG_CACHE_HOME` or `~/.cache`, then ours."""
+    """Returns the user's folder for the set, below `$XDG_CACHE_HOME` or `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     root = Path(base) if base.startswith("/") else Path.home() / ".cache"
     return root / "spotlet" / "fashion-mnist"
@@ -48,15 +48,15 @@ def cache_folder() -> Path:
 def fetch_fashion(
     names: Sequence[str], *, address: str = ADDRESS, folder: Path | None = None
 ) -> list[Path]:
-    """Returns the paths of files in the cache, fetched first where they are not there.
+    """Returns the paths of files in the cache; missing files are fetched first.
 
     Args:
         names: keys of `CHECKSUMS`.
         address: of the folder that holds them, without a slash at the end.
-        folder: the cache; None takes `cache_folder()`.
+        folder: the cache; None for `cache_folder()`.
 
     Raises:
-        DatasetError: a file cannot be fetched or kept, or its checksum is another.
+        DatasetError: a file cannot be fetched or stored, or its checksum differs.
     """
     folder = cache_folder() if folder is None else folder
     paths = [folder / name for name in names]
@@ -67,32 +67,32 @@ def fetch_fashion(
 
 
 def fetch_file(url: str, path: Path, checksum: str) -> None:
-    """Leaves a gzip file at `path`, whole and checked; a file broken off is continued.
+    """Downloads a gzip file to `path`, whole and checked; an interrupted download is resumed.
 
-    What has arrived lies in `NAME.part` until it is whole, so that `path` never holds less.
+    It is stored as `NAME.part` until it is whole, so that `path` is never incomplete.
 
     Args:
         url: http or https.
-        path: where it is kept; its folder is made.
+        path: of the file; its folder is made.
         checksum: SHA-256 of the decompressed bytes, in hexadecimal.
 
     Raises:
-        DatasetError: it cannot be fetched or kept, or the checksum is another.
+        DatasetError: it cannot be fetched or stored, or the checksum differs.
     """
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         continued = _download(url, part)
         if continued and _decompressed_sha256(part) != checksum:
-            # The rest may be of another file than the beginning: once more, from the start.
+            # The rest may belong to another file than the beginning: start again.
             part.unlink()
             _download(url, part)
         found = _decompressed_sha256(part)
         if found != checksum:
             part.unlink()
             raise DatasetError(
-                f"{url}: SHA-256 of the decompressed bytes is {found or 'not to be had'}, must "
-                f"be {checksum}; {_alternatives()}"
+                f"{url}: SHA-256 of the decompressed bytes is {found or 'unknown: damaged gzip'}, "
+                f"must be {checksum}; {_alternatives()}"
             )
         part.replace(path)
     except (OSError, HTTPException) as error:
@@ -101,7 +101,7 @@ def fetch_file(url: str, path: Path, checksum: str) -> None:
 
 
 def _download(url: str, part: Path) -> bool:
-    """Appends to `part` what it lacks, and returns whether it held something before."""
+    """Appends the missing bytes to `part`; returns whether it held some before."""
     have = part.stat().st_size if part.is_file() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
@@ -111,7 +111,7 @@ def _download(url: str, part: Path) -> bool:
             return continued
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416 and have:  # nothing after what is here: it may be whole already
+        if error.code == 416 and have:  # no bytes beyond ours: it may be whole already
             return True
         raise
 
@@ -124,14 +124,14 @@ def _store(response: HTTPResponse, part: Path, have: int) -> None:
         while chunk := response.read(CHUNK_BYTES):
             have += len(chunk)
             if have > LARGEST_BYTES:
-                raise OSError(f"over {LARGEST_BYTES >> 20} MB, not the file that was asked for")
+                raise OSError(f"over {LARGEST_BYTES >> 20} MB: not the requested file")
             file.write(chunk)
     if expected is not None and have < expected:
-        raise OSError(f"broke off after {have} of {expected} bytes; the next run continues there")
+        raise OSError(f"interrupted after {have} of {expected} bytes; the next run resumes there")
 
 
 def _decompressed_sha256(path: Path) -> str:
-    """Returns the checksum, or "" where the file is no whole gzip."""
+    """Returns the checksum, or "" where the file is not a whole gzip."""
     digest = hashlib.sha256()
     size = 0
     try:
@@ -148,6 +148,6 @@ def _decompressed_sha256(path: Path) -> str:
 
 def _alternatives() -> str:
     return (
-        "install the Debian package dataset-fashion-mnist, or use the sample that comes with "
-        "spotlet (--objects sample)"
+        "install the Debian package dataset-fashion-mnist, or use the shipped sample "
+        "(--objects sample)"
     )

@@ -1,4 +1,4 @@
-"""Layers onto a canvas: colour, shadow, and who owns which pixel."""
+"""Paints layers onto a canvas: colour, shadow, and which garment owns each pixel."""
 
 from dataclasses import dataclass
 
@@ -34,10 +34,10 @@ class Dye:
 
 
 class Ownership:
-    """Which garment is seen at each pixel of a canvas, as layers are painted one on another."""
+    """The garment visible at each pixel of a canvas, as layers are painted over each other."""
 
     def __init__(self, size_hw: tuple[int, int]) -> None:
-        """Starts with a canvas that nobody owns."""
+        """Starts with an empty canvas."""
         self._owner = np.full(size_hw, -1, np.int16)
         self._whole: list[int] = []
         self._seen = np.zeros(0, np.int64)
@@ -46,9 +46,9 @@ class Ownership:
         return len(self._whole)
 
     def visible_after(self, layer: Layer) -> FloatArray:
-        """Returns (N + 1,) the share of each garment that would be seen under this layer.
+        """Returns (N + 1,) the share of each garment that this layer would leave visible.
 
-        The last entry is the layer's own: under 1 where it reaches outside the canvas.
+        The last entry is the layer's own: below 1 where it reaches outside the canvas.
         """
         mask = layer.mask
         whole = np.array([*self._whole, np.count_nonzero(mask)])
@@ -66,24 +66,24 @@ class Ownership:
         self._whole.append(int(np.count_nonzero(mask)))
 
     def visible_share(self) -> FloatArray:
-        """Returns (N,) how much of each garment is seen, in [0, 1]."""
+        """Returns (N,) the visible share of each garment, in [0, 1]."""
         whole = np.maximum(np.array(self._whole, np.int64), 1)
         share: FloatArray = (self._seen / whole).astype(np.float32)
         return share
 
     def mask_of(self, index: int) -> npt.NDArray[np.bool_]:
-        """Returns (H, W): the pixels at which garment `index` is seen."""
+        """Returns (H, W): the visible pixels of garment `index`."""
         mine: npt.NDArray[np.bool_] = self._owner == index
         return mine
 
     def _seen_after(self, layer: Layer, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        """Returns (N + 1,) pixels at which each garment would be seen under this layer."""
+        """Returns (N + 1,) the visible pixels of each garment under this layer."""
         inner, patch = _meet(layer, self._owner.shape)
         hidden = np.bincount(self._owner[patch][mask[inner]] + 1, minlength=len(self) + 1)
         return np.append(self._seen - hidden[1:], hidden.sum())
 
     def boxes(self) -> FloatArray:
-        """Returns (N, 4) float32 xyxy, tight about what is seen; zeros for what is not."""
+        """Returns (N, 4) float32 xyxy, tight about the visible pixels; zeros if there are none."""
         boxes = np.zeros((len(self), 4), np.float32)
         for index in range(len(self)):
             mine = self.mask_of(index)
@@ -127,7 +127,7 @@ def _colours(layer: Layer, dye: Dye) -> FloatArray:
 def _meet(
     layer: Layer, size_hw: tuple[int, ...]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Returns where layer and canvas meet: the layer's slices, and the canvas's."""
+    """Returns the overlap of layer and canvas: the layer's slices, and the canvas's."""
     height, width = layer.alpha.shape
     top, bottom = np.clip([layer.top, layer.top + height], 0, size_hw[0]).tolist()
     left, right = np.clip([layer.left, layer.left + width], 0, size_hw[1]).tolist()
@@ -139,11 +139,11 @@ def _meet(
 
 
 def random_dye(rng: np.random.Generator, shadow: float = 0.0) -> Dye:
-    """Returns colours by chance, bright enough that the cloth's structure shows.
+    """Returns random colours, bright enough to show the cloth's structure.
 
     Args:
-        rng: where the chance comes from.
-        shadow: passed on.
+        rng: the source of chance.
+        shadow: of the dye.
     """
     hue, saturation, value = rng.uniform(0, 180), rng.beta(1.5, 1.2) * 220, rng.uniform(190, 255)
     hues = [hue, (hue + rng.normal(0, 14)) % 180]

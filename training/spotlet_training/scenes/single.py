@@ -1,4 +1,4 @@
-"""One garment on a plain background or a photograph: what a single-object localizer sees."""
+"""One garment on a plain background or a photograph, for a single-object localizer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ class SingleSettings:
         size_hw: of the canvas, pixels.
         object_sides: least and greatest longer side of the garment, pixels; chosen
             log-uniformly.
-        shift: how far the garment's centre lies from the canvas's at most, pixels, along each
-            axis; it is cut where the garment would leave the canvas.
+        shift: greatest distance of the garment's centre from the canvas's, pixels, along each
+            axis; less where the garment would leave the canvas.
         max_angle_degrees: greatest rotation either way.
-        dyed: whether the garment has a colour by chance; else it is grey.
+        dyed: whether the garment has a random colour; else it is grey.
 
     Raises:
         UsageError: a range is empty or out of bounds.
@@ -56,10 +56,10 @@ def compose_single(
     photographs: Sequence[ImageArray],
     settings: SingleSettings,
 ) -> tuple[ImageArray, FloatArray]:
-    """Returns a scene of one garment, all of which is seen.
+    """Returns a scene of one garment, fully visible.
 
     Args:
-        rng: where all chance comes from.
+        rng: the source of all chance.
         photo: (28, 28) uint8, of Fashion-MNIST.
         class_id: its class, 0 to 9.
         photographs: (H, W, 3) uint8 BGR each, for the background; none for black.

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from spotlet.errors import OutputError
+from spotlet.image_files import quiet_opencv
 from spotlet.letterbox import ImageArray
-from spotlet.opencv_log import quiet_opencv
 from spotlet.sinks.recording.mp4 import Encoded, read_encoded
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG"}

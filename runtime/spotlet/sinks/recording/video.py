@@ -11,9 +11,9 @@ import numpy as np
 from spotlet.annotate.detections import draw_detections
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
+from spotlet.image_files import quiet_opencv
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.lifetime import Closing
-from spotlet.opencv_log import quiet_opencv
 from spotlet.sinks.recording.encoder import CODECS, open_writer, playback_fps, with_even_sides
 from spotlet.sinks.recording.file import RecordingFile
 from spotlet.sinks.recording.lock import TargetLock

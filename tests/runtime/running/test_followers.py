@@ -12,9 +12,13 @@ import pytest
 from live_frames import live_frame
 
 from spotlet.cli import main
+from spotlet.detections import Detections
+from spotlet.detector import Detector
 from spotlet.events import event_json_schema
 from spotlet.letterbox import ImageArray
-from spotlet.streams import SourceClock
+from spotlet.running import RunCallbacks, RunSettings, run
+from spotlet.streams import Frame, SourceClock
+from spotlet.tracking import TrackingSettings
 
 
 @pytest.fixture
@@ -84,8 +88,8 @@ def test_images_have_no_time_and_leave_what_was_written_before(
     ("words", "reason"),
     [
         (("--line", "door"), "must be NAME="),
-        (("--zone", "3:a=0,0,1,0,1,1"), "there is no such source"),
-        (("--line", "a=0,0,1,1", "--line", "a=0,0,1,0"), "two have this name"),
+        (("--zone", "3:a=0,0,1,0,1,1"), "3:a: no such source"),
+        (("--line", "a=0,0,1,1", "--line", "a=0,0,1,0"), "duplicate name"),
     ],
 )
 def test_what_is_no_line_or_zone_is_wrong_usage(
@@ -114,3 +118,24 @@ def test_a_clock_goes_on_where_a_source_changes_how_it_tells_the_time() -> None:
         )
     ]
     assert told == pytest.approx([0, 0.1, 0.2, 0.4, 0.5, 3.5, 3.8])
+
+
+def test_with_tracking_the_detector_also_reports_less_sure_objects(
+    clip: Path, squares_model: Path
+) -> None:
+    """They only continue a track: none begins, since nothing reaches the least score."""
+    detectors: list[Detector] = []
+    less_sure: list[int] = []
+
+    def on_frame(frame: Frame, detections: Detections) -> None:
+        assert len(detections) == 0
+        less_sure.append(len(detectors[0](frame.image)))
+
+    settings = RunSettings(
+        model=squares_model, sources=[clip], score_threshold=0.95, tracking=TrackingSettings()
+    )
+    callbacks = RunCallbacks(
+        on_model=lambda detector, why: detectors.append(detector), on_frame=on_frame
+    )
+    run(settings, callbacks)
+    assert less_sure == [1] * 40

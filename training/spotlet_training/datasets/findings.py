@@ -1,7 +1,7 @@
-"""What an inspection says of a set, one thing at a time."""
+"""What is wrong with a labelled set, or odd, one thing at a time."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -21,16 +21,19 @@ Kind = Literal[
 ]
 """What a finding is about, in the order in which people should read them."""
 
+NAMED_FINDINGS = 5
+"""How many findings a message names; the rest are counted."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is wrong with a set, or odd.
 
     Attributes:
-        severity: `error` where training would stop at it, or its result would be harmed.
+        severity: `error` where training would stop, or its result would suffer.
         kind: what it is about.
-        message: what is so, which rule it breaks, the remedy.
-        file: relative to the set's folder; None where it is about the set as a whole.
+        message: what was found, which rule it breaks, the remedy.
+        file: relative to the set's folder where it lies there; None for the set as a whole.
         line: of that file, from 1; None in formats without lines.
     """
 
@@ -47,15 +50,16 @@ class Finding:
 
     def record(self) -> dict[str, str | int | None]:
         """Returns it as JSON has it."""
-        return {
-            "severity": self.severity,
-            "kind": self.kind,
-            "file": None if self.file is None else self.file.as_posix(),
-            "line": self.line,
-            "message": self.message,
-        }
+        return asdict(self) | {"file": self.file and self.file.as_posix()}
 
 
 def errors(findings: Iterable[Finding]) -> list[Finding]:
-    """Returns those that must be mended."""
+    """Returns the errors among the findings."""
     return [finding for finding in findings if finding.severity == "error"]
+
+
+def first_few(findings: Sequence[Finding]) -> str:
+    """Returns the first findings as one line, with the number of the others."""
+    more = len(findings) - NAMED_FINDINGS
+    named = "; ".join(map(str, findings[:NAMED_FINDINGS]))
+    return f"{named}; and {more} more" if more > 0 else named

@@ -1,4 +1,4 @@
-"""How garments move through a clip: tracks that enter, turn, swell and leave."""
+"""The motion of garments in a clip: tracks that enter, turn, grow, shrink and leave."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ SPEEDS = (45.0, 190.0)
 """Pixels a second."""
 
 MOST_ANGLE = 10.0
-"""Degrees from upright about which a garment sways, either way."""
+"""Greatest mean angle of a garment from upright, degrees, either way."""
 
 MOST_SWAY = 10.0
 """Degrees by which it sways; with the angle at most the 20 degrees of training scenes."""
@@ -24,11 +24,11 @@ SWAY_RATE = 1.3
 """Radians a second."""
 
 SWELL = 0.07
-"""Greatest share by which a garment grows and shrinks on its way."""
+"""Greatest share by which a garment grows and shrinks."""
 
 LEAST_DISTANCE = 0.72
 """Between the middles of two garments, as a share of the sum of half their longer sides:
-under 1 they overlap, and at this one of them still sees half of the other."""
+below 1 they overlap; at this distance half of the one behind is still visible."""
 
 TRIES = 60
 SHADOW = 0.4
@@ -36,7 +36,7 @@ SHADOW = 0.4
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Track:
-    """One garment's way through a shot.
+    """One garment's motion through a shot.
 
     Attributes:
         object_index: of the garment.
@@ -96,13 +96,13 @@ def plan_tracks(
 ) -> list[Track]:
     """Returns a track for each object, the later ones in front.
 
-    A place that hides another garment for good is drawn anew, a garment never is.
+    A track that hides another garment is drawn again, with the same garment.
 
     Args:
-        rng: where the chance comes from.
+        rng: the source of chance.
         objects: index and class of each garment.
         size_hw: of the frame, pixels.
-        seconds: that the shot takes.
+        seconds: length of the shot.
     """
     tracks: list[Track] = []
     times = np.linspace(0, seconds, 12)
@@ -123,7 +123,7 @@ def _draw(
     size_hw: tuple[int, int],
     seconds: float,
 ) -> Track:
-    """Returns a track by chance, more along the frame than across it."""
+    """Returns a random track, more along the frame than across it."""
     height, width = size_hw
     heading = rng.normal(0, 0.6) + (np.pi if rng.random() < 0.5 else 0.0)
     speed = rng.uniform(*SPEEDS)

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from spotlet import Detector
-from spotlet.check.end_to_end import TIE, check_suppression, compare_suppression, is_same
+from spotlet.check.cross_checks import TIE, check_suppression, compare_suppression, is_same
 from spotlet.detections import Detections
 from spotlet.manifest import METADATA_KEY, DetectionRule, InputRule, Manifest
 from spotlet.model.package import cells_file

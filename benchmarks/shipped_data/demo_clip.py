@@ -1,9 +1,10 @@
-"""The demo's clip, and where every garment is in every frame of it.
+"""Makes the demo's clip and its truth: the box of each garment in each frame.
 
-    python -m spotlet_training.scenes.clip
+    python -m benchmarks.shipped_data.demo_clip
 
-makes the shipped one again: held-out garments on held-out photographs, one fixed seed. The
-garments are drawn at random from those that a person would name as their label does.
+writes the shipped files again, to `models/spotlet_models/demo`: held-out garments on held-out
+photographs, one fixed seed. The garments are drawn at random from those that a person would name
+as their label does. Needs all of Fashion-MNIST.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+from benchmarks.shipped_data.motion import Track, plan_tracks
+from benchmarks.shipped_data.typical import is_typical
 
 from spotlet.atomic import atomic_file
 from spotlet.boxes import FloatArray
@@ -27,9 +30,7 @@ from spotlet_training.scenes.bundled import SAMPLE_FOLDER, load_photograph
 from spotlet_training.scenes.cutout import cut_out, place
 from spotlet_training.scenes.dataset import CLIP_OBJECTS
 from spotlet_training.scenes.fashion import CLASS_NAMES, FashionObjects, load_fashion
-from spotlet_training.scenes.motion import Track, plan_tracks
 from spotlet_training.scenes.paint import SHADOW_MARGIN, Ownership, paint
-from spotlet_training.scenes.typical import is_typical
 
 TRUTH_SCHEMA = 1
 
@@ -40,10 +41,10 @@ ROUNDS = 4
 """Garments of each class in the clip."""
 
 LEAST_VISIBLE = 0.5
-"""A garment of which less is seen need not be found, and may be: it is ignored."""
+"""A garment of which less is visible is ignored: it may be found or not."""
 
 LEAST_TRACE = 0.05
-"""A garment of which less is seen is not there."""
+"""A garment of which less is visible is left out."""
 
 ZOOM = (0.88, 0.8)
 """Share of the photograph that the frame shows at a shot's start and end."""
@@ -51,7 +52,7 @@ ZOOM = (0.88, 0.8)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipSettings:
-    """What is rendered.
+    """The clip's settings.
 
     Attributes:
         size_hw: of a frame, pixels.
@@ -78,13 +79,13 @@ class ClipSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipFrame:
-    """One frame and what is seen in it.
+    """One frame and its visible garments.
 
     Attributes:
         image_bgr: (H, W, 3) uint8.
-        boxes_xyxy: (N, 4) float32, pixels of the frame, tight about what is seen.
+        boxes_xyxy: (N, 4) float32, pixels of the frame, tight about the visible pixels.
         class_ids: (N,) int64.
-        ignored: (N,) bool: too little is seen to ask for it.
+        ignored: (N,) bool: too little is visible.
     """
 
     image_bgr: ImageArray
@@ -96,7 +97,7 @@ class ClipFrame:
 def render_clip(
     objects: FashionObjects, photographs: Sequence[ImageArray], settings: ClipSettings
 ) -> Iterator[ClipFrame]:
-    """Gives the frames of a clip, one shot for each photograph.
+    """Yields the frames of a clip, one shot for each photograph.
 
     Args:
         objects: to choose from, at least one of each class; each class is chosen equally often.
@@ -124,7 +125,7 @@ def render_clip(
 def _pan(
     photograph: ImageArray, progress: float, direction: int, size_hw: tuple[int, int]
 ) -> ImageArray:
-    """Returns the part of a photograph that the camera sees, moving at sub-pixel steps."""
+    """Returns the part of a photograph in view, moving at sub-pixel steps."""
     (height, width), (rows, columns) = photograph.shape[:2], size_hw
     share = ZOOM[0] + (ZOOM[1] - ZOOM[0]) * progress
     scale = max(rows / height, columns / width) / share
@@ -162,12 +163,12 @@ def _act(
 def write_clip(
     folder: Path, frames: Iterator[ClipFrame], settings: ClipSettings
 ) -> dict[str, object]:
-    """Leaves `clip.mp4` and `truth.json` in a folder, each whole, and returns the truth.
+    """Writes `clip.mp4` and `truth.json` into a folder, each whole; returns the truth.
 
     Args:
-        folder: made if it is not there.
+        folder: made if necessary.
         frames: of the size and number in `settings`.
-        settings: what was rendered.
+        settings: of the clip.
 
     Raises:
         OutputError: the folder cannot be written, or this OpenCV cannot encode.
@@ -203,10 +204,10 @@ def write_clip(
 
 
 def make_clip(folder: Path, settings: ClipSettings = ClipSettings()) -> None:
-    """Leaves the demo's clip, its truth and its licences in a folder.
+    """Writes the demo's clip, its truth and its licences into a folder.
 
     Raises:
-        DatasetError: Fashion-MNIST is not here and cannot be fetched.
+        DatasetError: Fashion-MNIST is not installed and cannot be fetched.
         OutputError: the folder cannot be written.
     """
     held_out = load_fashion("t10k").select(CLIP_OBJECTS)
@@ -219,7 +220,7 @@ def make_clip(folder: Path, settings: ClipSettings = ClipSettings()) -> None:
 
 def main() -> int:
     """Makes the clip and returns the exit code."""
-    parser = argparse.ArgumentParser(description="Make the demo's clip and its truth again.")
+    parser = argparse.ArgumentParser(description="Make the demo's clip and its truth.")
     default = Path(str(resources.files("spotlet_models"))) / "demo"
     parser.add_argument("--out", type=Path, default=default, help="folder [%(default)s]")
     parser.add_argument("--seed", type=int, default=ClipSettings().seed, help="[%(default)s]")
@@ -227,7 +228,7 @@ def main() -> int:
     try:
         make_clip(args.out, ClipSettings(seed=args.seed))
     except SpotletError as error:
-        print(f"clip: {error}", file=sys.stderr)  # noqa: T201
+        print(f"clip: {error}", file=sys.stderr)
         return error.exit_code
     return 0
 

@@ -5,8 +5,8 @@ import pytest
 
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
-from spotlet.evaluation import average_precision
-from spotlet.precision import RECALLS, Truth, precision_curves
+from spotlet.evaluation import RECALLS, Truth, average_precision
+from spotlet_training.evaluation.curves import precision_curves
 
 NAMES = ("cat", "dog")
 A = (0, 0, 100, 100)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from spotlet.boxes import FloatArray
-from spotlet.check.digest import Digest, digest, finite_numbers, sample_indices
+from spotlet.check.records import Digest, digest, finite_numbers, sample_indices
 
 UNIT = st.floats(0, 1, width=32)
 TENSORS = arrays.arrays(np.float32, (70, 4), elements=UNIT)
@@ -16,22 +16,22 @@ TENSORS = arrays.arrays(np.float32, (70, 4), elements=UNIT)
 
 def test_a_digest_is_what_one_counts_by_hand() -> None:
     values = np.arange(12, dtype=np.float32).reshape(3, 4)
-    told = digest(values, samples=12, runs=3)
-    assert told.shape == (3, 4)
-    assert told.sample.tolist() == list(range(12))
-    assert told.means.tolist() == [1.5, 5.5, 9.5]
-    assert told.peaks.tolist() == [3, 7, 11]
+    result = digest(values, samples=12, runs=3)
+    assert result.shape == (3, 4)
+    assert result.sample.tolist() == list(range(12))
+    assert result.means.tolist() == [1.5, 5.5, 9.5]
+    assert result.peaks.tolist() == [3, 7, 11]
 
 
-def test_an_array_of_fewer_elements_is_told_whole() -> None:
-    told = digest(np.array([[0.25, 0.5]], np.float32))
-    assert told.sample.tolist() == told.means.tolist() == told.peaks.tolist() == [0.25, 0.5]
+def test_an_array_of_fewer_elements_is_kept_whole() -> None:
+    result = digest(np.array([[0.25, 0.5]], np.float32))
+    assert result.sample.tolist() == result.means.tolist() == result.peaks.tolist() == [0.25, 0.5]
 
 
 def test_runs_of_bytes_do_not_overflow() -> None:
-    told = digest(np.full((40, 50, 3), 255, np.uint8), samples=9, runs=4)
-    assert told.means.tolist() == [255.0] * 4
-    assert told.sample.tolist() == [255.0] * 9
+    result = digest(np.full((40, 50, 3), 255, np.uint8), samples=9, runs=4)
+    assert result.means.tolist() == [255.0] * 4
+    assert result.sample.tolist() == [255.0] * 9
 
 
 def test_the_sample_is_the_same_on_every_machine() -> None:
@@ -90,10 +90,10 @@ def test_another_shape_is_infinitely_far() -> None:
 
 @given(TENSORS)
 def test_json_keeps_a_digest(tensor: FloatArray) -> None:
-    told = digest(tensor)
-    read = Digest.from_json(json.loads(json.dumps(told.to_json())))
-    assert read.shape == told.shape
-    assert read.difference(told) == 0
+    result = digest(tensor)
+    read = Digest.from_json(json.loads(json.dumps(result.to_json())))
+    assert read.shape == result.shape
+    assert read.difference(result) == 0
 
 
 @pytest.mark.parametrize(
@@ -113,16 +113,18 @@ def test_json_keeps_a_digest(tensor: FloatArray) -> None:
 )
 def test_what_is_no_digest_is_refused(key: str, value: object) -> None:
     content: dict[str, Any] = digest(np.zeros((2, 3), np.float32)).to_json()
-    with pytest.raises(ValueError, match=r"number|must hold"):
+    with pytest.raises(ValueError, match=r"number|unknown key 'more'"):
         Digest.from_json({**content, key: value})
 
 
 def test_a_digest_without_a_key_or_of_another_kind_is_refused() -> None:
     content = digest(np.zeros((2, 3), np.float32)).to_json()
     del content["means"]
-    others: list[object] = [content, [], None, "text"]
+    with pytest.raises(ValueError, match="digest: missing key 'means'"):
+        Digest.from_json(content)
+    others: list[object] = [[], None, "text"]
     for bad in others:
-        with pytest.raises(ValueError, match="must hold shape, sample, means, peaks"):
+        with pytest.raises(ValueError, match="digest: must be a JSON object"):
             Digest.from_json(bad)
 
 

@@ -1,12 +1,20 @@
-"""Freezes the scenes: `python -m spotlet_training.localization.freeze`.
+"""Freezes the scenes of the localization experiment: their garments, digests and landmarks.
 
-Needs all of Fashion-MNIST. Done once: other garments or other settings are another experiment.
+    python -m benchmarks.shipped_data.frozen_scenes
+
+wrote `garments-*.png`, `frozen.json` and `landmarks.npz` in
+`training/spotlet_training/localization`. Needs all of Fashion-MNIST. Run once: other garments or
+other settings are another experiment.
 """
 
+import json
 import sys
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
+from benchmarks.shipped_data.sample import write_sheet
+from benchmarks.shipped_data.typical import is_typical
 
 from spotlet_training.localization.frozen import (
     COUNTS,
@@ -15,12 +23,20 @@ from spotlet_training.localization.frozen import (
     frozen_objects,
     sheet_path,
 )
-from spotlet_training.localization.record import digest_of, landmarks_of, set_name, write_record
+from spotlet_training.localization.record import (
+    LANDMARKS_FILE,
+    RECORD_FILE,
+    Landmarks,
+    digest_of,
+    landmarks_of,
+    set_name,
+)
 from spotlet_training.localization.scenes import SPLITS, VARIANTS
 from spotlet_training.scenes.dataset import VALIDATION_OBJECTS
 from spotlet_training.scenes.fashion import FashionObjects, Split, load_fashion
-from spotlet_training.scenes.make_sample import write_sheet
-from spotlet_training.scenes.typical import is_typical
+
+FOLDER = sheet_path("train").parent
+"""Of the experiment's frozen files."""
 
 NEIGHBOURS = 10
 """Nearest photos that must be of a garment's class."""
@@ -46,6 +62,25 @@ def choose_objects() -> dict[Split, list[int]]:
     return chosen
 
 
+def write_record(
+    objects: dict[Split, list[int]],
+    digests: dict[str, str],
+    landmarks: Mapping[str, Sequence[tuple[Split, Landmarks]]],
+) -> None:
+    """Writes the record's two files into `FOLDER`."""
+    content = {"objects": objects, "sha256": digests}
+    text = json.dumps(content, separators=(",", ":"))
+    (FOLDER / RECORD_FILE).write_text(text + "\n", "utf-8")
+    arrays = {f"{name}-{split}": rows for name, parts in landmarks.items() for split, rows in parts}
+    np.savez_compressed(FOLDER / LANDMARKS_FILE, **arrays)  # type: ignore[arg-type]
+
+
+def recorded_objects(split: Split) -> npt.NDArray[np.int64]:
+    """Returns the indices of the full sets' garments in a split, scene by scene."""
+    content = json.loads((FOLDER / RECORD_FILE).read_text("utf-8"))
+    return np.array(content["objects"][split], np.int64)
+
+
 def main() -> int:
     """Writes the garments and the record; returns the exit code."""
     chosen = choose_objects()
@@ -62,7 +97,7 @@ def main() -> int:
                 parts.append((split, compose_scenes(split, variant, objects)))
             digests[name] = digest_of(*(part for _, part in parts))
             landmarks[name] = [(split, landmarks_of(part)) for split, part in parts]
-    write_record(Path(__file__).parent, chosen, digests, landmarks)
+    write_record(chosen, digests, landmarks)
     return 0
 
 

@@ -1,6 +1,9 @@
-"""Makes the sample that ships with the package: `python -m spotlet_training.scenes.make_sample`.
+"""Makes the scene generator's sample: 2,000 garments and a dozen photographs.
 
-Needs all of Fashion-MNIST and scikit-image's data folder; `LICENSES.md` is written by hand.
+    python -m benchmarks.shipped_data.sample
+
+writes the shipped files again, to `training/spotlet_training/scenes/sample`. Needs all of
+Fashion-MNIST and scikit-image's photographs; `LICENSES.md` is written by hand.
 """
 
 import argparse
@@ -65,7 +68,7 @@ def sheet_of(photos: ImageArray) -> ImageArray:
 
 
 def write_sheet(path: Path, photos: ImageArray) -> None:
-    """Leaves photos (N, 28, 28) as a PNG that `load_sheet` reads.
+    """Writes photos (N, 28, 28) as a PNG that `load_sheet` reads.
 
     Raises:
         OutputError: it cannot be written.
@@ -84,10 +87,10 @@ def shrink(photograph: ImageArray) -> ImageArray:
 
 
 def make_sample(folder: Path, photograph_folder: Path) -> None:
-    """Leaves the sheets of objects and the photographs in a folder.
+    """Writes the sheets of objects and the photographs into a folder.
 
     Raises:
-        DatasetError: Fashion-MNIST or a photograph cannot be had.
+        DatasetError: Fashion-MNIST or a photograph is missing.
         OutputError: the folder cannot be written.
     """
     train, held_out = load_fashion("train"), load_fashion("t10k").select(VALIDATION_OBJECTS)
@@ -112,7 +115,7 @@ def _write(path: Path, image: ImageArray, setting: int, value: int) -> None:
 
 def main() -> int:
     """Makes the sample and returns the exit code."""
-    parser = argparse.ArgumentParser(description="Make the sample of the scene generator again.")
+    parser = argparse.ArgumentParser(description="Make the scene generator's sample.")
     parser.add_argument("--out", type=Path, default=SAMPLE_FOLDER, help="folder [%(default)s]")
     args = parser.parse_args()
     spec = find_spec("skimage")
@@ -121,7 +124,7 @@ def main() -> int:
             raise DatasetError("the photographs: run `pip install scikit-image` first")
         make_sample(args.out, Path(spec.origin).parent / "data")
     except SpotletError as error:
-        print(f"make_sample: {error}", file=sys.stderr)  # noqa: T201
+        print(f"sample: {error}", file=sys.stderr)
         return error.exit_code
     return 0
 

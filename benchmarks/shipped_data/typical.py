@@ -1,4 +1,4 @@
-"""Garments that a person would name as their label does.
+"""Finds garments that people would name as their label does.
 
 Fashion-MNIST's labels come from a shop's catalogue: what it calls a shirt may look like a dress.
 People agree with them in 83.5 % of cases (Xiao et al. 2017, arXiv:1708.07747, and the set's own
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from spotlet_training.scenes.fashion import FashionObjects
 
 NEIGHBOURS = 20
-"""How many must agree about a garment of the demo's clip."""
+"""Neighbours that must agree about a garment of the demo's clip."""
 
 _CHUNK = 500  # objects at a time, to bound the matrix of distances
 
@@ -21,12 +21,12 @@ def is_typical(
 ) -> npt.NDArray[np.bool_]:
     """Returns (N,): whether the nearest known photos of each object are all of its class.
 
-    Near by the Euclidean distance of pixels; no network has a say.
+    Distance is Euclidean, between pixels; no network is involved.
 
     Args:
-        objects: N to judge.
-        known: to judge by, none of them among `objects`; more than `neighbours`.
-        neighbours: how many must agree.
+        objects: N, to judge.
+        known: the reference, without any of `objects`; more than `neighbours`.
+        neighbours: number that must agree.
     """
     references = known.photos.reshape(len(known), -1).astype(np.float32) / 255
     half_norms = (references**2).sum(axis=1) / 2

@@ -1,0 +1,197 @@
+"""The arguments of `spotlet run`, and the settings that they mean."""
+
+import argparse
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from spotlet.commands.options import add_model_arguments, add_session_arguments, given_session
+from spotlet.counting.rules import Anchor, CountingRules, parse_line, parse_zone
+from spotlet.errors import UsageError
+from spotlet.running.settings import RunSettings
+from spotlet.serve.address import TOKEN_VARIABLE
+from spotlet.sinks.recording.sink import KEPT_RECORDINGS
+from spotlet.streams import Reconnection
+from spotlet.tracking.settings import TrackingSettings
+
+if TYPE_CHECKING:  # an extra
+    from spotlet.mqtt import BrokerAddress, MqttSettings
+
+PASSWORD_VARIABLE = "SPOTLET_MQTT_PASSWORD"
+"""A URL shows in the list of processes; the environment does not."""
+
+HELP = {
+    "source": "an image, a video, a folder, a glob in quotes, a camera's index, an rtsp or http "
+    "URL; several run at once",
+    "--config": "TOML with these arguments; the command line wins",
+    "--save": "annotated video (.mp4, .avi); image or folder for images; folder of videos for "
+    "several sources",
+    "--keep-videos": "video files to keep of each live source, an hour each at most "
+    f"[{KEPT_RECORDINGS}]",
+    "--ndjson": "a JSON line for each frame and each change of a live source's state; - is stdout",
+    "--rotate-mb": "append to the NDJSON, and start a new file at this size; keep a few old ones",
+    "--snapshots": "a JPEG whenever a class appears",
+    "--show": "open a window; q or Esc ends the run",
+    "--serve": "watch the run in a browser, with events and metrics; a port alone is on 127.0.0.1, "
+    "any other address needs a token",
+    "--serve-token": f"what a viewer must present; safer in {TOKEN_VARIABLE} or --config, since "
+    "everybody on this machine sees the flags of a process",
+    "--mqtt": "publish to mqtt[s]://[user[:password]@]host[:port]/[topic-prefix]; the password "
+    f"may be in {PASSWORD_VARIABLE}",
+    "--mqtt-on": "a message for each frame with detections, or when the objects change [frame]",
+    "--mqtt-qos": "0: send each message once; 1: until the broker confirms it [1]",
+    "--mqtt-discovery": "announce the sources to Home Assistant",
+    "--mqtt-cafile": "certificates of the authorities to trust with mqtts://, not the system's",
+    "--mode": "every frame in order, or the newest [live for cameras and URLs, else video]",
+    "--max-fps": "at most N frames a second of each source: live drops the others, video waits",
+    "--max-frames": "stop after N frames",
+    "--stall-seconds": "reconnect a live source after S seconds without a frame [%(default)g]",
+    "--retries": "give up a live source after N failures in a row [never]",
+    "--batch": "frames of several sources in one call of the network; not worth it on a CPU "
+    "[%(default)d]",
+    "--score": "least score, 0 to 1 [the model's]",
+    "--iou": "overlap that NMS allows, 0 to 1 [the model's]",
+    "--classes": "only these classes",
+    "--track": "give each object an id that it keeps across frames",
+    "--line": "count objects that cross this line, in shares of the frame (0 to 1) or pixels; "
+    "2:NAME=... is for the second source only; repeatable",
+    "--zone": "count objects in this polygon, and those that enter it; likewise",
+    "--anchor": "the point of a box that counts: middle of its lower side, or centre [%(default)s]",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    group: argparse._ActionsContainer = parser
+
+    def add(name: str, **options: Any) -> None:
+        group.add_argument(name, help=HELP[name], **options)
+
+    add_model_arguments(parser, optional=True)
+    add("source", nargs="*")
+    add("--config", metavar="FILE")
+    group = parser.add_argument_group("output (without any, a line a frame is printed)")
+    add("--save", metavar="PATH")
+    add("--keep-videos", type=int, metavar="N")
+    add("--ndjson", metavar="FILE")
+    add("--rotate-mb", type=float, metavar="MB")
+    add("--snapshots", metavar="FOLDER")
+    add("--show", action="store_true")
+    add("--serve", metavar="HOST:PORT")
+    add("--serve-token", metavar="TOKEN")
+    group = parser.add_argument_group("MQTT")
+    add("--mqtt", metavar="URL")
+    add("--mqtt-on", choices=("frame", "change"))
+    add("--mqtt-qos", type=int, choices=(0, 1))
+    add("--mqtt-discovery", action="store_true")
+    add("--mqtt-cafile", metavar="FILE")
+    group = parser.add_argument_group("stream")
+    add("--mode", choices=("video", "live"))
+    add("--max-fps", type=float, metavar="N")
+    add("--max-frames", type=int, metavar="N")
+    add("--stall-seconds", type=float, default=Reconnection().stall_seconds, metavar="S")
+    add("--retries", type=int, metavar="N")
+    add("--batch", type=int, default=1, metavar="N")
+    group = parser.add_argument_group("detections")
+    add("--score", type=float, metavar="T")
+    add("--iou", type=float, metavar="T")
+    add("--classes", metavar="A,B")
+    group = parser.add_argument_group("tracking and counting")
+    add("--track", action="store_true")
+    add("--line", action="append", metavar="NAME=X1,Y1,X2,Y2")
+    add("--zone", action="append", metavar="NAME=X1,Y1,X2,Y2,X3,Y3,...")
+    add("--anchor", choices=get_args(Anchor), default="bottom")
+    add_session_arguments(parser)
+
+
+def in_flags(error: UsageError) -> UsageError:
+    """Returns an error about a setting in the words of the command line.
+
+    Example:
+        >>> print(in_flags(UsageError("score_threshold 2.0: must be from 0 to 1")))
+        --score 2.0: must be from 0 to 1
+    """
+    text = str(error)
+    for field in (each.name for each in (*fields(RunSettings), *fields(Reconnection))):
+        if text.startswith((f"{field} ", f"{field}:")):
+            flag = field.removesuffix("_threshold").replace("_", "-")
+            return UsageError(f"--{flag}{text.removeprefix(field)}")
+    return error
+
+
+def run_settings(args: argparse.Namespace) -> RunSettings:
+    """Returns the settings that the arguments mean.
+
+    Raises:
+        UsageError: an argument breaks its rule.
+    """
+    if args.model is None or not args.source:
+        raise UsageError("a model and at least one source must be given; see `spotlet run --help`")
+    if args.serve is None and args.serve_token:
+        raise UsageError("--serve-token: needs --serve HOST:PORT")
+    token = (args.serve_token or os.environ.get(TOKEN_VARIABLE)) if args.serve else None
+    broker, published = _mqtt(args)
+    classes = None if args.classes is None else args.classes.split(",")
+    return RunSettings(
+        model=args.model,
+        variant=args.variant,
+        sources=args.source,
+        mode=args.mode,
+        max_fps=args.max_fps,
+        max_frames=args.max_frames,
+        batch=args.batch,
+        # A camera's first frame may take as long as its next: some send one in a minute.
+        reconnection=Reconnection(
+            retries=args.retries,
+            stall_seconds=args.stall_seconds,
+            open_seconds=max(Reconnection().open_seconds, args.stall_seconds),
+        ),
+        score_threshold=args.score,
+        iou_threshold=args.iou,
+        classes=None if classes is None else [name.strip() for name in classes if name.strip()],
+        tracking=TrackingSettings() if args.track else None,
+        counting=CountingRules(
+            lines=tuple(parse_line(text) for text in args.line or ()),
+            zones=tuple(parse_zone(text) for text in args.zone or ()),
+            anchor=args.anchor,
+        ),
+        session=given_session(args),
+        strict_provider=args.strict_provider,
+        own_process=True,
+        save=args.save,
+        keep_videos=args.keep_videos,
+        ndjson=args.ndjson,
+        rotate_mb=args.rotate_mb,
+        snapshots=args.snapshots,
+        show=args.show,
+        serve=args.serve,
+        serve_token=token,
+        mqtt=broker,
+        mqtt_settings=published,
+    )
+
+
+def _mqtt(args: argparse.Namespace) -> "tuple[BrokerAddress | None, MqttSettings | None]":
+    given = {
+        "--mqtt-on": args.mqtt_on is not None,
+        "--mqtt-qos": args.mqtt_qos is not None,
+        "--mqtt-discovery": args.mqtt_discovery,
+        "--mqtt-cafile": args.mqtt_cafile is not None,
+    }
+    if args.mqtt is None:
+        for flag in (name for name, is_given in given.items() if is_given):
+            raise UsageError(f"{flag}: needs --mqtt URL")
+        return None, None
+    from spotlet.mqtt import MqttSettings, locate_broker
+
+    broker = locate_broker(
+        args.mqtt,
+        password=os.environ.get(PASSWORD_VARIABLE) or None,
+        cafile=None if args.mqtt_cafile is None else Path(args.mqtt_cafile),
+    )
+    return broker, MqttSettings(
+        qos=1 if args.mqtt_qos is None else args.mqtt_qos,
+        on=args.mqtt_on or "frame",
+        discovery=args.mqtt_discovery,
+    )

@@ -1,0 +1,73 @@
+"""Track ids and counts of the objects of a run, those of each source by themselves."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from spotlet.counting.counter import ObjectCounter
+from spotlet.detections import Detections
+from spotlet.detector import Detector
+from spotlet.errors import UsageError
+from spotlet.running.settings import RunSettings
+from spotlet.streams import Frame, SourceClock, Stream, locate_source
+from spotlet.tracking.tracker import Tracker, TrackingSettings
+
+UNSURE_SHARE = 0.5
+"""Share of the least score from which a detection still continues an object that has an id."""
+
+
+class Followers:
+    """Tracks and counts the objects of a run, as far as its settings ask for it."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        """Checks the sources, before anything is opened.
+
+        Raises:
+            UsageError: a source is images, without time.
+            SourceError: there is no such source.
+        """
+        self._rules = settings.counting
+        counts = self._rules.lines or self._rules.zones
+        self._tracking = settings.tracking or (TrackingSettings() if counts else None)
+        self._of: dict[Stream, tuple[SourceClock, Tracker, ObjectCounter | None]] = {}
+        for source in settings.sources if self._tracking else ():
+            if (found := locate_source(source)).kind in ("image", "images"):
+                raise UsageError(
+                    f"{found.name}: images have no time, so their objects cannot be tracked or "
+                    "counted; leave out tracking, lines and zones, or give a video"
+                )
+
+    def begin(self, detector: Detector, streams: Sequence[Stream]) -> None:
+        """Takes the streams, and has less sure objects detected too, to continue those with an id.
+
+        Args:
+            detector: its rule is changed.
+            streams: in the order of the sources.
+        """
+        if self._tracking is None:
+            return
+        least = detector.rule.score_threshold
+        start = max(self._tracking.start_score, least)
+        tracking = replace(self._tracking, start_score=start)
+        unsure = least * UNSURE_SHARE
+        if detector.manifest.output.form == "detections":
+            # The graph has suppressed all below this threshold.
+            unsure = max(unsure, detector.manifest.detection.score_threshold)
+        detector.rule = replace(detector.rule, score_threshold=unsure)
+        for number, stream in enumerate(streams, 1):
+            rules = self._rules.of_source(number)
+            counts = rules.lines or rules.zones
+            counter = ObjectCounter(rules, tracking.lost_seconds) if counts else None
+            self._of[stream] = SourceClock(), Tracker(tracking), counter
+
+    def update(self, stream: Stream, frame: Frame, detections: Detections) -> Detections:
+        """Returns the objects of a stream's next frame, with track ids and counts if asked for.
+
+        Raises:
+            UsageError: a line or a zone lies outside the frame.
+        """
+        if stream not in self._of:
+            return detections
+        clock, tracker, counter = self._of[stream]
+        at_seconds = clock.seconds(frame)
+        found = tracker.update(detections, at_seconds, frame.epoch, frame.size_hw)
+        return found if counter is None else counter.update(found, frame.size_hw, at_seconds)

@@ -1,0 +1,120 @@
+"""The frames of a run and what was found in each, in order; and the cores that work on them."""
+
+import contextlib
+import ctypes
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+
+import cv2
+
+from spotlet.detections import Detections
+from spotlet.detector import Detector
+from spotlet.lifetime import WAKE_SECONDS
+from spotlet.model.providers import CPU_PROVIDER, full_provider_name
+from spotlet.pipeline import Workers, map_in_order, plan_workers
+from spotlet.running.settings import RunSettings
+from spotlet.session import SessionSettings
+from spotlet.streams import Arrival, StreamGroup
+
+_GLIBC_TRIM_THRESHOLD, _GLIBC_MMAP_THRESHOLD = -1, -3
+"""Of `mallopt`, from glibc's malloc.h."""
+
+KEPT_BYTES = 128 * 2**20
+"""Freed memory that is kept for the next frames: five pictures of 4K."""
+
+MOST_HEAP_BYTES = 32 * 2**20
+"""The largest array that comes from the heap and is kept at all; glibc allows no more."""
+
+
+def share_cores(settings: RunSettings, session: SessionSettings, *, live: bool) -> Workers:
+    """Returns how the cores, `session.threads` or all, are shared out; settles an own process.
+
+    Raises:
+        UsageError: onnxruntime knows no such provider.
+    """
+    if full_provider_name(session.provider) != CPU_PROVIDER:
+        # A device queues its calls itself, and not every provider may be called twice at once.
+        return Workers(threads=session.threads)
+    workers = plan_workers(session.threads, sources=len(settings.sources), live=live)
+    if settings.own_process and workers.count > 1:
+        settle_process()
+    return workers
+
+
+def settle_process() -> None:
+    """Prepares the process for several frames at once on all cores.
+
+    OpenCV's own threads are off: the cores have work. Memory that a frame frees is kept for the
+    next one: glibc would return it to the system, which then clears each page again. Other C
+    libraries stay as they are. `docs/performance.md` has what it gains.
+    """
+    cv2.setNumThreads(1)
+    if sys.platform != "linux":
+        return
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:  # musl has none
+        return
+    mallopt(_GLIBC_MMAP_THRESHOLD, MOST_HEAP_BYTES)
+    mallopt(_GLIBC_TRIM_THRESHOLD, KEPT_BYTES)
+
+
+def detect_in_order(
+    detector: Detector,
+    group: StreamGroup,
+    workers: Workers,
+    settings: RunSettings,
+    idle: Callable[[], None],
+) -> Generator[tuple[Arrival, Detections], None, None]:
+    """Yields each frame of the streams with what was found in it; those of a stream are in order.
+
+    Exhaust it or close it: then no thread is left. Exhausted, it has closed the group. While
+    several workers wait, `idle` is called now and then in the caller's thread.
+
+    Raises:
+        SourceError: the only source cannot be read.
+        ModelFileError: onnxruntime fails on a frame.
+    """
+    classes = None if settings.classes is None else tuple(settings.classes)
+
+    def detect(arrivals: list[Arrival]) -> list[Detections]:
+        results = detector.detect([frame.image for _, frame in arrivals])
+        return results if classes is None else [found.of_classes(classes) for found in results]
+
+    batches = group.batches(settings.batch)
+    first = _first(settings.max_frames, batches)
+    with contextlib.closing(map_in_order(first, detect, workers, group.stop, idle)) as detected:
+        for arrivals, results in detected:
+            yield from zip(arrivals, results, strict=True)
+    # Not when it is broken off: after a second Ctrl-C a worker may still be inside.
+    batches.close()
+
+
+def _first(count: int | None, batches: Iterable[list[Arrival]]) -> Iterator[list[Arrival]]:
+    """Yields the batches up to `count` frames, and takes none after them."""
+    left = count
+    for arrivals in batches:
+        yield arrivals if left is None else arrivals[:left]
+        if left is not None:
+            left -= len(arrivals)
+            if left <= 0:
+                return
+
+
+@contextlib.contextmanager
+def stopping(group: StreamGroup, stop: threading.Event | None) -> Iterator[None]:
+    """Ends the streams meanwhile, within `WAKE_SECONDS`, once `stop` is set."""
+    over = threading.Event()
+
+    def watch(stop: threading.Event) -> None:
+        while not (over.is_set() or stop.wait(WAKE_SECONDS)):
+            pass
+        group.stop()
+
+    if stop is not None:
+        threading.Thread(target=watch, args=[stop], name="spotlet-stop", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()

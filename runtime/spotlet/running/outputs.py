@@ -1,0 +1,130 @@
+"""The sinks of a run, opened, written and closed together, with the states of its sources."""
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from spotlet.detections import Detections
+from spotlet.running.settings import RunCallbacks, RunSettings
+from spotlet.running.sinks import open_sinks
+from spotlet.serve.address import Listener
+from spotlet.sinks import Sink
+from spotlet.sinks.group import close_all, finish_all
+from spotlet.sinks.sink import EventSink
+from spotlet.streams import Frame, StatusEvent, Stream
+
+EARLY_EVENTS = 1000
+"""States that wait for the outputs to be open; the first of each source and some more."""
+
+
+class Outputs:
+    """The sinks of a run, which take its frames and the states of its live sources.
+
+    Attributes:
+        sinks: in the order in which they are written.
+    """
+
+    def __init__(self, callbacks: RunCallbacks) -> None:
+        self.sinks: list[Sink] = []
+        self._callbacks = callbacks
+        self._early: deque[StatusEvent] = deque(maxlen=EARLY_EVENTS)
+        self._is_open = False
+        self._stopped = False
+        self._error: Exception | None = None
+        self._owner = threading.current_thread()
+
+    @contextlib.contextmanager
+    def open(
+        self,
+        settings: RunSettings,
+        streams: Sequence[Stream],
+        model: Path,
+        listener: Listener | None = None,
+    ) -> Iterator[None]:
+        """Opens the sinks, and closes each of them whatever happens.
+
+        An exception inside is raised again, and a sink that then cannot be closed is a notice. The
+        arguments and errors are those of `open_sinks`.
+        """
+        try:
+            notice = self._callbacks.on_notice
+            for sink in open_sinks(settings, streams, model, notice, listener):
+                self.sinks.append(sink)
+            self._is_open = True
+            self.flush()
+            self._raise_error()
+            yield
+        except BaseException as raised:
+            if isinstance(raised, KeyboardInterrupt):
+                self.stop()
+            try:
+                self._close()
+            except Exception as error:
+                self._callbacks.on_notice(str(error))
+            raise
+        self._close()
+
+    def take_status(self, event: StatusEvent) -> None:
+        """Takes a change of state; one before the sinks are open waits for them.
+
+        It never raises: an error of a sink or a callback is raised by the next `write`. Nor does it
+        write to sinks in the thread of a worker: only the thread that made this object can be
+        interrupted while it writes into a full pipe. See `flush`.
+        """
+        try:
+            self._callbacks.on_status(event)
+        except Exception as error:
+            self._error = self._error or error
+        self._early.append(event)
+        if threading.current_thread() is self._owner:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes the waiting states, if the sinks are open; never raises."""
+        while self._is_open and self._early:
+            event = self._early.popleft()
+            if self._stopped or self._error is not None:
+                continue
+            try:
+                for sink in self.sinks:
+                    if isinstance(sink, EventSink):
+                        sink.write_status(event)
+            except Exception as error:
+                self._error = error
+
+    def write(self, frame: Frame, detections: Detections) -> None:
+        """Hands a frame and what was found in it to every sink.
+
+        Raises:
+            OutputError: it cannot be written, or an earlier state could not.
+        """
+        self.flush()
+        self._raise_error()
+        for sink in self.sinks:
+            sink.write(frame, detections)
+
+    def stop(self) -> None:
+        """Lets the run end soon, though a reader of the NDJSON may stall or a disk be slow.
+
+        From now on no sink takes states, and sinks drop what takes long to write. Returns at once;
+        a second call does nothing.
+        """
+        self._stopped = True
+        finish_all(self.sinks, hurry=True)
+
+    def _close(self) -> None:
+        """Closes every sink, all at the same time. All errors but the first are notices."""
+        self.flush()
+        errors = close_all(self.sinks, hurry=self._stopped)
+        for error in errors[1:]:
+            self._callbacks.on_notice(str(error))
+        for error in errors[:1]:
+            raise error
+        self._raise_error()
+
+    def _raise_error(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error

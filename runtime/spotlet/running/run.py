@@ -1,0 +1,140 @@
+"""One run: its sources read, its frames detected in, tracked and counted, its results written."""
+
+import contextlib
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from spotlet.detector import Detector
+from spotlet.errors import UsageError
+from spotlet.model.package import locate_model
+from spotlet.model.profile import find_profile
+from spotlet.running.followers import Followers
+from spotlet.running.loop import detect_in_order, share_cores, stopping
+from spotlet.running.outputs import Outputs
+from spotlet.running.settings import RunCallbacks, RunSettings
+from spotlet.running.sinks import listen
+from spotlet.running.summary import RunSummary, Totals
+from spotlet.serve.address import Listener
+from spotlet.session import SessionSettings
+from spotlet.sinks import WindowClosed
+from spotlet.streams import locate_source, open_streams
+
+
+def run(
+    settings: RunSettings,
+    callbacks: RunCallbacks = RunCallbacks(),  # noqa: B008 - frozen
+    *,
+    stop: threading.Event | None = None,
+) -> RunSummary:
+    """Detects in every frame of the sources, hands it to the outputs, and returns what it did.
+
+    It returns when all sources have ended, `max_frames` is reached, the window is closed, or `stop`
+    is set. However it ends, the files are whole; Ctrl-C drops what is slow to write.
+
+    Args:
+        settings: what to do.
+        callbacks: functions to call meanwhile.
+        stop: set it, in any thread or signal handler, to end the run after the frames in work.
+
+    Raises:
+        SourceError: the only source cannot be read. One of several that cannot be read, or a source
+            that ends before it should, is in `RunSummary.failures` instead.
+        UsageError: a setting does not suit the model, a source or this machine.
+        ModelFileError: the model cannot be used.
+        OutputError: an output cannot be written.
+
+    Example:
+        >>> from spotlet.running import RunSettings, run
+        >>> settings = RunSettings(model="cards", sources=["door.mp4"], ndjson="door.ndjson")
+        >>> print(run(settings))  # doctest: +SKIP
+        40 frames in 0.2 s, 213.4 frames/s, 0 dropped
+        nothing found
+        wrote door.ndjson (40 lines)
+    """
+    with listen(settings) as listener:
+        return _run(settings, callbacks, stop, listener)
+
+
+def _run(
+    settings: RunSettings,
+    callbacks: RunCallbacks,
+    stop: threading.Event | None,
+    listener: Listener | None,
+) -> RunSummary:
+    followers = Followers(settings)
+    path = locate_model(settings.model, settings.variant)
+    live = settings.mode == "live" or (
+        settings.mode is None and all(locate_source(each).is_live for each in settings.sources)
+    )
+    # Several sources are detected in at once, each by one core.
+    mode = "live" if live and len(settings.sources) == 1 else "video"
+    session, why = choose_session(path, mode, settings.session, strict=settings.strict_provider)
+    workers = share_cores(settings, session, live=live)
+    detector = Detector(
+        path,
+        score_threshold=settings.score_threshold,
+        iou_threshold=settings.iou_threshold,
+        session=replace(session, threads=workers.threads),
+    )
+    callbacks.on_model(detector, why)
+    unknown = [name for name in settings.classes or () if name not in detector.class_names]
+    if unknown:
+        raise UsageError(
+            f"classes: unknown class {', '.join(map(repr, unknown))}; this model has "
+            f"{', '.join(detector.class_names)}"
+        )
+    totals, outputs = Totals(), Outputs(callbacks)
+    failures: Mapping[str, str] = {}
+    try:
+        with (
+            open_streams(
+                settings.sources,
+                mode=settings.mode,
+                max_fps=settings.max_fps,
+                reconnection=settings.reconnection,
+                on_status=outputs.take_status,
+                spare_cores=workers.count == 1,
+            ) as group,
+            outputs.open(settings, group.streams, path, listener),
+            stopping(group, stop),
+            contextlib.suppress(WindowClosed),
+            # Closed here and not when it is collected, where an error could not be raised.
+            contextlib.closing(
+                detect_in_order(detector, group, workers, settings, outputs.flush)
+            ) as detected,
+        ):
+            followers.begin(detector, group.streams)
+            callbacks.on_open(group.streams)
+            try:
+                for (stream, frame), found in detected:
+                    detections = followers.update(stream, frame, found)
+                    outputs.write(frame, detections)
+                    totals.add(stream, frame, detections)
+                    callbacks.on_frame(frame, detections)
+            except (
+                KeyboardInterrupt
+            ):  # before the streams end: their last states may not get through
+                outputs.stop()
+                raise
+        failures = group.failures
+    finally:
+        summary = totals.summary(outputs.sinks, failures)
+        callbacks.on_end(summary)
+    return summary
+
+
+def choose_session(
+    path: Path, mode: str, given: SessionSettings | None, *, strict: bool
+) -> tuple[SessionSettings, str]:
+    """Returns the session settings for a model file, and why it is those.
+
+    Given ones replace the whole device profile, since it was measured as a whole. Without them they
+    are those of the profile for this mode, or the defaults if no profile holds here.
+    """
+    if given is not None:
+        return replace(given, strict_provider=strict or given.strict_provider), "as given"
+    search = find_profile(path)
+    found = SessionSettings() if search.profile is None else search.profile.settings[mode]
+    return replace(found, strict_provider=strict), search.reason

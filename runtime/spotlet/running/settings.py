@@ -1,0 +1,182 @@
+"""What a run does, and the functions that it calls meanwhile."""
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spotlet.counting.rules import CountingRules
+from spotlet.detections import Detections
+from spotlet.detector import Detector
+from spotlet.errors import UsageError
+from spotlet.running.summary import RunSummary
+from spotlet.serve.address import ServeAddress
+from spotlet.session import SessionSettings
+from spotlet.sinks.line_file import LEAST_ROTATE_BYTES
+from spotlet.streams import Frame, OnStatus, Reconnection, Stream
+from spotlet.streams.opening import log_status
+from spotlet.streams.stream import StreamMode
+from spotlet.tracking.settings import TrackingSettings
+
+if TYPE_CHECKING:  # an extra
+    from spotlet.mqtt import BrokerAddress, MqttSettings
+
+BYTES_PER_MB = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """What a run reads, how it detects, and where the results go.
+
+    Attributes:
+        model: a bundled name, a package folder, or an `.onnx` file.
+        variant: the file of a package, one of `spotlet.model.VARIANTS`; None: `fp32`.
+        sources: one or more, each as `open_stream` takes it.
+        mode: `video`: every frame, in order; `live`: the newest frame; None: `live` for cameras
+            and URLs, else `video`.
+        max_fps: frames a second taken of each source, over 0. `live` drops the others, `video`
+            waits.
+        max_frames: the run ends after this many, from 1; None: after all.
+        batch: frames of several sources in one call of the network, from 1.
+        reconnection: when a live source is reopened, and when it is given up.
+        score_threshold: least score, in [0, 1]; None: the model's.
+        iou_threshold: overlap that NMS allows, in (0, 1]; None: the model's.
+        classes: names of the only classes to report; None: all of the model's.
+        tracking: how objects keep their ids; None: no ids, unless `counting` needs them. Its
+            `start_score` is at least the score threshold.
+        counting: lines and zones where objects are counted. Images cannot be tracked or counted.
+        session: how onnxruntime runs the model, `threads` being all cores that detection may use,
+            0 for every one; None: the model's device profile, see `spotlet bench --tune`, or the
+            defaults.
+        strict_provider: fail rather than fall back to the CPU, with a device profile too.
+        own_process: whether the run may change settings of the whole process, OpenCV's threads and
+            glibc's memory, for more frames a second.
+        save: an annotated video (.mp4, .avi) or image, a folder of images, or a folder of videos
+            for several sources.
+        keep_videos: how many recordings of each live source remain, from 1; None: 168,
+            a week of an hour each.
+        ndjson: file for a JSON line a frame; `-` is standard output.
+        rotate_mb: append to the NDJSON, and start a new file at this size, in MB of 1,000,000
+            bytes, from 0.001024; None: empty the file, and let it grow.
+        snapshots: folder for a JPEG whenever a class appears.
+        show: open a window; q or Esc ends the run.
+        serve: HOST:PORT of a page to watch the run; a port alone is on 127.0.0.1.
+        serve_token: what a viewer must present, see `ServeAddress`; None: nothing.
+        mqtt: the broker to publish to, see `spotlet.mqtt.locate_broker`.
+        mqtt_settings: what is published; None: the defaults, for `classes`.
+
+    Raises:
+        UsageError: a value breaks its rule.
+    """
+
+    model: str | Path
+    variant: str | None = None
+    sources: Sequence[str | int | Path] = field(repr=False)  # they may hold credentials
+    mode: StreamMode | None = None
+    max_fps: float | None = None
+    max_frames: int | None = None
+    batch: int = 1
+    reconnection: Reconnection = Reconnection()  # noqa: RUF009 - frozen
+    score_threshold: float | None = None
+    iou_threshold: float | None = None
+    classes: Sequence[str] | None = None
+    tracking: TrackingSettings | None = None
+    counting: CountingRules = CountingRules()  # noqa: RUF009 - frozen
+    session: SessionSettings | None = None
+    strict_provider: bool = False
+    own_process: bool = False
+    save: str | Path | None = None
+    keep_videos: int | None = None
+    ndjson: str | Path | None = None
+    rotate_mb: float | None = None
+    snapshots: str | Path | None = None
+    show: bool = False
+    serve: str | None = None
+    serve_token: str | None = field(default=None, repr=False)
+    mqtt: "BrokerAddress | None" = None
+    mqtt_settings: "MqttSettings | None" = None
+
+    def __post_init__(self) -> None:
+        for name in ("sources", "classes"):
+            values = getattr(self, name)
+            if isinstance(values, str | int | Path):
+                raise UsageError(f"{name}: must be a list, even of one; put it in brackets")
+            if values is not None:
+                object.__setattr__(self, name, tuple(values))
+                if not values:
+                    raise UsageError(f"{name}: the list is empty; give at least one")
+        for name in ("max_frames", "batch", "keep_videos"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise UsageError(f"{name} {number}: must be at least 1")
+        if self.mode not in (None, "video", "live"):
+            raise UsageError(f"mode {self.mode!r}: must be video or live")
+        if self.max_fps is not None and not 0 < self.max_fps < math.inf:
+            raise UsageError(f"max_fps {self.max_fps}: must be over 0, and finite")
+        if self.score_threshold is not None and not 0 <= self.score_threshold <= 1:
+            raise UsageError(f"score_threshold {self.score_threshold}: must be from 0 to 1")
+        if self.iou_threshold is not None and not 0 < self.iou_threshold <= 1:
+            raise UsageError(f"iou_threshold {self.iou_threshold}: must be over 0 and at most 1")
+        for shape in (*self.counting.lines, *self.counting.zones):
+            if shape.source is not None and shape.source > len(self.sources):
+                raise UsageError(
+                    f"{shape.source}:{shape.name}: no such source; they are numbered from 1 to "
+                    f"{len(self.sources)}"
+                )
+        self._require_suitable_outputs()
+
+    def _require_suitable_outputs(self) -> None:
+        if self.keep_videos is not None and self.save is None:
+            raise UsageError(f"keep_videos {self.keep_videos}: needs save, the place for them")
+        if self.rotate_mb is not None:
+            if self.ndjson is None or str(self.ndjson) == "-":
+                raise UsageError(f"rotate_mb {self.rotate_mb:g}: needs ndjson, a file to rotate")
+            least = LEAST_ROTATE_BYTES / BYTES_PER_MB
+            enough = self.rotate_mb * BYTES_PER_MB > LEAST_ROTATE_BYTES - 0.5
+            if not (enough and math.isfinite(self.rotate_mb)):
+                raise UsageError(
+                    f"rotate_mb {self.rotate_mb:g}: must be at least {least:g}, and finite"
+                )
+        if self.serve is not None:
+            ServeAddress.parse(self.serve, self.serve_token)
+        elif self.serve_token is not None:
+            raise UsageError("serve_token: needs serve, the HOST:PORT to protect")
+        if self.mqtt_settings is not None and self.mqtt is None:
+            raise UsageError("mqtt_settings: need mqtt, the broker to publish to")
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether results go anywhere but to the callbacks."""
+        places = (self.save, self.ndjson, self.snapshots, self.serve, self.mqtt)
+        return self.show or any(place is not None for place in places)
+
+
+def _ignore(*_: object) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCallbacks:
+    """Functions that a run calls, in the order of the attributes.
+
+    Unless it says otherwise, a function is called in the thread that called `run`. An exception in
+    one ends the run: it finishes its files, and raises the exception.
+
+    Attributes:
+        on_model: the model is loaded; with it why its session settings are what they are.
+        on_status: a live source changed its state; in any thread, at once.
+        on_notice: one line, when an output fails or works again, or about the address it is served
+            at; in any thread.
+        on_open: the sources and outputs are open; the frames follow.
+        on_frame: a frame and what was found in it, after all outputs have taken them.
+        on_end: the outputs are closed; also called before `run` raises, if the sources were read.
+    """
+
+    on_model: Callable[[Detector, str], None] = _ignore
+    on_status: OnStatus = log_status
+    on_notice: Callable[[str], None] = logging.getLogger("spotlet.running").warning
+    on_open: Callable[[Sequence[Stream]], None] = _ignore
+    on_frame: Callable[[Frame, Detections], None] = _ignore
+    on_end: Callable[[RunSummary], None] = _ignore

@@ -1,0 +1,90 @@
+"""The sinks that a run's settings ask for."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from spotlet.errors import UsageError
+from spotlet.running.settings import BYTES_PER_MB, RunSettings
+from spotlet.serve.address import Listener, ServeAddress
+from spotlet.sinks import NdjsonSink, Sink, WindowSink, refuse_source
+from spotlet.sinks.choice import save_sinks, snapshot_sink
+from spotlet.sinks.recording.sink import KEPT_RECORDINGS
+from spotlet.sinks.sink import OnFailure
+from spotlet.streams import Stream
+
+
+def listen(settings: RunSettings) -> contextlib.AbstractContextManager[Listener | None]:
+    """Returns the socket at which the run is served, listening already; None if it is not served.
+
+    Raises:
+        UsageError: there is no such host, it needs a token, or the extra `serve` is not installed.
+        OutputError: the port is taken.
+    """
+    if settings.serve is None:
+        return contextlib.nullcontext()
+    try:
+        import spotlet.serve.server  # noqa: F401 - an extra
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("spotlet"):
+            raise
+        raise UsageError(f'--serve needs {error.name}: pip install "spotlet[serve]"') from error
+    return Listener(ServeAddress.parse(settings.serve, settings.serve_token))
+
+
+def open_sinks(
+    settings: RunSettings,
+    streams: Sequence[Stream],
+    model: Path,
+    on_failure: OnFailure,
+    listener: Listener | None,
+) -> Iterator[Sink]:
+    """Opens the sinks, and yields each as soon as it is open.
+
+    Args:
+        settings: of the run.
+        streams: what is read; no output may replace it.
+        model: the model's file; likewise.
+        on_failure: see `save_sink`.
+        listener: see `listen`; taken over.
+
+    Raises:
+        UsageError: two outputs are one place, or one is what is read.
+        InputError: the broker's certificates cannot be read.
+        OutputError: one cannot be written.
+    """
+    if settings.ndjson is not None and str(settings.ndjson) != "-":
+        ndjson = Path(settings.ndjson)
+        files = frozenset[Path]().union(*(stream.files for stream in streams))
+        refuse_source(ndjson, files | {model.resolve()})
+        if settings.save is not None and ndjson.resolve() == Path(settings.save).resolve():
+            raise UsageError(f"ndjson and save {settings.save}: must be two places")
+    # First what may be refused: opening the NDJSON empties an existing file.
+    if settings.save is not None:
+        keep = KEPT_RECORDINGS if settings.keep_videos is None else settings.keep_videos
+        fps = settings.max_fps
+        yield save_sinks(settings.save, streams, max_fps=fps, keep=keep, on_failure=on_failure)
+    if settings.snapshots is not None:
+        yield snapshot_sink(settings.snapshots, streams, on_failure=on_failure)
+    if settings.mqtt is not None:
+        from spotlet.mqtt import MqttSettings, MqttSink
+
+        classes = None if settings.classes is None else tuple(settings.classes)
+        published = settings.mqtt_settings or MqttSettings()
+        published = replace(published, classes=published.classes or classes)
+        yield MqttSink(settings.mqtt, published, on_failure=on_failure)
+    if settings.ndjson is not None:
+        megabytes = settings.rotate_mb
+        rotate = None if megabytes is None else round(megabytes * BYTES_PER_MB)
+        yield NdjsonSink(settings.ndjson, rotate_bytes=rotate)
+    if listener is not None:
+        from spotlet.serve.sink import ServeSink
+
+        stale_seconds = 2 * settings.reconnection.stall_seconds
+        title = Path(settings.model).name
+        yield ServeSink(listener, streams, on_failure, title=title, stale_seconds=stale_seconds)
+        token = "" if listener.address.token is None else "; it asks for the token"
+        on_failure(f"serving at {listener.url}{token}")
+    if settings.show:
+        yield WindowSink(f"spotlet: {', '.join(stream.source for stream in streams)}")
