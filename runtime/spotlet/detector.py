@@ -95,6 +95,7 @@ class Detector:
             self.manifest.detection,
             **{key: value for key, value in asked.items() if value is not None},  # type: ignore[arg-type]
         )
+        self._left_of(self.rule)  # a rule that is too loose is refused now, not at the first frame
 
     @property
     def manifest(self) -> Manifest:
