@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from spotlet.errors import SourceError
+from spotlet.atomic import atomic_file
+from spotlet.errors import OutputError, SourceError
 from spotlet.letterbox import ImageArray
 
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # before any thread is there
@@ -65,6 +66,24 @@ def decode_image(
     if image is None:
         raise SourceError(f"{name}: not an image that OpenCV can decode, or a damaged one")
     return np.asarray(image, np.uint8)
+
+
+def write_image(path: Path, image_bgr: ImageArray, suffix: str | None = None) -> None:
+    """Writes an image, (H, W, 3) uint8 BGR, atomically.
+
+    Args:
+        path: to write to.
+        image_bgr: the image.
+        suffix: of the format, one of `IMAGE_SUFFIXES`; None takes that of `path`.
+
+    Raises:
+        OutputError: it cannot be encoded or written.
+    """
+    encoded, content = cv2.imencode(suffix or path.suffix, image_bgr)
+    if not encoded:
+        raise OutputError(f"{path}: OpenCV cannot encode this image")
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(content.tobytes())
 
 
 @contextmanager

@@ -12,11 +12,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from spotlet.annotate.detections import contact_sheet, draw_detections
-from spotlet.atomic import atomic_file
 from spotlet.commands.options import (
     add_session_arguments,
     add_variant_argument,
@@ -27,6 +25,7 @@ from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import InputError
 from spotlet.evaluation import Truth, average_precision
+from spotlet.image_files import write_image
 from spotlet.letterbox import ImageArray
 from spotlet.model.package import locate_model
 from spotlet.session import SessionSettings
@@ -115,7 +114,7 @@ def play(
                 if frame.index in shown:
                     pictures.append(picture)
                 progress.advance()
-    _write_png(out / "demo.png", contact_sheet(pictures, SHEET_COLUMNS, SHEET_CELL_HW))
+    write_image(out / "demo.png", contact_sheet(pictures, SHEET_COLUMNS, SHEET_CELL_HW))
     _report(truths, found, candidates, class_names)
     print(f"{len(found)} frames, {len(found) / max(seconds, 1e-9):.0f} detected a second")
     print(f"wrote {video.written}\nwrote {out / 'demo.png'}")
@@ -162,10 +161,3 @@ def _report(
     print(table(rows, header))
     if not measurable:
         print('for AP against the truth: pip install "spotlet[evaluation]"')
-
-
-def _write_png(path: Path, image: ImageArray) -> None:
-    encoded, content = cv2.imencode(path.suffix, image)
-    assert encoded
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(content.tobytes())

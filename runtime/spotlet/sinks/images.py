@@ -2,13 +2,10 @@
 
 from pathlib import Path
 
-import cv2
-
 from spotlet.annotate.detections import draw_detections
-from spotlet.atomic import atomic_file
 from spotlet.detections import Detections
-from spotlet.errors import OutputError, UsageError
-from spotlet.letterbox import ImageArray
+from spotlet.errors import UsageError
+from spotlet.image_files import write_image
 from spotlet.lifetime import Closing
 from spotlet.sinks.sink import refuse_source, writing
 from spotlet.streams import Frame
@@ -59,7 +56,7 @@ class ImageSink(Closing):
         """
         target = self.path if self._single else self._target(frame)
         refuse_source(target, self._sources)
-        save_image(target, draw_detections(frame.image, detections))
+        write_image(target, draw_detections(frame.image, detections))
         self._names.add(target)
 
     def close(self) -> None:
@@ -76,16 +73,3 @@ class ImageSink(Closing):
             target = self.path / f"{Path(name).stem}-{number}{Path(name).suffix}"
             number += 1
         return target
-
-
-def save_image(target: Path, image_bgr: ImageArray) -> None:
-    """Saves an image, (H, W, 3) uint8 BGR, in the format of the suffix, whole or not at all.
-
-    Raises:
-        OutputError: it cannot be encoded or written.
-    """
-    encoded, content = cv2.imencode(target.suffix, image_bgr)
-    if not encoded:
-        raise OutputError(f"{target}: OpenCV cannot encode this image")
-    with atomic_file(target) as temporary:
-        temporary.write_bytes(content.tobytes())

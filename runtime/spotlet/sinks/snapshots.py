@@ -10,9 +10,9 @@ from pathlib import Path
 from spotlet.annotate.detections import draw_detections
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
+from spotlet.image_files import write_image
 from spotlet.lifetime import Closing
 from spotlet.sinks.file_names import safe_name, source_name, unique_names
-from spotlet.sinks.images import save_image
 from spotlet.sinks.sink import require_kept, writing
 from spotlet.streams import Frame
 
@@ -101,7 +101,7 @@ class SnapshotSink(Closing):
 
     def _save(self, frame: Frame, detections: Detections, appearing: list[str]) -> None:
         name = self._file_name(frame, appearing)
-        save_image(self.folder / name, draw_detections(frame.image, detections))
+        write_image(self.folder / name, draw_detections(frame.image, detections))
         self._taken += 1
         self._names.append(name)
         with writing(self.folder):

@@ -4,10 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
-import cv2
-
-from spotlet.atomic import atomic_file
 from spotlet.errors import GateError, UsageError
+from spotlet.image_files import write_image
 from spotlet.text.terminal import Progress
 from spotlet_training.commands.recipe_options import parse_size
 from spotlet_training.datasets.findings import errors
@@ -64,10 +62,7 @@ def run(args: argparse.Namespace) -> int:
             print(line)
     sheet = None if args.out is None else labelled_sheet(inspection)
     if sheet is not None:
-        encoded, content = cv2.imencode(".png", sheet)
-        assert encoded
-        with atomic_file(args.out) as temporary:
-            temporary.write_bytes(content.tobytes())
+        write_image(args.out, sheet, ".png")
         if not args.json:
             print(f"wrote {args.out}")
     found = errors(inspection.findings)

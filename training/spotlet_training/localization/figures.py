@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from spotlet.atomic import atomic_file
 from spotlet.boxes import FloatArray, box_iou
+from spotlet.image_files import write_image
 from spotlet.letterbox import ImageArray
 from spotlet_training.localization.ladder import Step
 from spotlet_training.localization.learning import CURVE_SCENES
@@ -76,9 +77,7 @@ def draw_scenes(networks: Sequence[tuple[str, Localizer]], data: FrozenSet, path
         np.hstack(_row(name, network, scenes, data.class_names, colour))
         for (name, network), colour in zip(networks, COLOURS, strict=False)
     ]
-    _, encoded = cv2.imencode(".png", np.vstack(rows))
-    with atomic_file(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())
+    write_image(path, np.vstack(rows), ".png")
 
 
 def _row(
