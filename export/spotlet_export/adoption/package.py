@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import onnx
 
 from spotlet.check.golden import record_golden, write_golden
+from spotlet.image_files import write_image
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY, Manifest
 from spotlet.model.package import CARD_FILE, GOLDEN_FOLDER, MODEL_FILE
@@ -76,7 +76,7 @@ def write_adopted(
         write_golden(folder / GOLDEN_FOLDER, golden, {MODEL_FILE: record})
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
         drawing = draw_letterbox(manifest, next(iter(golden.values())))
-        cv2.imwrite(str(folder / LETTERBOX_FILE), drawing)
+        write_image(folder / LETTERBOX_FILE, drawing)
         shutil.copyfile(preview, folder / PREVIEW_FILE)
         facts = {"adopted": dict(manifest.training), "doubts": list(doubts)}
         write_record(folder, {MODEL_FILE: entry}, settings.attachments, facts, VERSIONS_OF)

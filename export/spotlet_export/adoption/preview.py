@@ -1,15 +1,14 @@
 """The preview: what an adopted model finds on the user's images, for a person to judge."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from spotlet import Detector
 from spotlet.annotate import contact_sheet, draw_detections
 from spotlet.detections import Detections
+from spotlet.image_files import write_image
 from spotlet.letterbox import ImageArray
 from spotlet_export.package.folder import PREVIEW_FILE
 
@@ -39,15 +38,10 @@ def make_preview(
     """Returns what the rewritten file finds on the user's images, drawn and in figures."""
     detector = Detector(file)
     found = [detector(image) for image in photographs]
-    drawn = [draw_detections(image, each) for image, each in zip(photographs, found, strict=True)][
-        :MOST_SHOWN
-    ]
-    columns = int(np.ceil(np.sqrt(len(drawn))))
+    pairs = list(zip(photographs, found, strict=True))[:MOST_SHOWN]
+    drawn = [draw_detections(image, each) for image, each in pairs]
+    columns = math.ceil(math.sqrt(len(drawn)))
     picture = scratch / PREVIEW_FILE
-    cv2.imwrite(
-        str(picture), drawn[0] if len(drawn) == 1 else contact_sheet(drawn, columns, CELL_HW)
-    )
-    return Preview(
-        picture=picture,
-        detections={image.name: each for image, each in zip(images, found, strict=True)},
-    )
+    write_image(picture, drawn[0] if len(drawn) == 1 else contact_sheet(drawn, columns, CELL_HW))
+    names = [image.name for image in images]
+    return Preview(picture=picture, detections=dict(zip(names, found, strict=True)))

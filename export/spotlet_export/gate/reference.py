@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from spotlet.boxes import FloatArray
 from spotlet.check.probe import synthetic_canvases
 from spotlet.detections import Detections
 from spotlet.errors import GateError
+from spotlet.image_files import write_image
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
 from spotlet_export.gate.frames import CheckFrame
@@ -105,7 +105,7 @@ def make_reference(
     extra = original(synthetic)
     real = np.array([frame.real for frame in frames])
     for frame in frames:
-        cv2.imwrite(str(folder / f"{frame.name}.png"), frame.image_bgr)
+        write_image(folder / f"{frame.name}.png", frame.image_bgr)
     return Reference(
         manifest=manifest,
         groups=(

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import onnx
 
 from spotlet.check.golden import record_golden, write_golden
+from spotlet.image_files import write_image
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY
 from spotlet.model.package import CARD_FILE, GOLDEN_FOLDER, VARIANTS
@@ -93,7 +93,7 @@ def write_package(
             (folder / name).write_bytes(content)
         write_golden(folder / GOLDEN_FOLDER, contents.golden, golden)
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
-        cv2.imwrite(str(folder / LETTERBOX_FILE), drawing)
+        write_image(folder / LETTERBOX_FILE, drawing)
         write_record(
             folder,
             entries,
