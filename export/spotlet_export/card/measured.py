@@ -101,8 +101,8 @@ def int8_section(record: Mapping[str, Any], file_bytes: Mapping[str, int]) -> st
                 f"with {threads} thread{'' if threads == 1 else 's'}",
                 f"- Measured on: {code_span(latency['cpu'])}, instructions for eight-bit products: "
                 f"{latency['instructions']}. Other processors gain more, less or nothing: the "
-                "models that come with Spotlet are about 2 to 2.8 times as fast in int8 with VNNI or "
-                "AMX (one thread), but 1.23 to 1.38 times with AVX2 alone (AMD Zen 3). `spotlet "
+                "models that come with Spotlet are about 2 to 2.8 times as fast in int8 with VNNI "
+                "or AMX (one thread), but 1.23 to 1.38 times with AVX2 alone (AMD Zen 3). `spotlet "
                 "bench` measures yours",
                 f"- Calibrated on {record['calibration_images']} training images",
                 f"- Layers{layers} that went back to float32 to keep the budget, in order: {kept}. "

@@ -20,8 +20,8 @@ for found in detector(frame_bgr):  # H x W x 3 uint8, as OpenCV returns it
 """
 
 HOSTS = """\
-`Input and output` above is all that a program in another language needs, with
-onnxruntime 1.18 or newer. Outside Windows, set `ORT_DISABLE_TELEMETRY=1`, or onnxruntime reports to its maker.
+`Input and output` above is all that a program in another language needs, with onnxruntime 1.18 or
+newer. Outside Windows, set `ORT_DISABLE_TELEMETRY=1`, or onnxruntime reports to its maker.
 Spotlet's repository has two complete programs, tested against Python box by box (`docs/hosts.md`):
 `examples/c`, in C11 with onnxruntime's C API, and `examples/browser`, in JavaScript with
 onnxruntime-web. Both run a file with suppression in its graph, {end_to_end}."""
