@@ -1,10 +1,10 @@
 """Spotlet's runtime: a frame in, detections out, without torch.
 
-What stands here is loaded when it is first used: `spotlet --help` needs neither numpy nor
-onnxruntime, and a program that feeds its own frames needs no streams.
+Names are loaded on first use: `spotlet --help` needs neither numpy nor onnxruntime, and a program
+that feeds its own frames needs no streams.
 
-One thing is done at import: onnxruntime's telemetry is turned off, since after onnxruntime's own
-import that would be too late.
+Import does one thing: it turns onnxruntime's telemetry off; after onnxruntime's own import it would
+be too late.
 """
 
 from importlib import import_module
@@ -43,7 +43,7 @@ _MODULES = {
 }
 
 TELEMETRY_FAULT = turn_off_telemetry()
-"""Why onnxruntime's telemetry may be on all the same, in words; None where it is off."""
+"""Why onnxruntime's telemetry may still be on, in words; None if it is off."""
 
 
 def __getattr__(name: str) -> object:

@@ -8,9 +8,9 @@ from typing import Any
 
 import cv2
 
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # before any thread is there
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # before any thread starts
 
-_SILENT = 0  # of OpenCV's levels, which 4.x has no names for in Python
+_SILENT = 0  # a log level of OpenCV; 4.x does not name it in Python
 
 _lock = threading.Lock()
 _quiet_blocks = 0
@@ -19,10 +19,10 @@ _level_before = 0
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """Keeps OpenCV and its FFmpeg from writing to standard error meanwhile, in all threads.
+    """Inside the block, keeps OpenCV and its FFmpeg off standard error, in all threads.
 
-    What they write there is reported in Spotlet's own words. FFmpeg reads its variable once a
-    process, at the first video; a value that the user has set is kept.
+    What they write there is reported in Spotlet's own words. FFmpeg reads its variable once per
+    process, at the first video; a value set by the user is kept.
     """
     global _quiet_blocks, _level_before
     log: Any = getattr(cv2.utils, "logging", cv2)  # the module moved from 4.x to 5

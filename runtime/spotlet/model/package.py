@@ -79,7 +79,7 @@ def locate_model(model: str | Path, variant: str | None = None) -> Path:
 
 
 def locate_models(model: str | Path, variant: str | None = None) -> tuple[Path, ...]:
-    """Returns the paths of all `.onnx` files that are meant: of a package, all variants.
+    """Returns the paths of the `.onnx` files: all variants of a package, or the single file.
 
     Args:
         model: as for `locate_model`.
@@ -132,7 +132,7 @@ def recorded_files(folder: Path) -> tuple[str, ...]:
 def read_parity(path: Path) -> dict[str, Any] | None:
     """Returns what the package's `parity.json` records of a model file.
 
-    In schema 1 a package has one model file, and all of `parity.json` is about it.
+    In schema 1 a package has one model file, which all of `parity.json` describes.
 
     Args:
         path: of the `.onnx` file.
@@ -166,7 +166,7 @@ def _read_parity_file(path: Path) -> dict[str, Any] | None:
         raise ModelFileError(f"{path}: must be a JSON object; export the model again")
     schema = content.get("schema", 1)
     if type(schema) is not int or schema < 1 or content.get("passed") is False:
-        raise ModelFileError(f"{path}: is no record of a gate that passed; export the model again")
+        raise ModelFileError(f"{path}: does not record a passed gate; export the model again")
     if schema > PARITY_SCHEMA:
         raise ModelFileError(
             f"{path}: schema {schema} is newer than this spotlet reads ({PARITY_SCHEMA}); "

@@ -1,4 +1,4 @@
-"""What this processor is called, and which instructions for eight-bit products it has."""
+"""The name of this processor, and its instructions for eight-bit products."""
 
 import os
 import platform

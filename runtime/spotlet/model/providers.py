@@ -16,7 +16,7 @@ from spotlet.text.plain import first_line
 CPU_PROVIDER = "CPUExecutionProvider"
 
 PROVIDER_ENDING = "ExecutionProvider"
-"""What onnxruntime adds to every provider's name and users leave out."""
+"""The end of every provider's name in onnxruntime, which users leave out."""
 
 REMOTE_PROVIDERS = ("AzureExecutionProvider",)
 """They send the pictures to a server, which the runtime never does."""
@@ -56,7 +56,7 @@ class ProviderUse:
 
     @property
     def text(self) -> str:
-        """Both, and the shares, in one line.
+        """The providers and their shares of the nodes, in one line.
 
         Example:
             >>> shares = {"XExecutionProvider": 61, "CPUExecutionProvider": 3}
@@ -87,7 +87,7 @@ def full_provider_name(name: str) -> str:
     Raises:
         UsageError: onnxruntime does not know the provider on any machine, or it computes elsewhere.
     """
-    # Plug-in providers that are loaded are in the second list alone, others in none.
+    # Loaded plug-in providers are in the second list only, others in neither.
     names = [*ort.get_all_providers(), *ort.get_available_providers(), *installed_plugins()]
     known = {each.lower(): str(each) for each in names}
     wanted = OTHER_NAMES.get(name.lower(), name).lower()
@@ -111,10 +111,10 @@ def short_provider_name(provider: str) -> str:
 def usable_providers() -> dict[str, str]:
     """Returns the providers that can be asked for here, and where each comes from.
 
-    Whether its library loads and finds a device shows only when a provider is asked for. Providers
+    Whether a provider's library loads and finds a device shows only when it is asked for. Providers
     that compute elsewhere are left out.
     """
-    # Of a plugin that is loaded, onnxruntime also lists NAME.AUTO, which chooses among devices.
+    # For a loaded plugin, onnxruntime also lists NAME.AUTO, which chooses among devices.
     own = [name for name in ort.get_available_providers() if name.endswith(PROVIDER_ENDING)]
     found = dict.fromkeys(own, f"onnxruntime {ort.__version__}")
     found |= {name: plugin.package for name, plugin in installed_plugins().items()}

@@ -1,4 +1,4 @@
-"""One run: its sources read, its frames detected in, tracked and counted, its results written."""
+"""One run: reads the sources, detects, tracks and counts, writes the results."""
 
 import contextlib
 import threading
@@ -28,15 +28,15 @@ def run(
     *,
     stop: threading.Event | None = None,
 ) -> RunSummary:
-    """Detects in every frame of the sources, hands it to the outputs, and returns what it did.
+    """Detects in every frame of the sources, writes the results, and returns a summary.
 
     It returns when all sources have ended, `max_frames` is reached, the window is closed, or `stop`
-    is set. However it ends, the files are whole; Ctrl-C drops what is slow to write.
+    is set. However it ends, the files are complete; Ctrl-C drops what is slow to write.
 
     Args:
         settings: what to do.
-        callbacks: functions to call meanwhile.
-        stop: set it, in any thread or signal handler, to end the run after the frames in work.
+        callbacks: functions to call during the run.
+        stop: set it, in any thread or signal handler, to end the run after the frames in progress.
 
     Raises:
         SourceError: the only source cannot be read. One of several that cannot be read, or a source
@@ -100,7 +100,7 @@ def _run(
             outputs.open(settings, group.streams, path, listener),
             stopping(group, stop),
             contextlib.suppress(WindowClosed),
-            # Closed here and not when it is collected, where an error could not be raised.
+            # Closed here: when it is garbage-collected, an error could not be raised.
             contextlib.closing(
                 detect_in_order(detector, group, workers, settings, outputs.flush)
             ) as detected,
@@ -128,10 +128,10 @@ def _run(
 def choose_session(
     path: Path, mode: str, given: SessionSettings | None, *, strict: bool
 ) -> tuple[SessionSettings, str]:
-    """Returns the session settings for a model file, and why it is those.
+    """Returns the session settings for a model file, and the reason for them, in words.
 
-    Given ones replace the whole device profile, since it was measured as a whole. Without them they
-    are those of the profile for this mode, or the defaults if no profile holds here.
+    Given settings replace the whole device profile, which was measured as a whole. Otherwise they
+    are the profile's for this mode, or the defaults if no profile applies here.
     """
     if given is not None:
         return replace(given, strict_provider=strict or given.strict_provider), "as given"

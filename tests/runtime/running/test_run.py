@@ -246,7 +246,7 @@ def test_what_does_not_suit_the_model_or_a_source_is_refused_before_anything_is_
     expected = "classes: unknown class 'cat'; this model has blue, green, red"
     assert refused([clip], classes=["red", "cat"]) == expected
     assert refused([tmp_path / "none.mp4"]).endswith("none.mp4: no such file or folder")
-    assert "must be two places" in refused([clip], save=lines)
+    assert "must be different paths" in refused([clip], save=lines)
     assert not lines.exists()
 
 
