@@ -45,7 +45,7 @@ class LinkRefusedError(LinkLostError):
 
 
 class Link:
-    """A connection, which is used once.
+    """A connection, used once.
 
     Attributes:
         accepted: whether the broker has accepted this client.
@@ -65,7 +65,7 @@ class Link:
             address: of the broker.
             status_topic: of the last will, `offline`.
             context: for TLS; None connects without.
-            on_confirmed: called with each message that has arrived, as far as one can know.
+            on_confirmed: called with each message that has arrived, as far as can be known.
         """
         self.accepted = False
         self._address = address
@@ -149,7 +149,7 @@ class Link:
             time.sleep(0.001)
 
     def close(self) -> list[Message]:
-        """Closes the connection, and returns what may not have arrived, in order."""
+        """Closes the connection, and returns what might not have arrived, in order."""
         connection = self._client.socket()
         if connection is not None:
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The bounded queue of what waits for the broker."""
+"""The bounded queue of messages to the broker."""
 
 import threading
 from collections import deque
@@ -83,7 +83,7 @@ class Outbox:
             return message
 
     def give_up(self) -> None:
-        """Drops what waits."""
+        """Drops all queued messages."""
         with self._lock:
             self.dropped += len(self._waiting)
             self._waiting.clear()

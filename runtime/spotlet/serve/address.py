@@ -19,7 +19,7 @@ BACKLOG = 64
 """Connections waiting to be accepted."""
 
 SEND_BYTES = 128 * 1024
-"""Of a connection's buffer in the kernel: the most of the past that a slow viewer still gets."""
+"""Of a connection's buffer in the kernel: bounds how far behind a slow viewer can be."""
 
 _LOOPBACK = "127.0.0.1"
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]+")  # valid unquoted in a header, a cookie and a URL

@@ -19,7 +19,7 @@ _MARK_SECONDS = RATE_SECONDS / _MARKS
 
 
 class Watched(Protocol):
-    """A stream, as far as the board uses it; in any thread."""
+    """The part of a stream that the board uses; in any thread."""
 
     @property
     def source(self) -> str:
@@ -31,7 +31,7 @@ class Watched(Protocol):
 
 
 class Newest(NamedTuple):
-    """The newest frame of a source, and what was found in it."""
+    """The newest frame of a source, and its detections."""
 
     frame: Frame
     detections: Detections

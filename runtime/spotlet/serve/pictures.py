@@ -44,7 +44,7 @@ class Pictures:
     """
 
     def __init__(self, board: Board, executor: Executor, *, cores: int) -> None:
-        """Starts without any.
+        """Starts with no pictures.
 
         Args:
             board: has the frames.

@@ -29,11 +29,11 @@ HEAD_SECONDS = 10.0
 """For all headers of a request."""
 
 STUCK_SECONDS = 30.0
-"""After which a viewer that reads nothing at all is disconnected."""
+"""A viewer that reads nothing for this long is disconnected."""
 
 MOST_HEAD_BYTES = 16 * 1024
 
-GOODBYE_SECONDS = 0.2
+DRAIN_SECONDS = 0.2
 """For the responses under way when the server ends; then all connections are closed."""
 
 END_SECONDS = 0.7
@@ -122,7 +122,7 @@ class Server:
         self._end_by = min(self._end_by, time.monotonic() + END_SECONDS)
         if self._loop is not None and not self._ended.is_set():
             with contextlib.suppress(RuntimeError):  # it ended just now
-                self._loop.call_soon_threadsafe(self._say_goodbye)
+                self._loop.call_soon_threadsafe(self._drain)
 
     def close(self) -> None:
         """Ends, and waits for the thread, but no longer than `END_SECONDS`."""
@@ -176,15 +176,15 @@ class Server:
             viewers.end()
             executor.shutdown(wait=False, cancel_futures=True)
 
-    def _say_goodbye(self) -> None:
+    def _drain(self) -> None:
         assert self._loop is not None
         assert self._server is not None
         assert self.viewers is not None
         self.viewers.end()
         self._server.should_exit = True
-        self._loop.call_later(GOODBYE_SECONDS, self._hang_up, self._server)
+        self._loop.call_later(DRAIN_SECONDS, self._abort_connections, self._server)
 
-    def _hang_up(self, server: uvicorn.Server) -> None:
+    def _abort_connections(self, server: uvicorn.Server) -> None:
         for connection in list(server.server_state.connections):
             connection.transport.abort()
 

@@ -49,10 +49,10 @@ class Viewers:
     """
 
     def __init__(self, board: Board, loop: asyncio.AbstractEventLoop) -> None:
-        """Starts without any.
+        """Starts with no viewers.
 
         Args:
-            board: has the present state, for viewers that are new or late.
+            board: has the current state, for viewers that are new or far behind.
             loop: the server's.
         """
         self.left_out = 0
@@ -82,7 +82,7 @@ class Viewers:
                 if len(viewer.waiting) < QUEUED_EVENTS:
                     viewer.waiting.append(message)
                     continue
-                # A viewer that is so late must not read the past first: it gets the states.
+                # A viewer this far behind must not read the past first: it gets the states.
                 viewer.left_out += len(viewer.waiting)
                 self.left_out += len(viewer.waiting)
                 states = self._states(viewer)
@@ -96,7 +96,7 @@ class Viewers:
             self._wake()
 
     async def watch(self, sources: frozenset[str]) -> AsyncIterator[bytes]:
-        """Yields the text of an event stream, from the present state on; in the loop's thread.
+        """Yields the text of an event stream, from the current state on; in the loop's thread.
 
         Source: HTML Living Standard, section 9.2, server-sent events.
         """

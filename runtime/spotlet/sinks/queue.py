@@ -17,8 +17,8 @@ QUEUED_FRAMES = 4
 """At Full HD, this many take 25 MB."""
 
 CLOSE_SECONDS = 0.6
-"""For the queued frames, at the end. A run that is stopped ends within two seconds, one of which
-closing the sources may take."""
+"""For the queued frames, at the end. A stopped run ends within two seconds, of which closing the
+sources may take one."""
 
 FINISH_SECONDS = 0.3
 """For the file itself, after that."""
@@ -67,7 +67,7 @@ class QueuedSink(DroppingSink):
         self._reported = False
         self._finishing = False
         self._deadline = float("inf")  # for the queued frames
-        # Not `join`: in Python 3.11, a thread counts as ended once Ctrl-C interrupts that.
+        # Not `join`: in Python 3.11, a thread counts as ended once Ctrl-C interrupts it.
         self._ended = threading.Event()
         threading.Thread(target=self._run, name="spotlet-sink", daemon=True).start()
 
@@ -155,7 +155,7 @@ class QueuedSink(DroppingSink):
             self._ended.set()
 
     def _next(self) -> tuple[Frame, Detections] | None:
-        """Waits for a frame and takes it; returns None when it is time to close."""
+        """Waits for a frame and returns it; None when it is time to close."""
         with self._changed:
             while not self._waiting and not self._finishing:
                 self._changed.wait()

@@ -53,7 +53,7 @@ class RetriedSink(DroppingSink):
             self._on_failure(f"{self._sink.written}: writing again after {dropped} dropped frames")
 
     def close(self) -> None:
-        """Closes the other sink; reports it if that fails."""
+        """Closes the other sink; reports a failure to do so."""
         try:
             self._sink.close()
         except OutputError as error:

@@ -74,7 +74,7 @@ class Capture:
             return self._ended and self._newest is None
 
     def take(self) -> Frame | None:
-        """Returns the newest frame that was not taken yet, with how many it replaced."""
+        """Returns the newest frame not yet taken, with the number of those it replaced."""
         with self._lock:
             frame, self._newest = self._newest, None
             if frame is None:

@@ -1,4 +1,4 @@
-"""A live source that is kept alive: lost, given up, reconnected with back-off."""
+"""A live source, reconnected with back-off whenever it is lost."""
 
 import threading
 import time
@@ -25,9 +25,9 @@ ABANDONED_SECONDS = 1.0
 class Connection(Feed):
     """The newest frame of a live source, over as many connections as it takes.
 
-    Only the reading has its own thread: `poll` or `tend` is called often, and does what is due. So
-    one thread serves any number of sources. `reader` is that of the last connection that produced
-    a frame.
+    Only the reading has its own thread: `poll` or `tend` must be called often, and does what is
+    due. So one thread serves any number of sources. `reader` is that of the last connection that
+    produced a frame.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Connection(Feed):
         """Does what is due, except passing on a frame.
 
         Raises:
-            SourceError: the source was never there, and its retries are used up.
+            SourceError: the source never answered, and its retries are used up.
         """
         capture = self._capture
         if self.over:

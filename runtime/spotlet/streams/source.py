@@ -46,7 +46,7 @@ class Source:
 
 
 def locate_source(source: str | int | Path) -> Source:
-    """Returns what a source is.
+    """Identifies a source without opening it.
 
     Args:
         source: the path of an image, of a folder of images or of a video file; a glob of

@@ -20,10 +20,10 @@ of the longest track, which may be the audio."""
 
 ESTIMATE_SLACK_SECONDS = 1.0
 ESTIMATE_SLACK_SHARE = 0.05
-"""How much earlier than its estimated duration a complete file may end: the smaller of both."""
+"""A complete file may end this much before its estimated duration: the smaller of the two."""
 
 MAX_PLAUSIBLE_FPS = 1000.0
-"""Above this, the frame rate that a source states is the tick of its clock."""
+"""A stated frame rate above this is the tick of the source's clock."""
 
 LIVE_SLACK_SECONDS = 1.0
 """How much longer the library's own time-outs are in live mode than Spotlet's: which comes first
@@ -46,8 +46,8 @@ class VideoReader:
 
         Args:
             source: a file, a camera or a URL.
-            open_seconds: what a URL may take to open.
-            read_seconds: what a frame of a URL may take.
+            open_seconds: how long a URL may take to open.
+            read_seconds: how long a frame of a URL may take.
             live: the caller has its own time-outs, and frames must not be delayed.
             spare_cores: see `open_capture`.
 
@@ -136,7 +136,7 @@ class VideoReader:
         return self._last_pts
 
     def _explain_end(self) -> str | None:
-        """Returns what is wrong with an end here; None at the end of a complete file."""
+        """Returns why an end here is too early; None at the end of a complete file."""
         if self._source.kind == "camera":
             return f"the camera delivered no more frames after {self._index}"
         if self.frame_count is None:

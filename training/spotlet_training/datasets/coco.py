@@ -28,7 +28,7 @@ Tables = dict[str, list[dict[str, Any]]]
 
 
 def find_coco_files(root: Path) -> dict[str, Path]:
-    """Returns the label file of each split that exists; none where the set is not COCO.
+    """Returns the label file of each split that exists; none if the set is not COCO.
 
     Raises:
         DatasetError: a split has several label files.
@@ -51,7 +51,7 @@ def find_coco_files(root: Path) -> dict[str, Path]:
 
 
 def read_coco(root: Path) -> LabelledSet:
-    """Returns the labels of a COCO set, and what is wrong with them.
+    """Returns the labels of a COCO set, and the problems in them.
 
     Raises:
         DatasetError: a whole file cannot be used.
@@ -160,7 +160,7 @@ def _read_split(
 
 
 def _id(row: dict[str, Any], key: str) -> int | None:
-    """Returns the integer under a key; None where there is none."""
+    """Returns the integer under a key; None if there is none."""
     value = row.get(key)
     return value if type(value) is int else None
 

@@ -1,4 +1,4 @@
-"""Which pictures show the same: a hash that survives another encoding or size.
+"""Finds pictures that show the same, by a hash that survives re-encoding and resizing.
 
 The hash holds, for each of the lowest 255 frequencies of a small grey picture, whether its
 coefficient is above their median.
@@ -32,7 +32,7 @@ ALIKE_BITS = 20
 """Pictures whose hashes differ in at most this many bits show the same; see above."""
 
 LOOK_SIDE, GREY_SIDE = 16, 64
-"""Frequencies of each axis that are looked at, of a grey picture with sides of this many pixels."""
+"""Frequencies used along each axis, and the sides of the grey picture they are of, pixels."""
 
 LEAST_CONTRAST = 1.0
 """Standard deviation in grey levels below which a picture has no look: its hash would only
@@ -42,7 +42,7 @@ _CHUNK = 2048  # rows compared with all others at a time: bounds the memory
 
 
 def look_of(image_bgr: ImageArray) -> Look | None:
-    """Returns the hash of a picture; None where the picture is of one colour.
+    """Returns the hash of a picture; None if the picture is of one colour.
 
     Args:
         image_bgr: (H, W, 3) uint8.
@@ -65,12 +65,12 @@ def nearest_looks(
     """Returns for each picture the other one that shows the same.
 
     Args:
-        looks: of the pictures; None is like nothing.
+        looks: of the pictures; None resembles nothing.
         others: of the pictures to compare with.
         earlier: compare only with those of a lower index; then `others` are `looks`.
 
     Returns:
-        For each picture the index of the most alike and the bits between them; None where no
+        For each picture the index of the most similar one and how many bits differ; None if no
         other is within `ALIKE_BITS`.
     """
     found: list[tuple[int, int] | None] = [None] * len(looks)
@@ -92,7 +92,7 @@ def nearest_looks(
 
 
 def _signs(looks: Sequence[Look | None]) -> tuple[npt.NDArray[np.int64], FloatArray]:
-    """Returns the indices of the looks that there are, and these with bits as -1 and 1."""
+    """Returns the indices of the looks that are not None, and their bits as -1 and 1."""
     there = [(index, look) for index, look in enumerate(looks) if look is not None]
     bits = np.array([look for _, look in there]).reshape(len(there), LOOK_SIDE**2 - 1)
     return np.array([index for index, _ in there], np.int64), bits.astype(np.float32) * 2 - 1

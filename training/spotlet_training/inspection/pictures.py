@@ -30,10 +30,10 @@ class Picture:
 
     Attributes:
         path: of the file.
-        fault: why it is not a whole image; empty where it is.
-        size_hw: height and width as decoded, pixels, EXIF orientation applied; (0, 0) where
-            it is not an image.
-        digest: of the file's bytes; equal only where the bytes are.
+        fault: why it is not a complete image; empty if it is.
+        size_hw: height and width as decoded, pixels, EXIF orientation applied; (0, 0) if it is not
+            an image.
+        digest: of the file's bytes; equal only if the bytes are.
         look: what `likeness` compares; None for a picture of one colour, or no picture.
         orientation: of EXIF, 1 to 8.
     """
@@ -47,7 +47,7 @@ class Picture:
 
 
 def read_picture(path: Path) -> Picture:
-    """Returns the content of an image file, whatever it is."""
+    """Returns the content of an image file, even of a faulty one."""
     try:
         content = path.read_bytes()
         image = decode_image(path)

@@ -14,11 +14,11 @@ from spotlet_training.inspection.survey import Inspection
 
 COLUMNS = 4
 SHEET_IMAGES = 16
-"""Pictures on a sheet; more where the classes need them, up to `MOST_IMAGES`."""
+"""Pictures on a sheet; more if the classes need them, up to `MOST_IMAGES`."""
 
 MOST_IMAGES = 48
 MOST_TURNED = 4
-"""Pictures turned by EXIF on a sheet, which must show others too."""
+"""The most pictures turned by EXIF on a sheet, which must show others too."""
 
 CELL_HW = (400, 400)
 """Of a picture on the sheet, pixels; its name is below it."""
@@ -43,7 +43,7 @@ def labelled_sheet(inspection: Inspection) -> ImageArray | None:
 
     Returns:
         (H, W, 3) uint8 BGR: the colours of the classes, then the pictures with their names;
-        None where no picture can be shown.
+        None if no picture can be shown.
     """
     usable = [one for one in (*inspection.train, *inspection.val) if _is_usable(inspection, one)]
     turned = [one for one in usable if turned_unseen(one, inspection.pictures[one.path])]
@@ -64,8 +64,7 @@ def spread(labels: Sequence[ImageLabels], count: int) -> list[int]:
 
     Args:
         labels: of the pictures.
-        count: how many, if there are as many; more where the classes need them, up to
-            `MOST_IMAGES`.
+        count: how many, if there are as many; more if the classes need them, up to `MOST_IMAGES`.
     """
     classes = [frozenset(one.class_ids.tolist()) for one in labels]
     images_with = {

@@ -12,7 +12,7 @@ DOMINATED_WEIGHT = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One rung.
+    """One step of the ladder.
 
     Attributes:
         name: short; files of its runs have it too.

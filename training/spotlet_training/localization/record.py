@@ -56,7 +56,7 @@ def landmarks_of(part: FrozenScenes) -> Landmarks:
 
 
 def difference(found: Landmarks, recorded: Landmarks) -> str:
-    """Returns what differs by more than rounding, in words; empty where nothing does."""
+    """Returns what differs by more than rounding, in words; empty if nothing does."""
     if found.shape != recorded.shape:
         return f"{len(found)} scenes, not {len(recorded)}"
     apart = np.abs(found - recorded)

@@ -62,7 +62,7 @@ class Summary:
     """One step over its seeds.
 
     Attributes:
-        step: which.
+        step: the step.
         parameters: of the network.
         seconds: of a training.
 

@@ -23,7 +23,7 @@ class EpochFigures:
 
 
 def read_history(path: Path) -> list[EpochFigures]:
-    """Returns the epochs in a `history.csv`; none where there is no such file.
+    """Returns the epochs in a `history.csv`; none if there is no such file.
 
     Unknown columns are skipped.
 

@@ -60,7 +60,7 @@ def make_page(
         matrix: the mistakes at the score threshold.
         words: sentences on what it means.
         pictures: by name: `precision`, `threshold` and `confusion`; `history`, `best` and `worst`
-            where they exist.
+            if they exist.
     """
 
     def picture(name: str, about: str) -> str:

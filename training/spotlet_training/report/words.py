@@ -1,4 +1,4 @@
-"""What the figures mean, in words for those who want a detector and not a lecture."""
+"""What the figures mean, in plain words."""
 
 from collections.abc import Sequence
 
@@ -30,12 +30,12 @@ MOST_LETTERS = 24
 def sentences(
     measured: Measurement, matrix: ConfusionMatrix, history: Sequence[EpochFigures] = ()
 ) -> list[str]:
-    """Returns what to know first, and what may help.
+    """Returns sentences on the main results, and on what may improve them.
 
     Args:
         measured: the figures.
         matrix: the mistakes at the score threshold.
-        history: the epochs of the training, where they are known.
+        history: the epochs of the training, if known.
     """
     lines = [_overall(measured, matrix), _confused(matrix), *_missed_and_false(matrix)]
     lines += [_sizes(measured), _boxes(measured), _few(matrix), _longer(measured, history)]

@@ -48,7 +48,7 @@ class Ownership:
     def visible_after(self, layer: Layer) -> FloatArray:
         """Returns (N + 1,) the share of each garment that this layer would leave visible.
 
-        The last entry is the layer's own: below 1 where it reaches outside the canvas.
+        The last entry is the layer's own: below 1 if it reaches outside the canvas.
         """
         mask = layer.mask
         whole = np.array([*self._whole, np.count_nonzero(mask)])
@@ -142,7 +142,7 @@ def random_dye(rng: np.random.Generator, shadow: float = 0.0) -> Dye:
     """Returns random colours, bright enough to show the cloth's structure.
 
     Args:
-        rng: the source of chance.
+        rng: the only source of randomness.
         shadow: of the dye.
     """
     hue, saturation, value = rng.uniform(0, 180), rng.beta(1.5, 1.2) * 220, rng.uniform(190, 255)

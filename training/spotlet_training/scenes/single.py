@@ -25,7 +25,7 @@ class SingleSettings:
         object_sides: least and greatest longer side of the garment, pixels; chosen
             log-uniformly.
         shift: greatest distance of the garment's centre from the canvas's, pixels, along each
-            axis; less where the garment would leave the canvas.
+            axis; less if the garment would leave the canvas.
         max_angle_degrees: greatest rotation either way.
         dyed: whether the garment has a random colour; else it is grey.
 
@@ -59,7 +59,7 @@ def compose_single(
     """Returns a scene of one garment, fully visible.
 
     Args:
-        rng: the source of all chance.
+        rng: the only source of randomness.
         photo: (28, 28) uint8, of Fashion-MNIST.
         class_id: its class, 0 to 9.
         photographs: (H, W, 3) uint8 BGR each, for the background; none for black.

@@ -20,7 +20,7 @@ RECORDED_SUFFIX = ".mp4"
 """The container that can be read without its end."""
 
 LOST_SECONDS = 5.0
-"""After losing a source for longer than this, a new file begins."""
+"""A new file begins when a source was lost for longer than this."""
 
 STILL_SECONDS = 60.0
 """The longest time for which one picture is shown, whatever the reason."""
