@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     program = "spotlet"
-    _settle_streams()
+    _prepare_streams()
     try:
         with _termination_as_exception():
             if not words or words[0] in ("-h", "--help", "help"):
@@ -201,7 +201,7 @@ def _help() -> str:
     return "\n".join(lines)
 
 
-def _settle_streams() -> None:
+def _prepare_streams() -> None:
     """Makes standard output and error usable, whatever they are.
 
     A service manager may have closed them, and an accent in a file's name must not stop a run on a

@@ -156,13 +156,13 @@ class _Threads(Generic[Item, Result]):
             self._permits.put(None)
 
     def end(self, stop: Callable[[], None]) -> None:
-        """Ends the threads, and waits until each has finished its present item."""
+        """Ends the threads, and waits until each has finished its current item."""
         self._over = True
         stop()
         for _ in self._threads:
             self._permits.put(None)
         for thread in self._threads:
-            if thread.is_alive():  # else an interrupt came before it was started
+            if thread.is_alive():  # else an interrupt arrived before it was started
                 thread.join()
 
     def _run(self) -> None:

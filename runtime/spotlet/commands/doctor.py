@@ -101,7 +101,7 @@ def _providers() -> dict[str, str]:
 
 def _backends(backends: object) -> list[str]:
     assert isinstance(backends, list | tuple)
-    # Some of those listed are plugins that are not installed.
+    # Some of the listed ones are plugins that are not installed.
     present = (backend for backend in backends if videoio_registry.hasBackend(backend))
     return list(dict.fromkeys(map(videoio_registry.getBackendName, present)))
 

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     """Detects in every frame, writes the results, prints a summary.
 
     Raises:
-        SourceError: a source ended before it should have; what came before is written.
+        SourceError: a source ended before it should have; the frames before are written.
         SpotletError: an argument, the model, a source or an output cannot be used.
     """
     apply_config(args, add_arguments)

@@ -56,7 +56,7 @@ HELP = {
     "--track": "give each object an id that it keeps across frames",
     "--line": "count objects that cross this line, in shares of the frame (0 to 1) or pixels; "
     "2:NAME=... is for the second source only; repeatable",
-    "--zone": "count objects in this polygon, and those that enter it; likewise",
+    "--zone": "count objects in this polygon, and those that enter it; written like --line",
     "--anchor": "the point of a box that counts: middle of its lower side, or centre [%(default)s]",
 }
 

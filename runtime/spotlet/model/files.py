@@ -20,7 +20,7 @@ MOST_PICTURE_BYTES = 64 * 2**20
 def read_bounded(path: Path, most_bytes: int) -> bytes:
     """Returns the content of a file.
 
-    It is checked after it is opened, so that nobody can replace it in between. A pipe, which might
+    It is checked after it is opened, so that it cannot be replaced in between. A pipe, which might
     block forever, a device and a folder are refused.
 
     Args:

@@ -20,7 +20,7 @@ PLUGIN_PREFIX = "onnxruntime_ep_"
 """Begins the names of such packages' modules, by onnxruntime's rules for packaging."""
 
 OTHER_PLUGINS = ("onnxruntime_qnn",)
-"""Modules of plugins that follow the rest of those rules."""
+"""Modules of plugins that follow all other rules."""
 
 OPENVINO, CUDA = "OpenVINOExecutionProvider", "CUDAExecutionProvider"
 
@@ -86,7 +86,7 @@ def add_plugin(
         options: of the session, changed in place if the provider can be used.
         plugin: its library is loaded if it is not yet.
         threads: see `provider_options`.
-        reduced_precision: likewise.
+        reduced_precision: see `provider_options`.
 
     Returns:
         Why it cannot be used, in words; None if it can.

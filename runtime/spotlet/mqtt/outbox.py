@@ -35,7 +35,7 @@ class Outbox:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits."""
+        """Whether no message waits."""
         with self._lock:
             return not self._waiting and not self._fresh
 

@@ -138,7 +138,7 @@ class Sender:
             self._report_dropped()
 
     def _serve(self, link: Link) -> None:
-        """Sends what comes, and returns when the run has ended and `offline` is published."""
+        """Sends messages until the run has ended and `offline` is published."""
         self._outbox.renew()
         if self._reported_away:
             self._reported_away = ""

@@ -173,7 +173,7 @@ class MqttSink(Closing):
     def close(self) -> None:
         """Waits until all is sent: at most 5 s, less in a hurry; the rest is dropped.
 
-        If the broker is away, at most 0.9 s. A second call does nothing.
+        If the broker is unavailable, at most 0.9 s. A second call does nothing.
         """
         self.finish()
         self._sender.wait()

@@ -28,7 +28,7 @@ MOST_HEAP_BYTES = 32 * 2**20
 
 
 def share_cores(settings: RunSettings, session: SessionSettings, *, live: bool) -> Workers:
-    """Returns how `session.threads` cores, or all, are shared out; settles `own_process`.
+    """Returns how `session.threads` cores, or all, are shared out; prepares an own process.
 
     Raises:
         UsageError: the provider is unknown to onnxruntime.
@@ -38,11 +38,11 @@ def share_cores(settings: RunSettings, session: SessionSettings, *, live: bool) 
         return Workers(threads=session.threads)
     workers = plan_workers(session.threads, sources=len(settings.sources), live=live)
     if settings.own_process and workers.count > 1:
-        settle_process()
+        prepare_process()
     return workers
 
 
-def settle_process() -> None:
+def prepare_process() -> None:
     """Prepares the process for several frames at once on all cores.
 
     OpenCV's own threads are off: the cores are busy. glibc keeps the memory that a frame frees for

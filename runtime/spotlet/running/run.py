@@ -10,12 +10,12 @@ from spotlet.detector import Detector
 from spotlet.errors import UsageError
 from spotlet.model.package import locate_model
 from spotlet.model.profile import find_profile
-from spotlet.running.followers import Followers
 from spotlet.running.loop import detect_in_order, share_cores, stopping
 from spotlet.running.outputs import Outputs
 from spotlet.running.settings import RunCallbacks, RunSettings
 from spotlet.running.sinks import listen
 from spotlet.running.summary import RunSummary, Totals
+from spotlet.running.tracking import RunTracking
 from spotlet.serve.address import Listener
 from spotlet.session import SessionSettings
 from spotlet.sinks import WindowClosed
@@ -63,7 +63,7 @@ def _run(
     stop: threading.Event | None,
     listener: Listener | None,
 ) -> RunSummary:
-    followers = Followers(settings)
+    tracking = RunTracking(settings)
     path = locate_model(settings.model, settings.variant)
     live = settings.mode == "live" or (
         settings.mode is None and all(locate_source(each).is_live for each in settings.sources)
@@ -105,17 +105,17 @@ def _run(
                 detect_in_order(detector, group, workers, settings, outputs.flush)
             ) as detected,
         ):
-            followers.begin(detector, group.streams)
+            tracking.begin(detector, group.streams)
             callbacks.on_open(group.streams)
             try:
                 for (stream, frame), found in detected:
-                    detections = followers.update(stream, frame, found)
+                    detections = tracking.update(stream, frame, found)
                     outputs.write(frame, detections)
                     totals.add(stream, frame, detections)
                     callbacks.on_frame(frame, detections)
             except (
                 KeyboardInterrupt
-            ):  # before the streams end: their last states may not get through
+            ):  # before the streams end: their last states might not get through
                 outputs.stop()
                 raise
         failures = group.failures

@@ -83,7 +83,7 @@ class Totals:
     def add(self, stream: Stream, frame: Frame, detections: Detections) -> None:
         """Counts a frame whose result has just arrived."""
         self._last = time.monotonic()
-        if not self._by_source:  # what came before was opening and loading
+        if not self._by_source:  # the time before was opening and loading
             self._first = frame.captured_monotonic
         self._dropped += frame.dropped
         self._by_source[stream.source] += 1

@@ -32,7 +32,7 @@ class ServeAddress:
     Attributes:
         host: a name or an IP address, without brackets.
         port: 0 for any free one.
-        token: what a viewer must present; None if everybody on this machine may watch.
+        token: what a viewer must present; None if any user of this machine may watch.
     """
 
     host: str

@@ -40,7 +40,7 @@ class Pictures:
 
     Encoding runs in its own thread, one picture at a time, the sources in turn. After each picture
     it pauses in proportion to how long that took, so that detection is hardly affected, and longer
-    if the cores are busy. Requests wait meanwhile.
+    if the cores are busy. Requests wait during the pause.
     """
 
     def __init__(self, board: Board, executor: Executor, *, cores: int) -> None:

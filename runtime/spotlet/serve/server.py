@@ -43,44 +43,44 @@ END_SECONDS = 0.7
 class _Connection(H11Protocol):
     """A connection that closes if the client sends nothing, or reads nothing, for too long."""
 
-    _patience: asyncio.TimerHandle | None = None
+    _timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             transport.abort()
         else:
-            self._expect(HEAD_SECONDS)
+            self._start_timeout(HEAD_SECONDS)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.flow.write_paused:
             return
         if self.conn.their_state is not h11.IDLE:
-            self._rest()
-        elif self._patience is None:
-            self._expect(HEAD_SECONDS)
+            self._cancel_timeout()
+        elif self._timeout is None:
+            self._start_timeout(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._rest()
+        self._cancel_timeout()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._rest()
-        self._expect(STUCK_SECONDS)
+        self._cancel_timeout()
+        self._start_timeout(STUCK_SECONDS)
 
     def resume_writing(self) -> None:
-        self._rest()
+        self._cancel_timeout()
         super().resume_writing()
 
-    def _expect(self, seconds: float) -> None:
-        self._patience = self.loop.call_later(seconds, self.transport.abort)
+    def _start_timeout(self, seconds: float) -> None:
+        self._timeout = self.loop.call_later(seconds, self.transport.abort)
 
-    def _rest(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _cancel_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
 
 
 class Server:

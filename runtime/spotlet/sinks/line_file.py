@@ -81,7 +81,7 @@ class LineFile:
 
     def close(self) -> None:
         """Closes the file. A second call does nothing."""
-        # A named pipe whose reader has gone, or a full disk, which `write` has reported.
+        # A named pipe without a reader, or a full disk, which `write` has reported.
         with contextlib.suppress(OSError):
             self._file.close()
 

@@ -90,7 +90,7 @@ def _milliseconds(seconds: float) -> int:
     return round(min(max(seconds * 1000, 1), _LONGEST_MS))
 
 
-def gives_jpegs(source: Source, capture: cv2.VideoCapture) -> bool:
+def read_as_jpegs(source: Source, capture: cv2.VideoCapture) -> bool:
     """Switches a URL of an MJPEG stream to whole JPEG files; returns whether it could.
 
     FFmpeg would decode half a file into garbage, and scale a picture of another size to that of

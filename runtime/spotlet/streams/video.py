@@ -11,7 +11,7 @@ from spotlet.errors import SourceError
 from spotlet.letterbox import ImageArray
 from spotlet.opencv_log import quiet_opencv
 from spotlet.streams.frame import Frame, take_frame
-from spotlet.streams.opencv import NOT_OPENED, decode_jpeg, gives_jpegs, open_capture
+from spotlet.streams.opencv import NOT_OPENED, decode_jpeg, open_capture, read_as_jpegs
 from spotlet.streams.source import Source
 
 COUNTING_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
@@ -67,7 +67,7 @@ class VideoReader:
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self._may_be_file = source.kind != "camera" and 0 < count < 2**53
         self.frame_count: int | None = int(count) if self._may_be_file and not live else None
-        self._jpegs = self.frame_count is None and gives_jpegs(source, self._capture)
+        self._jpegs = self.frame_count is None and read_as_jpegs(source, self._capture)
         # FFmpeg makes up the rate and the times of JPEGs over HTTP.
         self._timed = not (self._jpegs and str(source.location).lower().startswith("http"))
         fps = self._capture.get(cv2.CAP_PROP_FPS)
@@ -99,7 +99,7 @@ class VideoReader:
         self._capture.release()
 
     def _next_image(self) -> ImageArray | None:
-        """Returns the next complete picture; None at the end, or if none came for too long."""
+        """Returns the next complete picture; None at the end, or if none arrived for too long."""
         until = time.monotonic() + self._read_seconds
         with quiet_opencv():
             while True:

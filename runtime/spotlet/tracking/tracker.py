@@ -158,7 +158,7 @@ class Tracker:
 
     def _confirm(self) -> None:
         known = self._motion.at_seconds - self._since
-        # A source's clock has whole ticks: a tenth of a second may come out shorter.
+        # A source's clock has whole ticks: a tenth of a second may measure shorter.
         enough = (known > 0) & (known >= self._settings.confirm_seconds - 1e-3)
         ready = (self._ids == 0) & (self._motion.at_seconds == self._now) & enough
         count = int(ready.sum())

@@ -272,7 +272,7 @@ def test_a_run_leaves_the_process_as_it_is_unless_it_owns_it(
     squares_model: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settled: list[bool] = []
-    monkeypatch.setattr("spotlet.running.loop.settle_process", lambda: settled.append(True))
+    monkeypatch.setattr("spotlet.running.loop.prepare_process", lambda: settled.append(True))
     for own_process, threads in ((False, 3), (True, 1), (True, 3)):
         session = SessionSettings(threads=threads)
         run(

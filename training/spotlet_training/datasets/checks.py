@@ -51,7 +51,7 @@ def inside(root: Path, path: Path) -> Path:
     return path.relative_to(root) if path.is_relative_to(root) else path
 
 
-def settle_box(
+def clip_box(
     box_xyxy: Sequence[float], size_wh: tuple[int, int] | None = None
 ) -> tuple[float, float, float, float]:
     """Returns a box clipped to its image.

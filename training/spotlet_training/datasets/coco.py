@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spotlet.errors import DatasetError
-from spotlet_training.datasets.checks import SPLIT_NAMES, Problems, read_text, settle_box
+from spotlet_training.datasets.checks import SPLIT_NAMES, Problems, clip_box, read_text
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
 
 SPLIT_FILES = (
@@ -66,7 +66,7 @@ def read_coco(root: Path) -> LabelledSet:
             f"{files['val']}: categories differ from those in {files['train'].name}; both splits "
             "must list the same ids and names"
         )
-    kept, notes = _without_umbrella(categories["train"], contents)
+    kept, notes = _without_parent(categories["train"], contents)
     index_of = {category: index for index, category in enumerate(sorted(kept))}
     problems = Problems(root)
     labels = {
@@ -104,7 +104,7 @@ def _categories(path: Path, content: Tables) -> Categories:
     return found
 
 
-def _without_umbrella(
+def _without_parent(
     categories: Categories, contents: dict[str, Tables]
 ) -> tuple[Categories, list[str]]:
     """Drops the category that Roboflow adds as the parent of all others; returns notes on it."""
@@ -146,7 +146,7 @@ def _read_split(
         elif image in images:
             _, (height, width) = images[image]
             try:
-                box = settle_box(_edges(row.get("bbox")), (width, height))
+                box = clip_box(_edges(row.get("bbox")), (width, height))
             except (ValueError, OverflowError) as error:
                 problems.add(file, f"{where}{error}")
                 continue

@@ -17,7 +17,7 @@ import numpy as np
 
 from spotlet.errors import DatasetError
 from spotlet.image_files import IMAGE_SUFFIXES
-from spotlet_training.datasets.checks import SPLIT_NAMES, Problems, read_text, settle_box
+from spotlet_training.datasets.checks import SPLIT_NAMES, Problems, clip_box, read_text
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
 
 CLASS_FILES = ("labels.txt", "classes.txt")
@@ -145,7 +145,7 @@ def _read_object(
         left, top, right, bottom = (float(word or "") for word in words)
     except ValueError:
         raise ValueError("no <bndbox> of four numbers; correct or remove it") from None
-    edges = settle_box((left - 1, top - 1, right, bottom), (size_hw[1], size_hw[0]))
+    edges = clip_box((left - 1, top - 1, right, bottom), (size_hw[1], size_hw[0]))
     difficult = (element.findtext("difficult") or "0").strip() == "1"
     return name, edges, difficult
 

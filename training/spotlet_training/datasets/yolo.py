@@ -14,9 +14,9 @@ import yaml
 from spotlet.errors import DatasetError
 from spotlet_training.datasets.checks import (
     Problems,
+    clip_box,
     is_image,
     read_text,
-    settle_box,
     without_path,
 )
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
@@ -209,4 +209,4 @@ def _read_line(line: str, number: int, names: tuple[str, ...]) -> LabelRow:
             f"{len(values)} numbers after the class; must be 4 for a box, or an even number, at "
             "least 6, for an outline"
         )
-    return LabelRow(settle_box(edges), int(class_number), ignored=False, place=number)
+    return LabelRow(clip_box(edges), int(class_number), ignored=False, place=number)

@@ -9,7 +9,7 @@ from spotlet.annotate import class_colour_bgr, contact_sheet, draw_detections
 from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet_training.datasets import ImageLabels, LabelledImages, Sample
-from spotlet_training.inspection.pictures import turned_unseen
+from spotlet_training.inspection.pictures import is_turned_unseen
 from spotlet_training.inspection.survey import Inspection
 
 COLUMNS = 4
@@ -46,7 +46,7 @@ def labelled_sheet(inspection: Inspection) -> ImageArray | None:
         None if no picture can be shown.
     """
     usable = [one for one in (*inspection.train, *inspection.val) if _is_usable(inspection, one)]
-    turned = [one for one in usable if turned_unseen(one, inspection.pictures[one.path])]
+    turned = [one for one in usable if is_turned_unseen(one, inspection.pictures[one.path])]
     chosen = turned[:MOST_TURNED]
     rest = [one for one in usable if one not in chosen]
     chosen += [rest[index] for index in spread(rest, SHEET_IMAGES - len(chosen))]

@@ -18,7 +18,7 @@ class Step:
         name: short; files of its runs have it too.
         change: from its parent, in words.
         parent: name of that step; empty for the first.
-        recipe: the whole of it.
+        recipe: complete.
     """
 
     name: str

@@ -98,7 +98,7 @@ def make_page(
         picture("confusion", "Confusion matrix"),
         "<h2>Images with most mistakes</h2>",
         '<p class="quiet">Check the labels too: a false box may show an object without a label, '
-        "a missed object may not exist.</p>",
+        "a missed object might not exist.</p>",
         picture("worst", "Images with most mistakes") or "<p>There are no mistakes.</p>",
         "<h2>Images without a mistake</h2>",
         picture("best", "Images without a mistake") or "<p>Every image has a mistake.</p>",

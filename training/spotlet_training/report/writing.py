@@ -48,7 +48,7 @@ def write_report(
         dataset: the measured images, in the same order.
         folder: to write; replaces an earlier report there.
         photographs: whether to show the images; else the marks are drawn on grey, for sets that
-            may not be passed on.
+            must not be passed on.
 
     Raises:
         OutputError: the folder cannot be written, or holds other things.

@@ -15,7 +15,7 @@ UNSURE_SHARE = 0.5
 """Detections from this share of the least score up still continue objects that have an id."""
 
 
-class Followers:
+class RunTracking:
     """Tracks and counts a run's objects, if its settings ask for it."""
 
     def __init__(self, settings: RunSettings) -> None:
