@@ -9,7 +9,7 @@ from spotlet.letterbox import ImageArray
 from spotlet.streams import locate_source, open_stream
 
 GENERATED_HW = (720, 1280)
-"""Of the synthetic frames."""
+"""Height and width of the synthetic frames."""
 
 GENERATED_FRAMES = 8
 

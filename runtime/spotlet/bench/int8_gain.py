@@ -15,7 +15,7 @@ from spotlet.session import ModelSession, SessionSettings
 ROUNDS, WARM_UP = 40, 5
 
 THREADS = 1
-"""Of the timed inferences: single-threaded figures compare best between machines."""
+"""Threads of an inference: single-threaded figures compare best between machines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,15 +18,15 @@ from spotlet.postprocess import detections_from_outputs
 from spotlet.session import SessionSettings
 
 STAGES = ("decode", "letterbox", "session", "postprocess", "whole")
-"""In the order in which a frame passes them; `whole` is measured separately."""
+"""The stages in a frame's order; `whole` is measured separately."""
 
 PERCENTILES = (50, 95, 99)
 
 ROUNDS = 9
-"""In which the detector and the bare session take turns."""
+"""Rounds in which the detector and the bare session take turns."""
 
 CAMERA_SECONDS = 1 / 30
-"""Between two frames of a camera."""
+"""The time between two frames of a camera."""
 
 WARM_UP = 5
 """Frames before the first measurement."""

@@ -30,7 +30,7 @@ from spotlet.pipeline import Workers, plan_workers, usable_cores
 from spotlet.text.terminal import table
 
 SCHEMA = 1
-"""Of the JSON."""
+"""The version of the JSON."""
 
 MODE_TITLES = {"live": "one frame at a time", "video": "all cores, each on its own frame"}
 """The modes of a device profile, in words."""

@@ -40,7 +40,7 @@ SHAPE_OPERATORS = frozenset({"Shape", "Size", "Constant"})
 """Their output can be constant even if only the shape of their input is known."""
 
 VARIES = Constant((), 0, ())
-"""Marks what depends on the picture."""
+"""Marks a value that depends on the picture."""
 
 Names = ChainMap[str, Constant | None]
 """The values that a graph can name, its own and those of the graphs around it: `VARIES`, a small

@@ -14,25 +14,25 @@ MOST_TENSORS = 40_000
 """YOLO26n stores 222."""
 
 MOST_DEPTH = 4
-"""Of graphs in the attributes of nodes."""
+"""Nesting of graphs in the attributes of nodes."""
 
 MOST_RANK = 16
 """Axes of a stored tensor."""
 
 MOST_ATTRIBUTES = 64
-"""Of one node."""
+"""Attributes of one node."""
 
 MOST_ELEMENTS = 2**28
-"""Of one tensor: 1 GiB in float32."""
+"""Elements of one tensor: 1 GiB in float32."""
 
 MOST_SIDE = 2**16
-"""Of what an attribute or a small constant sets: kernels, strides, pads, sides."""
+"""The largest value in an attribute or a small constant: kernels, strides, pads, sides."""
 
 MOST_ENLARGEMENT = 64
-"""By which `Resize` may multiply one side."""
+"""The largest factor by which `Resize` may multiply one side."""
 
 FLOAT, INT64, STRING = 1, 7, 8
-"""In `TensorProto.DataType`."""
+"""Values of `TensorProto.DataType`."""
 
 COMPLEX = frozenset({14, 15})
 """Types with two numbers per element."""

@@ -23,7 +23,7 @@ from spotlet.model.wire import BYTES, Field, Span, gather, integers, message, nu
 from spotlet.text.plain import plain_line
 
 SMALL_BYTES = 256
-"""Of a tensor whose values are kept: shapes, pads, scales. Weights are larger."""
+"""Tensors up to this size keep their values: shapes, pads, scales. Weights are larger."""
 
 DIMS, TYPE, SEGMENT, NAME, RAW, EXTERNAL, LOCATION = 1, 2, 3, 8, 9, 13, 14
 TYPED = FLOATS, INT32S, STRINGS, INT64S, DOUBLES, UINT64S = 4, 5, 6, 7, 10, 11

@@ -17,7 +17,7 @@ import onnxruntime as ort
 from spotlet.text.plain import first_line
 
 PLUGIN_PREFIX = "onnxruntime_ep_"
-"""Begins the names of such packages' modules, by onnxruntime's rules for packaging."""
+"""The prefix of a plugin's module, by onnxruntime's rules for packaging."""
 
 OTHER_PLUGINS = ("onnxruntime_qnn",)
 """Modules of plugins that follow all other rules."""

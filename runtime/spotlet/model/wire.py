@@ -12,10 +12,10 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Wire types. Groups, 3 and 4, are older than ONNX."""
 
 MOST_VARINT_BYTES = 10
-"""64 bits, seven in each byte."""
+"""Bytes of 64 bits, seven in each."""
 
 MOST_FIELDS = 2**20
-"""Of one message; Python takes some 150 bytes for each that is kept."""
+"""Fields of one message; Python takes some 150 bytes for each that is kept."""
 
 Field = tuple[int, int, int, int]
 """Number, wire type, and the value of a varint with 0, or where its bytes begin and end."""

@@ -30,7 +30,7 @@ KEEPALIVE_SECONDS = 20
 is given up. The broker publishes the last will after one and a half times as long."""
 
 CONNECT_SECONDS = 5.0
-"""For the connection itself, and again for the broker's answer."""
+"""The longest wait for the connection, and again for the broker's answer."""
 
 CREDENTIALS_REFUSED = (4, 5, 134, 135)
 """Refusals because of user or password. Source: MQTT 3.1.1, 3.2.2.3; MQTT 5, 3.2.2.2."""

@@ -17,13 +17,13 @@ REFUSED_SECONDS = 60.0
 """The least wait after a refused password: some brokers lock out clients that retry often."""
 
 END_SECONDS = 5.0
-"""For what is queued at the end of a run, unless the broker is known to be unavailable."""
+"""Time to send the queue at the end of a run, if the broker is not known to be unavailable."""
 
 HURRY_SECONDS = 0.6
 """The same after Ctrl-C. With `PART_SECONDS` a run keeps within the time that its outputs have."""
 
 PART_SECONDS = 0.3
-"""For publishing `offline`, after that."""
+"""Time to publish `offline` after that."""
 
 
 class Sender:

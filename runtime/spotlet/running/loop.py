@@ -18,7 +18,7 @@ from spotlet.session import SessionSettings
 from spotlet.streams import Arrival, StreamGroup
 
 _GLIBC_TRIM_THRESHOLD, _GLIBC_MMAP_THRESHOLD = -1, -3
-"""Of `mallopt`, from glibc's malloc.h."""
+"""Parameters of `mallopt`, from glibc's malloc.h."""
 
 KEPT_BYTES = 128 * 2**20
 """Freed memory that is kept for the next frames: five 4K pictures."""

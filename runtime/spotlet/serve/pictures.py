@@ -15,7 +15,7 @@ MOST_WIDTH = 1280
 JPEG_QUALITY = 80
 
 LEAST_SECONDS = 0.1
-"""Between two pictures of a source."""
+"""The least time between two pictures of a source."""
 
 CORE_SHARE = 0.04
 """The largest share of all cores' time that the pictures of all sources may take together."""

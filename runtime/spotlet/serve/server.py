@@ -26,7 +26,7 @@ MOST_CONNECTIONS = 256
 """A browser opens six at most; connections beyond these are closed."""
 
 HEAD_SECONDS = 10.0
-"""For all headers of a request."""
+"""The time within which all headers of a request must arrive."""
 
 STUCK_SECONDS = 30.0
 """A viewer that reads nothing for this long is disconnected."""
@@ -34,10 +34,10 @@ STUCK_SECONDS = 30.0
 MOST_HEAD_BYTES = 16 * 1024
 
 DRAIN_SECONDS = 0.2
-"""For the responses under way when the server ends; then all connections are closed."""
+"""Time for the responses in progress when the server ends; then all connections are closed."""
 
 END_SECONDS = 0.7
-"""For ending the server, out of the two seconds in which a run must end."""
+"""Time to end the server, out of the two seconds in which a run must end."""
 
 
 class _Connection(H11Protocol):

@@ -12,16 +12,16 @@ MOST_VIEWERS = 32
 """Further ones are asked to try again later."""
 
 QUEUED_EVENTS = 64
-"""Queued for one viewer: two seconds of a camera, some 100 kB at 20 objects per frame."""
+"""Events queued for one viewer: two seconds of a camera, some 100 kB at 20 objects per frame."""
 
 HEARTBEAT_SECONDS = 10.0
-"""Between comments while nothing happens, so that no proxy considers the connection dead."""
+"""The time between comments without events, so that no proxy considers the connection dead."""
 
 GATHER_SECONDS = 0.04
-"""Between two wake-ups of the viewers: many fast sources cost no more than one."""
+"""The time between wake-ups of the viewers: many fast sources cost no more than one."""
 
 RETRY_MILLISECONDS = 1000
-"""After which a browser reconnects."""
+"""The time after which a browser reconnects."""
 
 
 @dataclass(eq=False, slots=True)

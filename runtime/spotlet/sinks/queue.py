@@ -17,11 +17,11 @@ QUEUED_FRAMES = 4
 """At Full HD, this many take 25 MB."""
 
 CLOSE_SECONDS = 0.6
-"""For the queued frames, at the end. A stopped run ends within two seconds, of which closing the
-sources may take one."""
+"""Time for the queued frames, at the end. A stopped run ends within two seconds, of which closing
+the sources may take one."""
 
 FINISH_SECONDS = 0.3
-"""For the file itself, after that."""
+"""Time for the file itself, after that."""
 
 
 class QueuedSink(DroppingSink):

@@ -8,7 +8,7 @@ from spotlet.sinks.sink import DroppingSink, OnFailure, Sink
 from spotlet.streams import Frame
 
 RETRY_SECONDS = 30.0
-"""From an error to the next attempt."""
+"""The time from an error to the next attempt."""
 
 
 class RetriedSink(DroppingSink):

@@ -33,7 +33,7 @@ from spotlet_training.pretraining.targets import DONE
 DEFAULTS = DistillationSettings()
 
 VIEW_SIDE = 192
-"""Pixels: six cells of the coarsest stride."""
+"""The side of a view, pixels: six cells of the coarsest stride."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

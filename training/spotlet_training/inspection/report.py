@@ -11,7 +11,7 @@ from spotlet_training.inspection.label_rules import count_boxes
 from spotlet_training.inspection.survey import Inspection
 
 SCHEMA = 1
-"""Of the record."""
+"""The version of the record."""
 
 NAMED_NOTES = 8
 """How many notes of a kind are printed; the rest are counted. All errors are printed."""

@@ -21,13 +21,13 @@ MOST_TURNED = 4
 """The most pictures turned by EXIF on a sheet, which must show others too."""
 
 CELL_HW = (400, 400)
-"""Of a picture on the sheet, pixels; its name is below it."""
+"""Height and width of a picture on the sheet, pixels; its name is below it."""
 
 STRIP_PIXELS = 22
 """Height of a line of text."""
 
 MARGIN_PIXELS = 4
-"""Around a picture and its name."""
+"""The space around a picture and its name."""
 
 PAPER_GREY = 222
 """Not white, so that a white picture shows its border."""

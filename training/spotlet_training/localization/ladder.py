@@ -7,7 +7,7 @@ from spotlet_training.localization.recipe import Recipe
 BEFORE, AFTER, BEST = "before", "weight-5", "best"
 
 DOMINATED_WEIGHT = 0.1
-"""Of the box loss at first. The publication says that the class loss dominated, not by how much."""
+"""Weight of the box loss at first; the publication says only that the class loss dominated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

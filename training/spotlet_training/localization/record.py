@@ -16,10 +16,10 @@ from spotlet_training.localization.scenes import FrozenScenes, Variant
 from spotlet_training.scenes.fashion import Split
 
 RECORD_FILE = "frozen.json"
-"""Beside this module: the garments of each split, scene by scene, and the digests."""
+"""The file beside this module with the garments of each split, scene by scene, and digests."""
 
 LANDMARKS_FILE = "landmarks.npz"
-"""Beside this module: for each set and split an array of landmarks."""
+"""The file beside this module with an array of landmarks for each set and split."""
 
 BOX_TOLERANCE = 2.0
 """Greatest difference of a box's side, pixels."""

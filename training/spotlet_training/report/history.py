@@ -7,7 +7,7 @@ from pathlib import Path
 from spotlet.errors import InputError
 
 COLUMNS = ("loss", "scores_loss", "boxes_loss", "ap", "ap50")
-"""Of the file, in the order of the fields."""
+"""The file's columns, in the order of the fields."""
 
 
 @dataclass(frozen=True, slots=True)

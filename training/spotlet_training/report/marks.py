@@ -16,7 +16,7 @@ COLOURS = {
     Reason.TWICE: "#f5d000",
     Reason.FALSE: "#ff3b30",
 }
-"""Of a detection, by its reason."""
+"""The colour of a detection, by its reason."""
 
 TRUTH_COLOUR = "#ffffff"
 MISSED_COLOUR = "#3d9bff"

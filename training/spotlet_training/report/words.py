@@ -12,7 +12,7 @@ FEW_OBJECTS = 20
 """Below this number of objects, one more found moves a class's figures by over 5 %."""
 
 NOTABLE_SHARE = 0.1
-"""Of the objects or detections of a class: fewer mistakes are not worth a sentence."""
+"""The least share of a class's objects or detections: fewer mistakes get no sentence."""
 
 LOOSE_BOXES = 0.3
 """Share of AP50 lost at IoU 0.75 from which boxes are called loose."""
@@ -24,7 +24,7 @@ MOST_NAMED = 3
 """Classes in a sentence."""
 
 MOST_LETTERS = 24
-"""Of a name in a picture; the page has the full name."""
+"""Letters of a name in a picture; the page has the full name."""
 
 
 def sentences(

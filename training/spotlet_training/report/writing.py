@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 PAGE_FILE = "report.html"
 
 REPORT_FOLDER = "report"
-"""Beside the checkpoint."""
+"""The folder beside the checkpoint."""
 
 MOST_IMAGES = 6
-"""On a contact sheet."""
+"""Images on a contact sheet."""
 
 DIAGRAM_DOTS = 110
 """Dots an inch: twice those of a page, for sharp screens."""

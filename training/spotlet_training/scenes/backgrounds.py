@@ -9,7 +9,7 @@ from spotlet.boxes import FloatArray
 from spotlet.letterbox import ImageArray
 
 SMALLEST_CROP = 0.35
-"""Of the largest crop of the canvas's shape that the photograph holds."""
+"""The least crop, as a share of the largest of the canvas's shape in the photograph."""
 
 MIX_CHANCE = 0.25
 """Probability that a second crop is blended in: more backgrounds from few photographs."""

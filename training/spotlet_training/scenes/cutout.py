@@ -33,7 +33,7 @@ EDGE_WIDTH = 1.6
 """Width of the painted edge, canvas pixels."""
 
 SHADE_GAMMA = 0.7
-"""Below 1: brings out the structure of dark cloth, as most of it is."""
+"""Below 1, to bring out the structure of dark cloth, as most of it is."""
 
 VISIBLE_ALPHA = 0.5
 """Opacity from which a pixel belongs to the garment, for boxes and masks."""

@@ -13,7 +13,7 @@ from spotlet_training.scenes.cutout import Pose, cut_out, place
 from spotlet_training.scenes.paint import SHADOW_MARGIN, Dye, Ownership, paint, random_dye
 
 GREY_LEVELS = (200.0, 255.0)
-"""Of the white cloth of an undyed garment."""
+"""Grey levels of an undyed garment's white cloth, least and greatest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
 """The containers that can be written, each with a codec that every OpenCV can encode."""
 
 DEFAULT_FPS = 30.0
-"""For a source without a frame rate."""
+"""The rate for a source that states none."""
 
 LEAST_FPS, MOST_FPS = 0.1, 240.0
 """The rates that both containers can hold; any other counts as unknown."""

@@ -32,7 +32,7 @@ KEPT_RECORDINGS = 168
 """How many files of a recording are kept: a week, at one an hour."""
 
 LEAST_STILL_PICTURES = 3
-"""At very low rates, even a few pictures last longer than those times."""
+"""A limit at very low rates, at which even a few pictures last longer than those times."""
 
 
 class RecordingSink(Closing):
