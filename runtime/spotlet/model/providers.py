@@ -61,24 +61,24 @@ class ProviderUse:
         Example:
             >>> shares = {"XExecutionProvider": 61, "CPUExecutionProvider": 3}
             >>> ProviderUse(asked="XExecutionProvider", got="XExecutionProvider", nodes=shares).text
-            'X asked, X got: 61 of 64 nodes, the CPU 3'
+            'X requested, X used: 61 of 64 nodes, 3 on the CPU'
         """
         asked, got = short_provider_name(self.asked), short_provider_name(self.got)
         if self.asked == CPU_PROVIDER:
             return got
         if self.fallback is not None:
-            return f"{asked} asked, {got} got: {self.fallback}"
+            return f"{asked} requested, {got} used: {self.fallback}"
         if self.nodes is None:
-            return f"{asked} asked, {got} got: this onnxruntime does not report the nodes"
+            return f"{asked} requested, {got} used: this onnxruntime does not report the nodes"
         total, mine = sum(self.nodes.values()), self.nodes.get(self.asked, 0)
         if mine == total:
-            return f"{asked} asked, {got} got: all {total} nodes"
+            return f"{asked} requested, {got} used: all {total} nodes"
         others = [
-            f"the CPU {count}" if name == CPU_PROVIDER else f"{short_provider_name(name)} {count}"
+            f"{count} on {'the CPU' if name == CPU_PROVIDER else short_provider_name(name)}"
             for name, count in self.nodes.items()
             if name != self.asked
         ]
-        return f"{asked} asked, {got} got: {mine} of {total} nodes, {', '.join(others)}"
+        return f"{asked} requested, {got} used: {mine} of {total} nodes, {', '.join(others)}"
 
 
 def full_provider_name(name: str) -> str:

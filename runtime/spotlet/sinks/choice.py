@@ -102,7 +102,7 @@ def save_sinks(
         return save(path, streams[0])
     folder = Path(path)
     if folder.suffix.lower() in FILE_SUFFIXES or folder.is_file():
-        raise UsageError(f"{path}: several sources are saved in a folder, a video of each")
+        raise UsageError(f"{path}: several sources are saved in a folder, one video each")
     for stream in streams:
         if stream.kind in ("image", "images"):
             raise UsageError(f"{stream.source}: images must be saved in a separate run")

@@ -121,4 +121,4 @@ def refuse_source(target: Path, sources: frozenset[Path]) -> None:
     if not same and target.is_file() and target.stat().st_nlink > 1:
         same = any(target.samefile(source) for source in sources)
     if same:
-        raise UsageError(f"{target}: would replace the source; save to another place")
+        raise UsageError(f"{target}: would replace the source; save elsewhere")

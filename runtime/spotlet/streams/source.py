@@ -95,7 +95,7 @@ def natural_key(path: Path) -> tuple[tuple[str | int, ...], ...]:
 
 def _camera(index: int) -> Source:
     if index < 0:
-        raise UsageError(f"camera {index}: an index counts from 0")
+        raise UsageError(f"camera {index}: indices start at 0")
     return Source("camera", f"camera {index}", location=index)
 
 

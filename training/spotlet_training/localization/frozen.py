@@ -63,7 +63,7 @@ def frozen_set(variant: Variant, *, quick: bool = False) -> FrozenSet:
         if found:
             raise GateError(
                 f"the {split} scenes differ from the frozen ones ({found}), so figures would not "
-                "compare; install numpy and OpenCV with -c constraints.txt"
+                "be comparable; install numpy and OpenCV with -c constraints.txt"
             )
     return FrozenSet(parts[0], parts[1], variant, quick, digest, exact)
 

@@ -87,7 +87,7 @@ def caption(judgement: Judgement) -> str:
 
 
 def best_and_worst(judgements: Sequence[Judgement], most: int) -> tuple[list[int], list[int]]:
-    """Returns the frames without a mistake and most objects found, and those with most mistakes.
+    """Returns the frames with most objects found and no mistake, and with the most mistakes.
 
     Args:
         judgements: one for each frame.
