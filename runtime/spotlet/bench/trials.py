@@ -1,4 +1,4 @@
-"""Finding the session settings that run a model fastest on this machine without changing results.
+"""Finds the session settings that run a model fastest on this machine without changing results.
 
 Candidates take turns with the default, round by round, and each round's ratio counts. The best one
 then meets the default alone, in further rounds, because the best of many measurements is also the

@@ -19,10 +19,10 @@ PROVIDER_ENDING = "ExecutionProvider"
 """The end of every provider's name in onnxruntime, which users leave out."""
 
 REMOTE_PROVIDERS = ("AzureExecutionProvider",)
-"""They send the pictures to a server, which the runtime never does."""
+"""Providers that send the pictures to a server, which the runtime never does."""
 
 OTHER_NAMES = {"directml": "DmlExecutionProvider"}
-"""Other names of providers, in lower case, and onnxruntime's."""
+"""Aliases of providers, in lower case, and onnxruntime's names."""
 
 PACKAGES = {
     "OpenVINOExecutionProvider": "onnxruntime-ep-openvino",

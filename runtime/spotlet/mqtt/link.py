@@ -59,7 +59,7 @@ class Link:
         context: ssl.SSLContext | None,
         on_confirmed: Callable[[Message], None],
     ) -> None:
-        """Prepares it without connecting.
+        """Prepares the client without connecting.
 
         Args:
             address: of the broker.

@@ -29,8 +29,8 @@ class QueuedSink(DroppingSink):
 
     At most `size` frames wait. If the queue is full, a new frame is dropped and counted (`drop`: a
     slow disk must not slow down detection), or `write` waits (`block`: every frame is written,
-    however long it takes, at the end too, unless in a hurry). The next call raises an error of
-    the other sink.
+    however long it takes, at the end too, unless in a hurry). An error of the other sink is raised
+    by the next call.
     """
 
     def __init__(

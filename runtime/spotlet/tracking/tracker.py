@@ -30,17 +30,17 @@ IndexArray = npt.NDArray[np.int64]
 class Tracker:
     """Gives the objects of one source ids from 1, in the order in which they are confirmed.
 
-    Each known object is expected somewhere (`motion.py`): where it was heading or, at a cost, where
-    it may be if it turned. Observations are assigned so that all fit best together: first the sure
-    ones to objects with an id, then the less sure ones to these, then the remaining sure ones to
-    objects without an id. Those still left start new objects. The class of an object with an id is
-    the one with the highest sum of scores so far; `update` returns it.
+    `motion.py` predicts where each known object was heading and, at a cost, where it may be if it
+    turned. Observations are assigned for the best total fit: first the sure ones to objects with an
+    id, then the less sure ones to these, then the remaining sure ones to objects without an id.
+    Those still left start new objects. The class of an object with an id is the one with the
+    highest sum of scores so far; `update` returns it.
 
     Source:
         Bewley 2016, "Simple online and realtime tracking", for the order of the steps; Zhang 2022,
         "ByteTrack", section 3, for less sure detections; Bar-Shalom and Fortmann 1988, "Tracking
         and data association", for likelihoods as costs; Blom and Bar-Shalom 1988, "The interacting
-        multiple model algorithm", for two models of motion, of which here the likelier is used
+        multiple model algorithm", for two models of motion, the likelier of which is used here
         instead of their mixture. Cao 2023, "Observation-centric SORT", corrects how noise grows
         while an object is not seen: here a gap is one step of its length.
 

@@ -2,7 +2,7 @@
 
 Fashion-MNIST shows a product photo in negative: the white backdrop is 0, black cloth is 255.
 Here the negative is undone, the outline is kept as a smooth *coverage* field that a steep ramp
-turns into a sharp, anti-aliased edge at whatever size it is painted.
+turns into a sharp, anti-aliased edge at any painted size.
 """
 
 from dataclasses import dataclass
