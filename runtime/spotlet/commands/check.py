@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     for path in paths:
         settings = session_settings(args, path)
         if full_provider_name(settings.provider) != CPU_PROVIDER:
-            # The question is whether this provider computes the same, not whether the CPU does.
+            # A fallback would check the CPU instead of this provider.
             settings = replace(settings, strict_provider=True)
         try:
             report = check_model(path, settings)

@@ -68,7 +68,7 @@ def _run(
     live = settings.mode == "live" or (
         settings.mode is None and all(locate_source(each).is_live for each in settings.sources)
     )
-    # Several sources are detected in at once, each by one core.
+    # Several sources are worked on at once, as the frames of a video are.
     mode = "live" if live and len(settings.sources) == 1 else "video"
     session, why = choose_session(path, mode, settings.session, strict=settings.strict_provider)
     workers = share_cores(settings, session, live=live)

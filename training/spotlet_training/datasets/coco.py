@@ -197,7 +197,7 @@ def _read_images(
         elif identity in images or name in seen:
             problems.add(file, f"duplicate image {identity} {name!r}; keep one")
         else:
-            # Labelling tools on Windows write its separator.
+            # Labelling tools on Windows write backslashes.
             parts = name.replace("\\", "/")
             path = next((at / parts for at in folders if (at / parts).is_file()), None)
             images[identity] = path, (row["height"], row["width"])

@@ -144,7 +144,7 @@ def divide(content: LabelledSet) -> tuple[list[ImageLabels], list[ImageLabels], 
 
 def _split(labels: Sequence[ImageLabels]) -> tuple[list[ImageLabels], list[ImageLabels]]:
     ranks = [_rank(one.path) for one in labels]
-    # A small set may have no name with a low rank, or none with a high one.
+    # In a small set all names may rank high, or all of them low.
     limit = min(max(VALIDATION_PART, min(ranks)), sorted(ranks)[-2])
     train = [one for one, rank in zip(labels, ranks, strict=True) if rank > limit]
     val = [one for one, rank in zip(labels, ranks, strict=True) if rank <= limit]

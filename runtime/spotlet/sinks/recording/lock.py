@@ -68,4 +68,4 @@ class TargetLock:
                 raise OutputError(
                     f"{self._target}: another program is writing to it; save elsewhere"
                 ) from error
-            # Some network file systems have no locks: there the user must not start two.
+            # Some network file systems have no locks: there the user must prevent it.
