@@ -3,8 +3,8 @@
 A name is loaded when it is first used: `spotlet --help` needs neither numpy nor
 onnxruntime, and a program that feeds its own frames needs no streams.
 
-One thing is done at import: onnxruntime's telemetry is turned off, since after onnxruntime's own
-import that would be too late.
+Import does one thing: it turns onnxruntime's telemetry off; after onnxruntime's own import it would
+be too late.
 """
 
 from importlib import import_module

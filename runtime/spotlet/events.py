@@ -13,10 +13,10 @@ from spotlet.detections import Detections
 from spotlet.streams import Frame, StatusEvent
 
 SCHEMA = 1
-"""Increased when a reader of old events would misread new ones, not for additional keys."""
+"""Increased when a reader of old events would misread new ones, not for new keys."""
 
 Event = dict[str, Any]
-"""As `json.dumps` takes it. All but those of frames have the key `event`."""
+"""A dict for `json.dumps`. All events except those of frames have the key `event`."""
 
 
 def frame_event(
@@ -61,7 +61,7 @@ def frame_event(
 
 
 def detections_json(detections: Detections) -> list[Event]:
-    """Returns the objects of a frame as the key `detections` of its event holds them."""
+    """Returns the objects of a frame as in the key `detections` of its event."""
     return [
         {
             "class": found.class_id,

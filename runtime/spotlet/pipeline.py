@@ -1,4 +1,4 @@
-"""Several frames at once on several cores, their results in the order of the frames.
+"""Several frames at once on several cores, with the results in frame order.
 
 One thread takes a frame through decoding, letterbox, network and postprocessing; as many threads
 as there are cores do so side by side, each with an inference on one core. So no core idles while
@@ -19,8 +19,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_WORKERS = 8
-"""Each holds two frames and the network's activations, and one decoder cannot feed more of them.
-With more cores, each inference gets several."""
+"""Each holds two frames and the network's activations; one decoder cannot feed more. With more
+cores, each inference gets several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +72,7 @@ def map_in_order(
 ) -> Generator[tuple[Item, Result], None, None]:
     """Yields each item with the result of `work`, in the order of the items.
 
-    Exhaust it or close it: then no thread is left. One worker needs no thread at all.
+    No thread is left once it is exhausted or closed. One worker needs none.
 
     Args:
         items: taken one at a time, each by the thread that then works on it, so slow items, such
@@ -134,7 +134,7 @@ class _Threads(Generic[Item, Result]):
             thread.start()
 
     def results(self, idle: Callable[[], None]) -> Iterator[tuple[Item, Result]]:
-        """Yields the outcomes by their numbers; raises one that is an error."""
+        """Yields the outcomes in order; raises one that is an error."""
         early: dict[int, tuple[Item, Result] | BaseException | None] = {}
         for number in count():
             while number not in early:
@@ -156,13 +156,13 @@ class _Threads(Generic[Item, Result]):
             self._permits.put(None)
 
     def end(self, stop: Callable[[], None]) -> None:
-        """Ends the threads, and waits until each has finished its present item."""
+        """Ends the threads, and waits until each has finished its current item."""
         self._over = True
         stop()
         for _ in self._threads:
             self._permits.put(None)
         for thread in self._threads:
-            if thread.is_alive():  # else an interrupt came before it was started
+            if thread.is_alive():  # else an interrupt arrived before it was started
                 thread.join()
 
     def _run(self) -> None:

@@ -331,7 +331,9 @@ def test_run_says_when_a_provider_is_not_to_be_had(
 ) -> None:
     words = ("run", squares_model, clip, "--max-frames", 1, "--provider", "Rknpu")
     assert _run(*words) == 0
-    assert "provider: Rknpu asked, CPU got: not in this onnxruntime (" in capsys.readouterr().err
+    assert (
+        "provider: Rknpu requested, CPU used: not in this onnxruntime (" in capsys.readouterr().err
+    )
     assert _run(*words, "--strict-provider") == 2
     assert "provider Rknpu: not in this onnxruntime" in _errors(capsys)
 
