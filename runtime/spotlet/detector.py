@@ -95,7 +95,7 @@ class Detector:
             self.manifest.detection,
             **{key: value for key, value in asked.items() if value is not None},  # type: ignore[arg-type]
         )
-        self._left_of(self.rule)  # a rule that is too loose is refused now, not at the first frame
+        self._remaining_rule(self.rule)  # refuses a looser rule now, not at the first frame
 
     @property
     def manifest(self) -> Manifest:
@@ -167,7 +167,7 @@ class Detector:
         Raises:
             UsageError: the rule is less strict than what the graph has suppressed already.
         """
-        return self._decode(outputs, self._left_of(self.rule if rule is None else rule))
+        return self._decode(outputs, self._remaining_rule(self.rule if rule is None else rule))
 
     def candidates(
         self, frame_bgr: FrameArray | Outputs | None, score_threshold: float
@@ -212,7 +212,7 @@ class Detector:
         boxes, scores, letterbox = outputs.boxes, outputs.scores, outputs.letterbox
         return detections_from_outputs(boxes, scores, letterbox, self.class_names, rule)
 
-    def _left_of(self, rule: DetectionRule) -> DetectionRule:
+    def _remaining_rule(self, rule: DetectionRule) -> DetectionRule:
         """Returns what is left to do of a rule after the graph.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Does this model compute here what it computed where it was proven?"""
+"""Does this model compute here what it computed at its export?"""
 
 from spotlet.check.report import CheckReport, CheckRow
 from spotlet.check.verification import check_model

@@ -1,4 +1,4 @@
-"""How well two results for one frame agree: asked by the export gate, and on the device."""
+"""How well two results for one frame agree, for the export gate and the device alike."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from spotlet.boxes import FloatArray, box_iou
 from spotlet.detections import Detections
 
 NOISE_PIXELS = 0.01
-"""Boxes whose sides are this near are the same, whatever their IoU."""
+"""Boxes whose sides differ by no more are the same, whatever their IoU."""
 
 PARTNER_IOU = 0.5
-"""The overlap from which two detections count as one object."""
+"""The least overlap at which two detections count as one object."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,9 +20,9 @@ class Agreement:
     """How well the detections of one frame agree.
 
     Attributes:
-        unmatched: how many on either side have no partner.
-        ious: (P,) float32, of the pairs; 1 where the boxes differ by noise alone.
-        moved: (P,) float32, the greatest |Δ| of a side, pixels of the frame.
+        unmatched: number of detections without a partner, both sides together.
+        ious: (P,) float32, of the pairs; 1 if the boxes differ by noise alone.
+        moved: (P,) float32, greatest |Δ| of a side of each pair, pixels of the frame.
         score_differences: (P,) float32, absolute, of the pairs.
     """
 
@@ -33,16 +33,16 @@ class Agreement:
 
     @property
     def least_iou(self) -> float:
-        """The worst pair's; 1 without pairs."""
+        """IoU of the worst pair; 1 without pairs."""
         return float(self.ious.min(initial=1.0))
 
     @property
     def score_difference(self) -> float:
-        """The worst pair's; 0 without pairs."""
+        """Greatest score difference of a pair; 0 without pairs."""
         return float(self.score_differences.max(initial=0.0))
 
     def within(self, iou: float, scores: float) -> bool:
-        """Returns whether all have a partner that overlaps and scores that nearly."""
+        """Returns whether every detection has a partner within these limits."""
         near = self.least_iou >= iou and self.score_difference <= scores
         return self.unmatched == 0 and near
 
@@ -53,8 +53,8 @@ def agree(wanted: Detections, found: Detections, *, least_score: float = 0.0) ->
     Args:
         wanted: what should be found.
         found: what was found.
-        least_score: a detection below it needs no partner: so near the score threshold, the other
-            side may have missed it.
+        least_score: a detection below it needs no partner: close to the score threshold, the
+            other side may have dropped it.
     """
     pairs = match(wanted, found)
     here, there = wanted.select(pairs[:, 0]), found.select(pairs[:, 1])
@@ -65,7 +65,7 @@ def agree(wanted: Detections, found: Detections, *, least_score: float = 0.0) ->
     )
     return Agreement(
         unmatched=int((alone >= least_score).sum()),
-        # On a sliver at the border, float noise is much of an IoU and nothing of a pixel.
+        # On a sliver at the border, float noise far below a pixel changes the IoU a lot.
         ious=np.where(moved <= NOISE_PIXELS, np.float32(1), overlaps),
         moved=moved,
         score_differences=np.abs(here.scores - there.scores),
@@ -75,8 +75,8 @@ def agree(wanted: Detections, found: Detections, *, least_score: float = 0.0) ->
 def match(wanted: Detections, found: Detections) -> npt.NDArray[np.int64]:
     """Returns pairs of indices (P, 2), wanted and found, best overlap first, one to one.
 
-    Partners are of the same class and overlap by at least `PARTNER_IOU`; how well they agree is for
-    the caller to judge.
+    Partners have the same class and overlap by at least `PARTNER_IOU`; the caller judges how well
+    they agree.
     """
     iou = box_iou(wanted.boxes_xyxy, found.boxes_xyxy)
     fits = (wanted.class_ids[:, None] == found.class_ids[None]) & (iou >= PARTNER_IOU)
@@ -88,18 +88,18 @@ def match(wanted: Detections, found: Detections) -> npt.NDArray[np.int64]:
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 
-def seen_among(
+def agreeing(
     wanted: Detections, candidates: Detections, *, least_iou: float, score_difference: float
 ) -> npt.NDArray[np.bool_]:
-    """Returns which detections have a candidate that agrees with them.
+    """Returns for each detection whether a candidate agrees with it.
 
-    Suppression keeps one of many candidates for an object, either where two are as good: the other
-    side's choice is still among the candidates.
+    Suppression keeps one of an object's candidates, and either one of a tie: the other side's
+    choice is still a candidate here.
 
     Args:
         wanted: N detections.
         candidates: before suppression.
-        least_iou: least overlap of one that agrees.
+        least_iou: least overlap with one that agrees.
         score_difference: greatest |Δ| of its score.
 
     Returns:
@@ -108,12 +108,12 @@ def seen_among(
     agrees = wanted.class_ids[:, None] == candidates.class_ids[None]
     agrees &= box_iou(wanted.boxes_xyxy, candidates.boxes_xyxy) >= least_iou
     agrees &= np.abs(wanted.scores[:, None] - candidates.scores[None]) <= score_difference
-    seen: npt.NDArray[np.bool_] = agrees.any(axis=1)
-    return seen
+    found: npt.NDArray[np.bool_] = agrees.any(axis=1)
+    return found
 
 
-def doubles(found: Detections, least_iou: float) -> int:
-    """Returns how many pairs of one class overlap by more than `least_iou`."""
+def count_duplicates(found: Detections, least_iou: float) -> int:
+    """Returns how many pairs of the same class overlap by more than `least_iou`."""
     iou = box_iou(found.boxes_xyxy, found.boxes_xyxy)
     same = found.class_ids[:, None] == found.class_ids[None]
     return int(np.triu(same & (iou > least_iou), k=1).sum())

@@ -1,7 +1,7 @@
 """Golden frames: pictures in a package, and what its models returned for them.
 
-`golden/` holds lossless PNG files and `golden.json`. The export records it on the machine where
-the model was proven; `spotlet.check.replay` compares with it on another.
+`golden/` holds lossless PNG files and `golden.json`. The export records it on its own machine;
+`spotlet.check.replay` compares another machine with it.
 """
 
 import json
@@ -25,7 +25,7 @@ from spotlet.text.plain import is_plain, plain_line
 from spotlet.text.schema import EXPORT_AGAIN, read_record, require_keys
 
 GOLDEN_FILE = "golden.json"
-"""In the folder of the frames: the record of each model file."""
+"""The file in the frames' folder that holds the record of each model file."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_HEADER = struct.Struct(">16xII")
@@ -35,10 +35,10 @@ Source: W3C, "Portable Network Graphics (PNG) Specification", sections 5.2 and 1
 """
 
 MOST_FRAME_PIXELS = 2**25
-"""Of a golden frame: 100 MB decoded. A picture in 4K has a quarter."""
+"""Limit of a golden frame: 100 MB decoded. A 4K picture has a quarter of it."""
 
 MOST_FRAMES = 1000
-"""Of a package. The bundled ones hold 8."""
+"""Limit of a package. The bundled ones hold 8."""
 
 GOLDEN_SCHEMA = 1
 """The newest `golden.json` that this version reads."""
@@ -52,7 +52,7 @@ def record_golden(
     Args:
         model_path: of the `.onnx` file.
         frames: by name; (H, W, 3) uint8 BGR each.
-        tolerance: what other machines may differ by.
+        tolerance: how far other machines may differ.
 
     Raises:
         ModelFileError: the file cannot be used, or produces NaN or infinity.
@@ -76,21 +76,21 @@ def record_golden(
 def write_golden(
     folder: Path, frames: Mapping[str, ImageArray], records: Mapping[str, dict[str, Any]]
 ) -> None:
-    """Writes `NAME.png` for each frame, and `golden.json`, into a folder, which may be new.
+    """Writes `NAME.png` for each frame, and `golden.json`, into a folder; creates it if needed.
 
     Args:
         folder: of the frames.
-        frames: by name, that of a file without its ending.
-        records: by the model file's name in the package, of `record_golden` for `frames`.
+        frames: by name, the file name without its suffix.
+        records: from `record_golden` for `frames`, by the model file's name in the package.
 
     Raises:
         OutputError: the folder cannot be written.
-        UsageError: there are no frames, a name cannot be a file's, or a record is of others.
+        UsageError: no frames, a name that cannot be a file's, or a record of other frames.
     """
     if not frames or not all(map(_is_frame_name, frames)):
-        raise UsageError(f"golden frames {list(frames)}: must be at least one, named as a file is")
+        raise UsageError(f"golden frames {list(frames)}: must be at least one, each a file name")
     if any(set(record["frames"]) != set(frames) for record in records.values()):
-        raise UsageError(f"golden records of {list(records)}: must be of these frames, all of them")
+        raise UsageError(f"golden records of {list(records)}: must hold exactly these frames")
     content = {"schema": GOLDEN_SCHEMA, "frames": list(frames), "models": dict(records)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,16 +106,16 @@ def write_golden(
 def read_golden(
     folder: Path, file_name: str, class_names: tuple[str, ...]
 ) -> tuple[GoldenTolerance, dict[str, FrameRecord]]:
-    """Returns what a model file may differ by, and its records, by the frame's name.
+    """Returns a model file's tolerance, and its records by the frame's name.
 
     Args:
-        folder: that `write_golden` wrote.
+        folder: as written by `write_golden`.
         file_name: of the model file in its package.
         class_names: of that model.
 
     Raises:
-        ModelFileError: `golden.json` is missing, malformed or newer than this version, holds
-            nothing of the model file, or does not name a picture in the folder.
+        ModelFileError: `golden.json` is missing, malformed or newer than this version, has no
+            record of the model file, or does not name a picture in the folder.
     """
     path = folder / GOLDEN_FILE
     text = read_bounded(package_member(folder, GOLDEN_FILE), MOST_JSON_BYTES)
@@ -123,15 +123,15 @@ def read_golden(
     try:
         names, models = content["frames"], content["models"]
         if not isinstance(names, list) or not names or not all(map(_is_frame_name, names)):
-            raise ValueError("frames must be names, at least one")
+            raise ValueError("frames must be a list of names, at least one")
         if len(names) > MOST_FRAMES:
-            raise ValueError(f"{len(names)} frames, at most {MOST_FRAMES} are replayed")
+            raise ValueError(f"{len(names)} frames must be at most {MOST_FRAMES}")
         if file_name not in models:
-            _refuse(path, f"holds nothing of {file_name}")
+            _refuse(path, f"has no record of {file_name}")
         given, records = models[file_name]["tolerance"], models[file_name]["frames"]
         tolerance = GoldenTolerance(**require_keys(given, GoldenTolerance, "tolerance: "))
         if sorted(records) != sorted(names):
-            raise ValueError(f"of {file_name} it must hold every frame and no other")
+            raise ValueError(f"the record of {file_name} must hold exactly the frames")
         recorded = {name: FrameRecord.from_json(records[name], class_names) for name in names}
     except KeyError as error:
         _refuse(path, f"has no {error}", error)
@@ -149,7 +149,7 @@ def read_golden_frame(folder: Path, name: str) -> ImageArray:
     Its size is read before it is decoded: a file of a few kB can claim a gigapixel.
 
     Raises:
-        ModelFileError: it is missing, damaged, not a PNG, or too large.
+        ModelFileError: the file is missing, damaged, not a PNG, or too large.
     """
     path = package_member(folder, f"{name}.png")
     content = read_bounded(path, MOST_PICTURE_BYTES)
@@ -169,7 +169,7 @@ def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
 
 
 def _is_frame_name(name: object) -> bool:
-    """Returns whether a name can be that of a file in the folder, and of nothing outside it."""
+    """Returns whether a name can be a file in the folder, never one outside it."""
     if not isinstance(name, str) or name in ("", ".", "..") or len(name) > MOST_NAME_CHARACTERS:
         return False
     return is_plain(name) and not set(name) & set("/\\:")

@@ -1,4 +1,4 @@
-"""The results of replayed golden frames, as the two rules of a check that they decide."""
+"""The results of replayed golden frames, and the two rows of a check made from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from spotlet.check.agreement import Agreement
 from spotlet.check.report import CheckRow
 from spotlet.check.tolerances import GoldenTolerance
 
-CANVAS_RULE = "golden frames are resized as at the export"
-GOLDEN_RULE = "golden frames give what they gave at the export"
+CANVAS_RULE = "golden frames are resized as at export"
+GOLDEN_RULE = "golden frames match the export"
 
 INFINITE = float("inf")
 
@@ -24,17 +24,16 @@ class GoldenResult:
 
     Attributes:
         name: of the frame.
-        allowed: what it may differ by.
-        faults: what is wrong with the network and by how much, as text; empty where nothing is.
-        canvas: greatest |Δ| of the letterboxed canvas, grey levels; infinite where there is none
-            to compare. Where it is not 0, the network is judged on the export's, made without
-            OpenCV.
-        effect: of this machine's canvas on the detections; None where it is the export's.
-        judged: whether the network was judged on the export's canvas, which is unknown for some
+        allowed: the tolerance.
+        faults: what is wrong with the network and by how much, as text; empty if nothing is.
+        canvas: greatest |Δ| of the letterboxed canvas, grey levels; infinite if there is none to
+            compare. If it is not 0, the network runs on the export's canvas, made without OpenCV.
+        effect: of this machine's canvas on the detections; None if it is the export's.
+        same_input: whether the network ran on the export's canvas, which cannot be made for some
             interpolations.
-        tensors: greatest |Δ| of boxes, in [0, 1] of the canvas, and scores; NaN where the model
-            returned any, infinite where the picture is not the export's.
-        agreement: of the detections, where they were compared.
+        tensors: greatest |Δ| of boxes, in [0, 1] of the canvas, and scores; NaN if the model
+            returned one, infinite if the picture is not the export's.
+        agreement: of the detections, if they were compared.
     """
 
     name: str
@@ -42,28 +41,28 @@ class GoldenResult:
     faults: tuple[str, ...]
     canvas: float = INFINITE
     effect: Agreement | None = None
-    judged: bool = True
+    same_input: bool = True
     tensors: float = INFINITE
     agreement: Agreement | None = None
 
     @property
     def levels(self) -> int:
-        """The canvas's difference in whole grey levels: a mean that moved is a pixel that did."""
+        """The canvas's difference in whole grey levels: at least 1 unless it is the same."""
         return 0 if self.canvas == 0 else max(round(self.canvas), 1)
 
     @property
     def resized_differently(self) -> bool:
-        """Whether the canvas is further from the export's than is allowed."""
+        """Whether the canvas differs from the export's by more than is allowed."""
         return self.allowed.canvas + DIGEST_SLACK < self.canvas < INFINITE
 
     @property
     def passed(self) -> bool:
-        """Whether it keeps every tolerance."""
+        """Whether the frame is within every tolerance."""
         return not self.faults and not self.resized_differently
 
 
 def canvas_rows(results: Sequence[GoldenResult]) -> list[CheckRow]:
-    """Returns how this machine's OpenCV resized the frames; no row where none was compared."""
+    """Returns the row on how this machine resized the frames; none if nothing was compared."""
     compared = [result for result in results if result.canvas != INFINITE]
     other = [result for result in compared if result.canvas]
     measured = f"{len(compared) - len(other)} of {len(compared)} canvases are the same"
@@ -79,26 +78,26 @@ def canvas_rows(results: Sequence[GoldenResult]) -> list[CheckRow]:
 
 
 def golden_row(results: Sequence[GoldenResult]) -> CheckRow:
-    """Returns what the network returned for the export's canvases, of at least one result."""
-    judged = [result for result in results if result.judged]
+    """Returns the row on what the network computed, for at least one result."""
+    strict = [result for result in results if result.same_input]
     bad = [result for result in results if result.faults]
-    rest = len(results) - len(judged)
+    rest = len(results) - len(strict)
     parts, largest = [], None
-    if judged:
-        largest = float(np.max([result.tensors for result in judged]))
-        good = sum(not result.faults for result in judged)
+    if strict:
+        largest = float(np.max([result.tensors for result in strict]))
+        good = sum(not result.faults for result in strict)
         parts.append(
-            f"{good} of {len(judged)}, largest difference {largest:.2g} "
+            f"{good} of {len(strict)}, largest difference {largest:.2g} "
             f"(of {results[0].allowed.tensors:g} allowed)"
         )
     parts += [f"{result.name}: {', '.join(result.faults)}" for result in bad]
     if rest:
-        parts.append(f"{rest} judged loosely: their canvas at the export is unknown")
+        parts.append(f"{rest} compared loosely: the export's canvas is unknown")
     return CheckRow(GOLDEN_RULE, not bad, "; ".join(parts), largest, warns=bool(rest))
 
 
 def _effect_text(effects: Sequence[Agreement]) -> str:
-    """Returns what canvases that differ do to detections, all frames together, as text."""
+    """Returns the effect of different canvases on the detections of all frames, as text."""
     moved = np.concatenate([effect.moved for effect in effects])
     unmatched = sum(effect.unmatched for effect in effects)
     parts = []

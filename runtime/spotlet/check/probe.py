@@ -1,4 +1,4 @@
-"""The probe: what a network returns for synthetic canvases, recorded and compared elsewhere."""
+"""The probe: a network's outputs for synthetic canvases, recorded at export and compared later."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,22 +13,22 @@ from spotlet.letterbox import ImageArray
 from spotlet.model.package import PARITY_FILE
 
 SHA256_KEY = "sha256"
-"""Where `parity.json` holds the checksum of a model file, in hexadecimal."""
+"""Key in `parity.json` of a model file's checksum, in hexadecimal."""
 
 PROBE_KEY = "probe"
-"""Where `parity.json` holds what `record_probe` returned at the export."""
+"""Key in `parity.json` of what `record_probe` returned at the export."""
 
 PROBE_TOLERANCE_KEY = "probe_tolerance"
-"""Where `parity.json` holds how far from the probe a machine may be; `PROBE_TOLERANCE` without."""
+"""Key in `parity.json` of the probe's tolerance; `PROBE_TOLERANCE` without it."""
 
 PROBE_TOLERANCE = 1e-3
 """Between machines and onnxruntime versions, float32 networks agree to about 1e-5; a wrong kernel
 or a damaged weight differs by far more."""
 
 PROBE_CELLS = 20
-"""The best cells that a probe records of each canvas."""
+"""How many of each canvas's best cells a probe records."""
 
-PROBE_RULE = "synthetic canvases give what they gave at the export"
+PROBE_RULE = "synthetic canvases match the export"
 
 
 def record_probe(detector: Detector) -> list[dict[str, Any]]:
@@ -65,11 +65,11 @@ def _summary(outputs: Outputs) -> dict[str, float]:
 def check_probe(
     outputs: Sequence[Outputs], recorded: Any, tolerance: float, path: Path
 ) -> CheckRow:
-    """Compares with the export at the cells that it recorded, so that ties do not matter.
+    """Returns the comparison with the export, at its recorded cells so that ties do not matter.
 
     Args:
         outputs: for each of `synthetic_canvases`.
-        recorded: of `record_probe`, read from JSON.
+        recorded: by `record_probe`, read from JSON.
         tolerance: greatest |Δ| of a number.
         path: of the model file.
 
@@ -85,19 +85,19 @@ def check_probe(
                 differences.append(abs(float(each.scores[cell, class_id]) - score))
                 differences.extend(np.abs(each.boxes[cell] - np.array(box)).tolist())
     except IndexError:
-        fewer = "fewer cells or classes: this is another model"
+        fewer = "fewer cells or classes: not the same model"
         return CheckRow(PROBE_RULE, False, fewer, float("inf"))
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(
             f"{path.parent / PARITY_FILE}: {PROBE_KEY} does not fit {path.name}; export it again"
         ) from error
-    # Not max() of Python, which could pass over a NaN.
+    # Python's max() could skip a NaN.
     largest = float(np.max(differences))
     return difference_row(PROBE_RULE, largest, tolerance, from_export=True)
 
 
 def synthetic_canvases(size_hw: tuple[int, int]) -> ImageArray:
-    """Returns canvases that test a network at its edges, the same on every machine.
+    """Returns canvases that test a network's extremes, the same on every machine.
 
     Black, white, noise, a horizontal ramp and vertical stripes, by integer arithmetic alone.
 
@@ -110,8 +110,8 @@ def synthetic_canvases(size_hw: tuple[int, int]) -> ImageArray:
     height, width = size_hw
     black, white, noise, ramp, stripes = canvases = np.empty((5, height, width, 3), np.uint8)
     black[:], white[:] = 0, 255
-    # Knuth's multiplicative hash, TAOCP vol. 3, section 6.4: bits 24..31 look random. 32-bit
-    # numbers drop the overflow, as its modulus does.
+    # Knuth's multiplicative hash, TAOCP vol. 3, section 6.4: bits 24..31 look random. uint32
+    # wraps around, as its modulus requires.
     index = np.arange(height * width * 3, dtype=np.uint32)
     noise[:] = ((index * np.uint32(2654435761)) >> np.uint32(24)).reshape(noise.shape)
     columns = np.arange(width)[:, np.newaxis]

@@ -1,8 +1,8 @@
-"""What a model returned for a frame, recorded to be compared with elsewhere.
+"""What a model returned for a frame, recorded for comparison on other machines.
 
-Digests of canvas, boxes and scores, and the detections. A digest is some hundred numbers that move
-when any large part of an array does: few enough for JSON, and as many for an empty frame as for a
-crowded one, so that it proves as much.
+A record holds the detections, and digests of canvas, boxes and scores. A digest is a few hundred
+numbers that change when any large part of an array does: few enough for JSON, and as many for an
+empty frame as for a crowded one, so that it proves as much.
 """
 
 import hashlib
@@ -21,12 +21,12 @@ from spotlet.text.schema import require_keys
 NumberArray = npt.NDArray[np.float64]
 
 DIGITS = 7
-"""Significant ones that are kept: float32 has no more."""
+"""Significant digits kept: float32 has no more."""
 
 DIGESTS = ("canvas", "boxes", "scores")
 
 CANVAS_SAMPLES, CANVAS_RUNS = 256, 64
-"""Of a canvas's digest: it is larger than the tensors, and blank at the borders."""
+"""For a canvas's digest: it is larger than the tensors, and its borders are blank."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +36,7 @@ class Digest:
     Attributes:
         shape: of the array.
         sample: (S,) elements spread over it.
-        means: (R,) of consecutive runs of it, nearly equally long.
+        means: (R,) means of consecutive runs of nearly equal length.
         peaks: (R,) greatest elements of the same runs.
     """
 
@@ -49,13 +49,13 @@ class Digest:
         """Returns the greatest |Δ| of any number, never more than that of the arrays.
 
         Returns:
-            In the arrays' unit; infinite where their shapes differ, NaN where one holds any.
+            In the arrays' unit; infinite if their shapes differ, NaN if either holds one.
         """
-        mine, theirs = ((each.sample, each.means, each.peaks) for each in (self, other))
-        if self.shape != other.shape or [len(a) for a in mine] != [len(b) for b in theirs]:
+        here, there = ((each.sample, each.means, each.peaks) for each in (self, other))
+        if self.shape != other.shape or [len(a) for a in here] != [len(b) for b in there]:
             return float("inf")
         with np.errstate(invalid="ignore"):
-            gaps = np.abs(np.concatenate(mine) - np.concatenate(theirs))
+            gaps = np.abs(np.concatenate(here) - np.concatenate(there))
         return float(gaps.max(initial=0.0))
 
     def to_json(self) -> dict[str, Any]:
@@ -107,11 +107,11 @@ class FrameRecord:
 
     @classmethod
     def from_json(cls, content: Any, class_names: tuple[str, ...]) -> "FrameRecord":
-        """Returns the record that `to_json` wrote, of a model of these classes.
+        """Returns the record that `to_json` wrote for a model with these classes.
 
         Raises:
             KeyError: a key is missing.
-            TypeError: a value is of another type.
+            TypeError: a value has the wrong type.
             ValueError: a value breaks its rule.
         """
         height, width = finite_numbers(content["size_hw"])
@@ -149,8 +149,8 @@ def digest(values: FloatArray | ImageArray, samples: int = 192, runs: int = 48) 
 
     Args:
         values: of any shape, in any unit.
-        samples: how many single elements to keep; all where there are fewer.
-        runs: how many stretches to sum up.
+        samples: how many single elements to keep; all if there are fewer.
+        runs: how many runs to summarize.
 
     Example:
         >>> digest(np.array([[0, 1], [2, 6]], np.float32), samples=4, runs=2).means.tolist()
@@ -170,10 +170,10 @@ def digest_canvas(canvas: ImageArray) -> Digest:
 
 
 def sample_indices(size: int, count: int) -> npt.NDArray[np.int64]:
-    """Returns `count` indices, one in each of as many nearly equal stretches of range(size).
+    """Returns one index in each of `count` nearly equal runs of range(size).
 
-    The place in its stretch is as good as random, so that every row, column and colour channel is
-    sampled, but comes of integer arithmetic alone, so that it is the same on every machine.
+    Its place in the run is pseudo-random, so that every row, column and colour channel is sampled,
+    and computed in integers, so that it is the same on every machine.
     """
     starts, lengths = _runs(size, count)
     # Knuth's multiplicative hash, TAOCP vol. 3, section 6.4, as a fraction of 2**32.
@@ -183,15 +183,15 @@ def sample_indices(size: int, count: int) -> npt.NDArray[np.int64]:
 
 
 def pixels_sha256(frame_bgr: ImageArray) -> str:
-    """Returns a checksum of a picture's pixels, however its file holds them."""
+    """Returns a checksum of a picture's pixels, whatever its file format."""
     return hashlib.sha256(np.ascontiguousarray(frame_bgr).tobytes()).hexdigest()
 
 
 def finite_numbers(content: Any) -> NumberArray:
-    """Returns a list that was read from JSON as (N,) float64.
+    """Converts a list read from JSON to (N,) float64.
 
     Raises:
-        ValueError: it is not a list, or not all of it are finite numbers.
+        ValueError: it is not a list of finite numbers.
     """
     if not isinstance(content, list) or not all(type(each) in (int, float) for each in content):
         raise ValueError("expected a list of numbers")
@@ -205,12 +205,12 @@ def finite_numbers(content: Any) -> NumberArray:
 
 
 def rounded(values: NumberArray) -> list[float]:
-    """Returns numbers with `DIGITS` significant digits, which JSON holds in few characters."""
+    """Returns the numbers with `DIGITS` significant digits, to keep the JSON short."""
     return [float(f"{value:.{DIGITS}g}") for value in values.tolist()]
 
 
 def _runs(size: int, count: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Returns where nearly equal stretches of range(size) begin, and their lengths."""
+    """Returns the starts and lengths of nearly equal runs of range(size)."""
     count = min(count, size)
     edges = np.arange(count + 1, dtype=np.int64) * size // max(count, 1)
     return edges[:-1], np.diff(edges)

@@ -1,14 +1,14 @@
 """Replays a package's golden frames: does this machine compute what the export's did?
 
-Two questions, two verdicts: whether OpenCV resizes a frame to the same canvas, and whether the
-network returns the same for it.
+Two separate verdicts: whether OpenCV resizes a frame to the same canvas, and whether the network
+returns the same for that canvas.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from spotlet.check.agreement import PARTNER_IOU, Agreement, agree, doubles, seen_among
+from spotlet.check.agreement import PARTNER_IOU, Agreement, agree, agreeing, count_duplicates
 from spotlet.check.golden import read_golden, read_golden_frame
 from spotlet.check.golden_rows import DIGEST_SLACK, INFINITE, GoldenResult
 from spotlet.check.records import FrameRecord, digest_canvas, pixels_sha256, record_frame
@@ -22,24 +22,24 @@ from spotlet.model.package import cells_file
 
 
 def replay_golden(
-    detector: Detector, folder: Path, loosened: GoldenTolerance | None = None
+    detector: Detector, folder: Path, floor: GoldenTolerance | None = None
 ) -> tuple[GoldenResult, ...]:
-    """Returns how far this machine is from the export's, for each golden frame.
+    """Returns how this machine's results differ from the export's, for each golden frame.
 
     Args:
         detector: of a file of the package, with the model's own rule.
         folder: the package's golden frames.
-        loosened: what it may differ by at least, whatever the export recorded.
+        floor: allowed at least, whatever the export recorded.
 
     Raises:
-        ModelFileError: the folder is incomplete, or holds nothing of this model file.
+        ModelFileError: the folder is incomplete, or has no record of this model file.
         UsageError: the detector does not use the model's own thresholds.
     """
     if detector.rule != detector.manifest.detection:
         raise UsageError(f"{folder}: was recorded with the model's own thresholds; give none")
     file_name = detector.session.path.name
     tolerance, recorded = read_golden(folder, file_name, detector.class_names)
-    tolerance = tolerance.loosened(loosened)
+    tolerance = tolerance.at_least(floor)
     results = []
     for name, wanted in recorded.items():
         frame = read_golden_frame(folder, name)
@@ -58,17 +58,17 @@ def compare(
     frame: ImageArray,
     allowed: GoldenTolerance,
 ) -> GoldenResult:
-    """Returns how far a detector is from a frame's record.
+    """Returns how a detector's results for a frame differ from its record.
 
-    Where the export's canvas cannot be made, the network is judged by what another canvas would not
-    excuse; and not at all where the canvas has failed already.
+    If the export's canvas cannot be made, the network is compared within `UNKNOWN_CANVAS`, and not
+    at all if the canvas itself fails.
 
     Args:
         name: of the frame.
-        wanted: of another detector of the model, or of this one elsewhere.
+        wanted: the record, from another detector of the model or another machine.
         detector: of the model.
         frame: (H, W, 3) uint8 BGR.
-        allowed: what it may differ by.
+        allowed: the tolerance.
     """
     outputs = detector.outputs(frame)
     here = found = record_frame(detector, frame, outputs)
@@ -76,32 +76,32 @@ def compare(
     if canvas == INFINITE:
         fault = "canvas size differs: not the same model"
         return GoldenResult(name=name, allowed=allowed, faults=(fault,))
-    judged, held = True, allowed
+    same_input, limits = True, allowed
     if canvas:
         exported = exported_canvas(outputs.letterbox, frame)
-        judged = exported is not None and not digest_canvas(exported).difference(wanted.canvas)
-        if judged:
+        same_input = exported is not None and not digest_canvas(exported).difference(wanted.canvas)
+        if same_input:
             outputs = detector.outputs(frame, canvas=exported)
             found = record_frame(detector, frame, outputs)
         else:
-            held = allowed.loosened(UNKNOWN_CANVAS)
-    least_score = detector.rule.score_threshold + held.scores
-    doubtful, faults = (wanted.detections, found.detections), []
-    if allowed.ties and judged:
-        faults = _suppression_faults(*doubtful, least_score, detector.rule.iou_threshold)
-        doubtful = _without_ties(*doubtful, detector, frame, outputs, allowed)
-    agreement = agree(*doubtful, least_score=least_score)
+            limits = allowed.at_least(UNKNOWN_CANVAS)
+    least_score = detector.rule.score_threshold + limits.scores
+    pair, faults = (wanted.detections, found.detections), []
+    if allowed.ties and same_input:
+        faults = _suppression_faults(*pair, least_score, detector.rule.iou_threshold)
+        pair = _without_ties(*pair, detector, frame, outputs, allowed)
+    agreement = agree(*pair, least_score=least_score)
     tensors = _tensor_difference(wanted, found, detector, agreement)
-    faults = [*_faults(tensors, agreement, held), *faults]
+    faults = [*_faults(tensors, agreement, limits), *faults]
     least_score = detector.rule.score_threshold + allowed.scores
-    usual = (found if judged else wanted).detections
+    reference = (found if same_input else wanted).detections
     return GoldenResult(
         name=name,
         allowed=allowed,
-        faults=tuple(faults) if judged or canvas <= allowed.canvas + DIGEST_SLACK else (),
+        faults=tuple(faults) if same_input or canvas <= allowed.canvas + DIGEST_SLACK else (),
         canvas=canvas,
-        effect=agree(usual, here.detections, least_score=least_score) if canvas else None,
-        judged=judged,
+        effect=agree(reference, here.detections, least_score=least_score) if canvas else None,
+        same_input=same_input,
         tensors=tensors,
         agreement=agreement,
     )
@@ -120,23 +120,23 @@ def _tensor_difference(
     wanted: FrameRecord, found: FrameRecord, detector: Detector, agreement: Agreement
 ) -> float:
     if detector.manifest.output.form == "detections":
-        # The order of its rows near ties is the machine's: the detections are compared instead.
+        # The order of tied rows differs by machine: the detections are compared instead.
         return agreement.score_difference
     heads = [wanted.boxes.difference(found.boxes), wanted.scores.difference(found.scores)]
-    return float(np.max(heads))  # max() of Python could pass over a NaN
+    return float(np.max(heads))  # Python's max() could skip a NaN
 
 
 def _suppression_faults(
     wanted: Detections, found: Detections, least_score: float, iou_threshold: float
 ) -> list[str]:
-    """Returns what a tie does not excuse: an object not found at all, or found several times."""
+    """Returns the faults that no tie explains: objects missed, or found several times."""
     sure = wanted.select(wanted.scores >= least_score)
-    missed = int((~seen_among(sure, found, least_iou=PARTNER_IOU, score_difference=1.0)).sum())
-    # Far over the threshold: cutting boxes at the frame's border moves their overlaps.
+    missed = int((~agreeing(sure, found, least_iou=PARTNER_IOU, score_difference=1.0)).sum())
+    # Far over the threshold: clipping boxes at the frame's border changes their overlaps.
     clearly = (1 + iou_threshold) / 2
-    more = doubles(found, clearly) - doubles(wanted, clearly)
+    more = count_duplicates(found, clearly) - count_duplicates(wanted, clearly)
     faults = [f"{missed} of {len(sure)} objects not found"] * (missed > 0)
-    return faults + [f"{more} more doubles than at the export"] * (more > 0)
+    return faults + [f"{more} more duplicates than at the export"] * (more > 0)
 
 
 def _without_ties(
@@ -147,10 +147,10 @@ def _without_ties(
     outputs: Outputs,
     allowed: GoldenTolerance,
 ) -> tuple[Detections, Detections]:
-    """Returns what was wanted and is not a candidate here, and what is not of a wanted object.
+    """Returns the wanted detections that are not candidates here, and the found ones not wanted.
 
-    The candidates of a graph that suppresses are those of the package's file that does not;
-    without that file, nothing is excused.
+    If the graph suppresses, the candidates are those of the package's file without suppression;
+    without that file, nothing is dropped.
     """
     if detector.manifest.output.form == "detections":
         file = cells_file(detector.session.path)
@@ -160,16 +160,16 @@ def _without_ties(
         outputs = detector.outputs(frame, canvas=outputs.canvas)
     least_score = max(detector.rule.score_threshold - allowed.scores, 0)
     candidates = detector.candidates(outputs, least_score)
-    seen = seen_among(wanted, candidates, least_iou=allowed.iou, score_difference=allowed.scores)
-    same_object = seen_among(found, wanted, least_iou=PARTNER_IOU, score_difference=1.0)
-    return wanted.select(~seen), found.select(~same_object)
+    known = agreeing(wanted, candidates, least_iou=allowed.iou, score_difference=allowed.scores)
+    same_object = agreeing(found, wanted, least_iou=PARTNER_IOU, score_difference=1.0)
+    return wanted.select(~known), found.select(~same_object)
 
 
 def _faults(tensors: float, agreement: Agreement, allowed: GoldenTolerance) -> list[str]:
     """Returns what is wrong, as text. Each test is written so that a NaN fails it."""
     faults = []
     if not np.isfinite(tensors):
-        faults.append("tensors not finite, or of another shape")
+        faults.append("tensors not finite, or shapes differ")
     elif not tensors <= allowed.tensors:
         faults.append(f"tensors differ by {tensors:.2g}, allowed {allowed.tensors:g}")
     if agreement.unmatched:
@@ -180,5 +180,5 @@ def _faults(tensors: float, agreement: Agreement, allowed: GoldenTolerance) -> l
         faults.append(f"a score differs by {difference:.2g}, allowed {allowed.scores:g}")
     if not agreement.least_iou >= allowed.iou:
         least = agreement.least_iou
-        faults.append(f"a box overlaps its partner by {least:.4g}, wanted {allowed.iou:g}")
+        faults.append(f"a box overlaps its partner by {least:.4g}, at least {allowed.iou:g} needed")
     return faults

@@ -8,15 +8,15 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class CheckRow:
-    """One rule, and whether the model keeps it.
+    """One rule, and whether the model meets it.
 
     Attributes:
         rule: as text.
         passed: whether it holds.
         measured: the finding, as text.
-        difference: greatest |Δ| of a tensor's number from the export's record; None where the
-            rule does not compare with one.
-        warns: whether it holds with a difference that its user should know of.
+        difference: greatest |Δ| of a tensor's number from the export's record; None if the rule
+            does not compare with it.
+        warns: whether it holds with a difference worth reporting.
     """
 
     rule: str
@@ -32,11 +32,11 @@ class CheckReport:
 
     Attributes:
         path: of the `.onnx` file.
-        provider: the execution provider that computed.
-        rows: one for each rule that could be tested.
-        recorded: whether there was a `parity.json` to compare with. Without it the file's checksum
-            was not tested, nor, without golden frames, its outputs.
-        notes: provider and tolerance, as text, where another provider than the CPU was asked for.
+        provider: the execution provider used.
+        rows: one for each rule tested.
+        recorded: whether there was a `parity.json` to compare with. Without it, the file's checksum
+            was not compared and, without golden frames, nor were its outputs.
+        notes: provider and tolerance, as text, if a provider other than the CPU was asked for.
     """
 
     path: Path
@@ -57,20 +57,20 @@ class CheckReport:
 
     @property
     def warnings(self) -> tuple[CheckRow, ...]:
-        """The rows whose rule holds with a difference that a user should know of."""
+        """The rows whose rule holds with a difference worth reporting."""
         return tuple(row for row in self.rows if row.passed and row.warns)
 
     @property
     def largest_difference(self) -> float | None:
-        """Greatest |Δ| of a tensor's number from the export's; None where nothing was recorded."""
+        """Greatest |Δ| of a tensor's number from the export's; None without a record."""
         differences = [row.difference for row in self.rows if row.difference is not None]
-        # Not max() of Python, which could pass over a NaN.
+        # Python's max() could skip a NaN.
         return float(np.max(differences)) if differences else None
 
 
 def difference_row(
     rule: str, largest: float, limit: float, *, from_export: bool = False
 ) -> CheckRow:
-    """Returns the row of a difference that may be `limit`; `from_export`, if from its record."""
+    """Returns a row that passes up to `limit`; `from_export`: compared with the export's record."""
     measured = f"largest difference {largest:.2g}, allowed {limit:g}"
     return CheckRow(rule, largest <= limit, measured, largest if from_export else None)

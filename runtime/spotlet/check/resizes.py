@@ -1,7 +1,8 @@
-"""OpenCV's resizes in whole numbers: the canvas that an export had, on any processor.
+"""OpenCV's resizes in whole numbers: the export's canvas, on any processor.
 
-`spotlet check` holds a network to the export's canvas, whatever this machine's OpenCV makes of a
-frame. Source: measured, byte for byte, against OpenCV 4.10 and 5.0 on x86-64; `docs/hosts.md` has
+`spotlet check` runs a network on the export's canvas, however this machine's OpenCV resizes.
+
+Source: measured, byte for byte, against OpenCV 4.10 and 5.0 on x86-64; `docs/hosts.md` has
 the rule of `linear_exact`.
 """
 
@@ -15,18 +16,18 @@ from spotlet.letterbox import ImageArray, Letterbox
 Array = npt.NDArray[Any]
 
 LINEAR_ONE, EXACT_ONE = 2048, 256
-"""A pixel's whole weight."""
+"""The integer that means a weight of 1."""
 
 
 def exported_canvas(letterbox: Letterbox, frame: ImageArray) -> ImageArray | None:
-    """Returns the canvas with the frame on it as an x86-64 machine makes it.
+    """Returns the letterboxed frame as an x86-64 machine makes it.
 
     Args:
         letterbox: of the frame.
         frame: (H, W, 3) uint8.
 
     Returns:
-        (canvas H, canvas W, 3) uint8; None for an interpolation that has no rule here.
+        (canvas H, canvas W, 3) uint8; None for an interpolation not implemented here.
     """
     resize = {"linear": resize_linear, "linear_exact": resize_linear_exact}.get(
         letterbox.interpolation
@@ -40,24 +41,24 @@ def exported_canvas(letterbox: Letterbox, frame: ImageArray) -> ImageArray | Non
 
 
 def resize_linear_exact(frame: ImageArray, size_hw: tuple[int, int]) -> ImageArray:
-    """Returns a frame (H, W, 3) uint8 in another size, as INTER_LINEAR_EXACT does it."""
+    """Returns a frame (H, W, 3) uint8 resized as by INTER_LINEAR_EXACT."""
     (upper, down), (left, across) = _centres(frame, size_hw, np.float64)
     down, across = (np.rint(each * EXACT_ONE).astype(np.int32) for each in (down, across))
-    above, below = _mixed(frame, upper, left, EXACT_ONE - across, across)
+    above, below = _blend_columns(frame, upper, left, EXACT_ONE - across, across)
     sums = above * _rows(EXACT_ONE - down) + below * _rows(down)
     return np.asarray((sums + EXACT_ONE**2 // 2) >> 16, np.uint8)
 
 
 def resize_linear(frame: ImageArray, size_hw: tuple[int, int]) -> ImageArray:
-    """Returns a frame (H, W, 3) uint8 in another size, as INTER_LINEAR does it on x86-64."""
+    """Returns a frame (H, W, 3) uint8 resized as by INTER_LINEAR on x86-64."""
     height, width = frame.shape[:2]
     if (height, width) == (2 * size_hw[0], 2 * size_hw[1]):  # OpenCV takes the mean of four
         quarters = frame.reshape(size_hw[0], 2, size_hw[1], 2, 3).sum(axis=(1, 3), dtype=np.int32)
         return np.asarray((quarters + 2) >> 2, np.uint8)
     (upper, down), (left, across) = _centres(frame, size_hw, np.float32)
-    # Along a row, what lies outside is the border's pixel alone; along a column it is mixed.
+    # Outside the frame, a row takes the border pixel alone; a column blends it.
     across = np.where((left < 0) | (left >= width - 1), np.float32(0), across)
-    above, below = _mixed(
+    above, below = _blend_columns(
         frame, upper, np.maximum(left, 0), _in_2048ths(1 - across), _in_2048ths(across)
     )
     upper_share = ((above >> 4) * _rows(_in_2048ths(1 - down))) >> 16
@@ -66,7 +67,7 @@ def resize_linear(frame: ImageArray, size_hw: tuple[int, int]) -> ImageArray:
 
 
 def _centres(frame: ImageArray, size_hw: tuple[int, int], kind: Any) -> list[tuple[Array, Array]]:
-    """Returns, along each axis, the old pixel before each new one's centre, and how far before.
+    """Returns for each axis the old pixel before each new pixel's centre, and the distance.
 
     The step is the inverse of the scale: `old / new` would round some halves the other way.
     """
@@ -79,12 +80,12 @@ def _centres(frame: ImageArray, size_hw: tuple[int, int], kind: Any) -> list[tup
     return found
 
 
-def _mixed(
+def _blend_columns(
     frame: ImageArray, upper: Array, left: Array, left_weight: Array, right_weight: Array
 ) -> list[Array]:
-    """Returns the rows above and below each new pixel, mixed along the row; int32, unrounded.
+    """Returns the rows above and below each new pixel, resized in x; int32, unrounded.
 
-    A pixel outside the frame is the nearest of its border.
+    Outside the frame, the nearest border pixel counts.
     """
     height, width = frame.shape[:2]
     columns = [np.clip(side, 0, width - 1) for side in (left, left + 1)]

@@ -1,4 +1,4 @@
-"""How far a model may be here from what it was where it was proven."""
+"""How far a model's results here may differ from those at its export."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,20 +15,20 @@ BATCH_TOLERANCE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class GoldenTolerance:
-    """How far a machine may be from the one of the export.
+    """How far a machine's results may differ from the export's.
 
     Attributes:
         tensors: greatest |Δ| of a digest's number: boxes in [0, 1] of the canvas, scores.
         scores: greatest |Δ| of a detection's score.
         iou: least overlap of a detection with its partner, in [0, 1].
-        canvas: greatest |Δ| of the letterboxed canvas's digest, grey levels. Up to it, a canvas
-            that differs is a warning: OpenCV's `linear` rounds differently on some processors. A
+        canvas: greatest |Δ| of the letterboxed canvas's digest, grey levels. A difference up
+            to it is a warning: OpenCV's `linear` rounds differently on some processors. A
             different interpolation is off by tens.
-        ties: whether suppression may keep another box of an object. Then a detection of the
-            export must agree with a candidate here, and one here must be of an object there.
+        ties: whether suppression may keep another box of an object. Then each detection of the
+            export must agree with a candidate here, and each one here be of an object there.
 
     Raises:
-        ValueError: a value is not a number, or out of its range.
+        ValueError: a value is not a number, or out of range.
     """
 
     tensors: float
@@ -45,8 +45,8 @@ class GoldenTolerance:
         if type(self.ties) is not bool:
             raise ValueError(f"tolerance ties {self.ties!r} must be true or false")
 
-    def loosened(self, other: "GoldenTolerance | None") -> "GoldenTolerance":
-        """Returns a tolerance that allows all that either of the two allows."""
+    def at_least(self, other: "GoldenTolerance | None") -> "GoldenTolerance":
+        """Returns the tolerance that allows whatever either of the two allows."""
         if other is None:
             return self
         return GoldenTolerance(
@@ -60,59 +60,58 @@ class GoldenTolerance:
 
 FP32_TOLERANCE = GoldenTolerance(1e-4, 1e-3, 0.99)
 """Between onnxruntime 1.18 and 1.32, graph optimisation on and off, float32 outputs differ by at
-most 1e-6. Rounding them to half precision moves them by up to 2.4e-4, and computing in it by some
+most 1e-6. Rounding them to half precision moves them by up to 2.4e-4, computing in it by about
 1e-3: 1e-4 lies between."""
 
 INT8_TOLERANCE = GoldenTolerance(0.03, 0.05, 0.8, ties=True)
 """Between onnxruntime 1.18 and 1.32, graph optimisation on and off, int8 networks differ by up to
-0.01 in a score and 0.0023 in a box: a value at the edge of a step falls to either side, and the
-layers after enlarge that. Noise of that size changed suppression's choice in one frame of five,
+0.01 in a score and 0.0023 in a box: a value at the edge of a step falls to either side, and
+later layers amplify that. Noise of that size changed suppression's choice in one frame of five,
 hence `ties`."""
 
 INT8_PROVIDER_TOLERANCE = GoldenTolerance(0.15, 0.1, 0.8, ties=True)
-"""Of an int8 network on a provider other than the CPU: each rounds between its integer layers in
-its own way. OpenVINO is up to 0.11 from onnxruntime's CPU in a score of a tensor, and 0.043 in a
-detection's, where quantising alone moved them by 0.12. Float32 needs no such tolerance: OpenVINO is
+"""For an int8 network on a provider other than the CPU: each rounds differently between integer
+layers. OpenVINO differs from onnxruntime's CPU by up to 0.11 in a tensor's score and 0.043 in a
+detection's; quantising alone moved them by 0.12. Float32 needs no such tolerance: OpenVINO is
 within 2e-6."""
 
 UNKNOWN_CANVAS = GoldenTolerance(0.15, 0.1, 0.5)
-"""Of a network whose input at the export cannot be made here: a grey level moved the tensors of the
-bundled models by up to 0.054."""
+"""For a network whose canvas at the export cannot be made here: one grey level moved the tensors of
+the bundled models by up to 0.054."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerances:
-    """What one check of a model file allows, chosen once.
+    """The tolerances of one check of a model file.
 
     Attributes:
-        probe: greatest |Δ| of a tensor's number from the record, for synthetic canvases.
+        probe: greatest |Δ| of a tensor's number from the record, for a synthetic canvas.
         batch: greatest |Δ| between a canvas alone and in a batch.
-        usual: of the file's precision on one machine.
-        loosened: what another provider than the CPU may differ by at least, whatever the export
-            recorded; None where the record alone counts.
+        same_machine: for the file's precision, between two runs on one machine.
+        floor: allowed at least, whatever the export recorded; None if the record alone counts.
     """
 
     probe: float
     batch: float
-    usual: GoldenTolerance
-    loosened: GoldenTolerance | None
+    same_machine: GoldenTolerance
+    floor: GoldenTolerance | None
 
     @property
     def text(self) -> str:
-        """What another provider than the CPU is held to, as text."""
-        if self.loosened is None:
+        """The tolerance for a provider other than the CPU, as text."""
+        if self.floor is None:
             return f"as on the CPU, tensors within {self.probe:g}"
-        tensors, scores, iou = self.loosened.tensors, self.loosened.scores, self.loosened.iou
+        tensors, scores, iou = self.floor.tensors, self.floor.scores, self.floor.iou
         limits = f"tensors within {tensors:g}, scores {scores:g}, overlap {iou:g}"
-        return f"of int8 on another provider than the CPU, {limits}"
+        return f"for int8 on a provider other than the CPU, {limits}"
 
 
 def choose_tolerances(session: ModelSession, parity: dict[str, Any] | None) -> Tolerances:
-    """Returns what a model file may differ by here: by its precision, provider and record.
+    """Returns the tolerances of a model file here, by its precision, provider and record.
 
     Args:
         session: of the model file.
-        parity: of the file, from `parity.json`; None without a record.
+        parity: the file's record in `parity.json`; None without one.
 
     Raises:
         ModelFileError: the record is incomplete.
@@ -120,18 +119,18 @@ def choose_tolerances(session: ModelSession, parity: dict[str, Any] | None) -> T
     variants = (session.manifest.parity.get("variant"), (parity or {}).get("variant"))
     int8 = any(name in INT8_VARIANTS for name in variants)
     elsewhere = session.provider != CPU_PROVIDER
-    usual = INT8_TOLERANCE if int8 else FP32_TOLERANCE
-    loosened = INT8_PROVIDER_TOLERANCE if int8 and elsewhere else None
+    same_machine = INT8_TOLERANCE if int8 else FP32_TOLERANCE
+    floor = INT8_PROVIDER_TOLERANCE if int8 and elsewhere else None
     probe = INT8_TOLERANCE.tensors if int8 else PROBE_TOLERANCE
     if parity is not None:
         probe = _recorded_tolerance(session, parity, probe)
     # Sums in another order may move an eight-bit value across a step.
     batch = probe if int8 else BATCH_TOLERANCE
-    if loosened is not None:
-        probe = max(probe, loosened.tensors)
-    elif parity is None and elsewhere:  # one machine, not two
+    if floor is not None:
+        probe = max(probe, floor.tensors)
+    elif parity is None and elsewhere:  # compared on one machine
         probe = FP32_TOLERANCE.tensors
-    return Tolerances(probe=probe, batch=batch, usual=usual, loosened=loosened)
+    return Tolerances(probe=probe, batch=batch, same_machine=same_machine, floor=floor)
 
 
 def _recorded_tolerance(session: ModelSession, parity: dict[str, Any], default: float) -> float:
@@ -141,5 +140,5 @@ def _recorded_tolerance(session: ModelSession, parity: dict[str, Any], default: 
     if missing or type(tolerance) not in (int, float) or not 0 <= tolerance <= 1:
         why = f"no {missing[0]}" if missing else f"{PROBE_TOLERANCE_KEY} {tolerance!r}"
         folder, name = session.path.parent, session.path.name
-        raise ModelFileError(f"{folder / PARITY_FILE}: {why} of {name}; export the model again")
+        raise ModelFileError(f"{folder / PARITY_FILE}: {why} for {name}; export the model again")
     return float(tolerance)

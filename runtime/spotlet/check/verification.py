@@ -1,4 +1,4 @@
-"""Is a model, on this machine, the network that was exported?"""
+"""The check of a model file on this machine, as a list of rules."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -29,11 +29,11 @@ from spotlet.model.providers import CPU_PROVIDER
 from spotlet.session import SessionSettings
 from spotlet.text.plain import plain_line
 
-BATCH_RULE = "a batch gives what single canvases give"
+BATCH_RULE = "a batch matches single canvases"
 RANGE_RULE = "outputs are finite and in [0, 1]"
 
 RANGE_SLACK = 1e-5
-"""How far float32 may leave the range [0, 1]."""
+"""How far outside [0, 1] float32 rounding may lead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +42,11 @@ class Subject:
 
     Attributes:
         detector: of the file, with the model's own rule.
-        suppresses: whether suppression is in its graph: the order of rows near ties is then the
-            machine's.
-        parity: of the file, from `parity.json`; None without a record.
+        suppresses: whether its graph suppresses: the order of tied rows then differs by machine.
+        parity: the file's record in `parity.json`; None without one.
         golden: folder of the golden frames, whether it exists or not.
-        tolerances: what is allowed.
-        outputs: of each synthetic canvas.
+        tolerances: of this check.
+        outputs: for each synthetic canvas.
     """
 
     detector: Detector
@@ -64,24 +63,24 @@ def check_model(
     *,
     variant: str | None = None,
 ) -> CheckReport:
-    """Returns whether a model file computes here what it computed where it was exported.
+    """Checks that a model file computes here what it computed at its export.
 
-    The manifest must fit the graph, and the file be the one of its package. Its outputs for five
-    synthetic canvases must be in range, repeatable, independent of the batch and as `parity.json`
-    recorded them, and the golden frames give what they gave. A file with suppression in it is held
-    to its detections, in batches and golden frames, and to those of the package's file without,
-    where there is one. Another provider than the CPU is held to the CPU of this machine where
-    nothing was recorded, with the same tolerance except for int8 networks.
+    The manifest must fit the graph, and the file must be its package's. Outputs for five synthetic
+    canvases must be in range, repeatable and independent of the batch, and match `parity.json`;
+    results for the golden frames must match their record. A graph that suppresses is compared by
+    its detections, also with the package's file without suppression, if there is one. Without a
+    record of its tensors, a provider other than the CPU must match this machine's CPU, within the
+    same tolerance except for int8 networks.
 
     Args:
         model: a bundled name, a package folder, or an `.onnx` file.
         settings: threads and execution provider.
-        variant: which file of a package; `fp32` where None.
+        variant: which file of a package; `fp32` if None.
 
     Raises:
         ModelFileError: there is no such model, it cannot be loaded, its manifest does not fit
-            it, or its `parity.json` cannot be read or holds nothing of it. A file that is not the
-            one of its package breaks a rule, whether it loads or not.
+            it, or its `parity.json` cannot be read or has no record of it. A file that is not its
+            package's fails a rule instead, whether it loads or not.
         UsageError: the variant is unknown.
     """
     path = locate_model(model, variant)
@@ -92,7 +91,7 @@ def check_model(
     except ModelFileError as error:
         if all(row.passed for row in file_rows):
             raise
-        rows = [*file_rows, CheckRow("it can be loaded", False, str(error))]
+        rows = [*file_rows, CheckRow("the model can be loaded", False, str(error))]
         return CheckReport(path, "nothing", tuple(rows), recorded=True)
     tolerances = choose_tolerances(detector.session, parity)
     canvases = synthetic_canvases(detector.manifest.input.size_hw)
@@ -106,7 +105,7 @@ def check_model(
             outputs=tuple(detector.outputs(canvas, canvas=canvas) for canvas in canvases),
         )
         rows = [
-            # Opening the session has tested it.
+            # Opening the session tested this.
             CheckRow("the manifest fits the graph", True, "names, types and sides agree"),
             *file_rows,
             *(row for check in CHECKS for row in check(subject)),
@@ -115,8 +114,8 @@ def check_model(
     provider = detector.session.provider_use
     if provider.asked != CPU_PROVIDER:
         reduced = "; reduced precision is allowed, without further tolerance"
-        held = f"{tolerances.text}{reduced * settings.reduced_precision}"
-        notes = f"provider: {provider.text}", f"tolerance: {held}"
+        allowed = f"{tolerances.text}{reduced * settings.reduced_precision}"
+        notes = f"provider: {provider.text}", f"tolerance: {allowed}"
     recorded = parity is not None
     return CheckReport(path, detector.session.provider, tuple(rows), recorded=recorded, notes=notes)
 
@@ -150,7 +149,7 @@ def _check_repetition(subject: Subject) -> list[CheckRow]:
 
 
 def _check_batch(subject: Subject) -> list[CheckRow]:
-    """Compares a batch with single canvases: tensors, or what suppression left of them."""
+    """Compares a batch with single canvases: tensors, or detections if the graph suppresses."""
     tensors = subject.detector.session.run(np.stack([each.canvas for each in subject.outputs]))
     batch = [
         replace(each, boxes=boxes, scores=scores)
@@ -159,14 +158,14 @@ def _check_batch(subject: Subject) -> list[CheckRow]:
     if not subject.suppresses:
         difference = largest_difference(subject.outputs, batch)
         return [difference_row(BATCH_RULE, difference, subject.tolerances.batch)]
-    detector, allowed = subject.detector, subject.tolerances.usual.scores
+    detector, allowed = subject.detector, subject.tolerances.same_machine.scores
     least_score = detector.rule.score_threshold + allowed
     agreements = [
         agree(detector.found_in(one), detector.found_in(many), least_score=least_score)
         for one, many in zip(subject.outputs, batch, strict=True)
     ]
-    unlike = sum(not each.within(0.0, allowed) for each in agreements)
-    return [CheckRow(BATCH_RULE, unlike == 0, f"{unlike} of {len(batch)} canvases differ")]
+    differing = sum(not each.within(0.0, allowed) for each in agreements)
+    return [CheckRow(BATCH_RULE, differing == 0, f"{differing} of {len(batch)} canvases differ")]
 
 
 def _check_record(subject: Subject) -> list[CheckRow]:
@@ -177,12 +176,12 @@ def _check_record(subject: Subject) -> list[CheckRow]:
         return [check_probe(subject.outputs, probe, tolerances.probe, session.path)]
     if session.provider == CPU_PROVIDER:
         return []
-    allowed = tolerances.loosened or tolerances.usual
+    allowed = tolerances.floor or tolerances.same_machine
     return compare_with_cpu(subject.detector, subject.outputs, allowed)
 
 
 def _check_suppression(subject: Subject) -> list[CheckRow]:
-    """Compares a graph that suppresses with the package's file that does not."""
+    """Compares a graph that suppresses with the package's file without suppression."""
     session = subject.detector.session
     cells = cells_file(session.path) if subject.suppresses else None
     if cells is None:
@@ -195,12 +194,12 @@ def _check_suppression(subject: Subject) -> list[CheckRow]:
 
 
 def _check_golden(subject: Subject) -> list[CheckRow]:
-    """Replays the golden frames, which a record of schema 2 promises."""
-    promised = subject.parity is not None and PROBE_TOLERANCE_KEY in subject.parity
-    if not promised and not is_folder(subject.golden):
+    """Replays the golden frames, which a record of schema 2 requires."""
+    required = subject.parity is not None and PROBE_TOLERANCE_KEY in subject.parity
+    if not required and not is_folder(subject.golden):
         return []
     try:
-        results = replay_golden(subject.detector, subject.golden, subject.tolerances.loosened)
+        results = replay_golden(subject.detector, subject.golden, subject.tolerances.floor)
     except ModelFileError as error:
         return [CheckRow(GOLDEN_RULE, False, str(error), float("inf"))]
     return [*canvas_rows(results), golden_row(results)]

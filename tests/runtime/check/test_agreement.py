@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from spotlet.check.agreement import NOISE_PIXELS, agree, match, seen_among
+from spotlet.check.agreement import NOISE_PIXELS, agree, agreeing, match
 from spotlet.detections import Detections
 
 NAMES = ("a", "b")
@@ -93,8 +93,8 @@ def test_a_candidate_agrees_in_class_place_and_score_at_once() -> None:
         (1, 0.9, 0, 0, 10, 10), (0, 0.5, 0, 0, 10, 10), (0, 0.9, 0, 0, 10, 6), (0, 0.7, 5, 5, 9, 9)
     )
     wanted = _found(SQUARE, (0, 0.52, 0, 0, 10, 9.9), (0, 0.72, 5, 5, 9, 9))
-    seen = seen_among(wanted, candidates, least_iou=0.9, score_difference=0.05)
+    seen = agreeing(wanted, candidates, least_iou=0.9, score_difference=0.05)
     assert seen.tolist() == [False, True, True]
     none = Detections.none(NAMES)
-    assert seen_among(wanted, none, least_iou=0.0, score_difference=1.0).tolist() == [False] * 3
-    assert seen_among(none, candidates, least_iou=0.0, score_difference=1.0).tolist() == []
+    assert agreeing(wanted, none, least_iou=0.0, score_difference=1.0).tolist() == [False] * 3
+    assert agreeing(none, candidates, least_iou=0.0, score_difference=1.0).tolist() == []

@@ -79,7 +79,7 @@ def test_the_row_counts_the_frames_that_differ(tmp_path: Path) -> None:
     assert check_suppression(source, source, [FRAME, FRAME]).passed
     row = check_suppression(suppressing, source, [FRAME, FRAME])
     assert not row.passed
-    assert row.measured == "0 of 2 frames as by model.onnx"
+    assert row.measured == "0 of 2 frames match model.onnx"
 
 
 def test_the_file_without_suppression_is_found_beside_the_one_with_it(tmp_path: Path) -> None:

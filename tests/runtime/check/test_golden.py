@@ -86,7 +86,7 @@ def test_the_models_of_a_package_have_a_record_each(
     write_golden(tmp_path, frames, {MODEL: record, "model.int8.onnx": int8})
     assert read_golden(tmp_path, MODEL, CLASSES)[0] == FP32_TOLERANCE
     assert read_golden(tmp_path, "model.int8.onnx", CLASSES)[0] == INT8_TOLERANCE
-    with pytest.raises(ModelFileError, match=r"golden\.json: holds nothing of other\.onnx; export"):
+    with pytest.raises(ModelFileError, match=r"golden\.json: has no record of other\.onnx; export"):
         read_golden(tmp_path, "other.onnx", CLASSES)
 
 
@@ -133,10 +133,10 @@ def test_no_frames_or_names_that_lead_elsewhere_are_refused(
     with pytest.raises(UsageError, match="at least one"):
         write_golden(tmp_path / "golden", {}, {})
     for name in ("", "..", "a/b", "a\\b", "c:d", "nul\0"):
-        with pytest.raises(UsageError, match="named as a file"):
+        with pytest.raises(UsageError, match="each a file name"):
             write_golden(tmp_path / "golden", {name: frames["two"]}, {})
     record = record_golden(squares_model, {"two": frames["two"]}, FP32_TOLERANCE)
-    with pytest.raises(UsageError, match="all of them"):
+    with pytest.raises(UsageError, match="exactly these frames"):
         write_golden(tmp_path / "golden", frames, {MODEL: record})
     assert not (tmp_path / "golden").exists()
 
@@ -246,7 +246,7 @@ def test_a_malformed_file_is_refused_in_one_line(
 ) -> None:
     _edit(folder, change)
     _refused(
-        folder, "is malformed|has no '|holds nothing of|must be a whole number|not JSON .NaN is"
+        folder, "is malformed|has no '|has no record of|must be a whole number|not JSON .NaN is"
     )
 
 
@@ -258,7 +258,7 @@ def test_a_frame_that_lies_elsewhere_is_refused(folder: Path) -> None:
 
     (folder / "none.png").rename(folder.parent / "none.png")
     _edit(folder, rename)
-    _refused(folder, "frames must be names")
+    _refused(folder, "frames must be a list of names")
 
 
 def test_a_picture_that_the_file_does_not_name_is_refused(folder: Path) -> None:

@@ -106,11 +106,11 @@ def test_a_frame_costs_one_inference_and_a_canvas_that_differs_one_more(
         record_golden(recorded / MODEL, frames, FP32_TOLERANCE)
         assert runs == [1]
         detector = Detector(recorded)
-        loosened = INT8_TOLERANCE if ties else None
-        replay_golden(detector, recorded / "golden", loosened)
+        floor = INT8_TOLERANCE if ties else None
+        replay_golden(detector, recorded / "golden", floor)
         assert runs == [1] * 4
         with _lighter(1):
-            replay_golden(detector, recorded / "golden", loosened)
+            replay_golden(detector, recorded / "golden", floor)
     assert runs == [1] * 10
 
 
@@ -273,7 +273,7 @@ def test_where_the_exports_canvas_is_unknown_the_network_is_judged_loosely(recor
     assert network.passed
     assert network.warns
     assert network.difference is None
-    assert network.measured == "3 judged loosely: their canvas at the export is unknown"
+    assert network.measured == "3 compared loosely: the export's canvas is unknown"
     assert not broken.passed
     assert "street: tensors differ by" in broken.measured
 
@@ -429,7 +429,7 @@ def _suppressed(kept: list[int] | None) -> Callable[..., IndexArray]:
     [
         ([], "2 of 2 objects not found"),
         ([0], "1 of 2 objects not found"),
-        (None, "1 more doubles than at the export"),
+        (None, "1 more duplicates than at the export"),
     ],
 )
 def test_a_broken_suppression_is_no_tie(

@@ -24,10 +24,10 @@ from spotlet.model.package import bundled_models, variants_of
 Damage = Callable[[dict[str, Any]], None]
 
 FILE_RULE = "the file is the one in parity.json"
-BATCH_RULE = "a batch gives what single canvases give"
-PROBE_RULE = "synthetic canvases give what they gave at the export"
-CANVAS_RULE = "golden frames are resized as at the export"
-GOLDEN_RULE = "golden frames give what they gave at the export"
+BATCH_RULE = "a batch matches single canvases"
+PROBE_RULE = "synthetic canvases match the export"
+CANVAS_RULE = "golden frames are resized as at export"
+GOLDEN_RULE = "golden frames match the export"
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_another_result_than_at_the_export_fails_its_row(package: Path, damage: 
     _rewrite(package, damage)
     report = check_model(package)
     (failed,) = (row for row in report.rows if not row.passed)
-    assert failed.rule == "synthetic canvases give what they gave at the export"
+    assert failed.rule == "synthetic canvases match the export"
     assert "allowed 0.001" in failed.measured
 
 
@@ -205,7 +205,7 @@ def test_a_file_that_the_package_knows_nothing_of_is_an_input_error(whole_packag
         check_model(other)
     (whole_package / "parity.json").unlink()
     (row,) = check_model(other).failures
-    assert "golden.json: holds nothing of other.onnx" in row.measured
+    assert "golden.json: has no record of other.onnx" in row.measured
 
 
 def test_what_is_missing_in_a_package_fails(
@@ -231,7 +231,7 @@ def test_a_cut_file_fails_and_the_other_is_still_judged(
     assert main(["check", str(whole_package)]) == 3
     printed = capsys.readouterr()
     assert "FAIL  the file is the one in parity.json" in printed.out
-    assert "FAIL  it can be loaded" in printed.out
+    assert "FAIL  the model can be loaded" in printed.out
     assert "PASS: largest difference" in printed.out
 
 
@@ -252,7 +252,7 @@ def _edit_file(package: Path, name: str, **changes: object) -> None:
 @pytest.mark.parametrize("tolerance", [None, "0.1", -1, 2, True])
 def test_a_tolerance_that_is_none_is_an_input_error(whole_package: Path, tolerance: object) -> None:
     _edit_file(whole_package, "model.onnx", probe_tolerance=tolerance)
-    with pytest.raises(ModelFileError, match=r"probe_tolerance .* of model\.onnx; export"):
+    with pytest.raises(ModelFileError, match=r"probe_tolerance .* for model\.onnx; export"):
         check_model(whole_package)
     assert check_model(whole_package, variant="int8").passed
 
@@ -331,7 +331,7 @@ def test_recorded_cells_that_are_not_there_fail_their_row(package: Path) -> None
     _rewrite(package, beyond)
     (row,) = check_model(package).failures
     assert row.rule == PROBE_RULE
-    assert "another model" in row.measured
+    assert "not the same model" in row.measured
 
 
 def test_a_canvas_that_differs_by_a_grey_level_is_a_warning_with_its_effect(

@@ -402,9 +402,7 @@ def test_check_checks_every_variant_that_a_package_holds(
         assert [line for line in lines if line.endswith("on CPUExecutionProvider")] == [
             f"{path} on CPUExecutionProvider" for path in files
         ]
-        golden = (
-            "  ok    golden frames give what they gave at the export: 1 of 1, largest difference"
-        )
+        golden = "  ok    golden frames match the export: 1 of 1, largest difference"
         assert sum(line.startswith(golden) for line in lines) == len(files)
         passes = "PASS: largest difference 0 from the export"
         assert lines.count(passes) == len(files)
@@ -420,9 +418,11 @@ def test_check_names_the_file_and_the_frame_that_fail_and_goes_on(
     cv2.imwrite(str(picture), image[:, ::-1])
     assert _run("check", package) == 3
     printed = capsys.readouterr()
-    assert printed.out.count("  FAIL  golden frames give") == 2
+    assert printed.out.count("  FAIL  golden frames match") == 2
     assert printed.err.count("\n") == 1
-    assert printed.err.startswith(f"spotlet check: {package}: FAIL: model.onnx: golden frames give")
+    assert printed.err.startswith(
+        f"spotlet check: {package}: FAIL: model.onnx: golden frames match"
+    )
     assert "0 of 1" in printed.err
     assert "red: the picture is not the export's" in printed.err
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.skipif(
     reason="this onnxruntime takes no plugins",
 )
 
-PROBE_RULE = "synthetic canvases give what they gave at the export"
+PROBE_RULE = "synthetic canvases match the export"
 
 CPU_INFO = Path("/proc/cpuinfo")
 CPU_FLAGS = CPU_INFO.read_text() if CPU_INFO.is_file() else ""
