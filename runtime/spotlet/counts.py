@@ -83,7 +83,7 @@ class Counts:
 
     Attributes:
         lines: in the order given.
-        zones: likewise.
+        zones: in the order given.
         crossings: of this frame.
     """
 
