@@ -105,11 +105,10 @@ class DeviceProfile:
                 settings[mode] = SessionSettings(**content["settings"][mode])
             except UsageError as error:
                 raise ValueError(str(error)) from error
-            plain = SessionSettings()
-            for each in fields(SessionSettings):
-                value = getattr(settings[mode], each.name)
-                if type(value) is not type(getattr(plain, each.name)):
-                    raise TypeError(f"{each.name} {value!r}")
+            for name, usual in asdict(SessionSettings()).items():
+                value = getattr(settings[mode], name)
+                if type(value) is not type(usual):
+                    raise TypeError(f"{name} {value!r}")
         return cls(key=key, settings=settings, packages=tuple(map(str, content["packages"])))
 
 
