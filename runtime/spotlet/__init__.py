@@ -3,8 +3,8 @@
 A name is loaded when it is first used: `spotlet --help` needs neither numpy nor
 onnxruntime, and a program that feeds its own frames needs no streams.
 
-One thing is done at import: onnxruntime's telemetry is turned off, since after onnxruntime's own
-import that would be too late.
+The import does one thing: it turns off onnxruntime's telemetry, which would be too late after
+onnxruntime's own import.
 """
 
 from importlib import import_module
@@ -43,7 +43,7 @@ _MODULES = {
 }
 
 TELEMETRY_FAULT = turn_off_telemetry()
-"""Why onnxruntime's telemetry may still be on, as text; None where it is off."""
+"""Why onnxruntime's telemetry may still be on, as text; None if it is off."""
 
 
 def __getattr__(name: str) -> object:

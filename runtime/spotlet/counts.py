@@ -7,12 +7,12 @@ from typing import Any, Literal
 Direction = Literal["in", "out"]
 
 PointXy = tuple[float, float]
-"""A place in a frame, pixels."""
+"""A point in a frame, pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossing:
-    """An object crossed a line.
+    """One object crossing a line.
 
     Attributes:
         line: the line's name.
@@ -30,7 +30,7 @@ class Crossing:
     name: str
 
     def to_json(self) -> dict[str, Any]:
-        """Returns it as JSON can hold it."""
+        """Returns the crossing as a dict for JSON."""
         return {
             "line": self.line,
             "direction": self.direction,
@@ -83,7 +83,7 @@ class Counts:
 
     Attributes:
         lines: in the order given.
-        zones: likewise.
+        zones: in the order given.
         crossings: of this frame.
     """
 
@@ -92,7 +92,7 @@ class Counts:
     crossings: tuple[Crossing, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the counts as JSON can hold them, without the crossings of this frame."""
+        """Returns the counts as a dict for JSON, without the crossings of this frame."""
         return {
             "lines": {
                 line.name: {"in": dict(line.entered), "out": dict(line.left)} for line in self.lines

@@ -418,7 +418,7 @@ def test_check_names_the_file_and_the_frame_that_fail_and_goes_on(
     printed = capsys.readouterr()
     assert printed.out.count("  FAIL  golden frames match") == 2
     assert printed.err.count("\n") == 1
-    assert printed.err.startswith(f"spotlet check: {package}: FAIL: model.onnx: golden frames match")
+    assert printed.err.startswith(f"spotlet check: {package}: FAIL: model.onnx: golden frames")
     assert "0 of 1" in printed.err
     assert "red: the picture is not the export's" in printed.err
 
