@@ -3,8 +3,8 @@
 A name is loaded when it is first used: `spotlet --help` needs neither numpy nor
 onnxruntime, and a program that feeds its own frames needs no streams.
 
-The import does one thing: it turns off onnxruntime's telemetry, which would be too late after
-onnxruntime's own import.
+Importing spotlet does one thing: it turns off onnxruntime's telemetry, which is too late once
+onnxruntime is imported.
 """
 
 from importlib import import_module

@@ -62,8 +62,8 @@ def replacing_commands(module: str, wanted: str) -> str:
         '`pip install --no-deps opencv-python`'
     """
     install = f"`pip install --no-deps {wanted}`"
-    there = distributions_of(module)
-    return f"`pip uninstall -y {' '.join(there)}`, then {install}" if there else install
+    installed = distributions_of(module)
+    return f"`pip uninstall -y {' '.join(installed)}`, then {install}" if installed else install
 
 
 def overwritten(module: str) -> str | None:
@@ -72,12 +72,12 @@ def overwritten(module: str) -> str | None:
     Args:
         module: a key of `OURS`.
     """
-    there = distributions_of(module)
-    if len(there) < 2:
+    installed = distributions_of(module)
+    if len(installed) < 2:
         return None
-    wanted = next(name for name in there if name != OURS[module])
+    wanted = next(name for name in installed if name != OURS[module])
     commands = replacing_commands(module, wanted)
-    return f"{' and '.join(there)} overwrite each other; for {wanted} alone: {commands}"
+    return f"{' and '.join(installed)} overwrite each other; for {wanted} alone: {commands}"
 
 
 def origin(module: str) -> str:
@@ -86,10 +86,10 @@ def origin(module: str) -> str:
     Args:
         module: a key of `OURS`.
     """
-    there = distributions_of(module)
-    if not there:
+    installed = distributions_of(module)
+    if not installed:
         return "no distribution known to pip"
-    text = overwritten(module) or there[0]
-    if OURS[module] in there:
+    text = overwritten(module) or installed[0]
+    if OURS[module] in installed:
         return text
     return f"{text}, not {OURS[module]}: install with --no-deps, or pip puts that back over it"

@@ -163,7 +163,7 @@ def protocol_precision(
         UsageError: as for `average_precision`.
     """
     if len(truths) != len(found):
-        raise UsageError(f"{len(truths)} truths for {len(found)} frames: must be one each")
+        raise UsageError(f"{len(truths)} truths for {len(found)} frames: must be one per frame")
     for ids in [each.class_ids for frames in (truths, found) for each in frames]:
         if np.any((ids < 0) | (ids >= class_count)):
             raise UsageError(f"a class id is not one of the {class_count} classes")

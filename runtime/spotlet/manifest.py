@@ -66,7 +66,7 @@ def _is_byte(value: object) -> bool:
     return type(value) is int and 0 <= value <= 255
 
 
-def _is_share(value: object) -> bool:
+def _is_fraction(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
@@ -158,8 +158,8 @@ class DetectionRule:
 
     def __post_init__(self) -> None:
         iou, most = self.iou_threshold, self.max_detections
-        _check("score threshold", self.score_threshold, _is_share, "from 0 to 1")
-        _check("IoU threshold", iou, lambda v: _is_share(v) and v > 0, "over 0 and at most 1")
+        _check("score threshold", self.score_threshold, _is_fraction, "from 0 to 1")
+        _check("IoU threshold", iou, lambda v: _is_fraction(v) and v > 0, "over 0 and at most 1")
         _check("max detections", most, lambda v: type(v) is int and v > 0, "a whole number from 1")
         _check("every class", self.every_class, lambda v: isinstance(v, bool), "true or false")
 

@@ -12,7 +12,7 @@ from spotlet.letterbox import Letterbox
 from spotlet.manifest import DetectionRule
 
 MAX_CANDIDATES = 3000
-"""Only the best candidates enter suppression: it bounds the time when every cell fires."""
+"""How many of the best candidates enter suppression: bounds its time when every cell fires."""
 
 EVERY_SCORE = -1.0
 """OpenCV's own threshold, set below every score: the candidates are chosen before."""

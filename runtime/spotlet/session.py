@@ -28,7 +28,7 @@ class ModelSession:
         path: of the `.onnx` file.
         settings: as asked for.
         provider_use: the execution provider asked for, the one used, how many nodes of the graph
-            it got, and why if the two differ.
+            it got, and why the two differ, if they do.
         provider: the one used, `provider_use.got`.
     """
 
@@ -98,7 +98,7 @@ class ModelSession:
             boxes.shape[:1],
         ]:
             class_ids, count = found
-            self._require_sane(boxes.shape[1])
+            self._limit_scores(boxes.shape[1])
             scores = cells_from_detections(scores, class_ids, count, len(self.manifest.classes))
         wanted = len(canvases), *boxes.shape[1:2], len(self.manifest.classes)
         if scores.shape != wanted or boxes.shape != (*wanted[:2], 4):
@@ -106,10 +106,10 @@ class ModelSession:
                 f"{self.path}: returned boxes {boxes.shape} and scores {scores.shape} for "
                 f"{len(canvases)} canvases; must be (N, K, 4) and (N, K, {wanted[-1]})"
             )
-        self._require_sane(wanted[1])
+        self._limit_scores(wanted[1])
         return boxes, scores
 
-    def _require_sane(self, cells: int) -> None:
+    def _limit_scores(self, cells: int) -> None:
         """Raises ModelFileError if decoding this many cells could exhaust the memory."""
         classes = len(self.manifest.classes)
         if cells * classes > MOST_SCORES:
