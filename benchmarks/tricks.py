@@ -28,9 +28,10 @@ from spotlet.model import locate_model
 from spotlet.text.terminal import table
 
 PROGRAM = "import sys; from spotlet.cli import main; sys.exit(main())"
-NO_PROCESS_SETTINGS = "import spotlet.running.loop as loop; loop.settle_process = lambda: None; "
+NO_PROCESS_SETTINGS = "import spotlet.running.loop as loop; loop.prepare_process = lambda: None; "
 CV_THREADS_ONLY = (
-    "import cv2, spotlet.running.loop as loop; loop.settle_process = lambda: cv2.setNumThreads(1); "
+    "import cv2, spotlet.running.loop as loop; "
+    "loop.prepare_process = lambda: cv2.setNumThreads(1); "
 )
 
 Way = Callable[[], object]

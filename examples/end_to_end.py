@@ -10,7 +10,7 @@ import onnx
 
 from spotlet.atomic import atomic_file
 from spotlet.model import locate_model
-from spotlet_export.graph.suppression import with_suppression
+from spotlet_export import with_suppression
 
 
 def write_end_to_end(model: str, target: Path) -> None:

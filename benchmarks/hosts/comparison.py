@@ -14,7 +14,7 @@ from spotlet.check.agreement import agree
 from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
 from spotlet.model import locate_model
-from spotlet_export.graph.suppression import with_suppression
+from spotlet_export import with_suppression
 
 Host = Callable[[Path, Mapping[str, ImageArray]], dict[str, list[Row]]]
 PHOTOGRAPH = Path(__file__).parents[2] / "docs" / "frame.jpg"

@@ -1,4 +1,8 @@
-"""Export as a gate: build, measure, and only then write."""
+"""Exports a checkpoint: build the graph, measure it, and only then write a package.
+
+The order of the rooms: `package.describing` (the manifest), `graph` (ONNX, int8), `gate` (is it the
+same network?), `package` with its `card`.
+"""
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +25,7 @@ from spotlet_export.gate.variants import (
     Limits,
     int8_limits,
 )
-from spotlet_export.graph.budget import Quantised, quantise_within
+from spotlet_export.graph.budget import quantise_within
 from spotlet_export.graph.graph import build_graph
 from spotlet_export.graph.quantisation import Calibration
 from spotlet_export.package.describing import make_manifest
@@ -34,15 +38,14 @@ from spotlet_training.network.checkpoint import Checkpoint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportSettings:
-    """What to export, and what to put beside it.
+    """What to export, and what to put into the package.
 
     Attributes:
         name: of the model; the folder's name by default.
         int8_budget: AP that the int8 variant may cost, absolute, in [0, 1].
-        end_to_end: whether each file is there a second time, with suppression in the graph.
-        golden: whence the golden frames are, one of `golden_frames.SOURCES`.
-        notes: Markdown for the card: where the data is from, under which licence, what the
-            model is for.
+        end_to_end: whether to write each file a second time, with suppression in the graph.
+        golden: source of the golden frames, one of `golden_frames.SOURCES`.
+        notes: Markdown for the card: source and licence of the data, purpose of the model.
         attachments: files to copy into the package.
 
     Raises:
@@ -65,7 +68,7 @@ class ExportSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """What an export came to.
+    """The result of an export.
 
     Attributes:
         package: the folder that was written.
@@ -94,17 +97,17 @@ def export_package(
 
     Args:
         checkpoint: what was trained.
-        package: folder to write; one that is there is replaced as a whole.
-        compare_on: images to compare on, best the validation images of the model's own set:
-            where its classes are the model's, the accuracy is compared too.
-        settings: what to export, and what to put beside it.
-        calibrate_on: training images; with them the package holds an int8 variant as well.
-        on_step: called with what begins now.
+        package: folder to write; an existing package is replaced as a whole.
+        compare_on: images to compare on, best the validation images of the model's own set: if
+            its classes are the model's, the accuracy is compared too.
+        settings: what to export, and what to put into the package.
+        calibrate_on: training images; with them the package gets an int8 variant too.
+        on_step: called with the step that starts.
         on_report: called with what was measured, passed or not.
 
     Raises:
-        GateError: a row failed, or int8 cannot keep its budget; nothing was written.
-        OutputError: the folder cannot be written, or holds something else than a package.
+        GateError: a row failed, or int8 is over its budget; nothing was written.
+        OutputError: the folder cannot be written, or holds something other than a package.
     """
     check_package_folder(package, settings.attachments)
     manifest = make_manifest(checkpoint, settings.name or package.resolve().name)
@@ -113,38 +116,27 @@ def export_package(
     models: dict[str, tuple[onnx.ModelProto, Limits]] = {FP32: (graph, FP32_LIMITS)}
     quantisation = None
     with tempfile.TemporaryDirectory(prefix="spotlet-export-") as folder:
-        scratch = Path(folder)
-        gate = Gate.of(checkpoint, manifest, compare_on, scratch, on_step)
+        gate = Gate.of(checkpoint, manifest, compare_on, Path(folder), on_step)
         try:
             if calibrate_on is not None:
                 gate.require_labels(INT8)
             passed = gate.prove(FP32, graph, FP32_LIMITS).passed
             if passed and calibrate_on is not None:
-                limits = int8_limits(settings.int8_budget)
-                calibration = Calibration.of(calibrate_on, manifest)
-                quantised = quantise_within(
-                    settings.int8_budget,
-                    graph,
-                    calibration,
-                    lambda model: gate.accuracy_drop(model, limits, INT8),
-                    scratch,
-                    on_step,
-                )
-                models[INT8] = (quantised.model, limits)
-                gate.prove(INT8, quantised.model, limits)
-                quantisation = quantisation_record(
-                    quantised, calibration, gate, settings.int8_budget
+                models[INT8], quantisation = prove_int8(
+                    gate, graph, calibrate_on, settings.int8_budget
                 )
             if settings.end_to_end and all(row.passed for row in gate.rows):
                 for variant, (model, limits) in tuple(models.items()):
                     joined = gate.prove_end_to_end(variant, model)
                     models[END_TO_END[variant]] = (joined, limits)
-        finally:  # what was measured is told, whatever happens
+        finally:  # whatever happens, what was measured is reported
             on_report(Report(tuple(gate.rows)))
         report = gate.require_passed()
         on_step("recording golden frames and writing the package")
         contents = Contents(
-            golden=golden_frames(settings.golden, compare_on),
+            golden=golden_frames(
+                settings.golden, lambda index: compare_on.load(index).image_bgr, len(compare_on)
+            ),
             golden_source=settings.golden,
             notes=settings.notes,
             attachments=settings.attachments,
@@ -154,11 +146,28 @@ def export_package(
     return Export(package=package, report=report, file_bytes=sizes, quantisation=quantisation)
 
 
-def quantisation_record(
-    quantised: Quantised, calibration: Calibration, gate: Gate, budget: float
-) -> dict[str, Any]:
-    """Returns what is to be known of the int8 variant: its cost, its gain, its float layers."""
-    return {
+def prove_int8(
+    gate: Gate, graph: onnx.ModelProto, calibrate_on: Dataset, budget: float
+) -> tuple[tuple[onnx.ModelProto, Limits], dict[str, Any]]:
+    """Returns the int8 variant, measured by the gate, with its limits and its record.
+
+    Precondition: the float32 graph passed `gate`, which has labels.
+
+    Raises:
+        GateError: it is over the budget (AP, absolute), or there are no images to calibrate on.
+    """
+    limits = int8_limits(budget)
+    calibration = Calibration.of(calibrate_on, gate.reference.manifest)
+    quantised = quantise_within(
+        budget,
+        graph,
+        calibration,
+        lambda model: gate.accuracy_drop(model, limits, INT8),
+        gate.scratch,
+        gate.on_step,
+    )
+    gate.prove(INT8, quantised.model, limits)
+    record = {
         "calibration_images": calibration.count,
         "budget": budget,
         "ap_drop": quantised.drops[-1],
@@ -168,3 +177,4 @@ def quantisation_record(
         "damage": quantised.damage,
         "latency": asdict(measure_int8_gain(gate.files[FP32], gate.files[INT8])),
     }
+    return (quantised.model, limits), record

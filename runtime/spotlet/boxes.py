@@ -11,7 +11,7 @@ FloatArray = npt.NDArray[np.float32]
 
 
 def box_area(boxes_xyxy: FloatArray) -> FloatArray:
-    """Returns the area of each box, 0 if a side is negative.
+    """Returns the area of each box; 0 if a side is negative.
 
     Args:
         boxes_xyxy: (N, 4) in any unit.

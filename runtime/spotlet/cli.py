@@ -59,7 +59,7 @@ EXIT_TERMINATED = 143
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP came; code that finishes its files on Ctrl-C does so now too."""
+    """SIGTERM or SIGHUP arrived; code that finishes its files on Ctrl-C does so for these too."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     program = "spotlet"
-    _settle_streams()
+    _prepare_streams()
     try:
         with _termination_as_exception():
             if not words or words[0] in ("-h", "--help", "help"):
@@ -113,9 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_process() -> NoReturn:
     """Runs the command that the process was called with, and ends the process.
 
-    Python would tear a thread that is still in a library out of it at exit, and the process would
-    abort, after all files are finished. With such a thread, or after an interrupt, which can make
-    Python forget one, the process exits at once.
+    At exit Python kills a thread that is still inside a library, which can abort the process,
+    though all files are finished. With such a thread, or after an interrupt, which can make Python
+    forget one, the process exits at once.
     """
     code = main()
     if code in (EXIT_INTERRUPTED, EXIT_TERMINATED) or any(
@@ -147,7 +147,7 @@ def _run(command: importlib.metadata.EntryPoint, program: str, words: list[str])
         missing = (error.name or "").partition(".")[0]
         if not missing or missing in OWN_PACKAGES:
             raise
-        # A library of the base may be left out on purpose: a Jetson has its own onnxruntime.
+        # A base dependency may be missing on purpose: a Jetson has its own onnxruntime.
         extras = ",".join(command.extras)
         wanted = f'"spotlet[{extras}]"' if extras else OURS.get(missing, missing)
         raise UsageError(f"needs {missing}: pip install {wanted}") from error
@@ -201,7 +201,7 @@ def _help() -> str:
     return "\n".join(lines)
 
 
-def _settle_streams() -> None:
+def _prepare_streams() -> None:
     """Makes standard output and error usable, whatever they are.
 
     A service manager may have closed them, and an accent in a file's name must not stop a run on a
@@ -218,13 +218,13 @@ def _settle_streams() -> None:
 
 @contextlib.contextmanager
 def _termination_as_exception() -> Iterator[None]:
-    """Turns SIGTERM and SIGHUP into `Terminated` inside; only the main thread may set this."""
+    """Turns SIGTERM and SIGHUP into `Terminated` in the block; for the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     signals = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    # One that is ignored already stays ignored: `nohup` means it.
+    # An ignored signal stays ignored: `nohup` relies on it.
     before = {
         each: handler for each in signals if (handler := signal.getsignal(each)) != signal.SIG_IGN
     }

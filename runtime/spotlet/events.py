@@ -13,10 +13,10 @@ from spotlet.detections import Detections
 from spotlet.streams import Frame, StatusEvent
 
 SCHEMA = 1
-"""Increased when a reader of old events would misread new ones, not for additional keys."""
+"""Increased when a reader of old events would misread new ones, not for new keys."""
 
 Event = dict[str, Any]
-"""A JSON object. All except those of frames have the key `event`."""
+"""A dict for `json.dumps`. All events except those of frames have the key `event`."""
 
 
 def frame_event(

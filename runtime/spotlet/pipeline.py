@@ -162,7 +162,7 @@ class _Threads(Generic[Item, Result]):
         for _ in self._threads:
             self._permits.put(None)
         for thread in self._threads:
-            if thread.is_alive():  # else an interrupt came before it was started
+            if thread.is_alive():  # else an interrupt arrived before it was started
                 thread.join()
 
     def _run(self) -> None:

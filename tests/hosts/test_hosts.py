@@ -15,7 +15,7 @@ from spotlet.check.agreement import agree
 from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
 from spotlet.model import locate_model
-from spotlet_export.graph.suppression import with_suppression
+from spotlet_export import with_suppression
 
 MODEL = "cells"
 

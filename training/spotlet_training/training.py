@@ -27,7 +27,7 @@ from spotlet_training.run_folder.state import LAST_STATE, check_resumable, load_
 __all__ = ["BEST_CHECKPOINT", "Epoch", "Step", "train"]
 
 READ_EVERY = 10
-"""Steps of a GPU after which its losses are read: reading waits until it has done its work."""
+"""Steps after which a GPU's losses are read: reading waits for the GPU."""
 
 
 def train(
@@ -58,7 +58,7 @@ def train(
         resume: continue after the last whole epoch in `out`; a finished training is left as it
             is, and its epochs are returned.
         ranks: the processes that train together; see `spotlet_training.learning.distributed`.
-        data_name: what the set is called, for the checkpoint's record.
+        data_name: name of the set, for the checkpoint's record.
         on_step: called after each step; on a GPU, for several of them at once.
         on_epoch: called after each epoch, when all of it is written.
         on_note: called with lines to show the user.

@@ -1,4 +1,10 @@
-"""Adoption as a gate too: read, rewrite, compare with the original, show, and only then write."""
+"""Adopts a model: the file goes in, step by step, and a package comes out if every step passes.
+
+The order of the modules: `settings` and `original_file` (what was given), `recognition` (how the
+file is read: its `signature`), `manifest`, `original_decoder` and `plausibility` (do its results
+look right?), `rewriting`, `proof` (are the results the same?), `preview` (are these the boxes?),
+`package` with its `card`.
+"""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -11,36 +17,34 @@ from spotlet.errors import GateError, ModelFileError, UsageError
 from spotlet.image_files import read_image
 from spotlet.manifest import Manifest
 from spotlet.session import ModelSession
-from spotlet_export.adoption.foreign import MOST_BYTES, Foreign, load_foreign
 from spotlet_export.adoption.manifest import make_manifest, remarks
-from spotlet_export.adoption.original import Original
+from spotlet_export.adoption.original_decoder import OriginalDecoder
+from spotlet_export.adoption.original_file import MOST_BYTES, OriginalFile, load_original
 from spotlet_export.adoption.package import write_adopted
 from spotlet_export.adoption.plausibility import doubts
-from spotlet_export.adoption.preview import Photographs, Preview, make_preview
+from spotlet_export.adoption.preview import Preview, make_preview
 from spotlet_export.adoption.proof import limits_of, prove, same_in_batches
-from spotlet_export.adoption.reading import Reading
-from spotlet_export.adoption.recognition import classes_of, read_network
+from spotlet_export.adoption.recognition import classes_of, recognise
 from spotlet_export.adoption.rewriting import rewrite
 from spotlet_export.adoption.settings import AdoptSettings
+from spotlet_export.adoption.signature import Signature
 from spotlet_export.gate.frames import check_frames
 from spotlet_export.gate.reference import Reference, make_reference
 from spotlet_export.gate.report import Report
 from spotlet_export.gate.witness import witness_canvas
 from spotlet_export.package.folder import check_package_folder
 
-__all__ = ["AdoptSettings", "Adoption", "Preview", "adopt_package"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Adoption:
-    """What an adoption came to.
+    """The result of an adoption.
 
     Attributes:
         package: the folder that was written.
         manifest: of the model.
         report: what the gate measured; every row passed.
         file_bytes: of the model file.
-        doubts: what looked wrong, where it was written by force.
+        doubts: what looked wrong, if it was written all the same.
     """
 
     package: Path
@@ -52,13 +56,13 @@ class Adoption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """Who is told of an adoption's course.
+    """Callbacks of an adoption.
 
     Attributes:
-        on_step: called with what begins now.
-        on_remark: called with what was found out or assumed.
+        on_step: called with the step that starts.
+        on_remark: called with what was found or assumed.
         on_report: called with what was measured, passed or not.
-        confirm: called with the preview; whether these are the boxes.
+        confirm: called with the preview; returns whether its boxes are right.
     """
 
     on_step: Callable[[str], None] = field(default=lambda _: None)
@@ -74,35 +78,36 @@ def adopt_package(
     settings: AdoptSettings = AdoptSettings(),  # noqa: B008
     listener: Listener = Listener(),
 ) -> Adoption:
-    """Writes a package of another's ONNX detector, if and only if it finds the same in it.
+    """Writes a package of another exporter's detector, if and only if it finds the same objects.
 
     Args:
         path: of the ONNX file.
-        package: folder to write; one that is there is replaced as a whole.
-        images: with objects of the model's classes on them, at least one.
-        settings: how the network is to be read; what is not said is found or has a default.
-        listener: who is told.
+        package: folder to write; an existing package is replaced as a whole.
+        images: at least one, with objects of the model's classes.
+        settings: how to read the network; what is not set is found, or has a default.
+        listener: its callbacks.
 
     Raises:
-        GateError: the rewritten file does not find the same, what it finds looks wrong, or was
-            refused; nothing was written.
+        GateError: the rewritten file does not find the same objects, they look wrong, or `confirm`
+            refused them; nothing was written.
         UsageError: an option is missing or contradicts the file.
         ModelFileError: the file cannot be used.
         SourceError: an image cannot be read.
-        OutputError: the folder cannot be written, or holds something else than a package.
+        OutputError: the folder cannot be written, or holds something other than a package.
     """
     check_package_folder(package, settings.attachments)
     if not images:
-        raise UsageError("no image; give --image with objects of the model's classes on it")
-    photographs = Photographs(tuple(read_image(image) for image in images))
-    foreign = load_foreign(path)
-    classes = classes_of(foreign, settings)
-    reading, resize = read_network(foreign, len(classes), settings, listener.on_remark)
-    manifest = make_manifest(foreign, classes, reading, resize, settings, package)
-    for remark in remarks(manifest, reading):
+        raise UsageError("no image; give --image with objects of the model's classes")
+    photographs = tuple(read_image(image) for image in images)
+    original = load_original(path)
+    classes = classes_of(original, settings)
+    signature, resize = recognise(original, len(classes), settings, listener.on_remark)
+    manifest = make_manifest(original, classes, signature, resize, settings, package)
+    for remark in remarks(manifest, signature):
         listener.on_remark(remark)
-    original = Original(foreign.session, reading)
-    wrong = looks_wrong(original, photographs, manifest)
+    decoder = OriginalDecoder(original.session, signature)
+    found = [decoder.uncut(witness_canvas(image, manifest)) for image in photographs]
+    wrong = tuple(doubts(found, signature, manifest))
     if wrong and not settings.force:
         raise GateError(f"nothing written: {'; '.join(wrong)} (--force writes it anyway)")
     with tempfile.TemporaryDirectory(prefix="spotlet-adopt-") as folder:
@@ -110,66 +115,61 @@ def adopt_package(
         listener.on_step("running the original on the frames of the gate")
         frames = scratch / "frames"
         frames.mkdir()
-        reference = make_reference(original, manifest, check_frames(photographs), frames, enough=1)
+        checked = check_frames(photographs.__getitem__, len(photographs))
+        reference = make_reference(decoder, manifest, checked, frames, enough=1)
         listener.on_step("rewriting the graph")
-        model, session = rewritten(foreign, reading, reference, scratch)
-        file = session.path
-        report = compare(reference, session, reading, listener)
-        preview = make_preview(file, images, photographs, scratch)
+        model, session = rewritten(original, signature, reference, scratch)
+        report = compare(reference, session, signature, listener)
+        preview = make_preview(session.path, images, photographs, scratch)
         if not listener.confirm(preview):
             raise GateError(
-                "nothing written: these are not the boxes; see docs/adopt.md for what to try"
+                "nothing written: the boxes were not confirmed; docs/adopt.md says what to try"
             )
         listener.on_step("recording golden frames and writing the package")
         size = write_adopted(
-            package, model, file, report, photographs, preview.picture, settings, wrong
+            package, model, session.path, report, photographs, preview.picture, settings, wrong
         )
     return Adoption(
-        package=package, manifest=manifest, report=report, file_bytes=size, doubts=tuple(wrong)
+        package=package, manifest=manifest, report=report, file_bytes=size, doubts=wrong
     )
 
 
-def looks_wrong(original: Original, photographs: Photographs, manifest: Manifest) -> list[str]:
-    """Returns what looks wrong in what the original finds on the user's images."""
-    canvases = [witness_canvas(image, manifest) for image in photographs.images]
-    found = [original.uncut(canvas) for canvas in canvases]
-    return doubts(found, original.reading, manifest)
-
-
 def rewritten(
-    foreign: Foreign, reading: Reading, reference: Reference, scratch: Path
+    original: OriginalFile, signature: Signature, reference: Reference, scratch: Path
 ) -> tuple[onnx.ModelProto, ModelSession]:
-    """Returns the rewritten file, with a free batch where pictures stay apart in one.
+    """Returns the rewritten file, with a free batch if that does not change its results.
 
     Raises:
         ModelFileError: it is over 2 GB, or onnxruntime cannot run it.
     """
     file = scratch / "adopted.onnx"
     for free_batch in (True, False):
-        model = rewrite(foreign.model, reading, reference.manifest, free_batch=free_batch)
+        model = rewrite(original.model, signature, reference.manifest, free_batch=free_batch)
         if model.ByteSize() > MOST_BYTES:
-            raise ModelFileError("over 2 GB when rewritten, more than one ONNX file holds")
+            raise ModelFileError("over 2 GB when rewritten, the limit of one ONNX file")
         file.write_bytes(model.SerializeToString())
         if not free_batch or same_in_batches(file, reference):
             break
     try:
         return model, ModelSession(file)
     except ModelFileError as error:
-        raise ModelFileError(str(error).replace(str(file), str(foreign.path))) from error
+        raise ModelFileError(str(error).replace(str(file), str(original.path))) from error
 
 
 def compare(
-    reference: Reference, session: ModelSession, reading: Reading, listener: Listener
+    reference: Reference, session: ModelSession, signature: Signature, listener: Listener
 ) -> Report:
     """Returns the report of the comparison; every row passed.
 
     Raises:
         GateError: a row failed.
     """
-    listener.on_step("comparing tensors and detections, the original against the runtime")
-    report = prove(reference, session, reading, limits_of(session.path))
+    listener.on_step("comparing tensors and detections of the original and the runtime")
+    report = prove(reference, session, signature, limits_of(session.path))
     listener.on_report(report)
     if not report.passed:
         failed = "; ".join(f"{row.name} ({row.over})" for row in report.failures)
-        raise GateError(f"the rewritten file does not give the same, nothing written: {failed}")
+        raise GateError(
+            f"nothing written: results of the rewritten file differ from the original's: {failed}"
+        )
     return report

@@ -1,4 +1,4 @@
-"""The model card of an adopted package: whence it is, how it was read, what was proven."""
+"""The model card of an adopted package: its origin, how it was read, what was proven."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ from spotlet_export.gate.report import Report
 from spotlet_export.package.folder import PREVIEW_FILE
 
 NO_LICENCE = (
-    "**Licence of the weights: not in the file.** Find it out before you pass the model on; "
-    "`spotlet adopt --licence TEXT` puts it here."
+    "**Licence of the weights: not in the file.** Find it out before you pass the model on, and "
+    "add it with `spotlet adopt --licence TEXT`."
 )
 
-STAYS = (
-    "Adopting changes nothing of it: who passes this package on, or serves it, is bound by it as "
+UNCHANGED = (
+    "Adopting does not change it: it binds everyone who passes this package on or serves it, as "
     "with the original file."
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdoptedCard:
-    """What the card of an adopted package is written from.
+    """The content of an adopted package's card.
 
     Attributes:
-        manifest: of the model; its `training` record says whence it is.
+        manifest: of the model; its `training` record has the origin.
         report: of the gate.
         file_bytes: size of the model file.
-        golden_frames: how many ride in the package.
+        golden_frames: how many are in the package.
         golden_source: one of `golden_frames.SOURCES`.
-        doubts: what looked wrong, and was written by force.
+        doubts: what looked wrong, if it was written all the same.
         notes: the author's Markdown.
     """
 
@@ -53,8 +53,8 @@ def adopted_card(contents: AdoptedCard) -> str:
     rule = manifest.detection
     head = [
         f"- Adopted from {code_span(record['adopted_from'])} (sha256 `{record['sha256']}`) by "
-        f"{manifest.producer}: the graph was rewritten to Spotlet's contract; the network in it is "
-        "as it was",
+        f"{manifest.producer}: the graph was rewritten to Spotlet's contract; the network in it "
+        "did not change",
         f"- Classes: {', '.join(code_span(name) for name in manifest.classes)}",
         f"- Input: {width}x{height} uint8 BGR, {RESIZED[manifest.input.resize]} "
         f"({manifest.input.interpolation}, border {manifest.input.pad_value})",
@@ -68,13 +68,13 @@ def adopted_card(contents: AdoptedCard) -> str:
         section("Licence and origin", licence_text(record), *_origin(record)),
         *([contents.notes.strip()] if contents.notes.strip() else []),
         section("What it finds", f"![Detections on the image of the adoption]({PREVIEW_FILE})"),
-        section("How it was read", fenced(reading_text(record["reading"]))),
+        section("How it was read", fenced(signature_text(record["reading"]))),
         section(
-            "The rewritten file gives the same detections",
+            "The rewritten file finds the same objects",
             "The original file, run by onnxruntime and decoded by an independent program, against "
-            "the rewritten file in the shipped runtime. It proves that the reading above was "
-            "carried out, not that the reading is the right one: that is what the picture is for. "
-            "How accurate the model is was not measured: `spotlet evaluate` does, on your images.",
+            "the rewritten file in the shipped runtime. This proves that the file was rewritten as "
+            "the reading above says, not that the reading is right: look at the picture for that. "
+            "Accuracy was not measured: `spotlet evaluate` measures it on your images.",
             fenced(contents.report.table()),
         ),
         contract_section(manifest),
@@ -84,26 +84,26 @@ def adopted_card(contents: AdoptedCard) -> str:
 
 
 def licence_text(record: Mapping[str, Any]) -> str:
-    """Returns what is known of the licence of the weights, in a line."""
+    """Returns what is known about the licence of the weights, in one line."""
     licence = record.get("licence")
-    return f"**Licence of the weights: {licence}.** {STAYS}" if licence else NO_LICENCE
+    return f"**Licence of the weights: {licence}.** {UNCHANGED}" if licence else NO_LICENCE
 
 
-def reading_text(reading: Mapping[str, Any]) -> str:
-    """Returns how a network is read, a line a thing."""
+def signature_text(signature: Mapping[str, Any]) -> str:
+    """Returns a network's signature, one line for each value."""
     return "\n".join(
         f"{part}.{key} = {value}"
-        for part, content in reading.items()
+        for part, content in signature.items()
         for key, value in content.items()
     )
 
 
 def _origin(record: Mapping[str, Any]) -> list[str]:
     """Returns what the exporter wrote into the file."""
-    told = record.get("metadata") or {}
-    return [fenced("\n".join(f"{key}: {value}" for key, value in told.items()))] if told else []
+    kept = record.get("metadata") or {}
+    return [fenced("\n".join(f"{key}: {value}" for key, value in kept.items()))] if kept else []
 
 
 def _forced(doubts: tuple[str, ...]) -> str:
     lines = [f"> - {text}" for text in doubts]
-    return "\n".join(["> **Written by force.** What it finds looked wrong:", *lines])
+    return "\n".join(["> **Written because of --force.** What it finds looked wrong:", *lines])

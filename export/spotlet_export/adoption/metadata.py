@@ -1,29 +1,26 @@
-"""What exporters write into a file's metadata: names of classes, size, licence, author.
+"""What exporters write into a file's metadata: class names, size, licence, author.
 
-The keys are those that are met in the field. Values are literals of Python or JSON, or plain
-text; nothing in them is ever run.
+The keys are those found in practice. Values are Python or JSON literals, or plain text; nothing in
+them is ever run.
 """
 
 import ast
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from spotlet.errors import InputError, UsageError
-
-TOLD_KEYS = ("description", "author", "license", "docs", "date", "version", "task", "head")
-"""What of it rides in the manifest, as it stands."""
+KEPT_KEYS = ("description", "author", "license", "docs", "date", "version", "task", "head")
+"""Copied into the manifest as they are."""
 
 MOST_CHARACTERS = 300
-"""Of a value that rides in the manifest."""
+"""Of a value that is copied into the manifest."""
 
 OTHER_TASKS = ("segment", "pose", "obb", "classify", "semantic")
-"""Tasks whose outputs are more, or other, than boxes; as exporters name them."""
+"""Exporters' names of tasks whose outputs are more than boxes, or not boxes."""
 
 
 def literal(text: str) -> Any:
-    """Returns the value of a literal of Python or JSON; the text itself where it is neither."""
+    """Returns the value of a Python or JSON literal; the text itself if it is neither."""
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)
@@ -33,7 +30,7 @@ def literal(text: str) -> Any:
 
 
 def class_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
-    """Returns the names of the classes that a file carries; None where it has none, or odd ones."""
+    """Returns the class names in a file's metadata; None if there are none, or malformed ones."""
     value = literal(metadata.get("names", ""))
     if isinstance(value, dict):
         try:
@@ -46,7 +43,7 @@ def class_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
 
 
 def image_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
-    """Returns height and width that a file carries, pixels; None where it has none."""
+    """Returns height and width in a file's metadata, pixels; None if there are none."""
     value = literal(metadata.get("imgsz", ""))
     sides = [value, value] if isinstance(value, int) else value
     if not isinstance(sides, list | tuple) or len(sides) != 2:
@@ -56,45 +53,8 @@ def image_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
     return int(sides[0]), int(sides[1])
 
 
-def told(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Returns what of the metadata rides in the manifest."""
+def kept(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Returns the part of the metadata that is copied into the manifest."""
     return {
-        key: metadata[key][:MOST_CHARACTERS] for key in TOLD_KEYS if metadata.get(key, "").strip()
+        key: metadata[key][:MOST_CHARACTERS] for key in KEPT_KEYS if metadata.get(key, "").strip()
     }
-
-
-def read_classes(given: str) -> tuple[str, ...]:
-    """Returns names of classes from a file, or from the words themselves, between commas.
-
-    Args:
-        given: a path of a text file with a name a line, or of a JSON file with a list or a
-            dict by class id; or `a,b,c`.
-
-    Raises:
-        InputError: the file cannot be read.
-        UsageError: there are no names in it, or one comes twice.
-    """
-    path = Path(given)
-    if not path.is_file():
-        if path.suffix in (".txt", ".json", ".names") or "/" in given:
-            raise InputError(f"{given}: no such file of class names")
-        names: tuple[str, ...] | None = tuple(name.strip() for name in given.split(","))
-    else:
-        try:
-            text = path.read_text("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read as UTF-8 text") from error
-        if path.suffix == ".json":
-            names = class_names({"names": text})
-        else:
-            names = tuple(line.strip() for line in text.splitlines() if line.strip())
-    if not names or not all(names):
-        raise UsageError(
-            f"--classes {given}: holds no names; give a,b,c or a file with a name a line"
-        )
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UsageError(
-            f"--classes {given}: {twice[0]!r} comes twice; give each class its own name"
-        )
-    return names

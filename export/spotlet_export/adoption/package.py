@@ -1,14 +1,15 @@
-"""The package of an adoption: written whole or not at all."""
+"""Writes the package of an adoption, whole or not at all."""
 
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import onnx
 
 from spotlet.check.golden import record_golden, write_golden
+from spotlet.image_files import write_image
+from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY, Manifest
 from spotlet.model.package import CARD_FILE, GOLDEN_FOLDER, MODEL_FILE
 from spotlet.session import ModelSession
@@ -16,14 +17,13 @@ from spotlet_export.adoption.card import AdoptedCard, adopted_card
 from spotlet_export.adoption.proof import limits_of
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.card.letterbox import LETTERBOX_FILE, draw_letterbox
-from spotlet_export.gate.frames import Pictures
 from spotlet_export.gate.report import Report
 from spotlet_export.gate.variants import FP32
 from spotlet_export.package.folder import PREVIEW_FILE, file_entry, package_folder, write_record
 from spotlet_export.package.golden_frames import golden_frames
 
 VERSIONS_OF = ("spotlet", "onnx", "onnxruntime", "numpy")
-"""What an adoption depends on."""
+"""Distributions whose versions are recorded."""
 
 
 def write_adopted(
@@ -31,7 +31,7 @@ def write_adopted(
     model: onnx.ModelProto,
     proven: Path,
     report: Report,
-    photographs: Pictures,
+    photographs: Sequence[ImageArray],
     preview: Path,
     settings: AdoptSettings,
     doubts: Sequence[str],
@@ -42,22 +42,22 @@ def write_adopted(
 
     Args:
         package: the folder.
-        model: the rewritten file's content.
-        proven: that file.
+        model: the rewritten model.
+        proven: its file, which passed the gate.
         report: of the gate.
-        photographs: the user's images, for golden frames of them.
+        photographs: the user's images, for golden frames.
         preview: the picture of what was found.
-        settings: for name, notes, golden frames and attachments.
-        doubts: what looked wrong, and is written by force.
+        settings: for notes, golden frames and attachments.
+        doubts: what looked wrong, if it is written all the same.
 
     Raises:
-        GateError: what was written does not pass the check.
+        GateError: the written file does not pass the check.
         OutputError: it cannot be written.
     """
     manifest = ModelSession(proven).manifest
     limits = limits_of(proven)
     content = _with_verdict(model, manifest, report)
-    golden = golden_frames(settings.golden, photographs)
+    golden = golden_frames(settings.golden, photographs.__getitem__, len(photographs))
     card = adopted_card(
         AdoptedCard(
             manifest=manifest,
@@ -76,7 +76,7 @@ def write_adopted(
         write_golden(folder / GOLDEN_FOLDER, golden, {MODEL_FILE: record})
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
         drawing = draw_letterbox(manifest, next(iter(golden.values())))
-        cv2.imwrite(str(folder / LETTERBOX_FILE), drawing)
+        write_image(folder / LETTERBOX_FILE, drawing)
         shutil.copyfile(preview, folder / PREVIEW_FILE)
         facts = {"adopted": dict(manifest.training), "doubts": list(doubts)}
         write_record(folder, {MODEL_FILE: entry}, settings.attachments, facts, VERSIONS_OF)
@@ -84,7 +84,7 @@ def write_adopted(
 
 
 def _with_verdict(model: onnx.ModelProto, manifest: Manifest, report: Report) -> bytes:
-    """Returns the file's content, whose manifest says that it passed."""
+    """Returns the content of the file, with a manifest that says that it passed."""
     verdict = {"variant": FP32, "passed": True, "rows": len(report.of(FP32))}
     onnx.helper.set_model_props(model, {METADATA_KEY: replace(manifest, parity=verdict).to_json()})
     content: bytes = model.SerializeToString()

@@ -1,7 +1,7 @@
-"""Does what a network finds look like boxes and scores? If not: which option to try.
+"""Checks whether results look like boxes and scores; if not, says which option to try.
 
-Equality with the original says that the reading was carried out, not that it was the right one.
-What is wrong with a reading mostly shows in the figures; the rest only the eye can see.
+Equal results prove that the file was rewritten by its signature, not that the signature is right.
+A wrong one mostly shows in the figures; the rest only a look at the picture can show.
 """
 
 from collections.abc import Sequence
@@ -10,48 +10,50 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet.manifest import Manifest
-from spotlet_export.adoption.reading import SUPPRESSED, OutputReading, Reading, grid_size
+from spotlet_export.adoption.signature import SUPPRESSED, OutputSignature, Signature, grid_size
 
 Wide = npt.NDArray[np.float64]
 
 SLACK = 1e-3
-"""By which a sound network's scores leave [0, 1]."""
+"""How far the scores of a sound network may be outside [0, 1]."""
 
-BEST_PLACES = 20
-"""Of one image, those with the best scores: what a network means is seen in them."""
+BEST_CELLS = 20
+"""Cells of one image that are checked: those with the best scores."""
 
 FAR = 0.5
-"""Share of the canvas by which sound boxes hardly reach over its border."""
+"""Share of the canvas by which sound boxes rarely extend over its border."""
 
 TINY_PIXELS = 2.0
-"""Sides of the canvas's pixels below which no object is seen."""
+"""Pixels of the canvas; no object is smaller."""
 
 ODD_SHARE = 0.5
-"""Of the best boxes that are wrong in one way: a network that is read right has few."""
+"""Share of the best boxes that are wrong in one way; a correct signature gives few."""
 
 APART = 0.25
-"""Of the canvas, between objects that are not at the same place."""
+"""Share of the canvas between objects in different places."""
 
 BUSY_SHARE = 0.5
-"""Of all places in which one class fires."""
+"""Share of all cells in which one class fires."""
 
 COMMON_STRIDES = (8, 16, 32)
 """Of most grids."""
 
 
-def doubts(found: Sequence[tuple[Wide, Wide]], reading: Reading, manifest: Manifest) -> list[str]:
-    """Returns what looks wrong, each with the option to try; none where it all looks right.
+def doubts(
+    found: Sequence[tuple[Wide, Wide]], signature: Signature, manifest: Manifest
+) -> list[str]:
+    """Returns what looks wrong, each with the option to try; empty if all looks right.
 
     Args:
-        found: of each of the user's images boxes (K, 4) in parts of the canvas and scores (K, C),
-            neither cut.
-        reading: by which they were found.
+        found: boxes (K, 4) in fractions of the canvas and scores (K, C) for each of the user's
+            images, neither clipped.
+        signature: with which they were found.
         manifest: with the threshold and the classes.
     """
     scores = np.concatenate([each for _, each in found])
     if not np.isfinite(scores).all():
-        return ["scores that are no numbers: is the range of the pixels right (--scale, --mean)?"]
-    wrong = _scores(scores, reading.output)
+        return ["scores that are NaN or infinite: is the pixels' range right (--scale, --mean)?"]
+    wrong = _scores(scores, signature.output)
     if wrong:
         return wrong
     threshold = manifest.detection.score_threshold
@@ -59,107 +61,103 @@ def doubts(found: Sequence[tuple[Wide, Wide]], reading: Reading, manifest: Manif
     if best < threshold:
         return [
             f"nothing found: the best score is {best:.2g}, the threshold {threshold:g}; give an "
-            "image with the objects, --score, or what the network wants to see: --colour, --scale, "
+            "image with the objects, --score, or what the network expects: --colour, --scale, "
             "--mean, --std, --resize"
         ]
     best_boxes = np.concatenate([_best(*each) for each in found])
-    return _busy(scores, threshold, reading.output, manifest.classes) + _boxes(
-        best_boxes, found[0][0].shape[0], reading
+    return _busy(scores, threshold, signature.output, manifest.classes) + _boxes(
+        best_boxes, found[0][0].shape[0], signature
     )
 
 
-def _scores(scores: Wide, rule: OutputReading) -> list[str]:
-    """Returns what is wrong with the range of the scores."""
+def _scores(scores: Wide, rule: OutputSignature) -> list[str]:
+    """Checks the range of the scores."""
     low, high = float(scores.min()), float(scores.max())
     if low < -SLACK or high > 1 + SLACK:
         return [
-            f"scores run from {low:.3g} to {high:.3g}, not from 0 to 1: logits? --activation "
+            f"scores range from {low:.3g} to {high:.3g}, not from 0 to 1: logits? --activation "
             "sigmoid, or softmax"
         ]
-    # The sigmoid of 0 and of 1: what it makes of scores. With an objectness, their squares.
+    # The sigmoid of 0 and of 1, the range that it makes of scores; with an objectness, squared.
     least, most = 0.5, 1 / (1 + np.exp(-1))
     if rule.layout == "K,5+C":
         least, most = least**2, most**2
     activated_twice = least - SLACK <= low and high <= most + SLACK
     if rule.activation == "sigmoid" and activated_twice and rule.layout not in SUPPRESSED:
         return [
-            f"all scores lie from {low:.2g} to {high:.2g}: activated already? --activation none"
+            f"all scores are from {low:.2g} to {high:.2g}: already activated? --activation none"
         ]
     columns = rule.classes + (rule.background != "none")
     if rule.activation == "softmax" and columns > 1 and high <= np.e / (np.e + columns - 1) + SLACK:
-        return [f"no score is over {high:.2g}: activated already? --activation none"]
+        return [f"no score is over {high:.2g}: already activated? --activation none"]
     return []
 
 
 def _busy(
-    scores: Wide, threshold: float, rule: OutputReading, classes: tuple[str, ...]
+    scores: Wide, threshold: float, rule: OutputSignature, classes: tuple[str, ...]
 ) -> list[str]:
-    """Returns what is wrong where one class is everywhere."""
-    if rule.layout in SUPPRESSED or len(scores) < 2 * BEST_PLACES:
+    """Checks whether one class is everywhere."""
+    if rule.layout in SUPPRESSED or len(scores) < 2 * BEST_CELLS:
         return []
     share = (scores >= threshold).mean(axis=0)
     class_id = int(share.argmax())
     if share[class_id] < BUSY_SHARE:
         return []
     return [
-        f"class {classes[class_id]!r} fires in {share[class_id]:.0%} of all places: is it the "
-        "background (--background first or last), or the scores not as they should be "
-        "(--activation)?"
+        f"class {classes[class_id]!r} fires in {share[class_id]:.0%} of all cells: is it the "
+        "background (--background first or last), or is --activation wrong?"
     ]
 
 
 def _best(boxes: Wide, scores: Wide) -> Wide:
-    """Returns the boxes with the best scores, (M, 4); rows without any are only filled up."""
+    """Returns the boxes with the best scores, (M, 4), without padded rows."""
     best = scores.max(axis=1)
-    return boxes[np.argsort(-best, kind="stable")[: min(BEST_PLACES, np.count_nonzero(best > 0))]]
+    return boxes[np.argsort(-best, kind="stable")[: min(BEST_CELLS, np.count_nonzero(best > 0))]]
 
 
-def _boxes(boxes: Wide, places: int, reading: Reading) -> list[str]:
-    """Returns what is wrong with the best boxes."""
-    rule, size_hw = reading.output, reading.input.size_hw
+def _boxes(boxes: Wide, cells: int, signature: Signature) -> list[str]:
+    """Checks the best boxes."""
+    rule, size_hw = signature.output, signature.input.size_hw
     if not np.isfinite(boxes).all():
-        return ["boxes that are no numbers: --layout, or --strides, must be others"]
+        return ["boxes that are NaN or infinite: wrong --layout or --strides?"]
     pixels = boxes * np.array([size_hw[1], size_hw[0]] * 2)
     sizes = pixels[:, 2:] - pixels[:, :2]
-    undecoded = _undecoded(places, reading)
+    undecoded = _undecoded(cells, signature)
     turned = "xyxy" if rule.box_format.startswith("c") else "cxcywh"
     if len(boxes) > 2 and np.ptp(boxes, axis=0).max() < SLACK:
-        return [f"the best {len(boxes)} boxes are all the same{undecoded or ': --layout?'}"]
+        return [f"the best {len(boxes)} boxes are identical{undecoded or ': wrong --layout?'}"]
     if np.mean(np.abs(pixels[:, 2:]).max(axis=1) < TINY_PIXELS) > ODD_SHARE or (
         np.mean(np.abs(sizes).max(axis=1) < TINY_PIXELS) > ODD_SHARE
     ):
-        return [
-            "boxes smaller than a pixel: parts of the canvas, not pixels? --box-unit unit"
-            + undecoded
-        ]
+        return ["boxes smaller than a pixel: fractions of the canvas? --box-unit unit" + undecoded]
     if np.mean((np.abs(boxes) > 1 + 10 * FAR).any(axis=1)) > ODD_SHARE:
         return [
-            f"boxes reach to {np.abs(boxes).max():.3g} times the canvas: pixels, not parts of it? "
-            f"--box-unit pixels{undecoded}"
+            f"boxes extend to {np.abs(boxes).max():.3g} times the canvas: pixels? --box-unit pixels"
+            f"{undecoded}"
         ]
     if np.mean((sizes <= 0).any(axis=1)) > ODD_SHARE:
-        return [f"boxes end before they begin: --box-format {turned}{undecoded}"]
+        return [f"boxes end before they start: --box-format {turned}{undecoded}"]
     if _corners_as_sizes(boxes):
-        return [f"boxes grow with their distance from the left upper corner: --box-format {turned}"]
+        return [f"boxes grow with their distance from the upper left corner: --box-format {turned}"]
     if np.mean(((boxes < -FAR) | (boxes > 1 + FAR)).any(axis=1)) > ODD_SHARE:
-        return [f"boxes reach far over the canvas: --box-format {turned}{undecoded}"]
+        return [f"boxes extend far beyond the canvas: --box-format {turned}{undecoded}"]
     return []
 
 
 def _corners_as_sizes(boxes: Wide) -> bool:
-    """Returns whether right lower corners seem to have been read as sizes.
+    """Returns whether lower right corners seem to have been read as sizes.
 
-    Then every box is larger than its centre is far from 0, on both axes and all over the canvas.
-    Of sound boxes only large ones in the left upper corner are.
+    Then every box is larger than the distance of its centre from 0, on both axes and all over the
+    canvas. Among sound boxes, only large ones in the upper left corner are.
     """
     centres, sizes = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     all_over = bool(np.ptp(centres, axis=0).max() > APART)
     return all_over and bool((sizes > centres).all(axis=1).mean() > 1 - ODD_SHARE / 5)
 
 
-def _undecoded(places: int, reading: Reading) -> str:
-    """Returns the hint that boxes may be offsets in a grid, where there are as many places."""
-    rule = reading.output
-    if rule.strides or grid_size(reading.input.size_hw, COMMON_STRIDES) != places:
+def _undecoded(cells: int, signature: Signature) -> str:
+    """Returns the hint that boxes may be offsets in a grid, if the number of cells fits."""
+    rule = signature.output
+    if rule.strides or grid_size(signature.input.size_hw, COMMON_STRIDES) != cells:
         return ""
-    return f"; or undecoded: --strides {','.join(map(str, COMMON_STRIDES))}"
+    return f"; or not decoded: --strides {','.join(map(str, COMMON_STRIDES))}"

@@ -1,45 +1,22 @@
-"""The user's images, and what an adopted model finds on them: what the eye is to judge."""
+"""The preview: what an adopted model finds on the user's images, for a person to judge."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from spotlet import Detector
 from spotlet.annotate import contact_sheet, draw_detections
 from spotlet.detections import Detections
+from spotlet.image_files import write_image
 from spotlet.letterbox import ImageArray
-from spotlet_export.gate.frames import Picture
 from spotlet_export.package.folder import PREVIEW_FILE
 
 CELL_HW = (480, 640)
-"""Of one picture where the preview has several."""
+"""Of each image if the preview has several."""
 
 MOST_SHOWN = 9
 """Images in the preview."""
-
-
-@dataclass(frozen=True, slots=True)
-class Photograph:
-    """One of the user's images."""
-
-    image_bgr: ImageArray
-
-
-@dataclass(frozen=True, slots=True)
-class Photographs:
-    """The user's images."""
-
-    images: tuple[ImageArray, ...]
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def load(self, index: int, /) -> Picture:
-        """Returns one, by its index."""
-        return Photograph(self.images[index])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,7 +24,7 @@ class Preview:
     """What an adopted model finds on the user's images.
 
     Attributes:
-        picture: the file with the boxes drawn, until the package is written or refused.
+        picture: a file with the boxes drawn; temporary, until the package is written.
         detections: by the image's name.
     """
 
@@ -56,20 +33,15 @@ class Preview:
 
 
 def make_preview(
-    file: Path, images: Sequence[Path], photographs: Photographs, scratch: Path
+    file: Path, images: Sequence[Path], photographs: Sequence[ImageArray], scratch: Path
 ) -> Preview:
     """Returns what the rewritten file finds on the user's images, drawn and in figures."""
     detector = Detector(file)
-    found = [detector(image) for image in photographs.images]
-    drawn = [
-        draw_detections(image, each) for image, each in zip(photographs.images, found, strict=True)
-    ][:MOST_SHOWN]
-    columns = int(np.ceil(np.sqrt(len(drawn))))
+    found = [detector(image) for image in photographs]
+    pairs = list(zip(photographs, found, strict=True))[:MOST_SHOWN]
+    drawn = [draw_detections(image, each) for image, each in pairs]
+    columns = math.ceil(math.sqrt(len(drawn)))
     picture = scratch / PREVIEW_FILE
-    cv2.imwrite(
-        str(picture), drawn[0] if len(drawn) == 1 else contact_sheet(drawn, columns, CELL_HW)
-    )
-    return Preview(
-        picture=picture,
-        detections={image.name: each for image, each in zip(images, found, strict=True)},
-    )
+    write_image(picture, drawn[0] if len(drawn) == 1 else contact_sheet(drawn, columns, CELL_HW))
+    names = [image.name for image in images]
+    return Preview(picture=picture, detections=dict(zip(names, found, strict=True)))

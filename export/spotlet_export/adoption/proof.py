@@ -1,4 +1,4 @@
-"""The comparison of a rewritten file with its original, and how near it must come."""
+"""Compares a rewritten file with its original, and sets the limits."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import onnx
 from spotlet.check.tolerances import INT8_TOLERANCE, GoldenTolerance
 from spotlet.errors import ModelFileError
 from spotlet.session import ModelSession
-from spotlet_export.adoption.reading import SUPPRESSED, Reading
+from spotlet_export.adoption.signature import SUPPRESSED, Signature
 from spotlet_export.gate.detection_parity import compare_detections
 from spotlet_export.gate.reference import Reference
 from spotlet_export.gate.report import Report, Row
@@ -30,8 +30,8 @@ HALF_LIMITS = Limits(
     accuracy=0.0,
     golden=GoldenTolerance(0.01, 0.02, 0.9, ties=True),
 )
-"""Of networks in float16, whose steps next to 1 are 0.001: onnxruntime computes some of their
-layers in float32, others not, by what stands beside them."""
+"""For networks in float16, whose steps near 1 are 0.001: onnxruntime computes some of their layers
+in float32, others not, depending on neighbouring layers."""
 
 INT8_LIMITS = Limits(
     exact=True,
@@ -42,13 +42,13 @@ INT8_LIMITS = Limits(
     accuracy=0.0,
     golden=INT8_TOLERANCE,
 )
-"""Of networks in eight bits: a value at the edge of a step may fall to either side."""
+"""For networks in eight bits: a value at the edge of a step may fall to either side."""
 
 HALF_TYPES = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 
 
 def limits_of(file: Path) -> Limits:
-    """Returns how near a file must come to its original, by what it computes in."""
+    """Returns the limits for a file, by the types that it computes with."""
     graph = onnx.load(file).graph
     if any("Quantize" in node.op_type or "QLinear" in node.op_type for node in graph.node):
         return INT8_LIMITS
@@ -61,9 +61,9 @@ def limits_of(file: Path) -> Limits:
 
 
 def same_in_batches(file: Path, reference: Reference) -> bool:
-    """Returns whether a file gives for canvases together what it gives for each.
+    """Returns whether canvases in a batch give the same results as one by one.
 
-    Asked on the very canvases of the gate, so on pictures with objects at every place of a batch.
+    Measured on the canvases of the gate, so with objects at every position of a batch.
     """
     limit = limits_of(file).golden.tensors
     try:
@@ -81,17 +81,19 @@ def same_in_batches(file: Path, reference: Reference) -> bool:
         return False
 
 
-def prove(reference: Reference, session: ModelSession, reading: Reading, limits: Limits) -> Report:
-    """Returns the rows for a rewritten file against its original.
+def prove(
+    reference: Reference, session: ModelSession, signature: Signature, limits: Limits
+) -> Report:
+    """Returns the report on a rewritten file against its original.
 
     Args:
         reference: the original's side.
-        session: of the rewritten file, which the shipped runtime loads for itself.
-        reading: by which both were made.
-        limits: how near it must come.
+        session: of the rewritten file; the shipped runtime loads that file itself.
+        signature: of the original.
+        limits: the largest differences.
     """
-    if reading.output.layout in SUPPRESSED:
-        # Rows of nearly equal scores may change places: which is which only suppression knew.
+    if signature.output.layout in SUPPRESSED:
+        # Rows with nearly equal scores may swap: their order depends on the suppression.
         rows = _scores_in_order(reference, session, limits)
     else:
         rows = compare_tensors(reference, session, limits, FP32)
@@ -100,21 +102,19 @@ def prove(reference: Reference, session: ModelSession, reading: Reading, limits:
 
 
 def _scores_in_order(reference: Reference, session: ModelSession, limits: Limits) -> list[Row]:
-    """Returns the rows for the scores of each class, best first, and for batches."""
+    """Returns the rows for the sorted scores of each class, and for batches."""
     rows = []
     for group in reference.groups:
-        over = f"{len(group.canvases)} {group.name}"
         single = in_batches(session, group.canvases, 1)
+        wanted, got = (np.sort(scores, axis=1) for _, scores in (group.tensors, single))
         rows.append(
             Row(
                 variant=FP32,
                 name="tensor scores, in order, max |Δ|",
-                over=over,
-                measured=difference(
-                    np.sort(group.tensors[1], axis=1), np.sort(single[1], axis=1), "max"
-                ),
+                over=f"{len(group.canvases)} {group.name}",
+                measured=difference(wanted, got, "max"),
                 limit=limits.tensors,
             )
         )
-        rows += batch_rows(session, group.canvases, single, over, limits, FP32)
+        rows += batch_rows(session, group, single, limits, FP32)
     return rows

@@ -1,7 +1,6 @@
-"""From another's file and what a person says of it to how it is read."""
+"""Recognises how to read the original: from the file, the settings and defaults by layout."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,23 +8,23 @@ import numpy.typing as npt
 
 from spotlet.errors import UsageError
 from spotlet.manifest import DetectionRule
-from spotlet_export.adoption.foreign import Foreign
-from spotlet_export.adoption.inputs import axes_of, fixed_values, image_port, size_of
-from spotlet_export.adoption.layouts import Match, find_layout
 from spotlet_export.adoption.metadata import OTHER_TASKS, class_names
-from spotlet_export.adoption.original import run
-from spotlet_export.adoption.reading import (
+from spotlet_export.adoption.original_decoder import run
+from spotlet_export.adoption.original_file import OriginalFile
+from spotlet_export.adoption.recognition_input import axes_of, fixed_values, image_port, size_of
+from spotlet_export.adoption.recognition_layout import Match, find_layout
+from spotlet_export.adoption.settings import AdoptSettings
+from spotlet_export.adoption.signature import (
     SUPPRESSED,
-    InputReading,
-    OutputReading,
-    Reading,
+    InputSignature,
+    OutputSignature,
+    Signature,
     grid_size,
 )
-from spotlet_export.adoption.settings import AdoptSettings
 
 BYTE = 1 / 255
 
-IN_FRONT: dict[str, tuple[str, float, float, float, str]] = {
+INPUT_DEFAULTS: dict[str, tuple[str, float, float, float, str]] = {
     "4+C,K": ("RGB", BYTE, 0.0, 1.0, "letterbox"),
     "K,4+C": ("RGB", BYTE, 0.0, 1.0, "letterbox"),
     "K,5+C": ("RGB", BYTE, 0.0, 1.0, "letterbox"),
@@ -35,9 +34,9 @@ IN_FRONT: dict[str, tuple[str, float, float, float, str]] = {
     "boxes+scores+ids": ("RGB", BYTE, 0.0, 1.0, "stretch"),
     "ssd": ("RGB", 1.0, 127.5, 127.5, "stretch"),
 }
-"""Colour, scale, mean, std and resize that networks of a layout mostly want."""
+"""Colour, scale, mean, std and resize that most networks with a layout expect."""
 
-BEHIND: dict[str, tuple[str, str, str, str]] = {
+OUTPUT_DEFAULTS: dict[str, tuple[str, str, str, str]] = {
     "4+C,K": ("cxcywh", "pixels", "none", "none"),
     "K,4+C": ("cxcywh", "pixels", "none", "none"),
     "K,5+C": ("cxcywh", "pixels", "none", "none"),
@@ -46,97 +45,88 @@ BEHIND: dict[str, tuple[str, str, str, str]] = {
     "boxes+scores+ids": ("xyxy", "pixels", "none", "none"),
     "ssd": ("cxcywh", "unit", "softmax", "first"),
 }
-"""Box format, box unit, activation and background that they mostly have."""
+"""Box format, box unit, activation and background that most of them have."""
 
 
-def classes_of(foreign: Foreign, settings: AdoptSettings) -> tuple[str, ...]:
+def classes_of(original: OriginalFile, settings: AdoptSettings) -> tuple[str, ...]:
     """Returns the names of the classes.
 
     Raises:
-        UsageError: neither the file nor the person says them, or a name comes twice.
+        UsageError: neither the file nor the settings have them, or one is a duplicate.
     """
-    names = settings.classes or class_names(foreign.metadata)
+    names = settings.classes or class_names(original.metadata)
     if names is None:
-        outputs = ", ".join(map(str, foreign.outputs))
+        outputs = ", ".join(map(str, original.outputs))
         raise UsageError(
-            f"{foreign.path}: says no class names; give --classes a,b,c or a file with a name a "
-            f"line (outputs: {outputs})"
+            f"{original.path}: has no class names; give --classes a,b,c or a file with one name on "
+            f"each line (outputs: {outputs})"
         )
     if len(set(names)) < len(names):
         raise UsageError(
-            f"{foreign.path}: has a class name twice in its metadata; give --classes with a name "
-            "for each"
+            f"{original.path}: duplicate class name in its metadata; give --classes with a "
+            "different name for each"
         )
     return names
 
 
-def read_network(
-    foreign: Foreign, classes: int, settings: AdoptSettings, on_remark: Callable[[str], None]
-) -> tuple[Reading, str]:
-    """Returns how a file is read, and how its frames are resized.
+def recognise(
+    original: OriginalFile, classes: int, settings: AdoptSettings, on_remark: Callable[[str], None]
+) -> tuple[Signature, str]:
+    """Returns how to read a file, and how to resize its frames.
 
     Args:
-        foreign: the file.
+        original: the file.
         classes: how many there are.
-        settings: what a person says; what is not said has a default by the layout.
-        on_remark: called with what was found and with which defaults.
+        settings: what the user says; the rest has a default by layout.
+        on_remark: called with what was found.
 
     Raises:
-        UsageError: it cannot be told, or options contradict the file.
-        GateError: the count of classes does not fit any output.
+        UsageError: it cannot be recognised, or options contradict the file.
+        GateError: the number of classes does not fit any output.
     """
-    task = foreign.metadata.get("task", "").strip()
+    task = original.metadata.get("task", "").strip()
     if task in OTHER_TASKS:
-        on_remark(f"the file says that it is for {task!r}: of it the boxes alone are adopted")
-    image = image_port(foreign, settings)
+        on_remark(f"the file's task is {task!r}: only its boxes are adopted")
+    image = image_port(original, settings)
     axes = settings.axes or axes_of(image)
-    size_hw = size_of(foreign, image, axes, settings)
-    fixed = fixed_values(foreign, image, settings)
+    size_hw = size_of(original, image, axes, settings)
+    fixed = fixed_values(original, image, settings)
     shape = (1, 3, *size_hw) if axes == "NCHW" else (1, *size_hw, 3)
     feeds: dict[str, npt.NDArray[Any]] = {image.name: np.zeros(shape, image.dtype), **fixed}
-    given = run(foreign.session, [port.name for port in foreign.outputs], feeds)
+    given = run(original.session, [port.name for port in original.outputs], feeds)
     match = find_layout(given, classes, settings, on_remark)
-    front = IN_FRONT[
-        match.layout + " undecoded" * (match.layout == "K,5+C" and settings.strides != ())
-    ]
-    colour, scale, mean, std, resize = front
+    undecoded = match.layout == "K,5+C" and settings.strides != ()
+    colour, scale, mean, std, resize = INPUT_DEFAULTS[match.layout + " undecoded" * undecoded]
     if not image.dtype.startswith("float"):
         scale, mean, std = 1.0, 0.0, 1.0
-    reading = Reading(
-        input=InputReading(
+    if any(each is not None for each in (settings.scale, settings.mean, settings.std)):
+        mean, std = 0.0, 1.0  # the user set a part of the pixels' range: defaults do not mix in
+    rows = _rows(original, match, given[match.boxes].shape[1], settings)
+    signature = Signature(
+        input=InputSignature(
             name=image.name,
             dtype=image.dtype,
             axes=axes,
             size_hw=size_hw,
             colour=settings.colour or colour,
             scale=scale if settings.scale is None else settings.scale,
-            mean=settings.mean or _default(settings, mean),
-            std=settings.std or ((1.0, 1.0, 1.0) if _said(settings) else (std, std, std)),
+            mean=settings.mean or (mean, mean, mean),
+            std=settings.std or (std, std, std),
             fixed=fixed,
         ),
-        output=replace(
-            _output_reading(match, classes, settings),
-            rows=_rows(foreign, match, given[match.boxes].shape[1], settings),
-        ),
+        output=_output_signature(match, classes, rows, settings),
     )
-    _check_places(reading, given[match.boxes].shape)
-    if not image.dtype.startswith("float") and not reading.input.plain:
-        raise UsageError(f"input {image}: takes whole numbers; leave --scale, --mean and --std out")
-    return reading, settings.resize or resize
+    _check_cells(signature, given[match.boxes].shape)
+    if not image.dtype.startswith("float") and not signature.input.plain:
+        raise UsageError(f"input {image}: takes whole numbers; drop --scale, --mean and --std")
+    return signature, settings.resize or resize
 
 
-def _said(settings: AdoptSettings) -> bool:
-    """Returns whether a person said anything of the pixels' range: then no default mixes in."""
-    return any(each is not None for each in (settings.scale, settings.mean, settings.std))
-
-
-def _default(settings: AdoptSettings, mean: float) -> tuple[float, float, float]:
-    return (0.0, 0.0, 0.0) if _said(settings) else (mean, mean, mean)
-
-
-def _output_reading(match: Match, classes: int, settings: AdoptSettings) -> OutputReading:
-    box_format, box_unit, activation, background = BEHIND[match.layout]
-    return OutputReading(
+def _output_signature(
+    match: Match, classes: int, rows: int | None, settings: AdoptSettings
+) -> OutputSignature:
+    box_format, box_unit, activation, background = OUTPUT_DEFAULTS[match.layout]
+    return OutputSignature(
         layout=match.layout,
         boxes=match.boxes,
         scores=match.scores,
@@ -151,37 +141,40 @@ def _output_reading(match: Match, classes: int, settings: AdoptSettings) -> Outp
         offsets=settings.offsets or "variances",
         variances=settings.variances or (0.1, 0.1, 0.2, 0.2),
         extra=settings.extra,
+        rows=rows,
     )
 
 
-def _rows(foreign: Foreign, match: Match, some: int, settings: AdoptSettings) -> int | None:
-    """Returns how many rows to take where a file leaves their number free, as suppression does."""
-    (port,) = (port for port in foreign.outputs if port.name == match.boxes)
+def _rows(original: OriginalFile, match: Match, some: int, settings: AdoptSettings) -> int | None:
+    """Returns how many rows to take if their number is free, as after suppression."""
+    (port,) = (port for port in original.outputs if port.name == match.boxes)
     fixed = len(port.shape) == 3 and port.shape[1] is not None
     if match.layout not in SUPPRESSED or fixed:
         return None
     return max(some, settings.max_detections or DetectionRule().max_detections)
 
 
-def _check_places(reading: Reading, shape: tuple[int, ...]) -> None:
-    """Raises UsageError where grids or anchors are of another number of places."""
-    rule, size_hw = reading.output, reading.input.size_hw
-    places = shape[2] if rule.layout == "4+C,K" else shape[1]
+def _check_cells(signature: Signature, shape: tuple[int, ...]) -> None:
+    """Raises UsageError if the output does not have as many cells as the grids or anchors."""
+    rule, size_hw = signature.output, signature.input.size_hw
+    cells = shape[2] if rule.layout == "4+C,K" else shape[1]
     if rule.strides:
         if rule.box_format not in ("cxcywh", "cycxhw") or rule.layout in ("K,6", "ssd"):
-            raise UsageError("--strides are for boxes as centre and size, without anchors")
-        if grid_size(size_hw, rule.strides) != places:
-            told = ",".join(map(str, rule.strides))
+            raise UsageError("--strides: only for boxes as centre and size, without anchors")
+        if grid_size(size_hw, rule.strides) != cells:
+            strides = ",".join(map(str, rule.strides))
             raise UsageError(
-                f"--strides {told}: {grid_size(size_hw, rule.strides)} places on a canvas of "
-                f"{size_hw[0]}x{size_hw[1]}, but the output has {places}"
+                f"--strides {strides}: {grid_size(size_hw, rule.strides)} cells on a canvas of "
+                f"{size_hw[0]}x{size_hw[1]}, but the output has {cells}"
             )
     if rule.layout == "ssd":
         if rule.anchors is None:
             raise UsageError("layout ssd: needs --anchors FILE, a .npy or .csv of (K, 4)")
-        if len(rule.anchors) != places:
-            raise UsageError(f"--anchors: {len(rule.anchors)} of them, the output has {places}")
+        if len(rule.anchors) != cells:
+            raise UsageError(
+                f"--anchors: {len(rule.anchors)} anchors, but the output has {cells} cells"
+            )
         if rule.box_format not in ("cxcywh", "cycxhw"):
-            raise UsageError(f"--box-format {rule.box_format}: offsets are cxcywh or cycxhw")
+            raise UsageError(f"--box-format {rule.box_format}: offsets must be cxcywh or cycxhw")
     elif rule.anchors is not None:
-        raise UsageError(f"--anchors are for layout ssd, not for {rule.layout}")
+        raise UsageError(f"--anchors: only for layout ssd, not for {rule.layout}")

@@ -1,1 +1,1 @@
-"""The card of a model package: what the model does, how it is used, what was measured."""
+"""The card of a model package: what the model does, how to use it, what was measured."""

@@ -1,4 +1,4 @@
-"""The model card: what a stranger must know before using a package."""
+"""The model card of an export: what a user must know about a package."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,27 +15,27 @@ from spotlet_export.gate.variants import END_TO_END
 from spotlet_training.evaluation.evaluation import Evaluation
 from spotlet_training.evaluation.operating_point import THRESHOLD_KEY
 
-NO_NOTES = """Sources and licence of the training data: not given. `spotlet export --notes FILE`
-puts what that file says here; do so before you pass the model on."""
+NO_NOTES = """Sources and licence of the training data: not given. Add them with `spotlet export
+--notes FILE` before you pass the model on."""
 
 NOTES_TITLE = "What it is for, and where its data is from"
-"""Stands over the author's notes, where they bring no heading of their own."""
+"""Heading of the author's notes if they have none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardContents:
-    """What a card is written from.
+    """The content of a card.
 
     Attributes:
         manifest: of the model.
         report: of the gate, with the rows of every file.
         file_bytes: size of each model file, by name.
-        evaluations: on the validation images, through the runtime, by name of the model file;
-            empty where no labelled data was given.
-        quantisation: record of the int8 file, see `int8_section`; None where there is none.
-        data_name: of the set that the validation images are from; None where it has none.
-        golden_frames: how many ride in the package.
-        golden_source: a key of `card_use.GOLDEN_SOURCES`.
+        evaluations: on the validation images, with the runtime, by name of the model file;
+            empty without labelled data.
+        quantisation: record of the int8 file, see `int8_section`; None without one.
+        data_name: of the set that the validation images are from; None if it has no name.
+        golden_frames: how many are in the package.
+        golden_source: a key of `use.GOLDEN_SOURCES`.
         notes: the author's Markdown about purpose, data, licence, failures; may be empty.
     """
 
@@ -74,7 +74,7 @@ def model_card(contents: CardContents) -> str:
 
 
 def _facts(contents: CardContents) -> list[str]:
-    """Returns the lines at the card's head."""
+    """Returns the lines at the top of the card."""
     manifest = contents.manifest
     height, width = manifest.input.size_hw
     files = [f"{code_span(name)} {size / 1e6:.2f} MB" for name, size in contents.file_bytes.items()]
@@ -89,7 +89,7 @@ def _facts(contents: CardContents) -> list[str]:
 
 
 def _training_facts(manifest: Manifest) -> list[str]:
-    """Returns what the training says of itself, as far as it was recorded."""
+    """Returns what the training recorded about itself."""
     training = manifest.training
     facts = []
     if "train_images" in training:
@@ -107,19 +107,19 @@ def _training_facts(manifest: Manifest) -> list[str]:
         )
     if training.get(THRESHOLD_KEY) is not None:
         facts.append(
-            f"- Score threshold: {manifest.detection.score_threshold:.2f} unless another is asked "
-            "for, the best (F1) on those validation images"
+            f"- Default score threshold: {manifest.detection.score_threshold:.2f}, the best (F1) "
+            "on those validation images"
         )
     if "val_iou" in training:
         facts.append(
-            f"- One object an image. Validation ({training['val_images']} images): accuracy "
+            f"- One object per image. Validation ({training['val_images']} images): accuracy "
             f"{training['val_accuracy']:.3f}, mean IoU {training['val_iou']:.3f}"
         )
     return facts
 
 
 def _notes(notes: str) -> str:
-    """Returns the author's notes, or that there are none, under a heading."""
+    """Returns the author's notes, or that there are none, with a heading."""
     text = notes.strip() or NO_NOTES
     return text if text.startswith("#") else section(NOTES_TITLE, text)
 

@@ -8,11 +8,10 @@ from spotlet_export.card.markdown import code_span, fenced, section
 from spotlet_export.gate.variants import END_TO_END
 
 ACTIVATIONS = {
-    "sigmoid": "each class for itself (sigmoid)",
-    "softmax": "shares of one (softmax)",
+    "sigmoid": "the classes are independent (sigmoid)",
+    "softmax": "the classes exclude each other (softmax)",
 }
-"""What a manifest's word for the scores says."""
-
+"""What each score activation of a manifest means."""
 
 FITTED = """\
 if H * w <= W * h:
@@ -26,34 +25,47 @@ PLACEMENTS = {
     "letterbox_corner": FITTED + "left, top = 0, 0",
     "stretch": "new_w, new_h, left, top = W, H, 0, 0",
 }
-"""Where the frame lies, by the manifest's word for it."""
+"""Where the frame lies on the canvas, by the manifest's `resize`."""
 
 RESIZED = {
     "letterbox": "letterboxed",
     "letterbox_corner": "fitted into the upper left corner",
     "stretch": "stretched over the whole canvas",
 }
-"""What happens to a frame, by the manifest's word for it."""
+"""What happens to a frame, by the manifest's `resize`."""
+
+EXACT_RESIZE = """\
+centre = (x + 0.5) * (1 / (new_w / w)) - 0.5
+first, second = max(floor(centre), 0), min(floor(centre) + 1, w - 1)
+weight = round((centre - floor(centre)) * 256)
+"""
+"""`linear_exact` along one axis; `round` takes a half to the even number."""
+
+WAY_BACK = """\
+x_frame = min(max((x * W - left) * w / new_w, 0), w)
+y_frame = min(max((y * H - top) * h / new_h, 0), h)
+"""
 
 
 def contract_section(manifest: Manifest, *, end_to_end: bool = False) -> str:
-    """Returns the rules of input and output, so exact that they can be built again.
+    """Returns the rules of input and output, exact enough to implement them again.
 
     Args:
         manifest: of the model's files without suppression.
         end_to_end: whether there are files with it.
     """
+    height, width = manifest.input.size_hw
     return section(
         "Input and output",
-        "For programs of your own; `spotlet.Detector` does all of this. The rules are also in "
-        f"the `.onnx` file itself, as JSON in its metadata under the key `{METADATA_KEY}`.",
+        "For your own programs; `spotlet.Detector` does all of this. The rules are also in the "
+        f"`.onnx` file itself, as JSON in its metadata under the key `{METADATA_KEY}`.",
         _input_text(manifest),
-        fenced(_placement(manifest)),
-        _resize_text(manifest),
+        fenced(f"W, H = {width}, {height}\n{PLACEMENTS[manifest.input.resize]}"),
+        *_resize_texts(manifest),
         f"![The letterbox, drawn for one frame]({LETTERBOX_FILE})",
         _output_text(manifest),
         _detection_rules(manifest),
-        fenced(_way_back()),
+        fenced(WAY_BACK),
         *([_end_to_end_text(manifest)] if end_to_end else []),
     )
 
@@ -62,29 +74,30 @@ def _input_text(manifest: Manifest) -> str:
     rule = manifest.input
     height, width = rule.size_hw
     return (
-        f"**Input** {code_span(rule.name)}: uint8, N x {height} x {width} x 3 (N pictures, rows, "
-        "columns, blue-green-red), 0 to 255 as they are: the graph normalises. Each is a frame "
-        f"{RESIZED[rule.resize]}. For a frame of w x h pixels, in whole numbers, `//` rounding "
-        "down so that a half goes up:"
+        f"**Input** {code_span(rule.name)}: uint8, N x {height} x {width} x 3 (N images, rows, "
+        "columns, blue-green-red), 0 to 255: the graph normalises. Each image is a frame "
+        f"{RESIZED[rule.resize]}. For a frame of w x h pixels, in whole numbers (`//` rounds "
+        "down, so a half goes up):"
     )
 
 
-def _placement(manifest: Manifest) -> str:
-    height, width = manifest.input.size_hw
-    return f"W, H = {width}, {height}\n{PLACEMENTS[manifest.input.resize]}"
-
-
-def _resize_text(manifest: Manifest) -> str:
+def _resize_texts(manifest: Manifest) -> list[str]:
     rule = manifest.input
-    rest = (
-        ""
-        if rule.resize == "stretch"
-        else f", and the rest of the canvas is filled with {rule.pad_value} in all three colours"
-    )
-    return (
+    rest = f", and the rest of the canvas is filled with {rule.pad_value} in all three channels"
+    resize = (
         f"The frame is resized to new_w x new_h as OpenCV's `INTER_{rule.interpolation.upper()}` "
-        f"does it, laid with its upper left corner at (left, top){rest}."
+        "does it and placed with its upper left corner at (left, top)"
+        f"{'' if rule.resize == 'stretch' else rest}."
     )
+    if rule.interpolation != "linear_exact":
+        return [resize]
+    return [
+        f"{resize} Without OpenCV, in double precision, pixel x of new_w lies between the pixels "
+        "`first` and `second` of the frame (`round` takes a half to the even number):",
+        fenced(EXACT_RESIZE),
+        "The second pixel has the weight `weight`, the first 256 - `weight`; y likewise. Add up "
+        "the four weighted pixels in whole numbers, add 32768 and shift right by 16.",
+    ]
 
 
 def _output_text(manifest: Manifest) -> str:
@@ -92,8 +105,8 @@ def _output_text(manifest: Manifest) -> str:
     return (
         f"**Outputs** {code_span(rule.boxes)}: float32, N x K x 4 (left, top, right, bottom in "
         f"[0, 1] of the canvas), and {code_span(rule.scores)}: float32, N x K x "
-        f"{len(manifest.classes)} (in [0, 1], {ACTIVATIONS[rule.score_activation]}; classes in "
-        "the order above), for K places. From there to detections:"
+        f"{len(manifest.classes)} (a score in [0, 1] for each class, in the order above; "
+        f"{ACTIVATIONS[rule.score_activation]}), for K cells. From there to detections:"
     )
 
 
@@ -104,15 +117,15 @@ def _detection_rules(manifest: Manifest) -> str:
     )
     return "\n".join(
         [
-            "1. Cut the boxes to [0, 1]; one that is then empty or not finite does not count.",
-            f"2. A place is a candidate for {chosen} at least "
+            "1. Clip the boxes to [0, 1]; ignore those that are then empty or not finite.",
+            f"2. A cell is a candidate for {chosen} at least "
             f"{max(rule.score_threshold, LEAST_SCORE):g}; of more than {MAX_CANDIDATES} "
-            "candidates the best count.",
-            "3. Non-maximum suppression, best score first, within each class: a box whose IoU "
-            f"with one already kept is over {rule.iou_threshold:g} is dropped. Measured in pixels "
-            "of the canvas.",
-            "4. Move the boxes to the frame and cut them at its border; of those not empty, the "
-            f"best {rule.max_detections} are the detections.",
+            "candidates, keep the best.",
+            "3. Non-maximum suppression, best score first, within each class: drop a box whose IoU "
+            f"with one already kept is over {rule.iou_threshold:g}, measured in pixels of the "
+            "canvas.",
+            "4. Move the boxes to the frame and clip them to it; of those not empty, the best "
+            f"{rule.max_detections} are the detections.",
         ]
     )
 
@@ -123,17 +136,11 @@ def _end_to_end_text(manifest: Manifest) -> str:
     boxes, scores = code_span(output.boxes), code_span(output.scores)
     class_ids, count = code_span(output.class_ids), code_span(output.count)
     return (
-        f"**With suppression in the graph**, in a file {' or '.join(names)}: steps 1 to 3 are "
-        f"done, the input is the same. Outputs {boxes}: float32, N x {most} x 4, as above; "
+        f"**With suppression in the graph**, in a file {' or '.join(names)}: the graph does steps "
+        f"1 to 3, the input is the same. Outputs {boxes}: float32, N x {most} x 4, as above; "
         f"{scores}: float32, N x {most}; {class_ids}: int64, N x {most}, from 0 in the order "
-        f"above; {count}: int64, N. {count} says how many rows of each picture hold a detection, "
+        f"above; {count}: int64, N. {count} says how many rows of each image hold a detection, "
         "best score first; the others are zeros. What is left is the way back to the frame, just "
-        "above; a box that is then empty lay in the border and is none. The graph does not know "
-        f"the frame: such boxes count among the {most}."
+        "above; drop a box that is then empty: it lay in the border. The graph does not know the "
+        f"frame: such boxes count among the {most}."
     )
-
-
-def _way_back() -> str:
-    return """\
-x_frame = min(max((x * W - left) * w / new_w, 0), w)
-y_frame = min(max((y * H - top) * h / new_h, 0), h)"""

@@ -1,14 +1,17 @@
-"""Markdown that shows any text as it is, whatever signs of Markdown are in it."""
+"""Markdown that shows any text literally, whatever Markdown syntax is in it."""
 
 import re
+from pathlib import Path
+
+from spotlet.errors import InputError
 
 
 def fenced(text: str, language: str = "") -> str:
-    """Returns text as a block of code: a table, a program.
+    """Returns text as a code block, for a table or a program.
 
     Args:
-        text: shown as it stands; its last line feed does not count.
-        language: for the colours of a program.
+        text: shown literally, without its last line feed.
+        language: for syntax highlighting.
 
     Example:
         >>> print(fenced("a | b"))
@@ -21,7 +24,7 @@ def fenced(text: str, language: str = "") -> str:
 
 
 def code_span(text: str) -> str:
-    """Returns text as code within a line; line feeds become spaces.
+    """Returns text as inline code; line feeds become spaces.
 
     Example:
         >>> code_span("mouse_bite"), code_span("a`b")
@@ -34,8 +37,20 @@ def code_span(text: str) -> str:
 
 
 def section(title: str, *paragraphs: str) -> str:
-    """Returns a heading of the second level and paragraphs, a blank line between any two."""
+    """Returns a second-level heading and paragraphs, separated by blank lines."""
     return "\n\n".join([f"## {title}", *paragraphs])
+
+
+def read_notes(path: Path | str) -> str:
+    """Returns the author's Markdown from a file.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as UTF-8 text; give a Markdown file") from error
 
 
 def _longest_run(text: str) -> int:

@@ -1,33 +1,34 @@
-"""The model card's last part: how to call the model, and how to try it on a device."""
+"""The model card's last part: how to call the model, and how to check it on a device."""
 
+import json
 import shlex
 
-from spotlet.manifest import Manifest
+from spotlet.manifest import InputRule, Manifest, OutputRule
 from spotlet.model.package import GOLDEN_FOLDER, VARIANTS
-from spotlet_export.card.markdown import fenced, section
-from spotlet_export.card.programs import (
-    cpp_code,
-    javascript_code,
-    javascript_end_to_end_code,
-    python_code,
-    python_int8_code,
-)
+from spotlet_export.card.markdown import code_span, fenced, section
 from spotlet_export.gate.variants import END_TO_END, FP32, INT8
 
 GOLDEN_SOURCES = {"data": "from the data", "generated": "drawn"}
-"""What a golden frame is, by whence it is."""
+"""Where golden frames are from, in the words of a card."""
 
-BILINEAR_RULE = """To come within a grey level of OpenCV, scale the frame yourself before you draw
-it: pixel x of new_w lies at (x + 0.5) * w / new_w - 0.5 of the frame, at least 0 and at most w - 1,
-between its two nearest pixels, and y likewise; no other smoothing."""
+PYTHON = """\
+from spotlet import Detector
 
-EXACT_RULE = """To get OpenCV's own bytes, scale the frame yourself before you draw it: pixel x of
-new_w lies at c = (x + 0.5) * (1 / (new_w / w)) - 0.5 of the frame, in double precision, between the
-pixels floor(c) and floor(c) + 1, both clipped to 0 ... w - 1; the second weighs v = round((c -
-floor(c)) * 256), a half going to the even number, and the first 256 - v; y likewise. The sum of the
-four weighted pixels, in whole numbers, plus 32768, shifted right by 16, is the new one."""
+detector = Detector({name})  # or the path of this folder
+for found in detector(frame_bgr):  # H x W x 3 uint8, as OpenCV returns it
+    print(found.name, found.score, found.box_xyxy)  # in pixels of that frame
+"""
 
-SCALING_RULES = {"linear_exact": EXACT_RULE, "linear": BILINEAR_RULE}
+HOSTS = """\
+`Input and output` above is all that a program in another language needs, with onnxruntime 1.18 or
+newer. Outside Windows, set `ORT_DISABLE_TELEMETRY=1`, or onnxruntime reports to its maker.
+Spotlet's repository has two complete programs, tested against Python box by box (`docs/hosts.md`):
+`examples/c`, in C11 with onnxruntime's C API, and `examples/browser`, in JavaScript with
+onnxruntime-web. Both run a file with suppression in its graph, {end_to_end}."""
+
+OTHER_RULES = """\
+Both are written for letterboxed frames, resized with `linear_exact` on a grey of 114, and for the
+default tensor names. This model has other rules: adapt them to `Input and output`."""
 
 
 def use_section(
@@ -38,71 +39,53 @@ def use_section(
     int8: bool,
     end_to_end: bool = False,
 ) -> str:
-    """Returns how to call the model, and how to try it on a device.
+    """Returns how to call the model, and how to check it on a device.
 
     Args:
         manifest: of the model.
-        golden_frames: how many ride in the package.
+        golden_frames: how many are in the package.
         golden_source: a key of `GOLDEN_SOURCES`.
         int8: whether there is an int8 file too.
         end_to_end: whether there are files with suppression in them.
     """
-    paragraphs = ["### Python", fenced(python_code(manifest), "python")]
+    name = json.dumps(manifest.name, ensure_ascii=False)  # a string literal of Python too
+    python = [fenced(PYTHON.format(name=name), "python")]
     if int8:
-        paragraphs += [
-            "The file in eight bits instead:",
-            fenced(python_int8_code(manifest), "python"),
-            f"The programs below take it as they are, under its name `{VARIANTS[INT8]}`.",
-        ]
+        eight_bits = f'detector = Detector({name}, variant="int8")'
+        python += [f"With {code_span(VARIANTS[INT8])} instead:", fenced(eight_bits, "python")]
+    with_suppression = code_span(VARIANTS[END_TO_END[FP32]])
+    if not end_to_end:
+        with_suppression += (
+            ", which `spotlet export --end-to-end` or `examples/end_to_end.py` writes"
+        )
+    hosts = [HOSTS.format(end_to_end=with_suppression).replace("\n", " ")]
+    if not _as_the_hosts_expect(manifest):
+        hosts.append(OTHER_RULES.replace("\n", " "))
     return section(
         "Use",
-        *paragraphs,
-        "### C++",
-        "C++17, with onnxruntime and OpenCV. The session is made by `Ort::Env env; Ort::Session "
-        'session(env, "model.onnx", Ort::SessionOptions{});`, on Windows with `L"model.onnx"`. '
-        "Outside Windows, set `ORT_DISABLE_TELEMETRY=1` before, or onnxruntime reports to its "
-        "maker.",
-        fenced(cpp_code(manifest), "cpp"),
-        "### JavaScript",
-        "In the browser, with onnxruntime-web.",
-        fenced(javascript_code(manifest), "js"),
-        _canvas_scaling(manifest),
-        *(_end_to_end(manifest) if end_to_end else []),
+        "### Python",
+        *python,
+        "### C, C++, JavaScript, Java",
+        *hosts,
         "### On the device",
         _device(manifest, golden_frames, golden_source),
     )
 
 
-def _end_to_end(manifest: Manifest) -> list[str]:
-    """Returns how to call a file with suppression in it: what replaces the two programs' ends."""
-    return [
-        "### With suppression in the graph",
-        f"Of `{VARIANTS[END_TO_END[FP32]]}` all but the way back to the frame is done in the "
-        "graph. In JavaScript, what stands after the line that makes `image`:",
-        fenced(javascript_end_to_end_code(manifest), "js"),
-    ]
-
-
-def _canvas_scaling(manifest: Manifest) -> str:
-    """Returns how a browser's canvas differs from the contract."""
-    interpolation = manifest.input.interpolation
-    rule = SCALING_RULES.get(interpolation)
-    return (
-        "A browser scales a picture onto a canvas in its own way, not as OpenCV's "
-        f"`INTER_{interpolation.upper()}`: boxes can be off by a pixel and scores by a little. A "
-        "frame that is already as large as its place on the canvas is not scaled and gives the "
-        "same boxes as in Python." + (f" {rule}" if rule else "")
-    )
+def _as_the_hosts_expect(manifest: Manifest) -> bool:
+    """Returns whether the programs in `examples/` run the model without a change."""
+    own = InputRule(size_hw=manifest.input.size_hw)
+    names = OutputRule(score_activation=manifest.output.score_activation)
+    return (manifest.input, manifest.output) == (own, names)
 
 
 def _device(manifest: Manifest, golden_frames: int, golden_source: str) -> str:
     """Returns how to see that a device computes what was measured here."""
     command = fenced(f"spotlet check {shlex.quote(manifest.name)}")
     if not golden_frames:
-        return f"Says PASS where the model computes there what it did here:\n\n{command}"
+        return f"Says PASS if the model computes the same there:\n\n{command}"
     return (
-        f"`{GOLDEN_FOLDER}/` holds {golden_frames} frames "
-        f"({GOLDEN_SOURCES[golden_source]}) and what the model must find in them. This "
-        "runs them on the device at hand, with its onnxruntime, and says PASS or by how much it "
-        f"differs:\n\n{command}"
+        f"`{GOLDEN_FOLDER}/` holds {golden_frames} frames ({GOLDEN_SOURCES[golden_source]}) and "
+        "what the model must find in them. This command runs them on the device, with its "
+        f"onnxruntime, and says PASS or how large the difference is:\n\n{command}"
     )

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 from spotlet.bench.int8_gain import Int8Gain
-from spotlet.errors import InputError, UsageError
+from spotlet.errors import UsageError
 from spotlet.model import locate_model
 from spotlet.model.package import MODEL_FILE, bundled_models
+from spotlet_export.card.markdown import read_notes
 from spotlet_export.exporting import Export, ExportSettings, export_package
 from spotlet_export.gate.variants import DEFAULT_BUDGET
 from spotlet_export.package.golden_frames import SOURCES
@@ -19,7 +20,7 @@ from spotlet_training.network.checkpoint import load_checkpoint
 from spotlet_training.scenes import validation_scenes
 
 SCENES = 24
-"""Generated scenes to compare on when no images are given."""
+"""Generated scenes to compare on without --data."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "checkpoint",
         type=Path,
-        help="a best.safetensors of `spotlet train`; or a package of an older spotlet, to make it "
-        "anew from its float32 file",
+        help="a best.safetensors of `spotlet train`; or a package of an older spotlet, to export "
+        "its float32 file again",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="PACKAGE", help="folder to write"
@@ -37,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="DATASET",
-        help="the model's own set: its validation images are compared on, with their labels "
-        "(default: generated scenes, without labels)",
+        help="the model's own set: the gate compares on its labelled validation images (default: "
+        "generated scenes, without labels)",
     )
     parser.add_argument(
         "--int8",
@@ -50,25 +51,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=DEFAULT_BUDGET,
         metavar="AP",
-        help="what int8 may cost; layers stay in float until it holds [%(default)s]",
+        help="the most that int8 may lose; layers go back to float to keep it [%(default)s]",
     )
     parser.add_argument(
         "--end-to-end",
         action="store_true",
-        help="also write each file with thresholding and suppression in the graph, for programs "
-        "without our runtime",
+        help="also write each file with thresholding and suppression in its graph, for programs "
+        "without Spotlet's runtime",
     )
     parser.add_argument(
         "--golden",
         choices=SOURCES,
-        help="frames that the package carries for `spotlet check`: of your images, or drawings, "
-        "for a package that others get [data, where --data is given]",
+        help="frames in the package for `spotlet check`: your images, or drawings, for a package "
+        "that others get [data, with --data]",
     )
     parser.add_argument(
         "--notes",
-        type=Path,
+        type=read_notes,
         metavar="FILE",
-        help="Markdown for the model card: sources and licence of the data, purpose",
+        help="Markdown for the model card: source and licence of the data, purpose",
     )
     parser.add_argument(
         "--attach",
@@ -76,8 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="copy it into the package: the licence of the data, a picture that the notes show; "
-        "may be given again",
+        help="copy it into the package, such as the data's licence or a picture in the notes; "
+        "repeatable",
     )
     parser.add_argument("--name", help="of the model (default: the folder's name)")
 
@@ -85,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns 0, or raises what the exit code says."""
     if args.int8 and args.data is None:
-        raise UsageError("--int8 needs --data: training images to calibrate on, and labels")
+        raise UsageError("--int8: needs --data, for calibration images and labels")
     is_package = _is_package(args.checkpoint)
     checkpoint = (recover_checkpoint if is_package else load_checkpoint)(args.checkpoint)
     held = _names(locate_model(args.checkpoint).parent) if is_package else set()
@@ -99,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
             int8_budget=args.int8_budget,
             end_to_end=args.end_to_end,
             golden=args.golden or ("generated" if args.data is None else "data"),
-            notes=read_notes(args.notes),
+            notes=args.notes or "",
             attachments=args.attach,
         ),
         calibrate_on=calibrate_on,
@@ -109,7 +110,8 @@ def run(args: argparse.Namespace) -> int:
     if done.quantisation is not None:
         print(int8_text(done))
     if lost := sorted(held - _names(done.package)):
-        print(f"not in the new package, unless asked for: {', '.join(lost)}", file=sys.stderr)
+        absent = f"not in the new package: {', '.join(lost)}"
+        print(f"{absent}; --int8, --end-to-end and --attach add such files", file=sys.stderr)
     sizes = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in done.file_bytes.items())
     print(
         f"PASS: {done.package} holds the same network ({sizes}); "
@@ -123,7 +125,7 @@ def _names(folder: Path) -> set[str]:
 
 
 def _is_package(path: Path) -> bool:
-    """Returns whether a path or bundled name is of a model, not of a checkpoint."""
+    """Returns whether a path or bundled name is a model, not a checkpoint."""
     if path.is_dir():
         return (path / MODEL_FILE).is_file()
     return path.suffix == ".onnx" or (not path.exists() and str(path) in bundled_models())
@@ -132,13 +134,13 @@ def _is_package(path: Path) -> bool:
 def open_sets(
     data: Path | None, class_names: tuple[str, ...], *, int8: bool
 ) -> tuple[Dataset, Dataset | None]:
-    """Returns what to compare on, and what to calibrate int8 on.
+    """Returns the images to compare on, and those to calibrate int8 on.
 
     Raises:
-        DatasetError: the set cannot be read, or has other classes than the model.
+        DatasetError: the set cannot be read, or its classes are not the model's.
     """
     if data is None:
-        print("no --data: comparing on generated scenes, without the accuracy", file=sys.stderr)
+        print("no --data: comparing on generated scenes, without accuracy", file=sys.stderr)
         return validation_scenes(SCENES, seed=0, objects="sample"), None
     compare_on = open_dataset(data, "val")
     require_classes(compare_on, class_names)
@@ -146,7 +148,7 @@ def open_sets(
 
 
 def int8_text(done: Export) -> str:
-    """Returns what int8 cost, and on which processor it gained what, in two lines."""
+    """Returns the loss of int8, and its gain on this processor, in two lines."""
     record = done.quantisation
     assert record is not None
     in_float = record["float_layers"]
@@ -157,17 +159,3 @@ def int8_text(done: Export) -> str:
         f"{-record['ap_drop']:+.4f} (budget {record['budget']:g})\n{gain}: {gain.int8_ms:.2f} ms "
         f"against {gain.fp32_ms:.2f} ms, {gain.threads} thread"
     )
-
-
-def read_notes(path: Path | None) -> str:
-    """Returns the text of a file, and none where there is no file to read.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    if path is None:
-        return ""
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read as UTF-8 text; give a Markdown file") from error

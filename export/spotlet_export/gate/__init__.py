@@ -1,1 +1,1 @@
-"""The proof: tensors, detections and AP of each variant against the checkpoint."""
+"""The proof: rules, tensors, detections and AP of each variant against the original network."""

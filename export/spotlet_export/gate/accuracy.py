@@ -11,7 +11,7 @@ from spotlet_training.network import Network
 
 
 def network_accuracy(network: Network, dataset: Dataset) -> Evaluation | None:
-    """Returns how PyTorch does on a set; None where it has no object to be found.
+    """Returns PyTorch's evaluation on a set; None if no object in it can be found.
 
     Args:
         network: on the CPU, in evaluation mode.
@@ -25,13 +25,13 @@ def network_accuracy(network: Network, dataset: Dataset) -> Evaluation | None:
 def compare_accuracy(
     before: Evaluation, file: Path, dataset: Dataset, limits: Limits, variant: str
 ) -> tuple[Row, Evaluation]:
-    """Returns the row for a file's AP against PyTorch's, and what the file came to.
+    """Returns the row for a file's AP against PyTorch's, and the file's evaluation.
 
     Args:
-        before: PyTorch's, on the same set, in which there are objects.
-        file: `.onnx`, which the shipped runtime runs.
+        before: PyTorch's, on the same set, with objects in it.
+        file: `.onnx`, for the shipped runtime.
         dataset: labelled images.
-        limits: how much may be lost.
+        limits: the greatest loss.
         variant: its name, for the report.
     """
     after = evaluate_model(file, dataset)

@@ -1,6 +1,7 @@
 """The second comparison of the gate: detections, the witness against the shipped runtime."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +15,23 @@ from spotlet_export.gate.report import Row
 from spotlet_export.gate.variants import Limits
 
 TIES_ALLOWED = 4
-"""One frame in so many may be decided by a tie."""
+"""One frame in this many may be decided by a tie."""
 
 
 def compare_detections(
     reference: Reference, session: ModelSession, limits: Limits, variant: str
 ) -> list[Row]:
-    """Returns the rows for the witness against the shipped runtime, from image files.
+    """Returns the rows for the witness against the shipped runtime, on image files.
 
-    Two cells whose scores differ by less than float noise, or one at the very threshold, may
-    fall either way. So where the detections of a variant that must be exact differ, the witness
-    judges again on onnxruntime's tensors, which the tensor rows bind to PyTorch's: if the runtime
-    agrees with that, a tie decided the frame, and it is counted as such.
+    Two cells whose scores differ by less than float noise, or one right at the threshold, may fall
+    either way. So if the detections of an exact variant differ, the witness runs again on
+    onnxruntime's tensors, which the tensor rows bind to PyTorch's. If the runtime agrees with that
+    result, a tie decided the frame, and it is counted as one.
 
     Args:
-        reference: PyTorch's side.
-        session: of the exported file, which the shipped runtime loads for itself.
-        limits: how near it must come.
+        reference: the original network's results.
+        session: of the exported file; the shipped runtime loads that file itself.
+        limits: the largest differences.
         variant: its name, for the report.
     """
     found = _detections_of_files(reference, session)
@@ -65,53 +66,41 @@ def detection_rows(
     limits: Limits,
     variant: str,
 ) -> list[Row]:
-    """Returns the rows for detections that were compared.
+    """Returns the rows for compared detections.
 
     Args:
         agreements: of each frame.
-        wanted: how many detections there should be in all of them.
-        ties: how many frames were decided by one; looked at in a variant that must be exact.
-        over: on what, for a person.
-        limits: how near they must come.
+        wanted: how many detections there should be in all frames.
+        ties: how many frames were decided by a tie; used for exact variants.
+        over: what was compared on, for a person.
+        limits: the largest differences.
         variant: its name, for the report.
     """
     ious = np.concatenate([item.ious for item in agreements])
     scores = np.concatenate([item.score_differences for item in agreements])
     least, most = (np.min, np.max) if limits.exact else (np.mean, np.mean)
+    row = partial(Row, variant=variant, over=over)
     rows = [
-        Row(
-            variant=variant,
+        row(
             name="detections without a partner, share",
-            over=over,
             measured=sum(item.unmatched for item in agreements) / max(wanted, 1),
             limit=limits.unmatched,
         ),
-        Row(
-            variant=variant,
+        row(
             name=f"detections, {'least' if limits.exact else 'mean'} IoU",
-            over=over,
             measured=float(least(ious)) if len(ious) else 0.0,
             limit=limits.iou,
             at_least=True,
         ),
-        Row(
-            variant=variant,
+        row(
             name=f"detections, {limits.statistic} |Δ| of scores",
-            over=over,
             measured=float(most(scores)) if len(scores) else 1.0,
             limit=limits.scores,
         ),
     ]
     if limits.exact:
-        rows.append(
-            Row(
-                variant=variant,
-                name="frames that a tie decided",
-                over=f"{len(agreements)} results",
-                measured=ties,
-                limit=len(agreements) // TIES_ALLOWED,
-            )
-        )
+        allowed, results = len(agreements) // TIES_ALLOWED, f"{len(agreements)} results"
+        rows.append(row(name="frames decided by a tie", over=results, measured=ties, limit=allowed))
     return rows
 
 

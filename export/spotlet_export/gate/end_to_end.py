@@ -1,4 +1,4 @@
-"""The gate's comparison for a file with suppression in it: with the file that it was made from."""
+"""Compares a file with suppression in its graph with the file that it was made from."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,11 +23,11 @@ from spotlet_export.graph.suppression import manifest_of, with_suppression
 
 
 def with_low_threshold(model: onnx.ModelProto, score_threshold: float) -> onnx.ModelProto:
-    """Returns the network with suppression from another score on, of which there is more to see.
+    """Returns the network with suppression and a lower threshold, for more detections to compare.
 
     Args:
-        model: of the form `cells`; stays as it was.
-        score_threshold: where it is below the manifest's.
+        model: of the form `cells`; not changed.
+        score_threshold: used if it is below the manifest's.
     """
     manifest = manifest_of(model)
     least = min(manifest.detection.score_threshold, score_threshold)
@@ -41,16 +41,16 @@ def with_low_threshold(model: onnx.ModelProto, score_threshold: float) -> onnx.M
 def compare_end_to_end(
     reference: Reference, cells: Path, files: Sequence[Path], variant: str
 ) -> list[Row]:
-    """Returns the rows for files with suppression against the one that they were made from.
+    """Returns the rows for files with suppression against the file that they were made from.
 
-    Both sides go through the shipped runtime, which suppresses after the one and not after the
-    other, frame by frame and in batches. It is one network on one machine, in eight bits too:
-    the detections must be the same, but for overlaps within float noise of the threshold.
+    Both go through the shipped runtime, which suppresses after the one and not after the other,
+    frame by frame and in batches. It is the same network on the same machine, in eight bits too:
+    the detections must be equal, except for overlaps within float noise of the threshold.
 
     Args:
-        reference: its frames are compared on.
+        reference: has the frames.
         cells: without suppression.
-        files: with suppression; each one's own thresholds hold for both sides.
+        files: with suppression; the thresholds of each apply to both sides.
         variant: its name, for the report.
     """
     images = [frame.image_bgr for frame in reference.frames]
@@ -75,7 +75,7 @@ def compare_end_to_end(
         *detection_rows(agreements, wanted, ties, over, FP32_LIMITS, variant),
         Row(
             variant=variant,
-            name="outputs unlike the contract",
+            name="outputs that break the contract",
             over=f"{len(images)} frames, batch {BATCH}",
             measured=sum(_breaches(file, reference) for file in files),
             limit=0,
@@ -89,10 +89,10 @@ def _in_batches(detector: Detector, images: Sequence[ImageArray], size: int) -> 
 
 
 def _breaches(file: Path, reference: Reference) -> int:
-    """Returns in how many frames the outputs are not as hosts without our runtime expect them.
+    """Returns in how many frames the outputs break the contract for hosts without our runtime.
 
-    Rows from the count on are zeros, those before reach the threshold; the best score is first;
-    classes are those that there are, and boxes lie on the canvas.
+    Rows from the count on are zeros, those before reach the threshold; the best score comes first;
+    class ids exist, and boxes are on the canvas.
     """
     session = ort.InferenceSession(file)
     texts = session.get_modelmeta().custom_metadata_map

@@ -1,7 +1,7 @@
-"""The frames on which an export is compared: real ones of several sizes, and edge cases."""
+"""The frames of the gate: real ones of several sizes, and edge cases."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -10,33 +10,18 @@ from spotlet.errors import GateError
 from spotlet.letterbox import ImageArray
 
 REAL_FRAMES = 24
-"""Frames made of real images: of as many images as the set has."""
+"""Frames made of real images, of as many different ones as the set has."""
 
 RESHAPES_HW = (None, (360, 640), (500, 300), (96, 128))
-"""Sizes into which real images are cut and scaled in turn: their own, wide, tall, small."""
+"""Sizes to which real images are cropped and scaled in turn: their own, wide, tall, small."""
 
 EDGE_SIZES_HW = ((8, 8), (7, 640), (640, 7), (1, 1), (333, 517), (425, 640))
-"""Frames that no camera gives: tiny, or of an extreme aspect ratio, odd in both
-sides, or half a pixel from the canvas."""
+"""Frames that cameras do not produce: tiny, of an extreme aspect ratio, odd in both sides, or half
+a pixel from the canvas."""
 
 
-class Picture(Protocol):
-    """Anything with an image, as a sample of a labelled set."""
-
-    @property
-    def image_bgr(self) -> ImageArray:
-        """(H, W, 3) uint8."""
-        ...
-
-
-class Pictures(Protocol):
-    """Pictures that are loaded one by one, as a labelled set is."""
-
-    def __len__(self) -> int: ...
-
-    def load(self, index: int, /) -> Picture:
-        """Returns one, by its index."""
-        ...
+Load = Callable[[int], ImageArray]
+"""Returns an image of a set by its index, (H, W, 3) uint8 BGR."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +31,7 @@ class CheckFrame:
     Attributes:
         name: for messages; unique.
         image_bgr: (H, W, 3) uint8.
-        real: whether it is a photograph or scene, not an edge case.
+        real: whether it is made of an image, not an edge case.
     """
 
     name: str
@@ -54,30 +39,30 @@ class CheckFrame:
     real: bool
 
 
-def check_frames(dataset: Pictures) -> list[CheckFrame]:
+def check_frames(load: Load, count: int) -> list[CheckFrame]:
     """Returns real frames of at least three sizes from a set, evenly spread, and edge cases.
 
     Args:
-        dataset: images that the model is meant for.
+        load: an image of the kind that the model is for.
+        count: of the images.
 
     Raises:
         GateError: the set is empty.
     """
-    if not len(dataset):
+    if not count:
         raise GateError("the set to compare on is empty; give --data a set with images")
     frames = []
     for number in range(REAL_FRAMES):
-        index = number * len(dataset) // REAL_FRAMES
-        image = dataset.load(index).image_bgr
-        # In a set with fewer images than frames an image comes again in another shape.
+        image = load(number * count // REAL_FRAMES)
+        # With fewer images than frames, an image is used again in another shape.
         size_hw = RESHAPES_HW[number % len(RESHAPES_HW)]
-        shaped = image if size_hw is None else cut_and_scale(image, size_hw)
+        shaped = image if size_hw is None else crop_and_scale(image, size_hw)
         frames.append(CheckFrame(f"real-{number:02d}", shaped, real=True))
     return frames + edge_frames()
 
 
 def edge_frames() -> list[CheckFrame]:
-    """Returns black, white, noise and frames of extreme shape."""
+    """Returns frames that are black, white, or noise of extreme shapes."""
     rng = np.random.default_rng(0)
     frames = [
         CheckFrame("edge-black", np.zeros((240, 320, 3), np.uint8), real=False),
@@ -89,8 +74,8 @@ def edge_frames() -> list[CheckFrame]:
     return frames
 
 
-def cut_and_scale(image_bgr: ImageArray, size_hw: tuple[int, int]) -> ImageArray:
-    """Returns the image's middle in another aspect ratio and size, (H, W, 3) uint8."""
+def crop_and_scale(image_bgr: ImageArray, size_hw: tuple[int, int]) -> ImageArray:
+    """Returns the centre of an image in another aspect ratio and size, (H, W, 3) uint8."""
     height, width = image_bgr.shape[:2]
     aspect = size_hw[1] / size_hw[0]
     cut_width = max(1, min(width, round(height * aspect)))

@@ -1,4 +1,4 @@
-"""The gate: what every variant must pass, step by step, before anything is written."""
+"""The gate: what each variant must pass, step by step, before anything is written."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,18 +33,18 @@ OnStep = Callable[[str], None]
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Gate:
-    """PyTorch's side of every comparison, and what the variants have come to.
+    """PyTorch's results, which every variant is compared with, and the variants' results.
 
     Attributes:
         checkpoint: what was trained.
         reference: tensors and detections of PyTorch.
-        before: accuracy of PyTorch; None without labelled objects of the model's classes.
-        dataset: on which both were measured.
-        scratch: holds the variants' files while they are judged.
-        on_step: called with what begins now.
-        files: the variants judged, by name.
+        before: evaluation of PyTorch; None without labelled objects of the model's classes.
+        dataset: that accuracies are measured on.
+        scratch: folder for the variants' files.
+        on_step: called with the step that starts.
+        files: the measured variants, by name.
         rows: of all of them, in order.
-        evaluations: accuracy of each through the runtime, by name; without `before`, empty.
+        evaluations: of each with the runtime, by name; empty without `before`.
     """
 
     checkpoint: Checkpoint
@@ -70,11 +70,11 @@ class Gate:
 
         Args:
             checkpoint: what was trained.
-            manifest: the rules that every variant carries.
-            dataset: images to compare on; labelled with the model's classes, the accuracy is
-                compared too.
+            manifest: of every variant.
+            dataset: images to compare on; if they are labelled with the model's classes, the
+                accuracy is compared too.
             scratch: an empty folder.
-            on_step: called with what begins now.
+            on_step: called with the step that starts.
 
         Raises:
             GateError: the set is empty, or the network finds too little in it.
@@ -83,7 +83,8 @@ class Gate:
         folder = scratch / "frames"
         folder.mkdir()
         original = partial(pytorch_tensors, checkpoint.network)
-        reference = make_reference(original, manifest, check_frames(dataset), folder)
+        frames = check_frames(lambda index: dataset.load(index).image_bgr, len(dataset))
+        reference = make_reference(original, manifest, frames, folder)
         before = None
         if dataset.class_names == checkpoint.class_names:
             on_step(f"measuring the accuracy of PyTorch on {len(dataset)} images")
@@ -98,20 +99,20 @@ class Gate:
         )
 
     def prove(self, variant: str, model: onnx.ModelProto, limits: Limits) -> Report:
-        """Judges a variant: manifest, tensors, detections from image files, accuracy.
+        """Measures a variant: manifest, tensors, detections on image files, accuracy.
 
-        Precondition: `model` carries the gate's manifest. Postcondition: its file lies in
-        `scratch` under its name in a package, and its rows are in `rows`, passed or not.
+        Precondition: `model` has the gate's manifest. Postcondition: its file is in `scratch` under
+        its name in a package, and its rows are in `rows`, passed or not.
 
         Returns:
-            The rows about this variant.
+            The rows of this variant.
         """
         file = self.write(VARIANTS[variant], model)
         session = ModelSession(file)
         self.on_step(f"{variant}: comparing tensors, PyTorch against onnxruntime")
         rows = [compare_rules(self.checkpoint, session.manifest, variant)]
         rows += compare_tensors(self.reference, session, limits, variant)
-        self.on_step(f"{variant}: comparing detections, PyTorch against the runtime, from files")
+        self.on_step(f"{variant}: comparing detections on image files, PyTorch against the runtime")
         rows += compare_detections(self.reference, session, limits, variant)
         if self.before is not None:
             self.on_step(f"{variant}: comparing the accuracy on {len(self.dataset)} images")
@@ -123,15 +124,15 @@ class Gate:
         return Report(tuple(rows))
 
     def prove_end_to_end(self, variant: str, model: onnx.ModelProto) -> onnx.ModelProto:
-        """Makes a variant with suppression in the graph, and judges it; returns it.
+        """Returns a variant with suppression in the graph, and measures it.
 
-        What the network computes was proven of the variant that it is made from; what is left is
-        that the graph finds in it what the runtime finds, at its own score threshold and, where
-        that is lower, at the reference's, at which there is enough to compare.
+        What the network computes was proven for the variant that it is made from. What is left is
+        that the graph's suppression finds what the runtime finds: at the model's score threshold
+        and, if that is lower, at the reference's, where there is enough to compare.
 
         Args:
-            variant: that it is made from, which `prove` has judged.
-            model: that variant's; stays as it was.
+            variant: that it is made from, measured by `prove`.
+            model: of that variant; not changed.
 
         Postcondition: as for `prove`.
         """
@@ -139,7 +140,7 @@ class Gate:
         joined = with_suppression(model)
         file = self.write(VARIANTS[made], joined)
         low = self.write("low.onnx", with_low_threshold(model, self.reference.score_threshold))
-        self.on_step(f"{made}: comparing detections with those of {variant}, in the runtime")
+        self.on_step(f"{made}: comparing detections with those of {variant} in the runtime")
         manifest = ModelSession(file).manifest
         rows = [compare_rules(self.checkpoint, manifest, made)]
         rows += compare_end_to_end(self.reference, self.files[variant], (file, low), made)
@@ -158,15 +159,15 @@ class Gate:
         return row.measured
 
     def require_labels(self, variant: str) -> None:
-        """Does nothing where the accuracy can be compared.
+        """Requires labels, so that the accuracy can be compared.
 
         Raises:
             GateError: there is no labelled object of the model's classes.
         """
         if self.before is None:
             raise GateError(
-                f"{variant} needs labelled validation images of the model's classes to prove "
-                "what it loses; give --data your set"
+                f"{variant} needs labelled validation images of the model's classes to measure "
+                "its loss; give your set with --data"
             )
 
     def write(self, name: str, model: onnx.ModelProto) -> Path:
@@ -184,14 +185,14 @@ class Gate:
         report = Report(tuple(self.rows))
         if not report.passed:
             failed = "; ".join(f"{row.variant} {row.name} ({row.over})" for row in report.failures)
-            raise GateError(f"the ONNX file is not the same network, nothing written: {failed}")
+            raise GateError(f"the ONNX file is not the same network; nothing written: {failed}")
         return report
 
 
 def pytorch_tensors(network: Network, canvases: ImageArray) -> Tensors:
     """Returns boxes (N, K, 4) and scores (N, K, C) of the PyTorch network, eager, float32.
 
-    Precondition: the network is the checkpoint's, as trained: not folded, not traced.
+    Precondition: the network is as trained: not folded, not traced.
 
     Args:
         network: on the CPU, in evaluation mode.

@@ -1,19 +1,19 @@
-"""What the original network gives for the frames of the gate: computed once, for every variant.
+"""The original network's results on the frames of the gate, computed once for all variants.
 
-An export's original is PyTorch's network, an adoption's the file that was handed in.
+The original is PyTorch's network for an export, the original file for an adoption.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from spotlet.boxes import FloatArray
 from spotlet.check.probe import synthetic_canvases
 from spotlet.detections import Detections
 from spotlet.errors import GateError
+from spotlet.image_files import write_image
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
 from spotlet_export.gate.frames import CheckFrame
@@ -21,15 +21,15 @@ from spotlet_export.gate.witness import witness_canvas, witness_detections
 
 FIRST_THRESHOLD = 0.1
 LAST_THRESHOLD = 0.001
-"""Detections are compared from a low score up, lower still where there are too few."""
+"""Detections are compared from a low score on; lower still if there are too few."""
 
 ENOUGH_DETECTIONS = 50
-"""For a comparison to prove something. A network of few cells cannot give so many: of it, half
-of what it can give is enough."""
+"""Detections that make a comparison meaningful. For a network with few cells, half of what it can
+produce is enough."""
 
 MOST_CANDIDATES = 1000
-"""Cells of one frame that fire at the threshold of the comparison: below what the runtime looks at,
-and few enough for a slow witness. A network that was hardly trained has all of its cells fire."""
+"""Cells of one frame that fire at the threshold of the comparison: fewer than the runtime's limit,
+and few enough for a slow witness. In a barely trained network all cells fire."""
 
 Tensors = tuple[FloatArray, FloatArray]
 """Boxes (N, K, 4) and scores (N, K, C)."""
@@ -44,7 +44,7 @@ class CanvasGroup:
 
     Attributes:
         name: for the report.
-        natural: whether they show what the network is meant for.
+        natural: whether they show what the network is for.
         canvases: (N, H, W, 3) uint8 BGR.
         tensors: of the original network, float32.
     """
@@ -57,16 +57,16 @@ class CanvasGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reference:
-    """What every variant is held to.
+    """What every variant is compared with.
 
     Attributes:
         manifest: the rules.
         groups: real frames and edge cases, letterboxed by the witness.
-        frames: what the detections are compared on, written as files in `folder`.
-        folder: holds one PNG for each frame, of its name.
+        frames: that detections are compared on, written as files into `folder`.
+        folder: has one PNG with the name of each frame.
         detections: of each frame, by the witness.
         canvases: (N, H, W, 3) uint8 BGR, of each frame.
-        score_threshold: at which those were taken.
+        score_threshold: of those detections.
     """
 
     manifest: Manifest
@@ -86,17 +86,17 @@ def make_reference(
     *,
     enough: int = ENOUGH_DETECTIONS,
 ) -> Reference:
-    """Returns what the original network gives for frames, which it writes as files.
+    """Returns the original network's results for frames, and writes these as files.
 
     Args:
         original: the network as it was trained: not folded, not traced, not rewritten.
         manifest: the rules.
         frames: real ones and edge cases.
-        folder: is there, and empty.
+        folder: an empty one.
         enough: detections that a comparison needs.
 
     Raises:
-        GateError: the network finds too little for a comparison to prove anything.
+        GateError: the network finds too little for a meaningful comparison.
     """
     canvases = np.stack([witness_canvas(frame.image_bgr, manifest) for frame in frames])
     boxes, scores = original(canvases)
@@ -105,7 +105,7 @@ def make_reference(
     extra = original(synthetic)
     real = np.array([frame.real for frame in frames])
     for frame in frames:
-        cv2.imwrite(str(folder / f"{frame.name}.png"), frame.image_bgr)
+        write_image(folder / f"{frame.name}.png", frame.image_bgr)
     return Reference(
         manifest=manifest,
         groups=(
@@ -136,7 +136,7 @@ def make_reference(
 def judged_by_witness(
     tensors: Tensors, frames: Sequence[CheckFrame], manifest: Manifest, threshold: float
 ) -> list[Detections]:
-    """Returns the witness's detections for tensors, whoever computed them."""
+    """Returns the witness's detections for tensors."""
     return [
         witness_detections(boxes, scores, frame.image_bgr, manifest, threshold)
         for boxes, scores, frame in zip(*tensors, frames, strict=True)
@@ -146,7 +146,7 @@ def judged_by_witness(
 def _enough_detections(
     tensors: Tensors, frames: Sequence[CheckFrame], manifest: Manifest, enough: int
 ) -> tuple[float, list[Detections]]:
-    """Returns a score threshold that gives enough detections to compare, and those."""
+    """Returns a score threshold with enough detections to compare, and these."""
     enough = min(enough, tensors[0].shape[1] * len(frames) // 2)
     threshold = max(FIRST_THRESHOLD, _crowded(tensors[1]))
     while threshold >= LAST_THRESHOLD:
@@ -155,9 +155,8 @@ def _enough_detections(
             return threshold, found
         threshold /= 2
     raise GateError(
-        f"the network finds fewer than {enough} objects in {len(frames)} frames even "
-        f"at a score of {LAST_THRESHOLD}: nothing to compare; train it longer, or give --data "
-        "images that it was trained for"
+        f"nothing to compare: fewer than {enough} objects found in {len(frames)} frames even at a "
+        f"score of {LAST_THRESHOLD}; train it longer, or give --data images that it was trained for"
     )
 
 

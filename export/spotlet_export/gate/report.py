@@ -1,4 +1,4 @@
-"""What the gate measured: rows with a tolerance each, and a verdict."""
+"""The gate's report: rows with one limit each, and a verdict."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,11 +11,11 @@ class Row:
     """One thing that must hold.
 
     Attributes:
-        variant: the file that it is about.
+        variant: the file that was measured.
         name: what was compared.
-        over: on what, for a person.
+        over: what it was compared on, for a person.
         measured: the figure.
-        limit: what it may be at most, or at least where `at_least`.
+        limit: the greatest figure allowed, or the least if `at_least`.
         at_least: the direction of the limit.
     """
 
@@ -28,7 +28,7 @@ class Row:
 
     @property
     def passed(self) -> bool:
-        """Whether the figure keeps its limit; a figure that is not a number does not."""
+        """Whether the figure is within its limit; NaN is not."""
         if self.at_least:
             return self.measured >= self.limit
         return self.measured <= self.limit
@@ -55,7 +55,7 @@ class Report:
         return tuple(row for row in self.rows if not row.passed)
 
     def table(self) -> str:
-        """Returns the rows as text: which file, what, over what, figure, limit, verdict."""
+        """Returns the rows as text: file, what was compared, on what, figure, limit, verdict."""
         return table(
             [
                 (
@@ -72,7 +72,7 @@ class Report:
         )
 
     def of(self, variant: str) -> list[dict[str, Any]]:
-        """Returns the rows about one file, as JSON values."""
+        """Returns the rows of one file as JSON values."""
         return [
             {**asdict(row), "passed": row.passed} for row in self.rows if row.variant == variant
         ]

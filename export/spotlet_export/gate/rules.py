@@ -1,7 +1,6 @@
-"""Does the manifest say what the network was trained with? Told a second time, as by the witness.
+"""Compares the manifest with the training's rules, stated here a second time.
 
-Every other comparison takes the manifest at its word: a wrong pad value in it would be wrong on
-both sides.
+Every other comparison trusts the manifest: a wrong pad value in it would be wrong on both sides.
 """
 
 from typing import Any
@@ -14,18 +13,18 @@ from spotlet_training.network.checkpoint import Checkpoint
 
 
 def compare_rules(checkpoint: Checkpoint, manifest: Manifest, variant: str) -> Row:
-    """Returns the row for a file's manifest against what its checkpoint knows.
+    """Returns the row for a file's manifest against its checkpoint.
 
     Args:
         checkpoint: what was trained.
-        manifest: as it was read back from the exported file.
+        manifest: read back from the exported file.
         variant: the file's name, for the report.
     """
     expected, said = expected_rules(checkpoint), said_rules(manifest)
     wrong = [name for name, value in expected.items() if said[name] != value]
     return Row(
         variant=variant,
-        name="manifest, rules unlike the training's",
+        name="manifest, rules that differ from the training",
         over=f"{len(expected)} rules" + (f"; {', '.join(wrong)}" if wrong else ""),
         measured=len(wrong),
         limit=0,
@@ -33,7 +32,7 @@ def compare_rules(checkpoint: Checkpoint, manifest: Manifest, variant: str) -> R
 
 
 def expected_rules(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Returns what a manifest must say of a checkpoint."""
+    """Returns the rules that a checkpoint's manifest must have."""
     threshold = checkpoint.training.get(THRESHOLD_KEY)
     return {
         "classes": checkpoint.class_names,
@@ -52,7 +51,7 @@ def expected_rules(checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def said_rules(manifest: Manifest) -> dict[str, Any]:
-    """Returns what a manifest says, by the same names."""
+    """Returns the rules of a manifest, by the same names."""
     return {
         "classes": manifest.classes,
         "canvas": manifest.input.size_hw,

@@ -1,4 +1,4 @@
-"""The files that one export gives, and how near to PyTorch each must come."""
+"""The variants of an export, and how far each may differ from PyTorch."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,23 @@ from spotlet.check.tolerances import FP32_TOLERANCE, INT8_TOLERANCE, GoldenToler
 FP32, INT8 = "fp32", "int8"
 
 END_TO_END = {FP32: "end-to-end", INT8: "int8-end-to-end"}
-"""The variant with suppression in the graph, by the one that it is made from."""
+"""The variant with suppression in the graph, by the variant that it is made from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How near to PyTorch a variant must come.
+    """How far a variant may differ from the original network.
 
     Attributes:
-        exact: whether it computes the same numbers but for float noise. Then the worst element
-            and the worst detection must keep the limits; else their means must, of tensors over the
-            cells of real frames where there is an object, and a detection near the score threshold
-            may be missed.
+        exact: whether it computes the same numbers except for float noise. Then the limits apply to
+            the worst element and the worst detection; otherwise to their means, for tensors over
+            the cells of real frames with an object, and detections near the score threshold may be
+            missed.
         tensors: of |Δ| of a tensor's elements: boxes in [0, 1] of the canvas, scores.
         unmatched: detections without a partner, as a share of all.
         iou: least overlap of a detection with its partner.
         scores: of |Δ| of a detection's score.
-        accuracy: AP that may be lost, absolute; where exact, also gained.
+        accuracy: AP that may be lost, absolute; if exact, also gained.
         golden: what `spotlet check` allows on a device.
     """
 
@@ -37,7 +37,7 @@ class Limits:
 
     @property
     def statistic(self) -> str:
-        """What of many figures is compared with the limit: `max` or `mean`."""
+        """The statistic that is compared with the limits: `max` or `mean`."""
         return "max" if self.exact else "mean"
 
 
@@ -50,7 +50,7 @@ FP32_LIMITS = Limits(
     accuracy=5e-4,
     golden=FP32_TOLERANCE,
 )
-"""Float noise: one multiplication fused or not, sums in another order."""
+"""Float noise: fused multiplications, sums in another order."""
 
 DEFAULT_BUDGET = 0.01
 """AP that int8 may cost, absolute."""
@@ -59,9 +59,9 @@ DEFAULT_BUDGET = 0.01
 def int8_limits(budget: float) -> Limits:
     """Returns the limits of the int8 variant.
 
-    Eight bits over a layer's range are steps of 0.4 % of it. The limits on tensors and detections
-    are several times what sound files show, and far below what a broken one does; what decides
-    is the accuracy.
+    Eight bits divide a layer's range into steps of 0.4 %. The limits on tensors and detections are
+    several times what sound files show, and far below what a broken file shows; the accuracy
+    decides.
 
     Args:
         budget: AP that it may cost, absolute.

@@ -1,8 +1,8 @@
-"""The witness: detections from a network's tensors by a second, slow and obvious way.
+"""The witness: a second, slow and obvious way from a network's tensors to detections.
 
-The gate compares the shipped runtime against this. If it went through the runtime's own
-letterbox and suppression, a fault in them would be on both sides and nobody would see it; so
-this module imports neither, and says the rules of the manifest again in its own words.
+The gate compares the shipped runtime with it. If it used the runtime's letterbox and suppression, a
+fault in them would be on both sides and remain unseen. So this module imports neither and
+implements the rules of the manifest again.
 """
 
 from fractions import Fraction
@@ -20,7 +20,7 @@ from spotlet.manifest import Manifest
 IndexArray = npt.NDArray[np.int64]
 
 INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "nearest": cv2.INTER_NEAREST}
-"""What the manifest's words mean, defined a second time, as everything here. `linear_exact` is
+"""The manifest's interpolations, defined a second time like everything here. `linear_exact` is
 computed here, in whole numbers."""
 
 ONE = 256
@@ -48,8 +48,8 @@ def witness_canvas(frame_bgr: ImageArray, manifest: Manifest) -> ImageArray:
 def resize_exactly(frame_bgr: ImageArray, size_hw: tuple[int, int]) -> ImageArray:
     """Returns the frame in another size by `linear_exact`, the same bytes on every processor.
 
-    Bilinear between the centres of the four nearest pixels, with weights that are whole 256ths, so
-    that nothing is rounded before the last step. Source: measured against OpenCV's
+    Bilinear between the centres of the four nearest pixels. Weights are whole 256ths, so that only
+    the last step rounds. Source: measured against OpenCV's
     INTER_LINEAR_EXACT, whose bytes these are (`docs/hosts.md` has the rule).
 
     Args:
@@ -68,8 +68,8 @@ def resize_exactly(frame_bgr: ImageArray, size_hw: tuple[int, int]) -> ImageArra
 def _neighbours(side: int, new_side: int) -> tuple[IndexArray, IndexArray, IndexArray]:
     """Returns, for each new pixel along an axis, the two it lies between, and the second's weight.
 
-    The step is the inverse of the scale, as OpenCV has it: where a weight falls on a half, which
-    then goes to the even neighbour, `side / new_side` would round otherwise.
+    The step is the inverse of the scale, as in OpenCV: `side / new_side` would round differently
+    when a weight falls on a half, which goes to the even number.
     """
     step = 1 / (new_side / side)
     centres = (np.arange(new_side) + 0.5) * step - 0.5

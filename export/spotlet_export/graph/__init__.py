@@ -1,1 +1,1 @@
-"""The ONNX graphs: float32, eight bits, and suppression appended."""
+"""The ONNX graphs: float32, int8, and with suppression appended."""

@@ -1,4 +1,4 @@
-"""Eight bits wherever they cost little: layers go back to float until the accuracy holds."""
+"""Quantises within a budget: layers go back to float until the accuracy holds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from spotlet.errors import GateError
 from spotlet_export.graph.quantisation import Calibration, damage_by_layer, hidden_layers, quantise
 
 MOST_IN_FLOAT = 0.5
-"""Share of the layers that may go back to float; beyond, the file is not worth its name."""
+"""Share of the layers that may go back to float; with more, the file is hardly int8."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Quantised:
-    """A network in eight bits that keeps its budget.
+    """An int8 network that keeps its budget.
 
     Attributes:
         model: the graph.
         layers: how many could be quantised.
         float_layers: names of those that went back to float, most harmful first.
-        damage: of each layer alone, worst first; empty where all layers could stay.
-        drops: of AP, with none, one, two … layers in float; the last keeps the budget.
+        damage: of each layer alone, worst first; empty if all layers could stay.
+        drops: in AP, with none, one, two … layers in float; the last keeps the budget.
     """
 
     model: onnx.ModelProto
@@ -40,25 +40,25 @@ def quantise_within(
     scratch: Path,
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Quantised:
-    """Returns the network in eight bits, with as many layers in float as the budget asks for.
+    """Returns the int8 network, with as few layers in float as the budget allows.
 
-    Precondition: `model` is what `build_graph` gave, and the float32 file passed its gate.
+    Precondition: `model` comes from `build_graph`, and the float32 file passed the gate.
     Postcondition: `drop_of` the result is at most `budget`.
 
     Args:
         budget: AP that may be lost, absolute.
-        model: stays as it was.
+        model: not changed.
         calibration: training images.
         drop_of: measures the AP that a candidate loses.
         scratch: folder for temporary files.
-        on_step: called with what begins now.
+        on_step: called with the step that starts.
 
     Raises:
-        GateError: the budget does not hold with half of the layers in float.
+        GateError: int8 is over the budget even with half of the layers in float.
     """
     layers = hidden_layers(model)
     if not layers:
-        raise GateError("the network has no layer that int8 could take; export it without --int8")
+        raise GateError("the network has no layer that can be int8; export it without --int8")
     in_float: list[str] = []
     damage: dict[str, float] = {}
     drops: list[float] = []
@@ -77,8 +77,8 @@ def quantise_within(
             )
         if len(in_float) >= MOST_IN_FLOAT * len(layers):
             raise GateError(
-                f"int8 loses {min(drops):.4f} AP at best, over the budget of {budget:g}, even with "
-                f"{len(in_float)} of {len(layers)} layers in float; nothing written: raise "
+                f"nothing written: int8 loses at least {min(drops):.4f} AP, over the budget of "
+                f"{budget:g}, even with {len(in_float)} of {len(layers)} layers in float; raise "
                 "--int8-budget, or export without --int8"
             )
         if not damage:

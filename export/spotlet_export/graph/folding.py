@@ -1,10 +1,10 @@
 """Columns into channels: the first layer, made wide enough for integer kernels.
 
-Of three channels an integer kernel gathers 27 bytes for every output, one by one, and that is most
-of its time: the first layer of `pico` at 384 pixels took 0.96 ms of 4.6, this way 0.36 (one thread,
-onnxruntime 1.32). A picture of (H, W, 3) bytes is, without moving one, a picture of (H, W/8, 24),
-and the 3x3 convolution of stride 2 over it one of 3x2 whose 4C outputs are four columns of the C
-outputs before: the same products and sums, some weights zero.
+Of three channels an integer kernel gathers 27 bytes for every output, one by one, which is most of
+its time: the first layer of `pico` at 384 pixels took 0.96 ms of 4.6, this way 0.36 (one thread,
+onnxruntime 1.32). Without moving a byte, an image of (H, W, 3) is also one of (H, W/8, 24).
+The 3x3 convolution of stride 2 becomes one of 3x2 over it, whose 4C outputs are four columns of the
+C outputs before: the same products and sums, with some weights zero.
 """
 
 from typing import Any
@@ -14,23 +14,28 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+from spotlet_export.graph.editing import prune
+
 COLUMNS = 8
-"""Columns of the picture that become channels of one."""
+"""Columns of the image that become channels of one."""
 
 STEP = 2
 """Stride of the first layer."""
 
+TIMES = COLUMNS // STEP
+"""Output columns of the first layer in each folded column."""
+
 PREFIX = ("DequantizeLinear", "QuantizeLinear", "Div", "Sub", "Cast", "Transpose")
-"""From the first convolution back to the picture."""
+"""From the first convolution back to the image."""
 
 
 def fold_columns(model: onnx.ModelProto) -> bool:
     """Rewrites the first layer of a quantised network, in place; returns whether it could.
 
-    Precondition: QDQ form. Postcondition: the same integers after the first layer, but for the
-    input's rounding: (byte - 127.5) / 64 is now exact, where it was rounded to eight bits, and
-    beyond the border lies 128 instead of 127.5. A network that begins otherwise, or whose first
-    layer is in float, stays as it was.
+    Precondition: QDQ form. Postcondition: the same integers after the first layer, except for the
+    rounding of the input: (byte - 127.5) / 64 is exact now, where it was rounded to eight bits, and
+    the padding is 128 instead of 127.5. A network that starts differently, or whose first layer is
+    in float, is not changed.
     """
     graph = _Graph(model)
     convolution = next((n for n in model.graph.node if n.op_type == "Conv"), None)
@@ -48,51 +53,24 @@ def fold_columns(model: onnx.ModelProto) -> bool:
     zero = int(np.ceil(offset))
     weight, weight_scale = (graph.value(name) for name in weights[0].input[:2])
     bias, bias_scale = (graph.value(name) for name in biases[0].input[:2])
-    # The picture's zero point is a whole number: what it is off by goes into the bias.
+    # The image's zero point is a whole number: the difference goes into the bias.
     sums = weight.astype(np.float64).sum(axis=(1, 2, 3)) * weight_scale
     real_bias = bias * bias_scale.astype(np.float64) + (zero - offset) / divisor * sums
     new_scale = (weight_scale / divisor).astype(np.float32)
     new_bias = np.round(real_bias / new_scale).astype(np.int32)
-    image = chain[-1].input[0]
-    width = graph.width
-    channels = len(weight)
-    scale, zero_point = after[0].input[1:3]
-    times = COLUMNS // STEP
+    channels, width, result = len(weight), graph.width, after[1].output[0]
+    quantised = after[0].input[1:3]  # scale and zero point of the layer's result
+    node = helper.make_node
+    fold = graph.put("fold", [0, 0, width // COLUMNS, 3 * COLUMNS])
+    image_scale = graph.put("image_scale", np.float32(1 / divisor))
+    image_zero = graph.put("image_zero", np.uint8(zero))
     nodes = [
-        helper.make_node(
-            "Reshape", [image, graph.put("fold", [0, 0, width // COLUMNS, 3 * COLUMNS])], ["folded"]
-        ),
-        helper.make_node(
-            "DequantizeLinear",
-            [
-                "folded",
-                graph.put("image_scale", np.float32(1 / divisor)),
-                graph.put("image_zero", np.uint8(zero)),
-            ],
-            ["folded_real"],
-        ),
-        helper.make_node("Transpose", ["folded_real"], ["folded_planes"], perm=[0, 3, 1, 2]),
-        helper.make_node(
-            "DequantizeLinear",
-            [
-                graph.put("folded_weight", fold_weight(weight)),
-                graph.put("folded_weight_scale", np.tile(weight_scale, times)),
-                graph.put("folded_weight_zero", np.zeros(times * channels, np.int8)),
-            ],
-            ["folded_weight_real"],
-            axis=0,
-        ),
-        helper.make_node(
-            "DequantizeLinear",
-            [
-                graph.put("folded_bias", np.tile(new_bias, times)),
-                graph.put("folded_bias_scale", np.tile(new_scale, times)),
-                graph.put("folded_bias_zero", np.zeros(times * channels, np.int32)),
-            ],
-            ["folded_bias_real"],
-            axis=0,
-        ),
-        helper.make_node(
+        node("Reshape", [chain[-1].input[0], fold], ["folded"]),
+        node("DequantizeLinear", ["folded", image_scale, image_zero], ["folded_real"]),
+        node("Transpose", ["folded_real"], ["folded_planes"], perm=[0, 3, 1, 2]),
+        graph.dequantised("folded_weight", fold_weight(weight), np.tile(weight_scale, TIMES)),
+        graph.dequantised("folded_bias", np.tile(new_bias, TIMES), np.tile(new_scale, TIMES)),
+        node(
             "Conv",
             ["folded_planes", "folded_weight_real", "folded_bias_real"],
             ["columns"],
@@ -100,21 +78,17 @@ def fold_columns(model: onnx.ModelProto) -> bool:
             strides=[STEP, 1],
             pads=[1, 1, 0, 0],
         ),
-        helper.make_node("QuantizeLinear", ["columns", scale, zero_point], ["columns_bytes"]),
-        helper.make_node(
-            "DequantizeLinear", ["columns_bytes", scale, zero_point], ["columns_real"]
-        ),
-        helper.make_node("Transpose", ["columns_real"], ["columns_last"], perm=[0, 2, 3, 1]),
-        helper.make_node(
+        node("QuantizeLinear", ["columns", *quantised], ["columns_bytes"]),
+        node("DequantizeLinear", ["columns_bytes", *quantised], ["columns_real"]),
+        node("Transpose", ["columns_real"], ["columns_last"], perm=[0, 2, 3, 1]),
+        node(
             "Reshape",
             ["columns_last", graph.put("unfold", [0, 0, width // STEP, channels])],
             ["unfolded_last"],
         ),
-        helper.make_node("Transpose", ["unfolded_last"], ["unfolded"], perm=[0, 3, 1, 2]),
-        helper.make_node("QuantizeLinear", ["unfolded", scale, zero_point], ["unfolded_bytes"]),
-        helper.make_node(
-            "DequantizeLinear", ["unfolded_bytes", scale, zero_point], [after[1].output[0]]
-        ),
+        node("Transpose", ["unfolded_last"], ["unfolded"], perm=[0, 3, 1, 2]),
+        node("QuantizeLinear", ["unfolded", *quantised], ["unfolded_bytes"]),
+        node("DequantizeLinear", ["unfolded_bytes", *quantised], [result]),
     ]
     graph.replace([*chain, *weights, *biases, convolution, *after], nodes)
     return True
@@ -130,8 +104,8 @@ def fold_weight(weight: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
         (4C, 24, 3, 2), padded by 1 above and to the left.
     """
     channels = len(weight)
-    folded = np.zeros((COLUMNS // STEP * channels, 3 * COLUMNS, 3, 2), weight.dtype)
-    for output in range(COLUMNS // STEP):
+    folded = np.zeros((TIMES * channels, 3 * COLUMNS, 3, 2), weight.dtype)
+    for output in range(TIMES):
         for tap in range(3):
             # Counted from the first column of the cell to the left.
             cell, column = divmod(COLUMNS + STEP * output - 1 + tap, COLUMNS)
@@ -141,7 +115,7 @@ def fold_weight(weight: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
 
 
 class _Graph:
-    """A graph to look up and to change."""
+    """A graph to look things up in and to change."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._graph = model.graph
@@ -178,7 +152,7 @@ class _Graph:
         return chain
 
     def fits(self, convolution: onnx.NodeProto, chain: list[onnx.NodeProto]) -> bool:
-        """Returns whether it is a 3x3 of stride 2 over a picture that can be folded."""
+        """Returns whether it is a 3x3 of stride 2 over an image that can be folded."""
         attributes = {a.name: helper.get_attribute_value(a) for a in convolution.attribute}
         return (
             list(attributes.get("kernel_shape", ())) == [3, 3]
@@ -197,14 +171,20 @@ class _Graph:
         self._graph.initializer.append(numpy_helper.from_array(array, name))
         return name
 
+    def dequantised(
+        self, name: str, value: npt.NDArray[Any], scale: npt.NDArray[np.float32]
+    ) -> onnx.NodeProto:
+        """Returns a node that makes `NAME_real` of a constant with a scale for each output."""
+        zero = np.zeros(len(value), value.dtype)
+        constants = [self.put(name, value), self.put(f"{name}_scale", scale)]
+        constants.append(self.put(f"{name}_zero", zero))
+        return helper.make_node("DequantizeLinear", constants, [f"{name}_real"], axis=0)
+
     def replace(self, old: list[onnx.NodeProto], new: list[onnx.NodeProto]) -> None:
-        """Puts nodes in the place of others, at the graph's beginning."""
+        """Puts nodes in the place of others, at the start of the graph."""
         outputs = {node.output[0] for node in old}
         kept = [node for node in self._graph.node if node.output[0] not in outputs]
         del self._graph.node[:]
         self._graph.node.extend([*new, *kept])
-        used = {name for node in self._graph.node for name in node.input}
-        constants = [tensor for tensor in self._graph.initializer if tensor.name in used]
-        del self._graph.initializer[:]
-        self._graph.initializer.extend(constants)
+        prune(self._graph)
         del self._graph.value_info[:]

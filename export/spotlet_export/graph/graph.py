@@ -1,4 +1,4 @@
-"""From a network to the ONNX file's content: one file, self-describing, for old runtimes too."""
+"""Builds the ONNX graph of a network: one self-describing file, for old runtimes too."""
 
 import copy
 import logging
@@ -12,16 +12,16 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from spotlet.manifest import METADATA_KEY, Manifest
+from spotlet_export.graph.editing import strip_traces
 from spotlet_training.network import Network
 from spotlet_training.network.backbone import ConvUnit
 from spotlet_training.network.detector import SharedUnit
 
 OPSET = 18
-"""ONNX operator set; onnxruntime 1.18, the oldest that is supported, has up to 21."""
+"""ONNX operator set. onnxruntime 1.18, the oldest supported, reads up to 21."""
 
 IR_VERSION = 8
-"""ONNX file format; the one of opset 18's own time, which every newer onnxruntime loads."""
-
+"""ONNX file format: the one that came with opset 18; every newer onnxruntime loads it."""
 
 Folded = TypeVar("Folded", bound=Network)
 
@@ -30,15 +30,15 @@ def build_graph(network: Network, manifest: Manifest) -> onnx.ModelProto:
     """Returns the network as ONNX, with its manifest inside.
 
     Precondition: the network is in evaluation mode, on the CPU, in float32. Postcondition: the
-    model passes onnx's full check, has a free batch side, and refers to no other file.
+    model passes onnx's full check, has a free batch side, and needs no other file.
 
     Args:
-        network: stays as it was.
+        network: not changed.
         manifest: names the input and the outputs.
     """
     example = torch.zeros((2, *network.settings.size_hw, 3), dtype=torch.uint8)
     with warnings.catch_warnings(), torch.no_grad():
-        # The exporter's own deprecations and its report on standard output are not the user's.
+        # The exporter's deprecation warnings and its report do not concern the user.
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         program = torch.onnx.export(
@@ -55,29 +55,29 @@ def build_graph(network: Network, manifest: Manifest) -> onnx.ModelProto:
     assert program is not None
     model = program.model_proto
     model.ir_version = IR_VERSION
-    strip_development_traces(model)
+    strip_traces(model)
     onnx.helper.set_model_props(model, {METADATA_KEY: manifest.to_json()})
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
 class FoldedUnit(nn.Module):
-    """What a `SharedUnit` becomes: a convolution of its own for every level, and ReLU."""
+    """A `SharedUnit` after folding: a separate convolution for every level, and ReLU."""
 
     def __init__(self, unit: SharedUnit) -> None:
         super().__init__()
         self.convolutions = nn.ModuleList(_fold(unit.convolution, norm) for norm in unit.norms)
 
     def forward(self, levels: list[Tensor]) -> list[Tensor]:
-        """Returns what the unit does, in evaluation mode."""
+        """Returns what the shared unit returns in evaluation mode."""
         pairs = zip(self.convolutions, levels, strict=True)
         return [F.relu(convolution(level)) for convolution, level in pairs]
 
 
 def fold_batch_norms(network: Folded) -> Folded:
-    """Returns a copy in which each BatchNorm is part of the convolution before it.
+    """Returns a copy with each BatchNorm folded into the convolution before it.
 
-    What is folded already, as a recovered network is, stays as it is.
+    Layers that are folded already, as in a recovered network, do not change.
     """
     folded = copy.deepcopy(network).eval()
     for parent in list(folded.modules()):
@@ -94,17 +94,3 @@ def _fold(convolution: nn.Module, norm: nn.Module) -> nn.Conv2d:
     assert isinstance(convolution, nn.Conv2d)
     assert isinstance(norm, nn.BatchNorm2d)
     return fuse_conv_bn_eval(convolution, norm)
-
-
-def strip_development_traces(model: onnx.ModelProto) -> None:
-    """Removes what tells of the machine that exported: source lines, paths, module names."""
-    model.doc_string = ""
-    del model.metadata_props[:]
-    graph = model.graph
-    graph.doc_string = ""
-    for part in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
-        del part.metadata_props[:]
-    for info in graph.value_info:
-        del info.metadata_props[:]
-    for node in graph.node:
-        node.doc_string = ""

@@ -1,9 +1,9 @@
-"""Eight bits: from the float32 graph to one of the same network in integers.
+"""Quantises: from the float32 graph to the same network in eight-bit integers.
 
-Weights are int8 with a scale for each channel, activations uint8, after ReLU without a sign to
-spend a bit on (Krishnamoorthi 2018, arXiv:1806.08342, sections 2 and 3). What follows the last
-hidden layer of the heads, the predictions, their activations and the decoding of the boxes, stays
-in float: boxes and scores of very different ranges never share a scale.
+Weights are int8 with a scale for each channel. Activations are uint8: after ReLU no bit is needed
+for a sign (Krishnamoorthi 2018, arXiv:1806.08342, sections 2 and 3). The layers after the last
+hidden one of each head, that is predictions, activations and decoding of the boxes, stay in float:
+boxes and scores, whose ranges differ greatly, never share a scale.
 """
 
 import logging
@@ -31,14 +31,14 @@ from spotlet_export.graph.folding import fold_columns
 from spotlet_training.datasets import Dataset
 
 CALIBRATION_IMAGES = 128
-"""Training images whose activations give the ranges. On two of the shipped models 64 to 240 of
-them cost 0.0001 to 0.005 AP, without a trend; 16 up to 0.007."""
+"""Training images whose activations set the ranges. On two of the shipped models, 64 to 240 images
+cost 0.0001 to 0.005 AP, without a trend; 16 up to 0.007."""
 
 RANKING_IMAGES = 16
-"""Of those, on how many the damage of a single layer is measured."""
+"""How many of them measure the damage of a single layer."""
 
 LEAST_SCORE = 0.05
-"""Cells below it, in the float network, say nothing of an object, and their boxes nothing."""
+"""Cells below it, in the float network, see no object, and their boxes mean nothing."""
 
 QUANTISED = ("Conv", "Relu", "Add", "Resize")
 
@@ -50,7 +50,7 @@ class Calibration:
     Attributes:
         dataset: the training split.
         rule: how an image becomes a canvas.
-        count: how many images are taken, evenly spread.
+        count: how many images are used, evenly spread.
     """
 
     dataset: Dataset
@@ -59,7 +59,7 @@ class Calibration:
 
     @classmethod
     def of(cls, dataset: Dataset, manifest: Manifest) -> "Calibration":
-        """Returns the images that a set gives.
+        """Returns the calibration images of a set.
 
         Raises:
             GateError: the set is empty.
@@ -77,13 +77,11 @@ class Calibration:
         count = self.count if count is None else min(count, self.count)
         for number in range(count):
             image = self.dataset.load(number * len(self.dataset) // count).image_bgr
-            size_hw = (image.shape[0], image.shape[1])
-            rule = self.rule
-            yield rule.letterbox(size_hw).apply(image)
+            yield self.rule.letterbox((image.shape[0], image.shape[1])).apply(image)
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
-    """Feeds canvases one by one, as onnxruntime's calibration asks for them."""
+    """Feeds canvases one by one to onnxruntime's calibration."""
 
     def __init__(self, name: str, canvases: Iterator[ImageArray]) -> None:
         self._name = name
@@ -97,8 +95,8 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 def hidden_layers(model: onnx.ModelProto) -> dict[str, list[str]]:
     """Returns the layers that can be quantised: for each its nodes, the convolution first.
 
-    A convolution whose result goes on through a ReLU, at once or after an addition, is hidden; one
-    whose result is the answer is not. Additions and resizings between hidden layers go with them.
+    A convolution is hidden if its result passes a ReLU, directly or after an addition; one whose
+    result is an output is not. Additions and resizings between hidden layers belong to them.
 
     Returns:
         By the layer's name in the network, in the graph's order.
@@ -136,7 +134,7 @@ def hidden_layers(model: onnx.ModelProto) -> dict[str, list[str]]:
 
 
 def layer_name(convolution: onnx.NodeProto) -> str:
-    """Returns what the network calls a convolution, from the name of its weight."""
+    """Returns a convolution's name in the network, from the name of its weight."""
     return str(convolution.input[1]).removesuffix(".weight").removesuffix(".0")
 
 
@@ -147,17 +145,17 @@ def quantise(
     calibration: Iterator[ImageArray],
     scratch: Path,
 ) -> onnx.ModelProto:
-    """Returns the network with chosen layers in eight bits.
+    """Returns the network with the chosen layers in eight bits.
 
-    Precondition: `model` is what `build_graph` gave. Postcondition: the same inputs, outputs and
+    Precondition: `model` comes from `build_graph`. Postcondition: the same inputs, outputs and
     metadata, and every layer that was not chosen in float32.
 
-    Weights take seven of their eight bits: on processors without VNNI two products of eight bits
-    are added in sixteen, which overflow and would make the file another network there
-    (onnxruntime's documentation calls it saturation).
+    Weights use seven of their eight bits: processors without VNNI add two eight-bit products in
+    sixteen bits, which overflows and would make the file compute something else there (saturation,
+    in onnxruntime's documentation).
 
     Args:
-        model: stays as it was.
+        model: not changed.
         layers: of `hidden_layers`.
         chosen: names of those to quantise, at least one.
         calibration: canvases (H, W, 3) uint8.
@@ -199,7 +197,7 @@ def damage_by_layer(
     calibration: Calibration,
     scratch: Path,
 ) -> dict[str, float]:
-    """Returns what each layer does to the outputs when it alone is in eight bits, worst first.
+    """Returns how much each layer changes the outputs when it alone is in eight bits, worst first.
 
     Mean |Δ| of scores and of boxes, added, over cells in which the float network sees an object.
     """
@@ -230,7 +228,7 @@ def _outputs(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps onnxruntime's advice to its own users from ours."""
+    """Hides the warnings that onnxruntime has for its own users."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,9 +1,9 @@
-"""The steps of suppression in ONNX operators: their bodies are translated, and never run.
+"""The steps of suppression in ONNX operators: the bodies are translated, never run.
 
-Parameters and results are tensors of the graph, by their names: constants of `suppression.py`, or
-what an earlier step gave. N frames, K cells, C classes, M most detections; k candidates, as many
-as the frame of the batch that has most of them, and at least 1: by them goes the cost of all but
-the first look at the cells.
+Parameters and results are tensors of the graph, by name: constants of `suppression.py`, or results
+of an earlier step. N frames, K cells, C classes, M most detections; k candidates, as many as the
+frame of the batch with the most of them, and at least 1. After the first pass over the cells, the
+cost depends on k alone.
 """
 # mypy: disable-error-code="untyped-decorator, no-untyped-def"
 
@@ -11,15 +11,15 @@ from typing import Any
 
 from onnxscript import opset18, script
 
-op: Any = opset18  # its types know tensors alone, where lists may stand for them
+op: Any = opset18  # its types allow tensors only, not the lists that may take their place
 
 
 @script()
 def usable_boxes(cell_boxes, low, high):
-    """Returns boxes (N, K, 4), cut to the canvas, and which have an area, (N, K, 1).
+    """Returns boxes (N, K, 4), clipped to the canvas, and whether each has an area, (N, K, 1).
 
-    They are looked at before the cut as well, for what that makes of NaN differs between
-    machines, and NaN is never greater.
+    The area is checked before the clip as well: what a clip makes of NaN differs between machines,
+    and NaN is never greater.
     """
     clipped = op.Clip(cell_boxes, low, high)
     corner, opposite = op.Split(cell_boxes, [2, 2], axis=2)
@@ -32,9 +32,9 @@ def usable_boxes(cell_boxes, low, high):
 
 @script()
 def best_of_cell(cell_scores, has_area, least_score, no_score, most_candidates, one):
-    """Returns the candidates' scores, cells and classes (N, k): of each cell its best class.
+    """Returns scores, cells and classes (N, k) of the candidates: each cell's best class.
 
-    Of equal scores TopK takes the first, of classes as of cells.
+    Of equal scores, TopK takes the first, among classes and among cells.
     """
     best, best_class = op.TopK(cell_scores, one, axis=2)
     fired = op.And(op.GreaterOrEqual(best, least_score), has_area)
@@ -48,7 +48,7 @@ def best_of_cell(cell_scores, has_area, least_score, no_score, most_candidates, 
 
 @script()
 def every_of_cell(cell_scores, has_area, least_score, no_score, most_candidates, one, class_count):
-    """Returns the candidates' scores, cells and classes (N, k): of each cell all that fired."""
+    """Returns scores, cells and classes (N, k) of the candidates: every class that fired."""
     fired = op.And(op.GreaterOrEqual(cell_scores, least_score), has_area)
     scores = op.Reshape(op.Where(fired, cell_scores, no_score), [0, -1])
     firing = op.ReduceSum(op.Cast(fired, to=7), [1, 2], keepdims=0)
@@ -72,9 +72,9 @@ def suppressed(
 ):
     """Returns boxes (N, M, 4), scores (N, M), class ids (N, M) and count (N,).
 
-    NonMaxSuppression has a lane for each class, and is told of a candidate not its score but its
-    rank, counted from the end: it knows no ties, and all that is over 0 is in the race. What is no
-    candidate comes last and would drop none; it is kept out for the time that it would cost.
+    NonMaxSuppression has a lane for each class. Instead of a candidate's score it takes the rank,
+    counted from the end: ranks have no ties, and all above 0 take part. Other rows than candidates
+    come last and would drop none; they are left out to save their time.
     """
     boxes = op.GatherND(boxes, op.Unsqueeze(cells, [2]), batch_dims=1)
     k = op.Squeeze(op.Slice(op.Shape(scores), [1], [2]), [0])
@@ -82,7 +82,7 @@ def suppressed(
     entered = op.Unsqueeze(op.Greater(scores, low), [1])
     mine = op.And(op.Equal(op.Unsqueeze(classes, [1]), class_numbers), entered)
     lanes = op.Where(mine, ranks, low)
-    most = op.Squeeze(most_detections, [0])  # no lane can give more of the best
+    most = op.Squeeze(most_detections, [0])  # no lane can hold more of the best
     picked = op.NonMaxSuppression(boxes, lanes, most, iou_threshold, low)
     places = op.Gather(picked, [0, 2], axis=1)
     none = op.Expand(no_score, op.Shape(scores))
@@ -96,7 +96,7 @@ def suppressed(
     )
     row_classes = op.Where(filled, op.GatherElements(classes, order, axis=1), no_class)
     rest = op.Sub(most_detections, rows)
-    # Said as constants: what a list among tensors becomes, opset 13 does not have.
+    # As constants: opset 13 lacks the operator that a list among tensors would become.
     flat_pads = op.Concat(op.Constant(value_ints=[0, 0, 0]), rest, axis=0)
     before, after = op.Constant(value_ints=[0, 0, 0, 0]), op.Constant(value_ints=[0])
     deep_pads = op.Concat(before, rest, after, axis=0)

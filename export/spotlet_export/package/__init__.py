@@ -1,1 +1,1 @@
-"""The model package: its files, written at once or not at all."""
+"""The model package: its files and its record, written whole or not at all."""

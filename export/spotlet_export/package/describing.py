@@ -1,4 +1,4 @@
-"""What a model file says about itself, from what its checkpoint knows."""
+"""Makes the manifest of an export from its checkpoint."""
 
 from dataclasses import replace
 from importlib.metadata import version
@@ -11,7 +11,7 @@ from spotlet_training.network.checkpoint import Checkpoint
 
 
 def make_manifest(checkpoint: Checkpoint, name: str) -> Manifest:
-    """Returns the manifest of a checkpoint's export, before it was measured."""
+    """Returns the manifest of a checkpoint's export, before it is measured."""
     return Manifest(
         name=name,
         classes=checkpoint.class_names,
@@ -24,13 +24,13 @@ def make_manifest(checkpoint: Checkpoint, name: str) -> Manifest:
 
 
 def make_detection_rule(checkpoint: Checkpoint) -> DetectionRule:
-    """Returns the default rule; a localizer gives one object a frame.
+    """Returns the default rule; a localizer finds one object per frame.
 
-    The score threshold is the one that was best on the training's validation images, where the
-    checkpoint has one.
+    The score threshold is the best one on the training's validation images, if the checkpoint has
+    it.
 
     Raises:
-        CheckpointError: it has one that is none.
+        CheckpointError: its threshold is not valid.
     """
     rule = DetectionRule()
     if isinstance(checkpoint.network, Localizer):
@@ -42,6 +42,6 @@ def make_detection_rule(checkpoint: Checkpoint) -> DetectionRule:
         return replace(rule, score_threshold=threshold)
     except ModelFileError as error:
         raise CheckpointError(
-            f"the checkpoint's {THRESHOLD_KEY} {threshold!r} must be a number from 0 to 1; train "
-            "again, or take that line out of its record"
+            f"the checkpoint's {THRESHOLD_KEY} {threshold!r}: must be a number from 0 to 1; train "
+            "again, or remove it from the checkpoint's record"
         ) from error

@@ -1,4 +1,4 @@
-"""The folder of a package: what may be in it, its record; it appears whole or not at all."""
+"""The folder of a package and its record; it appears whole or not at all."""
 
 import hashlib
 import json
@@ -29,55 +29,54 @@ from spotlet_export.gate.report import Report
 from spotlet_export.gate.variants import Limits
 
 PREVIEW_FILE = "preview.png"
-"""The picture of what an adopted model finds, in its package."""
+"""The picture of what an adopted model finds."""
 
 PICTURES = (LETTERBOX_FILE, PREVIEW_FILE)
 
 PACKAGE_FILES = {*VARIANTS.values(), PARITY_FILE, CARD_FILE, GOLDEN_FOLDER, *PICTURES}
-"""What a package is made of, beside what is attached to it."""
+"""The files of a package, without attachments."""
 
 ATTACHED_KEY = "attached"
-"""Where `parity.json` names the files that were attached, which a new package may replace."""
+"""Key of the attached files in `parity.json`, which a new package may replace."""
 
 
 def check_package_folder(package: Path, attachments: Sequence[Path] = ()) -> None:
-    """Does nothing where a package may be written: in a new or empty folder, or over a package.
+    """Requires a folder that a package may be written to: new, empty, or a package.
 
     Raises:
-        OutputError: the folder cannot be written, or holds something that is not ours, which would
-            be lost.
-        InputError: an attachment is no file, or its name is taken.
+        OutputError: the folder cannot be written, or other files in it would be lost.
+        InputError: an attachment is not a file, or its name is taken.
     """
-    # Without regard to case: some systems have none.
+    # Ignoring case, as some file systems do.
     taken = {name.casefold() for name in PACKAGE_FILES}
     for file in attachments:
         if not file.is_file():
             raise InputError(f"{file}: no such file to attach")
         if file.name.casefold() in taken:
             raise InputError(
-                f"{file}: the package has another file of this name already; rename it"
+                f"{file}: the package already has a file of this name; rename the attachment"
             )
         taken.add(file.name.casefold())
     check_replaceable(package, marker=PARITY_FILE)
     check_writable(package.parent)
     if package.is_dir():
         ours = PACKAGE_FILES | {file.name for file in attachments} | _attached_before(package)
-        foreign = sorted({path.name for path in package.iterdir()} - ours)
-        if foreign:
+        others = sorted({path.name for path in package.iterdir()} - ours)
+        if others:
             raise OutputError(
-                f"{package}: holds {', '.join(foreign[:3])}, which would be lost; give a new folder"
+                f"{package}: holds {', '.join(others[:3])}, which would be lost; give a new folder"
             )
 
 
 @contextmanager
 def package_folder(package: Path, attachments: Sequence[Path] = ()) -> Iterator[Path]:
-    """Gives an empty folder that takes the package's place when the block succeeds.
+    """Yields an empty folder, which replaces the package if the block succeeds.
 
-    Postcondition: the folder holds what the block wrote and the attachments, and every model file
-    was checked as a device would; or it is as it was.
+    Postcondition: the package holds what the block wrote and the attachments, and every model file
+    passed the check that a device runs; or it did not change.
 
     Raises:
-        GateError: what was written does not pass the check.
+        GateError: a written file does not pass the check.
         OutputError: it cannot be written.
     """
     with atomic_folder(package, marker=PARITY_FILE) as folder:
@@ -91,17 +90,17 @@ def package_folder(package: Path, attachments: Sequence[Path] = ()) -> Iterator[
 def file_entry(
     variant: str, content: bytes, proven: Path, report: Report, limits: Limits
 ) -> dict[str, Any]:
-    """Returns what `parity.json` holds of a model file.
+    """Returns the entry of a model file in `parity.json`.
 
     Args:
         variant: its name.
         content: of the file, as it will be written.
-        proven: the file that was judged, the same but for what its manifest says of the gate.
+        proven: the file that passed the gate; only its manifest's `parity` differs.
         report: of the gate.
-        limits: how near it had to come.
+        limits: of the gate.
     """
     detector = Detector(proven)
-    # In a file that suppresses, the order of rows near ties is the machine's.
+    # Not for a file that suppresses: near a tie, the order of its rows differs between machines.
     of_cells = detector.manifest.output.form == "cells"
     return {
         "variant": variant,
@@ -124,10 +123,10 @@ def write_record(
 
     Args:
         folder: of the package.
-        entries: what `file_entry` gave, by the file's name.
-        attachments: what is copied into the package.
-        facts: of the whole package, besides.
-        versions_of: the distributions whose versions matter.
+        entries: of `file_entry`, by file name.
+        attachments: files that are copied into the package.
+        facts: other values about the whole package.
+        versions_of: distributions whose versions are recorded.
     """
     record = {
         "schema": PARITY_SCHEMA,
@@ -145,15 +144,15 @@ def write_record(
 
 
 def require_sound(file: Path) -> None:
-    """Does nothing where a file of a package is what its package says, as a device would see it.
+    """Checks a file of a package as a device does.
 
     Raises:
-        GateError: it is not; what was proven is not what was written.
+        GateError: it fails; what was written is not what was proven.
     """
     failures = check_model(file).failures
     if failures:
-        told = "; ".join(f"{row.rule}: {row.measured}" for row in failures)
-        raise GateError(f"{file.name}, as written, does not pass `spotlet check`: {told}")
+        failed = "; ".join(f"{row.rule}: {row.measured}" for row in failures)
+        raise GateError(f"{file.name}, as written, does not pass `spotlet check`: {failed}")
 
 
 def _attached_before(package: Path) -> set[str]:

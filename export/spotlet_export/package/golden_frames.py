@@ -1,25 +1,26 @@
-"""Frames that ride in a package, so that a device can show that it computes the same."""
+"""Golden frames: those in a package, with which a device shows that it computes the same."""
 
 import cv2
 import numpy as np
 
 from spotlet.letterbox import ImageArray
-from spotlet_export.gate.frames import Pictures, cut_and_scale
+from spotlet_export.gate.frames import Load, crop_and_scale
 
 SOURCES = ("data", "generated")
-"""Whence golden frames are: the user's own validation images, or drawings that anybody may have."""
+"""The user's validation images, or drawings, which anyone may have."""
 
 SIZES_HW = ((360, 640), (480, 360), (300, 300), (96, 128), (333, 517), (240, 320))
-"""Wide, tall, square, tiny, odd in both sides: each is letterboxed in another way."""
+"""Wide, tall, square, tiny, odd in both sides: each is letterboxed differently."""
 
 
-def golden_frames(source: str, dataset: Pictures) -> dict[str, ImageArray]:
+def golden_frames(source: str, load: Load, count: int) -> dict[str, ImageArray]:
     """Returns six frames, by name.
 
     Args:
         source: one of `SOURCES`.
-        dataset: for `data`, at least one image; cut and scaled, since a photograph of
-            twelve megapixels would outweigh the model.
+        load: an image for `data`, which is cropped and scaled: a photograph of twelve megapixels
+            would be larger than the model.
+        count: of the images, for `data` at least 1.
 
     Returns:
         (H, W, 3) uint8 BGR each.
@@ -30,8 +31,8 @@ def golden_frames(source: str, dataset: Pictures) -> dict[str, ImageArray]:
             for seed, (height, width) in enumerate(SIZES_HW)
         }
     return {
-        f"image-{width}x{height}": cut_and_scale(
-            dataset.load(number * len(dataset) // len(SIZES_HW)).image_bgr, (height, width)
+        f"image-{width}x{height}": crop_and_scale(
+            load(number * count // len(SIZES_HW)), (height, width)
         )
         for number, (height, width) in enumerate(SIZES_HW)
     }
@@ -40,12 +41,12 @@ def golden_frames(source: str, dataset: Pictures) -> dict[str, ImageArray]:
 def draw_frame(height: int, width: int, seed: int) -> ImageArray:
     """Returns a drawing, (height, width, 3) uint8 BGR: discs, bars, rings and strokes on a ramp.
 
-    Edges in all directions, flat and sloping areas and all colours: any network has an answer
-    to it, and any other resize another picture of it.
+    Edges in all directions, flat and sloping areas and all colours: every network responds to it,
+    and every other resize changes it.
     """
     rng = np.random.default_rng(seed)
     corners = rng.integers(20, 236, (2, 2, 3)).astype(np.uint8)
-    # Interpolated in floats, so that no version's rounding of bytes shows in the file's making.
+    # In floats, because OpenCV's versions round bytes differently.
     image = cv2.resize(corners.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     frame = np.ascontiguousarray(image.astype(np.uint8))
     side = min(height, width)

@@ -1,14 +1,14 @@
-"""The package of an export: what passed the gate, written whole or not at all."""
+"""Writes the package of an export, whole or not at all."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import onnx
 
 from spotlet.check.golden import record_golden, write_golden
+from spotlet.image_files import write_image
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY
 from spotlet.model.package import CARD_FILE, GOLDEN_FOLDER, VARIANTS
@@ -22,12 +22,12 @@ from spotlet_export.graph.suppression import manifest_of
 from spotlet_export.package.folder import file_entry, package_folder, write_record
 
 VERSIONS_OF = ("spotlet", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")
-"""What an export depends on."""
+"""Distributions whose versions are recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What goes into a package beside its model files.
+    """What goes into a package besides its model files.
 
     Attributes:
         golden: frames, by name.
@@ -53,11 +53,11 @@ def write_package(
 ) -> dict[str, int]:
     """Writes a package; returns the bytes of its model files, by name.
 
-    Precondition: every variant in `models` passed `gate`, and their files lie in its scratch.
-    Postcondition: the folder holds all of it, checked as a device would, or is as it was.
+    Precondition: every variant in `models` passed `gate`, and its file is in the gate's scratch.
+    Postcondition: the folder holds all of it, checked as on a device, or did not change.
 
     Raises:
-        GateError: what was written does not pass the check.
+        GateError: a written file does not pass the check.
         OutputError: it cannot be written.
     """
     manifest = gate.reference.manifest
@@ -93,7 +93,7 @@ def write_package(
             (folder / name).write_bytes(content)
         write_golden(folder / GOLDEN_FOLDER, contents.golden, golden)
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
-        cv2.imwrite(str(folder / LETTERBOX_FILE), drawing)
+        write_image(folder / LETTERBOX_FILE, drawing)
         write_record(
             folder,
             entries,
@@ -105,9 +105,9 @@ def write_package(
 
 
 def _accuracy(gate: Gate, variant: str) -> dict[str, Any] | None:
-    """Returns the figures before and after; None where they were not measured.
+    """Returns the figures before and after; None if they were not measured.
 
-    They are not of a file with suppression in it, which keeps too little for a curve.
+    A file with suppression in its graph has none: it keeps too few detections for a curve.
     """
     if gate.before is None or variant not in gate.evaluations:
         return None

@@ -1,7 +1,7 @@
-"""A package made anew without its checkpoint: the weights come from its float32 file.
+"""Recovers a network from the float32 file of a package, to export it again without a checkpoint.
 
-For packages that an older spotlet exported. Each BatchNorm stays folded into its convolution, so
-what is recovered can be exported, not trained further.
+For packages of an older spotlet. Each BatchNorm stays folded into its convolution, so the network
+can be exported, but not trained further.
 """
 
 import re
@@ -31,25 +31,25 @@ RENAMED = (
     (r"heads\.(\d)\.(class|box)_tower\.(\d)\.0\.", r"\2_head.tower.\3.convolutions.\1."),
     (r"heads\.(\d)\.(class|box)_prediction\.", r"\2_head.predictions.\1."),
 )
-"""Names in files of the first spotlets, whose heads shared nothing between levels, as a folded
-network of today has them."""
+"""Names in files of the first versions, whose heads shared no layers between levels, and in a
+folded network today."""
 
 
 def recover_checkpoint(package: Path) -> Checkpoint:
-    """Returns the network of a package's float32 file, proven to compute what the file does.
+    """Returns the network of a package's float32 file, proven to compute the same.
 
     Args:
         package: a folder that `spotlet export` wrote, or its `model.onnx`.
 
     Raises:
         CheckpointError: the file is not a two-head detector of `spotlet export`, or its manifest
-            has been changed since.
+            was changed later.
         ModelFileError: the file is missing or cannot be used.
     """
     session = ModelSession(locate_model(package))
     path, manifest = session.path, session.manifest
     if manifest.output.form != "cells":
-        _refuse(path, "not a file of cells: suppression is in its graph")
+        _refuse(path, "has suppression in its graph")
     try:
         weights = _convolution_weights(onnx.load(path).graph)
         settings = _settings(weights, len(manifest.classes), manifest.input.size_hw)
@@ -64,7 +64,7 @@ def recover_checkpoint(package: Path) -> Checkpoint:
     pairs = zip(outputs, session.run(canvases), strict=True)
     difference = float(np.max([np.abs(mine - theirs).max() for mine, theirs in pairs]))
     if not difference <= PROBE_TOLERANCE:
-        _refuse(path, f"its weights give other outputs than the file does (by {difference:.2g})")
+        _refuse(path, f"outputs of its weights differ from the file's by {difference:.2g}")
     checkpoint = Checkpoint(
         network=network, class_names=manifest.classes, training=manifest.training
     )
@@ -75,23 +75,21 @@ def recover_checkpoint(package: Path) -> Checkpoint:
         manifest.output,
         manifest.detection,
     ):
-        _refuse(path, "its manifest has rules that an export would not keep")
+        _refuse(path, "an export would not keep the rules in its manifest")
     return checkpoint
 
 
 def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
-    raise CheckpointError(
-        f"{path}: {why}; give the checkpoint that it was exported from"
-    ) from error
+    raise CheckpointError(f"{path}: {why}; give the checkpoint instead") from error
 
 
 def _convolution_weights(graph: onnx.GraphProto) -> dict[str, npt.NDArray[np.float32]]:
     """Returns the weight and bias of every convolution, by the names of a folded network.
 
-    A bias by its convolution's weight: of those that are equal, the exporter keeps one.
+    A bias is named by its convolution's weight: the exporter keeps one of several equal biases.
 
     Raises:
-        KeyError: a convolution has no such constants.
+        KeyError: a convolution lacks them.
     """
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     weights: dict[str, npt.NDArray[np.float32]] = {}
@@ -110,11 +108,11 @@ def _name_today(name: str) -> str:
 
 
 def _settings(weights: Weights, class_count: int, size_hw: tuple[int, int]) -> DetectorSettings:
-    """Returns the shape of the network that has these weights.
+    """Returns the settings of the network with these weights.
 
     Raises:
         KeyError: a layer is missing.
-        RuntimeError: the file has a stage too few or too many.
+        RuntimeError: the number of stages is not four.
     """
 
     def layers(pattern: str) -> list[str]:

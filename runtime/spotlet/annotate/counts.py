@@ -15,7 +15,7 @@ ZONE_COLOUR: Colour = (255, 255, 0)
 """Blue, green, red: yellow and cyan, which no class has."""
 
 MOST_CLASSES = 2
-"""Of more classes only the sum is written."""
+"""With more classes, only the sum is written."""
 
 ARROW_SHARE = 1 / 18
 """Length of the arrow towards `in`, over the frame's shorter side."""

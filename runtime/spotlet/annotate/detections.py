@@ -89,7 +89,8 @@ def contact_sheet(
     """
     if not images or columns < 1:
         raise UsageError(
-            f"a contact sheet of {len(images)} images in {columns} columns: needs one of each"
+            f"a contact sheet of {len(images)} images in {columns} columns: needs at least "
+            "one of each"
         )
     height, width = cell_hw
     rows = -(-len(images) // columns)

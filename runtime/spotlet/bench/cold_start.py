@@ -1,6 +1,6 @@
 """Cold start: from the start of a process to its first detection, and its peak memory by then.
 
-Spotlet's and the bare libraries', in fresh processes that take turns.
+Of Spotlet and of the bare libraries, in fresh processes that take turns.
 """
 
 import json
@@ -54,7 +54,7 @@ print("done", *peak, flush=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColdStart:
-    """What the first detection takes, medians of fresh processes.
+    """The cost of the first detection, medians over fresh processes.
 
     Attributes:
         seconds: from the start of the process to the first detection.
@@ -77,7 +77,7 @@ def measure_cold_start(
     canvas_hw: tuple[int, int],
     seconds: float,
 ) -> ColdStart:
-    """Returns what the first detection takes, of Spotlet and of the bare libraries in turn.
+    """Returns the cost of the first detection, of Spotlet and of the bare libraries in turn.
 
     Args:
         path: of the model file.

@@ -9,7 +9,7 @@ from spotlet.letterbox import ImageArray
 from spotlet.streams import locate_source, open_stream
 
 GENERATED_HW = (720, 1280)
-"""Of the synthetic frames."""
+"""Height and width of the synthetic frames."""
 
 GENERATED_FRAMES = 8
 
@@ -21,7 +21,7 @@ def source_frames(source: str) -> Frames:
     """Returns the frames of a file, a folder or a glob.
 
     Raises:
-        SourceError: the source does not exist; when called, it cannot be read.
+        SourceError: the source does not exist. The result raises it if it cannot be read.
         UsageError: it is a camera or a URL, whose pace would be measured.
     """
     if locate_source(source).is_live:
@@ -53,7 +53,7 @@ def endless(frames: Frames) -> Generator[ImageArray, None, None]:
     """Yields the frames again and again.
 
     Raises:
-        SourceError: there are none.
+        SourceError: there are no frames.
     """
     while True:
         image: ImageArray | None = None

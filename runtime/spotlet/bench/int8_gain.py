@@ -15,12 +15,12 @@ from spotlet.session import ModelSession, SessionSettings
 ROUNDS, WARM_UP = 40, 5
 
 THREADS = 1
-"""Of the timed inferences: single-threaded figures compare best between machines."""
+"""Threads of an inference: single-threaded figures compare best between machines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Int8Gain:
-    """How fast the int8 file of a package is compared with its float32 file, and on what.
+    """The speed of a package's int8 file against its float32 file, on one processor.
 
     Attributes:
         fp32_ms: median time of one inference, milliseconds.
@@ -48,7 +48,7 @@ class Int8Gain:
 
 
 def measure_int8_gain(fp32: Path, int8: Path) -> Int8Gain:
-    """Returns what the int8 file of a network gains over the float32 file, on the CPU.
+    """Returns how much faster a network's int8 file is than its float32 file, on the CPU.
 
     Raises:
         ModelFileError: a file cannot be used.

@@ -1,4 +1,4 @@
-"""What a detector costs on this machine, stage by stage, beside the bare session."""
+"""The cost of a detector on this machine, stage by stage, beside the bare session."""
 
 import contextlib
 import itertools
@@ -18,15 +18,15 @@ from spotlet.postprocess import detections_from_outputs
 from spotlet.session import SessionSettings
 
 STAGES = ("decode", "letterbox", "session", "postprocess", "whole")
-"""In the order of a frame's way; the whole is measured separately."""
+"""The stages in a frame's order; `whole` is measured separately."""
 
 PERCENTILES = (50, 95, 99)
 
 ROUNDS = 9
-"""In which the detector and the bare session take turns."""
+"""Rounds in which the detector and the bare session take turns."""
 
 CAMERA_SECONDS = 1 / 30
-"""Between two frames of a camera."""
+"""The time between two frames of a camera."""
 
 WARM_UP = 5
 """Frames before the first measurement."""
@@ -60,7 +60,7 @@ class StageTimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Benchmark:
-    """What a detector costs.
+    """The cost of a detector.
 
     Attributes:
         size_hw: of the frames, pixels.
@@ -91,7 +91,7 @@ def measure(
     *,
     whole_settings: SessionSettings | None = None,
 ) -> Benchmark:
-    """Returns what a detector costs.
+    """Returns the cost of a detector.
 
     Args:
         detector: with the settings to measure.

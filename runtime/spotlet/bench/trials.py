@@ -1,4 +1,4 @@
-"""Finding the session settings that run a model fastest on this machine without changing results.
+"""Finds the session settings that run a model fastest on this machine without changing results.
 
 Candidates take turns with the default, round by round, and each round's ratio counts. The best one
 then meets the default alone, in further rounds, because the best of many measurements is also the
@@ -20,7 +20,7 @@ from spotlet.model.providers import short_provider_name
 from spotlet.session import SessionSettings
 
 LEAST_GAIN = 0.03
-"""Below this the default is kept: nobody would notice the gain, and defaults are tested most."""
+"""A smaller gain keeps the default: it would go unnoticed, and defaults are tested most."""
 
 ROUNDS = 9
 
@@ -31,12 +31,12 @@ CONTROL = "default again"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """Something to try.
+    """Settings to try.
 
     Attributes:
         name: as shown.
         settings: of the session.
-        path: of another model file; None for the one that is tuned.
+        path: of another model file; None for the tuned one.
         batch: frames that go through the network at once.
         tolerance: how far its results may differ from the default's; None if they are not compared.
         ask: how to request it, if no profile may choose it; else None.
@@ -52,7 +52,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """The result of a candidate.
+    """A candidate's result.
 
     Attributes:
         candidate: what was tried.
@@ -102,7 +102,7 @@ def tune(
     Args:
         candidates: the first is the default.
         open_timer: prepares each one.
-        judge: of its results; not called for the default.
+        judge: compares their results; not called for the default.
         rounds: of all in turn, and again of the default and the best.
     """
     default = candidates[0]
@@ -158,7 +158,7 @@ def candidates_for(
 
     Args:
         cores: that this process may use.
-        providers: onnxruntime's names of those that can be used, without the CPU's.
+        providers: onnxruntime's names of the usable ones, without the CPU's.
         one_at_a_time: whether one inference has all cores; else threads are not varied.
         int8: the int8 file of the package, if the tuned file is another.
         is_int8: whether the tuned file computes in integers.

@@ -1,4 +1,4 @@
-"""Tuning a model file on real frames: opens the candidates, times them, compares their results."""
+"""Tunes a model file on real frames: opens the candidates, times them, compares their results."""
 
 import itertools
 import time

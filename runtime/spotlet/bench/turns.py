@@ -1,4 +1,4 @@
-"""Measurements in turn, so that whatever else the machine does affects all of them alike."""
+"""Measurements in turn, so that other load on the machine affects all of them alike."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ def take_turns(
     for number in range(rounds):
         if number and time.perf_counter() >= until:
             break
-        # Every second round backwards, so that none always follows the same other.
+        # Every second round backwards, so that none always follows the same one.
         for name in list(measures)[:: -1 if number % 2 else 1]:
             found[name].append(measures[name]())
     return found

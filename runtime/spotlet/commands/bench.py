@@ -30,7 +30,7 @@ from spotlet.pipeline import Workers, plan_workers, usable_cores
 from spotlet.text.terminal import table
 
 SCHEMA = 1
-"""Of the JSON."""
+"""The version of the JSON."""
 
 MODE_TITLES = {"live": "one frame at a time", "video": "all cores, each on its own frame"}
 """The modes of a device profile, in words."""
@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds for each measurement [%(default)g]",
     )
-    parser.add_argument("--json", action="store_true", help="the same as one JSON object")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     parser.add_argument(
         "--tune",
         action="store_true",
@@ -136,7 +136,7 @@ def _tune(args: argparse.Namespace, path: Path, frames: Frames) -> dict[str, Any
     if any(tuning.gain > 0 for tuning in modes.values()):
         settings = {mode: tuning.best.settings for mode, tuning in modes.items()}
         kept = str(write_profile(DeviceProfile.of(path, settings)))
-        print(f"device profile, for `spotlet run` to use: {kept}\n", file=out)
+        print(f"device profile for `spotlet run`: {kept}\n", file=out)
     else:
         remove_profile(path)
         print("kept the default settings, without a device profile\n", file=out)

@@ -13,7 +13,7 @@ from spotlet.model.providers import CPU_PROVIDER, full_provider_name
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    add_model_arguments(parser, without="every one")
+    add_model_arguments(parser, without="all")
     add_session_arguments(parser)
 
 
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     for path in paths:
         settings = session_settings(args, path)
         if full_provider_name(settings.provider) != CPU_PROVIDER:
-            # The question is whether this provider computes the same, not whether the CPU does.
+            # A fallback would check the CPU instead of this provider.
             settings = replace(settings, strict_provider=True)
         try:
             report = check_model(path, settings)
@@ -59,7 +59,7 @@ def _print(report: CheckReport) -> None:
         verdict = "FAIL" if not row.passed else "warn" if row.warns else "ok  "
         print(f"  {verdict}  {row.rule}: {row.measured}")
     if not report.recorded:
-        print("  note  no parity.json beside the file, so it may not be the exported one")
+        print("  note  no parity.json beside the file: cannot tell if it is the exported one")
     largest = report.largest_difference
     if not report.passed:
         print(f"FAIL: {len(report.failures)} of {len(report.rows)} rules")

@@ -14,14 +14,13 @@ NOT_IN_FILE = {"help", "config", "debug"}
 
 
 def apply_config(args: argparse.Namespace, add_arguments: AddArguments) -> None:
-    """Fills in from the file `args.config` what the command line does not give.
+    """Fills in, from the file `args.config`, the arguments that the command line lacks.
 
     Keys are the long flags without their dashes, and the names of the positional arguments; a
     flag without a value is true or false.
 
     Args:
-        args: as parsed, with the `words` that they are from; changed in place, unless `config` is
-            None.
+        args: parsed, with the `words` that they are from; changed in place unless `config` is None.
         add_arguments: of the command; defines the keys and their values.
 
     Raises:
@@ -50,7 +49,7 @@ def apply_config(args: argparse.Namespace, add_arguments: AddArguments) -> None:
 
 
 def _given(parser: argparse.ArgumentParser, words: Sequence[str]) -> frozenset[str]:
-    """Returns which arguments the words give, also with their default values."""
+    """Returns the arguments that the words give, even if with their default values."""
     parser.add_argument("--debug", action="store_true")
     for action in parser._actions:
         action.default = argparse.SUPPRESS

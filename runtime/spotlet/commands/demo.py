@@ -37,7 +37,7 @@ MODEL_NAME = "garments"
 """The bundled model that the clip is for."""
 
 MEASURE_SCORE = 0.01
-"""AP integrates over the scores, so it is measured from far below what is drawn."""
+"""AP integrates over the scores, so it includes detections far below those drawn."""
 
 SHEET_COLUMNS, SHEET_ROWS, SHEET_CELL_HW = 4, 3, (300, 400)
 
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plays the shipped demo into a folder and prints what was found and how well.
+    """Writes the bundled demo to a folder, and prints counts and average precision.
 
     Raises:
         InputError: the installation has no demo, or the folder cannot be written.
@@ -121,7 +121,7 @@ def play(
 
 
 def _read_truth(path: Path) -> tuple[list[Truth], tuple[str, ...]]:
-    """Returns what is in each frame of the clip, and the class names."""
+    """Returns the true objects of each frame of the clip, and the class names."""
     try:
         content: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:

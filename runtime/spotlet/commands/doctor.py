@@ -40,7 +40,7 @@ EXTRAS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("--json", action="store_true", help="the same as one JSON object")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -93,7 +93,7 @@ def _providers() -> dict[str, str]:
         state = state if fault is None else f"; cannot be used: {fault}"
         found[f"provider {short_provider_name(name)}"] = source + state
     for name in set(REMOTE_PROVIDERS) & set(ort.get_available_providers()):
-        refused = f"onnxruntime {ort.__version__}; refused, it computes on a server"
+        refused = f"onnxruntime {ort.__version__}; refused: computes on a server"
         found[f"provider {short_provider_name(name)}"] = refused
     broken = broken_plugins()
     return found | {f"plugin {module}": f"cannot be used: {why}" for module, why in broken.items()}
@@ -101,7 +101,7 @@ def _providers() -> dict[str, str]:
 
 def _backends(backends: object) -> list[str]:
     assert isinstance(backends, list | tuple)
-    # Some of those listed are plugins that are not installed.
+    # Some of the listed ones are plugins that are not installed.
     present = (backend for backend in backends if videoio_registry.hasBackend(backend))
     return list(dict.fromkeys(map(videoio_registry.getBackendName, present)))
 

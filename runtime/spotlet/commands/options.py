@@ -13,7 +13,7 @@ from spotlet.session import SessionSettings
 
 
 def add_session_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds how onnxruntime runs: `--threads`, `--provider`, `--strict-provider`, `--no-profile`."""
+    """Adds `--threads`, `--provider`, `--strict-provider` and `--no-profile`."""
     group = parser.add_argument_group("onnxruntime")
     group.add_argument("--threads", type=int, metavar="N", help="cores to detect with [0: all]")
     add_provider_argument(group)
@@ -40,7 +40,7 @@ def add_provider_argument(parser: argparse._ActionsContainer) -> None:
 def add_model_arguments(
     parser: argparse.ArgumentParser, without: str = "fp32", *, optional: bool = False
 ) -> None:
-    """Adds which model: its name or path, and `--variant`.
+    """Adds the model, by name or path, and `--variant`.
 
     Args:
         parser: of the command.
@@ -63,7 +63,7 @@ def add_variant_argument(parser: argparse.ArgumentParser, without: str = "fp32")
 
 
 def given_session(args: argparse.Namespace) -> SessionSettings | None:
-    """Returns the session settings that the arguments give; None: they leave it to the profile.
+    """Returns the session settings that the arguments give; None leaves them to the profile.
 
     Raises:
         UsageError: a value breaks its rule.
@@ -91,10 +91,10 @@ def session_settings(args: argparse.Namespace, path: Path, mode: str = "live") -
 
 
 def print_provider(detector: Detector, *, debug: bool = False) -> None:
-    """Prints on standard error which provider was asked for, and which one computes.
+    """Prints on standard error which provider was asked for, and which one is used.
 
-    And which distributions overwrote each other, with the remedy. If the CPU was asked for, it
-    prints that with `--debug` only.
+    Also which distributions overwrote each other, with the remedy. If the CPU was asked for, it is
+    printed with `--debug` only.
     """
     use = detector.session.provider_use
     if debug or use.asked != CPU_PROVIDER:

@@ -21,10 +21,10 @@ __all__ = ["add_arguments", "run"]
 
 
 def run(args: argparse.Namespace) -> int:
-    """Detects in every frame, hands it to the outputs, prints a summary.
+    """Detects in every frame, writes the results, prints a summary.
 
     Raises:
-        SourceError: a source ended before it should have; what came before is written.
+        SourceError: a source ended before it should have; the frames before are written.
         SpotletError: an argument, the model, a source or an output cannot be used.
     """
     apply_config(args, add_arguments)
@@ -70,7 +70,7 @@ class _Terminal:
         self.show_notice(str(event), event.at)
 
     def show_notice(self, line: str, at: float | None = None) -> None:
-        """Prints a line with its time, UTC, on standard error; if that is gone, nothing."""
+        """Prints a line with its UTC time on standard error, unless that is gone."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(f"{stamp} {line}\n")  # in one call: other threads print too
@@ -83,7 +83,7 @@ class _Terminal:
         counts = [stream.frame_count for stream in streams]
         if None not in counts:
             limits.append(sum(count or 0 for count in counts))
-        # The log of a service is for what happens, not for how much of it there was.
+        # A service's log is for events, not for progress.
         unending = any(stream.mode == "live" for stream in streams)
         self._progress = Progress(
             "run",

@@ -1,4 +1,4 @@
-"""The arguments of `spotlet run`, and the settings that they mean."""
+"""The arguments of `spotlet run`, turned into its settings."""
 
 import argparse
 import os
@@ -36,13 +36,13 @@ HELP = {
     "--serve": "watch the run in a browser, with events and metrics; a port alone is on 127.0.0.1, "
     "any other address needs a token",
     "--serve-token": f"what a viewer must present; safer in {TOKEN_VARIABLE} or --config, since "
-    "everybody on this machine sees the flags of a process",
+    "all users of this machine see a process's flags",
     "--mqtt": "publish to mqtt[s]://[user[:password]@]host[:port]/[topic-prefix]; the password "
     f"may be in {PASSWORD_VARIABLE}",
     "--mqtt-on": "a message for each frame with detections, or when the objects change [frame]",
     "--mqtt-qos": "0: send each message once; 1: until the broker confirms it [1]",
     "--mqtt-discovery": "announce the sources to Home Assistant",
-    "--mqtt-cafile": "certificates of the authorities to trust with mqtts://, not the system's",
+    "--mqtt-cafile": "CA certificates to trust with mqtts:// instead of the system's",
     "--mode": "every frame in order, or the newest [live for cameras and URLs, else video]",
     "--max-fps": "at most N frames a second of each source: live drops the others, video waits",
     "--max-frames": "stop after N frames",
@@ -56,7 +56,7 @@ HELP = {
     "--track": "give each object an id that it keeps across frames",
     "--line": "count objects that cross this line, in shares of the frame (0 to 1) or pixels; "
     "2:NAME=... is for the second source only; repeatable",
-    "--zone": "count objects in this polygon, and those that enter it; likewise",
+    "--zone": "count objects in this polygon, and those that enter it; written like --line",
     "--anchor": "the point of a box that counts: middle of its lower side, or centre [%(default)s]",
 }
 
@@ -106,7 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def in_flags(error: UsageError) -> UsageError:
-    """Returns an error about a setting in the words of the command line.
+    """Returns an error about a setting with the flag's name instead of the setting's.
 
     Example:
         >>> print(in_flags(UsageError("score_threshold 2.0: must be from 0 to 1")))
@@ -121,7 +121,7 @@ def in_flags(error: UsageError) -> UsageError:
 
 
 def run_settings(args: argparse.Namespace) -> RunSettings:
-    """Returns the settings that the arguments mean.
+    """Returns the settings that the arguments give.
 
     Raises:
         UsageError: an argument breaks its rule.
@@ -141,7 +141,7 @@ def run_settings(args: argparse.Namespace) -> RunSettings:
         max_fps=args.max_fps,
         max_frames=args.max_frames,
         batch=args.batch,
-        # A camera's first frame may take as long as its next: some send one in a minute.
+        # A camera's first frame may take as long as its next: some send one a minute.
         reconnection=Reconnection(
             retries=args.retries,
             stall_seconds=args.stall_seconds,

@@ -11,17 +11,17 @@ from spotlet.detections import Detection, Detections
 from spotlet.errors import UsageError
 
 CLEAR_SHARE = 0.25
-"""How far from a line, over its size, an object must be to be clear of it: a detector's box
-trembles by a twentieth, so an object that stands on a line is not counted again and again."""
+"""How far from a line, over its own size, an object must be to be clear of it: boxes tremble by a
+twentieth, and an object standing on a line must not be counted again and again."""
 
 
 class ObjectCounter:
     """Counts the tracked objects of one source over lines and in zones.
 
     An object has crossed a line when it was clear of it on one side, is clear of it on the other,
-    and passed between its ends in between, however long it was out of sight. Clear is `CLEAR_SHARE`
-    of the object's size. Touching a line and turning back does not count, nor does going around its
-    end.
+    and passed between its ends on the way, however long it was out of sight. Clear means away by
+    `CLEAR_SHARE` of the object's size. Touching a line and turning back does not count, nor does
+    going around its end.
 
     An object enters a zone as soon as its anchor is inside, and has left when its anchor is clear
     of it, or after `lost_seconds` out of sight. One that is inside when it is first seen has
@@ -60,7 +60,7 @@ class ObjectCounter:
         if detections.track_ids is None:
             raise UsageError("detections have no track ids; call Tracker.update first")
         shapes: list[_Line | _Zone] = [*self._lines, *self._zones]
-        if size_hw != self._size_hw:  # in frames of another size, objects start anew
+        if size_hw != self._size_hw:  # in frames of another size, objects are new
             for each in shapes:
                 each.place(size_hw)
             self._size_hw = size_hw
@@ -105,8 +105,8 @@ class _Path:
     """An object on its way over a line.
 
     Attributes:
-        at: where it was last.
-        side: its side of the line then, on the line itself the one before; -1 is left, 0 unknown.
+        at: where it was last seen.
+        side: its side of the line then, or its last one if on the line; -1 is left, 0 unknown.
         clear_side: the side on which it was last clear of the line; 0 if it never was.
         passages: how often it passed through the line since then.
     """

@@ -52,7 +52,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountingRules:
-    """What is counted.
+    """The lines and zones at which objects are counted.
 
     Attributes:
         lines: of two points each.
@@ -82,7 +82,7 @@ class CountingRules:
 
 
 def parse_line(text: str) -> Shape:
-    """Returns the line that `NAME=x1,y1,x2,y2` means.
+    """Returns the line that `NAME=x1,y1,x2,y2` describes.
 
     Values from 0 to 1 are shares of the frame; if one is over 1, all are pixels. `2:` before the
     name limits it to the second source.
@@ -103,7 +103,7 @@ def parse_line(text: str) -> Shape:
 
 
 def parse_zone(text: str) -> Shape:
-    """Returns the zone that `NAME=x1,y1,x2,y2,x3,y3,...` means, see `parse_line`.
+    """Returns the zone that `NAME=x1,y1,x2,y2,x3,y3,...` describes, see `parse_line`.
 
     Raises:
         UsageError: the text has another form, or the polygon has fewer than three corners or no
@@ -118,7 +118,7 @@ def parse_zone(text: str) -> Shape:
         for (x, y), (next_x, next_y) in zip(corners, corners[1:] + corners[:1], strict=True)
     )
     if abs(twice) < 1e-12:
-        raise UsageError(f"--zone {text}: has no area; its corners must go around it")
+        raise UsageError(f"--zone {text}: has no area; its corners must enclose one")
     return shape
 
 
@@ -134,7 +134,9 @@ def _parse(kind: str, text: str, form: str) -> Shape:
     if not numbers or len(numbers) % 2 or not all(math.isfinite(each) for each in numbers):
         raise UsageError(f"--{kind} {text}: must be {form}; an x and a y for each point")
     if min(numbers) < 0:
-        raise UsageError(f"--{kind} {text}: {min(numbers):g} lies outside the frame; from 0 on")
+        raise UsageError(
+            f"--{kind} {text}: {min(numbers):g} lies outside the frame; must be 0 or more"
+        )
     in_pixels = max(numbers) > 1
     if in_pixels and any(0 < each < 1 for each in numbers):
         raise UsageError(

@@ -8,19 +8,19 @@ from pathlib import Path
 from spotlet.errors import ModelFileError
 
 MOST_MODEL_BYTES = 512 * 2**20
-"""Of a model file. A detector for a device has 0.5 to 200 MB."""
+"""The limit for a model file. A detector for a device has 0.5 to 200 MB."""
 
 MOST_JSON_BYTES = 16 * 2**20
-"""Of `parity.json` and `golden.json`. Those of the bundled models have 50 and 300 kB."""
+"""The limit for `parity.json` and `golden.json`. The bundled models' have 50 and 300 kB."""
 
 MOST_PICTURE_BYTES = 64 * 2**20
-"""Of a golden frame's file."""
+"""The limit for a golden frame's file."""
 
 
 def read_bounded(path: Path, most_bytes: int) -> bytes:
     """Returns the content of a file.
 
-    It is checked after it is opened, so that nobody can replace it in between. A pipe, which might
+    It is checked after it is opened, so that it cannot be replaced in between. A pipe, which might
     block forever, a device and a folder are refused.
 
     Args:

@@ -1,6 +1,6 @@
 """What an ONNX file contains, checked before onnxruntime opens it.
 
-onnxruntime trusts a graph in much: it follows the names of files in it, computes constants of any
+onnxruntime trusts a graph too much: it follows the names of files in it, computes constants of any
 size while it loads, and repeats a loop as often as the graph says. Here the file is read field by
 field, its weights skipped by their length, and refused if it breaks a rule. That takes a few
 milliseconds and hardly any memory.
@@ -37,14 +37,14 @@ ATTRIBUTE_GRAPHS, ATTRIBUTE_SPARSE = (6, 11), (22, 23)
 ATTRIBUTE = (ATTRIBUTE_NAME, *ATTRIBUTE_INTS, *ATTRIBUTE_TENSORS, *ATTRIBUTE_GRAPHS)
 
 SHAPE_OPERATORS = frozenset({"Shape", "Size", "Constant"})
-"""Their output may be constant though their input is not, if the input's shape is known."""
+"""Their output can be constant even if only the shape of their input is known."""
 
 VARIES = Constant((), 0, ())
-"""Marks what depends on the picture."""
+"""Marks a value that depends on the picture."""
 
 Names = ChainMap[str, Constant | None]
-"""What a graph sees by name, of its own and of the graphs around it: `VARIES`, a small stored
-tensor, or None for any other constant."""
+"""The values that a graph can name, its own and those of the graphs around it: `VARIES`, a small
+stored tensor, or None for any other constant."""
 
 
 @dataclass(slots=True)
@@ -54,8 +54,8 @@ class GraphFacts:
     Attributes:
         nodes: in the graph and all its subgraphs.
         tensors: stored ones, initialisers and attributes.
-        constant_nodes: that onnxruntime may compute while it loads, since they follow from stored
-            tensors and from shapes alone. Never fewer than it does.
+        constant_nodes: those that onnxruntime may compute while it loads, since they depend on
+            stored tensors and shapes alone. Never fewer than it does.
     """
 
     nodes: int = 0
@@ -70,7 +70,8 @@ def check_graph_file(content: bytes) -> GraphFacts:
         content: of the `.onnx` file.
 
     Raises:
-        ModelFileError: it is not ONNX, cut short, or breaks a rule of `spotlet.model.graph_rules`.
+        ModelFileError: it is not ONNX, is cut short, or breaks a rule of
+            `spotlet.model.graph_rules`.
     """
     walk = _Walk(content)
     try:
@@ -98,7 +99,7 @@ class _Walk:
         self.facts = GraphFacts()
 
     def graph(self, span: Span, outer: Names, depth: int = 0) -> None:
-        """Checks a graph; `outer` is what the graphs around it hold."""
+        """Checks a graph; `outer` holds the values of the graphs around it."""
         if depth > MOST_DEPTH:
             raise ModelFileError(f"nests graphs deeper than {MOST_DEPTH}; export it flat")
         found = gather(self.content, span, GRAPH)

@@ -1,4 +1,4 @@
-"""What a graph may hold. Each limit is far above what detectors need, and far below what hurts."""
+"""Limits on what a graph may hold: far above what detectors need, far below what does harm."""
 
 import math
 from collections.abc import Sequence
@@ -14,28 +14,28 @@ MOST_TENSORS = 40_000
 """YOLO26n stores 222."""
 
 MOST_DEPTH = 4
-"""Of graphs in the attributes of nodes."""
+"""Nesting of graphs in the attributes of nodes."""
 
 MOST_RANK = 16
 """Axes of a stored tensor."""
 
 MOST_ATTRIBUTES = 64
-"""Of one node."""
+"""Attributes of one node."""
 
 MOST_ELEMENTS = 2**28
-"""Of one tensor: 1 GiB in float32."""
+"""Elements of one tensor: 1 GiB in float32."""
 
 MOST_SIDE = 2**16
-"""Of what an attribute or a small constant sets: kernels, strides, pads, sides."""
+"""The largest value in an attribute or a small constant: kernels, strides, pads, sides."""
 
 MOST_ENLARGEMENT = 64
-"""By which `Resize` may multiply one side."""
+"""The largest factor by which `Resize` may multiply one side."""
 
 FLOAT, INT64, STRING = 1, 7, 8
-"""In `TensorProto.DataType`."""
+"""Values of `TensorProto.DataType`."""
 
 COMPLEX = frozenset({14, 15})
-"""Types whose elements are two numbers."""
+"""Types with two numbers per element."""
 
 ELEMENT_BITS = {
     **{1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64},
@@ -81,7 +81,7 @@ BOUNDED = (
 """Attributes that hold sides or axes."""
 
 SHAPE_INPUTS = {"ConstantOfShape": 0, "Expand": 1, "Reshape": 1, "Tile": 1, "Pad": 1}
-"""Which input gives the operator's output its shape."""
+"""The input that sets the shape of the operator's output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def check_operator(operator: str, domain: str) -> None:
     if domain in ONNX_DOMAINS:
         if operator in ENDLESS:
             raise ModelFileError(
-                f"contains the operator {shown}, which may never end; export it without loops"
+                f"contains the operator {shown}, which might never end; export it without loops"
             )
     elif domain != MICROSOFT or operator not in MICROSOFT_OPERATORS:
         raise ModelFileError(
@@ -159,7 +159,7 @@ def check_growth(operator: str, inputs: Sequence[Constant | None]) -> None:
         return
     if not fits:
         raise ModelFileError(
-            f"{operator} makes a tensor out of all proportion; copy or export the model again"
+            f"{operator} makes a tensor that is far too large; copy or export the model again"
         )
 
 
@@ -168,7 +168,7 @@ def _size(sides: Sequence[float]) -> float:
 
 
 def _resizes(constant: Constant) -> bool:
-    """Returns whether scales or sides are within what networks have."""
+    """Returns whether scales or sides are in the range that networks use."""
     if constant.kind == INT64:
         return all(0 <= side <= MOST_SIDE for side in constant.values)
     return all(abs(scale) <= MOST_ENLARGEMENT for scale in constant.values)

@@ -1,4 +1,4 @@
-"""A tensor stored in an ONNX file: its shape and bytes must agree, and its values if few.
+"""A tensor stored in an ONNX file: its shape, checked against its bytes, and its values if few.
 
 Source: ONNX, "onnx.proto", `TensorProto`:
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
@@ -23,7 +23,7 @@ from spotlet.model.wire import BYTES, Field, Span, gather, integers, message, nu
 from spotlet.text.plain import plain_line
 
 SMALL_BYTES = 256
-"""Of a tensor whose values are kept: shapes, pads, scales. Weights are larger."""
+"""Tensors up to this size keep their values: shapes, pads, scales. Weights are larger."""
 
 DIMS, TYPE, SEGMENT, NAME, RAW, EXTERNAL, LOCATION = 1, 2, 3, 8, 9, 13, 14
 TYPED = FLOATS, INT32S, STRINGS, INT64S, DOUBLES, UINT64S = 4, 5, 6, 7, 10, 11
@@ -50,7 +50,7 @@ def read_tensor(content: bytes, span: Span) -> tuple[str, Constant | None]:
             f"{shown} lies in another file; a model is one file: save it with its weights inside"
         )
     if found[SEGMENT]:
-        raise ModelFileError("contains a tensor in pieces; export the model again")
+        raise ModelFileError("contains a tensor in segments; export the model again")
     dims = [side for field in found[DIMS] for side in integers(content, field)]
     if len(dims) > MOST_RANK or any(side < 0 for side in dims):
         raise ModelFileError(f"{shown} has the shape {dims[:8]!s}; export it again")

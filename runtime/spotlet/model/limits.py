@@ -16,7 +16,7 @@ FOLDING_BYTES = 256 * 2**20
 have such a limit; the newer ones do."""
 
 LEAST_MEMORY_BYTES = 256 * 2**20
-"""On the smallest machine too: a detector at 640 pixels takes some 100 MB."""
+"""The least bound, even on a small machine: a detector at 640 pixels takes some 100 MB."""
 
 UNKNOWN_MEMORY_BYTES = 4 * 2**30
 """Assumed for the machine if the system does not report its memory."""

@@ -26,7 +26,7 @@ RECORD_KEY = "session.record_ep_graph_assignment_info"
 """Makes onnxruntime, from about 1.24 on, remember which provider got which node."""
 
 MAX_THREADS = 256
-"""More is a typing error: onnxruntime would start them all."""
+"""More is a typo: onnxruntime would start them all."""
 
 OPTIMISATIONS = {
     "none": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -134,7 +134,7 @@ def _open_with(
             session = ort.InferenceSession(content, options, enable_fallback=0, **providers)
     except Exception as error:  # onnxruntime's exceptions share no public base class
         return None, f"onnxruntime cannot create a session with it ({first_line(error)})"
-    session.disable_fallback()  # nor may it change the provider later, at a frame
+    session.disable_fallback()  # nor may it change the provider later, during a frame
     if session.get_providers()[0] == provider:
         return session, None
     return session, _why_left_out(provider, printed.getvalue())

@@ -80,7 +80,7 @@ def locate_model(model: str | Path, variant: str | None = None) -> Path:
 
 
 def locate_models(model: str | Path, variant: str | None = None) -> tuple[Path, ...]:
-    """Returns the paths of all `.onnx` files that are meant: of a package, all variants.
+    """Returns the paths of the `.onnx` files: all variants of a package, or the single file.
 
     Args:
         model: as for `locate_model`.
@@ -133,7 +133,7 @@ def recorded_files(folder: Path) -> tuple[str, ...]:
 def read_parity(path: Path) -> dict[str, Any] | None:
     """Returns what the package's `parity.json` records of a model file.
 
-    In schema 1 a package has one model file, and all of `parity.json` is about it.
+    In schema 1 a package has one model file, which all of `parity.json` describes.
 
     Args:
         path: of the `.onnx` file.
@@ -161,7 +161,5 @@ def _read_parity_file(path: Path) -> dict[str, Any] | None:
         return None
     content = read_record(read_bounded(path, MOST_JSON_BYTES), PARITY_SCHEMA, path, default=1)
     if content.get("passed") is False:
-        raise ModelFileError(
-            f"{path}: is not the record of a gate that passed; export the model again"
-        )
+        raise ModelFileError(f"{path}: does not record a passed gate; export the model again")
     return content

@@ -1,7 +1,7 @@
-"""Execution providers in packages of their own: plugins of onnxruntime.
+"""Execution providers in separate packages: plugins of onnxruntime.
 
-`pip install onnxruntime-ep-openvino` brings one. Such a package holds a library that onnxruntime
-can load, and the name of its provider. Nothing is loaded before that provider is asked for.
+`pip install onnxruntime-ep-openvino` brings one. Such a package holds a library for onnxruntime,
+and the name of its provider. The library is loaded only when that provider is asked for.
 """
 
 import importlib
@@ -17,15 +17,15 @@ import onnxruntime as ort
 from spotlet.text.plain import first_line
 
 PLUGIN_PREFIX = "onnxruntime_ep_"
-"""What the modules of such packages are called, by onnxruntime's rules for packaging."""
+"""The prefix of a plugin's module, by onnxruntime's rules for packaging."""
 
 OTHER_PLUGINS = ("onnxruntime_qnn",)
-"""Modules of plugins that follow the rest of those rules."""
+"""Modules of plugins that follow all other rules."""
 
 OPENVINO, CUDA = "OpenVINOExecutionProvider", "CUDAExecutionProvider"
 
 DEVICE_KEY = "ov_device"
-"""Where OpenVINO's plugin keeps its name of a device."""
+"""The key of OpenVINO's plugin for its name of a device."""
 
 _loaded: set[str] = set()
 """Libraries that onnxruntime has loaded into this process: it refuses to load one twice, and does
@@ -58,13 +58,13 @@ def broken_plugins() -> dict[str, str]:
 
 
 def plugin_devices(plugin: Plugin) -> tuple[list[Any], str | None]:
-    """Loads a plugin's library, unless it was before.
+    """Loads a plugin's library if it is not loaded yet, and returns its devices.
 
     Args:
         plugin: one that is installed.
 
     Returns:
-        onnxruntime's devices for it, and why there are none, in words; None if there are.
+        onnxruntime's devices for it, and why there are none, in words, or None.
     """
     devices = _devices(plugin.provider)
     if not devices and plugin.library not in _loaded:
@@ -84,9 +84,9 @@ def add_plugin(
 
     Args:
         options: of the session, changed in place if the provider can be used.
-        plugin: its library is loaded unless it was before.
+        plugin: its library is loaded if it is not yet.
         threads: see `provider_options`.
-        reduced_precision: likewise.
+        reduced_precision: see `provider_options`.
 
     Returns:
         Why it cannot be used, in words; None if it can.

@@ -1,4 +1,4 @@
-"""What this processor is called, and which instructions for eight-bit products it has."""
+"""The name of this processor, and its instructions for eight-bit products."""
 
 import os
 import platform
@@ -7,13 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
-"""Where Linux describes the processor, a line `name : value` each."""
+"""Linux's description of the processor, in lines `name : value`."""
 
 CPU_NAME_KEYS = ("model name", "hardware", "cpu model", "model")
-"""Lines of it that name the processor, on one architecture or another."""
+"""Its lines that name the processor, on various architectures."""
 
 FLAG_KEYS = ("flags", "features")
-"""Lines of it that list the processor's instruction sets, on x86 and on ARM."""
+"""Its lines that list the processor's instruction sets, on x86 and on ARM."""
 
 INT8_FLAGS = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 """The instruction sets that multiply and add eight-bit numbers in one step: VNNI and AMX on x86,

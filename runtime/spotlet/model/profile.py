@@ -39,13 +39,13 @@ MOST_BYTES = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceKey:
-    """What a profile holds for.
+    """The model and machine that a profile applies to.
 
     Attributes:
         model_sha256: checksum of the model file, hexadecimal.
         onnxruntime: its version.
         cpu: the processor's name.
-        cores: how many of them this process may use.
+        cores: how many cores this process may use.
     """
 
     model_sha256: str
@@ -56,7 +56,7 @@ class DeviceKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceProfile:
-    """The fastest settings, and what they hold for.
+    """The fastest settings, and what they apply to.
 
     Attributes:
         key: of model and machine.
@@ -70,7 +70,7 @@ class DeviceProfile:
 
     @classmethod
     def of(cls, path: Path, settings: Mapping[str, SessionSettings]) -> "DeviceProfile":
-        """Returns the profile of a model file with these settings, here and now.
+        """Returns the profile of a model file with these settings, on this machine.
 
         Raises:
             ModelFileError: see `device_key`.
@@ -81,7 +81,7 @@ class DeviceProfile:
         return cls(key=device_key(path), settings=settings, packages=packages)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns it as JSON can hold it."""
+        """Returns the profile as a dict for JSON."""
         return {
             "schema": PROFILE_SCHEMA,
             "key": asdict(self.key),
@@ -91,7 +91,7 @@ class DeviceProfile:
 
     @classmethod
     def from_json(cls, content: Any) -> "DeviceProfile":
-        """Returns it as it was written.
+        """Returns the profile that `to_json` wrote.
 
         Raises:
             KeyError: a key is missing.
@@ -118,7 +118,7 @@ class ProfileSearch:
     """The result of looking for a profile.
 
     Attributes:
-        profile: the one that holds here; None if there is none.
+        profile: the one that applies here; None if there is none.
         reason: where it is, or why there is none, in words.
     """
 
@@ -127,7 +127,7 @@ class ProfileSearch:
 
 
 def device_key(path: Path) -> DeviceKey:
-    """Returns what a profile of a model file must hold for, here and now.
+    """Returns the key that a model file's profile must have on this machine.
 
     Raises:
         ModelFileError: the file cannot be read, or is larger than `MOST_MODEL_BYTES`.
@@ -181,9 +181,9 @@ def remove_profile(path: Path) -> None:
 
 
 def find_profile(path: Path) -> ProfileSearch:
-    """Returns the profile of a model file that holds here, if there is one.
+    """Returns the profile of a model file that applies here, if there is one.
 
-    Raises nothing: whatever is wrong with a file in the folder is returned as the reason.
+    Never raises: a fault of a file in the folder is returned as the reason.
     """
     try:
         if not profile_folder().is_dir():  # the usual case, without a checksum
@@ -191,7 +191,7 @@ def find_profile(path: Path) -> ProfileSearch:
         key = device_key(path)
         file = _profile_path(key)
         if not file.is_file():
-            return ProfileSearch(None, "no device profile of this model file")
+            return ProfileSearch(None, "no device profile for this model file")
         if file.stat().st_size > MOST_BYTES:
             return ProfileSearch(None, f"{file}: ignored, too long for a device profile")
         text = read_bounded(file, MOST_BYTES)
@@ -218,7 +218,7 @@ def tuned_settings(
 
     Raises:
         ModelFileError: there is no such model.
-        UsageError: there is no such mode or variant.
+        UsageError: the mode or the variant is unknown.
 
     Example:
         >>> from spotlet import Detector
@@ -231,7 +231,7 @@ def tuned_settings(
 
 
 def _misfit(profile: DeviceProfile, key: DeviceKey) -> str | None:
-    """Returns why a profile does not hold here, in words; None if it does."""
+    """Returns why a profile does not apply here, in words; None if it does."""
     for each in fields(DeviceKey):
         then, now = getattr(profile.key, each.name), getattr(key, each.name)
         if then != now:

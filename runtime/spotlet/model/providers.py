@@ -16,13 +16,13 @@ from spotlet.text.plain import first_line
 CPU_PROVIDER = "CPUExecutionProvider"
 
 PROVIDER_ENDING = "ExecutionProvider"
-"""What onnxruntime adds to every provider's name and users leave out."""
+"""The end of every provider's name in onnxruntime, which users leave out."""
 
 REMOTE_PROVIDERS = ("AzureExecutionProvider",)
-"""They send the pictures to a server, which the runtime never does."""
+"""Providers that send the pictures to a server, which the runtime never does."""
 
 OTHER_NAMES = {"directml": "DmlExecutionProvider"}
-"""Other names of providers, in lower case, and onnxruntime's."""
+"""Aliases of providers, in lower case, and onnxruntime's names."""
 
 PACKAGES = {
     "OpenVINOExecutionProvider": "onnxruntime-ep-openvino",
@@ -56,29 +56,29 @@ class ProviderUse:
 
     @property
     def text(self) -> str:
-        """Both, and the shares, in one line.
+        """The providers and their shares of the nodes, in one line.
 
         Example:
             >>> shares = {"XExecutionProvider": 61, "CPUExecutionProvider": 3}
             >>> ProviderUse(asked="XExecutionProvider", got="XExecutionProvider", nodes=shares).text
-            'X asked, X got: 61 of 64 nodes, the CPU 3'
+            'X requested, X used: 61 of 64 nodes, 3 on the CPU'
         """
         asked, got = short_provider_name(self.asked), short_provider_name(self.got)
         if self.asked == CPU_PROVIDER:
             return got
         if self.fallback is not None:
-            return f"{asked} asked, {got} got: {self.fallback}"
+            return f"{asked} requested, {got} used: {self.fallback}"
         if self.nodes is None:
-            return f"{asked} asked, {got} got: this onnxruntime does not report the nodes"
+            return f"{asked} requested, {got} used: this onnxruntime does not report the nodes"
         total, mine = sum(self.nodes.values()), self.nodes.get(self.asked, 0)
         if mine == total:
-            return f"{asked} asked, {got} got: all {total} nodes"
+            return f"{asked} requested, {got} used: all {total} nodes"
         others = [
-            f"the CPU {count}" if name == CPU_PROVIDER else f"{short_provider_name(name)} {count}"
+            f"{count} on {'the CPU' if name == CPU_PROVIDER else short_provider_name(name)}"
             for name, count in self.nodes.items()
             if name != self.asked
         ]
-        return f"{asked} asked, {got} got: {mine} of {total} nodes, {', '.join(others)}"
+        return f"{asked} requested, {got} used: {mine} of {total} nodes, {', '.join(others)}"
 
 
 def full_provider_name(name: str) -> str:
@@ -87,7 +87,7 @@ def full_provider_name(name: str) -> str:
     Raises:
         UsageError: onnxruntime does not know the provider on any machine, or it computes elsewhere.
     """
-    # Plug-in providers that are loaded are in the second list alone, others in none.
+    # Loaded plug-in providers are in the second list only, others in neither.
     names = [*ort.get_all_providers(), *ort.get_available_providers(), *installed_plugins()]
     known = {each.lower(): str(each) for each in names}
     wanted = OTHER_NAMES.get(name.lower(), name).lower()
@@ -111,10 +111,10 @@ def short_provider_name(provider: str) -> str:
 def usable_providers() -> dict[str, str]:
     """Returns the providers that can be asked for here, and where each comes from.
 
-    Whether its library loads and finds a device shows only when a provider is asked for. Providers
+    Whether a provider's library loads and finds a device shows only when it is asked for. Providers
     that compute elsewhere are left out.
     """
-    # Of a plugin that is loaded, onnxruntime also lists NAME.AUTO, which chooses among devices.
+    # For a loaded plugin, onnxruntime also lists NAME.AUTO, which chooses among devices.
     own = [name for name in ort.get_available_providers() if name.endswith(PROVIDER_ENDING)]
     found = dict.fromkeys(own, f"onnxruntime {ort.__version__}")
     found |= {name: plugin.package for name, plugin in installed_plugins().items()}

@@ -1,4 +1,4 @@
-"""Protocol Buffers' wire format, as far as reading a message's fields needs it.
+"""Protocol Buffers' wire format: just enough to read a message's fields.
 
 Only what is asked for is copied: the bytes of all other fields are skipped by their length.
 
@@ -12,10 +12,10 @@ VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Wire types. Groups, 3 and 4, are older than ONNX."""
 
 MOST_VARINT_BYTES = 10
-"""Of 64 bits, seven in each."""
+"""Bytes of 64 bits, seven in each."""
 
 MOST_FIELDS = 2**20
-"""Of one message; Python takes some 150 bytes for each that is kept."""
+"""Fields of one message; Python takes some 150 bytes for each that is kept."""
 
 Field = tuple[int, int, int, int]
 """Number, wire type, and the value of a varint with 0, or where its bytes begin and end."""
@@ -134,7 +134,7 @@ def only(values: Sequence[_Value], default: _Default) -> _Value | _Default:
     """Returns the value of a field that may appear once, or the default without one.
 
     Raises:
-        ValueError: it appears twice, of which readers may take either.
+        ValueError: it appears twice, and readers may take either.
     """
     if len(values) > 1:
         raise ValueError("a field that may appear once appears twice")

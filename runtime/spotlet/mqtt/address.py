@@ -10,7 +10,7 @@ from spotlet.errors import UsageError
 from spotlet.sinks.file_names import safe_name
 
 PORTS = {"mqtt": 1883, "mqtts": 8883}
-"""By scheme. Source: IANA service names, `mqtt` and `secure-mqtt`."""
+"""The default port by scheme. Source: IANA service names, `mqtt` and `secure-mqtt`."""
 
 LONGEST_PREFIX_BYTES = 200
 """With a source's name and the last level a topic then stays far below MQTT's 65,535."""

@@ -1,4 +1,4 @@
-"""MQTT discovery: Home Assistant shows a run's sources without being configured.
+"""MQTT discovery: Home Assistant shows a run's sources without configuration.
 
 Source: Home Assistant's documentation, "MQTT", device discovery: one retained message a device
 under `homeassistant/device/<object id>/config`, with `device`, `origin` and `components`.

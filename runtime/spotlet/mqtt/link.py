@@ -30,7 +30,7 @@ KEEPALIVE_SECONDS = 20
 is given up. The broker publishes the last will after one and a half times as long."""
 
 CONNECT_SECONDS = 5.0
-"""For the connection itself, and again for the broker's answer."""
+"""The longest wait for the connection, and again for the broker's answer."""
 
 CREDENTIALS_REFUSED = (4, 5, 134, 135)
 """Refusals because of user or password. Source: MQTT 3.1.1, 3.2.2.3; MQTT 5, 3.2.2.2."""
@@ -45,7 +45,7 @@ class LinkRefusedError(LinkLostError):
 
 
 class Link:
-    """A connection, which is used once.
+    """A connection, used once.
 
     Attributes:
         accepted: whether the broker has accepted this client.
@@ -59,13 +59,13 @@ class Link:
         context: ssl.SSLContext | None,
         on_confirmed: Callable[[Message], None],
     ) -> None:
-        """Prepares it without connecting.
+        """Prepares the client without connecting.
 
         Args:
             address: of the broker.
             status_topic: of the last will, `offline`.
             context: for TLS; None connects without.
-            on_confirmed: called with each message that has arrived, as far as one can know.
+            on_confirmed: called with each message that has arrived, as far as can be known.
         """
         self.accepted = False
         self._address = address
@@ -149,7 +149,7 @@ class Link:
             time.sleep(0.001)
 
     def close(self) -> list[Message]:
-        """Closes the connection, and returns what may not have arrived, in order."""
+        """Closes the connection, and returns what might not have arrived, in order."""
         connection = self._client.socket()
         if connection is not None:
             with contextlib.suppress(OSError):

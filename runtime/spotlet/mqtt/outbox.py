@@ -1,4 +1,4 @@
-"""The bounded queue of what waits for the broker."""
+"""The bounded queue of messages to the broker."""
 
 import threading
 from collections import deque
@@ -35,7 +35,7 @@ class Outbox:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits."""
+        """Whether no message waits."""
         with self._lock:
             return not self._waiting and not self._fresh
 
@@ -83,7 +83,7 @@ class Outbox:
             return message
 
     def give_up(self) -> None:
-        """Drops what waits."""
+        """Drops all queued messages."""
         with self._lock:
             self.dropped += len(self._waiting)
             self._waiting.clear()

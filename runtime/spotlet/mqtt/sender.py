@@ -17,13 +17,13 @@ REFUSED_SECONDS = 60.0
 """The least wait after a refused password: some brokers lock out clients that retry often."""
 
 END_SECONDS = 5.0
-"""For what is queued at the end of a run, unless the broker is known to be away."""
+"""Time to send the queue at the end of a run, if the broker is not known to be unavailable."""
 
 HURRY_SECONDS = 0.6
 """The same after Ctrl-C. With `PART_SECONDS` a run keeps within the time that its outputs have."""
 
 PART_SECONDS = 0.3
-"""For publishing `offline`, after that."""
+"""Time to publish `offline` after that."""
 
 
 class Sender:
@@ -66,27 +66,27 @@ class Sender:
         self._finishing = threading.Event()
         self._ended = threading.Event()
         self._deadline = float("inf")
-        self._stirred = threading.Event()
+        self._woken = threading.Event()
         self._wake, self._waker = socket.socketpair()
         self._wake.setblocking(False)
         self._waker.setblocking(False)
         threading.Thread(target=self._run, name="spotlet-mqtt", daemon=True).start()
 
-    def stir(self) -> None:
+    def wake(self) -> None:
         """Signals that there is something in the outbox; returns at once."""
-        self._stirred.set()
+        self._woken.set()
         try:
             self._waker.send(b"\0")
         except OSError:  # it is full of such bytes, or the thread has ended
             return
 
     def finish(self, *, hurry: bool = False) -> None:
-        """Starts to end: what is queued is sent for a while, if the broker is there."""
-        # A broker that is away is not waited for, except for a connection being tried now.
+        """Starts to end: sends the queue for a while, if the broker is available."""
+        # An unavailable broker is not waited for, except for a connection being tried now.
         seconds = HURRY_SECONDS if hurry or self._reported_away else END_SECONDS
         self._deadline = min(self._deadline, time.monotonic() + seconds)
         self._finishing.set()
-        self.stir()
+        self.wake()
 
     def wait(self) -> None:
         """Waits until it has ended, at most as long as `finish` allowed; drops the rest."""
@@ -138,7 +138,7 @@ class Sender:
             self._report_dropped()
 
     def _serve(self, link: Link) -> None:
-        """Sends what comes, and returns when the run has ended and `offline` is published."""
+        """Sends messages until the run has ended and `offline` is published."""
         self._outbox.renew()
         if self._reported_away:
             self._reported_away = ""
@@ -163,9 +163,9 @@ class Sender:
         """Waits, and returns whether to try again: not at the end of the run."""
         until = time.monotonic() + seconds
         while not self._finishing.is_set() and (left := until - time.monotonic()) > 0:
-            self._stirred.clear()
+            self._woken.clear()
             self._report_dropped()
-            self._stirred.wait(left)
+            self._woken.wait(left)
         return not self._finishing.is_set()
 
     def _report(self, line: str) -> None:

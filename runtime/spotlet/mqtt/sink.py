@@ -63,8 +63,8 @@ class MqttSettings:
 class MqttSink(Closing):
     """Publishes events in its own thread; no call waits for the broker.
 
-    An unavailable broker is not an error: it is reported and reconnected with back-off, and
-    meanwhile the newest messages wait. See `docs/mqtt.md` for the topics.
+    An unavailable broker is not an error: it is reported and reconnected with back-off, and the
+    newest messages wait until then. See `docs/mqtt.md` for the topics.
 
     Example:
         >>> with MqttSink("mqtt://broker.local/yard") as sink:  # doctest: +SKIP
@@ -155,7 +155,7 @@ class MqttSink(Closing):
             topic = self._topics.of(source, "detections")
             self._outbox.put(Message(topic, payload, qos=self._settings.qos))
         self._keep(self._topics.of(source, "counts"), encode_event(counts_event(frame, detections)))
-        self._sender.stir()
+        self._sender.wake()
 
     def write_status(self, event: StatusEvent) -> None:
         """Takes a change of a source's state; after `close` it does nothing."""
@@ -163,7 +163,7 @@ class MqttSink(Closing):
             self._with_states.add(event.source)
             payload = encode_event(status_event(event))
             self._keep(self._topics.of(event.source, "state"), payload)
-            self._sender.stir()
+            self._sender.wake()
 
     def finish(self, *, hurry: bool = False) -> None:
         """Starts to send what waits, and `offline`; see `BackgroundSink`."""
@@ -173,7 +173,7 @@ class MqttSink(Closing):
     def close(self) -> None:
         """Waits until all is sent: at most 5 s, less in a hurry; the rest is dropped.
 
-        If the broker is away, at most 0.9 s. A second call does nothing.
+        If the broker is unavailable, at most 0.9 s. A second call does nothing.
         """
         self.finish()
         self._sender.wait()

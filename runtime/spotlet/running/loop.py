@@ -1,4 +1,4 @@
-"""The frames of a run and what was found in each, in order; and the cores that work on them."""
+"""Detection in a run's frames, in their order, and the cores that work on it."""
 
 import contextlib
 import ctypes
@@ -18,36 +18,36 @@ from spotlet.session import SessionSettings
 from spotlet.streams import Arrival, StreamGroup
 
 _GLIBC_TRIM_THRESHOLD, _GLIBC_MMAP_THRESHOLD = -1, -3
-"""Of `mallopt`, from glibc's malloc.h."""
+"""Parameters of `mallopt`, from glibc's malloc.h."""
 
 KEPT_BYTES = 128 * 2**20
-"""Freed memory that is kept for the next frames: five pictures of 4K."""
+"""Freed memory that is kept for the next frames: five 4K pictures."""
 
 MOST_HEAP_BYTES = 32 * 2**20
-"""The largest array that comes from the heap and is kept at all; glibc allows no more."""
+"""The largest array to take from the heap, and so to keep; glibc's maximum."""
 
 
 def share_cores(settings: RunSettings, session: SessionSettings, *, live: bool) -> Workers:
-    """Returns how the cores, `session.threads` or all, are shared out; settles an own process.
+    """Returns how `session.threads` cores, or all, are shared out; prepares an own process.
 
     Raises:
-        UsageError: onnxruntime knows no such provider.
+        UsageError: the provider is unknown to onnxruntime.
     """
     if full_provider_name(session.provider) != CPU_PROVIDER:
         # A device queues its calls itself, and not every provider may be called twice at once.
         return Workers(threads=session.threads)
     workers = plan_workers(session.threads, sources=len(settings.sources), live=live)
     if settings.own_process and workers.count > 1:
-        settle_process()
+        prepare_process()
     return workers
 
 
-def settle_process() -> None:
+def prepare_process() -> None:
     """Prepares the process for several frames at once on all cores.
 
-    OpenCV's own threads are off: the cores have work. Memory that a frame frees is kept for the
-    next one: glibc would return it to the system, which then clears each page again. Other C
-    libraries stay as they are. `docs/performance.md` has what it gains.
+    OpenCV's own threads are off: the cores are busy. glibc keeps the memory that a frame frees for
+    the next one; returned to the system, each page would be cleared again. Other C libraries are
+    left alone. `docs/performance.md` has the gains.
     """
     cv2.setNumThreads(1)
     if sys.platform != "linux":
@@ -67,10 +67,10 @@ def detect_in_order(
     settings: RunSettings,
     idle: Callable[[], None],
 ) -> Generator[tuple[Arrival, Detections], None, None]:
-    """Yields each frame of the streams with what was found in it; those of a stream are in order.
+    """Yields each frame with its detections; the frames of a stream are in order.
 
-    Exhaust it or close it: then no thread is left. Exhausted, it has closed the group. While
-    several workers wait, `idle` is called now and then in the caller's thread.
+    No thread is left once it is exhausted, which closes the group too, or closed. With several
+    workers, `idle` is called now and then in the caller's thread while it waits.
 
     Raises:
         SourceError: the only source cannot be read.
@@ -87,7 +87,7 @@ def detect_in_order(
     with contextlib.closing(map_in_order(first, detect, workers, group.stop, idle)) as detected:
         for arrivals, results in detected:
             yield from zip(arrivals, results, strict=True)
-    # Not when it is broken off: after a second Ctrl-C a worker may still be inside.
+    # Not if the caller stops early: after a second Ctrl-C a worker may still be inside.
     batches.close()
 
 
@@ -104,7 +104,7 @@ def _first(count: int | None, batches: Iterable[list[Arrival]]) -> Iterator[list
 
 @contextlib.contextmanager
 def stopping(group: StreamGroup, stop: threading.Event | None) -> Iterator[None]:
-    """Ends the streams meanwhile, within `WAKE_SECONDS`, once `stop` is set."""
+    """Inside the block, ends the streams within `WAKE_SECONDS` after `stop` is set."""
     over = threading.Event()
 
     def watch(stop: threading.Event) -> None:

@@ -16,7 +16,7 @@ from spotlet.sinks.sink import EventSink
 from spotlet.streams import Frame, StatusEvent, Stream
 
 EARLY_EVENTS = 1000
-"""States that wait for the outputs to be open; the first of each source and some more."""
+"""The most states kept until the outputs are open: the first of each source and some more."""
 
 
 class Outputs:
@@ -43,10 +43,10 @@ class Outputs:
         model: Path,
         listener: Listener | None = None,
     ) -> Iterator[None]:
-        """Opens the sinks, and closes each of them whatever happens.
+        """Opens the sinks for the block, and closes each of them whatever happens.
 
-        An exception inside is raised again, and a sink that then cannot be closed is a notice. The
-        arguments and errors are those of `open_sinks`.
+        An exception inside is raised again; a sink that then cannot be closed is a notice.
+        Arguments and errors are those of `open_sinks`.
         """
         try:
             notice = self._callbacks.on_notice
@@ -67,11 +67,11 @@ class Outputs:
         self._close()
 
     def take_status(self, event: StatusEvent) -> None:
-        """Takes a change of state; one before the sinks are open waits for them.
+        """Takes a change of state, and keeps it until the sinks are open.
 
-        It never raises: an error of a sink or a callback is raised by the next `write`. Nor does it
-        write to sinks in the thread of a worker: only the thread that made this object can be
-        interrupted while it writes into a full pipe. See `flush`.
+        Never raises: the next `write` raises an error of a sink or a callback. In a worker's thread
+        it leaves the writing to `flush`: only the thread that made this object can be interrupted
+        while it writes into a full pipe.
         """
         try:
             self._callbacks.on_status(event)
@@ -95,7 +95,7 @@ class Outputs:
                 self._error = error
 
     def write(self, frame: Frame, detections: Detections) -> None:
-        """Hands a frame and what was found in it to every sink.
+        """Writes a frame and its detections to every sink.
 
         Raises:
             OutputError: it cannot be written, or an earlier state could not.
@@ -106,16 +106,16 @@ class Outputs:
             sink.write(frame, detections)
 
     def stop(self) -> None:
-        """Lets the run end soon, though a reader of the NDJSON may stall or a disk be slow.
+        """Lets the run end soon, even if a reader of the NDJSON stalls or a disk is slow.
 
-        From now on no sink takes states, and sinks drop what takes long to write. Returns at once;
-        a second call does nothing.
+        From now on sinks take no states, and drop what is slow to write. Returns at once; a second
+        call does nothing.
         """
         self._stopped = True
         finish_all(self.sinks, hurry=True)
 
     def _close(self) -> None:
-        """Closes every sink, all at the same time. All errors but the first are notices."""
+        """Closes all sinks at the same time; errors after the first are notices."""
         self.flush()
         errors = close_all(self.sinks, hurry=self._stopped)
         for error in errors[1:]:

@@ -1,4 +1,4 @@
-"""One run: its sources read, its frames detected in, tracked and counted, its results written."""
+"""One run: reads the sources, detects, tracks and counts, writes the results."""
 
 import contextlib
 import threading
@@ -10,12 +10,12 @@ from spotlet.detector import Detector
 from spotlet.errors import UsageError
 from spotlet.model.package import locate_model
 from spotlet.model.profile import find_profile
-from spotlet.running.followers import Followers
 from spotlet.running.loop import detect_in_order, share_cores, stopping
 from spotlet.running.outputs import Outputs
 from spotlet.running.settings import RunCallbacks, RunSettings
 from spotlet.running.sinks import listen
 from spotlet.running.summary import RunSummary, Totals
+from spotlet.running.tracking import RunTracking
 from spotlet.serve.address import Listener
 from spotlet.session import SessionSettings
 from spotlet.sinks import WindowClosed
@@ -28,15 +28,15 @@ def run(
     *,
     stop: threading.Event | None = None,
 ) -> RunSummary:
-    """Detects in every frame of the sources, hands it to the outputs, and returns what it did.
+    """Detects in every frame of the sources, writes the results, and returns a summary.
 
     It returns when all sources have ended, `max_frames` is reached, the window is closed, or `stop`
-    is set. However it ends, the files are whole; Ctrl-C drops what is slow to write.
+    is set. However it ends, the files are complete; Ctrl-C drops what is slow to write.
 
     Args:
         settings: what to do.
-        callbacks: functions to call meanwhile.
-        stop: set it, in any thread or signal handler, to end the run after the frames in work.
+        callbacks: functions to call during the run.
+        stop: set it, in any thread or signal handler, to end the run after the frames in progress.
 
     Raises:
         SourceError: the only source cannot be read. One of several that cannot be read, or a source
@@ -63,12 +63,12 @@ def _run(
     stop: threading.Event | None,
     listener: Listener | None,
 ) -> RunSummary:
-    followers = Followers(settings)
+    tracking = RunTracking(settings)
     path = locate_model(settings.model, settings.variant)
     live = settings.mode == "live" or (
         settings.mode is None and all(locate_source(each).is_live for each in settings.sources)
     )
-    # Several sources are detected in at once, each by one core.
+    # Several sources are worked on at once, as the frames of a video are.
     mode = "live" if live and len(settings.sources) == 1 else "video"
     session, why = choose_session(path, mode, settings.session, strict=settings.strict_provider)
     workers = share_cores(settings, session, live=live)
@@ -100,22 +100,22 @@ def _run(
             outputs.open(settings, group.streams, path, listener),
             stopping(group, stop),
             contextlib.suppress(WindowClosed),
-            # Closed here and not when it is collected, where an error could not be raised.
+            # Closed here: when it is garbage-collected, an error could not be raised.
             contextlib.closing(
                 detect_in_order(detector, group, workers, settings, outputs.flush)
             ) as detected,
         ):
-            followers.begin(detector, group.streams)
+            tracking.begin(detector, group.streams)
             callbacks.on_open(group.streams)
             try:
                 for (stream, frame), found in detected:
-                    detections = followers.update(stream, frame, found)
+                    detections = tracking.update(stream, frame, found)
                     outputs.write(frame, detections)
                     totals.add(stream, frame, detections)
                     callbacks.on_frame(frame, detections)
             except (
                 KeyboardInterrupt
-            ):  # before the streams end: their last states may not get through
+            ):  # before the streams end: their last states might not get through
                 outputs.stop()
                 raise
         failures = group.failures
@@ -128,10 +128,10 @@ def _run(
 def choose_session(
     path: Path, mode: str, given: SessionSettings | None, *, strict: bool
 ) -> tuple[SessionSettings, str]:
-    """Returns the session settings for a model file, and why it is those.
+    """Returns the session settings for a model file, and the reason for them, in words.
 
-    Given ones replace the whole device profile, since it was measured as a whole. Without them they
-    are those of the profile for this mode, or the defaults if no profile holds here.
+    Given settings replace the whole device profile, which was measured as a whole. Otherwise they
+    are the profile's for this mode, or the defaults if no profile applies here.
     """
     if given is not None:
         return replace(given, strict_provider=strict or given.strict_provider), "as given"

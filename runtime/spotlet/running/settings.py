@@ -1,4 +1,4 @@
-"""What a run does, and the functions that it calls meanwhile."""
+"""The settings of a run, and the functions that it calls."""
 
 import logging
 import math
@@ -36,7 +36,7 @@ class RunSettings:
         sources: one or more, each as `open_stream` takes it.
         mode: `video`: every frame, in order; `live`: the newest frame; None: `live` for cameras
             and URLs, else `video`.
-        max_fps: frames a second taken of each source, over 0. `live` drops the others, `video`
+        max_fps: frames a second taken from each source, over 0. `live` drops the others, `video`
             waits.
         max_frames: the run ends after this many, from 1; None: after all.
         batch: frames of several sources in one call of the network, from 1.
@@ -47,19 +47,18 @@ class RunSettings:
         tracking: how objects keep their ids; None: no ids, unless `counting` needs them. Its
             `start_score` is at least the score threshold.
         counting: lines and zones where objects are counted. Images cannot be tracked or counted.
-        session: how onnxruntime runs the model, `threads` being all cores that detection may use,
-            0 for every one; None: the model's device profile, see `spotlet bench --tune`, or the
-            defaults.
+        session: how onnxruntime runs the model, `threads` being the cores that detection may use, 0
+            for all; None: the model's device profile, see `spotlet bench --tune`, or the defaults.
         strict_provider: fail rather than fall back to the CPU, with a device profile too.
         own_process: whether the run may change settings of the whole process, OpenCV's threads and
             glibc's memory, for more frames a second.
         save: an annotated video (.mp4, .avi) or image, a folder of images, or a folder of videos
             for several sources.
-        keep_videos: how many recordings of each live source remain, from 1; None: 168,
-            a week of an hour each.
+        keep_videos: how many recordings of each live source to keep, from 1; None: 168, a week of
+            an hour each.
         ndjson: file for a JSON line a frame; `-` is standard output.
         rotate_mb: append to the NDJSON, and start a new file at this size, in MB of 1,000,000
-            bytes, from 0.001024; None: empty the file, and let it grow.
+            bytes, from 0.001024; None: overwrite the file, and let it grow.
         snapshots: folder for a JPEG whenever a class appears.
         show: open a window; q or Esc ends the run.
         serve: HOST:PORT of a page to watch the run; a port alone is on 127.0.0.1.
@@ -102,7 +101,7 @@ class RunSettings:
         for name in ("sources", "classes"):
             values = getattr(self, name)
             if isinstance(values, str | int | Path):
-                raise UsageError(f"{name}: must be a list, even of one; put it in brackets")
+                raise UsageError(f"{name}: must be a list; put a single value in brackets")
             if values is not None:
                 object.__setattr__(self, name, tuple(values))
                 if not values:
@@ -165,12 +164,12 @@ class RunCallbacks:
     one ends the run: it finishes its files, and raises the exception.
 
     Attributes:
-        on_model: the model is loaded; with it why its session settings are what they are.
+        on_model: the model is loaded; gets the reason for its session settings too.
         on_status: a live source changed its state; in any thread, at once.
-        on_notice: one line, when an output fails or works again, or about the address it is served
-            at; in any thread.
+        on_notice: one line, when an output fails or recovers, or with the address of the page; in
+            any thread.
         on_open: the sources and outputs are open; the frames follow.
-        on_frame: a frame and what was found in it, after all outputs have taken them.
+        on_frame: a frame and its detections, after all outputs have taken them.
         on_end: the outputs are closed; also called before `run` raises, if the sources were read.
     """
 

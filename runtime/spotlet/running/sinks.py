@@ -16,10 +16,10 @@ from spotlet.streams import Stream
 
 
 def listen(settings: RunSettings) -> contextlib.AbstractContextManager[Listener | None]:
-    """Returns the socket at which the run is served, listening already; None if it is not served.
+    """Returns the listening socket that serves the run; None if it is not served.
 
     Raises:
-        UsageError: there is no such host, it needs a token, or the extra `serve` is not installed.
+        UsageError: the host is unknown, a token is missing, or the extra `serve` is.
         OutputError: the port is taken.
     """
     if settings.serve is None:
@@ -44,13 +44,13 @@ def open_sinks(
 
     Args:
         settings: of the run.
-        streams: what is read; no output may replace it.
-        model: the model's file; likewise.
+        streams: no output may replace a file that they read.
+        model: the model's file, which no output may replace either.
         on_failure: see `save_sink`.
         listener: see `listen`; taken over.
 
     Raises:
-        UsageError: two outputs are one place, or one is what is read.
+        UsageError: two outputs have one path, or an output would replace an input.
         InputError: the broker's certificates cannot be read.
         OutputError: one cannot be written.
     """
@@ -59,8 +59,8 @@ def open_sinks(
         files = frozenset[Path]().union(*(stream.files for stream in streams))
         refuse_source(ndjson, files | {model.resolve()})
         if settings.save is not None and ndjson.resolve() == Path(settings.save).resolve():
-            raise UsageError(f"ndjson and save {settings.save}: must be two places")
-    # First what may be refused: opening the NDJSON empties an existing file.
+            raise UsageError(f"ndjson and save {settings.save}: must be different paths")
+    # The NDJSON comes after all that may be refused: opening it empties an existing file.
     if settings.save is not None:
         keep = KEPT_RECORDINGS if settings.keep_videos is None else settings.keep_videos
         fps = settings.max_fps

@@ -1,4 +1,4 @@
-"""What a run did: counted frame by frame, summed up at its end."""
+"""What a run did: counted frame by frame, summarised at its end."""
 
 import time
 from collections import Counter
@@ -17,15 +17,15 @@ class RunSummary:
     """What a run did. `str` of it is the table that `spotlet run` prints.
 
     Attributes:
-        frames: frames detected in.
-        dropped: frames left out before those, in `live` mode.
+        frames: frames processed.
+        dropped: frames skipped before those, in `live` mode.
         seconds: from the capture of the first frame to the last result.
-        oldest_seconds: the greatest age of a live frame when its result was there; None: no frame
+        oldest_seconds: the greatest age of a live frame when its result was ready; None: no frame
             was live.
-        frames_by_source: frames detected in, by the names of the sources that had any.
+        frames_by_source: frames processed, by the names of the sources that had any.
         found: objects found in all frames, by class name, the most frequent first.
-        counts: how the lines and zones stand, by source.
-        written: what lies where, a text for each output that wrote.
+        counts: the final counts of lines and zones, by source.
+        written: what was written where, a text for each output that wrote.
         failures: why sources ended that should not have, by their names.
     """
 
@@ -81,9 +81,9 @@ class Totals:
         self._first = self._last = 0.0
 
     def add(self, stream: Stream, frame: Frame, detections: Detections) -> None:
-        """Counts a frame of a stream whose result has just come."""
+        """Counts a frame whose result has just arrived."""
         self._last = time.monotonic()
-        if not self._by_source:  # what came before was opening and loading
+        if not self._by_source:  # the time before was opening and loading
             self._first = frame.captured_monotonic
         self._dropped += frame.dropped
         self._by_source[stream.source] += 1

@@ -13,13 +13,13 @@ TOKEN_VARIABLE = "SPOTLET_SERVE_TOKEN"
 """The environment variable that may hold the token."""
 
 LEAST_TOKEN = 16
-"""Characters. A thousand tries per second do not find a random one in a lifetime."""
+"""Characters of a token. A thousand tries per second do not find it in a lifetime."""
 
 BACKLOG = 64
 """Connections waiting to be accepted."""
 
 SEND_BYTES = 128 * 1024
-"""Of a connection's buffer in the kernel: the most of the past that a slow viewer still gets."""
+"""A connection's buffer in the kernel: bounds how far behind a slow viewer can be."""
 
 _LOOPBACK = "127.0.0.1"
 _TOKEN = re.compile(r"[A-Za-z0-9._~-]+")  # valid unquoted in a header, a cookie and a URL
@@ -32,7 +32,7 @@ class ServeAddress:
     Attributes:
         host: a name or an IP address, without brackets.
         port: 0 for any free one.
-        token: what a viewer must present; None if everybody on this machine may watch.
+        token: what a viewer must present; None if any user of this machine may watch.
     """
 
     host: str

@@ -21,7 +21,7 @@ PAGE_FILES = {
     "/page.js": ("page.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-"""By path: the file in this package's folder `page`, and its type."""
+"""The file in this package's folder `page`, and its type, by path."""
 
 _LATER = {"Retry-After": "1"}
 

@@ -19,7 +19,7 @@ _MARK_SECONDS = RATE_SECONDS / _MARKS
 
 
 class Watched(Protocol):
-    """A stream, as far as the board uses it; in any thread."""
+    """The part of a stream that the board uses; in any thread."""
 
     @property
     def source(self) -> str:
@@ -31,7 +31,7 @@ class Watched(Protocol):
 
 
 class Newest(NamedTuple):
-    """The newest frame of a source, and what was found in it."""
+    """The newest frame of a source, and its detections."""
 
     frame: Frame
     detections: Detections
@@ -52,7 +52,7 @@ class SourceRecord:
         found: objects by class name; with 0 for classes that were not seen.
         latency_seconds: from a frame's capture to its result, all frames together.
         rate: frames per second, over the last seconds.
-        heard_monotonic: when its last frame or event came.
+        heard_monotonic: when its last frame or event arrived.
     """
 
     source: str
@@ -91,7 +91,7 @@ class SourceRecord:
         if not self._marks or now - self._marks[-1][0] >= _MARK_SECONDS:
             self._marks.append((now, self.frames))
 
-    def settle_rate(self) -> None:
+    def update_rate(self) -> None:
         """Updates `rate`."""
         now = time.monotonic()
         longest = RATE_SECONDS + _MARK_SECONDS
@@ -121,7 +121,7 @@ class Board:
         self._records = {source: SourceRecord(source, slug) for source, slug in slugs}
 
     def add(self, frame: Frame, detections: Detections) -> None:
-        """Takes a frame. Its picture is not copied, and kept until the next comes."""
+        """Takes a frame. Its picture is not copied, and kept until the next arrives."""
         with self._lock:
             self._records[frame.source].add(frame, detections)
 
@@ -142,7 +142,7 @@ class Board:
         over = {stream.source: stream.over for stream in self._streams}
         with self._lock:
             for source, record in self._records.items():
-                record.settle_rate()
+                record.update_rate()
                 if record.status is None and over[source]:
                     record.state = "ended"
             records = self._records.values()

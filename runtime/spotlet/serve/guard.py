@@ -70,7 +70,7 @@ class Guard:
             app = _refusal(405, "405: only GET and HEAD\n", {"Allow": ", ".join(METHODS)})
         elif self._token is not None and given:
             rest = [(key, value) for key, value in query if key != "token"]
-            app = self._welcome(scope["path"], rest, headers)
+            app = self._log_in(scope["path"], rest, headers)
         await self._answer(app, scope, receive, send)
 
     def _admits(self, token: str, headers: Headers, given: list[str]) -> bool:
@@ -86,7 +86,7 @@ class Guard:
         matches = [hmac.compare_digest(each.encode(), token.encode()) for each in shown]
         return bool(matches) and all(matches)
 
-    def _welcome(self, path: str, query: list[tuple[str, str]], headers: Headers) -> Response:
+    def _log_in(self, path: str, query: list[tuple[str, str]], headers: Headers) -> Response:
         """Returns a response that stores the token in a cookie and leads to the URL without it."""
         # Relative, so that it also works behind a proxy that serves this under another path.
         place = f"./{quote(path.rpartition('/')[2])}{'?' if query else ''}{urlencode(query)}"

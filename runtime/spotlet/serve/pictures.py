@@ -15,7 +15,7 @@ MOST_WIDTH = 1280
 JPEG_QUALITY = 80
 
 LEAST_SECONDS = 0.1
-"""Between two pictures of a source."""
+"""The least time between two pictures of a source."""
 
 CORE_SHARE = 0.04
 """The largest share of all cores' time that the pictures of all sources may take together."""
@@ -40,11 +40,11 @@ class Pictures:
 
     Encoding runs in its own thread, one picture at a time, the sources in turn. After each picture
     it pauses in proportion to how long that took, so that detection is hardly affected, and longer
-    if the cores are busy. Requests wait meanwhile.
+    if the cores are busy. Requests wait during the pause.
     """
 
     def __init__(self, board: Board, executor: Executor, *, cores: int) -> None:
-        """Starts without any.
+        """Starts with no pictures.
 
         Args:
             board: has the frames.

@@ -26,61 +26,61 @@ MOST_CONNECTIONS = 256
 """A browser opens six at most; connections beyond these are closed."""
 
 HEAD_SECONDS = 10.0
-"""For all headers of a request."""
+"""The time within which all headers of a request must arrive."""
 
 STUCK_SECONDS = 30.0
-"""After which a viewer that reads nothing at all is disconnected."""
+"""A viewer that reads nothing for this long is disconnected."""
 
 MOST_HEAD_BYTES = 16 * 1024
 
-GOODBYE_SECONDS = 0.2
-"""For the responses under way when the server ends; then all connections are closed."""
+DRAIN_SECONDS = 0.2
+"""Time for the responses in progress when the server ends; then all connections are closed."""
 
 END_SECONDS = 0.7
-"""For ending the server, out of the two seconds in which a run must end."""
+"""Time to end the server, out of the two seconds in which a run must end."""
 
 
 class _Connection(H11Protocol):
     """A connection that closes if the client sends nothing, or reads nothing, for too long."""
 
-    _patience: asyncio.TimerHandle | None = None
+    _timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > MOST_CONNECTIONS:
             transport.abort()
         else:
-            self._expect(HEAD_SECONDS)
+            self._start_timeout(HEAD_SECONDS)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.flow.write_paused:
             return
         if self.conn.their_state is not h11.IDLE:
-            self._rest()
-        elif self._patience is None:
-            self._expect(HEAD_SECONDS)
+            self._cancel_timeout()
+        elif self._timeout is None:
+            self._start_timeout(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._rest()
+        self._cancel_timeout()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._rest()
-        self._expect(STUCK_SECONDS)
+        self._cancel_timeout()
+        self._start_timeout(STUCK_SECONDS)
 
     def resume_writing(self) -> None:
-        self._rest()
+        self._cancel_timeout()
         super().resume_writing()
 
-    def _expect(self, seconds: float) -> None:
-        self._patience = self.loop.call_later(seconds, self.transport.abort)
+    def _start_timeout(self, seconds: float) -> None:
+        self._timeout = self.loop.call_later(seconds, self.transport.abort)
 
-    def _rest(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _cancel_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
 
 
 class Server:
@@ -122,7 +122,7 @@ class Server:
         self._end_by = min(self._end_by, time.monotonic() + END_SECONDS)
         if self._loop is not None and not self._ended.is_set():
             with contextlib.suppress(RuntimeError):  # it ended just now
-                self._loop.call_soon_threadsafe(self._say_goodbye)
+                self._loop.call_soon_threadsafe(self._drain)
 
     def close(self) -> None:
         """Ends, and waits for the thread, but no longer than `END_SECONDS`."""
@@ -176,15 +176,15 @@ class Server:
             viewers.end()
             executor.shutdown(wait=False, cancel_futures=True)
 
-    def _say_goodbye(self) -> None:
+    def _drain(self) -> None:
         assert self._loop is not None
         assert self._server is not None
         assert self.viewers is not None
         self.viewers.end()
         self._server.should_exit = True
-        self._loop.call_later(GOODBYE_SECONDS, self._hang_up, self._server)
+        self._loop.call_later(DRAIN_SECONDS, self._abort_connections, self._server)
 
-    def _hang_up(self, server: uvicorn.Server) -> None:
+    def _abort_connections(self, server: uvicorn.Server) -> None:
         for connection in list(server.server_state.connections):
             connection.transport.abort()
 

@@ -9,19 +9,19 @@ from spotlet.events import Event, encode_event, frame_event, status_event
 from spotlet.serve.board import Board, SourceRecord
 
 MOST_VIEWERS = 32
-"""Further ones are asked to come back later."""
+"""Further ones are asked to try again later."""
 
 QUEUED_EVENTS = 64
-"""Queued for one viewer: two seconds of a camera, some 100 kB at 20 objects per frame."""
+"""Events queued for one viewer: two seconds of a camera, some 100 kB at 20 objects per frame."""
 
 HEARTBEAT_SECONDS = 10.0
-"""Between comments while nothing happens, so that no proxy takes the connection for dead."""
+"""The time between comments without events, so that no proxy considers the connection dead."""
 
 GATHER_SECONDS = 0.04
-"""Between two wake-ups of the viewers: many fast sources cost no more than one."""
+"""The time between wake-ups of the viewers: many fast sources cost no more than one."""
 
 RETRY_MILLISECONDS = 1000
-"""After which a browser reconnects."""
+"""The time after which a browser reconnects."""
 
 
 @dataclass(eq=False, slots=True)
@@ -42,17 +42,17 @@ class Viewer:
 
 
 class Viewers:
-    """All viewers. Events come from any one thread; the viewers belong to the server's loop.
+    """All viewers. Events arrive from any one thread; the viewers belong to the server's loop.
 
     Attributes:
         left_out: events dropped because a viewer was too slow, all viewers together.
     """
 
     def __init__(self, board: Board, loop: asyncio.AbstractEventLoop) -> None:
-        """Starts without any.
+        """Starts with no viewers.
 
         Args:
-            board: has the present state, for viewers that are new or late.
+            board: has the current state, for viewers that are new or far behind.
             loop: the server's.
         """
         self.left_out = 0
@@ -82,7 +82,7 @@ class Viewers:
                 if len(viewer.waiting) < QUEUED_EVENTS:
                     viewer.waiting.append(message)
                     continue
-                # A viewer that is so late must not read the past first: it gets the states.
+                # A viewer this far behind must not read the past first: it gets the states.
                 viewer.left_out += len(viewer.waiting)
                 self.left_out += len(viewer.waiting)
                 states = self._states(viewer)
@@ -96,7 +96,7 @@ class Viewers:
             self._wake()
 
     async def watch(self, sources: frozenset[str]) -> AsyncIterator[bytes]:
-        """Yields the text of an event stream, from the present state on; in the loop's thread.
+        """Yields the text of an event stream, from the current state on; in the loop's thread.
 
         Source: HTML Living Standard, section 9.2, server-sent events.
         """
@@ -137,7 +137,7 @@ class Viewers:
         return [each for each in self._board.records() if each.source in viewer.sources]
 
     def _wake(self) -> None:
-        # What comes within `GATHER_SECONDS` of the last wake-up waits for the next.
+        # Events within `GATHER_SECONDS` of the last wake-up wait for the next.
         if not self._waking and not self._loop.is_closed():
             self._waking = True
             self._loop.call_soon_threadsafe(self._notify)
@@ -145,9 +145,9 @@ class Viewers:
     def _notify(self) -> None:
         for viewer in self._viewers:
             viewer.changed.set()
-        self._loop.call_later(GATHER_SECONDS, self._rest)
+        self._loop.call_later(GATHER_SECONDS, self._after_wake)
 
-    def _rest(self) -> None:
+    def _after_wake(self) -> None:
         with self._lock:
             self._waking = False
             if any(self._ended or viewer.waiting for viewer in self._viewers):

@@ -23,7 +23,7 @@ class CallbackSink(Closing):
 
     @property
     def written(self) -> str | None:
-        """None: only the function knows."""
+        """None: the sink itself writes nothing."""
         return None
 
     def write(self, frame: Frame, detections: Detections) -> None:
@@ -39,5 +39,5 @@ class CallbackSink(Closing):
             self._on_event(status_event(event))
 
     def close(self) -> None:
-        """Ends the reports. A second call does nothing."""
+        """Ends the calls. A second `close` does nothing."""
         self._closed = True

@@ -1,4 +1,4 @@
-"""Which sink a path to save to means."""
+"""The sink for a path to save to."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -33,7 +33,7 @@ def save_sink(
     keep: int = KEPT_RECORDINGS,
     on_failure: OnFailure | None = None,
 ) -> Sink:
-    """Returns the sink that `path` means for the frames of `stream`.
+    """Returns the sink that saves the frames of `stream` to `path`.
 
     `.mp4` and `.avi` are a video. For a single image, `.png` and `.jpg` are an image. Any other
     path is a folder of images, for image sources only. A camera, a URL and any source in `live`
@@ -81,7 +81,7 @@ def save_sinks(
     keep: int = KEPT_RECORDINGS,
     on_failure: OnFailure | None = None,
 ) -> Sink:
-    """Returns the sink that `path` means for the frames of one or several streams.
+    """Returns the sink that saves the frames of one or several streams to `path`.
 
     For one, see `save_sink`. For several, `path` is a folder with a video of each, named after
     the source without credentials, as in `10.0.0.7_door.mp4`.
@@ -102,7 +102,7 @@ def save_sinks(
         return save(path, streams[0])
     folder = Path(path)
     if folder.suffix.lower() in FILE_SUFFIXES or folder.is_file():
-        raise UsageError(f"{path}: several sources are saved in a folder, a video of each")
+        raise UsageError(f"{path}: several sources are saved in a folder, one video each")
     for stream in streams:
         if stream.kind in ("image", "images"):
             raise UsageError(f"{stream.source}: images must be saved in a separate run")

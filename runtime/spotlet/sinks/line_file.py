@@ -53,7 +53,7 @@ class LineFile:
         self._bytes = 0
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Without a buffer: what could not be written must not come back at `close`.
+            # Unbuffered: what could not be written must not be tried again at `close`.
             self._file = FileIO(self._path, "w" if rotate_bytes is None else "a+")
             if rotate_bytes is not None:
                 self._bytes = _close_last_line(self._file)
@@ -81,7 +81,7 @@ class LineFile:
 
     def close(self) -> None:
         """Closes the file. A second call does nothing."""
-        # A named pipe whose reader has gone, or a full disk, which `write` has reported.
+        # A named pipe without a reader, or a full disk, which `write` has reported.
         with contextlib.suppress(OSError):
             self._file.close()
 

@@ -17,11 +17,11 @@ QUEUED_FRAMES = 4
 """At Full HD, this many take 25 MB."""
 
 CLOSE_SECONDS = 0.6
-"""For the queued frames, at the end. A run that is stopped ends within two seconds, one of which
-closing the sources may take."""
+"""Time for the queued frames, at the end. A stopped run ends within two seconds, of which closing
+the sources may take one."""
 
 FINISH_SECONDS = 0.3
-"""For the file itself, after that."""
+"""Time for the file itself, after that."""
 
 
 class QueuedSink(DroppingSink):
@@ -29,8 +29,8 @@ class QueuedSink(DroppingSink):
 
     At most `size` frames wait. If the queue is full, a new frame is dropped and counted (`drop`: a
     slow disk must not slow down detection), or `write` waits (`block`: every frame is written,
-    however long it takes, at the end too, unless in a hurry). The next call raises an error of
-    the other sink.
+    however long it takes, at the end too, unless in a hurry). An error of the other sink is raised
+    by the next call.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class QueuedSink(DroppingSink):
         self._reported = False
         self._finishing = False
         self._deadline = float("inf")  # for the queued frames
-        # Not `join`: in Python 3.11, a thread counts as ended once Ctrl-C interrupts that.
+        # Not `join`: in Python 3.11, a thread counts as ended once Ctrl-C interrupts it.
         self._ended = threading.Event()
         threading.Thread(target=self._run, name="spotlet-sink", daemon=True).start()
 
@@ -155,7 +155,7 @@ class QueuedSink(DroppingSink):
             self._ended.set()
 
     def _next(self) -> tuple[Frame, Detections] | None:
-        """Waits for a frame and takes it; returns None when it is time to close."""
+        """Waits for a frame and returns it; None when it is time to close."""
         with self._changed:
             while not self._waiting and not self._finishing:
                 self._changed.wait()

@@ -8,7 +8,7 @@ from spotlet.sinks.sink import DroppingSink, OnFailure, Sink
 from spotlet.streams import Frame
 
 RETRY_SECONDS = 30.0
-"""From an error to the next attempt."""
+"""The time from an error to the next attempt."""
 
 
 class RetriedSink(DroppingSink):
@@ -53,7 +53,7 @@ class RetriedSink(DroppingSink):
             self._on_failure(f"{self._sink.written}: writing again after {dropped} dropped frames")
 
     def close(self) -> None:
-        """Closes the other sink; reports it if that fails."""
+        """Closes the other sink; reports a failure to do so."""
         try:
             self._sink.close()
         except OutputError as error:

@@ -1,4 +1,4 @@
-"""What all sinks share."""
+"""The protocols of sinks, and what all of them share."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -108,7 +108,7 @@ def require_kept(keep: int) -> None:
 
 
 def refuse_source(target: Path, sources: frozenset[Path]) -> None:
-    """Raises if `target` is one of the files being read, also under another name.
+    """Raises if `target` is one of the files being read, even under another name.
 
     Args:
         target: the file about to be written.
@@ -121,4 +121,4 @@ def refuse_source(target: Path, sources: frozenset[Path]) -> None:
     if not same and target.is_file() and target.stat().st_nlink > 1:
         same = any(target.samefile(source) for source in sources)
     if same:
-        raise UsageError(f"{target}: would replace the source; save to another place")
+        raise UsageError(f"{target}: would replace the source; save elsewhere")

@@ -59,7 +59,7 @@ class SnapshotSink(Closing):
             folder: where the snapshots are saved.
             quiet_seconds: how long a class must be absent before it can appear again, 0 or more.
             keep: how many snapshots to keep, at least 1.
-            sources: those that need different names in the file names, see `unique_names`.
+            sources: sources whose names must differ in the file names, see `unique_names`.
 
         Raises:
             UsageError: a number breaks its rule.

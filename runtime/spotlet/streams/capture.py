@@ -27,8 +27,8 @@ class Capture:
     Attributes:
         started: when it started, on `time.monotonic`.
         reader: the open source; None until it is open.
-        first_frame: when the first frame came, on `time.monotonic`; None before.
-        last_frame: when the newest came.
+        first_frame: when the first frame arrived, on `time.monotonic`; None before.
+        last_frame: when the newest arrived.
         error: what ended the connection; None for a regular end.
     """
 
@@ -42,7 +42,7 @@ class Capture:
 
         Args:
             open_reader: returns the open source; may take long, and may raise.
-            changed: set when a frame came or the connection ended.
+            changed: set when a frame arrived or the connection ended.
             hand_over: what happens to a frame.
         """
         self.started = time.monotonic()
@@ -74,7 +74,7 @@ class Capture:
             return self._ended and self._newest is None
 
     def take(self) -> Frame | None:
-        """Returns the newest frame that was not taken yet, with how many it replaced."""
+        """Returns the newest frame not yet taken, with the number of those it replaced."""
         with self._lock:
             frame, self._newest = self._newest, None
             if frame is None:

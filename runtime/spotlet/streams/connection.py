@@ -1,4 +1,4 @@
-"""A live source that is kept alive: lost, given up, reconnected with back-off."""
+"""A live source, reconnected with back-off whenever it is lost."""
 
 import threading
 import time
@@ -25,9 +25,9 @@ ABANDONED_SECONDS = 1.0
 class Connection(Feed):
     """The newest frame of a live source, over as many connections as it takes.
 
-    Only the reading has its own thread: `poll` or `tend` is called often, and does what is due. So
-    one thread serves any number of sources. `reader` is that of the last connection that produced
-    a frame.
+    Only the reading has its own thread: `poll` or `tend` must be called often, and does what is
+    due. So one thread serves any number of sources. `reader` is that of the last connection that
+    produced a frame.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Connection(Feed):
         """Does what is due, except passing on a frame.
 
         Raises:
-            SourceError: the source was never there, and its retries are used up.
+            SourceError: the source never answered, and its retries are used up.
         """
         capture = self._capture
         if self.over:
@@ -112,7 +112,7 @@ class Connection(Feed):
         """Ends the reading; after a short wait a read that hangs is left to its thread."""
         self.stop()
         if self._capture is not None:
-            self._leave(self._capture)
+            self._abandon(self._capture)
         try:
             if not self.over:
                 self._end(None)
@@ -148,7 +148,7 @@ class Connection(Feed):
         return float("inf") if first is None else first + SETTLE_SECONDS
 
     def _silent_until(self, capture: Capture) -> float:
-        """Returns when the connection is given up if no frame comes."""
+        """Returns when the connection is given up if no frame arrives."""
         if capture.last_frame is None:
             return capture.started + self._rules.open_seconds
         return capture.last_frame + self._rules.stall_seconds
@@ -168,8 +168,8 @@ class Connection(Feed):
         self._lose(capture, "lost", reason or "the stream ended")
 
     def _lose(self, capture: Capture, state: State, reason: str) -> None:
-        """Gives up the present connection, and decides when to try again."""
-        self._leave(capture)
+        """Gives up the current connection, and decides when to try again."""
+        self._abandon(capture)
         first, last = capture.first_frame, capture.last_frame
         if first is not None and last is not None and last - first >= self._rules.stable_seconds:
             self._failures = 0
@@ -185,7 +185,7 @@ class Connection(Feed):
         if self.reader is None:
             raise SourceError(f"{self._name}: {self.ended_early}")
 
-    def _leave(self, capture: Capture) -> None:
+    def _abandon(self, capture: Capture) -> None:
         self._dropped += capture.abandon()
         self._left.append(capture)
         self._capture = None

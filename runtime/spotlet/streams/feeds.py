@@ -15,7 +15,7 @@ class Feed:
     Attributes:
         over: whether no more frames will come.
         ended_early: why it ended before it should have; None if it did not.
-        reader: of the present connection; None before the first is open.
+        reader: of the current connection; None before the first is open.
     """
 
     over = False

@@ -1,4 +1,4 @@
-"""One picture of a stream, what reads it, and the time of a source's frames."""
+"""Frames of a stream, the protocol of their readers, and the clock of a source."""
 
 import time
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class Reader(Protocol):
         fps: frames per second, if the source states it.
         size_hw: height and width of all frames, pixels, if known.
         frame_count: how many frames the source says it has.
-        ended_early: why the source ended before it should have; None before that.
+        ended_early: why the source ended before it should have; None if it did not.
     """
 
     fps: float | None

@@ -12,7 +12,7 @@ from spotlet.streams.stream import Stream
 
 
 class Arrival(NamedTuple):
-    """A frame, and the stream that it came from.
+    """A frame and its stream.
 
     Attributes:
         stream: one of the group's.

@@ -1,4 +1,4 @@
-"""OpenCV's captures, with workarounds for what they do to live streams."""
+"""OpenCV's captures, with workarounds for live streams."""
 
 import os
 
@@ -49,8 +49,8 @@ def open_capture(
 
     Args:
         source: a file, a camera or a URL.
-        open_seconds: what a URL may take to open.
-        read_seconds: what a frame of a URL may take.
+        open_seconds: how long a URL may take to open.
+        read_seconds: how long a frame of a URL may take.
         live: frames of a URL must not be delayed, so they are decoded on one core.
         spare_cores: if false, a file of small pictures is decoded on one core as well.
 
@@ -90,7 +90,7 @@ def _milliseconds(seconds: float) -> int:
     return round(min(max(seconds * 1000, 1), _LONGEST_MS))
 
 
-def gives_jpegs(source: Source, capture: cv2.VideoCapture) -> bool:
+def read_as_jpegs(source: Source, capture: cv2.VideoCapture) -> bool:
     """Switches a URL of an MJPEG stream to whole JPEG files; returns whether it could.
 
     FFmpeg would decode half a file into garbage, and scale a picture of another size to that of

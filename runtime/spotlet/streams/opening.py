@@ -1,4 +1,4 @@
-"""Opening streams: which source is read in which way."""
+"""Opens streams, and chooses how each source is read."""
 
 import logging
 import threading
@@ -77,7 +77,7 @@ def open_streams(
 ) -> StreamGroup:
     """Opens several sources.
 
-    None waits for another, except files in `video` mode, which one thread reads in turn.
+    No source waits for another, except files in `video` mode, which one thread reads in turn.
 
     Args:
         sources: each as `open_stream` takes it; none twice. If two names are equal without

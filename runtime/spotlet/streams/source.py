@@ -46,7 +46,7 @@ class Source:
 
 
 def locate_source(source: str | int | Path) -> Source:
-    """Returns what a source is.
+    """Identifies a source without opening it.
 
     Args:
         source: the path of an image, of a folder of images or of a video file; a glob of
@@ -95,7 +95,7 @@ def natural_key(path: Path) -> tuple[tuple[str | int, ...], ...]:
 
 def _camera(index: int) -> Source:
     if index < 0:
-        raise UsageError(f"camera {index}: an index counts from 0")
+        raise UsageError(f"camera {index}: indices start at 0")
     return Source("camera", f"camera {index}", location=index)
 
 

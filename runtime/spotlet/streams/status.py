@@ -13,7 +13,7 @@ State = Literal["connecting", "live", "stalled", "lost", "ended"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusEvent:
-    """A source changed its state.
+    """A change of a source's state.
 
     Attributes:
         source: see `Frame.source`.
@@ -85,7 +85,7 @@ class Reconnection:
 
         Args:
             failures: attempts that failed in a row.
-            chance: in [0, 1); random where None.
+            chance: in [0, 1); random if None.
         """
         share = random.random() if chance is None else chance
         # The exponent is bounded: a source may be away for weeks.

@@ -98,7 +98,7 @@ class Stream(Closing):
     def poll(self) -> Frame | None:
         """Returns a frame if one is available now, else None; None also once it is `over`.
 
-        For programs that serve several streams in turn; a `for` loop waits by itself. A file's
+        For programs that serve several streams in turn; a `for` loop waits on its own. A file's
         next frame is always available.
 
         Raises:

@@ -11,7 +11,7 @@ from spotlet.errors import SourceError
 from spotlet.image_files import quiet_opencv
 from spotlet.letterbox import ImageArray
 from spotlet.streams.frame import Frame, take_frame
-from spotlet.streams.opencv import NOT_OPENED, decode_jpeg, gives_jpegs, open_capture
+from spotlet.streams.opencv import NOT_OPENED, decode_jpeg, open_capture, read_as_jpegs
 from spotlet.streams.source import Source
 
 COUNTING_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
@@ -20,10 +20,10 @@ of the longest track, which may be the audio."""
 
 ESTIMATE_SLACK_SECONDS = 1.0
 ESTIMATE_SLACK_SHARE = 0.05
-"""How much earlier than its estimated duration a complete file may end: the smaller of both."""
+"""A complete file may end this much before its estimated duration: the smaller of the two."""
 
 MAX_PLAUSIBLE_FPS = 1000.0
-"""Above this, the frame rate that a source states is the tick of its clock."""
+"""A stated frame rate above this is the tick of the source's clock."""
 
 LIVE_SLACK_SECONDS = 1.0
 """How much longer the library's own time-outs are in live mode than Spotlet's: which comes first
@@ -46,8 +46,8 @@ class VideoReader:
 
         Args:
             source: a file, a camera or a URL.
-            open_seconds: what a URL may take to open.
-            read_seconds: what a frame of a URL may take.
+            open_seconds: how long a URL may take to open.
+            read_seconds: how long a frame of a URL may take.
             live: the caller has its own time-outs, and frames must not be delayed.
             spare_cores: see `open_capture`.
 
@@ -67,7 +67,7 @@ class VideoReader:
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self._may_be_file = source.kind != "camera" and 0 < count < 2**53
         self.frame_count: int | None = int(count) if self._may_be_file and not live else None
-        self._jpegs = self.frame_count is None and gives_jpegs(source, self._capture)
+        self._jpegs = self.frame_count is None and read_as_jpegs(source, self._capture)
         # FFmpeg makes up the rate and the times of JPEGs over HTTP.
         self._timed = not (self._jpegs and str(source.location).lower().startswith("http"))
         fps = self._capture.get(cv2.CAP_PROP_FPS)
@@ -99,7 +99,7 @@ class VideoReader:
         self._capture.release()
 
     def _next_image(self) -> ImageArray | None:
-        """Returns the next complete picture; None at the end, or if none came for too long."""
+        """Returns the next complete picture; None at the end, or if none arrived for too long."""
         until = time.monotonic() + self._read_seconds
         with quiet_opencv():
             while True:
@@ -136,7 +136,7 @@ class VideoReader:
         return self._last_pts
 
     def _explain_end(self) -> str | None:
-        """Returns what is wrong with an end here; None at the end of a complete file."""
+        """Returns why an end here is too early; None at the end of a complete file."""
         if self._source.kind == "camera":
             return f"the camera delivered no more frames after {self._index}"
         if self.frame_count is None:

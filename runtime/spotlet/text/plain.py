@@ -6,10 +6,10 @@ import unicodedata
 from typing import Any, NoReturn
 
 MOST_DIGITS = 20
-"""Of an integer in JSON: those of 64 bits. Longer ones do not fit a float."""
+"""The most digits of an integer in JSON, those of 64 bits. Longer ones do not fit a float."""
 
 DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that change the direction of those after them, so that a name reads as another.
+"""Characters that change the direction of those after them and can disguise a name.
 
 Source: Unicode Standard Annex 9, "Unicode Bidirectional Algorithm", section 2.
 """

@@ -1,4 +1,4 @@
-"""Tracking: the same object has the same number in every frame."""
+"""Tracking: an object has the same id in every frame."""
 
 from spotlet.tracking.settings import TrackingSettings
 from spotlet.tracking.tracker import Tracker

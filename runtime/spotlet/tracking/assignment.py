@@ -10,7 +10,7 @@ IndexArray = npt.NDArray[np.int64]
 def assign(gains: CostArray) -> tuple[IndexArray, IndexArray]:
     """Returns pairs of rows and columns, each in at most one pair, with the largest total gain.
 
-    A pair without a gain is omitted: both stay alone.
+    A pair without a gain is omitted: both stay unpaired.
 
     Args:
         gains: (N, M) finite, of any unit; 0 or less for pairs that are not allowed.

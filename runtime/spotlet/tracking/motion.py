@@ -35,7 +35,7 @@ TURN_SHARE = np.array([3.0, 3.0, 0.5, 0.5])
 """The same four: how much it may change at once, if the object turns or bounces."""
 
 CUT_SHARE = 0.1
-"""How near, over its size, a box that the picture's edge cuts off is to that edge."""
+"""A box nearer than this to the picture's edge, over its size, is cut off by it."""
 
 SHRINK_SHARE = 0.25
 """The least share of its size that such a box loses in a second."""
@@ -113,7 +113,7 @@ def begin(places: Array, at_seconds: float) -> Motion:
 
     Args:
         places: (N, 4), see `Motion.places`.
-        at_seconds: when.
+        at_seconds: when they were seen.
     """
     size, none = _sizes(places), np.zeros_like(places)
     moments = np.stack(
@@ -146,7 +146,7 @@ def predict(motion: Motion, at_seconds: float) -> Motion:
 
 
 def turned(expected: Motion, motion: Motion) -> Motion:
-    """Returns where boxes may be that changed course as soon as they were out of sight.
+    """Returns where boxes may be if they changed course as soon as they were out of sight.
 
     Args:
         expected: `motion`, predicted.
@@ -160,7 +160,7 @@ def turned(expected: Motion, motion: Motion) -> Motion:
 
 
 def leaving(motion: Motion, size_hw: tuple[int, int]) -> npt.NDArray[np.bool_]:
-    """Returns which boxes (N,) an edge of the picture increasingly cuts off."""
+    """Returns which boxes (N,) are increasingly cut off by an edge of the picture."""
     centres, sides = motion.places[:, :2], motion.places[:, 2:]
     size = _sizes(motion.places)
     edge = CUT_SHARE * size

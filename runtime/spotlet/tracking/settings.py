@@ -11,17 +11,17 @@ class TrackingSettings:
     """When two observations are the same object.
 
     Attributes:
-        lost_seconds: an object that was out of sight for longer is a new one when it is back.
-        confirm_seconds: how long an object must be known, and seen at least twice, to get a number;
-            and how long one without a number may be out of sight.
+        lost_seconds: an object that was out of sight for longer is new when it returns.
+        confirm_seconds: how long an object must be known, and seen at least twice, to get an id;
+            and how long one without an id may be out of sight.
         start_score: the least score that starts an object, in [0, 1]. Detections below it only
-            continue objects that have a number, and are otherwise dropped.
+            continue objects that have an id, and are otherwise dropped.
         most_cost: the most an observation may cost to be the same object: its squared distance
             in standard deviations, plus the logarithm of how many times wider than the detector's
-            own error the area is where the object may be. A larger value finds objects again that
-            moved oddly, and confuses lost objects with new ones.
-        flip_cost: the additional cost of another class than before.
-        turn_cost: the additional cost of having turned or bounced since.
+            own error its expected area is. A larger value finds objects again that moved oddly, and
+            confuses lost objects with new ones.
+        flip_cost: the additional cost of a change of class.
+        turn_cost: the additional cost of a turn or a bounce since.
     """
 
     lost_seconds: float = 3.0

@@ -28,19 +28,19 @@ IndexArray = npt.NDArray[np.int64]
 
 
 class Tracker:
-    """Numbers the objects of one source from 1, in the order in which they are confirmed.
+    """Gives the objects of one source ids from 1, in the order in which they are confirmed.
 
-    Each known object is expected somewhere (`motion.py`): where it was heading or, at a cost, where
-    it may be if it turned. Observations are assigned so that all fit best together: first the sure
-    ones to objects with a number, then the less sure ones to these, then the remaining sure ones to
-    objects without a number. What is left over starts a new object. The class of a numbered object
-    is the one with the highest sum of scores so far; `update` returns it.
+    `motion.py` predicts where each known object was heading and, at a cost, where it may be if it
+    turned. Observations are assigned for the best total fit: first the sure ones to objects with an
+    id, then the less sure ones to these, then the remaining sure ones to objects without an id.
+    Those still left start new objects. The class of an object with an id is the one with the
+    highest sum of scores so far; `update` returns it.
 
     Source:
-        Bewley 2016, "Simple online and realtime tracking", for the order of the work; Zhang 2022,
+        Bewley 2016, "Simple online and realtime tracking", for the order of the steps; Zhang 2022,
         "ByteTrack", section 3, for less sure detections; Bar-Shalom and Fortmann 1988, "Tracking
         and data association", for likelihoods as costs; Blom and Bar-Shalom 1988, "The interacting
-        multiple model algorithm", for two models of motion, of which here the likelier is used
+        multiple model algorithm", for two models of motion, the likelier of which is used here
         instead of their mixture. Cao 2023, "Observation-centric SORT", corrects how noise grows
         while an object is not seen: here a gap is one step of its length.
 
@@ -74,7 +74,7 @@ class Tracker:
         epoch: int = 0,
         size_hw: tuple[int, int] | None = None,
     ) -> Detections:
-        """Returns the objects of the next frame with their numbers, 0 for none yet.
+        """Returns the objects of the next frame with their ids, 0 for none yet.
 
         Their order does not matter and is kept; those below `start_score` that do not continue an
         object are dropped.
@@ -82,9 +82,9 @@ class Tracker:
         Args:
             detections: of the frame.
             at_seconds: when the frame was taken, on any clock that never goes back.
-            epoch: see `Frame.epoch`. In a new one all objects are new; numbers are never reused.
+            epoch: see `Frame.epoch`. In a new one all objects are new; ids are never reused.
             size_hw: height and width of the frame. With it, an object that was leaving the frame
-                and is no longer visible is dropped; a newcomer there gets a new number.
+                and is no longer visible is dropped; a newcomer there gets a new id.
 
         Raises:
             UsageError: the time is earlier than that of the frame before.
@@ -158,7 +158,7 @@ class Tracker:
 
     def _confirm(self) -> None:
         known = self._motion.at_seconds - self._since
-        # A source's clock has whole ticks: a tenth of a second may come out shorter.
+        # A source's clock has whole ticks: a tenth of a second may measure shorter.
         enough = (known > 0) & (known >= self._settings.confirm_seconds - 1e-3)
         ready = (self._ids == 0) & (self._motion.at_seconds == self._now) & enough
         count = int(ready.sum())
@@ -204,5 +204,5 @@ def _costs(expected: Motion, places: Array) -> Array:
 
 
 def _canonical_order(found: Detections) -> IndexArray:
-    """Returns the objects' order, best score first, whatever order they came in."""
+    """Returns the objects' order, best score first, in whatever order they came."""
     return np.lexsort([*found.boxes_xyxy.T, found.class_ids, -found.scores])

@@ -27,7 +27,7 @@ from spotlet.check import check_model
 from spotlet.errors import GateError
 from spotlet.letterbox import ImageArray
 from spotlet_export import AdoptSettings, adopt_package
-from spotlet_export.adoption import layouts
+from spotlet_export.adoption import recognition_layout
 from spotlet_export.adoption.adopting import Adoption, Listener
 
 BLACK = {"pad_value": 0}
@@ -260,10 +260,10 @@ def test_of_rows_as_many_as_are_found_the_best_are_taken(tmp_path: Path) -> None
     assert_finds(package, make, "letterbox", most=2)
 
 
-def test_a_layout_that_is_told_may_have_any_number_of_rows(
+def test_a_given_layout_may_have_any_number_of_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layouts, "MOST_SUPPRESSED", COLUMNS)
+    monkeypatch.setattr(recognition_layout, "MOST_SUPPRESSED", COLUMNS)
     with pytest.raises(GateError, match="do not fit any layout"):
         adopt(Make(layout="K,6"), tmp_path, "letterbox")
     assert_finds(
@@ -273,7 +273,7 @@ def test_a_layout_that_is_told_may_have_any_number_of_rows(
     )
 
 
-def test_the_package_says_whence_it_is_and_under_which_licence(tmp_path: Path) -> None:
+def test_the_package_says_where_it_is_from_and_under_which_licence(tmp_path: Path) -> None:
     make = Make(layout="4+C,K", box_format="cxcywh")
     model = onnx.load(save(make, tmp_path / "foreign.onnx"))
     said = {
@@ -354,8 +354,8 @@ def test_weights_beside_the_file_are_taken_in(tmp_path: Path) -> None:
     assert_finds(done.package, Make(layout="K,6"), "letterbox")
 
 
-def test_another_input_is_given_its_value_for_good(tmp_path: Path) -> None:
-    """As networks that move the boxes to the size of the frame, which they must be told."""
+def test_another_input_gets_a_constant_value(tmp_path: Path) -> None:
+    """As networks that move the boxes to the size of the frame, which they need to know."""
     make = Make(layout="K,6")
     model = onnx.load(save(make, tmp_path / "sized.onnx"))
     graph = model.graph

@@ -15,7 +15,7 @@ import pytest
 from foreign_networks import CELL, Make, anchors, network, save
 
 from spotlet.cli import main
-from spotlet_export.adoption.original import Original
+from spotlet_export.adoption.original_decoder import OriginalDecoder
 from spotlet_export.gate.reference import Tensors
 
 CENTRES = Make(layout="K,4+C", box_format="cxcywh")
@@ -49,12 +49,12 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         given = [word.replace("HERE", str(tmp_path)) for word in words if word != "no image"]
         out = ["--out", str(tmp_path / "package")]
         code = main(["adopt", str(path), *out, *image, *said, *given])
-        told = [line for line in capsys.readouterr().err.splitlines() if "…" not in line]
+        message = [line for line in capsys.readouterr().err.splitlines() if "…" not in line]
         assert code in (0, 2, 3, 4)
         assert (tmp_path / "package").exists() is (code == 0)
-        assert len(told) == (code != 0), told
+        assert len(message) == (code != 0), message
         assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
-        return code, "".join(told)
+        return code, "".join(message)
 
     return run
 
@@ -65,27 +65,27 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         (CENTRES, ["no image"], 2, "--image"),
         (CENTRES, ["--image", "HERE/none.png"], 4, "none.png"),
         ("none.onnx", [], 4, "cannot be read"),
-        ("text.onnx", [], 4, "no ONNX model"),
-        ("frame.png", [], 4, "no ONNX model"),
+        ("text.onnx", [], 4, "not an ONNX model"),
+        ("frame.png", [], 4, "not an ONNX model"),
         (CENTRES, ["--classes", "red"], 3, "class count 1"),
-        (CENTRES, ["--classes", "HERE/twice.txt"], 2, "'red' comes twice"),
+        (CENTRES, ["--classes", "HERE/twice.txt"], 2, "duplicate name 'red'"),
         (CENTRES, ["--classes", "names.txt"], 4, "no such file"),
-        (CENTRES, ["--classes", "red,,blue"], 2, "holds no names"),
-        (CENTRES, ["--outputs", "det"], 2, "no such output; there are out_all"),
+        (CENTRES, ["--classes", "red,,blue"], 2, "no names found"),
+        (CENTRES, ["--outputs", "det"], 2, "unknown output; there are out_all"),
         (CENTRES, ["--layout", "ssd"], 3, "do not fit layout ssd"),
-        (CENTRES, ["--strides", "8,16"], 2, "120 places on a canvas of 64x96"),
+        (CENTRES, ["--strides", "8,16"], 2, "120 cells on a canvas of 64x96"),
         (CENTRES, ["--strides", "eight"], 2, "whole numbers"),
         (CENTRES, ["--size", "320x320"], 2, "its size is fixed"),
         (CENTRES, ["--size", "320"], 2, "HEIGHTxWIDTH"),
         (replace(CENTRES, free_size=True), [], 2, "give --size"),
-        (CENTRES, ["--scale", "a lot"], 2, "--scale a lot: must be numbers"),
+        (CENTRES, ["--scale", "a lot"], 2, "--scale: 'a lot' must be numbers"),
         (CENTRES, ["--mean", "1,2"], 2, "must be 1 or 3 numbers"),
-        (CENTRES, ["--std", "0"], 2, "none may be 0"),
+        (CENTRES, ["--std", "0"], 2, "must not contain 0"),
         (CENTRES, ["--pad-value", "300"], 2, "from 0 to 255"),
         (CENTRES, ["--score", "7"], 2, "from 0 to 1"),
         ("sized.onnx", [], 2, "--fix size=640,640"),
         ("sized.onnx", ["--fix", "size=1,2,3"], 2, "3 numbers for size"),
-        (CENTRES, ["--fix", "size=3"], 2, "no such input"),
+        (CENTRES, ["--fix", "size=3"], 2, "unknown input"),
         (CENTRES, ["--fix", "size"], 2, "NAME=NUMBERS"),
         (replace(CENTRES, dtype="uint8", scale=1.0), ["--scale", "1/255"], 2, "whole numbers"),
         (replace(CENTRES, opset=22), [], 4, "opset_version=21"),
@@ -101,8 +101,8 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 def test_a_mistake_is_one_clear_line(
     adopt: Run, make: Make | str, words: list[str], code: int, says: str
 ) -> None:
-    found, told = adopt(make, *words)
-    assert (found, says in told) == (code, True), told
+    found, message = adopt(make, *words)
+    assert (found, says in message) == (code, True), message
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,8 @@ def test_a_mistake_is_one_clear_line(
 def test_a_wrong_reading_is_caught_with_the_option_to_try(
     adopt: Run, make: Make, words: list[str], says: str
 ) -> None:
-    code, told = adopt(make, *words)
-    assert (code, says in told) == (3, True), told
+    code, message = adopt(make, *words)
+    assert (code, says in message) == (3, True), message
 
 
 def test_boxes_that_are_still_offsets_in_a_grid_are_caught(
@@ -142,16 +142,16 @@ def test_boxes_that_are_still_offsets_in_a_grid_are_caught(
 ) -> None:
     monkeypatch.setattr("spotlet_export.adoption.plausibility.COMMON_STRIDES", (CELL,))
     make = Make(layout="K,5+C", box_format="cxcywh", strides=True, colour="BGR", scale=1.0)
-    code, told = adopt(make, "--colour", "BGR", "--scale", "1")
-    assert (code, f"--strides {CELL}" in told) == (3, True), told
+    code, message = adopt(make, "--colour", "BGR", "--scale", "1")
+    assert (code, f"--strides {CELL}" in message) == (3, True), message
     assert adopt(make, "--strides", str(CELL))[0] == 0
 
 
 def test_a_class_that_is_everywhere_is_taken_for_the_background(adopt: Run) -> None:
     make = replace(CORNERS, activation="softmax", background="first")
     words = ["--classes", "nothing,red,green,blue", "--outputs", "out_boxes,out_scores"]
-    code, told = adopt(make, *words, "--activation", "softmax")
-    assert (code, "'nothing' fires in" in told) == (3, True), told
+    code, message = adopt(make, *words, "--activation", "softmax")
+    assert (code, "'nothing' fires in" in message) == (3, True), message
 
 
 def test_what_looks_wrong_is_written_by_force_and_said(adopt: Run, tmp_path: Path) -> None:
@@ -159,13 +159,13 @@ def test_what_looks_wrong_is_written_by_force_and_said(adopt: Run, tmp_path: Pat
     assert adopt(CENTRES, *words)[0] == 3
     assert adopt(CENTRES, *words, "--force")[0] == 0
     card = (tmp_path / "package" / "CARD.md").read_text("utf-8")
-    assert "Written by force" in card
+    assert "Written because of --force" in card
     assert "nothing found" in card
 
 
-def test_without_class_names_the_outputs_are_told(adopt: Run) -> None:
-    code, told = adopt(CENTRES, said=[])
-    assert (code, "--classes" in told, "out_all" in told) == (2, True, True)
+def test_without_class_names_the_message_lists_the_outputs(adopt: Run) -> None:
+    code, message = adopt(CENTRES, said=[])
+    assert (code, "--classes" in message, "out_all" in message) == (2, True, True)
 
 
 def test_weights_that_are_not_beside_the_file_are_named(adopt: Run, tmp_path: Path) -> None:
@@ -178,8 +178,8 @@ def test_weights_that_are_not_beside_the_file_are_named(adopt: Run, tmp_path: Pa
         size_threshold=0,
     )
     (tmp_path / "apart.data").unlink()
-    code, told = adopt("apart.onnx")
-    assert (code, "apart.data" in told) == (4, True)
+    code, message = adopt("apart.onnx")
+    assert (code, "apart.data" in message) == (4, True)
 
 
 def test_a_graph_that_the_runtime_refuses_is_named_by_the_persons_file(
@@ -211,9 +211,9 @@ def test_a_graph_that_the_runtime_refuses_is_named_by_the_persons_file(
     model.graph.node.remove(end)
     model.graph.node.append(loop)
     onnx.save(model, tmp_path / "looping.onnx")
-    code, told = adopt("looping.onnx")
+    code, message = adopt("looping.onnx")
     assert code == 4
-    assert f"{tmp_path / 'looping.onnx'}: contains the operator Loop" in told
+    assert f"{tmp_path / 'looping.onnx'}: contains the operator Loop" in message
 
 
 def test_a_model_of_spotlets_own_is_not_adopted(adopt: Run, tmp_path: Path) -> None:
@@ -222,8 +222,8 @@ def test_a_model_of_spotlets_own_is_not_adopted(adopt: Run, tmp_path: Path) -> N
     for path in sorted((tmp_path / "package").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     (tmp_path / "package").rmdir()
-    code, told = adopt("own.onnx")
-    assert (code, "is a Spotlet model already" in told) == (2, True)
+    code, message = adopt("own.onnx")
+    assert (code, "this is a Spotlet model already" in message) == (2, True)
 
 
 @pytest.mark.parametrize("fault", ["boxes", "colours", "scores", "low scores"])
@@ -231,10 +231,10 @@ def test_a_fault_of_the_rewriting_is_seen_by_the_gate(
     adopt: Run, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     """The original's numbers are changed, which is as if the rewritten ones were."""
-    honest = Original.__call__
+    honest = OriginalDecoder.__call__
 
     def faulty(
-        self: Original, canvases: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+        self: OriginalDecoder, canvases: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
     ) -> Tensors:
         if fault == "colours":
             return honest(self, np.ascontiguousarray(canvases[..., ::-1]))
@@ -245,9 +245,9 @@ def test_a_fault_of_the_rewriting_is_seen_by_the_gate(
             return boxes, np.maximum(scores, np.float32(0.01))
         return boxes, scores * np.float32(0.99)
 
-    monkeypatch.setattr(Original, "__call__", faulty)
-    code, told = adopt(SUPPRESSED if fault == "low scores" else CENTRES)
-    assert (code, "does not give the same" in told) == (3, True), told
+    monkeypatch.setattr(OriginalDecoder, "__call__", faulty)
+    code, message = adopt(SUPPRESSED if fault == "low scores" else CENTRES)
+    assert (code, "differ from the original" in message) == (3, True), message
 
 
 def test_it_runs_without_torch_and_without_the_training(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_every_file_is_there_a_second_time_and_proven(exported: Path) -> None:
         rows = {row["name"]: row for row in entry["rows"]}
         assert rows["detections without a partner, share"]["limit"] == 0
         assert "32 frames, batch 1 and 8" in rows["detections, least IoU"]["over"]
-        assert rows["outputs unlike the contract"]["passed"]
+        assert rows["outputs that break the contract"]["passed"]
         assert "probe" not in entry
         assert check_model(folder, variant=variant).passed
         manifest = Detector(folder, variant=variant).manifest
@@ -130,13 +130,13 @@ def mix_up_frames(model: onnx.ModelProto) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plant", "told"),
+    ("plant", "message"),
     [
         (suppress_nothing, "detections without a partner"),
         (suppress_too_much, "detections without a partner"),
-        (keep_low_scores, "outputs unlike the contract"),
+        (keep_low_scores, "outputs that break the contract"),
         (keep_few, "detections without a partner"),
-        (leave_something_beyond_the_count, "outputs unlike the contract"),
+        (leave_something_beyond_the_count, "outputs that break the contract"),
         (mix_up_frames, "detections without a partner"),
     ],
     ids=lambda case: case.__name__ if callable(case) else "",
@@ -146,7 +146,7 @@ def test_a_fault_of_the_suppression_fails_its_row(
     built: onnx.ModelProto,
     monkeypatch: pytest.MonkeyPatch,
     plant: Plant,
-    told: str,
+    message: str,
 ) -> None:
     def faulty(model: onnx.ModelProto) -> onnx.ModelProto:
         joined = with_suppression(model)
@@ -156,7 +156,7 @@ def test_a_fault_of_the_suppression_fails_its_row(
     monkeypatch.setattr(gate, "with_suppression", faulty)
     monkeypatch.setattr(end_to_end, "with_suppression", faulty)
     judging.prove_end_to_end("fp32", built)
-    assert told in [row.name.split(",")[0] for row in judging.rows if not row.passed]
+    assert message in [row.name.split(",")[0] for row in judging.rows if not row.passed]
     with pytest.raises(GateError, match="nothing written: end-to-end"):
         judging.require_passed()
 
@@ -225,9 +225,9 @@ def test_the_commands_take_the_variant(
     assert main(["check", folder]) == 0
     assert capsys.readouterr().out.count("PASS") == len(FILES)
     assert main(["info", folder, "--variant", "end-to-end"]) == 0
-    told = capsys.readouterr().out
-    assert "suppressed in the graph" in told
-    assert "int8-end-to-end model.int8.end2end.onnx" in told
+    message = capsys.readouterr().out
+    assert "suppressed in the graph" in message
+    assert "int8-end-to-end model.int8.end2end.onnx" in message
     golden = str(exported / "golden")
     out = tmp_path / "found.ndjson"
     arguments = ["run", folder, golden, "--variant", "int8-end-to-end", "--ndjson", str(out)]

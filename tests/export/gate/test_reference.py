@@ -10,7 +10,7 @@ from spotlet_export.gate.frames import edge_frames
 from spotlet_export.gate.reference import MOST_CANDIDATES, Tensors, make_reference
 
 
-def test_a_network_whose_every_cell_fires_is_compared_on_the_best_of_them(tmp_path: Path) -> None:
+def test_a_network_in_which_every_cell_fires_is_compared_on_its_best_cells(tmp_path: Path) -> None:
     def original(canvases: ImageArray) -> Tensors:
         rng = np.random.default_rng(0)
         corners = rng.uniform(0, 0.9, (len(canvases), 3000, 2))

@@ -151,7 +151,7 @@ def check_rule(boxes: FloatArray, scores: FloatArray, rule: DetectionRule, found
             left.pop(0)
         else:
             assert may_go, f"{box} of class {class_id} at {score} was dropped by nothing"
-    assert not left, "what was found is no candidate, or one that a better one drops"
+    assert not left, "what was found is not a candidate, or a better one drops it"
     return tie
 
 
@@ -325,7 +325,7 @@ def test_other_opsets_and_a_fixed_batch(batch: int | str, opset: int) -> None:
     assert np.array_equal(got[1], want[1])
 
 
-def test_the_network_stays_as_it_was_and_the_manifest_says_what_was_added() -> None:
+def test_the_network_does_not_change_and_the_manifest_says_what_was_added() -> None:
     model = cells_model(manifest_of(3, rule_of(0.3, 0.5, 20)))
     before = model.SerializeToString()
     joined = with_suppression(model)
@@ -348,10 +348,10 @@ def suppressed_before(manifest: Manifest) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"), [(old_opset, "opset 12"), (suppressed_before, "in it already")]
+    ("make", "message"), [(old_opset, "opset 12"), (suppressed_before, "has suppression already")]
 )
 def test_what_cannot_be_appended_to_is_refused(
-    make: Callable[[Manifest], onnx.ModelProto], told: str
+    make: Callable[[Manifest], onnx.ModelProto], message: str
 ) -> None:
-    with pytest.raises(GateError, match=told):
+    with pytest.raises(GateError, match=message):
         with_suppression(make(manifest_of(3, rule_of(0.3, 0.5, 20))))

@@ -1,4 +1,4 @@
-"""A package is made anew from its float32 file; any other file is refused."""
+"""A package is exported again from its float32 file; any other file is refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -116,22 +116,22 @@ def test_suppression_in_the_graph_and_changed_rules_are_refused(
 ) -> None:
     model = onnx.load(exported)
     onnx.save(with_suppression(model), tmp_path / "end2end.onnx")
-    with pytest.raises(CheckpointError, match="suppression is in its graph"):
+    with pytest.raises(CheckpointError, match="has suppression in its graph"):
         recover_checkpoint(tmp_path / "end2end.onnx")
     manifest = manifest_of(model)
     stricter = replace(manifest, detection=replace(manifest.detection, score_threshold=0.9))
     onnx.helper.set_model_props(model, {METADATA_KEY: stricter.to_json()})
     onnx.save(model, tmp_path / "stricter.onnx")
-    with pytest.raises(CheckpointError, match="rules that an export would not keep"):
+    with pytest.raises(CheckpointError, match="would not keep the rules in its manifest"):
         recover_checkpoint(tmp_path / "stricter.onnx")
 
 
-def test_a_file_that_computes_otherwise_than_its_weights_say_is_refused(
+def test_a_file_that_does_not_compute_what_its_weights_do_is_refused(
     exported: Path, tmp_path: Path
 ) -> None:
     model = onnx.load(exported)
     last = next(node for node in model.graph.node if node.op_type == "Sigmoid")
     last.op_type = "HardSigmoid"
     onnx.save(model, tmp_path / "changed.onnx")
-    with pytest.raises(CheckpointError, match="its weights give other outputs"):
+    with pytest.raises(CheckpointError, match="outputs of its weights differ"):
         recover_checkpoint(tmp_path / "changed.onnx")

@@ -136,7 +136,7 @@ def test_a_contact_sheet_shows_images_of_any_size_row_by_row() -> None:
 
 
 def test_a_contact_sheet_of_nothing_is_refused() -> None:
-    with pytest.raises(UsageError, match="needs one of each"):
+    with pytest.raises(UsageError, match="needs at least one of each"):
         contact_sheet([], columns=2, cell_hw=(50, 100))
 
 

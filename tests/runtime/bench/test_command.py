@@ -215,7 +215,7 @@ def test_the_provider_that_was_asked_for_is_reported_beside_the_one_that_was_got
 ) -> None:
     words = (squares_model, *SHORT, "--provider", "Rknpu")
     assert _bench(*words) == 0
-    assert "\nprovider: Rknpu asked, CPU got: not in this onnx" in capsys.readouterr().out
+    assert "\nprovider: Rknpu requested, CPU used: not in this onnx" in capsys.readouterr().out
     assert _bench(*words, "--json") == 0
     content = json.loads(capsys.readouterr().out)
     assert content["provider_asked"] == "RknpuExecutionProvider"

@@ -331,7 +331,9 @@ def test_run_says_when_a_provider_is_not_to_be_had(
 ) -> None:
     words = ("run", squares_model, clip, "--max-frames", 1, "--provider", "Rknpu")
     assert _run(*words) == 0
-    assert "provider: Rknpu asked, CPU got: not in this onnxruntime (" in capsys.readouterr().err
+    assert (
+        "provider: Rknpu requested, CPU used: not in this onnxruntime (" in capsys.readouterr().err
+    )
     assert _run(*words, "--strict-provider") == 2
     assert "provider Rknpu: not in this onnxruntime" in _errors(capsys)
 
@@ -418,7 +420,9 @@ def test_check_names_the_file_and_the_frame_that_fail_and_goes_on(
     printed = capsys.readouterr()
     assert printed.out.count("  FAIL  golden frames match") == 2
     assert printed.err.count("\n") == 1
-    assert printed.err.startswith(f"spotlet check: {package}: FAIL: model.onnx: golden frames")
+    assert printed.err.startswith(
+        f"spotlet check: {package}: FAIL: model.onnx: golden frames match"
+    )
     assert "0 of 1" in printed.err
     assert "red: the picture is not the export's" in printed.err
 

@@ -79,7 +79,7 @@ def test_a_model_without_a_profile_has_the_default_and_a_missing_one_is_an_error
 ) -> None:
     (tmp_path / "other.onnx").write_text("another")
     chosen, why = choose_session(tmp_path / "other.onnx", "live", None, strict=False)
-    assert (chosen, why) == (SessionSettings(), "no device profile of this model file")
+    assert (chosen, why) == (SessionSettings(), "no device profile for this model file")
     with pytest.raises(ModelFileError, match="no such file"):
         _settings(tmp_path / "none.onnx", "0")
 

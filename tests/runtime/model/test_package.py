@@ -127,7 +127,7 @@ def test_parity_of_schema_2_has_a_record_for_each_file(package: Path) -> None:
         ("[]", "must be a JSON object"),
         ('{"schema": 3, "files": {}}', "schema 3 is newer than this spotlet reads"),
         ('{"schema": "2"}', "schema '2' must be a whole number"),
-        ('{"schema": 2, "passed": false}', "not the record of a gate that passed"),
+        ('{"schema": 2, "passed": false}', "does not record a passed gate"),
         ('{"schema": 2}', "has no entry for"),
         ('{"schema": 2, "files": []}', "has no entry for"),
         ('{"schema": 2, "files": {"model.onnx": 3}}', "has no entry for"),

@@ -71,7 +71,7 @@ def test_a_model_file_that_was_changed_has_no_profile(
     write_profile(DeviceProfile(key=key, settings={"live": FAST, "video": FAST}))
     assert find_profile(model).profile is not None
     save_squares_model(model, batch=1)
-    assert find_profile(model).reason == "no device profile of this model file"
+    assert find_profile(model).reason == "no device profile for this model file"
 
 
 def test_a_model_file_beyond_the_bound_is_not_read_for_its_checksum(

@@ -124,7 +124,7 @@ def test_the_nodes_that_each_provider_got_are_reported(
     assert session.provider_use == ProviderUse(
         asked=CUDA, got=CUDA, nodes={CUDA: 61, CPU_PROVIDER: 3}
     )
-    assert session.provider_use.text == "CUDA asked, CUDA got: 61 of 64 nodes, the CPU 3"
+    assert session.provider_use.text == "CUDA requested, CUDA used: 61 of 64 nodes, 3 on the CPU"
     (node,) = opened
     assert node.providers == [(CUDA, {"use_tf32": "0"}), CPU_PROVIDER]
     assert node.options.get_session_config_entry(RECORD_KEY) == "1"
@@ -137,7 +137,7 @@ def test_an_onnxruntime_that_does_not_report_nodes_is_not_a_fault(
     accelerate()
     use = ModelSession(squares_model, STRICT).provider_use
     assert use == ProviderUse(asked=CUDA, got=CUDA)
-    assert use.text.endswith("CUDA got: this onnxruntime does not report the nodes")
+    assert use.text.endswith("CUDA used: this onnxruntime does not report the nodes")
 
 
 def test_a_session_for_the_cpu_records_nothing(squares_model: Path) -> None:
@@ -227,10 +227,10 @@ def test_run_reports_in_one_line_what_was_got(
     assert printed() == []
     assert printed("--debug") == ["provider: CPU"]
     accelerate(shares={CUDA: 9})
-    assert printed("--provider", "cuda") == ["provider: CUDA asked, CUDA got: all 9 nodes"]
+    assert printed("--provider", "cuda") == ["provider: CUDA requested, CUDA used: all 9 nodes"]
     accelerate(shares={CPU_PROVIDER: 9})
     assert printed("--provider", "cuda") == [
-        "provider: CUDA asked, CPU got: it took none of the 9 nodes"
+        "provider: CUDA requested, CPU used: it took none of the 9 nodes"
     ]
     assert main([*words, "--provider", "cuda", "--strict-provider"]) == 2
     assert "it took none of the 9 nodes; available: CPU" in capsys.readouterr().err
@@ -242,7 +242,7 @@ def test_info_and_check_report_what_was_got(
     assert main(["info", str(squares_model)]) == 0
     assert "asked" not in capsys.readouterr().out
     accelerate(shares={CUDA: 8, CPU_PROVIDER: 1})
-    share = "CUDA asked, CUDA got: 8 of 9 nodes, the CPU 1"
+    share = "CUDA requested, CUDA used: 8 of 9 nodes, 1 on the CPU"
     assert main(["info", str(squares_model), "--provider", "CUDA"]) == 0
     assert share in capsys.readouterr().out
     assert main(["check", str(squares_model), "--provider", "CUDA"]) == 0

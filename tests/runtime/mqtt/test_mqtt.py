@@ -433,7 +433,7 @@ def test_a_broker_that_reads_nothing_costs_a_bounded_amount_and_no_time(qos: int
         # no more.
         while in_flight() < MOST_IN_FLIGHT - RETAINED:
             outbox.put(Message("x", bytes(75_000), qos=qos))
-            sender.stir()
+            sender.wake()
             written += 1
             wait_until(
                 lambda: outbox.is_empty or in_flight() >= MOST_IN_FLIGHT - RETAINED,

@@ -246,7 +246,7 @@ def test_what_does_not_suit_the_model_or_a_source_is_refused_before_anything_is_
     expected = "classes: unknown class 'cat'; this model has blue, green, red"
     assert refused([clip], classes=["red", "cat"]) == expected
     assert refused([tmp_path / "none.mp4"]).endswith("none.mp4: no such file or folder")
-    assert "must be two places" in refused([clip], save=lines)
+    assert "must be different paths" in refused([clip], save=lines)
     assert not lines.exists()
 
 
@@ -272,7 +272,7 @@ def test_a_run_leaves_the_process_as_it_is_unless_it_owns_it(
     squares_model: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settled: list[bool] = []
-    monkeypatch.setattr("spotlet.running.loop.settle_process", lambda: settled.append(True))
+    monkeypatch.setattr("spotlet.running.loop.prepare_process", lambda: settled.append(True))
     for own_process, threads in ((False, 3), (True, 1), (True, 3)):
         session = SessionSettings(threads=threads)
         run(

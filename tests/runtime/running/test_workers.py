@@ -149,8 +149,8 @@ def test_to_import_the_program_leaves_the_process_as_it_is() -> None:
         "first = cv2.getNumThreads()\n"
         "import spotlet.cli, spotlet.pipeline, spotlet.commands.run\n"
         "before = cv2.getNumThreads()\n"
-        "from spotlet.running.loop import settle_process\n"
-        "settle_process()\n"
+        "from spotlet.running.loop import prepare_process\n"
+        "prepare_process()\n"
         "print(first, before, cv2.getNumThreads())"
     )
     done = subprocess.run(

@@ -106,10 +106,10 @@ def test_one_stream_is_saved_like_a_single_source(tmp_path: Path, clip: Path) ->
 def test_several_sources_are_not_saved_in_one_file_nor_over_themselves(
     tmp_path: Path, cameras: StreamGroup, write_clip: Callable[..., Path]
 ) -> None:
-    with pytest.raises(UsageError, match="in a folder, a video of each"):
+    with pytest.raises(UsageError, match="in a folder, one video each"):
         save_sinks(tmp_path / "out.mp4", cameras.streams)
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="in a folder, a video of each"):
+    with pytest.raises(UsageError, match="in a folder, one video each"):
         save_sinks(tmp_path / "file", cameras.streams)
     with pytest.raises(OutputError, match="cannot be written"):
         save_sinks(tmp_path / "file" / "all", cameras.streams)

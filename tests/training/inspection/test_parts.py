@@ -21,7 +21,7 @@ from spotlet_training.inspection.box_sizes import (
     measure_boxes,
 )
 from spotlet_training.inspection.image_bytes import exif_orientation, is_cut_short
-from spotlet_training.inspection.likeness import ALIKE_BITS, Look, look_of, nearest_looks
+from spotlet_training.inspection.likeness import ALIKE_BITS, PictureHash, hash_of, nearest_hashes
 from spotlet_training.inspection.sheet import CELL_HW, spread
 
 
@@ -102,46 +102,46 @@ def test_labels_made_before_exif_turned_the_picture_are_an_error(tmp_path: Path)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 12), st.booleans())
-def test_the_nearest_look_is_that_of_a_slow_search(
+def test_the_nearest_hash_is_that_of_a_slow_search(
     seed: int, rows: int, columns: int, earlier: bool
 ) -> None:
     rng = np.random.default_rng(seed)
     base = rng.random(255) < 0.5
 
-    def looks(count: int) -> list[Look | None]:
+    def hashes(count: int) -> list[PictureHash | None]:
         flips = [rng.random(255) < rng.choice([0.02, 0.05, 0.5]) for _ in range(count)]
         return [None if rng.random() < 0.2 else base ^ flip for flip in flips]
 
-    ours = looks(rows)
-    others = ours if earlier else looks(columns)
-    found = nearest_looks(ours, others, earlier=earlier)
-    for index, (look, got) in enumerate(zip(ours, found, strict=True)):
+    ours = hashes(rows)
+    others = ours if earlier else hashes(columns)
+    found = nearest_hashes(ours, others, earlier=earlier)
+    for index, (own, got) in enumerate(zip(ours, found, strict=True)):
         distances = [
-            (int((look != other).sum()), place)
+            (int((own != other).sum()), place)
             for place, other in enumerate(others)
-            if look is not None and other is not None and not (earlier and place >= index)
+            if own is not None and other is not None and not (earlier and place >= index)
         ]
         best = min(distances, default=(256, -1))
         assert got == ((best[1], best[0]) if best[0] <= ALIKE_BITS else None)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_look_outlives_size_and_encoding_and_tells_other_pictures_apart(seed: int) -> None:
+def test_a_hash_outlives_size_and_encoding_and_tells_other_pictures_apart(seed: int) -> None:
     image = scenery(seed + 1, (240, 320))
-    look = look_of(image)
-    assert look is not None
+    ours = hash_of(image)
+    assert ours is not None
     for scale, quality in ((1.0, 30), (0.5, 80), (0.37, 60), (2.0, 90)):
         resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         content = cv2.imencode(".jpg", resized, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        copy = look_of(np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), np.uint8))
+        copy = hash_of(np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), np.uint8))
         assert copy is not None
-        assert (copy != look).sum() <= ALIKE_BITS
-    other = look_of(scenery(seed + 100, (240, 320)))
-    mirrored = look_of(np.ascontiguousarray(image[:, ::-1]))
+        assert (copy != ours).sum() <= ALIKE_BITS
+    other = hash_of(scenery(seed + 100, (240, 320)))
+    mirrored = hash_of(np.ascontiguousarray(image[:, ::-1]))
     assert other is not None
     assert mirrored is not None
-    assert (other != look).sum() > 3 * ALIKE_BITS
-    assert (mirrored != look).sum() > 3 * ALIKE_BITS
+    assert (other != ours).sum() > 3 * ALIKE_BITS
+    assert (mirrored != ours).sum() > 3 * ALIKE_BITS
 
 
 def labels_of(*boxes: tuple[float, ...], size_hw: tuple[int, int] | None = None) -> ImageLabels:

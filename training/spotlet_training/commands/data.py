@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints what is in the set; with --out, writes a contact sheet.
 
     Raises:
-        DatasetError: the set cannot be read at all.
+        DatasetError: the set cannot be read.
         GateError: the set has errors.
     """
     if args.out is not None and args.out.suffix.lower() != ".png":

@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=PRECISIONS,
         default="auto",
-        help="auto takes bfloat16 where the hardware multiplies it",
+        help="auto takes bfloat16 if the hardware multiplies it",
     )
     parser.add_argument(
         "--out",
@@ -89,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the command; returns 0, or raises what the exit code says."""
+    """Runs the command; returns 0, or raises the error of the exit code."""
     hardware = TrainingSettings(device=args.device, precision=args.precision)
     device = pick_device(hardware)
     precision = pick_precision(hardware, device)

@@ -33,7 +33,7 @@ from spotlet_training.pretraining.targets import DONE
 DEFAULTS = DistillationSettings()
 
 VIEW_SIDE = 192
-"""Pixels: six cells of the coarsest stride."""
+"""The side of a view, pixels: six cells of the coarsest stride."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
 def make_targets(
     args: argparse.Namespace, folder: Path, device: torch.device, dtype: torch.dtype
 ) -> Targets:
-    """Returns the targets in a folder; makes them unless they are there for these pictures."""
+    """Returns the targets in a folder; makes them if it has none for these pictures."""
     pictures = [find_pictures(root) for root in args.pictures]
     sources = [
         [root.resolve().name, len(found), digest_of(root, found)]

@@ -1,4 +1,4 @@
-"""The options of a training's recipe, and the settings they stand for."""
+"""The options of a training's recipe, turned into its settings."""
 
 import argparse
 import math
@@ -67,7 +67,7 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def asked_settings(args: argparse.Namespace, base: TrainingSettings) -> TrainingSettings:
-    """Returns the settings of `base`, replaced where an option is given."""
+    """Returns the settings of `base`, replaced by the options given."""
     size, flips, cache_gb = args.image_size, args.flips, args.cache_gb
     if cache_gb is not None and not 0 <= cache_gb < math.inf:
         raise UsageError(f"--cache-gb {cache_gb}: must be a number from 0")

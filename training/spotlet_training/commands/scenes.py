@@ -8,7 +8,7 @@ from spotlet.text.terminal import Progress
 from spotlet_training.scenes import training_scenes, validation_scenes, write_coco_set
 
 SMALLEST_SIDE = 32
-"""Of an image, pixels."""
+"""The least side of an image, pixels."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -122,7 +122,7 @@ def _run(args: argparse.Namespace, ranks: Ranks) -> int:
             )
         except KeyboardInterrupt:
             if saved or steps_done:
-                progress.message(what_is_left(out, args.dataset))
+                progress.message(stopped_line(out, args.dataset))
             raise
     best = [epoch for epoch in epochs if epoch.best][-1]
     print(table(best.accuracy.rows(), header=("class", "AP50", "AP")))
@@ -151,7 +151,7 @@ def check_resume(args: argparse.Namespace) -> None:
             raise UsageError(f"--resume: continues the training in --out; drop --{name}")
 
 
-def what_is_left(out: Path, dataset: Path) -> str:
+def stopped_line(out: Path, dataset: Path) -> str:
     """Returns the line to print after an interrupted training."""
     if not (out / LAST_STATE).exists():
         return "stopped before the end of the first epoch: nothing to resume"
@@ -183,6 +183,6 @@ def pick_folder(asked: Path | None, dataset: Path, *, overwrite: bool) -> Path:
 
 
 def dataset_name(dataset: Path) -> str:
-    """Returns a set's name: that of its folder, also if its `data.yaml` was given."""
+    """Returns a set's name: that of its folder, even if its `data.yaml` was given."""
     path = dataset.resolve()
     return path.parent.name if path.is_file() else path.name

@@ -1,4 +1,4 @@
-"""What must hold for the labels of every format, and how breaches are gathered."""
+"""Rules for the labels of every format, and a collector of their violations."""
 
 import math
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from spotlet.image_files import IMAGE_SUFFIXES
 from spotlet_training.datasets.findings import Finding, first_few
 
 SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid")}
-"""What files and folders may call a split."""
+"""The names of a split in files and folders."""
 
 ROUNDING_PIXELS = 2.0
 """How far a box may reach outside its image: rounding, and off-by-one conventions."""
 
 ROUNDING_FRACTION = 0.01
-"""The same as a share of the side, where that is more."""
+"""The same as a share of the side, if that is more."""
 
 
 class Problems:
@@ -28,7 +28,7 @@ class Problems:
     """
 
     def __init__(self, root: Path) -> None:
-        """Starts without a problem in the set at `root`."""
+        """Starts without problems in the set at `root`."""
         self._root = root
         self.found: list[Finding] = []
 
@@ -47,11 +47,11 @@ class Problems:
 
 
 def inside(root: Path, path: Path) -> Path:
-    """Returns the path relative to the set's folder, or unchanged where it lies elsewhere."""
+    """Returns the path relative to the set's folder, or unchanged if it lies elsewhere."""
     return path.relative_to(root) if path.is_relative_to(root) else path
 
 
-def settle_box(
+def clip_box(
     box_xyxy: Sequence[float], size_wh: tuple[int, int] | None = None
 ) -> tuple[float, float, float, float]:
     """Returns a box clipped to its image.
@@ -61,8 +61,8 @@ def settle_box(
         size_wh: the image's width and height in pixels; None for a box in fractions.
 
     Raises:
-        ValueError: not finite, no area, or further outside than rounding explains. The
-            message is the second half of a sentence that starts with the box's place.
+        ValueError: not finite, no area, or further outside than rounding explains. The message
+            continues a sentence that starts with the box's place.
     """
     left, top, right, bottom = box_xyxy
     text = "(" + ", ".join(f"{edge:.6g}" for edge in box_xyxy) + ")"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spotlet.errors import DatasetError
-from spotlet_training.datasets.checks import SPLIT_NAMES, Problems, read_text, settle_box
+from spotlet_training.datasets.checks import SPLIT_NAMES, Problems, clip_box, read_text
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
 
 SPLIT_FILES = (
@@ -28,7 +28,7 @@ Tables = dict[str, list[dict[str, Any]]]
 
 
 def find_coco_files(root: Path) -> dict[str, Path]:
-    """Returns the label file of each split that exists; none where the set is not COCO.
+    """Returns the label file of each split that exists; none if the set is not COCO.
 
     Raises:
         DatasetError: a split has several label files.
@@ -51,7 +51,7 @@ def find_coco_files(root: Path) -> dict[str, Path]:
 
 
 def read_coco(root: Path) -> LabelledSet:
-    """Returns the labels of a COCO set, and what is wrong with them.
+    """Returns the labels of a COCO set, and the problems in them.
 
     Raises:
         DatasetError: a whole file cannot be used.
@@ -66,7 +66,7 @@ def read_coco(root: Path) -> LabelledSet:
             f"{files['val']}: categories differ from those in {files['train'].name}; both splits "
             "must list the same ids and names"
         )
-    kept, notes = _without_umbrella(categories["train"], contents)
+    kept, notes = _without_parent(categories["train"], contents)
     index_of = {category: index for index, category in enumerate(sorted(kept))}
     problems = Problems(root)
     labels = {
@@ -104,7 +104,7 @@ def _categories(path: Path, content: Tables) -> Categories:
     return found
 
 
-def _without_umbrella(
+def _without_parent(
     categories: Categories, contents: dict[str, Tables]
 ) -> tuple[Categories, list[str]]:
     """Drops the category that Roboflow adds as the parent of all others; returns notes on it."""
@@ -146,7 +146,7 @@ def _read_split(
         elif image in images:
             _, (height, width) = images[image]
             try:
-                box = settle_box(_edges(row.get("bbox")), (width, height))
+                box = clip_box(_edges(row.get("bbox")), (width, height))
             except (ValueError, OverflowError) as error:
                 problems.add(file, f"{where}{error}")
                 continue
@@ -160,7 +160,7 @@ def _read_split(
 
 
 def _id(row: dict[str, Any], key: str) -> int | None:
-    """Returns the integer under a key; None where there is none."""
+    """Returns the integer under a key; None if there is none."""
     value = row.get(key)
     return value if type(value) is int else None
 
@@ -197,7 +197,7 @@ def _read_images(
         elif identity in images or name in seen:
             problems.add(file, f"duplicate image {identity} {name!r}; keep one")
         else:
-            # Labelling tools on Windows write its separator.
+            # Labelling tools on Windows write backslashes.
             parts = name.replace("\\", "/")
             path = next((at / parts for at in folders if (at / parts).is_file()), None)
             images[identity] = path, (row["height"], row["width"])

@@ -1,4 +1,4 @@
-"""Opens a labelled set, whatever its format."""
+"""Opens a labelled set of any format."""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ VALIDATION_PART = 0.2
 """The share of the images that becomes the validation split of a set without one."""
 
 STRAY_CLICK_PIXELS = 2
-"""A box with both sides below this is hardly meant to mark an object."""
+"""A box with both sides below this is probably a stray click."""
 
 LOOKED_FOR = (
     "COCO (annotations/train.json, annotations/instances_train*.json or "
     "train/_annotations.coco.json), YOLO (data.yaml), Pascal VOC (Annotations/ and "
     "ImageSets/Main/train.txt, or train/*.xml)"
 )
-"""What a folder may hold, for the message when it holds nothing of it."""
+"""The label files of each format, for the message if a folder holds none of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,9 +54,9 @@ def open_dataset(root: str | Path, split: Literal["train", "val"]) -> LabelledIm
 def open_splits(root: str | Path) -> Splits:
     """Returns both splits of a labelled set, its format recognised by its files.
 
-    All labels are read and checked now; images are decoded when they are loaded. Where a set has
-    no validation split, a fifth of its images become one, chosen by a hash of their names, so
-    that the choice stays when images are added.
+    All labels are read and checked now; images are decoded when they are loaded. If a set has no
+    validation split, a fifth of its images become one, chosen by a hash of their names, so that
+    adding images does not change the choice.
 
     Args:
         root: the set's folder, or the `data.yaml` of a YOLO set.
@@ -90,7 +90,7 @@ def open_splits(root: str | Path) -> Splits:
 
 
 def read_labels(root: Path) -> tuple[str, LabelledSet]:
-    """Returns the format of a labelled set, and its labels with what is wrong with them.
+    """Returns the format of a labelled set, and its labels with the problems in them.
 
     Args:
         root: the set's folder, or the `data.yaml` of a YOLO set.
@@ -117,7 +117,7 @@ def read_labels(root: Path) -> tuple[str, LabelledSet]:
 
 
 def formats_of(folder: Path) -> list[str]:
-    """Returns the formats of the labels in a folder; none where it is not a labelled set."""
+    """Returns the formats of the labels in a folder; none if it is not a labelled set."""
     formats = {
         "yolo": find_yolo_file(folder) is not None,
         "coco": bool(find_coco_files(folder)),
@@ -129,8 +129,8 @@ def formats_of(folder: Path) -> list[str]:
 def divide(content: LabelledSet) -> tuple[list[ImageLabels], list[ImageLabels], list[str]]:
     """Returns the training and the validation images, and notes.
 
-    They are the set's own splits. Where it has no validation split and at least two images, they
-    are chosen by the images' names.
+    They are the set's own splits. If it has no validation split but at least two images, they are
+    chosen by the images' names.
     """
     if content.val is not None or len(content.train) < 2:
         return content.train, content.val or [], content.notes
@@ -144,7 +144,7 @@ def divide(content: LabelledSet) -> tuple[list[ImageLabels], list[ImageLabels], 
 
 def _split(labels: Sequence[ImageLabels]) -> tuple[list[ImageLabels], list[ImageLabels]]:
     ranks = [_rank(one.path) for one in labels]
-    # A small set may have no name with a low rank, or none with a high one.
+    # In a small set all names may rank high, or all of them low.
     limit = min(max(VALIDATION_PART, min(ranks)), sorted(ranks)[-2])
     train = [one for one, rank in zip(labels, ranks, strict=True) if rank > limit]
     val = [one for one, rank in zip(labels, ranks, strict=True) if rank <= limit]

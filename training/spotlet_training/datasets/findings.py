@@ -1,4 +1,4 @@
-"""What is wrong with a labelled set, or odd, one thing at a time."""
+"""Problems and oddities of a labelled set."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ Kind = Literal[
     "turned",
     "set",
 ]
-"""What a finding is about, in the order in which people should read them."""
+"""The kinds of findings, in the order in which to read them."""
 
 NAMED_FINDINGS = 5
 """How many findings a message names; the rest are counted."""
@@ -27,13 +27,13 @@ NAMED_FINDINGS = 5
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong with a set, or odd.
+    """One problem or oddity of a set.
 
     Attributes:
-        severity: `error` where training would stop, or its result would suffer.
-        kind: what it is about.
+        severity: `error` if training would stop, or its result would suffer.
+        kind: of problem or oddity.
         message: what was found, which rule it breaks, the remedy.
-        file: relative to the set's folder where it lies there; None for the set as a whole.
+        file: relative to the set's folder if inside it; None for the set as a whole.
         line: of that file, from 1; None in formats without lines.
     """
 
@@ -49,7 +49,7 @@ class Finding:
         return f"{place}: {self.message}" if place else self.message
 
     def record(self) -> dict[str, str | int | None]:
-        """Returns it as JSON has it."""
+        """Returns the finding as a dict for JSON."""
         return asdict(self) | {"file": self.file and self.file.as_posix()}
 
 

@@ -1,4 +1,4 @@
-"""Tells whether a dataset is still the same."""
+"""A hash that shows whether a dataset has changed."""
 
 import hashlib
 import json
@@ -11,13 +11,13 @@ from spotlet_training.datasets.labels import LabelledImages
 from spotlet_training.datasets.sample import Dataset
 
 SAMPLED = 16
-"""Images that are hashed where labels cannot be read without images."""
+"""Images that are hashed if labels cannot be read without images."""
 
 
 def fingerprint(*datasets: Dataset) -> str:
     """Returns a hash of class names, image names, their order and labels; not of pixels.
 
-    Where labels cannot be read without images, `SAMPLED` of them and their number are hashed.
+    If labels cannot be read without images, `SAMPLED` of them and their number are hashed.
     """
     digest = hashlib.sha256()
     for dataset in datasets:

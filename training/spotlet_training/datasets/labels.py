@@ -1,4 +1,4 @@
-"""Labels read up front, over image files that are decoded on demand."""
+"""Labels read up front, and their image files, decoded on demand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,13 +39,13 @@ class ImageLabels:
 
     Attributes:
         path: of the image.
-        boxes_xyxy: (N, 4) float32, on the pixel grid's edges: pixels where the labels declare
-            the image's size, else (YOLO) fractions of its width and height.
+        boxes_xyxy: (N, 4) float32, on the pixel grid's edges: pixels if the labels declare the
+            image's size, else (YOLO) fractions of its width and height.
         class_ids: (N,) int64.
         ignored: (N,) bool.
-        size_hw: height and width that the labels declare, pixels; None where they do not.
+        size_hw: height and width that the labels declare, pixels; None if they do not.
         label_file: in which the objects are listed.
-        places: N numbers, where in it, as `LabelRow` has them.
+        places: N numbers, their places in it, see `LabelRow`.
     """
 
     path: Path
@@ -83,7 +83,7 @@ class LabelledSet:
     Attributes:
         class_names: the classes, shared by both splits.
         train: labels of the training images.
-        val: labels of the validation images; None where the set has no such split.
+        val: labels of the validation images; None if the set has no such split.
         notes: lines to show the user.
         problems: errors that were left out of the labels; training needs a set without any.
     """
@@ -99,7 +99,7 @@ class LabelledImages:
     """A `Dataset` over image files."""
 
     def __init__(self, class_names: tuple[str, ...], labels: Sequence[ImageLabels]) -> None:
-        """Takes labels that their reader checked."""
+        """Takes labels that are already checked."""
         self._class_names = class_names
         self._labels = tuple(labels)
 
@@ -152,9 +152,9 @@ def decode_image(path: Path) -> ImageArray:
 
 
 def size_fault(actual_hw: tuple[int, int], declared_hw: tuple[int, int]) -> str:
-    """Returns what is wrong where a picture's size differs from its labels'; else nothing.
+    """Returns a text if a picture's size differs from its labels'; else an empty one.
 
-    The text is the second half of a sentence that starts with the picture's path.
+    The text continues a sentence that starts with the picture's path.
     """
     if actual_hw == declared_hw:
         return ""

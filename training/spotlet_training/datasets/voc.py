@@ -17,7 +17,7 @@ import numpy as np
 
 from spotlet.errors import DatasetError
 from spotlet.image_files import IMAGE_SUFFIXES
-from spotlet_training.datasets.checks import SPLIT_NAMES, Problems, read_text, settle_box
+from spotlet_training.datasets.checks import SPLIT_NAMES, Problems, clip_box, read_text
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
 
 CLASS_FILES = ("labels.txt", "classes.txt")
@@ -30,7 +30,7 @@ def is_voc(root: Path) -> bool:
 
 
 def read_voc(root: Path) -> LabelledSet:
-    """Returns the labels of a Pascal VOC set, and what is wrong with them.
+    """Returns the labels of a Pascal VOC set, and the problems in them.
 
     Classes are those of `labels.txt` or `classes.txt`; without one, the names in both splits
     in alphabetical order.
@@ -52,7 +52,7 @@ def read_voc(root: Path) -> LabelledSet:
         for image in (image for image, count in images.items() if count > 1):
             problems.add(image, f"duplicate image in {split}; keep one")
     names = listed or tuple(sorted(found))
-    # Class ids count the names as they were found, until all are known.
+    # Class ids are in the order of discovery until all names are known.
     final_ids = np.array([names.index(name) for name in found], np.int64)
     labels = {
         split: [replace(one, class_ids=final_ids[one.class_ids]) for one in part]
@@ -80,7 +80,7 @@ def _split_files(root: Path) -> dict[str, list[Path]]:
 
 
 def _listed_classes(root: Path) -> tuple[str, ...]:
-    """Returns the class names in a file of them; none where there is no such file."""
+    """Returns the class names in a file of them; none if there is no such file."""
     for path in (root / name for name in CLASS_FILES):
         if path.is_file():
             lines = (line.strip() for line in read_text(path).splitlines())
@@ -94,7 +94,7 @@ def _listed_classes(root: Path) -> tuple[str, ...]:
 def _read_annotation(
     root: Path, file: Path, names: list[str], fixed: bool, problems: Problems
 ) -> ImageLabels | None:
-    """Returns the labels in one XML file; None where it cannot be used.
+    """Returns the labels in one XML file; None if it cannot be used.
 
     Names of new classes are added to `names`, unless these are fixed.
     """
@@ -145,7 +145,7 @@ def _read_object(
         left, top, right, bottom = (float(word or "") for word in words)
     except ValueError:
         raise ValueError("no <bndbox> of four numbers; correct or remove it") from None
-    edges = settle_box((left - 1, top - 1, right, bottom), (size_hw[1], size_hw[0]))
+    edges = clip_box((left - 1, top - 1, right, bottom), (size_hw[1], size_hw[0]))
     difficult = (element.findtext("difficult") or "0").strip() == "1"
     return name, edges, difficult
 

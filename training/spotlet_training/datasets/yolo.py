@@ -14,9 +14,9 @@ import yaml
 from spotlet.errors import DatasetError
 from spotlet_training.datasets.checks import (
     Problems,
+    clip_box,
     is_image,
     read_text,
-    settle_box,
     without_path,
 )
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
@@ -29,12 +29,12 @@ LABEL_FOLDER_EXTRAS = frozenset({"classes.txt", "notes.txt", "readme.txt"})
 
 
 def find_yolo_file(root: Path) -> Path | None:
-    """Returns the set's description; None where the set is not YOLO."""
+    """Returns the set's description; None if the set is not YOLO."""
     return next((root / name for name in YOLO_FILES if (root / name).is_file()), None)
 
 
 def read_yolo(description: Path) -> LabelledSet:
-    """Returns the labels of a YOLO set, and what is wrong with them.
+    """Returns the labels of a YOLO set, and the problems in them.
 
     Args:
         description: its `data.yaml`.
@@ -162,8 +162,7 @@ def _check_strays(folder: Path, images: list[Path], problems: Problems) -> None:
 def label_path(image: Path) -> Path:
     """Returns the label file of an image.
 
-    The last folder `images` becomes `labels`; where there is no such folder, the file is beside
-    the image.
+    The last folder `images` becomes `labels`; without such a folder, the file is beside the image.
     """
     folders = list(image.parent.parts)
     if "images" in folders:
@@ -173,7 +172,7 @@ def label_path(image: Path) -> Path:
 
 
 def _read_labels(image: Path, names: tuple[str, ...], problems: Problems) -> list[LabelRow]:
-    """Returns the objects of one image; none where it has no label file."""
+    """Returns the objects of one image; none if it has no label file."""
     path = label_path(image)
     if not path.is_file():
         return []
@@ -210,4 +209,4 @@ def _read_line(line: str, number: int, names: tuple[str, ...]) -> LabelRow:
             f"{len(values)} numbers after the class; must be 4 for a box, or an even number, at "
             "least 6, for an outline"
         )
-    return LabelRow(settle_box(edges), int(class_number), ignored=False, place=number)
+    return LabelRow(clip_box(edges), int(class_number), ignored=False, place=number)

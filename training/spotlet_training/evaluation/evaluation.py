@@ -1,4 +1,4 @@
-"""How well a network does on a labelled set, through the device's pixel path."""
+"""Measures detectors on a labelled set, through the device's pixel path."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -183,7 +183,7 @@ def require_classes(dataset: Dataset, class_names: tuple[str, ...]) -> None:
 
 
 def truth_of(sample: Sample) -> Truth:
-    """Returns the labels of a sample as the evaluator takes them."""
+    """Returns the labels of a sample in the evaluator's form."""
     return Truth(boxes_xyxy=sample.boxes_xyxy, class_ids=sample.class_ids, ignored=sample.ignored)
 
 

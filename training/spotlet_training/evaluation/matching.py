@@ -95,9 +95,9 @@ def match_objects(
 def judge(truth: Truth, found: Detections, iou_threshold: float = IOU_THRESHOLD) -> Judgement:
     """Judges each detection of a frame, and returns which objects are missed.
 
-    First the objects that are found, as in `match_objects`. Each remaining detection takes a free
-    object of another class; is a duplicate on a taken object; takes a free object of its class
-    that it overlaps a little (`LEAST_TOUCH`); or is false: the first of these that applies.
+    First come the objects that are found, as in `match_objects`. Each remaining detection is the
+    first of these that applies: on a free object of another class; a duplicate on a taken object;
+    on a free object of its class that it overlaps a little (`LEAST_TOUCH`); false.
     """
     overlaps = _overlaps(truth, found)
     objects = match_objects(truth, found, iou_threshold)

@@ -54,7 +54,7 @@ class Measurement:
         return DetectionRule().score_threshold if self.own_threshold is None else self.own_threshold
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the figures."""
+        """Returns the figures as a dict for JSON."""
         best = self.evaluation.operating_point
         return {
             "model": self.name,

@@ -15,7 +15,7 @@ class Column(NamedTuple):
 
     Attributes:
         header: of the column.
-        figures: one per row of the table, in [0, 1]; None where nothing was measured.
+        figures: one per row of the table, in [0, 1]; None if nothing was measured.
     """
 
     header: str

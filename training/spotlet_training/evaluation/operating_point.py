@@ -27,7 +27,7 @@ class OperatingPoint:
     """A score threshold and its figures at IoU 0.5.
 
     Attributes:
-        score_threshold: one of `THRESHOLDS`, or what was asked for.
+        score_threshold: one of `THRESHOLDS`, or the one asked for.
         f1: harmonic mean of precision and recall of a class, mean over the classes that have
             objects: each weighs the same, as in AP, so that rare classes count.
         precision: share of all detections that are right; 0 if there are none.

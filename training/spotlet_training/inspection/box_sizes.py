@@ -68,15 +68,15 @@ def measure_boxes(
     Args:
         labels: of the images.
         canvas_hw: height and width of the canvas, pixels.
-        sizes_hw: height and width of the images that were decoded. Where neither this nor the
-            labels give an image's size, its boxes count as large as they can be.
+        sizes_hw: height and width of the images that were decoded. If neither these nor the labels
+            give an image's size, its boxes count as large as possible.
     """
     sides = [np.zeros(0, np.float32)]
     class_ids = [np.zeros(0, np.int64)]
     for one in labels:
         size_hw = sizes_hw.get(one.path, one.size_hw)
         width_height = one.boxes_xyxy[:, 2:] - one.boxes_xyxy[:, :2]
-        # In fractions of an image they reach their most where it has the canvas's own shape.
+        # Boxes in fractions are largest if the image has the canvas's own shape.
         height, width = canvas_hw
         if size_hw is not None:
             height, width = Letterbox(size_hw, canvas_hw).resized_hw
@@ -93,7 +93,7 @@ def measure_boxes(
 def larger_canvas(sizes: BoxSizes, canvas_hw: tuple[int, int]) -> tuple[int, int] | None:
     """Returns the smallest canvas of that shape on which half of the boxes fill a cell.
 
-    None where the networks cannot take a canvas that large.
+    None if the networks cannot take a canvas that large.
     """
     factor = FINEST_STRIDE / max(float(np.median(sizes.sides)), 1e-6)
     step = STRIDES[-1]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from spotlet_training.datasets.checks import inside
 from spotlet_training.datasets.findings import NAMED_FINDINGS, Finding
-from spotlet_training.inspection.likeness import nearest_looks
+from spotlet_training.inspection.likeness import nearest_hashes
 from spotlet_training.inspection.pictures import Picture
 
 LEAK = "validation figures would be too good and choose the wrong epoch; keep both in one split"
@@ -16,7 +16,7 @@ def leaked_findings(train: Sequence[Picture], val: Sequence[Picture], root: Path
     """Returns the validation pictures that are training pictures too, or copies of them."""
     files = {picture.path.resolve() for picture in train}
     bytes_of = {picture.digest: picture for picture in train if picture.digest}
-    nearest = nearest_looks([one.look for one in val], [one.look for one in train])
+    nearest = nearest_hashes([one.hash for one in val], [one.hash for one in train])
     findings = []
     for picture, alike in zip(val, nearest, strict=True):
         if picture.path.resolve() in files:
@@ -48,8 +48,8 @@ def repeated_findings(pictures: Sequence[Picture], root: Path) -> list[Finding]:
 
 def groups_of_copies(pictures: Sequence[Picture]) -> list[list[Picture]]:
     """Returns the groups of two or more pictures that show the same, first ones first."""
-    looks = [picture.look for picture in pictures]
-    nearest = nearest_looks(looks, looks, earlier=True)
+    hashes = [picture.hash for picture in pictures]
+    nearest = nearest_hashes(hashes, hashes, earlier=True)
     first_with: dict[bytes, int] = {}
     leader: list[int] = []
     groups: dict[int, list[Picture]] = {}

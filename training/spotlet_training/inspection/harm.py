@@ -1,4 +1,4 @@
-"""What training refuses, because it would silently harm the result."""
+"""Errors that training refuses, because they would silently harm the result."""
 
 import hashlib
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def require_harmless(
         accept: return the errors as lines to show, and raise nothing.
 
     Returns:
-        Nothing where the set has no error.
+        Nothing if the set has no error.
 
     Raises:
         DatasetError: a class without a training box, a training image among the validation

@@ -1,4 +1,4 @@
-"""Facts about an image file before it is decoded: whether it is whole, its orientation.
+"""Facts about an image file before it is decoded: whether it is complete, its orientation.
 
 Only JPEG is examined. It is the only format of which OpenCV 4 silently decodes half a file, the
 rest grey (OpenCV 5 refuses it), and the one that cameras write with an orientation.
@@ -14,7 +14,7 @@ UPRIGHT = 1
 """The EXIF orientation of a picture that is shown as it is stored."""
 
 SIDEWAYS = frozenset({5, 6, 7, 8})
-"""The EXIF orientations under which width and height change places."""
+"""The EXIF orientations that swap width and height."""
 
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _SCAN, _EXIF = 0xDA, 0xE1
@@ -34,7 +34,7 @@ def is_cut_short(content: bytes) -> bool:
 
 
 def exif_orientation(content: bytes) -> int:
-    """Returns the EXIF orientation of a JPEG, 1 to 8; 1 where there is none."""
+    """Returns the EXIF orientation of a JPEG, 1 to 8; 1 if there is none."""
     if not content.startswith(_START):
         return UPRIGHT
     for marker, start, end in _segments(content):

@@ -90,7 +90,7 @@ def doubled_findings(
 def stray_findings(
     labels: Sequence[ImageLabels], sizes_hw: Mapping[Path, tuple[int, int]], format_name: str
 ) -> list[Finding]:
-    """Returns findings on boxes that are too small in their image to be meant.
+    """Returns findings on boxes that are too small in their image to be intended.
 
     Args:
         labels: of the images.

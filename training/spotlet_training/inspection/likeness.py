@@ -1,4 +1,4 @@
-"""Which pictures show the same: a hash that survives another encoding or size.
+"""Finds pictures that show the same, by a hash that survives re-encoding and resizing.
 
 The hash holds, for each of the lowest 255 frequencies of a small grey picture, whether its
 coefficient is above their median.
@@ -25,24 +25,24 @@ import numpy.typing as npt
 from spotlet.boxes import FloatArray
 from spotlet.letterbox import ImageArray
 
-Look = npt.NDArray[np.bool_]
+PictureHash = npt.NDArray[np.bool_]
 """(255,) bool: the hash of a picture."""
 
 ALIKE_BITS = 20
 """Pictures whose hashes differ in at most this many bits show the same; see above."""
 
-LOOK_SIDE, GREY_SIDE = 16, 64
-"""Frequencies of each axis that are looked at, of a grey picture with sides of this many pixels."""
+HASH_SIDE, GREY_SIDE = 16, 64
+"""Frequencies used along each axis, and the sides of the grey picture they are of, pixels."""
 
 LEAST_CONTRAST = 1.0
-"""Standard deviation in grey levels below which a picture has no look: its hash would only
+"""Standard deviation in grey levels below which a picture has no hash: it would only
 show rounding."""
 
 _CHUNK = 2048  # rows compared with all others at a time: bounds the memory
 
 
-def look_of(image_bgr: ImageArray) -> Look | None:
-    """Returns the hash of a picture; None where the picture is of one colour.
+def hash_of(image_bgr: ImageArray) -> PictureHash | None:
+    """Returns the hash of a picture; None if the picture is of one colour.
 
     Args:
         image_bgr: (H, W, 3) uint8.
@@ -55,26 +55,29 @@ def look_of(image_bgr: ImageArray) -> Look | None:
     if float(small.std()) < LEAST_CONTRAST:
         return None
     # The first coefficient is the mean brightness, which does not matter.
-    low = cv2.dct(small.astype(np.float32))[:LOOK_SIDE, :LOOK_SIDE].ravel()[1:]
+    low = cv2.dct(small.astype(np.float32))[:HASH_SIDE, :HASH_SIDE].ravel()[1:]
     return np.asarray(low > np.median(low), np.bool_)
 
 
-def nearest_looks(
-    looks: Sequence[Look | None], others: Sequence[Look | None], *, earlier: bool = False
+def nearest_hashes(
+    hashes: Sequence[PictureHash | None],
+    others: Sequence[PictureHash | None],
+    *,
+    earlier: bool = False,
 ) -> list[tuple[int, int] | None]:
     """Returns for each picture the other one that shows the same.
 
     Args:
-        looks: of the pictures; None is like nothing.
+        hashes: of the pictures; None resembles nothing.
         others: of the pictures to compare with.
-        earlier: compare only with those of a lower index; then `others` are `looks`.
+        earlier: compare only with those of a lower index; then `others` are `hashes`.
 
     Returns:
-        For each picture the index of the most alike and the bits between them; None where no
+        For each picture the index of the most similar one and how many bits differ; None if no
         other is within `ALIKE_BITS`.
     """
-    found: list[tuple[int, int] | None] = [None] * len(looks)
-    row_places, rows = _signs(looks)
+    found: list[tuple[int, int] | None] = [None] * len(hashes)
+    row_places, rows = _signs(hashes)
     column_places, columns = _signs(others)
     if not len(rows) or not len(columns):
         return found
@@ -91,8 +94,8 @@ def nearest_looks(
     return found
 
 
-def _signs(looks: Sequence[Look | None]) -> tuple[npt.NDArray[np.int64], FloatArray]:
-    """Returns the indices of the looks that there are, and these with bits as -1 and 1."""
-    there = [(index, look) for index, look in enumerate(looks) if look is not None]
-    bits = np.array([look for _, look in there]).reshape(len(there), LOOK_SIDE**2 - 1)
+def _signs(hashes: Sequence[PictureHash | None]) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """Returns the indices of the hashes that are not None, and their bits as -1 and 1."""
+    there = [(index, one) for index, one in enumerate(hashes) if one is not None]
+    bits = np.array([one for _, one in there]).reshape(len(there), HASH_SIDE**2 - 1)
     return np.array([index for index, _ in there], np.int64), bits.astype(np.float32) * 2 - 1

@@ -18,7 +18,7 @@ from spotlet_training.inspection.image_bytes import (
     exif_orientation,
     is_cut_short,
 )
-from spotlet_training.inspection.likeness import Look, look_of
+from spotlet_training.inspection.likeness import PictureHash, hash_of
 
 MOST_THREADS = 8
 """More only compete for the disk, and each holds a decoded image."""
@@ -30,11 +30,11 @@ class Picture:
 
     Attributes:
         path: of the file.
-        fault: why it is not a whole image; empty where it is.
-        size_hw: height and width as decoded, pixels, EXIF orientation applied; (0, 0) where
-            it is not an image.
-        digest: of the file's bytes; equal only where the bytes are.
-        look: what `likeness` compares; None for a picture of one colour, or no picture.
+        fault: why it is not a complete image; empty if it is.
+        size_hw: height and width as decoded, pixels, EXIF orientation applied; (0, 0) if it is not
+            an image.
+        digest: of the file's bytes; equal only if the bytes are.
+        hash: see `likeness`; None for a picture of one colour, or no picture.
         orientation: of EXIF, 1 to 8.
     """
 
@@ -42,12 +42,12 @@ class Picture:
     fault: str = ""
     size_hw: tuple[int, int] = (0, 0)
     digest: bytes = b""
-    look: Look | None = None
+    hash: PictureHash | None = None
     orientation: int = UPRIGHT
 
 
 def read_picture(path: Path) -> Picture:
-    """Returns the content of an image file, whatever it is."""
+    """Returns the content of an image file, even of a faulty one."""
     try:
         content = path.read_bytes()
         image = decode_image(path)
@@ -56,13 +56,13 @@ def read_picture(path: Path) -> Picture:
         return Picture(path=path, fault=fault)
     except DatasetError as error:
         return Picture(path=path, fault=f"{without_path(error, path)}; replace or remove it")
-    cut = "is incomplete: a download or copy that broke off; put the whole file back"
+    cut = "is incomplete: a download or copy was interrupted; put the whole file back"
     return Picture(
         path=path,
         fault=cut if is_cut_short(content) else "",
         size_hw=(image.shape[0], image.shape[1]),
         digest=hashlib.blake2b(content, digest_size=16).digest(),
-        look=look_of(image),
+        hash=hash_of(image),
         orientation=exif_orientation(content),
     )
 
@@ -102,7 +102,7 @@ def picture_findings(
             findings.append(Finding("error", "image", picture.fault, path))
         elif one.size_hw is not None and (fault := size_fault(picture.size_hw, one.size_hw)):
             findings.append(Finding("error", "size", fault, path))
-        elif turned_unseen(one, picture):
+        elif is_turned_unseen(one, picture):
             message = (
                 f"its EXIF orientation ({picture.orientation}) turns it; the labels must fit the "
                 "turned image: compare them on the contact sheet"
@@ -111,7 +111,7 @@ def picture_findings(
     return findings
 
 
-def turned_unseen(labels: ImageLabels, picture: Picture) -> bool:
+def is_turned_unseen(labels: ImageLabels, picture: Picture) -> bool:
     """Whether EXIF turns a picture in a way that its labels' declared size does not confirm."""
     if picture.orientation == UPRIGHT or not len(labels.class_ids):
         return False

@@ -1,4 +1,4 @@
-"""An inspection as text for people and as JSON for programs."""
+"""An inspection as text and as JSON."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from spotlet_training.inspection.label_rules import count_boxes
 from spotlet_training.inspection.survey import Inspection
 
 SCHEMA = 1
-"""Of the record."""
+"""The version of the record."""
 
 NAMED_NOTES = 8
 """How many notes of a kind are printed; the rest are counted. All errors are printed."""
@@ -21,7 +21,7 @@ NAMED_SIZES = 4
 
 
 def inspection_lines(inspection: Inspection) -> Iterator[str]:
-    """Yields the text for people: counts, sizes, then the findings."""
+    """Yields an inspection as lines of text: counts, sizes, then the findings."""
     height, width = inspection.canvas_hw
     splits = ("split", "images", "boxes", "ignored", "images without objects")
     yield table(_split_rows(inspection), splits)
@@ -44,7 +44,7 @@ def inspection_lines(inspection: Inspection) -> Iterator[str]:
 
 
 def inspection_record(inspection: Inspection) -> dict[str, Any]:
-    """Returns the whole inspection, as JSON has it."""
+    """Returns the whole inspection as a dict for JSON."""
     return {
         "schema": SCHEMA,
         "dataset": str(inspection.root),

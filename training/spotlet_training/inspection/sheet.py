@@ -9,25 +9,25 @@ from spotlet.annotate import class_colour_bgr, contact_sheet, draw_detections
 from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet_training.datasets import ImageLabels, LabelledImages, Sample
-from spotlet_training.inspection.pictures import turned_unseen
+from spotlet_training.inspection.pictures import is_turned_unseen
 from spotlet_training.inspection.survey import Inspection
 
 COLUMNS = 4
 SHEET_IMAGES = 16
-"""Pictures on a sheet; more where the classes need them, up to `MOST_IMAGES`."""
+"""Pictures on a sheet; more if the classes need them, up to `MOST_IMAGES`."""
 
 MOST_IMAGES = 48
 MOST_TURNED = 4
-"""Pictures turned by EXIF on a sheet, which must show others too."""
+"""The most pictures turned by EXIF on a sheet, which must show others too."""
 
 CELL_HW = (400, 400)
-"""Of a picture on the sheet, pixels; its name is below it."""
+"""Height and width of a picture on the sheet, pixels; its name is below it."""
 
 STRIP_PIXELS = 22
 """Height of a line of text."""
 
 MARGIN_PIXELS = 4
-"""Around a picture and its name."""
+"""The space around a picture and its name."""
 
 PAPER_GREY = 222
 """Not white, so that a white picture shows its border."""
@@ -43,10 +43,10 @@ def labelled_sheet(inspection: Inspection) -> ImageArray | None:
 
     Returns:
         (H, W, 3) uint8 BGR: the colours of the classes, then the pictures with their names;
-        None where no picture can be shown.
+        None if no picture can be shown.
     """
     usable = [one for one in (*inspection.train, *inspection.val) if _is_usable(inspection, one)]
-    turned = [one for one in usable if turned_unseen(one, inspection.pictures[one.path])]
+    turned = [one for one in usable if is_turned_unseen(one, inspection.pictures[one.path])]
     chosen = turned[:MOST_TURNED]
     rest = [one for one in usable if one not in chosen]
     chosen += [rest[index] for index in spread(rest, SHEET_IMAGES - len(chosen))]
@@ -64,8 +64,7 @@ def spread(labels: Sequence[ImageLabels], count: int) -> list[int]:
 
     Args:
         labels: of the pictures.
-        count: how many, if there are as many; more where the classes need them, up to
-            `MOST_IMAGES`.
+        count: how many, if there are as many; more if the classes need them, up to `MOST_IMAGES`.
     """
     classes = [frozenset(one.class_ids.tolist()) for one in labels]
     images_with = {

@@ -54,7 +54,7 @@ def inspect_dataset(
     *,
     on_picture: Callable[[], None] = lambda: None,
 ) -> Inspection:
-    """Returns what is in a labelled set and all that is wrong with it; every image is decoded.
+    """Inspects a labelled set by every rule; decodes every image.
 
     Args:
         root: the set's folder, or the `data.yaml` of a YOLO set.

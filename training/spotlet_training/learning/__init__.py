@@ -1,4 +1,4 @@
-"""One training step after another: batches, assignment, losses, optimiser."""
+"""The parts of a training step: batches, assignment, losses, optimiser."""
 
 from spotlet_training.learning.augmentation import AugmentationSettings
 from spotlet_training.learning.epochs import Epoch, Step

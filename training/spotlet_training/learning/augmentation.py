@@ -17,7 +17,7 @@ from spotlet.letterbox import PAD_VALUE, ImageArray
 from spotlet_training.datasets import Sample
 
 LEAST_SIDE = 2.0
-"""Objects with a shorter side, in canvas pixels, are dropped: nothing of them can be seen."""
+"""Objects with a side below this, canvas pixels, are dropped: they cannot be seen."""
 
 FLIPS = ("none", "horizontal", "vertical", "both", "all")
 """The axes along which a picture may be mirrored; `all` adds quarter turns, so that a square has
@@ -90,7 +90,7 @@ def augmented_canvas(
     settings: AugmentationSettings,
     rng: np.random.Generator,
 ) -> Canvas:
-    """Returns a new example.
+    """Returns a new training example.
 
     Args:
         samples: one picture, or four for a mosaic.
@@ -191,7 +191,7 @@ def transposed(sample: Sample) -> Sample:
 def recoloured(
     image: ImageArray, settings: AugmentationSettings, rng: np.random.Generator
 ) -> ImageArray:
-    """Returns the picture with another brightness, contrast, saturation and hue."""
+    """Returns the picture with brightness, contrast, saturation and hue changed."""
     gain = 1 + rng.uniform(-1, 1) * settings.brightness
     offset = 127.5 * (1 - gain) + rng.uniform(-1, 1) * settings.brightness * 64
     ramp = np.arange(256, dtype=np.float32)

@@ -143,7 +143,7 @@ def collate(canvases: Sequence[Canvas], names: tuple[str, ...] = ()) -> Batch:
 
 
 def on_device(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
-    """Yields batches on a device; for CUDA, prepares the next one meanwhile.
+    """Yields batches on a device; for CUDA, prepares the next one in advance.
 
     Copies from pinned memory overlap with the GPU's work.
     """

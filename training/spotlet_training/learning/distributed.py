@@ -142,7 +142,7 @@ def joined(device: str) -> Iterator[Ranks]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if on_cuda else "gloo", timeout=PATIENCE)
     ranks = Ranks(rank=dist.get_rank(), count=dist.get_world_size(), local_count=local_count)
     yield ranks
-    # After a failure the group is left as it is: NCCL would wait for work that never comes.
+    # After a failure the group is not destroyed: NCCL would wait for work that never arrives.
     dist.destroy_process_group()
 
 

@@ -51,7 +51,7 @@ class Learner:
 
     Attributes:
         network: the one that is trained.
-        average: the moving average of its weights, which is what is saved.
+        average: the moving average of its weights, which is saved.
         device: of the network.
         learning_rate: of the last step, the highest of all parameter groups.
         checks_each_step: whether `step` itself checks that its figures are finite. On a GPU that

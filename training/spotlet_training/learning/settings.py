@@ -12,7 +12,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSettings:
-    """One recipe for all sets.
+    """The recipe of a training, one for all sets.
 
     Attributes:
         size: of the network, one of `SIZES`.
@@ -25,7 +25,7 @@ class TrainingSettings:
             the batch size.
         weight_decay: of convolution weights; biases and BatchNorm have none.
         warm_up: share of the steps over which the learning rate rises.
-        plain_share: the share of the epochs, at the end, without mosaics.
+        plain_share: share of the epochs, the last ones, without mosaics.
         average_share: horizon of the moving average of the weights, as a share of all steps.
         seed: of the initial weights, the order and the augmentations.
         device: one of `DEVICES`; `auto` takes CUDA if there is a device.

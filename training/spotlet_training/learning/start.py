@@ -66,7 +66,7 @@ class Start:
 
 
 def find_start(text: str, size: str, class_names: tuple[str, ...]) -> Start | None:
-    """Returns the weights that `--weights` names; None if all are to be random.
+    """Returns the weights that `--weights` names; None for random ones.
 
     Args:
         text: `PRETRAINED`, `NONE`, or the path of a checkpoint or of a `spotlet pretrain` file.

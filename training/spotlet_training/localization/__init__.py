@@ -1,4 +1,4 @@
-"""The localization experiment: a network that classifies well, localizes poorly, and the cure."""
+"""The experiment: a network that classifies well but localizes poorly, and the cure."""
 
 from spotlet_training.localization.experiment import run_ladder
 from spotlet_training.localization.frozen import frozen_set

@@ -19,10 +19,10 @@ from spotlet_training.localization.scenes import FrozenScenes, FrozenSet, pick
 from spotlet_training.network import Localizer
 
 COLOURS = ("#c4442f", "#2f6fc4", "#2e8b57")
-"""Of the steps in both pictures, in their order."""
+"""The colours of the steps in both pictures, in order."""
 
 SHOWN = 6
-"""Held-out scenes in the picture: the first ones, so that nobody chose them."""
+"""Held-out scenes in the picture: the first ones, not hand-picked ones."""
 
 STRIP = 34
 """Height of the strip of text over a scene, pixels."""

@@ -43,7 +43,7 @@ SEEDS: dict[Split, int] = {"train": 0, "t10k": 1}
 
 
 def frozen_set(variant: Variant, *, quick: bool = False) -> FrozenSet:
-    """Returns the scenes, once they are known to be the frozen ones.
+    """Returns the scenes, checked against the frozen ones.
 
     Args:
         variant: "plain" for the experiment itself, "photo" for the harder one.
@@ -63,13 +63,13 @@ def frozen_set(variant: Variant, *, quick: bool = False) -> FrozenSet:
         if found:
             raise GateError(
                 f"the {split} scenes differ from the frozen ones ({found}), so figures would not "
-                "compare; install numpy and OpenCV with -c constraints.txt"
+                "be comparable; install numpy and OpenCV with -c constraints.txt"
             )
     return FrozenSet(parts[0], parts[1], variant, quick, digest, exact)
 
 
 def compose_scenes(split: Split, variant: Variant, objects: FashionObjects) -> FrozenScenes:
-    """Returns a scene of each object, on backgrounds of its split, without a check."""
+    """Returns a scene of each object, on backgrounds of its split, unchecked."""
     settings = SETTINGS[variant]
     photographs = (
         load_photographs("training" if split == "train" else "held-out")

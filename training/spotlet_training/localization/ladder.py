@@ -7,18 +7,18 @@ from spotlet_training.localization.recipe import Recipe
 BEFORE, AFTER, BEST = "before", "weight-5", "best"
 
 DOMINATED_WEIGHT = 0.1
-"""Of the box loss at first. The publication says that the class loss dominated, not by how much."""
+"""Weight of the box loss at first; the publication says only that the class loss dominated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One rung.
+    """One step of the ladder.
 
     Attributes:
         name: short; files of its runs have it too.
         change: from its parent, in words.
         parent: name of that step; empty for the first.
-        recipe: the whole of it.
+        recipe: complete.
     """
 
     name: str

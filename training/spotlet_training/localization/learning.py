@@ -71,7 +71,7 @@ def learn(
     Args:
         recipe: the network and its training.
         data: the scenes.
-        seed: of the weights, the order of the scenes and all other chance.
+        seed: of the weights, the order of the scenes and all other randomness.
         device: for the training.
         precision: of convolutions during training and in the measures after each epoch; the
             heads' last layers and the trained network's measures are float32.
@@ -136,7 +136,7 @@ def learn(
 
 
 def make_schedule(optimiser: Adam, recipe: Recipe, steps: int) -> LRScheduler | None:
-    """Returns the recipe's schedule over all steps; None where the rate is constant."""
+    """Returns the recipe's schedule over all steps; None if the rate is constant."""
     if recipe.schedule == "constant":
         return None
     return CosineAnnealingLR(optimiser, steps)

@@ -1,4 +1,4 @@
-"""How well a localizer does on scenes."""
+"""The figures of a localizer on scenes."""
 
 from dataclasses import dataclass
 

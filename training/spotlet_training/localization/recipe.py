@@ -26,7 +26,7 @@ class Recipe:
         box_weight: weight of the box loss beside the class loss.
         epochs: passes over the scenes.
         batch_size: scenes a step.
-        learning_rate: of Adam; where the schedule is not constant, of the first step.
+        learning_rate: of Adam; if the schedule is not constant, of the first step.
         schedule: `constant`, or `cosine` for half a cosine down to 0 (Loshchilov and Hutter
             2017, arXiv:1608.03983, equation 5, without restarts).
         mirrored: whether each scene is mirrored with a chance of one half.

@@ -16,10 +16,10 @@ from spotlet_training.localization.scenes import FrozenScenes, Variant
 from spotlet_training.scenes.fashion import Split
 
 RECORD_FILE = "frozen.json"
-"""Beside this module: the garments of each split, scene by scene, and the digests."""
+"""The file beside this module with the garments of each split, scene by scene, and digests."""
 
 LANDMARKS_FILE = "landmarks.npz"
-"""Beside this module: for each set and split an array of landmarks."""
+"""The file beside this module with an array of landmarks for each set and split."""
 
 BOX_TOLERANCE = 2.0
 """Greatest difference of a box's side, pixels."""
@@ -56,7 +56,7 @@ def landmarks_of(part: FrozenScenes) -> Landmarks:
 
 
 def difference(found: Landmarks, recorded: Landmarks) -> str:
-    """Returns what differs by more than rounding, in words; empty where nothing does."""
+    """Returns what differs by more than rounding, in words; empty if nothing does."""
     if found.shape != recorded.shape:
         return f"{len(found)} scenes, not {len(recorded)}"
     apart = np.abs(found - recorded)

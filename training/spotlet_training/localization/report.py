@@ -13,7 +13,7 @@ from spotlet_training.localization.runs import Run
 from spotlet_training.localization.scenes import FrozenSet
 
 SCHEMA = 1
-"""Of `results.json`."""
+"""The version of `results.json`."""
 
 TARGETS = {AFTER: (0.61, 0.87), BEST: (0.90, 0.90)}
 """Least IoU and accuracy of the steps that must do better than the task: the published figures,
@@ -23,7 +23,7 @@ SYMPTOM_IOU = 0.45
 """Greatest IoU that still shows the published symptom."""
 
 PUBLISHED_PARAMETERS = 1_840_110
-"""Of the published network."""
+"""Parameters of the published network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ FIGURES = {
     "over_75": ("val", "over_75"),
     "common_error": ("val", "common_error"),
 }
-"""Of a summary, from the `Measures` on the training or the held-out scenes."""
+"""The figures of a summary, from the `Measures` on the training or the held-out scenes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Summary:
     """One step over its seeds.
 
     Attributes:
-        step: which.
+        step: the step.
         parameters: of the network.
         seconds: of a training.
 

@@ -33,7 +33,7 @@ class Run:
 
     Attributes:
         step: name of the step.
-        seed: of all chance in it.
+        seed: of all randomness in it.
         outcome: its result.
         surroundings: the versions and machine that made it.
     """
@@ -77,7 +77,7 @@ class RunFolder:
     precision: torch.dtype
 
     def finished(self, steps: Sequence[Step]) -> list[Run]:
-        """Returns the finished runs, step by step, each step's seeds from 0 on.
+        """Returns the finished runs, step by step, each step's seeds from 0 up.
 
         Raises:
             UsageError: one of them is of other scenes, recipe, device or precision.
@@ -90,7 +90,7 @@ class RunFolder:
         return runs
 
     def read(self, step: Step, seed: int) -> Run | None:
-        """Returns a finished run; None where there is none.
+        """Returns a finished run; None if there is none.
 
         A run counts as unfinished if its checkpoint is missing or not the one it wrote.
 
@@ -145,7 +145,7 @@ class RunFolder:
         return run
 
     def _terms(self, step: Step) -> dict[str, Any]:
-        """Returns what must be equal for a run to be the same, as JSON holds it."""
+        """Returns the values that two equal runs share, as a dict for JSON."""
         terms = {
             "recipe": asdict(step.recipe),
             "scenes": self.data.digest,

@@ -139,7 +139,7 @@ class TwoHeadDetector(Network):
 
 
 def cell_grid(size_hw: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Returns where the cells of the three levels lie, finest level first, row by row.
+    """Returns the places of the cells of all three levels, finest level first, row by row.
 
     Args:
         size_hw: height and width of the canvas, pixels, multiples of the largest stride.

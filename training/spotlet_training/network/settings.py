@@ -8,11 +8,11 @@ STRIDES = (8, 16, 32)
 """Canvas pixels from one cell to the next, for each level of the pyramid."""
 
 LEAST_SIDE, MOST_SIDE = 64, 4096
-"""Of the canvas, pixels. Below, the coarsest level is a single cell, too few for BatchNorm's
-statistics; above, no memory holds a batch."""
+"""The sides of a canvas, pixels. Below, the coarsest level is a single cell, too few for
+BatchNorm's statistics; above, no memory holds a batch."""
 
 SIZES = ("pico", "nano", "small")
-"""Of the two-head detector, smallest first."""
+"""Sizes of the two-head detector, smallest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Backbones that have seen photographs: an ImageNet network's knowledge, distilled into ours."""
+"""Pretraining of backbones: the features of an ImageNet network, distilled into ours."""
 
 from spotlet_training.pretraining.distillation import DistillationSettings, Taught, distil
 from spotlet_training.pretraining.pictures import Views, find_pictures

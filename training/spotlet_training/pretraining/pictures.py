@@ -32,8 +32,8 @@ def find_pictures(root: Path) -> list[Path]:
     """Returns the pictures below a folder; of a labelled set, only the training pictures.
 
     Raises:
-        DatasetError: there are none, a labelled set has errors, or lies in a subfolder, so that
-            its validation pictures would be used.
+        DatasetError: there are no pictures, a labelled set has errors, or lies in a subfolder, so
+            that its validation pictures would be used.
     """
     if root.is_file() or formats_of(root):
         return [labels.path for labels in open_splits(root).train.labels]
@@ -64,7 +64,7 @@ class Views:
         Args:
             folders: the pictures of each folder.
             side: of a view, pixels.
-            seed: of all chance.
+            seed: of all randomness.
         """
         self._folders = folders
         self.side = side

@@ -16,7 +16,7 @@ TAP_BLOCKS = (4, 10, 15)
 """The last blocks at strides 8, 16 and 32."""
 
 TAP_CHANNELS = (40, 112, 320)
-"""Of their outputs, before any activation."""
+"""Channels of their outputs, before any activation."""
 
 LEAST_SIDE = 32
 """Sides of a picture are multiples of this, so that every halving is exact."""

@@ -1,4 +1,4 @@
-"""Which classes are confused with which."""
+"""Confusions between classes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Confusion:
     Attributes:
         truth: name of their class.
         found: name of the class they were taken for.
-        count: how many they are.
+        count: how many.
         objects: how many objects of `truth` there are.
     """
 

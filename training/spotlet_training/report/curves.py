@@ -23,13 +23,13 @@ LOSSES = (
     ("boxes_loss", "boxes", GREEN),
 )
 ACCURACIES = (("ap50", "AP50", BLUE), ("ap", "AP", BLACK))
-"""Figures of an epoch, what they are called, and their colours."""
+"""Figures of an epoch, their labels, and their colours."""
 
 MOST_COLOURS = 10
-"""Classes up to this number have a colour each; of more, only the weakest."""
+"""Up to this many classes have a colour each; of more, only the weakest."""
 
 NAMED_WEAKEST = 5
-"""Classes that have a colour where there are more than `MOST_COLOURS`."""
+"""Classes that have a colour if there are more than `MOST_COLOURS`."""
 
 MOST_IN_MATRIX = 40
 """Classes in the picture of a confusion matrix: of more, those with the most mistakes."""
@@ -40,7 +40,7 @@ def draw_history(epochs: Sequence[EpochFigures], best: int | None = None) -> Fig
 
     Args:
         epochs: at least one, in order.
-        best: number of the epoch whose weights were kept; None where it is unknown.
+        best: number of the epoch whose weights were kept; None if it is unknown.
     """
     figure, (loss, accuracy) = _figure(9.6, 3.6, columns=2)
     numbers = [epoch.number for epoch in epochs]
@@ -116,7 +116,7 @@ def draw_thresholds(curves: ThresholdCurves, score_threshold: float) -> Figure:
 
 
 def draw_confusion(matrix: ConfusionMatrix) -> Figure:
-    """Returns the matrix as a picture: green where it is right, red where not.
+    """Returns the matrix as a picture: green for right, red for wrong.
 
     A row is coloured by the share of its objects; the last one, of false detections, by the
     share of a column's detections.

@@ -7,7 +7,7 @@ from pathlib import Path
 from spotlet.errors import InputError
 
 COLUMNS = ("loss", "scores_loss", "boxes_loss", "ap", "ap50")
-"""Of the file, in the order of the fields."""
+"""The file's columns, in the order of the fields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class EpochFigures:
 
 
 def read_history(path: Path) -> list[EpochFigures]:
-    """Returns the epochs in a `history.csv`; none where there is no such file.
+    """Returns the epochs in a `history.csv`; none if there is no such file.
 
     Unknown columns are skipped.
 

@@ -16,7 +16,7 @@ COLOURS = {
     Reason.TWICE: "#f5d000",
     Reason.FALSE: "#ff3b30",
 }
-"""Of a detection, by its reason."""
+"""The colour of a detection, by its reason."""
 
 TRUTH_COLOUR = "#ffffff"
 MISSED_COLOUR = "#3d9bff"
@@ -87,7 +87,7 @@ def caption(judgement: Judgement) -> str:
 
 
 def best_and_worst(judgements: Sequence[Judgement], most: int) -> tuple[list[int], list[int]]:
-    """Returns the frames without a mistake and most objects found, and those with most mistakes.
+    """Returns the frames with most objects found and no mistake, and with the most mistakes.
 
     Args:
         judgements: one for each frame.

@@ -60,7 +60,7 @@ def make_page(
         matrix: the mistakes at the score threshold.
         words: sentences on what it means.
         pictures: by name: `precision`, `threshold` and `confusion`; `history`, `best` and `worst`
-            where they exist.
+            if they exist.
     """
 
     def picture(name: str, about: str) -> str:
@@ -96,10 +96,10 @@ def make_page(
         f"(columns), at a score threshold of {measured.score_threshold:.2f} and IoU 0.5. Last row: "
         "boxes without such an object. Last column: missed objects.</p>",
         picture("confusion", "Confusion matrix"),
-        "<h2>Images with most mistakes</h2>",
+        "<h2>Images with the most mistakes</h2>",
         '<p class="quiet">Check the labels too: a false box may show an object without a label, '
-        "a missed object may not exist.</p>",
-        picture("worst", "Images with most mistakes") or "<p>There are no mistakes.</p>",
+        "a missed object might not exist.</p>",
+        picture("worst", "Images with the most mistakes") or "<p>There are no mistakes.</p>",
         "<h2>Images without a mistake</h2>",
         picture("best", "Images without a mistake") or "<p>Every image has a mistake.</p>",
         "<h2>How it was trained</h2>",

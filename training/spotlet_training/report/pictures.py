@@ -28,20 +28,20 @@ from spotlet_training.report.words import short
 COLUMNS = 3
 
 CELL_WIDTH = 480
-"""Pixels, the most for a picture; with `COLUMNS` of them a sheet fits a laptop's screen."""
+"""The widest picture, pixels; with `COLUMNS` of them a sheet fits a laptop's screen."""
 
 CELL_ASPECTS = (0.6, 1.25)
 """Least and greatest height of a cell over its width."""
 
 MOST_LETTERS = 54
-"""Of a file's name that fit over a cell."""
+"""Letters of a file's name that fit over a cell."""
 
 CAPTION, GAP, LEGEND = 42, 12, 30  # heights and distances, pixels
 DOTS = 100
 """Dots an inch: a point of text is 1.4 pixels."""
 
 BLANK_GREY = 200
-"""Of an image that is not shown."""
+"""Grey of an image that is not shown."""
 
 
 def draw_sheet(

@@ -1,4 +1,4 @@
-"""What the figures mean, in words for those who want a detector and not a lecture."""
+"""What the figures mean, in plain words."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ FEW_OBJECTS = 20
 """Below this number of objects, one more found moves a class's figures by over 5 %."""
 
 NOTABLE_SHARE = 0.1
-"""Of the objects or detections of a class: fewer mistakes are not worth a sentence."""
+"""The least share of a class's objects or detections: fewer mistakes get no sentence."""
 
 LOOSE_BOXES = 0.3
 """Share of AP50 lost at IoU 0.75 from which boxes are called loose."""
@@ -24,18 +24,18 @@ MOST_NAMED = 3
 """Classes in a sentence."""
 
 MOST_LETTERS = 24
-"""Of a name in a picture; the page has the full name."""
+"""Letters of a name in a picture; the page has the full name."""
 
 
 def sentences(
     measured: Measurement, matrix: ConfusionMatrix, history: Sequence[EpochFigures] = ()
 ) -> list[str]:
-    """Returns what to know first, and what may help.
+    """Returns sentences on the main results, and on what may improve them.
 
     Args:
         measured: the figures.
         matrix: the mistakes at the score threshold.
-        history: the epochs of the training, where they are known.
+        history: the epochs of the training, if known.
     """
     lines = [_overall(measured, matrix), _confused(matrix), *_missed_and_false(matrix)]
     lines += [_sizes(measured), _boxes(measured), _few(matrix), _longer(measured, history)]

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 PAGE_FILE = "report.html"
 
 REPORT_FOLDER = "report"
-"""Beside the checkpoint."""
+"""The folder beside the checkpoint."""
 
 MOST_IMAGES = 6
-"""On a contact sheet."""
+"""Images on a contact sheet."""
 
 DIAGRAM_DOTS = 110
 """Dots an inch: twice those of a page, for sharp screens."""
@@ -48,7 +48,7 @@ def write_report(
         dataset: the measured images, in the same order.
         folder: to write; replaces an earlier report there.
         photographs: whether to show the images; else the marks are drawn on grey, for sets that
-            may not be passed on.
+            must not be passed on.
 
     Raises:
         OutputError: the folder cannot be written, or holds other things.

@@ -1,4 +1,4 @@
-"""What a training run leaves on disk, and how it resumes from it."""
+"""The files of a training run, and resuming from them."""
 
 from spotlet_training.run_folder.record import BEST_CHECKPOINT
 from spotlet_training.run_folder.state import LAST_STATE

@@ -34,7 +34,7 @@ def claimed(folder: Path) -> Iterator[None]:
         raise OutputError(f"{folder}: cannot be written ({error.strerror})") from error
     try:
         for kind in ("safetensors", "csv"):
-            # As `atomic_file` names them.
+            # The names that `atomic_file` uses.
             for torn in folder.glob(f".*-????????.{kind}"):
                 torn.unlink(missing_ok=True)
         yield

@@ -23,7 +23,7 @@ STATE_KEY = "spotlet-training"
 SCHEMA = 1
 
 FREE_SETTINGS = ("device", "loaders", "cache_bytes", "compile")
-"""Settings that may differ when a training resumes: they change where and how fast, not what."""
+"""Settings that may differ on resuming: they change where and how fast, not the result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

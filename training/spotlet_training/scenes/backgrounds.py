@@ -9,13 +9,13 @@ from spotlet.boxes import FloatArray
 from spotlet.letterbox import ImageArray
 
 SMALLEST_CROP = 0.35
-"""Of the largest crop of the canvas's shape that the photograph holds."""
+"""The least crop, as a share of the largest of the canvas's shape in the photograph."""
 
 MIX_CHANCE = 0.25
-"""That a second crop is blended in: more backgrounds from few photographs."""
+"""Probability that a second crop is blended in: more backgrounds from few photographs."""
 
 CLUTTER_CHANCE = 0.5
-"""That shapes with the texture of another crop are added: edges without a garment."""
+"""Probability that shapes with another crop's texture are added: edges without a garment."""
 
 MOST_CLUTTER = 4
 BLUR_CHANCE = 0.3
@@ -27,7 +27,7 @@ def random_background(
     """Returns a background: a random crop, mixed, cluttered, recoloured, blurred at random.
 
     Args:
-        rng: the source of chance.
+        rng: the only source of randomness.
         photographs: (H, W, 3) uint8 BGR each, at least one, of any sizes.
         size_hw: of the result, pixels.
 
@@ -52,7 +52,7 @@ def random_crop(
     """Returns a crop of one photograph in the canvas's shape, scaled to it, perhaps mirrored.
 
     Args:
-        rng: the source of chance.
+        rng: the only source of randomness.
         photographs: (H, W, 3) uint8 each, at least one.
         size_hw: of the result, pixels.
     """

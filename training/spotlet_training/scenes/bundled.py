@@ -25,10 +25,10 @@ TRAINING_PHOTOGRAPHS = (
     "ihc",
     "retina",
 )
-"""Behind training scenes only."""
+"""Backgrounds of training scenes only."""
 
 HELD_OUT_PHOTOGRAPHS = ("chelsea", "coffee", "rocket")
-"""Behind validation scenes and the demo's clip only."""
+"""Backgrounds of validation scenes and the demo's clip only."""
 
 SAMPLE_COUNTS: dict[Split, int] = {"train": 1600, "t10k": 400}
 """Objects of each split in the sample, the same number of each class, in the classes' order."""

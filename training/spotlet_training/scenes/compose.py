@@ -70,7 +70,7 @@ def compose_scene(
     each has.
 
     Args:
-        rng: the source of all chance.
+        rng: the only source of randomness.
         objects: to choose from; at least one.
         backgrounds: (H, W, 3) uint8 BGR each; at least one.
         settings: how it looks.
@@ -100,7 +100,7 @@ def _find_place(
     owner: Ownership,
     settings: SceneSettings,
 ) -> Layer | None:
-    """Returns the garment at a place where all stay visible enough; None where none is found."""
+    """Returns the garment at a place where all stay visible enough; None if none is found."""
     height, width = settings.size_hw
     cutout = cut_out(photo, class_id)
     low, high = np.log(settings.object_sides)

@@ -2,7 +2,7 @@
 
 Fashion-MNIST shows a product photo in negative: the white backdrop is 0, black cloth is 255.
 Here the negative is undone, the outline is kept as a smooth *coverage* field that a steep ramp
-turns into a sharp, anti-aliased edge at whatever size it is painted.
+turns into a sharp, anti-aliased edge at any painted size.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ EDGE_WIDTH = 1.6
 """Width of the painted edge, canvas pixels."""
 
 SHADE_GAMMA = 0.7
-"""Below 1: brings out the structure of dark cloth, as most of it is."""
+"""Below 1, to bring out the structure of dark cloth, as most of it is."""
 
 VISIBLE_ALPHA = 0.5
 """Opacity from which a pixel belongs to the garment, for boxes and masks."""

@@ -48,7 +48,7 @@ class SceneDataset:
             backgrounds: (H, W, 3) uint8 BGR each; at least one.
             count: number of scenes.
             seed: 0 or more.
-            size_hw: of each image, pixels; ignored where `settings` are given.
+            size_hw: of each image, pixels; ignored if `settings` are given.
             settings: how scenes look.
 
         Raises:

@@ -29,7 +29,7 @@ CLASS_NAMES = (
 """The ten classes; the index is Fashion-MNIST's label."""
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
-"""Where the Debian package `dataset-fashion-mnist` installs the set."""
+"""The folder of the Debian package `dataset-fashion-mnist`."""
 
 SIDE = 28
 """Side of a photo, pixels."""

@@ -131,7 +131,7 @@ def _store(response: HTTPResponse, part: Path, have: int) -> None:
 
 
 def _decompressed_sha256(path: Path) -> str:
-    """Returns the checksum, or "" where the file is not a whole gzip."""
+    """Returns the checksum, or "" if the file is not a complete gzip."""
     digest = hashlib.sha256()
     size = 0
     try:

@@ -48,7 +48,7 @@ class Ownership:
     def visible_after(self, layer: Layer) -> FloatArray:
         """Returns (N + 1,) the share of each garment that this layer would leave visible.
 
-        The last entry is the layer's own: below 1 where it reaches outside the canvas.
+        The last entry is the layer's own: below 1 if it reaches outside the canvas.
         """
         mask = layer.mask
         whole = np.array([*self._whole, np.count_nonzero(mask)])
@@ -59,7 +59,7 @@ class Ownership:
 
     def add(self, layer: Layer) -> None:
         """Gives the layer's pixels to the next garment."""
-        inner, patch = _meet(layer, self._owner.shape)
+        inner, patch = _overlap(layer, self._owner.shape)
         mask = layer.mask
         self._seen = self._seen_after(layer, mask)
         self._owner[patch][mask[inner]] = len(self)
@@ -78,7 +78,7 @@ class Ownership:
 
     def _seen_after(self, layer: Layer, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """Returns (N + 1,) the visible pixels of each garment under this layer."""
-        inner, patch = _meet(layer, self._owner.shape)
+        inner, patch = _overlap(layer, self._owner.shape)
         hidden = np.bincount(self._owner[patch][mask[inner]] + 1, minlength=len(self) + 1)
         return np.append(self._seen - hidden[1:], hidden.sum())
 
@@ -101,7 +101,7 @@ def paint(canvas: ImageArray, layer: Layer, dye: Dye) -> None:
         layer: may reach outside the canvas.
         dye: its colours.
     """
-    inner, patch = _meet(layer, canvas.shape[:2])
+    inner, patch = _overlap(layer, canvas.shape[:2])
     alpha = layer.alpha[inner][..., None]
     if alpha.size == 0:
         return
@@ -124,7 +124,7 @@ def _colours(layer: Layer, dye: Dye) -> FloatArray:
     return colours
 
 
-def _meet(
+def _overlap(
     layer: Layer, size_hw: tuple[int, ...]
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Returns the overlap of layer and canvas: the layer's slices, and the canvas's."""
@@ -142,7 +142,7 @@ def random_dye(rng: np.random.Generator, shadow: float = 0.0) -> Dye:
     """Returns random colours, bright enough to show the cloth's structure.
 
     Args:
-        rng: the source of chance.
+        rng: the only source of randomness.
         shadow: of the dye.
     """
     hue, saturation, value = rng.uniform(0, 180), rng.beta(1.5, 1.2) * 220, rng.uniform(190, 255)

@@ -13,7 +13,7 @@ from spotlet_training.scenes.cutout import Pose, cut_out, place
 from spotlet_training.scenes.paint import SHADOW_MARGIN, Dye, Ownership, paint, random_dye
 
 GREY_LEVELS = (200.0, 255.0)
-"""Of the white cloth of an undyed garment."""
+"""Grey levels of an undyed garment's white cloth, least and greatest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class SingleSettings:
         object_sides: least and greatest longer side of the garment, pixels; chosen
             log-uniformly.
         shift: greatest distance of the garment's centre from the canvas's, pixels, along each
-            axis; less where the garment would leave the canvas.
+            axis; less if the garment would leave the canvas.
         max_angle_degrees: greatest rotation either way.
         dyed: whether the garment has a random colour; else it is grey.
 
@@ -59,7 +59,7 @@ def compose_single(
     """Returns a scene of one garment, fully visible.
 
     Args:
-        rng: the source of all chance.
+        rng: the only source of randomness.
         photo: (28, 28) uint8, of Fashion-MNIST.
         class_id: its class, 0 to 9.
         photographs: (H, W, 3) uint8 BGR each, for the background; none for black.

@@ -16,10 +16,10 @@ CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
 """The containers that can be written, each with a codec that every OpenCV can encode."""
 
 DEFAULT_FPS = 30.0
-"""For a source without a frame rate."""
+"""The rate for a source that states none."""
 
 LEAST_FPS, MOST_FPS = 0.1, 240.0
-"""The rates that both containers hold; any other counts as unknown."""
+"""The rates that both containers can hold; any other counts as unknown."""
 
 _BLOCK_PIXELS = 16
 _UNCHANGED_HEADER_BYTES = 16  # an MPEG-4 picture's header takes fewer at each of these rates
@@ -36,7 +36,7 @@ def even_size_hw(size_hw: tuple[int, int]) -> tuple[int, int]:
 
 
 def with_even_sides(image: ImageArray) -> ImageArray:
-    """Returns the image, its last row and column repeated where a side is odd."""
+    """Returns the image, with its last row or column repeated if a side is odd."""
     height, width = image.shape[:2]
     if height % 2 == 0 and width % 2 == 0:
         return image
@@ -45,12 +45,12 @@ def with_even_sides(image: ImageArray) -> ImageArray:
 
 
 def open_writer(path: Path, fps: float, size_hw: tuple[int, int]) -> cv2.VideoWriter:
-    """Returns OpenCV's writer of images of a size, which `with_even_sides` has made even.
+    """Returns OpenCV's writer for images that `with_even_sides` has made even.
 
     Args:
         path: its suffix is one of `CODECS`.
         fps: pictures per second.
-        size_hw: height and width before that, pixels.
+        size_hw: their height and width before that, pixels.
 
     Raises:
         OutputError: OpenCV cannot encode such a video.

@@ -12,8 +12,8 @@ from spotlet.sinks.recording.mp4 import PICTURE_TICKS, file_fragment, file_heade
 from spotlet.sinks.sink import writing
 
 FRAGMENT_SECONDS = 0.5
-"""How much is encoded before it is written, and so may be lost. Against one continuous encoding,
-fragments of ten pictures took 4 % more bytes and 10 to 17 % more time."""
+"""How much is encoded before it is written, and so can be lost. Fragments of ten pictures took 4 %
+more bytes and 10 to 17 % more time than one continuous encoding."""
 
 
 class RecordingFile:
@@ -69,8 +69,8 @@ class RecordingFile:
 
         Args:
             image_bgr: (H, W, 3) uint8 BGR, of the file's size.
-            repeats: how often the picture before is shown again first, at next to no cost; 0 for
-                the file's first.
+            repeats: how often the previous picture is repeated first, at next to no cost; 0 for the
+                file's first.
 
         Raises:
             OutputError: it cannot be encoded or written.
@@ -79,7 +79,7 @@ class RecordingFile:
         self._encoder.write(image_bgr)
         self._pending.append(repeats)
         self.pictures += repeats + 1
-        # The first one at once: whoever opens the file finds a video, not an empty file.
+        # The first one at once, so that a reader finds a video, not an empty file.
         new_pictures = self.pictures - self._written_pictures
         if self._fragments == 0 or new_pictures >= FRAGMENT_SECONDS * self.fps:
             self._write_fragment()
@@ -137,7 +137,7 @@ class RecordingFile:
         """Adds whole boxes; a reader never sees a part of them.
 
         Readers refuse a file whose last fragment has half a table. So the boxes are first written
-        as one that readers skip, and their first 8 bytes are put right once the rest is there.
+        as one that readers skip, and their first 8 bytes are corrected once the rest is written.
         """
         try:
             with writing(self.path):

@@ -66,6 +66,6 @@ class TargetLock:
         except OSError as error:
             if error.errno in _IN_USE:
                 raise OutputError(
-                    f"{self._target}: another program is writing it; save to another place"
+                    f"{self._target}: another program is writing to it; save elsewhere"
                 ) from error
-            # Some network file systems have no locks: there the user must not start two.
+            # Some network file systems have no locks: there the user must prevent it.

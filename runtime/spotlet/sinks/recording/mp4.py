@@ -55,7 +55,7 @@ def read_encoded(content: bytes) -> Encoded:
         (place,) = struct.unpack_from(">I", boxes[b"stco"], 8)
         description = boxes[b"stsd"]
     except KeyError as error:
-        raise ValueError(f"there is no box {error}") from error
+        raise ValueError(f"the box {error} is missing") from error
     keys = frozenset(range(count))
     if b"stss" in boxes:
         (key_count,) = struct.unpack_from(">I", boxes[b"stss"], 4)

@@ -20,7 +20,7 @@ RECORDED_SUFFIX = ".mp4"
 """The container that can be read without its end."""
 
 LOST_SECONDS = 5.0
-"""After losing a source for longer than this, a new file begins."""
+"""A new file begins when a source was lost for longer than this."""
 
 STILL_SECONDS = 60.0
 """The longest time for which one picture is shown, whatever the reason."""
@@ -32,17 +32,17 @@ KEPT_RECORDINGS = 168
 """How many files of a recording are kept: a week, at one an hour."""
 
 LEAST_STILL_PICTURES = 3
-"""At very low rates, even a few pictures last longer than those times."""
+"""A limit at very low rates, at which even a few pictures last longer than those times."""
 
 
 class RecordingSink(Closing):
     """Annotated videos, of which a kill at any moment loses at most the last half second.
 
     They have a constant rate, and each frame is shown at the time of its capture, to within a
-    picture: the last one is repeated until the next frame comes, and a frame that comes before
-    its predecessor was shown is skipped. Only pictures are repeated, never detections.
+    picture: the last one is repeated until the next frame arrives, and a frame that arrives before
+        its predecessor was shown is skipped. Only pictures are repeated, never detections.
 
-    A new file begins when the source was lost for over `LOST_SECONDS`, when no frame came for
+    A new file begins when the source was lost for over `LOST_SECONDS`, when no frame arrived for
     over `STILL_SECONDS`, when the frame size changes, and after `file_seconds`. The files are
     `out.mp4`, `out-2.mp4`, `out-3.mp4`, …; none is ever replaced, and a restart continues the
     numbers. Each file holds the time at which it begins.
@@ -63,7 +63,7 @@ class RecordingSink(Closing):
             path: of the first file, which ends in `.mp4`.
             fps: playback rate, or a function that returns it, called when a file begins: a live
                 source reports its rate with its first frame. None is `DEFAULT_FPS`.
-            real_time: if false, each frame is one picture, however long it took to come.
+            real_time: if false, each frame is one picture, however late it arrived.
             file_seconds: the longest a file plays, over 0.
             keep: how many files are kept, at least 1.
 

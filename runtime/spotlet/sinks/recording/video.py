@@ -38,7 +38,7 @@ class VideoSink(Closing):
 
         Args:
             path: ends in `.mp4` or `.avi`; `close` replaces an existing file.
-            fps: playback rate; None, or one that no video can have, is `DEFAULT_FPS`.
+            fps: playback rate; `DEFAULT_FPS` if None or impossible in a video.
 
         Raises:
             UsageError: another suffix.

@@ -179,7 +179,7 @@ def test_two_sinks_cannot_write_to_one_name(
 ) -> None:
     pytest.importorskip("fcntl")
     sink = RecordingSink(tmp_path / "out.mp4", 10)
-    with pytest.raises(OutputError, match="another program is writing it"):
+    with pytest.raises(OutputError, match="another program is writing to it"):
         other(tmp_path / "out.mp4", 10)
     sink.close()
     other(tmp_path / "out.mp4", 10).close()

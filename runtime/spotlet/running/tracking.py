@@ -1,4 +1,4 @@
-"""Track ids and counts of the objects of a run, those of each source by themselves."""
+"""Track ids and counts of a run's objects, separate for each source."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,18 +12,18 @@ from spotlet.streams import Frame, SourceClock, Stream, locate_source
 from spotlet.tracking.tracker import Tracker, TrackingSettings
 
 UNSURE_SHARE = 0.5
-"""Share of the least score from which a detection still continues an object that has an id."""
+"""Detections from this share of the least score up still continue objects that have an id."""
 
 
-class Followers:
-    """Tracks and counts the objects of a run, as far as its settings ask for it."""
+class RunTracking:
+    """Tracks and counts a run's objects, if its settings ask for it."""
 
     def __init__(self, settings: RunSettings) -> None:
         """Checks the sources, before anything is opened.
 
         Raises:
-            UsageError: a source is images, without time.
-            SourceError: there is no such source.
+            UsageError: a source is images, which have no time.
+            SourceError: a source does not exist.
         """
         self._rules = settings.counting
         counts = self._rules.lines or self._rules.zones
@@ -37,10 +37,10 @@ class Followers:
                 )
 
     def begin(self, detector: Detector, streams: Sequence[Stream]) -> None:
-        """Takes the streams, and has less sure objects detected too, to continue those with an id.
+        """Takes the streams; lowers the detector's threshold, so that unsure objects keep ids.
 
         Args:
-            detector: its rule is changed.
+            detector: its `rule` is replaced.
             streams: in the order of the sources.
         """
         if self._tracking is None:
@@ -50,7 +50,7 @@ class Followers:
         tracking = replace(self._tracking, start_score=start)
         unsure = least * UNSURE_SHARE
         if detector.manifest.output.form == "detections":
-            # The graph has suppressed all below this threshold.
+            # The graph drops everything below this threshold.
             unsure = max(unsure, detector.manifest.detection.score_threshold)
         detector.rule = replace(detector.rule, score_threshold=unsure)
         for number, stream in enumerate(streams, 1):

@@ -1,12 +1,11 @@
-"""What is added to another's graph and taken from it leaves the rest as it is."""
+"""Edits leave the rest of a graph as it is."""
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper, numpy_helper
 
-from spotlet_export.adoption.metadata import class_names, image_size, literal
-from spotlet_export.adoption.nodes import prune, rename_tensors
+from spotlet_export.graph.editing import prune, rename_tensors
 
 
 def branching() -> onnx.ModelProto:
@@ -66,25 +65,3 @@ def test_what_no_output_needs_goes_and_what_a_branch_reads_stays() -> None:
     assert "Neg" not in {node.op_type for node in model.graph.node}
     assert {each.name for each in model.graph.initializer} == {"ten", "zero", "one"}
     assert answers(model) == [21, -30]
-
-
-def test_metadata_is_read_as_python_or_json_and_never_run() -> None:
-    assert literal("{0: 'a'}") == {0: "a"}
-    assert literal('["a", "b"]') == ["a", "b"]
-    program = "__import__('os').abort()"
-    assert literal(program) == program
-
-
-def test_class_names_are_in_the_order_of_their_ids() -> None:
-    assert class_names({"names": "{10: 'k', 2: 'c', 0: 'a'}"}) == ("a", "c", "k")
-    assert class_names({"names": '{"1": "b", "0": "a"}'}) == ("a", "b")
-    assert class_names({"names": "['a', 'b']"}) == ("a", "b")
-    for odd in ("", "{}", "7", "{'a': 1}", "plain words"):
-        assert class_names({"names": odd}) is None
-
-
-def test_an_image_size_is_height_and_width() -> None:
-    assert image_size({"imgsz": "[480, 640]"}) == (480, 640)
-    assert image_size({"imgsz": "320"}) == (320, 320)
-    for odd in ("", "[0, 1]", "[1, 2, 3]", "wide", "[1.5, 2]"):
-        assert image_size({"imgsz": odd}) is None

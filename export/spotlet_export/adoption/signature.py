@@ -1,6 +1,6 @@
-"""How another's network is read: what it wants to be given, and what its outputs mean.
+"""The signature of an original network: what its input expects, and what its outputs mean.
 
-Data alone. The rewriting of the graph and the independent telling in numpy both read it.
+Data only. The rewriting of the graph and the independent decoder in numpy both follow it.
 """
 
 from collections.abc import Mapping
@@ -13,24 +13,24 @@ import numpy.typing as npt
 from spotlet.boxes import FloatArray
 
 LAYOUTS = {
-    "4+C,K": "one output [N, 4+C, K]: a box and the class scores, a place a column",
-    "K,4+C": "one output [N, K, 4+C]: the same, a place a row",
-    "K,5+C": "one output [N, K, 5+C]: with an objectness that the class scores are multiplied by",
-    "K,6": "one output [N, K, 6]: corners, score, class id; suppressed already",
+    "4+C,K": "one output [N, 4+C, K]: a box and the class scores, one column for each cell",
+    "K,4+C": "one output [N, K, 4+C]: the same, one row for each cell",
+    "K,5+C": "one output [N, K, 5+C]: with an objectness that multiplies the class scores",
+    "K,6": "one output [N, K, 6]: corners, score, class id; already suppressed",
     "boxes+scores": "two outputs [N, K, 4] and [N, K, C]",
-    "boxes+scores+ids": "three outputs [N, K, 4], [N, K] and [N, K]; suppressed already",
-    "ssd": "two outputs of offsets from anchors and of class scores",
+    "boxes+scores+ids": "three outputs [N, K, 4], [N, K] and [N, K]; already suppressed",
+    "ssd": "two outputs: offsets from anchors, and class scores",
 }
-"""The layouts of outputs that can be adopted."""
+"""Output layouts that can be adopted."""
 
 SUPPRESSED = ("K,6", "boxes+scores+ids")
-"""Layouts with one class a row, and nothing left to suppress."""
+"""Layouts with one class in each row and nothing left to suppress."""
 
 BOX_FORMATS = ("xyxy", "cxcywh", "yxyx", "cycxhw")
-"""Two corners, or a centre and a size; x first, or y."""
+"""Two corners, or centre and size; x first, or y first."""
 
 BOX_UNITS = ("pixels", "unit")
-"""Of the canvas: its pixels, or its sides being 1."""
+"""Pixels of the canvas, or fractions of its sides."""
 
 ACTIVATIONS = ("none", "sigmoid", "softmax")
 BACKGROUNDS = ("none", "first", "last")
@@ -38,13 +38,13 @@ COLOURS = ("RGB", "BGR")
 AXES = ("NCHW", "NHWC")
 
 OFFSETS = ("variances", "pixels")
-"""What the offsets of `ssd` are: Liu et al.'s, scaled by variances, with the logarithm of the size;
-or plain ones, in pixels of the canvas where an anchor has the canvas's size."""
+"""Offsets of `ssd`: Liu et al.'s, scaled by variances, with the logarithm of the size; or plain
+ones, in pixels of the canvas for an anchor of the canvas's size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class InputReading:
-    """What the network wants to be given: (pixel * scale - mean) / std of each colour.
+class InputSignature:
+    """What the network expects: (pixel * scale - mean) / std of each colour.
 
     Attributes:
         name: of the input.
@@ -55,7 +55,7 @@ class InputReading:
         scale: of a pixel's 0 to 255.
         mean: of the three colours in the order of `colour`, after the scale.
         std: likewise.
-        fixed: what other inputs are given always, by name.
+        fixed: constant values of other inputs, by name.
     """
 
     name: str
@@ -70,32 +70,32 @@ class InputReading:
 
     @property
     def plain(self) -> bool:
-        """Whether the pixels go in as they are."""
+        """Whether the pixels go in unchanged."""
         return self.scale == 1 and not any(self.mean) and set(self.std) == {1.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class OutputReading:
+class OutputSignature:
     """What the network's outputs mean.
 
     Attributes:
         layout: one of `LAYOUTS`.
         boxes: name of the output with the boxes, or with all.
-        scores: name of the output with the scores, where it is another.
-        ids: name of the output with class ids, where there is one.
+        scores: name of the output with the scores, if it is a separate one.
+        ids: name of the output with class ids, if there is one.
         classes: C, without background.
-        box_format: one of `BOX_FORMATS`; of `ssd`, of offsets.
+        box_format: one of `BOX_FORMATS`; for `ssd`, of the offsets.
         box_unit: one of `BOX_UNITS`.
-        activation: what scores need to be in [0, 1], one of `ACTIVATIONS`.
-        background: where the scores have a column for it, one of `BACKGROUNDS`; ids then begin
-            at 1 where it is `first`.
-        strides: of the grids of undecoded boxes, pixels; empty where they are decoded.
+        activation: what brings the scores to [0, 1], one of `ACTIVATIONS`.
+        background: where the scores have a column for it, one of `BACKGROUNDS`; with `first`, ids
+            start at 1.
+        strides: of the grids of undecoded boxes, pixels; empty if boxes are decoded.
         anchors: (K, 4) float32 cxcywh in [0, 1] of the canvas, of `ssd`.
         offsets: one of `OFFSETS`, of `ssd`.
         variances: of the offsets, in the order x, y, width, height.
-        extra: columns after the class scores that are left out.
-        rows: of a suppressed output whose number of rows is free: the best so many are taken,
-            padded with zeros; None where the number is fixed.
+        extra: columns after the class scores that are dropped.
+        rows: how many of the best rows to take from a suppressed output with a free number of
+            rows, padded with zeros; None if the number is fixed.
     """
 
     layout: str
@@ -116,19 +116,19 @@ class OutputReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Reading:
-    """How a network is read, whole.
+class Signature:
+    """How to read a network.
 
     Attributes:
-        input: what it is given.
-        output: what it gives.
+        input: what it expects.
+        output: what it returns.
     """
 
-    input: InputReading
-    output: OutputReading
+    input: InputSignature
+    output: OutputSignature
 
     def to_json(self) -> dict[str, Any]:
-        """Returns it as values of JSON; of arrays their shape only."""
+        """Returns it as JSON values; of anchors their count only."""
         content = {"input": asdict(self.input), "output": asdict(self.output)}
         content["input"]["fixed"] = {
             name: value.tolist() for name, value in self.input.fixed.items()
@@ -139,5 +139,5 @@ class Reading:
 
 
 def grid_size(size_hw: tuple[int, int], strides: tuple[int, ...]) -> int:
-    """Returns how many places grids of these strides have on a canvas."""
+    """Returns how many cells grids of these strides have on a canvas."""
     return int(np.sum([(size_hw[0] // stride) * (size_hw[1] // stride) for stride in strides]))

@@ -1,7 +1,7 @@
-"""The original: what another's file gives by a second, slow and obvious way.
+"""Decodes the original file a second, slow and obvious way.
 
-onnxruntime runs the file as it was handed in; what goes in and what comes out is told here in numpy
-and in other words than in the rewriting, of which this module imports nothing.
+onnxruntime runs the unchanged file. Preprocessing and decoding are done in numpy, independently of
+the rewriting: this module imports nothing of it.
 """
 
 from typing import Any
@@ -13,25 +13,25 @@ import onnxruntime as ort
 from spotlet.boxes import FloatArray
 from spotlet.errors import ModelFileError
 from spotlet.letterbox import ImageArray
-from spotlet_export.adoption.reading import InputReading, OutputReading, Reading
+from spotlet_export.adoption.signature import InputSignature, OutputSignature, Signature
 
 Wide = npt.NDArray[np.float64]
 
 
-class Original:
-    """Another's network, as it is read.
+class OriginalDecoder:
+    """The original network with its signature.
 
     Attributes:
-        session: of the file as it was handed in.
-        reading: how it is read.
+        session: of the unchanged file.
+        signature: how to read it.
     """
 
-    def __init__(self, session: ort.InferenceSession, reading: Reading) -> None:
+    def __init__(self, session: ort.InferenceSession, signature: Signature) -> None:
         self.session = session
-        self.reading = reading
+        self.signature = signature
 
     def __call__(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
-        """Returns boxes (N, K, 4) and scores (N, K, C), both cut to [0, 1]."""
+        """Returns boxes (N, K, 4) and scores (N, K, C), both clipped to [0, 1]."""
         found = [self.uncut(canvas) for canvas in canvases]
         boxes, scores = (np.stack(part) for part in zip(*found, strict=True))
         return (
@@ -40,19 +40,19 @@ class Original:
         )
 
     def uncut(self, canvas: ImageArray) -> tuple[Wide, Wide]:
-        """Returns boxes (K, 4) and scores (K, C) of one canvas, whatever they are.
+        """Returns boxes (K, 4) and scores (K, C) of one canvas, not clipped.
 
         Raises:
             ModelFileError: onnxruntime fails on it.
         """
-        rule = self.reading.output
+        rule = self.signature.output
         names = [name for name in (rule.boxes, rule.scores, rule.ids) if name is not None]
-        feeds = {self.reading.input.name: as_wanted(canvas, self.reading.input)}
-        feeds |= dict(self.reading.input.fixed)
+        feeds = {self.signature.input.name: preprocessed(canvas, self.signature.input)}
+        feeds |= dict(self.signature.input.fixed)
         tensors = run(self.session, names, feeds)
         with np.errstate(over="ignore", invalid="ignore"):
             parts = [tensors[name][0].astype(np.float64) for name in names]
-            return decoded(parts, rule, self.reading.input.size_hw)
+            return decoded(parts, rule, self.signature.input.size_hw)
 
 
 def run(
@@ -68,13 +68,13 @@ def run(
     except Exception as error:  # onnxruntime's exceptions share no public base class
         shapes = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in feeds.items())
         raise ModelFileError(
-            f"onnxruntime cannot run the original on {shapes}: {str(error).splitlines()[0]}; give "
-            "--size, --axes and --fix as its export was made"
+            f"onnxruntime cannot run the original on {shapes}: {str(error).splitlines()[0]}; set "
+            "--size, --axes and --fix as for its export"
         ) from error
 
 
-def as_wanted(canvas: ImageArray, rule: InputReading) -> npt.NDArray[Any]:
-    """Returns what the network is given for one canvas (H, W, 3) uint8 BGR, batch of 1."""
+def preprocessed(canvas: ImageArray, rule: InputSignature) -> npt.NDArray[Any]:
+    """Returns the network's input for one canvas (H, W, 3) uint8 BGR, a batch of 1."""
     colours = {"BGR": (0, 1, 2), "RGB": (2, 1, 0)}[rule.colour]
     planes = []
     for place, colour in enumerate(colours):
@@ -84,8 +84,10 @@ def as_wanted(canvas: ImageArray, rule: InputReading) -> npt.NDArray[Any]:
     return stacked[np.newaxis].astype(rule.dtype)
 
 
-def decoded(parts: list[Wide], rule: OutputReading, size_hw: tuple[int, int]) -> tuple[Wide, Wide]:
-    """Returns boxes and scores for the outputs of one canvas, place by place."""
+def decoded(
+    parts: list[Wide], rule: OutputSignature, size_hw: tuple[int, int]
+) -> tuple[Wide, Wide]:
+    """Returns boxes and scores for the outputs of one canvas, cell by cell."""
     if rule.layout == "4+C,K":
         parts = [parts[0].T]
     boxes = _corners(parts[0][:, :4], rule, size_hw)
@@ -95,9 +97,9 @@ def decoded(parts: list[Wide], rule: OutputReading, size_hw: tuple[int, int]) ->
         if rule.rows is not None:
             boxes, row, ids = (_filled(part, row, rule.rows) for part in (boxes, row, ids))
         scores = np.zeros((len(boxes), rule.classes))
-        for place, class_id in enumerate(ids.astype(int) - (rule.background == "first")):
+        for cell, class_id in enumerate(ids.astype(int) - (rule.background == "first")):
             if 0 <= class_id < rule.classes:
-                scores[place, class_id] = row[place]
+                scores[cell, class_id] = row[cell]
         return boxes, scores
     if len(parts) == 2:
         scores = parts[1]
@@ -115,12 +117,12 @@ def decoded(parts: list[Wide], rule: OutputReading, size_hw: tuple[int, int]) ->
 
 
 def _filled(part: Wide, by: Wide, rows: int) -> Wide:
-    """Returns the rows that are best by a score, (rows, …), with zeros where there are fewer."""
+    """Returns the rows with the best scores, (rows, …), padded with zeros."""
     taken = part[np.argsort(-by, kind="stable")][:rows]
     return np.concatenate([taken, np.zeros((rows - len(taken), *part.shape[1:]))])
 
 
-def _score(values: Wide, rule: OutputReading) -> Wide:
+def _score(values: Wide, rule: OutputSignature) -> Wide:
     if rule.activation == "sigmoid":
         return np.where(
             values < 0, np.exp(values) / (1 + np.exp(values)), 1 / (1 + np.exp(-values))
@@ -132,8 +134,8 @@ def _score(values: Wide, rule: OutputReading) -> Wide:
     return values
 
 
-def _corners(numbers: Wide, rule: OutputReading, size_hw: tuple[int, int]) -> Wide:
-    """Returns left, top, right, bottom in parts of the canvas."""
+def _corners(numbers: Wide, rule: OutputSignature, size_hw: tuple[int, int]) -> Wide:
+    """Returns left, top, right, bottom in fractions of the canvas."""
     high, wide = size_hw
     first, second, third, fourth = numbers.T
     if rule.box_format == "xyxy":
@@ -168,7 +170,7 @@ def _off_grid(
 
 
 def _off_anchors(
-    x: Wide, y: Wide, w: Wide, h: Wide, rule: OutputReading, size_hw: tuple[int, int]
+    x: Wide, y: Wide, w: Wide, h: Wide, rule: OutputSignature, size_hw: tuple[int, int]
 ) -> tuple[Wide, Wide, Wide, Wide]:
     assert rule.anchors is not None
     anchor_x, anchor_y, anchor_w, anchor_h = rule.anchors.astype(np.float64).T

@@ -1,4 +1,4 @@
-"""Another's ONNX file: read whole, with what is known of its inputs and outputs."""
+"""The original ONNX file: read whole, with its inputs, outputs and metadata."""
 
 import hashlib
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ from spotlet.manifest import METADATA_KEY
 from spotlet.model.opening import session_options
 from spotlet.model.providers import CPU_PROVIDER
 from spotlet.session import SessionSettings
-from spotlet_export.adoption.nodes import subgraphs
+from spotlet_export.graph.editing import subgraphs
 
 OLDEST_OPSET, NEWEST_OPSET = 11, 21
-"""What is adopted; onnxruntime 1.18, the oldest that is supported, reads up to 21."""
+"""Opsets that are adopted. onnxruntime 1.18, the oldest supported, reads up to 21."""
 
 MOST_BYTES = 2**31 - 1
 """Of one ONNX file: Protocol Buffers' limit."""
@@ -34,10 +34,10 @@ OTHER_FORMATS = {
     ".safetensors": "safetensors",
     ".xml": "OpenVINO",
 }
-"""Files that people hold for ONNX, by their ending."""
+"""Formats that are often mistaken for ONNX, by suffix."""
 
 DTYPES = ("float32", "float16", "float64", "uint8", "int8", "int32", "int64")
-"""Types that an image may have."""
+"""Types that an image input may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Port:
     Attributes:
         name: in the graph.
         dtype: numpy's name of its type.
-        shape: its sides; None where one is free, or none is known.
+        shape: its sides; None for a free or unknown one.
     """
 
     name: str
@@ -60,14 +60,14 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Foreign:
-    """Another's file.
+class OriginalFile:
+    """The file that is adopted.
 
     Attributes:
-        path: whence it was read.
-        sha256: of the file, hexadecimal; of one with external data, of both after each other.
-        model: with all weights in it, of opset 11 to 21.
-        session: of onnxruntime, of the file as it was handed in.
+        path: of the file.
+        sha256: of the file, hexadecimal; with external data, of both, one after the other.
+        model: with all weights inside, opset 11 to 21.
+        session: of onnxruntime, for the unchanged file.
         inputs: without those that are weights.
         outputs: all.
         metadata: what the exporter wrote, by key.
@@ -82,20 +82,20 @@ class Foreign:
     metadata: Mapping[str, str]
 
 
-def load_foreign(path: Path) -> Foreign:
-    """Returns another's ONNX file.
+def load_original(path: Path) -> OriginalFile:
+    """Returns the file, read whole.
 
     Raises:
-        ModelFileError: it cannot be read, is no ONNX, lacks its weights, or is too old, too new or
+        ModelFileError: it cannot be read, is not ONNX, lacks its weights, or is too old, too new or
             too large.
-        UsageError: it is Spotlet's already.
+        UsageError: it is a Spotlet model already.
     """
     model, digest = _read(path)
     metadata = {each.key: each.value for each in model.metadata_props}
     if METADATA_KEY in metadata:
-        raise UsageError(f"{path}: is a Spotlet model already; run it as it is")
+        raise UsageError(f"{path}: this is a Spotlet model already; run it as it is")
     if model.ByteSize() > MOST_BYTES:
-        raise ModelFileError(f"{path}: over 2 GB with its weights, more than one ONNX file holds")
+        raise ModelFileError(f"{path}: over 2 GB with its weights, the limit of one ONNX file")
     try:
         session = ort.InferenceSession(
             model.SerializeToString(),
@@ -107,7 +107,7 @@ def load_foreign(path: Path) -> Foreign:
             f"{path}: onnxruntime cannot load it ({str(error).splitlines()[0]})"
         ) from error
     weights = {each.name for each in model.graph.initializer}
-    return Foreign(
+    return OriginalFile(
         path=path,
         sha256=digest,
         model=_of_known_opset(model, path),
@@ -128,15 +128,15 @@ def _read(path: Path) -> tuple[onnx.ModelProto, str]:
     try:
         model = onnx.ModelProto.FromString(content)
     except Exception as error:  # Protocol Buffers' exceptions differ between its versions
-        raise _no_onnx(path, other) from error
+        raise _not_onnx(path, other) from error
     if not model.graph.node or not model.graph.output or not model.opset_import:
-        raise _no_onnx(path, other)
+        raise _not_onnx(path, other)
     digest = hashlib.sha256(content)
     for name in sorted(_external_files(model.graph)):
         data = path.parent / name
         if not data.is_file():
             raise ModelFileError(
-                f"{path}: its weights lie in {name}, which is not beside it; put it there"
+                f"{path}: its weights are in {name}, which is missing; put it in the same folder"
             )
         with data.open("rb") as file:
             while part := file.read(1 << 24):
@@ -148,9 +148,9 @@ def _read(path: Path) -> tuple[onnx.ModelProto, str]:
     return model, digest.hexdigest()
 
 
-def _no_onnx(path: Path, other: str | None) -> ModelFileError:
-    what = f"{other}'s, it seems" if other else "a damaged one, or something else"
-    return ModelFileError(f"{path}: no ONNX model ({what}); export or convert it to ONNX first")
+def _not_onnx(path: Path, other: str | None) -> ModelFileError:
+    what = f"it looks like {other}" if other else "damaged, or another format"
+    return ModelFileError(f"{path}: not an ONNX model ({what}); export or convert it to ONNX first")
 
 
 def _external_files(graph: onnx.GraphProto) -> set[str]:
@@ -168,12 +168,12 @@ def _external_files(graph: onnx.GraphProto) -> set[str]:
 
 
 def _of_known_opset(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
-    """Returns the model, raised to opset 11 where it is older."""
+    """Returns the model, converted to opset 11 if it is older."""
     opset = next((each.version for each in model.opset_import if not each.domain), 0)
     if opset > NEWEST_OPSET:
         raise ModelFileError(
-            f"{path}: opset {opset}; the oldest onnxruntime that Spotlet supports reads up to "
-            f"{NEWEST_OPSET}: export it with opset_version={NEWEST_OPSET} or less"
+            f"{path}: opset {opset}; the oldest supported onnxruntime reads up to {NEWEST_OPSET}: "
+            f"export it with opset_version={NEWEST_OPSET} or less"
         )
     if opset >= OLDEST_OPSET:
         return model
@@ -181,7 +181,7 @@ def _of_known_opset(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
         return version_converter.convert_version(model, OLDEST_OPSET)
     except Exception as error:  # the converter raises RuntimeError and others
         raise ModelFileError(
-            f"{path}: opset {opset}, which cannot be raised to {OLDEST_OPSET} "
+            f"{path}: opset {opset}, which cannot be converted to {OLDEST_OPSET} "
             f"({str(error).splitlines()[0]}); export it with opset_version={OLDEST_OPSET} or more"
         ) from error
 
@@ -191,7 +191,7 @@ def _port(info: onnx.ValueInfoProto) -> Port:
     dtype: Any = (
         np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
         if tensor.elem_type
-        else "no tensor"
+        else "not a tensor"
     )
     sides = tuple(
         int(side.dim_value) if side.HasField("dim_value") and side.dim_value > 0 else None

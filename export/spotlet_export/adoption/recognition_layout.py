@@ -1,4 +1,4 @@
-"""Which layout a network's outputs have: told, or found from their shapes."""
+"""Recognises the layout of a network's outputs: given, or found from their shapes."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -10,19 +10,19 @@ from spotlet.errors import GateError, UsageError
 from spotlet_export.adoption.settings import AdoptSettings
 
 MOST_SUPPRESSED = 1000
-"""Rows that a suppressed output mostly has at most; grids have more."""
+"""Rows that suppressed outputs rarely exceed; grids have more."""
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
 
 class Match(NamedTuple):
-    """A layout, and which outputs it takes.
+    """A layout and the outputs that it uses.
 
     Attributes:
-        layout: one of `reading.LAYOUTS`.
+        layout: one of `signature.LAYOUTS`.
         boxes: the output with the boxes, or with all.
-        scores: the output with the scores, where it is another.
-        ids: the output with class ids, where there is one.
+        scores: the output with the scores, if it is a separate one.
+        ids: the output with class ids, if there is one.
     """
 
     layout: str
@@ -32,7 +32,7 @@ class Match(NamedTuple):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The outputs that it takes, in the layout's order."""
+        """The outputs that it uses, in the layout's order."""
         return tuple(name for name in (self.boxes, self.scores, self.ids) if name is not None)
 
     def __str__(self) -> str:
@@ -42,52 +42,52 @@ class Match(NamedTuple):
 def find_layout(
     given: Tensors, classes: int, settings: AdoptSettings, on_remark: Callable[[str], None]
 ) -> Match:
-    """Returns the layout of what a network gave for one canvas.
+    """Returns the layout of a network's outputs for one canvas.
 
     Args:
         given: outputs by name.
         classes: how many there are.
-        settings: what a person says of it.
-        on_remark: called with what was found, and what else it could have been.
+        settings: what the user says about them.
+        on_remark: called with what was found, and what it could be otherwise.
 
     Raises:
-        UsageError: there is no such output, or several layouts fit.
-        GateError: none fits the count of classes.
+        UsageError: an output does not exist, or several layouts fit.
+        GateError: none fits the number of classes.
     """
     missing = sorted(set(settings.outputs) - set(given))
     if missing:
-        raise UsageError(f"--outputs {missing[0]}: no such output; there are {_shapes(given)}")
-    looked_at = {name: given[name] for name in settings.outputs} if settings.outputs else given
+        raise UsageError(f"--outputs {missing[0]}: unknown output; there are {_shapes(given)}")
+    candidates = {name: given[name] for name in settings.outputs} if settings.outputs else given
     found = [
         match
         for match in [
-            *_of_one(looked_at, classes, settings),
-            *_of_more(looked_at, classes, settings),
+            *_of_one(candidates, classes, settings),
+            *_of_more(candidates, classes, settings),
         ]
         if settings.layout in (None, match.layout)
         and (not settings.outputs or match.outputs == tuple(settings.outputs))
     ]
     if not found:
-        raise _none_fits(looked_at, classes, settings)
+        raise _none_fits(candidates, classes, settings)
     if len(found) > 1:
         raise UsageError(
             f"outputs {_shapes(given)}: could be {' or '.join(map(str, found))}; give --layout, or "
             "--outputs a,b"
         )
     unused = [name for name in given if name not in found[0].outputs]
-    how = "told" if settings.layout else f"found, the one that fits; classes: {classes}"
+    how = "as given" if settings.layout else f"the only one that fits {classes} classes"
     other = {"K,4+C": ("K,5+C", classes - 1), "K,5+C": ("K,4+C", classes + 1)}.get(found[0].layout)
     if other is not None and not settings.layout and other[1] > 0:
-        how += f"; with {other[1]} it would be {other[0]}"
+        how += f"; with {other[1]}, {other[0]} would"
     on_remark(
         f"outputs: {_shapes(given)}; layout {found[0]} ({how})"
-        + (f"; left out: {', '.join(unused)}" if unused else "")
+        + (f"; unused: {', '.join(unused)}" if unused else "")
     )
     return found[0]
 
 
 def _of_one(given: Tensors, classes: int, settings: AdoptSettings) -> list[Match]:
-    """Returns the layouts of one output that fit."""
+    """Returns the matching layouts with one output."""
     found = []
     for name, tensor in given.items():
         if tensor.ndim != 3 or tensor.shape[0] != 1 or settings.anchors is not None:
@@ -107,7 +107,7 @@ def _of_one(given: Tensors, classes: int, settings: AdoptSettings) -> list[Match
 
 
 def _of_more(given: Tensors, classes: int, settings: AdoptSettings) -> list[Match]:
-    """Returns the layouts of two and three outputs that fit."""
+    """Returns the matching layouts with two and three outputs."""
     anchors = settings.anchors is not None or settings.layout == "ssd"
     layout = "ssd" if anchors else "boxes+scores"
     background = settings.background or ("first" if anchors else "none")
@@ -115,7 +115,7 @@ def _of_more(given: Tensors, classes: int, settings: AdoptSettings) -> list[Matc
     found = []
     for boxes, tensor in given.items():
         sides = tensor.shape
-        # Key points may follow the box, where a person says that these are offsets.
+        # Key points may follow the box, if the user says that these are offsets.
         if tensor.ndim != 3 or sides[0] != 1 or not (sides[2] == 4 or (anchors and sides[2] > 4)):
             continue
         found += [
@@ -135,23 +135,23 @@ def _of_more(given: Tensors, classes: int, settings: AdoptSettings) -> list[Matc
 
 
 def _none_fits(given: Tensors, classes: int, settings: AdoptSettings) -> GateError:
-    """Returns what to say, with what the shapes hint at."""
-    said = f"layout {settings.layout}" if settings.layout else "any layout"
+    """Returns the error, with hints from the shapes."""
+    wanted = f"layout {settings.layout}" if settings.layout else "any layout"
     hints = []
     for tensor in given.values():
         for side in tensor.shape[1:]:
             over = side - classes - settings.extra
             if over in (1, 5, 6) and tensor.ndim == 3:
-                hints.append("one column is the background: --background first or last")
+                hints.append("is one column the background? --background first or last")
             elif tensor.ndim == 3 and 4 < over <= 200 and side < max(tensor.shape[1:]):
                 hints.append(
-                    f"{side} columns are {side - 4} or {side - 5} classes, or more than classes: "
-                    f"--extra {over - 4} leaves the last ones out"
+                    f"{side} columns are {side - 4} or {side - 5} classes, or not only classes: "
+                    f"--extra {over - 4} drops the last ones"
                 )
     hint = f" ({'; '.join(dict.fromkeys(hints))})" if hints else ""
     return GateError(
-        f"outputs {_shapes(given)}: do not fit {said} and class count {classes}; give the right "
-        f"--classes, --layout or --outputs{hint}"
+        f"outputs {_shapes(given)}: do not fit {wanted} with class count {classes}; check "
+        f"--classes, --layout and --outputs{hint}"
     )
 
 

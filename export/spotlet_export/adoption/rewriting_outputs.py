@@ -1,21 +1,21 @@
-"""The nodes behind another's network: from its outputs to the boxes and scores of the contract."""
+"""Writes the postprocessing: from the network's outputs to the boxes and scores of the contract."""
 
 import numpy as np
 
-from spotlet_export.adoption.nodes import NodeWriter
-from spotlet_export.adoption.reading import SUPPRESSED, OutputReading
+from spotlet_export.adoption.rewriting_nodes import NodeWriter
+from spotlet_export.adoption.signature import SUPPRESSED, OutputSignature
 
 
-def write_behind(
-    write: NodeWriter, rule: OutputReading, size_hw: tuple[int, int], moved: dict[str, str]
+def write_postprocessing(
+    write: NodeWriter, rule: OutputSignature, size_hw: tuple[int, int], moved: dict[str, str]
 ) -> tuple[str, str]:
-    """Writes the nodes behind; returns the names of boxes (N, K, 4) and scores (N, K, C).
+    """Writes the nodes after the network; returns the names of boxes (N, K, 4), scores (N, K, C).
 
     Args:
-        write: takes the nodes.
+        write: receives the nodes.
         rule: what the outputs mean.
         size_hw: of the canvas, pixels.
-        moved: new names of outputs that the contract uses for others.
+        moved: new names of tensors, by those that the contract needs itself.
     """
     tensors = {
         role: write.cast(moved.get(name, name), np.float32)
@@ -29,8 +29,10 @@ def write_behind(
     return _boxes(write, rule, raw, size_hw), scores
 
 
-def _suppressed(write: NodeWriter, rule: OutputReading, tensors: dict[str, str]) -> tuple[str, str]:
-    """Writes cells with one class each, for rows of box, score and class id."""
+def _suppressed(
+    write: NodeWriter, rule: OutputSignature, tensors: dict[str, str]
+) -> tuple[str, str]:
+    """Writes cells with one class each, from rows of box, score and class id."""
     boxes = tensors["boxes"]
     if rule.layout == "K,6":
         boxes, score, ids = (
@@ -51,7 +53,7 @@ def _suppressed(write: NodeWriter, rule: OutputReading, tensors: dict[str, str])
 def _best_rows(
     write: NodeWriter, rows: int, boxes: str, score: str, ids: str
 ) -> tuple[str, str, str]:
-    """Writes so many rows for however many there are: the best, and zeros behind them."""
+    """Writes a fixed number of rows from any number: the best ones, then zeros."""
     more = write.constant([0, 0, 0, 0, rows, 0], np.int64)
     boxes, score, ids = (write.node("Pad", each, more) for each in (boxes, score, ids))
     best = write.best(score, rows)
@@ -62,29 +64,24 @@ def _best_rows(
     )
 
 
-def _cells(write: NodeWriter, rule: OutputReading, tensors: dict[str, str]) -> tuple[str, str]:
-    """Writes boxes as they come, and scores, activated and without background."""
+def _cells(write: NodeWriter, rule: OutputSignature, tensors: dict[str, str]) -> tuple[str, str]:
+    """Writes the raw boxes, and the scores, activated and without background."""
     columns = rule.classes + (rule.background != "none")
-    if rule.scores is not None:
-        boxes = write.columns(tensors["boxes"], 0, 4)
-        scores = write.columns(tensors["scores"], 0, columns)
-        return boxes, _without_background(write, rule, _activated(write, rule, scores))
-    whole, axis = tensors["boxes"], 1 if rule.layout == "4+C,K" else 2
     first = 5 if rule.layout == "K,5+C" else 4
-    parts = [
-        write.columns(whole, 0, 4, axis),
-        write.columns(whole, first, first + columns, axis),
-    ]
+    axis = 1 if rule.layout == "4+C,K" else 2
+    source, start = (tensors["boxes"], first) if rule.scores is None else (tensors["scores"], 0)
+    boxes = write.columns(tensors["boxes"], 0, 4, axis)
+    scores = write.columns(source, start, start + columns, axis)
     if axis == 1:
-        parts = [write.node("Transpose", part, perm=[0, 2, 1]) for part in parts]
-    boxes, scores = parts[0], _without_background(write, rule, _activated(write, rule, parts[1]))
+        boxes, scores = (write.node("Transpose", part, perm=[0, 2, 1]) for part in (boxes, scores))
+    scores = _without_background(write, rule, _activated(write, rule, scores))
     if first == 5:
-        objectness = _activated(write, rule, write.columns(whole, 4, 5))
+        objectness = _activated(write, rule, write.columns(tensors["boxes"], 4, 5))
         scores = write.node("Mul", scores, objectness)
     return boxes, scores
 
 
-def _activated(write: NodeWriter, rule: OutputReading, scores: str) -> str:
+def _activated(write: NodeWriter, rule: OutputSignature, scores: str) -> str:
     if rule.activation == "sigmoid":
         return write.node("Sigmoid", scores)
     if rule.activation == "softmax":
@@ -92,15 +89,15 @@ def _activated(write: NodeWriter, rule: OutputReading, scores: str) -> str:
     return write.clipped(scores)
 
 
-def _without_background(write: NodeWriter, rule: OutputReading, scores: str) -> str:
+def _without_background(write: NodeWriter, rule: OutputSignature, scores: str) -> str:
     if rule.background == "none":
         return scores
     first = 1 if rule.background == "first" else 0
     return write.columns(scores, first, first + rule.classes)
 
 
-def _boxes(write: NodeWriter, rule: OutputReading, raw: str, size_hw: tuple[int, int]) -> str:
-    """Writes the decoding of (N, K, 4) to corners in [0, 1]."""
+def _boxes(write: NodeWriter, rule: OutputSignature, raw: str, size_hw: tuple[int, int]) -> str:
+    """Writes the decoding of (N, K, 4) to xyxy in [0, 1]."""
     height, width = size_hw
     if rule.box_format in ("yxyx", "cycxhw"):
         raw = write.reordered(raw, [1, 0, 3, 2], 2)
@@ -119,9 +116,9 @@ def _boxes(write: NodeWriter, rule: OutputReading, raw: str, size_hw: tuple[int,
 
 
 def _from_grid(
-    write: NodeWriter, rule: OutputReading, centre: str, size: str, size_hw: tuple[int, int]
+    write: NodeWriter, rule: OutputSignature, centre: str, size: str, size_hw: tuple[int, int]
 ) -> tuple[str, str]:
-    """Writes (offset + cell) * stride and exp(size) * stride; cells row by row, finest first."""
+    """Writes (offset + cell) * stride and exp(size) * stride; row by row, finest grid first."""
     cells, steps = [], []
     for stride in rule.strides:
         rows, columns = size_hw[0] // stride, size_hw[1] // stride
@@ -137,9 +134,9 @@ def _from_grid(
 
 
 def _from_anchors(
-    write: NodeWriter, rule: OutputReading, centre: str, size: str, size_hw: tuple[int, int]
+    write: NodeWriter, rule: OutputSignature, centre: str, size: str, size_hw: tuple[int, int]
 ) -> tuple[str, str]:
-    """Writes the boxes of offsets from anchors.
+    """Writes the decoding of offsets from anchors.
 
     Source: Liu et al. 2016, SSD, section 2.2, equation 2, solved for the box.
     """
