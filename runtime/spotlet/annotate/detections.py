@@ -41,7 +41,7 @@ def class_colour_bgr(class_id: int) -> Colour:
 def draw_detections(
     frame_bgr: FrameArray | None, detections: Detections, *, labels: bool = True
 ) -> ImageArray:
-    """Returns a copy of the frame with boxes, names, track numbers, scores and counts.
+    """Returns a copy of the frame with boxes, names, track ids, scores and counts.
 
     Lines and text scale with the frame. A label is above its box, else below, else inside, and
     always within the frame; one that would be too small to read, or would cover its object, is

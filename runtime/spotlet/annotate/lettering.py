@@ -26,7 +26,7 @@ class Plate:
 
     Attributes:
         width: of the background, pixels.
-        height: likewise.
+        height: of the background, pixels.
     """
 
     def __init__(self, text: str, size_hw: tuple[int, int]) -> None:

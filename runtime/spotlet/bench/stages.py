@@ -1,4 +1,4 @@
-"""The cost of a detector on this machine, stage by stage, beside the bare session."""
+"""The cost of a detector on this machine, stage by stage, compared with the bare session."""
 
 import contextlib
 import itertools

@@ -134,9 +134,7 @@ def _parse(kind: str, text: str, form: str) -> Shape:
     if not numbers or len(numbers) % 2 or not all(math.isfinite(each) for each in numbers):
         raise UsageError(f"--{kind} {text}: must be {form}; an x and a y for each point")
     if min(numbers) < 0:
-        raise UsageError(
-            f"--{kind} {text}: {min(numbers):g} lies outside the frame; must be 0 or more"
-        )
+        raise UsageError(f"--{kind} {text}: {min(numbers):g} is negative; must be 0 or more")
     in_pixels = max(numbers) > 1
     if in_pixels and any(0 < each < 1 for each in numbers):
         raise UsageError(

@@ -70,8 +70,7 @@ def check_graph_file(content: bytes) -> GraphFacts:
         content: of the `.onnx` file.
 
     Raises:
-        ModelFileError: it is not ONNX, is cut short, or breaks a rule of
-            `spotlet.model.graph_rules`.
+        ModelFileError: not ONNX, cut short, or against a rule of `spotlet.model.graph_rules`.
     """
     walk = _Walk(content)
     try:

@@ -1,4 +1,4 @@
-"""How much of the machine onnxruntime may use, whatever a model file asks for."""
+"""Limits on how much of the machine onnxruntime may use for a model file."""
 
 import contextlib
 import os
@@ -12,14 +12,14 @@ from spotlet.model.files import MOST_MODEL_BYTES, read_bounded
 from spotlet.model.graph_file import check_graph_file
 
 FOLDING_BYTES = 256 * 2**20
-"""For all constants together that onnxruntime computes while it loads a model, in versions that
-have such a limit; the newer ones do."""
+"""The limit for all constants that onnxruntime computes while it loads a model, in versions that
+have one, as the newer ones do."""
 
 LEAST_MEMORY_BYTES = 256 * 2**20
 """The least bound, even on a small machine: a detector at 640 pixels takes some 100 MB."""
 
 UNKNOWN_MEMORY_BYTES = 4 * 2**30
-"""Assumed for the machine if the system does not report its memory."""
+"""The memory assumed for the machine if the system does not report it."""
 
 _lock = threading.Lock()
 _arena_bytes = 0

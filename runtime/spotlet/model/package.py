@@ -139,7 +139,7 @@ def read_parity(path: Path) -> dict[str, Any] | None:
         path: of the `.onnx` file.
 
     Returns:
-        That part of the JSON; None if there is no `parity.json` beside the file.
+        The file's entry; None if there is no `parity.json` beside the file.
 
     Raises:
         ModelFileError: it cannot be read, is newer than this version, or lacks the file.

@@ -31,7 +31,7 @@ class BrokerAddress:
         port: 1 to 65,535.
         tls: whether the connection is encrypted and the broker's certificate checked.
         user: None to log in without one.
-        password: likewise.
+        password: None to log in without one.
         prefix: the first levels of every topic, without a slash at either end.
         cafile: certificates of the authorities to trust; None uses the system's.
     """

@@ -35,8 +35,8 @@ class MqttSettings:
             classes or tracks differ from those of the previous message.
         discovery: whether sensors are announced to Home Assistant.
         classes: those with a sensor; None for all of the model's.
-        waiting_messages: the most that wait for the broker; the oldest are dropped.
-        waiting_bytes: likewise, of all their payloads.
+        waiting_messages: the most messages that wait for the broker; the oldest are dropped.
+        waiting_bytes: the same for the bytes of their payloads.
         reconnection: the waits between connections; `retries` is not used.
 
     Raises:

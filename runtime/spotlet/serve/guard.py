@@ -74,7 +74,7 @@ class Guard:
         await self._answer(app, scope, receive, send)
 
     def _admits(self, token: str, headers: Headers, given: list[str]) -> bool:
-        """Returns whether a request has the token, and no wrong one besides."""
+        """Returns whether a request has the token, and no wrong one too."""
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         shown = [*given, *([bearer.strip()] if scheme.lower() == "bearer" else [])]
         if not shown:

@@ -76,7 +76,7 @@ class RunMetrics(Collector):
 
 
 def _counts(records: Iterable[SourceRecord]) -> Iterator[Metric]:
-    """Returns what lines and zones have counted; nothing if none count."""
+    """Yields the counts of lines and zones; nothing without any."""
     crossings, inside, entries = [], [], []
     for record in records:
         counts = None if record.newest is None else record.newest.detections.counts

@@ -90,7 +90,7 @@ class Server:
 
     Attributes:
         viewers: takes the events; None until the server has started, and if it cannot.
-        pictures: likewise; used in the server's loop alone.
+        pictures: as `viewers`; used in the server's loop alone.
     """
 
     def __init__(self, listener: Listener, board: Board, title: str, on_failure: OnFailure) -> None:

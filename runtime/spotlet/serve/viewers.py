@@ -72,7 +72,7 @@ class Viewers:
         return len(self._viewers) >= MOST_VIEWERS
 
     def send(self, source: str, event: Callable[[], Event]) -> None:
-        """Queues an event for the viewers of its source; it is only made if there are any."""
+        """Queues an event for the viewers of its source; makes it only if there are any."""
         with self._lock:
             watching = [viewer for viewer in self._viewers if source in viewer.sources]
             if not watching or self._ended:

@@ -1,4 +1,4 @@
-"""JPEG files of the moments at which something appears."""
+"""JPEG files of frames in which something appears."""
 
 import re
 import time

@@ -24,7 +24,7 @@ def is_plain(text: str, allowed: str = "") -> bool:
 
     Args:
         text: from a stranger.
-        allowed: characters that it may contain nevertheless.
+        allowed: other characters that it may contain.
 
     Example:
         >>> is_plain("Möwe 🐦"), is_plain("\x1b[2J"), is_plain("a\nb", allowed="\n")
@@ -45,7 +45,7 @@ def plain_line(text: str, most: int = 300) -> str:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Returns the content of a JSON text that every reader would understand alike.
+    """Returns the content of a JSON text, if every reader understands it in the same way.
 
     Stricter than `json.loads`: no duplicate keys, numbers are finite and have 64 bits at most, and
     texts are plain except for line ends and tabs.

@@ -52,7 +52,7 @@ class Motion:
     Attributes:
         moments: (5, N, 4) places in pixels, speeds in pixels a second, variances of the places,
             covariances of place and speed, variances of the speeds.
-        at_seconds: (N,) when each was last seen; `moments` are as of then.
+        at_seconds: (N,) when each was last seen, which is the time of `moments`.
     """
 
     moments: Array

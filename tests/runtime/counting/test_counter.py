@@ -236,7 +236,7 @@ def test_shares_hold_for_any_frame_and_pixels_for_one() -> None:
         ("a=0,0,1", "an x and a y"),
         ("a=0,0,1,x", "an x and a y"),
         ("a=0,0,1,nan", "an x and a y"),
-        ("a=0,0,1,-1", "outside the frame"),
+        ("a=0,0,1,-1", "-1 is negative; must be 0 or more"),
         ("a=0,0.5,100,200", "mixes shares"),
         ("a=0,0,1,1,0,1", "must have two"),
         ("a=1,1,1,1", "starts where it ends"),

@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 def ahead(
     make: Callable[[Item], Result], items: Sequence[Item], pool: ThreadPoolExecutor, *, depth: int
 ) -> Iterator[Result]:
-    """Yields `make(item)` for each item, in order, with up to `depth` of them under way."""
+    """Yields `make(item)` for each item, in order, with up to `depth` of them in progress."""
     waiting: deque[Future[Result]] = deque()
     try:
         for item in items:

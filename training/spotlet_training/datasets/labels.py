@@ -85,7 +85,7 @@ class LabelledSet:
         train: labels of the training images.
         val: labels of the validation images; None if the set has no such split.
         notes: lines to show the user.
-        problems: errors that were left out of the labels; training needs a set without any.
+        problems: errors, left out of the labels; training needs a set without any.
     """
 
     class_names: tuple[str, ...]

@@ -11,7 +11,7 @@ from spotlet_training.evaluation.measurement import Measurement
 
 
 class Column(NamedTuple):
-    """A column of figures beside the detector's own.
+    """A column of figures next to the detector's own.
 
     Attributes:
         header: of the column.

@@ -58,7 +58,7 @@ class ThresholdCurves:
 
     @property
     def f1(self) -> npt.NDArray[np.float64]:
-        """(T,), mean over the classes that have objects, of which there must be one."""
+        """(T,), mean over the classes that have objects; at least one must have some."""
         measured = self.objects > 0
         both = (self.drawn + self.objects)[:, measured]
         mean: npt.NDArray[np.float64] = (2 * self.right[:, measured] / both).mean(axis=1)

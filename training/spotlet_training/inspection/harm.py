@@ -17,7 +17,7 @@ def require_harmless(
 ) -> list[str]:
     """Raises if a set has an error that would silently harm a training.
 
-    No image is decoded, so this takes moments; `inspect_dataset` looks closer.
+    No image is decoded, so this is quick; `inspect_dataset` checks more.
 
     Args:
         root: of the set, for the message.

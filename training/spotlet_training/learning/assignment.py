@@ -22,7 +22,7 @@ WINDOW_RADIUS = 2
 """An object may take the cells of a 5 x 5 window around its centre, on each level."""
 
 IOU_WEIGHT = 3.0
-"""Weight of the IoU cost beside the class cost (RTMDet, section 3.3)."""
+"""Weight of the IoU cost relative to the class cost (RTMDet, section 3.3)."""
 
 IOU_COUNTED = 10
 """The best overlaps whose sum is the number of cells that an object takes (YOLOX, SimOTA)."""

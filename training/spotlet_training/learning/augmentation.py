@@ -43,8 +43,8 @@ class AugmentationSettings:
             the range, is the greatest offset.
         saturation: greatest relative change of the saturation.
         hue: greatest turn of the hue, as a share of the circle.
-        least_visible: an object of which less than this share stays visible is ignored: not
-            enough to learn from, too much to count as background.
+        least_visible: an object with less than this share visible is ignored: not enough to learn
+            from, too much to count as background.
     """
 
     mosaic: float = 0.5

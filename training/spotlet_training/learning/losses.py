@@ -16,7 +16,7 @@ FOCUS = 2.0
 """Exponent that gives badly scored cells more weight (Li et al. 2020, equation 3)."""
 
 BOX_WEIGHT = 2.0
-"""Weight of the box loss beside the class loss (RTMDet, table of losses)."""
+"""Weight of the box loss relative to the class loss (RTMDet, table of losses)."""
 
 
 class Losses(NamedTuple):

@@ -23,7 +23,7 @@ class Recipe:
         network: its shape.
         box_loss: `corners` for Smooth-L1 on the four sides, `corners-giou` for that plus
             1 - GIoU.
-        box_weight: weight of the box loss beside the class loss.
+        box_weight: weight of the box loss relative to the class loss.
         epochs: passes over the scenes.
         batch_size: scenes a step.
         learning_rate: of Adam; if the schedule is not constant, of the first step.

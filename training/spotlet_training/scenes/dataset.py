@@ -41,7 +41,7 @@ class SceneDataset:
         size_hw: tuple[int, int] = (320, 320),
         settings: SceneSettings | None = None,
     ) -> None:
-        """Sets what the scenes are made of; none is made yet.
+        """Sets the parts of the scenes; none is made yet.
 
         Args:
             objects: to choose from; at least one.

@@ -36,7 +36,7 @@ LEAST_STILL_PICTURES = 3
 
 
 class RecordingSink(Closing):
-    """Annotated videos, of which a kill at any moment loses at most the last half second.
+    """Annotated videos that lose at most their last half second, whenever the process is killed.
 
     They have a constant rate, and each frame is shown at the time of its capture, to within a
     picture: the last one is repeated until the next frame arrives, and a frame that arrives before
