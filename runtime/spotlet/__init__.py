@@ -3,8 +3,8 @@
 A name is loaded when it is first used: `spotlet --help` needs neither numpy nor
 onnxruntime, and a program that feeds its own frames needs no streams.
 
-Import does one thing: it turns onnxruntime's telemetry off; after onnxruntime's own import it would
-be too late.
+Importing spotlet does one thing: it turns off onnxruntime's telemetry, which is too late once
+onnxruntime is imported.
 """
 
 from importlib import import_module
@@ -43,7 +43,7 @@ _MODULES = {
 }
 
 TELEMETRY_FAULT = turn_off_telemetry()
-"""Why onnxruntime's telemetry may still be on, as text; None where it is off."""
+"""Why onnxruntime's telemetry may still be on, as text; None if it is off."""
 
 
 def __getattr__(name: str) -> object:

@@ -14,10 +14,10 @@ from spotlet.errors import OutputError
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`, which replaces it when the block succeeds.
 
-    A link stays a link: its target is replaced. The file's mode is that of any new file.
+    A link stays a link: its target is replaced. The file gets the mode of a new file.
 
     Raises:
-        OutputError: the folder cannot be made or written, `path` is not a file (but a folder,
+        OutputError: the folder cannot be created or written, `path` is not a file (but a folder,
             a device, a pipe), or the block could not write.
     """
     path = path.resolve()
@@ -42,15 +42,15 @@ def atomic_file(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path, *, marker: str = "") -> Iterator[Path]:
     """Yields an empty folder beside `path`, which replaces it when the block succeeds.
 
-    When the block fails, a folder that was there stays as it was.
+    If the block fails, an existing folder stays unchanged.
 
     Args:
         path: of the folder.
         marker: name of a file. A folder that holds it may be replaced, any other must be empty: a
-            mistyped output costs no home folder.
+            mistyped path must not delete a home folder.
 
     Raises:
-        OutputError: the folder cannot be made, `path` is a file or a folder of other things, or
+        OutputError: the folder cannot be created, `path` is a file or holds other files, or
             the block could not write.
     """
     check_replaceable(path, marker=marker)
@@ -73,10 +73,10 @@ def atomic_folder(path: Path, *, marker: str = "") -> Iterator[Path]:
 
 
 def check_replaceable(path: Path, *, marker: str = "") -> None:
-    """Raises if `atomic_folder` may not write, so that a program can ask before long work.
+    """Raises if `atomic_folder` would refuse a path, so that a program can check before long work.
 
     Raises:
-        OutputError: `path` is a file, or a folder of other things.
+        OutputError: `path` is a file, or holds other files.
     """
     if not path.exists():
         return
@@ -84,14 +84,14 @@ def check_replaceable(path: Path, *, marker: str = "") -> None:
         raise OutputError(f"{path}: is not a folder; give the path of a folder to write")
     ours = marker != "" and (path / marker).exists()
     if not ours and any(path.iterdir()):
-        raise OutputError(f"{path}: holds other things, which would be lost; give a new folder")
+        raise OutputError(f"{path}: holds other files, which would be lost; give a new folder")
 
 
 def check_writable(folder: Path) -> None:
-    """Raises if nothing can be created in a folder, which is made if it does not exist.
+    """Raises if a folder, which is created if it does not exist, cannot be written.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the folder cannot be written.
     """
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def _umask() -> int:
 
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
-    """Raises OutputError where the block cannot write."""
+    """Turns an OSError of the block into an OutputError."""
     try:
         yield
     except OSError as error:

@@ -32,7 +32,7 @@ def box_iou(boxes_a: FloatArray, boxes_b: FloatArray) -> FloatArray:
         boxes_b: (M, 4) xyxy, in the same frame and unit.
 
     Returns:
-        (N, M) in [0, 1]; 0 for a pair without any area.
+        (N, M) in [0, 1]; 0 for a pair of empty boxes.
 
     Example:
         >>> unit = np.array([[0, 0, 1, 1]], np.float32)
@@ -52,7 +52,7 @@ def box_iou(boxes_a: FloatArray, boxes_b: FloatArray) -> FloatArray:
 
 
 def clip_boxes(boxes_xyxy: FloatArray, size_hw: tuple[int, int]) -> FloatArray:
-    """Returns the boxes cut at the border of an image.
+    """Returns the boxes clipped to an image.
 
     Args:
         boxes_xyxy: (N, 4) pixels of that image.

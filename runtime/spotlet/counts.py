@@ -7,12 +7,12 @@ from typing import Any, Literal
 Direction = Literal["in", "out"]
 
 PointXy = tuple[float, float]
-"""A place in a frame, pixels."""
+"""A point in a frame, pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossing:
-    """One object's crossing of a line.
+    """One object crossing a line.
 
     Attributes:
         line: the line's name.

@@ -20,7 +20,7 @@ class Detection:
         score: confidence in [0, 1].
         box_xyxy: left, top, right, bottom in pixels of the frame.
         track_id: the same for one object in all frames of a source, from 1; None without tracking,
-            or where the object is too new.
+            or if the object is too new.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Detection:
 class Detections:
     """The objects of one frame, best score first.
 
-    Iterating yields a `Detection` each; the arrays serve work on all of them at once.
+    Iterating yields each as a `Detection`; the arrays hold all of them at once.
 
     Attributes:
         boxes_xyxy: (N, 4) float32, pixels of the frame, clipped to it.
@@ -42,7 +42,7 @@ class Detections:
         class_ids: (N,) int64, indices into `class_names`.
         class_names: the model's classes.
         track_ids: (N,) int64, see `Detection.track_id`, 0 for None; None without tracking.
-        counts: of the source's lines and zones after this frame; None where nobody counts.
+        counts: of the source's lines and zones after this frame; None without counting.
 
     Example:
         >>> found = Detections.none(("cat", "dog"))
@@ -78,7 +78,7 @@ class Detections:
             yield Detection(self.class_names[class_id], class_id, score, tuple(box), track or None)
 
     def select(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Detections":
-        """Returns the objects that `keep` names, by mask (N,) or by index, in its order."""
+        """Returns the objects that a mask (N,) or indices select, in the order of `keep`."""
         return Detections(
             self.boxes_xyxy[keep],
             self.scores[keep],

@@ -23,7 +23,7 @@ class Outputs:
     Attributes:
         letterbox: from the frame to the canvas and back.
         canvas: (canvas H, canvas W, 3) uint8 BGR, the network's input.
-        boxes: (K, 4) float32 xyxy, in [0, 1] of the canvas. Of a graph with suppression in it, a
+        boxes: (K, 4) float32 xyxy, in [0, 1] of the canvas. If the graph suppresses, each
             cell is a detection.
         scores: (K, C) float32 in [0, 1].
     """
@@ -35,7 +35,7 @@ class Outputs:
 
 
 class Detector:
-    """Localizes objects in frames of any size. One instance serves any number of threads.
+    """Detects objects in frames of any size. Threads may share one instance.
 
     Example:
         >>> import numpy as np
@@ -59,24 +59,24 @@ class Detector:
     ) -> None:
         """Loads a model.
 
-        The rule of a file with suppression in its graph can only be made stricter: the graph has
-        dropped the rest.
+        If the file's graph suppresses, its rule can only be made stricter: the graph has dropped
+        the rest.
 
         Args:
             model: a bundled name, a package folder, or an `.onnx` file.
-            variant: which file of a package, one of `spotlet.model.VARIANTS`; `fp32` where None.
-            score_threshold: the least score kept, in [0, 1]; None takes the manifest's.
+            variant: which file of a package, one of `spotlet.model.VARIANTS`; `fp32` if None.
+            score_threshold: the least score kept, in [0, 1]; None: the manifest's.
             iou_threshold: overlap over which NMS drops the weaker box of a class, in (0, 1];
-                None takes the manifest's.
-            max_detections: the most of one frame; None takes the manifest's.
-            every_class: whether one place may be several classes, as in COCO's AP, or its best
-                class only; None takes the manifest's.
+                None: the manifest's.
+            max_detections: the most kept per frame; None: the manifest's.
+            every_class: whether a cell may yield several classes, as in COCO's AP, or only its
+                best; None: the manifest's.
             session: threads and execution provider.
 
         Raises:
             ModelFileError: there is no such model, or its file cannot be used.
-            UsageError: a threshold is out of its range, or less strict than what the graph has
-                suppressed already, or the variant is unknown.
+            UsageError: a threshold is out of range or looser than the graph's, or the variant is
+                unknown.
         """
         if score_threshold is not None:
             _require_score(score_threshold)
@@ -108,11 +108,11 @@ class Detector:
         return self.manifest.classes
 
     def __call__(self, frame_bgr: FrameArray | None) -> Detections:
-        """Returns what is in a frame.
+        """Returns the detections of a frame.
 
         Args:
             frame_bgr: (H, W, 3) uint8 BGR, any size, as OpenCV returns it. None, which
-                `cv2.imread` returns for a file it cannot read, is refused as such.
+                `cv2.imread` returns for an unreadable file, raises UsageError.
 
         Returns:
             Boxes in pixels of this frame, clipped to it; best score first.
@@ -123,7 +123,7 @@ class Detector:
         return self.detect([frame_bgr])[0]
 
     def detect(self, frames_bgr: Sequence[FrameArray | None]) -> list[Detections]:
-        """Returns what is in each frame, with one call of the network for all of them.
+        """Returns the detections of each frame, with one network call for all of them.
 
         Args:
             frames_bgr: (H, W, 3) uint8 BGR each, of any sizes.
@@ -146,7 +146,7 @@ class Detector:
 
         Args:
             frame_bgr: (H, W, 3) uint8 BGR, any size.
-            canvas: (canvas H, canvas W, 3) uint8, to compute on in place of the letterboxed frame.
+            canvas: (canvas H, canvas W, 3) uint8, used instead of the letterboxed frame.
 
         Raises:
             UsageError: the array is not such a frame.
@@ -162,19 +162,19 @@ class Detector:
 
         Args:
             outputs: of `Detector.outputs`.
-            rule: thresholds and limits; None takes the detector's.
+            rule: thresholds and limits; None: the detector's.
 
         Raises:
-            UsageError: the rule is less strict than what the graph has suppressed already.
+            UsageError: the rule is looser than the graph's.
         """
         return self._decode(outputs, self._remaining_rule(self.rule if rule is None else rule))
 
     def candidates(
         self, frame_bgr: FrameArray | Outputs | None, score_threshold: float
     ) -> Detections:
-        """Returns what suppression would choose from: every class of every cell, from a score up.
+        """Returns the detections before suppression: every class of every cell, from a score up.
 
-        Of a graph with suppression in it: what that left.
+        If the graph suppresses, only what it kept.
 
         Args:
             frame_bgr: (H, W, 3) uint8 BGR, any size; or its `outputs`, which costs no inference.
@@ -184,7 +184,7 @@ class Detector:
             Best score first, at most `spotlet.postprocess.MAX_CANDIDATES`.
 
         Raises:
-            UsageError: the array is not such a frame, or the threshold is out of its range.
+            UsageError: the array is not such a frame, or the threshold is out of range.
         """
         _require_score(score_threshold)
         outputs = frame_bgr if isinstance(frame_bgr, Outputs) else self.outputs(frame_bgr)
@@ -213,7 +213,7 @@ class Detector:
         return detections_from_outputs(boxes, scores, letterbox, self.class_names, rule)
 
     def _remaining_rule(self, rule: DetectionRule) -> DetectionRule:
-        """Returns what is left to do of a rule after the graph.
+        """Returns the part of a rule that the graph has not applied.
 
         Raises:
             UsageError: the graph has dropped what the rule would keep.
@@ -229,10 +229,10 @@ class Detector:
         ):
             if (asked - in_graph) * looser > 0:
                 raise UsageError(
-                    f"{name} {asked}: the graph of {self.session.path.name} has suppressed with "
-                    f"{in_graph} already; use the model's other file"
+                    f"{name} {asked}: the graph of {self.session.path.name} has already "
+                    f"suppressed with {in_graph}; use the model's file without suppression"
                 )
-        # A second suppression with the graph's threshold would only hide what it left.
+        # Suppressing again at the graph's threshold could only drop what it kept.
         return (
             replace(rule, iou_threshold=1.0) if rule.iou_threshold == done.iou_threshold else rule
         )

@@ -1,8 +1,8 @@
-"""Which distributions spotlet's libraries come from, and which overwrote another.
+"""Which distributions spotlet's libraries come from, and which overwrote each other.
 
 Several distributions hold the same module: `opencv-python` and `opencv-python-headless` both write
 `cv2`, `onnxruntime` and `onnxruntime-gpu` both write `onnxruntime`. pip silently
-installs one over the other, and windows or providers are gone.
+installs one over the other, and windows or providers disappear.
 """
 
 import warnings
@@ -12,7 +12,7 @@ from functools import lru_cache
 from importlib import metadata
 
 OURS = {"cv2": "opencv-python-headless", "onnxruntime": "onnxruntime"}
-"""The modules concerned, and the distribution of each that spotlet requires."""
+"""The modules concerned, each with the distribution that Spotlet requires."""
 
 
 def distributions_of(module: str) -> list[str]:
@@ -22,7 +22,7 @@ def distributions_of(module: str) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _distributions() -> Mapping[str, list[str]]:
-    """Returns the installed distributions of each top-level module: a search of 0.2 s."""
+    """Returns the installed distributions of each top-level module; the search takes 0.2 s."""
     with warnings.catch_warnings():
         # Python 3.12 and later warn about a broken installation without a name.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -33,7 +33,7 @@ def _distributions() -> Mapping[str, list[str]]:
 
 
 def version_of(name: str) -> str:
-    """Returns a distribution's version; with the name, that of another in its place.
+    """Returns a distribution's version, or name and version of others in its place.
 
     Args:
         name: of a distribution with a module of the same name.
@@ -49,9 +49,9 @@ def version_of(name: str) -> str:
 
 
 def replacing_commands(module: str, wanted: str) -> str:
-    """Returns the commands after which a module comes from one distribution alone, as text.
+    """Returns the commands that leave a module with one distribution, as text.
 
-    All are uninstalled first: the rest of a half overwritten module does not import.
+    All are uninstalled first: a half overwritten module cannot be imported.
 
     Args:
         module: a top-level module.
@@ -62,22 +62,22 @@ def replacing_commands(module: str, wanted: str) -> str:
         '`pip install --no-deps opencv-python`'
     """
     install = f"`pip install --no-deps {wanted}`"
-    there = distributions_of(module)
-    return f"`pip uninstall -y {' '.join(there)}`, then {install}" if there else install
+    installed = distributions_of(module)
+    return f"`pip uninstall -y {' '.join(installed)}`, then {install}" if installed else install
 
 
 def overwritten(module: str) -> str | None:
-    """Returns which distributions overwrote each other, and the remedy; None where none did.
+    """Returns which distributions overwrote each other, and the remedy; None if none did.
 
     Args:
         module: a key of `OURS`.
     """
-    there = distributions_of(module)
-    if len(there) < 2:
+    installed = distributions_of(module)
+    if len(installed) < 2:
         return None
-    wanted = next(name for name in there if name != OURS[module])
+    wanted = next(name for name in installed if name != OURS[module])
     commands = replacing_commands(module, wanted)
-    return f"{' and '.join(there)} overwrite each other; for {wanted} alone: {commands}"
+    return f"{' and '.join(installed)} overwrite each other; for {wanted} alone: {commands}"
 
 
 def origin(module: str) -> str:
@@ -86,10 +86,10 @@ def origin(module: str) -> str:
     Args:
         module: a key of `OURS`.
     """
-    there = distributions_of(module)
-    if not there:
+    installed = distributions_of(module)
+    if not installed:
         return "no distribution known to pip"
-    text = overwritten(module) or there[0]
-    if OURS[module] in there:
+    text = overwritten(module) or installed[0]
+    if OURS[module] in installed:
         return text
-    return f"{text}, not {OURS[module]}: install with --no-deps, or pip brings that back over it"
+    return f"{text}, not {OURS[module]}: install with --no-deps, or pip puts that back over it"

@@ -3,7 +3,7 @@
     SpotletError              exit  1   never raised itself: catch it to catch all
     ├── UsageError            exit  2   an argument or a setting breaks a rule
     ├── GateError             exit  3   a check did not pass; nothing was written
-    │   └── TrainingError               a training cannot continue
+    │   └── TrainingError               training cannot continue
     └── InputError            exit  4   something outside cannot be read or written
         ├── ModelFileError              a model file or its manifest
         ├── SourceError                 an image, a video, a camera
@@ -16,7 +16,7 @@ A message is one line: what was given, the rule, the remedy.
 
 
 class SpotletError(Exception):
-    """The base of all of them."""
+    """The base of all errors that Spotlet raises on purpose."""
 
     exit_code = 1
 
@@ -34,7 +34,7 @@ class GateError(SpotletError):
 
 
 class TrainingError(GateError):
-    """A training cannot continue; the best checkpoint so far is kept."""
+    """Training cannot continue; the best checkpoint so far is kept."""
 
 
 class InputError(SpotletError):

@@ -1,4 +1,4 @@
-"""How well detections fit the labels: average precision (AP) by the COCO protocol."""
+"""Average precision (AP) of detections, by the COCO protocol."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from spotlet.detections import Detections
 from spotlet.errors import UsageError
 
 MAX_DETECTIONS = 100
-"""The best detections of a frame that count, for each class, as in the COCO protocol."""
+"""How many of a frame's best detections count for each class, as in the COCO protocol."""
 
 RECALLS = np.linspace(0, 1, 101)
-"""Where the protocol looks up the precision of a class."""
+"""The recalls at which the protocol samples the precision."""
 
 SIZE_SIDES = (32, 96)
-"""An object is small below the area of a square of the first side, pixels, medium from there to
-below that of the second, and large from there, as in the COCO protocol."""
+"""Sides of two squares, pixels: an object below the first's area is small, below the second's
+medium, otherwise large, as in the COCO protocol."""
 
 ALL, SMALL, MEDIUM, LARGE = range(4)
 """The protocol's ranges of area."""
@@ -37,11 +37,11 @@ class Truth:
         boxes_xyxy: (N, 4) float32, pixels of the frame.
         class_ids: (N,) int64.
         ignored: (N,) bool: objects that may be found but need not be (COCO's `iscrowd`, VOC's
-            `difficult`). A detection lies inside one by the share of the detection that it
-            covers, as in COCO.
+            `difficult`). A detection matches one by the share of the detection that it covers,
+            as in COCO.
 
     Raises:
-        UsageError: the arrays do not go together.
+        UsageError: the shapes do not fit together.
     """
 
     boxes_xyxy: FloatArray
@@ -61,7 +61,7 @@ class Truth:
 class Accuracy:
     """Average precision over frames, each figure in [0, 1].
 
-    A figure is None where the truth has no such objects.
+    A figure is None if the truth has no such objects.
 
     Attributes:
         ap: mean over the IoU thresholds 0.50, 0.55, … 0.95 and over the classes.
@@ -70,12 +70,12 @@ class Accuracy:
         ap_small: `ap` of small objects, by the area of their box and `SIZE_SIDES`.
         ap_medium: of medium ones.
         ap_large: of large ones.
-        objects_small: how many small objects the truth has, those ignored left out.
+        objects_small: number of small objects in the truth, without ignored ones.
         objects_medium: of medium ones.
         objects_large: of large ones.
         per_class_ap: `ap` of each class, by name.
         per_class_ap50: `ap50` of each class, by name.
-        per_class_objects: how many the truth has of each class, by name, those ignored left out.
+        per_class_objects: number of objects of each class, by name, without ignored ones.
     """
 
     ap: float | None
@@ -110,14 +110,14 @@ class Accuracy:
 def average_precision(
     truths: Sequence[Truth], found: Sequence[Detections], class_names: Sequence[str]
 ) -> Accuracy:
-    """Returns how well what was found fits the truth.
+    """Returns the average precision of detections against the truth.
 
     The protocol counts the `MAX_DETECTIONS` best of a frame for each class. The detections' score
     threshold should be near 0: a high one costs recall.
 
     Args:
         truths: one for each frame.
-        found: one for each frame, in the same order, in the same pixels.
+        found: one for each frame, in the same order and coordinates.
         class_names: the index is the class id in both.
 
     Raises:
@@ -163,7 +163,7 @@ def protocol_precision(
         UsageError: as for `average_precision`.
     """
     if len(truths) != len(found):
-        raise UsageError(f"{len(truths)} truths for {len(found)} frames: must be as many")
+        raise UsageError(f"{len(truths)} truths for {len(found)} frames: must be one per frame")
     for ids in [each.class_ids for frames in (truths, found) for each in frames]:
         if np.any((ids < 0) | (ids >= class_count)):
             raise UsageError(f"a class id is not one of the {class_count} classes")
@@ -201,7 +201,7 @@ def mean_precision(precision: PrecisionArray) -> float | None:
 
 
 def figure_text(figure: float | None) -> str:
-    """Returns a figure with three decimals, a dash where nothing was measured.
+    """Returns a figure with three decimals, a dash if nothing was measured.
 
     Example:
         >>> figure_text(0.5), figure_text(None)
@@ -217,8 +217,8 @@ def _records(
 
     Args:
         frames: truths or detections.
-        key: of a further value of each annotation.
-        values: (N,) of each frame, for that key.
+        key: of one more value per annotation.
+        values: (N,) per frame, for that key.
     """
     records: list[dict[str, Any]] = []
     for image_id, (frame, of_frame) in enumerate(zip(frames, values, strict=True), start=1):

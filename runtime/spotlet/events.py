@@ -1,6 +1,6 @@
 """The events of a run: one JSON object for each frame and each change of a source's state.
 
-NDJSON, server-sent events, MQTT and Python callbacks carry these same objects. `docs/events.md`
+NDJSON, server-sent events, MQTT and Python callbacks carry the same objects. `docs/events.md`
 describes them, `events.schema.json` in this folder defines them.
 """
 
@@ -30,9 +30,9 @@ def frame_event(
         frame: number of the frame in the source, from 0.
         pts_s: presentation time, seconds from the first frame, or null.
         captured_at: when the frame was read, seconds since 1970 (UTC), to the millisecond.
-        age_ms: from that moment to now.
+        age_ms: milliseconds since then.
         dropped: frames skipped just before this one.
-        epoch: grows by one with each reconnection.
+        epoch: increases by one with each reconnection.
         detections: best first: `class` (id), `name`, `score` in [0, 1] to 4 digits, `box`
             [x1, y1, x2, y2] in pixels of the frame to 2 digits, `track` (number or null).
         counts, crossings: only with lines or zones, see `Counts` and `Crossing`.
@@ -61,7 +61,7 @@ def frame_event(
 
 
 def detections_json(detections: Detections) -> list[Event]:
-    """Returns the objects of a frame as in the key `detections` of its event."""
+    """Returns the value of the key `detections` in a frame's event."""
     return [
         {
             "class": found.class_id,
@@ -91,7 +91,7 @@ def status_event(status: StatusEvent) -> Event:
 def encode_event(event: Event) -> bytes:
     """Returns the event as one line of JSON, without a line end.
 
-    In ASCII: a file name that is not valid Unicode must not stop the run.
+    Pure ASCII: a file name that is not valid Unicode must not stop the run.
     """
     return json.dumps(event, separators=(",", ":")).encode("ascii")
 

@@ -1,4 +1,4 @@
-"""Image files: which they are, and what is in them; OpenCV kept quiet meanwhile."""
+"""Reads and writes image files, and silences OpenCV."""
 
 import os
 import threading
@@ -15,14 +15,14 @@ from spotlet.atomic import atomic_file
 from spotlet.errors import OutputError, SourceError
 from spotlet.letterbox import ImageArray
 
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # before any thread is there
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # before any thread starts
 
 IMAGE_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
-"""What counts as an image, in lower case."""
+"""Suffixes of image files, in lower case."""
 
-_SILENT = 0  # of OpenCV's levels, which 4.x has no names for in Python
+_SILENT = 0  # OpenCV's log level, which has no name in Python in 4.x
 
 _lock = threading.Lock()
 _quiet_blocks = 0
@@ -30,12 +30,12 @@ _level_before = 0
 
 
 def read_image(path: str | Path) -> ImageArray:
-    """Returns an image file as (H, W, 3) uint8 BGR, turned as its EXIF orientation says.
+    """Returns an image file as (H, W, 3) uint8 BGR, rotated by its EXIF orientation.
 
     Grey, 16-bit and transparent images are converted; alpha is dropped.
 
     Raises:
-        SourceError: the file cannot be read or is not a whole image.
+        SourceError: the file cannot be read or is not a complete image.
     """
     try:
         content = np.fromfile(path, np.uint8)
@@ -47,15 +47,15 @@ def read_image(path: str | Path) -> ImageArray:
 def decode_image(
     content: bytes | bytearray | npt.NDArray[np.uint8], *, name: str = "the image"
 ) -> ImageArray:
-    """Returns the image in the content of a file, as `read_image` does.
+    """Returns the image in a file's content, as `read_image` does.
 
     Args:
         content: of the file.
-        name: what an error calls it.
+        name: of the image, for errors.
 
     Raises:
-        SourceError: it is not a whole image, or has more pixels than OpenCV allows, which the
-            environment variable `OPENCV_IO_MAX_IMAGE_PIXELS` sets before OpenCV is imported.
+        SourceError: it is not a complete image, or has more pixels than OpenCV allows; the
+            environment variable `OPENCV_IO_MAX_IMAGE_PIXELS`, read at its import, sets the limit.
     """
     with quiet_opencv():
         try:
@@ -74,10 +74,10 @@ def write_image(path: Path, image_bgr: ImageArray, suffix: str | None = None) ->
     Args:
         path: to write to.
         image_bgr: the image.
-        suffix: of the format, one of `IMAGE_SUFFIXES`; None takes that of `path`.
+        suffix: of the format, one of `IMAGE_SUFFIXES`; None: that of `path`.
 
     Raises:
-        OutputError: it cannot be encoded or written.
+        OutputError: the image cannot be encoded or written.
     """
     encoded, content = cv2.imencode(suffix or path.suffix, image_bgr)
     if not encoded:
@@ -88,10 +88,10 @@ def write_image(path: Path, image_bgr: ImageArray, suffix: str | None = None) ->
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """Keeps OpenCV and its FFmpeg from writing to standard error meanwhile, in all threads.
+    """Keeps OpenCV and its FFmpeg from writing to standard error inside the block, in all threads.
 
-    Spotlet reports those failures in its own words. FFmpeg reads its variable once a process, at
-    the first video; a value that the user has set is kept.
+    Spotlet reports those failures itself. FFmpeg reads its variable once per process, at the first
+    video; a value that the user has set is kept.
     """
     global _quiet_blocks, _level_before
     log: Any = getattr(cv2.utils, "logging", cv2)  # the module moved from 4.x to 5

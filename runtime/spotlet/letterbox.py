@@ -1,12 +1,12 @@
-"""From a frame of any size to the network's canvas and back: the one implementation.
+"""Maps a frame of any size to the network's canvas and boxes back: the only implementation.
 
 Training's validation, the export gate and the device all call this module, so a box that is
 right in one of them is right in all.
 
 The frame is scaled by one factor so that it just fits, rounded to whole pixels (a half goes
 up, as in C++ and JavaScript), and centred on a canvas of one grey value. OpenCV's resize
-aligns pixel *edges* (a continuous coordinate x goes to x * new_width / width), so that boxes
-follow by a scale for each axis, taken after the rounding, and an offset.
+aligns pixel *edges* (a continuous coordinate x goes to x * new_width / width), so boxes are
+mapped by one scale per axis, computed after the rounding, and an offset.
 """
 
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ from spotlet.errors import UsageError
 ImageArray = npt.NDArray[np.uint8]
 
 FrameArray = npt.NDArray[np.integer[Any] | np.floating[Any]]
-"""What OpenCV's functions are typed to return; `require_frame` makes an `ImageArray` of it."""
+"""The declared type of OpenCV's results; `require_frame` narrows it to `ImageArray`."""
 
 PAD_VALUE = 114
-"""Grey of the border, near the mean of photographs, so that the border is hardly an edge."""
+"""Grey of the border, near the mean of photographs, so that the border hardly shows as an edge."""
 
 INTERPOLATIONS = {
     "linear_exact": cv2.INTER_LINEAR_EXACT,
@@ -33,19 +33,19 @@ INTERPOLATIONS = {
     "area": cv2.INTER_AREA,
     "nearest": cv2.INTER_NEAREST,
 }
-"""The names that a manifest may use, and OpenCV's. `linear_exact` and `nearest` produce the same
+"""The names that a manifest may use, with OpenCV's. `linear_exact` and `nearest` produce the same
 bytes on every processor; `linear` and `area` differ by one grey level between some."""
 
 RESIZES = ("letterbox", "letterbox_corner", "stretch")
-"""Where the frame lies: centred, for spotlet's own networks; for others, in the left upper corner,
-or over the whole canvas with a scale for each axis."""
+"""How the frame is placed: centred, for Spotlet's own networks; for others, in the top left corner,
+or stretched over the canvas with one scale per axis."""
 
 
 def require_frame(frame_bgr: FrameArray | None) -> ImageArray:
     """Returns the array if it is a frame: (H, W, 3) uint8, with at least one pixel.
 
     Raises:
-        UsageError: it is not a frame.
+        UsageError: the array is not a frame.
     """
     if frame_bgr is None:
         raise UsageError("None in place of a frame: cv2.imread returns it for an unreadable file")
@@ -71,8 +71,8 @@ class Letterbox:
         resize: one of `RESIZES`.
 
     Raises:
-        UsageError: a side is below 1, the interpolation or the resize is unknown, or the grey is
-            not a byte.
+        UsageError: a side is below 1, the interpolation or the resize is unknown, or the pad
+            value is not a byte.
 
     Example:
         >>> box = Letterbox((720, 1280), (320, 320))
@@ -107,21 +107,21 @@ class Letterbox:
         if self.resize == "stretch":
             return self.canvas_hw
         (height, width), (canvas_height, canvas_width) = self.frame_hw, self.canvas_hw
-        # In whole numbers, because a float product next to a half rounds either way.
+        # Whole numbers: a float product near a half could round either way.
         if canvas_height * width <= canvas_width * height:
             return canvas_height, max((2 * width * canvas_height + height) // (2 * height), 1)
         return max((2 * height * canvas_width + width) // (2 * width), 1), canvas_width
 
     @property
     def offset_xy(self) -> tuple[int, int]:
-        """Left and upper border, pixels of the canvas; an odd rest goes right and below."""
+        """Left and top border, pixels of the canvas; an odd pixel goes right or below."""
         if self.resize != "letterbox":
             return 0, 0
         height, width = self.resized_hw
         return (self.canvas_hw[1] - width) // 2, (self.canvas_hw[0] - height) // 2
 
     def apply(self, frame: ImageArray, out: ImageArray | None = None) -> ImageArray:
-        """Returns the canvas with the frame on it.
+        """Returns the letterboxed frame.
 
         Args:
             frame: (H, W, 3) uint8 of the size `frame_hw`, any colour order.
@@ -129,10 +129,10 @@ class Letterbox:
                 array.
 
         Returns:
-            (canvas H, canvas W, 3) uint8; `out` where it was given.
+            (canvas H, canvas W, 3) uint8; `out` if given.
 
         Raises:
-            UsageError: the frame or `out` has another shape or type.
+            UsageError: the frame or `out` has the wrong shape or type.
         """
         if frame.shape != (*self.frame_hw, 3) or frame.dtype != np.uint8:
             raise UsageError(
@@ -159,10 +159,10 @@ class Letterbox:
 
     @property
     def _method(self) -> int:
-        """OpenCV's interpolation: `linear` for `linear_exact` where both do the same.
+        """OpenCV's interpolation: `linear` for `linear_exact` if both return the same.
 
-        Where a frame is an odd number of times as large along both axes, every pixel of the canvas
-        lies on the centre of one of the frame: nothing is mixed or rounded, and `linear` is faster.
+        If both sides shrink by an odd whole factor, every pixel of the canvas lies on the centre
+        of one of the frame: nothing is blended or rounded, and `linear` is faster.
         """
         if self.interpolation == "linear_exact":
             sides = zip(self.frame_hw, self.resized_hw, strict=True)
@@ -171,13 +171,13 @@ class Letterbox:
         return INTERPOLATIONS[self.interpolation]
 
     def to_canvas(self, boxes_xyxy: FloatArray) -> FloatArray:
-        """Returns boxes in canvas pixels for boxes in frame pixels, (N, 4) each."""
+        """Maps boxes (N, 4) from frame pixels to canvas pixels."""
         scale, offset = self._scale_and_offset()
         moved: FloatArray = (boxes_xyxy * scale + offset).astype(np.float32)
         return moved
 
     def to_frame(self, boxes_xyxy: FloatArray) -> FloatArray:
-        """Returns boxes in frame pixels, clipped to it, for boxes in canvas pixels, (N, 4)."""
+        """Maps boxes (N, 4) from canvas pixels to frame pixels, clipped to the frame."""
         scale, offset = self._scale_and_offset()
         moved: FloatArray = ((boxes_xyxy - offset) / scale).astype(np.float32)
         return clip_boxes(moved, self.frame_hw)

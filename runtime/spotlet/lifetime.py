@@ -1,14 +1,14 @@
-"""Closing what is open, and waits that Ctrl-C can interrupt."""
+"""Closing resources, and waits that Ctrl-C can interrupt."""
 
 from types import TracebackType
 from typing import Self
 
 WAKE_SECONDS = 0.2
-"""How often a wait lets Python handle Ctrl-C, which some systems cannot do within a wait."""
+"""How often a wait lets Python handle Ctrl-C, which some systems cannot do during a wait."""
 
 
 class Closing:
-    """Something that the end of a `with` block closes, whatever happens in it."""
+    """A resource that the end of a `with` block closes, even after an error."""
 
     def close(self) -> None:
         """Releases its resources. A second call has no effect."""

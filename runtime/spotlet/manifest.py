@@ -1,7 +1,7 @@
 """The manifest: what a model file says about itself.
 
 JSON under the key `spotlet` in the ONNX metadata, so that the `.onnx` alone is enough. The
-runtime reads every name, size and rule from here and guesses nothing from shapes.
+runtime reads every name, size and rule from it and guesses nothing from shapes.
 """
 
 import json
@@ -15,28 +15,28 @@ from spotlet.text.plain import is_plain, plain_line
 from spotlet.text.schema import EXPORT_AGAIN, read_record, require_keys
 
 METADATA_KEY = "spotlet"
-"""Where the manifest lies in the ONNX file's metadata."""
+"""The manifest's key in the ONNX metadata."""
 
 SCHEMA = 3
-"""The newest manifest that this version reads. The third added the interpolation `linear_exact`."""
+"""The newest schema that this version reads. The third added the interpolation `linear_exact`."""
 
 SINCE_2 = ("form", "class_ids", "count")
 """Keys of `output` that schema 1 does not have."""
 
 MOST_CHARACTERS = 4_000_000
-"""Of a manifest's text. Those of the bundled models have 1,300."""
+"""Limit of a manifest's text. Those of the bundled models have 1,300."""
 
 MOST_CLASSES = 65_536
-"""The largest public set of pictures has 21,841."""
+"""The largest public image set has 21,841."""
 
 MOST_NAME_CHARACTERS = 200
-"""Of one name: it is drawn into pictures, and written into every line of NDJSON."""
+"""Limit of a name: it is drawn on pictures and written in every line of NDJSON."""
 
 MOST_SIDE, MOST_PIXELS = 8192, 4096 * 4096
-"""Of a canvas, which is held in memory for each frame at work: 50 MB at most."""
+"""Limits of a canvas; each frame in work holds one in memory: 50 MB at most."""
 
 FORMS = ("cells", "detections")
-"""What the outputs may be: those of every cell, or what the graph's suppression left."""
+"""Kinds of outputs: those of every cell, or the detections that the graph's suppression kept."""
 
 
 def _require(condition: bool, what: str) -> None:
@@ -66,7 +66,7 @@ def _is_byte(value: object) -> bool:
     return type(value) is int and 0 <= value <= 255
 
 
-def _is_share(value: object) -> bool:
+def _is_fraction(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
@@ -77,7 +77,7 @@ class InputRule:
     Attributes:
         name: of the graph's input.
         size_hw: of the canvas, pixels.
-        colour_order: of the last axis; `BGR`, as OpenCV gives it.
+        colour_order: of the last axis; `BGR`, as in OpenCV.
         resize: one of `spotlet.letterbox.RESIZES`.
         interpolation: a key of `spotlet.letterbox.INTERPOLATIONS`.
         pad_value: grey of the border, 0 to 255.
@@ -108,9 +108,9 @@ class InputRule:
 class OutputRule:
     """What the graph's outputs mean.
 
-    A graph of the form `cells` has two: every cell's box, and its score for every class. One of the
-    form `detections` thresholds and suppresses by the manifest's `DetectionRule` and has M rows,
-    best score first: `count` of them are detections, the rest zeros.
+    A graph of the form `cells` has two outputs: every cell's box, and its score for every class. A
+    graph of the form `detections` applies the manifest's `DetectionRule` and has M rows, best score
+    first: `count` of them are detections, the rest zeros.
 
     Attributes:
         form: one of `FORMS`.
@@ -146,9 +146,9 @@ class DetectionRule:
         score_threshold: the least score kept, in [0, 1].
         iou_threshold: non-maximum suppression drops a box that overlaps a better one of the
             same class by more than this, in (0, 1].
-        max_detections: the most of one frame.
+        max_detections: the most kept per frame.
         every_class: whether a cell is a candidate for every class that reaches the threshold,
-            as in COCO's AP, or for its best class only, as a person expects.
+            as in COCO's AP, or for its best class only, as people expect.
     """
 
     score_threshold: float = 0.4
@@ -158,8 +158,8 @@ class DetectionRule:
 
     def __post_init__(self) -> None:
         iou, most = self.iou_threshold, self.max_detections
-        _check("score threshold", self.score_threshold, _is_share, "from 0 to 1")
-        _check("IoU threshold", iou, lambda v: _is_share(v) and v > 0, "over 0 and at most 1")
+        _check("score threshold", self.score_threshold, _is_fraction, "from 0 to 1")
+        _check("IoU threshold", iou, lambda v: _is_fraction(v) and v > 0, "over 0 and at most 1")
         _check("max detections", most, lambda v: type(v) is int and v > 0, "a whole number from 1")
         _check("every class", self.every_class, lambda v: isinstance(v, bool), "true or false")
 
@@ -169,17 +169,17 @@ PARTS: dict[str, Any] = {"input": InputRule, "output": OutputRule, "detection": 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """Everything that the runtime knows of a model.
+    """Everything that the runtime knows about a model.
 
     Attributes:
-        name: of the model, readable.
-        classes: their names; the index is the class id.
+        name: of the model, for people.
+        classes: class names; the index is the class id.
         input: how a frame becomes the input.
         output: what the outputs mean.
         detection: how they become detections.
         training: what it was trained on, for how long, with which metrics; free JSON.
         parity: what the export gate measured; free JSON.
-        producer: what wrote the file.
+        producer: the program that wrote the file.
 
     Raises:
         ModelFileError: a value breaks its rule.

@@ -1,8 +1,8 @@
-"""Several frames at once on several cores, with the results in frame order.
+"""Processes several frames at once on several cores, with the results in frame order.
 
-One thread takes a frame through decoding, letterbox, network and postprocessing; as many threads
-as there are cores do so side by side, each with an inference on one core. So no core idles while
-another decodes, and nothing is wasted on splitting the operators of a small network.
+Each thread takes a frame through decoding, letterbox, network on one core, and postprocessing;
+there are as many threads as cores. So no core idles while another decodes, and nothing is wasted
+on splitting the operators of a small network.
 """
 
 import os
@@ -19,18 +19,18 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_WORKERS = 8
-"""Each holds two frames and the network's activations; one decoder cannot feed more. With more
+"""Each holds two frames and the network's activations, and one decoder cannot feed more. With more
 cores, each inference gets several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
-    """How cores are shared out.
+    """How cores are shared.
 
     Attributes:
         count: frames, or batches of frames, worked on at once, from 1.
         threads: of each inference; 0 leaves it to onnxruntime.
-        ahead: results that may be unfinished or not yet fetched at any time, from 1.
+        ahead: the most results unfinished or not yet fetched at any time, from 1.
     """
 
     count: int = 1
@@ -39,16 +39,16 @@ class Workers:
 
 
 def plan_workers(threads: int, *, sources: int, live: bool) -> Workers:
-    """Returns how the cores are shared out for these sources.
+    """Returns how to share the cores among the sources.
 
     Every frame of a file is wanted, so each core works on its own frames. Only the newest frame of
     a live source is wanted, and soon, so one inference gets all cores. Several live sources have
-    at most one frame each in work.
+    at most one frame each in progress.
 
     Args:
         threads: how many cores may be used; 0 for all that this process may use.
         sources: how many there are, from 1.
-        live: whether all of them deliver their newest frame only.
+        live: whether all deliver only their newest frame.
 
     Example:
         >>> plan_workers(4, sources=1, live=False)
@@ -72,19 +72,19 @@ def map_in_order(
 ) -> Generator[tuple[Item, Result], None, None]:
     """Yields each item with the result of `work`, in the order of the items.
 
-    No thread is left once it is exhausted or closed. One worker needs none.
+    Exhaust or close it to end the threads. One worker needs no thread.
 
     Args:
         items: taken one at a time, each by the thread that then works on it, so slow items, such
             as decoded frames, overlap with the work on earlier ones.
         work: called by several threads at once.
         workers: how many threads; no more than `ahead` items are held at any time.
-        stop: called at the end, to end a wait for the next item; not with one worker, which is
-            not waiting then.
+        stop: called at the end, to end a wait for the next item; not with one worker, which then
+            does not wait.
         idle: called now and then in the caller's thread while it waits; not with one worker.
 
     Raises:
-        Exception: what `items` or `work` raised, after the results of the items before.
+        Exception: what `items` or `work` raised, after the results of earlier items.
 
     Example:
         >>> [pair for pair in map_in_order([1, 2, 3], lambda n: n * n, Workers(count=2, ahead=4))]
@@ -106,7 +106,7 @@ class _Threads(Generic[Item, Result]):
     """Threads that take items in turn and hand back numbered outcomes.
 
     Ctrl-C may interrupt the fetching thread anywhere: it shares only a flag and `SimpleQueue`s
-    with the others, and those hold no lock then.
+    with the others, which hold no lock then.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class _Threads(Generic[Item, Result]):
             thread.start()
 
     def results(self, idle: Callable[[], None]) -> Iterator[tuple[Item, Result]]:
-        """Yields the outcomes in order; raises one that is an error."""
+        """Yields the results in order; raises the first error."""
         early: dict[int, tuple[Item, Result] | BaseException | None] = {}
         for number in count():
             while number not in early:
@@ -152,7 +152,7 @@ class _Threads(Generic[Item, Result]):
                     raise error
                 case pair:
                     yield pair
-                    del pair  # it must not be held while the next is awaited
+                    del pair  # not held while waiting for the next
             self._permits.put(None)
 
     def end(self, stop: Callable[[], None]) -> None:

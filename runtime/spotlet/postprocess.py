@@ -12,10 +12,10 @@ from spotlet.letterbox import Letterbox
 from spotlet.manifest import DetectionRule
 
 MAX_CANDIDATES = 3000
-"""The best candidates that enter suppression: a bound on time when every cell fires."""
+"""How many of the best candidates enter suppression: bounds its time when every cell fires."""
 
 EVERY_SCORE = -1.0
-"""For OpenCV's own threshold, which drops any score not over it: candidates are chosen before."""
+"""OpenCV's own threshold, set below every score: the candidates are chosen before."""
 
 LEAST_SCORE = 1e-6
 """A lower score never counts, whatever the threshold: a threshold of 0 means all that fire."""
@@ -31,12 +31,12 @@ def detections_from_outputs(
     """Returns the objects of one frame.
 
     A cell whose score reaches the threshold is a candidate for its best class, or for every
-    such class where the rule says so; greedy non-maximum suppression (NMS) then acts within
+    such class if the rule says so; greedy non-maximum suppression (NMS) then acts within
     each class.
 
     Args:
-        boxes: (K, 4) xyxy in [0, 1] of the canvas, to which they are cut; a box that is then
-            empty or not finite is not a candidate, so that it cannot suppress a good one.
+        boxes: (K, 4) xyxy in [0, 1] of the canvas, clipped to it; a box that is then empty or not
+            finite is not a candidate, so that it cannot suppress a good one.
         scores: (K, C) in [0, 1].
         letterbox: how the frame lay on the canvas.
         class_names: C names.
@@ -45,7 +45,7 @@ def detections_from_outputs(
     Returns:
         Best score first; boxes in frame pixels, clipped, none of them empty.
     """
-    cells, class_ids = _fired(scores, rule)
+    cells, class_ids = _candidates(scores, rule)
     if len(cells) == 0:
         return Detections.none(class_names)
     boxes = np.clip(boxes[cells], 0.0, 1.0)
@@ -67,13 +67,12 @@ def detections_from_outputs(
     return found.select(np.flatnonzero(on_frame)[: rule.max_detections])
 
 
-def _fired(
+def _candidates(
     scores: FloatArray, rule: DetectionRule
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Returns the cell and the class of each score that reaches the threshold, (M,) each.
+    """Returns the cell and the class of each candidate, (M,) each, ordered by cell, then class.
 
-    In the order of the cells, within a cell of the classes. This alone reads every cell: the cost
-    of the rest is by the candidate.
+    Only this step reads every cell; the rest costs time per candidate.
     """
     at = np.flatnonzero(scores >= max(rule.score_threshold, LEAST_SCORE))
     cells, class_ids = np.divmod(at, scores.shape[1])
@@ -86,9 +85,9 @@ def _fired(
 
 
 def _best(scores: FloatArray, most: int) -> npt.NDArray[np.int64]:
-    """Returns the indices of the best scores, ascending; of equal scores the first.
+    """Returns the indices of the `most` best scores, ascending; of equal scores, the first.
 
-    Precondition: there are more than `most`.
+    Precondition: there are more than `most` scores.
     """
     least = np.partition(scores, len(scores) - most)[len(scores) - most]
     over = np.flatnonzero(scores > least)
@@ -99,11 +98,11 @@ def _best(scores: FloatArray, most: int) -> npt.NDArray[np.int64]:
 def cells_from_detections(
     scores: FloatArray, class_ids: npt.NDArray[np.int64], count: npt.NDArray[np.int64], classes: int
 ) -> FloatArray:
-    """Returns the scores (N, M, C) of cells that are suppressed detections.
+    """Converts suppressed detections to the scores (N, M, C) of cells.
 
     Each row becomes a cell with one class, so that one decoder reads graphs with and without
-    suppression; suppressed again, they all stay. An unknown class, and a row beyond the count, has
-    no score.
+    suppression; suppressed again, they all stay. Rows of an unknown class or beyond the count
+    score 0.
 
     Args:
         scores: (N, M) in [0, 1].
@@ -141,10 +140,10 @@ def suppress(
     if len(scores) == 0:
         return np.zeros(0, np.int64)
     order = np.argsort(-scores, kind="stable")
-    # OpenCV moves each class's boxes apart by the greatest coordinate: the least must be 0.
+    # OpenCV shifts each class's boxes by the greatest coordinate, so the least must be 0.
     boxes_xywh = boxes_xyxy - boxes_xyxy.min()
     boxes_xywh[:, 2:] -= boxes_xywh[:, :2]
-    # OpenCV's type stubs know sequences only; arrays are what it converts fastest.
+    # OpenCV's type stubs accept only sequences, but it converts arrays fastest.
     nms: Any = cv2.dnn.NMSBoxesBatched
     kept = nms(
         boxes_xywh[order].astype(np.float64),

@@ -17,7 +17,7 @@ from spotlet.text.plain import first_line
 __all__ = ["ModelSession", "SessionSettings"]
 
 MOST_SCORES = 2**24
-"""Of one frame, cells times classes: 67 MB. YOLO26 at 640 pixels has 672,000."""
+"""Limit of a frame, cells times classes: 67 MB. YOLO26 at 640 pixels has 672,000."""
 
 
 class ModelSession:
@@ -27,9 +27,9 @@ class ModelSession:
         manifest: the file's, checked against the graph.
         path: of the `.onnx` file.
         settings: as asked for.
-        provider_use: the execution provider that was asked for, the one that computes, how many
-            nodes of the graph it got, and why where they are not the same.
-        provider: the one that computes: `provider_use.got`.
+        provider_use: the execution provider asked for, the one used, how many nodes of the graph
+            it got, and why the two differ, if they do.
+        provider: the one used, `provider_use.got`.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ModelSession:
         Raises:
             ModelFileError: there is no such file, it is not ONNX, or its manifest is missing or
                 does not fit.
-            UsageError: the provider is unknown or computes elsewhere, or cannot be had and
+            UsageError: the provider is unknown or computes elsewhere, or is not available and
                 `strict_provider` is on.
         """
         if not is_file(path):
@@ -55,15 +55,15 @@ class ModelSession:
             text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
             if text is None:
                 raise ModelFileError(
-                    "no spotlet manifest in the file; `spotlet export` writes one, and for "
-                    "another's network `spotlet adopt`"
+                    "no spotlet manifest in the file; `spotlet export` writes one, or "
+                    "`spotlet adopt` for a network from elsewhere"
                 )
             self.manifest = Manifest.from_json(text)
             self._check_graph()
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from error
-        except UnicodeDecodeError as error:  # by onnxruntime's names and metadata
-            raise ModelFileError(f"{path}: a text in it is not UTF-8; copy it again") from error
+        except UnicodeDecodeError as error:  # from onnxruntime's names and metadata
+            raise ModelFileError(f"{path}: holds text that is not UTF-8; copy it again") from error
         output = self.manifest.output
         self._output_names = [output.boxes, output.scores]
         if output.form == "detections":
@@ -72,11 +72,11 @@ class ModelSession:
     def run(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
         """Returns boxes (N, K, 4) and scores (N, K, C) for canvases (N, H, W, 3) uint8.
 
-        In a graph with suppression, a cell is a detection. A graph with a batch fixed at 1 is run
-        once a canvas.
+        If the graph suppresses, each cell is a detection. A graph with a batch fixed at 1 runs once
+        per canvas.
 
         Raises:
-            ModelFileError: onnxruntime fails on it, or the outputs do not belong together.
+            ModelFileError: onnxruntime fails, or the outputs' shapes do not fit.
         """
         if self._one_at_a_time and len(canvases) > 1:
             results = [self._run_once(canvas[np.newaxis]) for canvas in canvases]
@@ -98,7 +98,7 @@ class ModelSession:
             boxes.shape[:1],
         ]:
             class_ids, count = found
-            self._require_sane(boxes.shape[1])
+            self._limit_scores(boxes.shape[1])
             scores = cells_from_detections(scores, class_ids, count, len(self.manifest.classes))
         wanted = len(canvases), *boxes.shape[1:2], len(self.manifest.classes)
         if scores.shape != wanted or boxes.shape != (*wanted[:2], 4):
@@ -106,11 +106,11 @@ class ModelSession:
                 f"{self.path}: returned boxes {boxes.shape} and scores {scores.shape} for "
                 f"{len(canvases)} canvases; must be (N, K, 4) and (N, K, {wanted[-1]})"
             )
-        self._require_sane(wanted[1])
+        self._limit_scores(wanted[1])
         return boxes, scores
 
-    def _require_sane(self, cells: int) -> None:
-        """Raises ModelFileError where decoding this many cells would take all memory."""
+    def _limit_scores(self, cells: int) -> None:
+        """Raises ModelFileError if decoding this many cells could exhaust the memory."""
         classes = len(self.manifest.classes)
         if cells * classes > MOST_SCORES:
             raise ModelFileError(
@@ -119,7 +119,7 @@ class ModelSession:
             )
 
     def _check_graph(self) -> None:
-        """Raises ModelFileError where the graph is not what the manifest says."""
+        """Raises ModelFileError if the graph does not match the manifest."""
         rule = self.manifest.input
         inputs = {item.name: item for item in self._session.get_inputs()}
         outputs = {item.name: item for item in self._session.get_outputs()}

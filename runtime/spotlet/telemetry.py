@@ -1,4 +1,4 @@
-"""onnxruntime's telemetry, turned off before its import, which decides for the whole process.
+"""Turns off onnxruntime's telemetry, before its import decides for the whole process.
 
 From 1.29 on, outside Windows, onnxruntime writes a device's id and a database into the user's cache
 folder and sends them to its maker. `docs/decisions/0020-nothing-is-sent.md` says why this is the
@@ -21,14 +21,14 @@ Source: onnxruntime 1.32.0, its behaviour with each of them.
 def turn_off_telemetry() -> str | None:
     """Sets the switch for this process and those that it starts, unless the user has set it.
 
-    A switch that a program set after importing onnxruntime goes unnoticed.
+    It cannot detect a switch that was set after onnxruntime was imported.
 
     Returns:
-        Why telemetry may still be on, as text; None where it is off.
+        Why telemetry may still be on, as text; None if it is off.
     """
     if sys.platform == "win32":
         return "on Windows the system's privacy settings decide"
-    # An empty variable says nothing: it is how a shell or a unit file clears one.
+    # An empty variable counts as unset: shells and unit files clear one that way.
     value = os.environ.get(SWITCH, "").strip()
     if value:
         return None if value.lower() in OFF_VALUES else f"{SWITCH} is {value}"

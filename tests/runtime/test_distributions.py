@@ -86,7 +86,7 @@ def test_two_are_named_with_the_two_commands_that_leave_the_one_that_was_wanted(
 def test_a_build_of_another_maker_is_named_with_what_would_overwrite_it(install: Install) -> None:
     install("onnxruntime", "onnxruntime-gpu")
     assert origin("onnxruntime") == (
-        "onnxruntime-gpu, not onnxruntime: install with --no-deps, or pip brings that back over it"
+        "onnxruntime-gpu, not onnxruntime: install with --no-deps, or pip puts that back over it"
     )
     assert origin("cv2") == "no distribution known to pip"
     assert overwritten("cv2") is None

@@ -302,5 +302,5 @@ def test_more_scores_than_can_be_decoded_end_the_run(
 def test_a_text_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.onnx")
     path.write_bytes(path.read_bytes().replace(b'"fixed"', b'"fix\xff\xfe"'))
-    with pytest.raises(ModelFileError, match=r"m\.onnx: a text in it is not UTF-8"):
+    with pytest.raises(ModelFileError, match=r"m\.onnx: holds text that is not UTF-8"):
         ModelSession(path)

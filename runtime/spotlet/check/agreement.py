@@ -51,8 +51,8 @@ def agree(wanted: Detections, found: Detections, *, least_score: float = 0.0) ->
     """Returns how well two results for one frame agree.
 
     Args:
-        wanted: what should be found.
-        found: what was found.
+        wanted: the expected detections.
+        found: the detections to compare.
         least_score: a detection below it needs no partner: close to the score threshold, the
             other side may have dropped it.
     """

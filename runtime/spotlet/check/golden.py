@@ -35,10 +35,10 @@ Source: W3C, "Portable Network Graphics (PNG) Specification", sections 5.2 and 1
 """
 
 MOST_FRAME_PIXELS = 2**25
-"""Limit of a golden frame: 100 MB decoded. A 4K picture has a quarter of it."""
+"""Limit per golden frame: 100 MB decoded. A 4K picture has a quarter of it."""
 
 MOST_FRAMES = 1000
-"""Limit of a package. The bundled ones hold 8."""
+"""Limit per package. The bundled ones hold 8."""
 
 GOLDEN_SCHEMA = 1
 """The newest `golden.json` that this version reads."""
@@ -47,7 +47,7 @@ GOLDEN_SCHEMA = 1
 def record_golden(
     model_path: Path, frames: Mapping[str, ImageArray], tolerance: GoldenTolerance
 ) -> dict[str, Any]:
-    """Returns what a model file returns for frames on this machine's CPU, for `write_golden`.
+    """Returns a model file's record for frames on this machine's CPU, for `write_golden`.
 
     Args:
         model_path: of the `.onnx` file.
@@ -131,7 +131,7 @@ def read_golden(
         given, records = models[file_name]["tolerance"], models[file_name]["frames"]
         tolerance = GoldenTolerance(**require_keys(given, GoldenTolerance, "tolerance: "))
         if sorted(records) != sorted(names):
-            raise ValueError(f"the record of {file_name} must hold exactly the frames")
+            raise ValueError(f"the record of {file_name} must hold exactly these frames")
         recorded = {name: FrameRecord.from_json(records[name], class_names) for name in names}
     except KeyError as error:
         _refuse(path, f"has no {error}", error)
@@ -139,7 +139,7 @@ def read_golden(
         _refuse(path, f"is malformed ({plain_line(str(error))})", error)
     extra = {each.name for each in folder.glob("*.png")} - {f"{name}.png" for name in names}
     if extra:
-        _refuse(path, f"does not name {min(extra)}, which is there")
+        _refuse(path, f"does not name {min(extra)}, which is in the folder")
     return tolerance, recorded
 
 

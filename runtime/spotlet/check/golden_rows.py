@@ -20,7 +20,7 @@ DIGEST_SLACK = 1e-3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoldenResult:
-    """How far this machine is from the export's, on one frame.
+    """How this machine's results for one frame differ from the export's.
 
     Attributes:
         name: of the frame.

@@ -35,7 +35,7 @@ def record_probe(detector: Detector) -> list[dict[str, Any]]:
     """Returns what the export records of a model, for `check_probe` on other machines.
 
     Returns:
-        For each of `synthetic_canvases`, in order, a dict that JSON can hold: the numbers of
+        For each of `synthetic_canvases`, in order, a dict for JSON: the numbers of
         `_summary`, and `cells`, the `PROBE_CELLS` highest scores as [cell, class, score, x1, y1,
         x2, y2].
     """

@@ -59,7 +59,7 @@ class Digest:
         return float(gaps.max(initial=0.0))
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the digest as JSON can hold it."""
+        """Returns the digest as a dict for JSON."""
         return {each.name: np.asarray(getattr(self, each.name)).tolist() for each in fields(self)}
 
     @classmethod
@@ -95,7 +95,7 @@ class FrameRecord:
     detections: Detections
 
     def to_json(self) -> dict[str, Any]:
-        """Returns it as JSON can hold it, detections as [class_id, score, x1, y1, x2, y2]."""
+        """Returns a dict for JSON, with detections as [class_id, score, x1, y1, x2, y2]."""
         found = self.detections
         rows = np.column_stack([found.class_ids, found.scores, found.boxes_xyxy])
         return {

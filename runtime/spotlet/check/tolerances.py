@@ -10,7 +10,7 @@ from spotlet.model.providers import CPU_PROVIDER
 from spotlet.session import ModelSession
 
 BATCH_TOLERANCE = 1e-4
-"""Between a canvas alone and the same one in a batch."""
+"""Greatest |Δ| between a canvas alone and in a batch."""
 
 
 @dataclass(frozen=True, slots=True)

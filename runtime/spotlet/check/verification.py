@@ -63,7 +63,7 @@ def check_model(
     *,
     variant: str | None = None,
 ) -> CheckReport:
-    """Checks that a model file computes here what it computed at its export.
+    """Returns a report on whether a model file computes here what it computed at its export.
 
     The manifest must fit the graph, and the file must be its package's. Outputs for five synthetic
     canvases must be in range, repeatable and independent of the batch, and match `parity.json`;

@@ -263,4 +263,4 @@ def test_a_frame_that_lies_elsewhere_is_refused(folder: Path) -> None:
 
 def test_a_picture_that_the_file_does_not_name_is_refused(folder: Path) -> None:
     (folder / "extra.png").write_bytes((folder / "two.png").read_bytes())
-    _refused(folder, r"does not name extra\.png, which is there")
+    _refused(folder, r"does not name extra\.png, which is in the folder")
