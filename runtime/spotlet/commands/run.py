@@ -12,8 +12,9 @@ from spotlet.commands.options import print_provider
 from spotlet.commands.run_arguments import add_arguments, in_flags, run_settings
 from spotlet.detections import Detections
 from spotlet.detector import Detector
-from spotlet.errors import SourceError, UsageError
+from spotlet.errors import SourceError
 from spotlet.running import RunCallbacks, RunSettings, RunSummary
+from spotlet.running.settings import SettingError
 from spotlet.streams import Frame, StatusEvent, Stream
 from spotlet.text.terminal import PLAIN_SECONDS, Progress
 
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     apply_config(args, add_arguments)
     try:
         summary = _run(run_settings(args), debug=getattr(args, "debug", False))
-    except UsageError as error:
+    except SettingError as error:
         raise in_flags(error) from error
     if summary.failures:
         failures = "; ".join(f"{name}: {why}" for name, why in summary.failures.items())

@@ -2,14 +2,14 @@
 
 import argparse
 import os
-from dataclasses import fields
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from spotlet.commands.options import add_model_arguments, add_session_arguments, given_session
 from spotlet.counting.rules import Anchor, CountingRules, parse_line, parse_zone
 from spotlet.errors import UsageError
-from spotlet.running.settings import RunSettings
+from spotlet.running.settings import RunSettings, SettingError
 from spotlet.serve.address import TOKEN_VARIABLE
 from spotlet.sinks.recording.sink import KEPT_RECORDINGS
 from spotlet.streams import Reconnection
@@ -20,6 +20,16 @@ if TYPE_CHECKING:  # an extra
 
 PASSWORD_VARIABLE = "SPOTLET_MQTT_PASSWORD"
 """A URL shows in the list of processes; the environment does not."""
+
+FLAGS = {
+    "model": "MODEL",
+    "sources": "SOURCE",
+    "score_threshold": "--score",
+    "iou_threshold": "--iou",
+    "tracking": "--track",
+    "counting": "--line, --zone",
+}
+"""Of the settings that are named differently on the command line."""
 
 HELP = {
     "source": "an image, a video, a folder, a glob in quotes, a camera's index, an rtsp or http "
@@ -105,19 +115,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_session_arguments(parser)
 
 
-def in_flags(error: UsageError) -> UsageError:
-    """Returns an error about a setting with the flag's name instead of the setting's.
+def in_flags(error: SettingError) -> UsageError:
+    """Returns an error about settings with the names of the flags instead.
 
     Example:
-        >>> print(in_flags(UsageError("score_threshold 2.0: must be from 0 to 1")))
-        --score 2.0: must be from 0 to 1
+        >>> print(in_flags(SettingError("`rotate_mb` 3: needs `ndjson`, a file to rotate")))
+        --rotate-mb 3: needs --ndjson, a file to rotate
     """
-    text = str(error)
-    for field in (each.name for each in (*fields(RunSettings), *fields(Reconnection))):
-        if text.startswith((f"{field} ", f"{field}:")):
-            flag = field.removesuffix("_threshold").replace("_", "-")
-            return UsageError(f"--{flag}{text.removeprefix(field)}")
-    return error
+    return UsageError(
+        re.sub(r"`(\w+)`", lambda m: FLAGS.get(m[1], f"--{m[1].replace('_', '-')}"), str(error))
+    )
 
 
 def run_settings(args: argparse.Namespace) -> RunSettings:

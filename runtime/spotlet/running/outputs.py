@@ -49,8 +49,7 @@ class Outputs:
         Arguments and errors are those of `open_sinks`.
         """
         try:
-            notice = self._callbacks.on_notice
-            for sink in open_sinks(settings, streams, model, notice, listener):
+            for sink in open_sinks(settings, streams, model, self.notify, listener):
                 self.sinks.append(sink)
             self._is_open = True
             self.flush()
@@ -62,9 +61,16 @@ class Outputs:
             try:
                 self._close()
             except Exception as error:
-                self._callbacks.on_notice(str(error))
+                self.notify(str(error))
             raise
         self._close()
+
+    def notify(self, line: str) -> None:
+        """Hands a line to the callback, in any thread; an exception of it ends the run."""
+        try:
+            self._callbacks.on_notice(line)
+        except Exception as error:
+            self._error = self._error or error
 
     def take_status(self, event: StatusEvent) -> None:
         """Takes a change of state, and keeps it until the sinks are open.
@@ -119,7 +125,7 @@ class Outputs:
         self.flush()
         errors = close_all(self.sinks, hurry=self._stopped)
         for error in errors[1:]:
-            self._callbacks.on_notice(str(error))
+            self.notify(str(error))
         for error in errors[:1]:
             raise error
         self._raise_error()

@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from spotlet.detector import Detector
-from spotlet.errors import UsageError
 from spotlet.model.package import locate_model
 from spotlet.model.profile import find_profile
 from spotlet.running.loop import detect_in_order, share_cores, stopping
 from spotlet.running.outputs import Outputs
-from spotlet.running.settings import RunCallbacks, RunSettings
+from spotlet.running.settings import RunCallbacks, RunSettings, SettingError
 from spotlet.running.sinks import listen
 from spotlet.running.summary import RunSummary, Totals
 from spotlet.running.tracking import RunTracking
@@ -81,8 +80,8 @@ def _run(
     callbacks.on_model(detector, why)
     unknown = [name for name in settings.classes or () if name not in detector.class_names]
     if unknown:
-        raise UsageError(
-            f"classes: unknown class {', '.join(map(repr, unknown))}; this model has "
+        raise SettingError(
+            f"`classes`: unknown class {', '.join(map(repr, unknown))}; this model has "
             f"{', '.join(detector.class_names)}"
         )
     totals, outputs = Totals(), Outputs(callbacks)
@@ -134,7 +133,9 @@ def choose_session(
     are the profile's for this mode, or the defaults if no profile applies here.
     """
     if given is not None:
-        return replace(given, strict_provider=strict or given.strict_provider), "as given"
+        return replace(
+            given, strict_provider=strict or given.strict_provider
+        ), "without a device profile"
     search = find_profile(path)
     found = SessionSettings() if search.profile is None else search.profile.settings[mode]
     return replace(found, strict_provider=strict), search.reason

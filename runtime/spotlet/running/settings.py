@@ -2,9 +2,11 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+import numbers
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING
 
 from spotlet.counting.rules import CountingRules
@@ -24,6 +26,17 @@ if TYPE_CHECKING:  # an extra
     from spotlet.mqtt import BrokerAddress, MqttSettings
 
 BYTES_PER_MB = 1_000_000
+
+_PARTS = {
+    "reconnection": (Reconnection,),
+    "counting": (CountingRules,),
+    "tracking": (TrackingSettings, NoneType),
+    "session": (SessionSettings, NoneType),
+}
+
+
+class SettingError(UsageError):
+    """A setting of a run breaks its rule; the names of settings are in backquotes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,24 +113,31 @@ class RunSettings:
     def __post_init__(self) -> None:
         for name in ("sources", "classes"):
             values = getattr(self, name)
-            if isinstance(values, str | int | Path):
-                raise UsageError(f"{name}: must be a list; put a single value in brackets")
-            if values is not None:
-                object.__setattr__(self, name, tuple(values))
-                if not values:
-                    raise UsageError(f"{name}: the list is empty; give at least one")
+            if values is None and name == "classes":
+                continue
+            if isinstance(values, str | bytes | Path) or not isinstance(values, Iterable):
+                raise SettingError(f"`{name}`: must be a list; put a single value in brackets")
+            object.__setattr__(self, name, tuple(values))
+            if not getattr(self, name):
+                raise SettingError(f"`{name}`: the list is empty; give at least one")
+        for name, kinds in _PARTS.items():
+            if not isinstance(getattr(self, name), kinds):
+                raise SettingError(
+                    f"`{name}` {getattr(self, name)!r}: must be a {kinds[0].__name__}"
+                )
+        for name in ("model", "save", "ndjson", "snapshots"):
+            if getattr(self, name) == "":
+                raise SettingError(f"`{name}`: must not be empty")
         for name in ("max_frames", "batch", "keep_videos"):
             number = getattr(self, name)
-            if number is not None and number < 1:
-                raise UsageError(f"{name} {number}: must be at least 1")
+            if number is not None and (not _is_a(numbers.Integral, number) or number < 1):
+                raise SettingError(f"`{name}` {number!r}: must be a whole number from 1")
         if self.mode not in (None, "video", "live"):
-            raise UsageError(f"mode {self.mode!r}: must be video or live")
-        if self.max_fps is not None and not 0 < self.max_fps < math.inf:
-            raise UsageError(f"max_fps {self.max_fps}: must be over 0, and finite")
-        if self.score_threshold is not None and not 0 <= self.score_threshold <= 1:
-            raise UsageError(f"score_threshold {self.score_threshold}: must be from 0 to 1")
-        if self.iou_threshold is not None and not 0 < self.iou_threshold <= 1:
-            raise UsageError(f"iou_threshold {self.iou_threshold}: must be over 0 and at most 1")
+            raise SettingError(f"`mode` {self.mode!r}: must be video or live")
+        self._require_number("max_fps", lambda fps: 0 < fps < math.inf, "over 0, and finite")
+        self._require_number("score_threshold", lambda score: 0 <= score <= 1, "from 0 to 1")
+        iou_rule = "over 0 and at most 1"
+        self._require_number("iou_threshold", lambda iou: 0 < iou <= 1, iou_rule)
         for shape in (*self.counting.lines, *self.counting.zones):
             if shape.source is not None and shape.source > len(self.sources):
                 raise UsageError(
@@ -128,28 +148,34 @@ class RunSettings:
 
     def _require_suitable_outputs(self) -> None:
         if self.keep_videos is not None and self.save is None:
-            raise UsageError(f"keep_videos {self.keep_videos}: needs save, the place for them")
-        if self.rotate_mb is not None:
-            if self.ndjson is None or str(self.ndjson) == "-":
-                raise UsageError(f"rotate_mb {self.rotate_mb:g}: needs ndjson, a file to rotate")
-            least = LEAST_ROTATE_BYTES / BYTES_PER_MB
-            enough = self.rotate_mb * BYTES_PER_MB > LEAST_ROTATE_BYTES - 0.5
-            if not (enough and math.isfinite(self.rotate_mb)):
-                raise UsageError(
-                    f"rotate_mb {self.rotate_mb:g}: must be at least {least:g}, and finite"
-                )
+            raise SettingError(f"`keep_videos` {self.keep_videos}: needs `save`, where they go")
+        least = LEAST_ROTATE_BYTES / BYTES_PER_MB
+        enough = (LEAST_ROTATE_BYTES - 0.5) / BYTES_PER_MB
+        rule = f"at least {least:g}, and finite"
+        self._require_number("rotate_mb", lambda size: enough < size < math.inf, rule)
+        if self.rotate_mb is not None and (self.ndjson is None or str(self.ndjson) == "-"):
+            raise SettingError(f"`rotate_mb` {self.rotate_mb:g}: needs `ndjson`, a file to rotate")
         if self.serve is not None:
             ServeAddress.parse(self.serve, self.serve_token)
         elif self.serve_token is not None:
-            raise UsageError("serve_token: needs serve, the HOST:PORT to protect")
+            raise SettingError("`serve_token`: needs `serve`, the HOST:PORT to protect")
         if self.mqtt_settings is not None and self.mqtt is None:
-            raise UsageError("mqtt_settings: need mqtt, the broker to publish to")
+            raise SettingError("`mqtt_settings`: needs `mqtt`, the broker to publish to")
+
+    def _require_number(self, name: str, fits: Callable[[float], bool], rule: str) -> None:
+        value = getattr(self, name)
+        if value is not None and not (_is_a(numbers.Real, value) and fits(value)):
+            raise SettingError(f"`{name}` {value!r}: must be {rule}")
 
     @property
     def has_outputs(self) -> bool:
         """Whether results go anywhere but to the callbacks."""
         places = (self.save, self.ndjson, self.snapshots, self.serve, self.mqtt)
         return self.show or any(place is not None for place in places)
+
+
+def _is_a(kind: type, value: object) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _ignore(*_: object) -> None:

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from spotlet.errors import UsageError
-from spotlet.running.settings import BYTES_PER_MB, RunSettings
+from spotlet.running.settings import BYTES_PER_MB, RunSettings, SettingError
 from spotlet.serve.address import Listener, ServeAddress
 from spotlet.sinks import NdjsonSink, Sink, WindowSink, refuse_source
 from spotlet.sinks.choice import save_sinks, snapshot_sink
@@ -29,7 +28,7 @@ def listen(settings: RunSettings) -> contextlib.AbstractContextManager[Listener 
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("spotlet"):
             raise
-        raise UsageError(f'--serve needs {error.name}: pip install "spotlet[serve]"') from error
+        raise SettingError(f'`serve` needs {error.name}: pip install "spotlet[serve]"') from error
     return Listener(ServeAddress.parse(settings.serve, settings.serve_token))
 
 
@@ -59,7 +58,7 @@ def open_sinks(
         files = frozenset[Path]().union(*(stream.files for stream in streams))
         refuse_source(ndjson, files | {model.resolve()})
         if settings.save is not None and ndjson.resolve() == Path(settings.save).resolve():
-            raise UsageError(f"ndjson and save {settings.save}: must be different paths")
+            raise SettingError(f"`ndjson` and `save` {settings.save}: must be different paths")
     # The NDJSON comes after all that may be refused: opening it empties an existing file.
     if settings.save is not None:
         keep = KEPT_RECORDINGS if settings.keep_videos is None else settings.keep_videos

@@ -6,8 +6,7 @@ from dataclasses import replace
 from spotlet.counting.counter import ObjectCounter
 from spotlet.detections import Detections
 from spotlet.detector import Detector
-from spotlet.errors import UsageError
-from spotlet.running.settings import RunSettings
+from spotlet.running.settings import RunSettings, SettingError
 from spotlet.streams import Frame, SourceClock, Stream, locate_source
 from spotlet.tracking.tracker import Tracker, TrackingSettings
 
@@ -31,9 +30,9 @@ class RunTracking:
         self._of: dict[Stream, tuple[SourceClock, Tracker, ObjectCounter | None]] = {}
         for source in settings.sources if self._tracking else ():
             if (found := locate_source(source)).kind in ("image", "images"):
-                raise UsageError(
+                raise SettingError(
                     f"{found.name}: images have no time, so their objects cannot be tracked or "
-                    "counted; leave out tracking, lines and zones, or give a video"
+                    "counted; leave out `tracking` and `counting`, or give a video"
                 )
 
     def begin(self, detector: Detector, streams: Sequence[Stream]) -> None:

@@ -281,13 +281,14 @@ def test_run_refuses_a_bad_output_before_any_work(
         ("--save", clip, 2, "would replace the source"),
         ("--ndjson", clip, 2, "would replace the source"),
         ("--classes", "red,cat", 2, "unknown class 'cat'; this model has blue, green, red"),
-        ("--classes", ",", 2, "classes: the list is empty; give at least one"),
-        ("--score", 2, 2, "must be from 0 to 1"),
+        ("--classes", ",", 2, "run: --classes: the list is empty; give at least one"),
+        ("--score", 2, 2, "run: --score 2.0: must be from 0 to 1"),
         ("--iou", 0, 2, "must be over 0"),
         ("--threads", -1, 2, "must be from 1 to 256, or 0 (automatic)"),
         ("--threads", 100_000, 2, "must be from 1 to 256"),
         ("--max-fps", 0, 2, "must be over 0"),
-        ("--max-frames", 0, 2, "must be at least 1"),
+        ("--max-frames", 0, 2, "run: --max-frames 0: must be a whole number from 1"),
+        ("--rotate-mb", 3, 2, "run: --rotate-mb 3: needs --ndjson, a file to rotate"),
         ("--mode", "fast", 2, "invalid choice: 'fast'"),
     ]
     before = sorted(tmp_path.iterdir())
@@ -295,6 +296,19 @@ def test_run_refuses_a_bad_output_before_any_work(
         assert _run("run", squares_model, clip, option, value) == code
         assert message in _errors(capsys)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_name_that_is_also_a_setting_is_not_taken_for_a_flag(
+    tmp_path: Path, squares_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "classes"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.png"), np.zeros((60, 80, 3), np.uint8))
+    assert _run("run", squares_model, folder, "--track") == 2
+    told = _errors(capsys)
+    assert "classes: images have no time" in told
+    assert "--classes" not in told
+    assert "leave out --track and --line, --zone" in told
 
 
 def test_run_never_replaces_a_picture_that_it_has_yet_to_read(

@@ -231,6 +231,27 @@ def test_a_live_output_that_fails_is_told_and_the_others_go_on(
     assert [sink.written for sink in outputs.sinks[:2]] != [None, None]
 
 
+def test_an_error_in_a_notice_ends_the_run_and_not_the_thread_that_gave_it(
+    tmp_path: Path, cameras: StreamGroup
+) -> None:
+    def fail(line: str) -> None:
+        raise ArithmeticError(line)
+
+    lines = tmp_path / "out.ndjson"
+    outputs = Outputs(RunCallbacks(on_notice=fail))
+    frame = live_frame(0, source=cameras.streams[0].source)
+
+    def write_two() -> None:
+        with outputs.open(_settings(ndjson=lines), cameras.streams, MODEL):
+            outputs.write(frame, found(0))
+            outputs.notify("the broker is away")  # as a sink does, in its own thread
+            outputs.write(frame, found(0))
+
+    with pytest.raises(ArithmeticError, match="the broker is away"):
+        write_two()
+    assert len(_records(lines)) == 1
+
+
 def test_an_output_of_a_file_that_fails_is_an_error(
     tmp_path: Path, write_clip: Callable[..., Path]
 ) -> None:

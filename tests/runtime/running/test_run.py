@@ -131,9 +131,9 @@ def test_callbacks_come_in_order_and_the_outputs_before_the_frame(
                 on_end=on_end,
             ),
         )
-    assert calls[:2] == ["model as given", "connecting"]
+    assert calls[:2] == ["model without a device profile", "connecting"]
     assert [each for each in calls if each not in ("connecting", "live", "ended")] == [
-        "model as given",
+        "model without a device profile",
         "open 1",
         *["frame"] * 3,
         "end",
@@ -243,7 +243,7 @@ def test_what_does_not_suit_the_model_or_a_source_is_refused_before_anything_is_
             run(settings)
         return str(error.value)
 
-    expected = "classes: unknown class 'cat'; this model has blue, green, red"
+    expected = "`classes`: unknown class 'cat'; this model has blue, green, red"
     assert refused([clip], classes=["red", "cat"]) == expected
     assert refused([tmp_path / "none.mp4"]).endswith("none.mp4: no such file or folder")
     assert "must be different paths" in refused([clip], save=lines)
