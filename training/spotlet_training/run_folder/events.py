@@ -9,13 +9,12 @@ is killed.
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
+from spotlet.lifetime import Closing
 from spotlet_training.learning.epochs import Epoch, Step
 
 EVENTS = "events"
@@ -25,7 +24,7 @@ EVERY_STEPS = 10
 """Steps from one point of a curve to the next."""
 
 
-class EventLog:
+class EventLog(Closing):
     """An event file: losses and the learning rate by step, losses and AP at the end of each epoch.
 
     All curves count steps of the whole training, so that points written after the last whole epoch
@@ -67,15 +66,8 @@ class EventLog:
         self._write(epoch.number * steps, points)
         self._writer.flush()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Closes the file; every point is on disk."""
         self._writer.close()
 
     def _write(self, step: int, points: Mapping[str, float]) -> None:

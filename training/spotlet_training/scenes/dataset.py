@@ -100,8 +100,8 @@ def training_scenes(
         DatasetError: the full set is not installed and cannot be fetched.
     """
     chosen = load_sample("train") if objects == "sample" else load_fashion("train")
-    behind = load_photographs("training")
-    return SceneDataset(chosen, behind, count=count, seed=seed, size_hw=size_hw)
+    photographs = load_photographs("training")
+    return SceneDataset(chosen, photographs, count=count, seed=seed, size_hw=size_hw)
 
 
 def validation_scenes(
@@ -121,5 +121,5 @@ def validation_scenes(
     """
     full = objects == "full"
     chosen = load_fashion("t10k").select(VALIDATION_OBJECTS) if full else load_sample("t10k")
-    behind = load_photographs("held-out")
-    return SceneDataset(chosen, behind, count=count, seed=seed, size_hw=size_hw)
+    photographs = load_photographs("held-out")
+    return SceneDataset(chosen, photographs, count=count, seed=seed, size_hw=size_hw)
