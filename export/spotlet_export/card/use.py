@@ -22,9 +22,11 @@ for found in detector(frame_bgr):  # H x W x 3 uint8, as OpenCV returns it
 HOSTS = """\
 `Input and output` above is all that a program in another language needs, with onnxruntime 1.18 or
 newer. Outside Windows, set `ORT_DISABLE_TELEMETRY=1`, or onnxruntime reports to its maker.
-Spotlet's repository has two complete programs, tested against Python box by box (`docs/hosts.md`):
-`examples/c`, in C11 with onnxruntime's C API, and `examples/browser`, in JavaScript with
-onnxruntime-web. Both run a file with suppression in its graph, {end_to_end}."""
+Two complete programs, tested against Python box by box, come with Spotlet, in `examples/` of its
+source and in `spotlet_export/programs/` where it is installed: `c`, in C11 with onnxruntime's C API
+(on Windows it takes paths as wide characters), and `browser`, in JavaScript with onnxruntime-web
+(a browser's own `drawImage` scales differently). Both run a file with suppression in its graph,
+{end_to_end}."""
 
 OTHER_RULES = """\
 Both are written for letterboxed frames, resized with `linear_exact` on a grey of 114, and for the
@@ -56,7 +58,8 @@ def use_section(
     with_suppression = code_span(VARIANTS[END_TO_END[FP32]])
     if not end_to_end:
         with_suppression += (
-            ", which `spotlet export --end-to-end` or `examples/end_to_end.py` writes"
+            ", which `spotlet export --end-to-end` writes, and `end_to_end.py` beside them for any "
+            "package"
         )
     hosts = [HOSTS.format(end_to_end=with_suppression).replace("\n", " ")]
     if not _as_the_hosts_expect(manifest):

@@ -53,8 +53,11 @@ def strip_traces(model: onnx.ModelProto) -> None:
     while graphs:
         graph = graphs.pop()
         tensors = (*graph.input, *graph.output, *graph.value_info, *graph.initializer)
+        for part in (graph, *graph.node):
+            part.doc_string = ""  # written, though empty: a model's bytes stay what they were
+        for part in tensors:
+            part.ClearField("doc_string")
         for part in (graph, *graph.node, *tensors):
-            part.doc_string = ""
             del part.metadata_props[:]
         for node in graph.node:
             graphs.extend(subgraphs(node))

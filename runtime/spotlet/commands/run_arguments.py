@@ -60,7 +60,7 @@ HELP = {
     "--retries": "give up a live source after N failures in a row [never]",
     "--batch": "frames of several sources in one call of the network; not worth it on a CPU "
     "[%(default)d]",
-    "--score": "least score, 0 to 1 [the model's]",
+    "--score": "least score, 0 to 1; with --track, half of it continues an object [the model's]",
     "--iou": "overlap that NMS allows, 0 to 1 [the model's]",
     "--classes": "only these classes",
     "--track": "give each object an id that it keeps across frames",

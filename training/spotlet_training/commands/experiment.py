@@ -73,7 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps", metavar="A,B", help="only these steps of the ladder (default: all)"
     )
     parser.add_argument("--seeds", type=int, help=f"runs of each step [{SEEDS}; quick: 1]")
-    parser.add_argument("--device", choices=DEVICES, default="auto", help="auto takes CUDA")
+    parser.add_argument(
+        "--device", choices=DEVICES, default="auto", help="auto uses CUDA if available"
+    )
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,

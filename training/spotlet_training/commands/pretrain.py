@@ -53,8 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epochs", type=int, default=DEFAULTS.epochs, help="passes over the views [%(default)s]"
     )
-    parser.add_argument("--seed", type=int, default=DEFAULTS.seed, help="[%(default)s]")
-    parser.add_argument("--device", choices=DEVICES, default="auto", help="auto takes CUDA")
+    parser.add_argument(
+        "--seed", type=int, default=DEFAULTS.seed, help="of all randomness [%(default)s]"
+    )
+    parser.add_argument(
+        "--device", choices=DEVICES, default="auto", help="auto uses CUDA if available"
+    )
     parser.add_argument(
         "--precision", choices=PRECISIONS, default="auto", help="as for `spotlet train`"
     )
