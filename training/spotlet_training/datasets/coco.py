@@ -9,8 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from spotlet.errors import DatasetError
-from spotlet_training.datasets.checks import SPLIT_NAMES, Problems, clip_box, read_text
+from spotlet_training.datasets.checks import (
+    ROTATED_NOTE,
+    SPLIT_NAMES,
+    Problems,
+    box_around_rotated,
+    clip_box,
+    read_text,
+)
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
+from spotlet_training.datasets.pictures_below import Places
 
 SPLIT_FILES = (
     "annotations/{split}.json",
@@ -74,6 +82,9 @@ def read_coco(root: Path) -> LabelledSet:
         for split, content in contents.items()
     }
     names = tuple(kept[category] for category in sorted(kept))
+    rows = [row for content in contents.values() for row in content["annotations"]]
+    if rotated := sum(_rotation(row) != 0 for row in rows):
+        notes.append(ROTATED_NOTE.format(rotated))
     return LabelledSet(names, labels["train"], labels.get("val"), notes, problems)
 
 
@@ -146,12 +157,14 @@ def _read_split(
         elif image in images:
             _, (height, width) = images[image]
             try:
-                box = clip_box(_edges(row.get("bbox")), (width, height))
+                edges = _edges(row.get("bbox"))
+                if degrees := _rotation(row):
+                    edges = box_around_rotated(edges, degrees, (width, height))
+                box, crowd = clip_box(edges, (width, height)), _is_crowd(row)
             except (ValueError, OverflowError) as error:
                 problems.add(file, f"{where}{error}")
                 continue
-            crowd, place = bool(row.get("iscrowd", 0)), _id(row, "id") or 0
-            rows[image].append(LabelRow(box, index_of[category], crowd, place))
+            rows[image].append(LabelRow(box, index_of[category], crowd, _id(row, "id") or 0))
     return [
         ImageLabels.from_rows(path, rows[identity], file, size_hw)
         for identity, (path, size_hw) in images.items()
@@ -163,6 +176,24 @@ def _id(row: dict[str, Any], key: str) -> int | None:
     """Returns the integer under a key; None if there is none."""
     value = row.get(key)
     return value if type(value) is int else None
+
+
+def _is_crowd(row: dict[str, Any]) -> bool:
+    """Returns the flag `iscrowd`: 0 or 1, which some tools write as text or as true and false."""
+    value = row.get("iscrowd")
+    text = str(0 if value is None else value).strip().lower()
+    if text in ("0", "0.0", "false", ""):
+        return False
+    if text in ("1", "1.0", "true"):
+        return True
+    raise ValueError(f"iscrowd {value!r} must be 0 or 1; correct it")
+
+
+def _rotation(row: dict[str, Any]) -> float:
+    """Returns by how many degrees a tool such as CVAT has turned the box about its centre."""
+    attributes = row.get("attributes")
+    degrees = attributes.get("rotation") if isinstance(attributes, dict) else None
+    return float(degrees) % 360 if isinstance(degrees, int | float) else 0.0
 
 
 def _edges(bbox: object) -> tuple[float, float, float, float]:
@@ -187,6 +218,7 @@ def _read_images(
     """Returns the path and (height, width) of each image by its id; no path without a file."""
     images: dict[int, tuple[Path | None, tuple[int, int]]] = {}
     seen: set[str] = set()
+    places, identity_at = Places(), dict[Path, int]()
     for row in content["images"]:
         identity, name = row.get("id"), row.get("file_name")
         size_hw = row.get("height"), row.get("width")
@@ -201,6 +233,13 @@ def _read_images(
             parts = name.replace("\\", "/")
             path = next((at / parts for at in folders if (at / parts).is_file()), None)
             images[identity] = path, (row["height"], row["width"])
+            first = identity if path is None else identity_at.setdefault(places.of(path), identity)
+            if first != identity:
+                problems.add(
+                    file,
+                    f"duplicate image {identity} {name!r}: the same file as image {first}; keep "
+                    "one, with the annotations of both",
+                )
             if path is None:
                 problems.add(
                     file,

@@ -21,7 +21,7 @@ STRAY_CLICK_PIXELS = 2
 LOOKED_FOR = (
     "COCO (annotations/train.json, annotations/instances_train*.json or "
     "train/_annotations.coco.json), YOLO (data.yaml), Pascal VOC (Annotations/ and "
-    "ImageSets/Main/train.txt, or train/*.xml)"
+    "ImageSets/Main/train.txt, annotations/ beside images/, or XML files beside the images)"
 )
 """The label files of each format, for the message if a folder holds none of them."""
 
@@ -123,7 +123,9 @@ def formats_of(folder: Path) -> list[str]:
         "coco": bool(find_coco_files(folder)),
         "voc": is_voc(folder),
     }
-    return [name for name, there in formats.items() if there]
+    found = [name for name, there in formats.items() if there]
+    # XML files in unusual places may be what another format's labels were made from.
+    return found or (["voc"] if is_voc(folder, anywhere=True) else [])
 
 
 def divide(content: LabelledSet) -> tuple[list[ImageLabels], list[ImageLabels], list[str]]:

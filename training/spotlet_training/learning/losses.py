@@ -95,7 +95,7 @@ def counted_cells(
     # Computed on the device and for all objects, so that nothing waits for a GPU.
     with like.device:
         centres, strides = cell_grid(size_hw)
-    first, last = objects.boxes_xyxy[:, None].split(2, dim=-1)
+    first, last = objects.boxes_xyxy[:, None, :2], objects.boxes_xyxy[:, None, 2:]
     reach = torch.maximum(last - first, strides[:, None]) / 2
     inside = ((centres - (first + last) / 2).abs() <= reach).all(dim=-1)
     covers = torch.zeros(like.shape[:2], device=like.device)
