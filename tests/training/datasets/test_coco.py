@@ -218,10 +218,20 @@ def test_a_rotated_box_becomes_the_upright_one_around_it_and_is_counted(tmp_path
     splits = open_splits(root)
     # Centre 20, 15; at 30 degrees, 20 cos + 4 sin wide and 20 sin + 4 cos high.
     wide, high = 20 * 0.8660254 + 4 * 0.5, 20 * 0.5 + 4 * 0.8660254
-    expected = [
+    expected: list[list[float]] = [
         [10, 13, 30, 17],
         [18, 5, 22, 25],
         [20 - wide / 2, 15 - high / 2, 20 + wide / 2, 15 + high / 2],
     ]
     np.testing.assert_allclose(splits.train.load(0).boxes_xyxy, expected, atol=1e-4)
     assert splits.notes == ("2 rotated boxes are taken as the upright boxes around them",)
+
+
+def test_categories_that_each_split_numbers_anew_are_matched_by_name(tmp_path: Path) -> None:
+    root = write_set(tmp_path)
+    turned = [{"id": 7, "name": "bolt"}, {"id": 3, "name": "nut"}]
+    write(root / "annotations" / "val.json", content_of("val.png", categories=turned))
+    splits = open_splits(root)
+    assert splits.class_names == ("bolt", "nut")
+    assert splits.train.load(0).class_ids.tolist() == [1]
+    assert splits.val.load(0).class_ids.tolist() == [0]

@@ -8,7 +8,7 @@ import pytest
 
 from spotlet.errors import DatasetError
 from spotlet_training.datasets import open_splits
-from spotlet_training.datasets.yolo import label_path
+from spotlet_training.datasets.yolo_labels import label_path
 
 
 def write_image(path: Path) -> None:

@@ -17,6 +17,12 @@ from spotlet_training.datasets.checks import (
     clip_box,
     read_text,
 )
+from spotlet_training.datasets.coco_rows import (
+    bbox_edges,
+    is_crowd,
+    rotation_degrees,
+    whole_number,
+)
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
 from spotlet_training.datasets.pictures_below import Places
 
@@ -69,21 +75,27 @@ def read_coco(root: Path) -> LabelledSet:
         raise DatasetError(f"{root}: no COCO labels for a train split, only {files['val']}")
     contents = {split: _read_json(path) for split, path in files.items()}
     categories = {split: _categories(files[split], content) for split, content in contents.items()}
-    if "val" in categories and categories["val"] != categories["train"]:
+    # Two exports of one project may number its categories differently.
+    if sorted(categories.get("val", categories["train"]).values()) != sorted(
+        categories["train"].values()
+    ):
         raise DatasetError(
             f"{files['val']}: categories differ from those in {files['train'].name}; both splits "
-            "must list the same ids and names"
+            "must list the same names"
         )
-    kept, notes = _without_parent(categories["train"], contents)
-    index_of = {category: index for index, category in enumerate(sorted(kept))}
-    problems = Problems(root)
-    labels = {
-        split: _read_split(root, split, files[split], content, index_of, problems)
-        for split, content in contents.items()
-    }
+    kept, notes = _without_parent(categories, contents)
     names = tuple(kept[category] for category in sorted(kept))
+    problems = Problems(root)
+    labels = {}
+    for split, content in contents.items():
+        index_of = {
+            category: names.index(name)
+            for category, name in categories[split].items()
+            if name in names
+        }
+        labels[split] = _read_split(root, split, files[split], content, index_of, problems)
     rows = [row for content in contents.values() for row in content["annotations"]]
-    if rotated := sum(_rotation(row) != 0 for row in rows):
+    if rotated := sum(rotation_degrees(row) != 0 for row in rows):
         notes.append(ROTATED_NOTE.format(rotated))
     return LabelledSet(names, labels["train"], labels.get("val"), notes, problems)
 
@@ -116,23 +128,32 @@ def _categories(path: Path, content: Tables) -> Categories:
 
 
 def _without_parent(
-    categories: Categories, contents: dict[str, Tables]
+    categories: dict[str, Categories], contents: dict[str, Tables]
 ) -> tuple[Categories, list[str]]:
-    """Drops the category that Roboflow adds as the parent of all others; returns notes on it."""
+    """Drops the category that Roboflow adds as the parent of all others; returns notes on it.
+
+    The categories that remain have the ids of the training split.
+    """
+    own = categories["train"]
     rows = contents["train"]["categories"]
     parents = [row.get("supercategory") for row in rows if row.get("supercategory") != row["name"]]
-    used = {_id(row, "category_id") for part in contents.values() for row in part["annotations"]}
+    used = {
+        categories[split].get(identity)
+        for split, part in contents.items()
+        for row in part["annotations"]
+        if (identity := whole_number(row, "category_id")) is not None
+    }
     umbrellas = {
         identity
-        for identity, name in categories.items()
-        if name in parents and identity not in used and len(categories) > 1
+        for identity, name in own.items()
+        if name in parents and name not in used and len(own) > 1
     }
     notes = [
-        f"category {identity} {categories[identity]!r} is skipped: it is the parent of others "
+        f"category {identity} {own[identity]!r} is skipped: it is the parent of others "
         "and has no objects"
         for identity in sorted(umbrellas)
     ]
-    return {key: name for key, name in categories.items() if key not in umbrellas}, notes
+    return {key: name for key, name in own.items() if key not in umbrellas}, notes
 
 
 def _read_split(
@@ -145,10 +166,10 @@ def _read_split(
 ) -> list[ImageLabels]:
     images = _read_images(_image_folders(root, split, file), file, content, problems)
     rows: dict[int, list[LabelRow]] = {identity: [] for identity in images}
-    known = {_id(row, "id") for row in content["images"]} - {None}
+    known = {whole_number(row, "id") for row in content["images"]} - {None}
     for row in content["annotations"]:
         where = f"annotation {row.get('id')}: "
-        image, category = _id(row, "image_id"), _id(row, "category_id")
+        image, category = whole_number(row, "image_id"), whole_number(row, "category_id")
         if image not in known:
             problems.add(file, f"{where}image {row.get('image_id')!r} is not in `images`")
         elif category not in index_of:
@@ -157,51 +178,21 @@ def _read_split(
         elif image in images:
             _, (height, width) = images[image]
             try:
-                edges = _edges(row.get("bbox"))
-                if degrees := _rotation(row):
+                edges = bbox_edges(row.get("bbox"))
+                if degrees := rotation_degrees(row):
                     edges = box_around_rotated(edges, degrees, (width, height))
-                box, crowd = clip_box(edges, (width, height)), _is_crowd(row)
+                box, crowd = clip_box(edges, (width, height)), is_crowd(row)
             except (ValueError, OverflowError) as error:
                 problems.add(file, f"{where}{error}")
                 continue
-            rows[image].append(LabelRow(box, index_of[category], crowd, _id(row, "id") or 0))
+            rows[image].append(
+                LabelRow(box, index_of[category], crowd, whole_number(row, "id") or 0)
+            )
     return [
         ImageLabels.from_rows(path, rows[identity], file, size_hw)
         for identity, (path, size_hw) in images.items()
         if path is not None
     ]
-
-
-def _id(row: dict[str, Any], key: str) -> int | None:
-    """Returns the integer under a key; None if there is none."""
-    value = row.get(key)
-    return value if type(value) is int else None
-
-
-def _is_crowd(row: dict[str, Any]) -> bool:
-    """Returns the flag `iscrowd`: 0 or 1, which some tools write as text or as true and false."""
-    value = row.get("iscrowd")
-    text = str(0 if value is None else value).strip().lower()
-    if text in ("0", "0.0", "false", ""):
-        return False
-    if text in ("1", "1.0", "true"):
-        return True
-    raise ValueError(f"iscrowd {value!r} must be 0 or 1; correct it")
-
-
-def _rotation(row: dict[str, Any]) -> float:
-    """Returns by how many degrees a tool such as CVAT has turned the box about its centre."""
-    attributes = row.get("attributes")
-    degrees = attributes.get("rotation") if isinstance(attributes, dict) else None
-    return float(degrees) % 360 if isinstance(degrees, int | float) else 0.0
-
-
-def _edges(bbox: object) -> tuple[float, float, float, float]:
-    sides = bbox if isinstance(bbox, list) else []
-    if len(sides) != 4 or any(type(side) not in (int, float) for side in sides):
-        raise ValueError(f"bbox {bbox!r} is not four numbers; correct or remove it")
-    x, y, width, height = sides
-    return x, y, x + width, y + height
 
 
 def _image_folders(root: Path, split: str, file: Path) -> list[Path]:

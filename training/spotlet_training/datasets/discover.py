@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from spotlet.errors import DatasetError
+from spotlet_training.datasets.class_order import name_fault
 from spotlet_training.datasets.coco import find_coco_files, read_coco
+from spotlet_training.datasets.findings import Finding
 from spotlet_training.datasets.labels import ImageLabels, LabelledImages, LabelledSet
 from spotlet_training.datasets.voc import is_voc, read_voc
 from spotlet_training.datasets.yolo import find_yolo_file, read_yolo
@@ -98,6 +100,13 @@ def read_labels(root: Path) -> tuple[str, LabelledSet]:
     Raises:
         DatasetError: no such folder, no known format or several, or a whole file cannot be used.
     """
+    name, content = _read(root)
+    if fault := name_fault(content.class_names):
+        content.problems.found.insert(0, Finding("error", "class", fault))
+    return name, content
+
+
+def _read(root: Path) -> tuple[str, LabelledSet]:
     if root.is_file() and root.suffix in (".yaml", ".yml"):
         return "yolo", read_yolo(root)
     if not root.is_dir():
