@@ -199,6 +199,20 @@ def test_a_copy_across_the_splits_is_an_error(
     assert "p2.png" in found.message
 
 
+def test_a_copy_across_splits_that_spotlet_chose_is_not_the_fault_of_the_set(
+    tmp_path: Path,
+) -> None:
+    pictures = clean_pictures(train=10, val=0)
+    for number, picture in enumerate(pictures[:5]):
+        copy = reencoded(picture.image, 1.0, 90)
+        pictures.append(Picture(f"copy{number}.png", "train", copy, picture.boxes))
+    root = write_set(tmp_path, "yolo", pictures)
+    (root / "data.yaml").write_text("train: images/train\nnames: [bolt, nut]\n")
+    inspection = inspect_dataset(root)
+    assert not [one for one in inspection.findings if one.severity == "error"]
+    assert any("give the set a validation split" in one.message for one in inspection.findings)
+
+
 def test_an_equal_file_across_the_splits_is_told_as_one(format_name: str, inspect: Inspect) -> None:
     pictures = clean_pictures()
     pictures.append(Picture("copy.png", "val", pictures[2].image, pictures[2].boxes))

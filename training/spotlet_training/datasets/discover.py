@@ -1,6 +1,5 @@
 """Opens a labelled set of any format."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,9 @@ from spotlet_training.datasets.class_order import name_fault
 from spotlet_training.datasets.coco import find_coco_files, read_coco
 from spotlet_training.datasets.findings import Finding
 from spotlet_training.datasets.labels import ImageLabels, LabelledImages, LabelledSet
+from spotlet_training.datasets.splitting import choose_validation
 from spotlet_training.datasets.voc import is_voc, read_voc
 from spotlet_training.datasets.yolo import find_yolo_file, read_yolo
-
-VALIDATION_PART = 0.2
-"""The share of the images that becomes the validation split of a set without one."""
 
 STRAY_CLICK_PIXELS = 2
 """A box with both sides below this is probably a stray click."""
@@ -57,8 +54,8 @@ def open_splits(root: str | Path) -> Splits:
     """Returns both splits of a labelled set, its format recognised by its files.
 
     All labels are read and checked now; images are decoded when they are loaded. If a set has no
-    validation split, a fifth of its images become one, chosen by a hash of their names, so that
-    adding images does not change the choice.
+    validation split, a fifth of its images become one, of each class about a fifth, chosen by a
+    hash of their names, so that adding images hardly changes the choice.
 
     Args:
         root: the set's folder, or the `data.yaml` of a YOLO set.
@@ -141,31 +138,18 @@ def divide(content: LabelledSet) -> tuple[list[ImageLabels], list[ImageLabels], 
     """Returns the training and the validation images, and notes.
 
     They are the set's own splits. If it has no validation split but at least two images, they are
-    chosen by the images' names.
+    chosen by the images' names and classes.
     """
     if content.val is not None or len(content.train) < 2:
         return content.train, content.val or [], content.notes
-    train, val = _split(content.train)
+    train, val, moved = choose_validation(content.train)
     note = (
         f"no validation split in the set: {len(val)} of {len(content.train)} images are used as "
         "one, chosen by a hash of their names"
     )
+    if moved:
+        note += f"; {moved} changed sides, so that each class is in both splits where it can be"
     return train, val, [*content.notes, note]
-
-
-def _split(labels: Sequence[ImageLabels]) -> tuple[list[ImageLabels], list[ImageLabels]]:
-    ranks = [_rank(one.path) for one in labels]
-    # In a small set all names may rank high, or all of them low.
-    limit = min(max(VALIDATION_PART, min(ranks)), sorted(ranks)[-2])
-    train = [one for one, rank in zip(labels, ranks, strict=True) if rank > limit]
-    val = [one for one, rank in zip(labels, ranks, strict=True) if rank <= limit]
-    return train, val
-
-
-def _rank(path: Path) -> float:
-    """Returns a number in [0, 1) that looks random and depends on the file's name alone."""
-    digest = hashlib.sha256(path.name.encode()).digest()
-    return int.from_bytes(digest[:4], "big") / 2**32
 
 
 def _odd_traits(train: Sequence[ImageLabels], val: Sequence[ImageLabels]) -> list[str]:

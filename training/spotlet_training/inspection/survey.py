@@ -91,7 +91,7 @@ def inspect_dataset(
         *class_findings(train, val, names),
         *size_findings(sizes, canvas_hw, names),
         *thin_findings(thickness, canvas_hw, names),
-        *leaked_findings(train_pictures, val_pictures, folder),
+        *leaked_findings(train_pictures, val_pictures, folder, chosen=content.val is None),
         *repeated_findings(train_pictures, folder),
         *repeated_findings(val_pictures, folder),
         *doubled_findings(both, names, format_name),
