@@ -5,7 +5,7 @@ runtime reads every name, size and rule from it and guesses nothing from shapes.
 """
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -54,6 +54,16 @@ def _check_choice(what: str, value: object, allowed: Collection[str]) -> None:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MOST_NAME_CHARACTERS and is_plain(value)
+
+
+def class_names_fault(names: Sequence[object]) -> str:
+    """Returns the rule that class names break, as a sentence; empty if a manifest may have them."""
+    if not (0 < len(names) <= MOST_CLASSES and all(map(_is_text, names))):
+        return (
+            f"classes must be a list of 1 to {MOST_CLASSES} names, each one line of at most "
+            f"{MOST_NAME_CHARACTERS} characters without control characters"
+        )
+    return "" if len(set(names)) == len(names) else "classes must not repeat a name"
 
 
 def _is_size(value: object) -> bool:
@@ -199,12 +209,8 @@ class Manifest:
         _check("producer", self.producer, _is_text, "text")
         _require(isinstance(self.training, dict), "training must be a JSON object")
         _require(isinstance(self.parity, dict), "parity must be a JSON object")
-        _require(
-            0 < len(self.classes) <= MOST_CLASSES and all(map(_is_text, self.classes)),
-            f"classes must be a list of 1 to {MOST_CLASSES} names, each one line of at most "
-            f"{MOST_NAME_CHARACTERS} characters without control characters",
-        )
-        _require(len(set(self.classes)) == len(self.classes), "classes must not repeat a name")
+        fault = class_names_fault(self.classes)
+        _require(not fault, fault)
 
     def to_json(self) -> str:
         """Returns the manifest as the text in the ONNX metadata, in the oldest schema that fits.

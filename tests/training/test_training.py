@@ -128,9 +128,13 @@ def test_the_average_lies_between_where_the_weights_were_and_are() -> None:
 
 
 def test_sets_of_other_classes_are_refused(shapes: Shapes, tmp_path: Path) -> None:
-    other = replace(shapes, class_names=("disc", "square"))
+    other = replace(shapes, class_names=("disc", "cube"))
     with pytest.raises(DatasetError, match="must be the same"):
         train(shapes, other, QUICK, tmp_path)
+    bad = replace(shapes, class_names=("square", "disc\r"))
+    with pytest.raises(DatasetError, match=r"class 'disc\\r': classes must be .* rename it"):
+        train(bad, bad, QUICK, tmp_path)
+    assert not list(tmp_path.iterdir())
     with pytest.raises(DatasetError, match="at least one image"):
         train(replace(shapes, count=0), shapes, QUICK, tmp_path)
 

@@ -12,6 +12,7 @@ import numpy as np
 from spotlet.errors import DatasetError
 from spotlet.evaluation import Accuracy
 from spotlet_training.datasets import Dataset
+from spotlet_training.datasets.class_order import in_class_order, name_fault
 from spotlet_training.datasets.fingerprint import fingerprint
 from spotlet_training.evaluation.evaluation import evaluate_network
 from spotlet_training.learning.batches import Batch, CachedDataset, on_device, training_batches
@@ -67,14 +68,19 @@ def train(
         The epochs in order, including those before a resume.
 
     Raises:
-        DatasetError: a set is empty, the classes differ, or no validation image has an object.
+        DatasetError: a set is empty, the classes differ or have a name that no model can have, or
+            no validation image has an object.
         TrainingError: a loss, a gradient or a weight is no longer a finite number.
         UsageError: the weights to start from are of another size; there is nothing to resume, or
             the settings or the data differ; or another process is writing to `out`.
         CheckpointError: the weights to start from, or the state to resume from, cannot be read.
         OutputError: `out` cannot be written.
     """
-    _check_sets(train_set, val_set)
+    if not len(train_set) or not len(val_set):
+        raise DatasetError("training needs at least one image to train on and one to validate on")
+    if fault := name_fault(train_set.class_names):
+        raise DatasetError(fault)
+    val_set = in_class_order(val_set, train_set.class_names, whose="the training set's")
     steps = settings.steps_per_epoch(len(train_set))
     data = fingerprint(train_set, val_set)
     class_names = train_set.class_names
@@ -126,16 +132,6 @@ def train(
                 on_note(f"kept in memory: {train_set} to train on, {val_set} to validate on")
             on_epoch(epochs[-1])
     return epochs
-
-
-def _check_sets(train_set: Dataset, val_set: Dataset) -> None:
-    if not len(train_set) or not len(val_set):
-        raise DatasetError("training needs at least one image to train on and one to validate on")
-    if train_set.class_names != val_set.class_names:
-        raise DatasetError(
-            f"classes {train_set.class_names} to train on, {val_set.class_names} to validate on: "
-            "must be the same"
-        )
 
 
 def _restore(learner: Learner, settings: TrainingSettings, data: str, out: Path) -> list[Epoch]:

@@ -15,7 +15,7 @@ from spotlet_export.gate.variants import DEFAULT_BUDGET
 from spotlet_export.package.golden_frames import SOURCES
 from spotlet_export.package.recovery import recover_checkpoint
 from spotlet_training.datasets import Dataset, open_dataset
-from spotlet_training.evaluation.evaluation import require_classes
+from spotlet_training.datasets.class_order import in_class_order
 from spotlet_training.network.checkpoint import load_checkpoint
 from spotlet_training.scenes import validation_scenes
 
@@ -142,8 +142,7 @@ def open_sets(
     if data is None:
         print("no --data: comparing on generated scenes, without accuracy", file=sys.stderr)
         return validation_scenes(SCENES, seed=0, objects="sample"), None
-    compare_on = open_dataset(data, "val")
-    require_classes(compare_on, class_names)
+    compare_on = in_class_order(open_dataset(data, "val"), class_names)
     return compare_on, open_dataset(data, "train") if int8 else None
 
 

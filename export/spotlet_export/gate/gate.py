@@ -24,6 +24,7 @@ from spotlet_export.gate.tensor_parity import compare_tensors
 from spotlet_export.gate.variants import END_TO_END, Limits
 from spotlet_export.graph.suppression import with_suppression
 from spotlet_training.datasets import Dataset
+from spotlet_training.datasets.class_order import in_class_order
 from spotlet_training.evaluation.evaluation import Evaluation
 from spotlet_training.network import Network
 from spotlet_training.network.checkpoint import Checkpoint
@@ -86,7 +87,8 @@ class Gate:
         frames = check_frames(lambda index: dataset.load(index).image_bgr, len(dataset))
         reference = make_reference(original, manifest, frames, folder)
         before = None
-        if dataset.class_names == checkpoint.class_names:
+        if sorted(dataset.class_names) == sorted(checkpoint.class_names):
+            dataset = in_class_order(dataset, checkpoint.class_names)
             on_step(f"measuring the accuracy of PyTorch on {len(dataset)} images")
             before = network_accuracy(checkpoint.network, dataset)
         return cls(

@@ -26,15 +26,17 @@ from spotlet.check import check_model
 from spotlet.check.golden import record_golden
 from spotlet.cli import main
 from spotlet.detections import Detections
-from spotlet.errors import GateError, OutputError
+from spotlet.errors import DatasetError, GateError, OutputError
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.manifest import METADATA_KEY, Manifest
 from spotlet_export import exporting
+from spotlet_export.commands.export import open_sets
 from spotlet_export.exporting import ExportSettings
 from spotlet_export.gate.frames import check_frames
 from spotlet_export.gate.report import Report, Row
 from spotlet_export.package import packaging
 from spotlet_export.package.describing import make_manifest
+from spotlet_training.datasets import open_dataset
 from spotlet_training.learning.settings import TrainingSettings
 from spotlet_training.network.checkpoint import Checkpoint, load_checkpoint
 from spotlet_training.training import BEST_CHECKPOINT, train
@@ -317,3 +319,25 @@ def test_a_network_that_hardly_knows_anything_passes_too(
     weak = load_checkpoint(tmp_path / BEST_CHECKPOINT)
     unlabelled = replace(shapes, class_names=("box", "ball"))
     assert exporting.export_package(weak, tmp_path / "package", unlabelled).report.passed
+
+
+def test_the_set_of_an_export_is_read_in_the_order_of_the_model(
+    shapes_folder: Path, tmp_path: Path
+) -> None:
+    turned = tmp_path / "turned"
+    shutil.copytree(shapes_folder, turned)
+    (turned / "data.yaml").write_text(
+        "train: images/train\nval: images/val\nnames: [disc, square]\n"
+    )
+    for file in turned.rglob("*.txt"):
+        lines = [f"{1 - int(line[0])}{line[1:]}" for line in file.read_text().splitlines()]
+        file.write_text("\n".join(lines))
+    own, order = open_dataset(shapes_folder, "val"), ("square", "disc")
+    assert open_dataset(turned, "val").class_names != own.class_names
+    read, calibrated = open_sets(turned, order, int8=True)
+    assert calibrated is not None
+    assert read.class_names == order
+    for index in range(len(own)):
+        assert read.load(index).class_ids.tolist() == own.load(index).class_ids.tolist()
+    with pytest.raises(DatasetError, match="must be the same"):
+        open_sets(turned, ("square", "cube"), int8=False)

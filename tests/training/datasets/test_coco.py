@@ -183,3 +183,55 @@ def test_a_set_with_only_a_validation_split_is_an_error(tmp_path: Path) -> None:
     (root / "annotations" / "train.json").unlink()
     with pytest.raises(DatasetError, match="train split"):
         open_splits(root)
+
+
+@pytest.mark.parametrize(
+    ("value", "ignored"),
+    [("0", False), ("1", True), (False, False), (True, True), (0.0, False), (None, False)],
+)
+def test_the_mark_of_a_crowd_may_be_text(tmp_path: Path, value: object, ignored: bool) -> None:
+    box = {"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4], "iscrowd": value}
+    root = write_set(tmp_path, content_of("train.png", annotations=[box]))
+    assert open_splits(root).train.load(0).ignored.tolist() == [ignored]
+
+
+def test_another_mark_of_a_crowd_is_an_error(tmp_path: Path) -> None:
+    box = {"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4], "iscrowd": "no"}
+    root = write_set(tmp_path, content_of("train.png", annotations=[box]))
+    with pytest.raises(DatasetError, match="annotation 1: iscrowd 'no' must be 0 or 1"):
+        open_splits(root)
+
+
+@pytest.mark.parametrize("spelled", ["./train.png", ".\\train.png", "train/train.png"])
+def test_one_picture_under_two_spellings_is_an_error(tmp_path: Path, spelled: str) -> None:
+    first = {"id": 1, "file_name": "train.png", "width": 40, "height": 30}
+    images = [first, first | {"id": 2, "file_name": spelled}]
+    root = write_set(tmp_path, content_of("train.png", images=images))
+    with pytest.raises(DatasetError, match=r"duplicate image 2 .*: the same file as image 1"):
+        open_splits(root)
+
+
+def test_a_rotated_box_becomes_the_upright_one_around_it_and_is_counted(tmp_path: Path) -> None:
+    box = {"id": 1, "image_id": 1, "category_id": 3, "bbox": [10, 13, 20, 4]}
+    turned = [box | {"attributes": {"rotation": degrees}} for degrees in (0.0, 90.0, 30.0)]
+    root = write_set(tmp_path, content_of("train.png", annotations=turned))
+    splits = open_splits(root)
+    # Centre 20, 15; at 30 degrees, 20 cos + 4 sin wide and 20 sin + 4 cos high.
+    wide, high = 20 * 0.8660254 + 4 * 0.5, 20 * 0.5 + 4 * 0.8660254
+    expected: list[list[float]] = [
+        [10, 13, 30, 17],
+        [18, 5, 22, 25],
+        [20 - wide / 2, 15 - high / 2, 20 + wide / 2, 15 + high / 2],
+    ]
+    np.testing.assert_allclose(splits.train.load(0).boxes_xyxy, expected, atol=1e-4)
+    assert splits.notes == ("2 rotated boxes are taken as the upright boxes around them",)
+
+
+def test_categories_that_each_split_numbers_anew_are_matched_by_name(tmp_path: Path) -> None:
+    root = write_set(tmp_path)
+    turned = [{"id": 7, "name": "bolt"}, {"id": 3, "name": "nut"}]
+    write(root / "annotations" / "val.json", content_of("val.png", categories=turned))
+    splits = open_splits(root)
+    assert splits.class_names == ("bolt", "nut")
+    assert splits.train.load(0).class_ids.tolist() == [1]
+    assert splits.val.load(0).class_ids.tolist() == [0]

@@ -8,8 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from spotlet.errors import DatasetError
-from spotlet_training.datasets import Sample, Splits, open_dataset, open_splits
+from spotlet.errors import DatasetError, ModelFileError
+from spotlet.manifest import InputRule, Manifest
+from spotlet.text.plain import is_plain
+from spotlet_training.datasets import LabelledImages, Sample, Splits, open_dataset, open_splits
+from spotlet_training.datasets.class_order import in_class_order
 
 NAMES = ("bolt", "nut", "washer")
 SIZES_HW = {"a.png": (48, 64), "b.png": (100, 80), "c.png": (30, 200)}
@@ -396,3 +399,37 @@ def test_a_sample_of_arrays_that_do_not_belong_together_is_an_error() -> None:
         Sample(image, boxes, class_ids, ignored[:0], "a.png")
     with pytest.raises(DatasetError, match="an image of shape"):
         Sample(image[..., :1], boxes, class_ids, ignored, "a.png")
+
+
+@pytest.mark.parametrize("name", ["red\r", "a\nb", "x" * 201, "\u202eder", "\x1b[2J"])
+def test_a_class_name_that_no_model_can_have_is_an_error_before_training(
+    tmp_path: Path, name: str
+) -> None:
+    write_coco(tmp_path)
+    for split in ("train", "val"):
+        path = tmp_path / "annotations" / f"{split}.json"
+        content = json.loads(path.read_text())
+        content["categories"][0]["name"] = name
+        path.write_text(json.dumps(content))
+    with pytest.raises(ModelFileError, match="without control characters"):
+        Manifest(name="m", classes=(name,), input=InputRule(name="x", size_hw=(64, 64)))
+    with pytest.raises(DatasetError, match="could not be exported; rename it") as raised:
+        open_splits(tmp_path)
+    assert is_plain(str(raised.value))
+
+
+def test_an_empty_class_name_is_an_error_before_training(tmp_path: Path) -> None:
+    write_yolo(tmp_path)
+    edit(tmp_path / "data.yaml", "washer", "''")
+    with pytest.raises(DatasetError, match="class '': classes must be"):
+        open_splits(tmp_path)
+
+
+def test_a_set_is_read_in_the_order_of_a_model(any_set: tuple[str, Path]) -> None:
+    order = ("washer", "bolt", "nut")
+    own = open_dataset(any_set[1], "train")
+    other = in_class_order(own, order)
+    assert isinstance(other, LabelledImages)  # whose labels can be read without images
+    for index in range(len(own)):
+        names = [NAMES[class_id] for class_id in own.load(index).class_ids]
+        assert [order[class_id] for class_id in other.load(index).class_ids] == names

@@ -159,3 +159,114 @@ def test_a_set_with_only_a_validation_list_is_an_error(tmp_path: Path) -> None:
     (root / "ImageSets" / "Main" / "train.txt").unlink()
     with pytest.raises(DatasetError, match="train split"):
         open_splits(root)
+
+
+@pytest.mark.parametrize(
+    ("edges", "expected", "what"),
+    [
+        # A 0 can't be an index from 1; the last column and row are 39 and 29, or the ends 40, 30.
+        ([(0, 0, 9, 9), (20, 10, 39, 29)], [[0, 0, 10, 10], [20, 10, 40, 30]], "the last pixel"),
+        ([(0, 0, 9, 9), (20, 10, 40, 30)], [[0, 0, 9, 9], [20, 10, 40, 30]], "the end of the box"),
+        # As many 1 as 0: one slip in a set that counts from 1.
+        ([(0, 1, 9, 9), (20, 10, 39, 29)], [[0, 0, 9, 9], [19, 9, 39, 29]], None),
+    ],
+)
+def test_boxes_counted_from_0_are_read_as_such(
+    tmp_path: Path, edges: list[tuple[int, ...]], expected: list[list[int]], what: str | None
+) -> None:
+    body = SIZE + "".join(an_object(edges=each) for each in edges)
+    splits = open_splits(write_set(tmp_path, body, SIZE + an_object(edges=(5, 6, 15, 16))))
+    assert splits.train.load(0).boxes_xyxy.tolist() == expected
+    first = 4 if what is None else 5
+    last = 16 if what == "the last pixel" else 15
+    assert splits.val.load(0).boxes_xyxy[0, [0, 2]].tolist() == [first, last]
+    assert any(what in note for note in splits.notes) if what else not splits.notes
+
+
+LAYOUTS = [
+    ("Annotations/a.xml", "images/a.png", ""),
+    ("annotations/a.xml", "images/A.JPG", ""),
+    ("Annotations/A.xml", "JPEGImages/a.JPEG", ""),
+    ("annotations/xmls/../a.xml", "deep/below/a.png", ""),
+    ("a.xml", "a.png", ""),
+    ("images/a.xml", "images/a.png", ""),
+    ("train/annotations/a.xml", "train/images/a.png", "valid/annotations/b.xml"),
+    ("Annotations/train/a.xml", "images/train/a.png", "Annotations/val/b.xml"),
+    ("images/train/a.xml", "images/train/a.png", "images/val/b.xml"),
+    ("Annotations/ä.xml", "images/a\u0308.png", ""),  # macOS writes two characters
+]
+
+
+@pytest.mark.parametrize(("xml", "image", "val"), LAYOUTS)
+def test_pictures_that_are_there_are_found(tmp_path: Path, xml: str, image: str, val: str) -> None:
+    """Whatever <filename> says, the case of the suffix, and the layout of the folders."""
+    body = f"<annotation><filename>image.jpg</filename>{SIZE}{an_object()}</annotation>"
+    other = "b" + Path(image).suffix
+    second = val or str(Path(xml).with_name("b.xml"))
+    places = [(xml, image), (second, str(Path(image).with_name(other)))]
+    if val:
+        folder = {"valid": "valid", "val": "val"}[next(p for p in val.split("/") if p[:3] == "val")]
+        places[1] = second, str(Path(image).with_name(other)).replace("train", folder)
+    for label, picture in places:
+        (tmp_path / label).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / label).write_text(body)
+        write_image(tmp_path / picture)
+    (tmp_path / Path(xml).parent / "._a.xml").write_bytes(b"\0\5\26\7")
+    splits = open_splits(tmp_path)
+    assert splits.format == "voc"
+    found = {one.path.name for part in (splits.train, splits.val) for one in part.labels}
+    assert found == {Path(image).name, other}
+    if val:
+        assert [one.path.name for one in splits.val.labels] == [other]
+
+
+def test_a_picture_of_the_other_split_is_not_taken_for_a_missing_one(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        (tmp_path / "Annotations" / split).mkdir(parents=True)
+        body = f"<annotation>{SIZE}{an_object()}</annotation>"
+        (tmp_path / "Annotations" / split / "1.xml").write_text(body)
+    write_image(tmp_path / "images" / "val" / "1.png")
+    with pytest.raises(DatasetError, match=r"Annotations/train/1\.xml: no image '1'"):
+        open_splits(tmp_path)
+
+
+def test_of_two_pictures_of_one_name_the_file_name_decides_or_it_is_an_error(
+    tmp_path: Path,
+) -> None:
+    root = write_set(tmp_path, f"<filename>train1.png</filename>{SIZE}{an_object()}")
+    write_image(root / "JPEGImages" / "train1.png")
+    assert open_splits(root).train.labels[0].path.name == "train1.png"
+    (root / "Annotations" / "train1.xml").write_text(f"<annotation>{SIZE}</annotation>")
+    with pytest.raises(DatasetError, match=r"train1\.xml: several pictures have this name"):
+        open_splits(root)
+
+
+def test_xml_files_in_unusual_places_are_no_second_format(tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "a.png")
+    write_image(tmp_path / "images" / "b.png")
+    for name in ("a", "b"):
+        for folder, text in (("labels", "0 0.5 0.5 1 1"), ("annotations", "<annotation/>")):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            suffix = "txt" if folder == "labels" else "xml"
+            (tmp_path / folder / f"{name}.{suffix}").write_text(text)
+    (tmp_path / "data.yaml").write_text("train: images\nnames: [bolt]\n")
+    assert open_splits(tmp_path).format == "yolo"
+
+
+def test_rotated_boxes_become_upright_ones_and_are_counted(tmp_path: Path) -> None:
+    rotation = "<attributes><attribute><name>rotation</name><value>90.0</value></attribute>"
+    first = an_object(edges=(11, 14, 30, 17), rest=rotation + "</attributes>")
+    second = (
+        "<object><name>nut</name><robndbox><cx>20</cx><cy>15</cy><w>20</w><h>4</h>"
+        f"<angle>{np.pi / 2}</angle></robndbox></object>"
+    )
+    splits = open_splits(write_set(tmp_path, SIZE + first + second))
+    expected = [[18, 5, 22, 25]] * 2
+    np.testing.assert_allclose(splits.train.load(0).boxes_xyxy, expected, atol=1e-4)
+    assert splits.notes == ("2 rotated boxes are taken as the upright boxes around them",)
+
+
+@pytest.mark.parametrize(("value", "ignored"), [("true", True), ("False", False)])
+def test_difficult_may_be_a_word(tmp_path: Path, value: str, ignored: bool) -> None:
+    body = SIZE + an_object(rest=f"<difficult>{value}</difficult>")
+    assert open_splits(write_set(tmp_path, body)).train.load(0).ignored.tolist() == [ignored]

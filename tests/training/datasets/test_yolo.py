@@ -8,7 +8,7 @@ import pytest
 
 from spotlet.errors import DatasetError
 from spotlet_training.datasets import open_splits
-from spotlet_training.datasets.yolo import label_path
+from spotlet_training.datasets.yolo_labels import label_path
 
 
 def write_image(path: Path) -> None:
@@ -166,3 +166,123 @@ def test_the_last_images_folder_becomes_labels(image: str, labels: str, tmp_path
 
 def test_labels_may_lie_beside_their_images_under_any_folder(tmp_path: Path) -> None:
     assert label_path(tmp_path / "images" / "birds" / "a.jpg") == tmp_path / "images/birds/a.txt"
+
+
+def test_two_pictures_of_one_label_file_are_an_error(tmp_path: Path) -> None:
+    root = write_set(tmp_path, SPLITS + "names: [bolt]")
+    write_image(root / "train" / "images" / "a.bmp")
+    with pytest.raises(DatasetError, match=r"a\.png: has the same label file as a\.bmp"):
+        open_splits(root)
+    (root / "train" / "labels" / "a.txt").write_text("")  # two pictures of the background
+    write_image(root / "train" / "images" / "b.png")
+    (root / "train" / "labels" / "b.txt").write_text("0 0.5 0.5 1 1")
+    assert len(open_splits(root).train) == 3
+
+
+@pytest.mark.parametrize("second", ["./train/images/a.png", "train/../train/images/a.png", "link"])
+def test_one_picture_under_two_spellings_of_its_path_is_an_error(
+    tmp_path: Path, second: str
+) -> None:
+    root = write_set(tmp_path, "train: train.txt\nval: valid/images\nnames: [bolt]\n")
+    (root / "linked").symlink_to(root / "train" / "images", target_is_directory=True)
+    second = "linked/a.png" if second == "link" else second
+    (root / "train.txt").write_text(f"train/images/a.png\n{second}\n")
+    with pytest.raises(DatasetError, match="duplicate image in `train`"):
+        open_splits(root)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0 0.618 0.25 0.09 0.18 0.625 0.297 0.601 0.247 0.628 0.236",  # three points
+        "0 0.3 0.6 0.2 0.3 0.31 0.7 0 0",  # the second one is not labelled
+        "0 0.5 0.5 0.4 0.6 0.4 0.4 0 0.6 0.7 1",  # with visibility
+    ],
+)
+def test_key_points_are_an_error_even_if_the_description_has_no_shape_of_them(
+    tmp_path: Path, line: str
+) -> None:
+    root = write_set(tmp_path, SPLITS + "names: [bolt]", f"0 0.5 0.5 1 1\n{line}\n")
+    with pytest.raises(DatasetError, match=r"train/labels/a\.txt:2: \d+ numbers .* key points"):
+        open_splits(root)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_outlines_are_not_taken_for_key_points_and_are_counted(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    lines = []
+    for corners in (4, 12):
+        centre, radius = rng.uniform(0.25, 0.75, 2), rng.uniform(0.02, 0.2, 2)
+        angles = np.sort(rng.uniform(0, 2 * np.pi, corners))
+        points = centre + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        lines.append("0 " + " ".join(f"{value:.4f}" for value in points.ravel()))
+    root = write_set(tmp_path, SPLITS + "names: [bolt]", "\n".join(lines))
+    splits = open_splits(root)
+    assert len(splits.train.load(0).class_ids) == 2
+    assert splits.notes == (
+        "1 outlines are taken as the upright boxes around them",
+        "1 rotated boxes or outlines are taken as the upright boxes around them",
+    )
+
+
+def test_hidden_files_and_folders_are_left_out_and_counted_in_one_note(tmp_path: Path) -> None:
+    root = write_set(tmp_path, SPLITS + "names: [bolt]")
+    for name in (".ipynb_checkpoints/a-checkpoint.png", "__MACOSX/a.png", "._a.png"):
+        write_image(root / "train" / "images" / name)
+        label = root / "train" / "labels" / name
+        label.parent.mkdir(exist_ok=True)
+        label.with_suffix(".txt").write_text("0 0.5 0.5 1 1")
+    (root / "train" / "images" / ".DS_Store").write_text("")
+    splits = open_splits(root)
+    assert len(splits.train) == 1
+    (note,) = splits.notes
+    assert note.startswith("3 hidden pictures are left out (train/images/._a.png, ")
+
+
+def test_a_linked_folder_is_followed_and_its_labels_are_found(tmp_path: Path) -> None:
+    root = write_set(tmp_path / "set", SPLITS + "names: [bolt]")
+    write_image(tmp_path / "more" / "images" / "b.png")
+    (tmp_path / "more" / "labels").mkdir()
+    (tmp_path / "more" / "labels" / "b.txt").write_text("0 0.5 0.5 0.5 0.5")
+    link = root / "train" / "images" / "more"
+    link.symlink_to(tmp_path / "more" / "images", target_is_directory=True)
+    splits = open_splits(root)
+    assert [one.path.name for one in splits.train.labels] == ["a.png", "b.png"]
+    assert [len(one.class_ids) for one in splits.train.labels] == [1, 1]
+    assert splits.notes == ("1 linked folders are followed (train/images/more)",)
+    # Labels that lie where the link's own path says are found too.
+    link.unlink()
+    (tmp_path / "more" / "labels").rename(tmp_path / "more" / "txt")
+    link.symlink_to(tmp_path / "more" / "images", target_is_directory=True)
+    (root / "train" / "labels" / "more").symlink_to(tmp_path / "more" / "txt")
+    assert [len(one.class_ids) for one in open_splits(root).train.labels] == [1, 1]
+
+
+@pytest.mark.parametrize("target", ["train/images/a", "train/images", "train", "."])
+def test_no_picture_is_found_twice_through_a_link(tmp_path: Path, target: str) -> None:
+    root = write_set(tmp_path, SPLITS + "names: [bolt]")
+    write_image(root / "train" / "images" / "a" / "b.png")
+    (root / "train" / "images" / "0").symlink_to(root / target, target_is_directory=True)
+    assert [one.path.name for one in open_splits(root).train.labels] == ["b.png", "a.png"]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        "train: train/images\nvalid: valid/images\nnc: '1'",
+        "train: train/images\nvalidation: valid/images\nnc: 1.0",
+        "train: train\\images\nval: .\\valid\\images\nnc: 1",
+        'train: "train\\images"\nval: "..\\valid\\images"',
+        "path: C:\\Users\\me\\set\ntrain: train\\images\nval: valid\\images",
+        "train: C:\\Users\\me\\set\\train\\images\nval: D:\\set\\valid\\images",
+        "train: /home/me/set/train/images\nval: /home/me/set/valid/images",
+        "train: train.txt\nval: valid/images",
+    ],
+)
+def test_a_description_of_another_tool_or_system_is_read(tmp_path: Path, entries: str) -> None:
+    root = write_set(tmp_path, entries + "\nnames: [bolt]\n")
+    (root / "train.txt").write_text("train\\images\\a.png\n")
+    splits = open_splits(root)
+    assert [one.path for one in splits.train.labels] == [root / "train" / "images" / "a.png"]
+    assert [one.path for one in splits.val.labels] == [root / "valid" / "images" / "a.png"]
+    assert splits.notes == ()

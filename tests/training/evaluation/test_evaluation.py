@@ -8,6 +8,7 @@ from shapes import Shapes
 from spotlet.detections import Detections
 from spotlet.errors import DatasetError
 from spotlet.letterbox import ImageArray
+from spotlet_training.datasets.class_order import in_class_order
 from spotlet_training.evaluation.evaluation import (
     BATCH_SIZE,
     COCO_RULE,
@@ -15,7 +16,6 @@ from spotlet_training.evaluation.evaluation import (
     evaluate_detector,
     evaluate_network,
     network_detector,
-    require_classes,
 )
 from spotlet_training.network.checkpoint import load_checkpoint
 
@@ -55,11 +55,19 @@ def test_a_person_is_shown_one_class_a_place(shapes_checkpoint: Path) -> None:
     assert point.precision == pytest.approx(right / sum(len(each) for each in strong))
 
 
-def test_other_classes_or_another_order_are_refused() -> None:
-    require_classes(Shapes(1), ("square", "disc"))
-    for names in (("disc", "square"), ("square",)):
-        with pytest.raises(DatasetError, match="in the same order"):
-            require_classes(Shapes(1), names)
+def test_classes_are_matched_by_name_and_others_refused() -> None:
+    pictures = Shapes(3)
+    assert in_class_order(pictures, ("square", "disc")) is pictures
+    turned = in_class_order(pictures, ("disc", "square"))
+    assert (turned.class_names, len(turned)) == (("disc", "square"), 3)
+    for index in range(3):
+        own, other = pictures.load(index), turned.load(index)
+        assert (1 - own.class_ids).tolist() == other.class_ids.tolist()
+        np.testing.assert_array_equal(own.image_bgr, other.image_bgr)
+    with pytest.raises(DatasetError, match=r"missing: cube; not the model's: disc"):
+        in_class_order(pictures, ("square", "cube"))
+    with pytest.raises(DatasetError, match="must be the same"):
+        in_class_order(pictures, ("square",))
 
 
 def test_a_detector_that_knows_the_truth_scores_1() -> None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from shapes import Shapes
 from spotlet.detections import Detections
 from spotlet.errors import DatasetError, UsageError
 from spotlet.letterbox import ImageArray
+from spotlet_training.datasets import Sample
 from spotlet_training.evaluation.latency import MOST_IMAGES, WARM_UP, measure_latency
 from spotlet_training.evaluation.measurement import measure
 
@@ -66,8 +68,26 @@ def test_a_model_is_measured_through_the_runtime(squares_model: Path, tmp_path: 
     assert measured.score_threshold == pytest.approx(0.47)
 
 
+class Turned(Shapes):
+    """The same pictures, with the classes in the other order."""
+
+    def load(self, index: int) -> Sample:
+        sample = super().load(index)
+        return replace(sample, class_ids=1 - sample.class_ids)
+
+
+def test_a_set_with_the_classes_in_another_order_measures_the_same(
+    shapes_checkpoint: Path,
+) -> None:
+    own = measure(str(shapes_checkpoint), Shapes(4), threads=1).evaluation
+    turned = Turned(4, class_names=("disc", "square"))
+    other = measure(str(shapes_checkpoint), turned, threads=1).evaluation
+    assert other.class_names == own.class_names == ("square", "disc")
+    assert own.accuracy.per_class_ap50 == other.accuracy.per_class_ap50
+
+
 def test_what_cannot_be_measured_is_refused(shapes_checkpoint: Path) -> None:
     with pytest.raises(DatasetError, match="must be the same"):
-        measure(str(shapes_checkpoint), Shapes(2, class_names=("disc", "square")))
+        measure(str(shapes_checkpoint), Shapes(2, class_names=("disc", "cube")))
     with pytest.raises(UsageError, match="threads -1"):
         measure(str(shapes_checkpoint), Shapes(2), threads=-1)

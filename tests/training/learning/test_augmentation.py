@@ -56,8 +56,7 @@ def test_every_box_of_a_mosaic_lies_on_white_and_every_white_pixel_in_a_box(seed
         inside = white[top + 1 : bottom - 1, left + 1 : right - 1]
         assert inside.size == 0 or inside.mean() > 0.95
         covered[max(top - 1, 0) : bottom + 1, max(left - 1, 0) : right + 1] = True
-    # Slivers under two pixels are drawn but not labelled.
-    assert (white & ~covered).mean() < 0.02
+    assert (white & ~covered).mean() < 0.005
 
 
 def test_the_same_chance_gives_the_same_canvas() -> None:
@@ -190,3 +189,42 @@ def test_what_is_hardly_seen_is_ignored_and_not_background() -> None:
 def test_an_unknown_flip_is_refused() -> None:
     with pytest.raises(UsageError, match="flips 'diagonal'"):
         AugmentationSettings(flips="diagonal")
+
+
+def cracks(thickness: float, length: int = 400) -> Sample:
+    """Returns a picture with four long objects, two upright; so thick on a canvas of 320."""
+    pixels = round(thickness * 1600 / 320)
+    image = np.full((1600, 1600, 3), 90, np.uint8)
+    boxes = []
+    for number in range(4):
+        at, along = 500 + 150 * number, 600
+        lying = (along, at, length, pixels)
+        left, top, width, height = lying if number < 2 else (at, along, pixels, length)
+        image[top : top + height, left : left + width] = 250
+        boxes.append([left, top, left + width, top + height])
+    return Sample(
+        image, np.array(boxes, np.float32), np.zeros(4, np.int64), np.zeros(4, np.bool_), "cracks"
+    )
+
+
+@pytest.mark.parametrize("mosaic", [False, True])
+def test_thin_objects_are_learnt_however_thin_and_never_background(mosaic: bool) -> None:
+    """1.4 pixels on the canvas: under two after nearly every change, never under half a pixel."""
+    sample = cracks(1.4)
+    settings = replace(PLAIN_COLOURS, shift=0, least_visible=0.0)
+    learnt = 0
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        samples = [sample] * 4 if mosaic else [sample]
+        canvas = augmented_canvas(samples, (320, 320), settings, rng)
+        seen = (canvas.boxes_xyxy[:, 2:] > canvas.boxes_xyxy[:, :2]).all(axis=1)
+        assert seen.all()
+        assert not canvas.ignored.any() or mosaic  # a mosaic may cut one along its length
+        learnt += int((~canvas.ignored).sum())
+    assert learnt > 15 * (8 if mosaic else 4) * 0.95
+
+
+def test_what_may_not_have_been_drawn_at_all_is_ignored_and_not_background() -> None:
+    settings = replace(PLAIN_COLOURS, shift=0, scale=(1, 1), aspect=0)
+    canvas = augmented_canvas([cracks(0.4)], (320, 320), settings, np.random.default_rng(0))
+    assert canvas.ignored.tolist() == [True] * 4

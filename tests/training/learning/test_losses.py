@@ -48,6 +48,23 @@ def test_cells_in_an_ignored_box_are_no_background() -> None:
     assert ignored.total.item() == pytest.approx(0.0, abs=1e-3)
 
 
+def test_the_cells_under_an_ignored_line_thinner_than_a_cell_are_no_background() -> None:
+    line = Objects(
+        torch.zeros(1, dtype=torch.int64),
+        torch.tensor([(18.0, 33.5, 46.0, 33.9)]),
+        torch.zeros(1, dtype=torch.int64),
+        torch.tensor([True]),
+    )
+    logits = torch.zeros(1, len(CENTRES), 1, requires_grad=True)
+    prediction = RawPrediction(logits, torch.zeros(1, len(CENTRES), 4))
+    torch.autograd.backward(detection_losses(prediction, line, SIZE_HW, 1.0).total)
+    assert logits.grad is not None
+    hidden = CENTRES[logits.grad[0, :, 0] == 0].tolist()
+    # Rows of cells: 32 to 40 at stride 8, 32 to 48 at 16, 32 to 64 at 32.
+    assert [cell for cell in hidden if cell[1] == 36] == [[20, 36], [28, 36], [36, 36], [44, 36]]
+    assert {y for _, y in hidden} == {36.0, 40.0, 48.0}
+
+
 def test_an_object_in_front_of_an_ignored_one_is_learnt() -> None:
     both = Objects(
         torch.zeros(2, dtype=torch.int64),

@@ -1,3 +1,4 @@
+import shutil
 import signal
 import subprocess
 import sys
@@ -119,6 +120,33 @@ def test_resuming_as_another_training_is_refused(
 ) -> None:
     assert main(["train", str(shapes_folder), "--out", str(whole), "--resume", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", ["classes", "labels", "images"])
+def test_resuming_on_another_set_is_one_line_before_anything_else(
+    change: str,
+    shapes_folder: Path,
+    whole: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(shapes_folder, other)
+    label = next((other / "labels" / "train").iterdir())
+    if change == "classes":
+        description = other / "data.yaml"
+        description.write_text(description.read_text() + "  2: cube\n")
+        label.write_text("2 0.5 0.5 0.5 0.5\n")
+    elif change == "labels":
+        label.write_text("0 0.5 0.5 0.5 0.5\n")
+    else:
+        label.unlink()
+        (other / "images" / "train" / f"{label.stem}.png").unlink()
+    assert main(["train", str(other), "--out", str(whole), "--resume"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "cannot resume on another dataset" in err
+    assert len(err.strip().splitlines()) == 1
 
 
 def test_resuming_needs_the_folder(shapes_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

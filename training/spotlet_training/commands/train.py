@@ -13,12 +13,13 @@ from spotlet.errors import UsageError
 from spotlet.text.terminal import Progress, duration, table
 from spotlet_training.commands.recipe_options import add_recipe_arguments, asked_settings
 from spotlet_training.datasets import open_splits
+from spotlet_training.datasets.fingerprint import fingerprint
 from spotlet_training.inspection import require_harmless
 from spotlet_training.learning.distributed import Ranks, joined
 from spotlet_training.learning.hardware import pick_device, pick_precision
 from spotlet_training.learning.settings import TrainingSettings
 from spotlet_training.report import report_training
-from spotlet_training.run_folder.state import LAST_STATE, load_state
+from spotlet_training.run_folder.state import LAST_STATE, check_resumable, load_state
 from spotlet_training.training import BEST_CHECKPOINT, Epoch, Step, train
 
 DEFAULTS = TrainingSettings()
@@ -68,6 +69,8 @@ def _run(args: argparse.Namespace, ranks: Ranks) -> int:
     settings = asked_settings(args, saved.settings if saved else DEFAULTS)
     epochs = list(saved.epochs) if saved else []
     splits = open_splits(args.dataset)
+    if saved:
+        check_resumable(saved, settings, fingerprint(splits.train, splits.val))
     # Problems of a resumed training were accepted when it was started.
     accept = args.accept_problems or args.resume
     problems = require_harmless(args.dataset, splits, settings.size_hw, accept=accept)

@@ -19,6 +19,8 @@ ROUNDING_PIXELS = 2.0
 ROUNDING_FRACTION = 0.01
 """The same as a share of the side, if that is more."""
 
+ROTATED_NOTE = "{} rotated boxes are taken as the upright boxes around them"
+
 
 class Problems:
     """Gathers the errors in a set's labels, so that one message names the first few.
@@ -89,6 +91,30 @@ def clip_box(
     if right <= left or bottom <= top:
         raise ValueError(f"box {text} has no area inside {where}")
     return clipped
+
+
+def box_around_rotated(
+    box_xyxy: Sequence[float], degrees: float, size_wh: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """Returns the upright box around one that is turned about its centre, inside its image.
+
+    Args:
+        box_xyxy: four edges before the turn, pixels.
+        degrees: of the turn, either way.
+        size_wh: the image's width and height, pixels.
+    """
+    left, top, right, bottom = box_xyxy
+    cosine, sine = abs(math.cos(math.radians(degrees))), abs(math.sin(math.radians(degrees)))
+    half_x = ((right - left) * cosine + (bottom - top) * sine) / 2
+    half_y = ((right - left) * sine + (bottom - top) * cosine) / 2
+    x, y = (left + right) / 2, (top + bottom) / 2
+    # A corner may leave the image, though the object does not.
+    return (
+        max(x - half_x, min(left, 0.0)),
+        max(y - half_y, min(top, 0.0)),
+        min(x + half_x, max(right, float(size_wh[0]))),
+        min(y + half_y, max(bottom, float(size_wh[1]))),
+    )
 
 
 def read_text(path: Path) -> str:

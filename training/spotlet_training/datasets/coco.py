@@ -9,8 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from spotlet.errors import DatasetError
-from spotlet_training.datasets.checks import SPLIT_NAMES, Problems, clip_box, read_text
+from spotlet_training.datasets.checks import (
+    ROTATED_NOTE,
+    SPLIT_NAMES,
+    Problems,
+    box_around_rotated,
+    clip_box,
+    read_text,
+)
+from spotlet_training.datasets.coco_rows import (
+    bbox_edges,
+    is_crowd,
+    rotation_degrees,
+    whole_number,
+)
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
+from spotlet_training.datasets.pictures_below import Places
 
 SPLIT_FILES = (
     "annotations/{split}.json",
@@ -61,19 +75,28 @@ def read_coco(root: Path) -> LabelledSet:
         raise DatasetError(f"{root}: no COCO labels for a train split, only {files['val']}")
     contents = {split: _read_json(path) for split, path in files.items()}
     categories = {split: _categories(files[split], content) for split, content in contents.items()}
-    if "val" in categories and categories["val"] != categories["train"]:
+    # Two exports of one project may number its categories differently.
+    if sorted(categories.get("val", categories["train"]).values()) != sorted(
+        categories["train"].values()
+    ):
         raise DatasetError(
             f"{files['val']}: categories differ from those in {files['train'].name}; both splits "
-            "must list the same ids and names"
+            "must list the same names"
         )
-    kept, notes = _without_parent(categories["train"], contents)
-    index_of = {category: index for index, category in enumerate(sorted(kept))}
-    problems = Problems(root)
-    labels = {
-        split: _read_split(root, split, files[split], content, index_of, problems)
-        for split, content in contents.items()
-    }
+    kept, notes = _without_parent(categories, contents)
     names = tuple(kept[category] for category in sorted(kept))
+    problems = Problems(root)
+    labels = {}
+    for split, content in contents.items():
+        index_of = {
+            category: names.index(name)
+            for category, name in categories[split].items()
+            if name in names
+        }
+        labels[split] = _read_split(root, split, files[split], content, index_of, problems)
+    rows = [row for content in contents.values() for row in content["annotations"]]
+    if rotated := sum(rotation_degrees(row) != 0 for row in rows):
+        notes.append(ROTATED_NOTE.format(rotated))
     return LabelledSet(names, labels["train"], labels.get("val"), notes, problems)
 
 
@@ -105,23 +128,32 @@ def _categories(path: Path, content: Tables) -> Categories:
 
 
 def _without_parent(
-    categories: Categories, contents: dict[str, Tables]
+    categories: dict[str, Categories], contents: dict[str, Tables]
 ) -> tuple[Categories, list[str]]:
-    """Drops the category that Roboflow adds as the parent of all others; returns notes on it."""
+    """Drops the category that Roboflow adds as the parent of all others; returns notes on it.
+
+    The categories that remain have the ids of the training split.
+    """
+    own = categories["train"]
     rows = contents["train"]["categories"]
     parents = [row.get("supercategory") for row in rows if row.get("supercategory") != row["name"]]
-    used = {_id(row, "category_id") for part in contents.values() for row in part["annotations"]}
+    used = {
+        categories[split].get(identity)
+        for split, part in contents.items()
+        for row in part["annotations"]
+        if (identity := whole_number(row, "category_id")) is not None
+    }
     umbrellas = {
         identity
-        for identity, name in categories.items()
-        if name in parents and identity not in used and len(categories) > 1
+        for identity, name in own.items()
+        if name in parents and name not in used and len(own) > 1
     }
     notes = [
-        f"category {identity} {categories[identity]!r} is skipped: it is the parent of others "
+        f"category {identity} {own[identity]!r} is skipped: it is the parent of others "
         "and has no objects"
         for identity in sorted(umbrellas)
     ]
-    return {key: name for key, name in categories.items() if key not in umbrellas}, notes
+    return {key: name for key, name in own.items() if key not in umbrellas}, notes
 
 
 def _read_split(
@@ -134,10 +166,10 @@ def _read_split(
 ) -> list[ImageLabels]:
     images = _read_images(_image_folders(root, split, file), file, content, problems)
     rows: dict[int, list[LabelRow]] = {identity: [] for identity in images}
-    known = {_id(row, "id") for row in content["images"]} - {None}
+    known = {whole_number(row, "id") for row in content["images"]} - {None}
     for row in content["annotations"]:
         where = f"annotation {row.get('id')}: "
-        image, category = _id(row, "image_id"), _id(row, "category_id")
+        image, category = whole_number(row, "image_id"), whole_number(row, "category_id")
         if image not in known:
             problems.add(file, f"{where}image {row.get('image_id')!r} is not in `images`")
         elif category not in index_of:
@@ -146,31 +178,21 @@ def _read_split(
         elif image in images:
             _, (height, width) = images[image]
             try:
-                box = clip_box(_edges(row.get("bbox")), (width, height))
+                edges = bbox_edges(row.get("bbox"))
+                if degrees := rotation_degrees(row):
+                    edges = box_around_rotated(edges, degrees, (width, height))
+                box, crowd = clip_box(edges, (width, height)), is_crowd(row)
             except (ValueError, OverflowError) as error:
                 problems.add(file, f"{where}{error}")
                 continue
-            crowd, place = bool(row.get("iscrowd", 0)), _id(row, "id") or 0
-            rows[image].append(LabelRow(box, index_of[category], crowd, place))
+            rows[image].append(
+                LabelRow(box, index_of[category], crowd, whole_number(row, "id") or 0)
+            )
     return [
         ImageLabels.from_rows(path, rows[identity], file, size_hw)
         for identity, (path, size_hw) in images.items()
         if path is not None
     ]
-
-
-def _id(row: dict[str, Any], key: str) -> int | None:
-    """Returns the integer under a key; None if there is none."""
-    value = row.get(key)
-    return value if type(value) is int else None
-
-
-def _edges(bbox: object) -> tuple[float, float, float, float]:
-    sides = bbox if isinstance(bbox, list) else []
-    if len(sides) != 4 or any(type(side) not in (int, float) for side in sides):
-        raise ValueError(f"bbox {bbox!r} is not four numbers; correct or remove it")
-    x, y, width, height = sides
-    return x, y, x + width, y + height
 
 
 def _image_folders(root: Path, split: str, file: Path) -> list[Path]:
@@ -187,6 +209,7 @@ def _read_images(
     """Returns the path and (height, width) of each image by its id; no path without a file."""
     images: dict[int, tuple[Path | None, tuple[int, int]]] = {}
     seen: set[str] = set()
+    places, identity_at = Places(), dict[Path, int]()
     for row in content["images"]:
         identity, name = row.get("id"), row.get("file_name")
         size_hw = row.get("height"), row.get("width")
@@ -201,6 +224,13 @@ def _read_images(
             parts = name.replace("\\", "/")
             path = next((at / parts for at in folders if (at / parts).is_file()), None)
             images[identity] = path, (row["height"], row["width"])
+            first = identity if path is None else identity_at.setdefault(places.of(path), identity)
+            if first != identity:
+                problems.add(
+                    file,
+                    f"duplicate image {identity} {name!r}: the same file as image {first}; keep "
+                    "one, with the annotations of both",
+                )
             if path is None:
                 problems.add(
                     file,

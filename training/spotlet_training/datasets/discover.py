@@ -1,19 +1,18 @@
 """Opens a labelled set of any format."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from spotlet.errors import DatasetError
+from spotlet_training.datasets.class_order import name_fault
 from spotlet_training.datasets.coco import find_coco_files, read_coco
+from spotlet_training.datasets.findings import Finding
 from spotlet_training.datasets.labels import ImageLabels, LabelledImages, LabelledSet
+from spotlet_training.datasets.splitting import choose_validation
 from spotlet_training.datasets.voc import is_voc, read_voc
 from spotlet_training.datasets.yolo import find_yolo_file, read_yolo
-
-VALIDATION_PART = 0.2
-"""The share of the images that becomes the validation split of a set without one."""
 
 STRAY_CLICK_PIXELS = 2
 """A box with both sides below this is probably a stray click."""
@@ -21,7 +20,7 @@ STRAY_CLICK_PIXELS = 2
 LOOKED_FOR = (
     "COCO (annotations/train.json, annotations/instances_train*.json or "
     "train/_annotations.coco.json), YOLO (data.yaml), Pascal VOC (Annotations/ and "
-    "ImageSets/Main/train.txt, or train/*.xml)"
+    "ImageSets/Main/train.txt, annotations/ beside images/, or XML files beside the images)"
 )
 """The label files of each format, for the message if a folder holds none of them."""
 
@@ -55,8 +54,8 @@ def open_splits(root: str | Path) -> Splits:
     """Returns both splits of a labelled set, its format recognised by its files.
 
     All labels are read and checked now; images are decoded when they are loaded. If a set has no
-    validation split, a fifth of its images become one, chosen by a hash of their names, so that
-    adding images does not change the choice.
+    validation split, a fifth of its images become one, of each class about a fifth, chosen by a
+    hash of their names, so that adding images hardly changes the choice.
 
     Args:
         root: the set's folder, or the `data.yaml` of a YOLO set.
@@ -98,6 +97,13 @@ def read_labels(root: Path) -> tuple[str, LabelledSet]:
     Raises:
         DatasetError: no such folder, no known format or several, or a whole file cannot be used.
     """
+    name, content = _read(root)
+    if fault := name_fault(content.class_names):
+        content.problems.found.insert(0, Finding("error", "class", fault))
+    return name, content
+
+
+def _read(root: Path) -> tuple[str, LabelledSet]:
     if root.is_file() and root.suffix in (".yaml", ".yml"):
         return "yolo", read_yolo(root)
     if not root.is_dir():
@@ -123,38 +129,27 @@ def formats_of(folder: Path) -> list[str]:
         "coco": bool(find_coco_files(folder)),
         "voc": is_voc(folder),
     }
-    return [name for name, there in formats.items() if there]
+    found = [name for name, there in formats.items() if there]
+    # XML files in unusual places may be what another format's labels were made from.
+    return found or (["voc"] if is_voc(folder, anywhere=True) else [])
 
 
 def divide(content: LabelledSet) -> tuple[list[ImageLabels], list[ImageLabels], list[str]]:
     """Returns the training and the validation images, and notes.
 
     They are the set's own splits. If it has no validation split but at least two images, they are
-    chosen by the images' names.
+    chosen by the images' names and classes.
     """
     if content.val is not None or len(content.train) < 2:
         return content.train, content.val or [], content.notes
-    train, val = _split(content.train)
+    train, val, moved = choose_validation(content.train)
     note = (
         f"no validation split in the set: {len(val)} of {len(content.train)} images are used as "
         "one, chosen by a hash of their names"
     )
+    if moved:
+        note += f"; {moved} changed sides, so that each class is in both splits where it can be"
     return train, val, [*content.notes, note]
-
-
-def _split(labels: Sequence[ImageLabels]) -> tuple[list[ImageLabels], list[ImageLabels]]:
-    ranks = [_rank(one.path) for one in labels]
-    # In a small set all names may rank high, or all of them low.
-    limit = min(max(VALIDATION_PART, min(ranks)), sorted(ranks)[-2])
-    train = [one for one, rank in zip(labels, ranks, strict=True) if rank > limit]
-    val = [one for one, rank in zip(labels, ranks, strict=True) if rank <= limit]
-    return train, val
-
-
-def _rank(path: Path) -> float:
-    """Returns a number in [0, 1) that looks random and depends on the file's name alone."""
-    digest = hashlib.sha256(path.name.encode()).digest()
-    return int.from_bytes(digest[:4], "big") / 2**32
 
 
 def _odd_traits(train: Sequence[ImageLabels], val: Sequence[ImageLabels]) -> list[str]:

@@ -7,26 +7,66 @@ Source: Everingham and Winn, "The PASCAL Visual Object Classes Challenge 2012 De
 section 4.3.
 """
 
-import re
+import math
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree import ElementTree
 
-import numpy as np
-
 from spotlet.errors import DatasetError
-from spotlet.image_files import IMAGE_SUFFIXES
-from spotlet_training.datasets.checks import SPLIT_NAMES, Problems, clip_box, read_text
+from spotlet_training.datasets.checks import (
+    ROTATED_NOTE,
+    Problems,
+    box_around_rotated,
+    clip_box,
+    read_text,
+)
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
+from spotlet_training.datasets.pictures_below import Places
+from spotlet_training.datasets.voc_files import Pictures, listed_files, other_files
 
 CLASS_FILES = ("labels.txt", "classes.txt")
 """A file of class names, one a line, that fixes their order."""
 
 
-def is_voc(root: Path) -> bool:
-    """Whether the folder holds a Pascal VOC set."""
-    return any(_split_files(root).values())
+Edges = tuple[float, float, float, float]
+
+
+class Marked(NamedTuple):
+    """An object as an XML file has it.
+
+    Attributes:
+        class_name: of the object.
+        edges: left, top, right, bottom as written.
+        degrees: by which the box is turned about its centre.
+        exact: whether the edges are on the pixel grid, not indices of pixels.
+        difficult: whether it is neither trained on nor counted.
+        number: its place in the file, from 1.
+    """
+
+    class_name: str
+    edges: Edges
+    degrees: float
+    exact: bool
+    difficult: bool
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """The content of an XML file, with its picture; None if there is none."""
+
+    file: Path
+    image: Path | None
+    size_hw: tuple[int, int]
+    objects: tuple[Marked, ...]
+
+
+def is_voc(root: Path, *, anywhere: bool = False) -> bool:
+    """Whether the folder holds a Pascal VOC set; `anywhere`: also in other tools' places."""
+    return any(listed_files(root).values()) or (anywhere and any(other_files(root).values()))
 
 
 def read_voc(root: Path) -> LabelledSet:
@@ -38,45 +78,55 @@ def read_voc(root: Path) -> LabelledSet:
     Raises:
         DatasetError: a list of images or classes cannot be used.
     """
-    problems = Problems(root)
-    files = _split_files(root)
+    problems, pictures, places = Problems(root), Pictures(root), Places()
+    listed = listed_files(root)
+    files = listed if any(listed.values()) else other_files(root)
     if "train" not in files:
         raise DatasetError(f"{root}: no VOC labels for a train split, only for val")
-    listed = _listed_classes(root)
-    found = list(listed)
-    splits: dict[str, list[ImageLabels]] = {}
+    classes = _listed_classes(root)
+    splits: dict[str, list[Annotation]] = {}
     for split, paths in files.items():
-        read = (_read_annotation(root, path, found, bool(listed), problems) for path in paths)
+        read = (_read_annotation(path, pictures, classes, problems) for path in paths)
         splits[split] = [one for one in read if one is not None]
-        images = Counter(one.path for one in splits[split])
+        images = Counter(places.of(one.image) for one in splits[split] if one.image)
         for image in (image for image, count in images.items() if count > 1):
             problems.add(image, f"duplicate image in {split}; keep one")
-    names = listed or tuple(sorted(found))
-    # Class ids are in the order of discovery until all names are known.
-    final_ids = np.array([names.index(name) for name in found], np.int64)
+    everything = [one for part in splits.values() for one in part if one.image]
+    names = classes or tuple(
+        sorted({each.class_name for one in everything for each in one.objects})
+    )
+    shift, notes = counting_rule(everything)
     labels = {
-        split: [replace(one, class_ids=final_ids[one.class_ids]) for one in part]
+        split: [labels for one in part if (labels := _labels(one, names, shift, problems))]
         for split, part in splits.items()
     }
-    return LabelledSet(names, labels["train"], labels.get("val"), [], problems)
+    if rotated := sum(each.degrees != 0 for one in everything for each in one.objects):
+        notes.append(ROTATED_NOTE.format(rotated))
+    return LabelledSet(names, labels["train"], labels.get("val"), notes, problems)
 
 
-def _split_files(root: Path) -> dict[str, list[Path]]:
-    """Returns the XML files that each split names, whether or not they exist."""
-    found: dict[str, list[Path]] = {}
-    annotations, lists = root / "Annotations", root / "ImageSets" / "Main"
-    for split, folders in SPLIT_NAMES.items():
-        if (lists / f"{split}.txt").is_file():
-            lines = read_text(lists / f"{split}.txt").splitlines()
-            # The lists of one class carry a flag after the name: 1, 0 or -1.
-            stems = [re.sub(r"\s+-?[01]$", "", line.strip()) for line in lines]
-            found[split] = [annotations / f"{stem}.xml" for stem in stems if stem]
-        # Images and XML files side by side, as Roboflow exports them.
-        elif beside := [path for name in folders for path in sorted((root / name).glob("*.xml"))]:
-            found[split] = beside
-    if not found and (whole := sorted(annotations.glob("*.xml"))):
-        found["train"] = whole
-    return found
+def counting_rule(annotations: Sequence[Annotation]) -> tuple[tuple[int, int], list[str]]:
+    """Returns what to add to the first and the last edges of boxes, and a note if it is unusual.
+
+    The kit counts pixels from 1, so no edge is 0. If more first edges are 0 than 1, the set counts
+    from 0: the last edge is that of a pixel (at most the side less 1), or the end of the box.
+    """
+    zeros = ones = ends = 0
+    for one in annotations:
+        height, width = one.size_hw
+        for each in one.objects:
+            if not each.exact:
+                left, top, right, bottom = each.edges
+                zeros += (left == 0) + (top == 0)
+                ones += (left == 1) + (top == 1)
+                ends += (right == width) + (bottom == height)
+    if zeros <= ones:
+        return (-1, 0), []
+    what = "the end of the box" if ends else "the last pixel"
+    return (0, 0 if ends else 1), [
+        f"boxes are read as counted from 0, not from 1 as in VOC, with {what} as their last edge: "
+        f"{zeros} of their edges are 0"
+    ]
 
 
 def _listed_classes(root: Path) -> tuple[str, ...]:
@@ -92,12 +142,9 @@ def _listed_classes(root: Path) -> tuple[str, ...]:
 
 
 def _read_annotation(
-    root: Path, file: Path, names: list[str], fixed: bool, problems: Problems
-) -> ImageLabels | None:
-    """Returns the labels in one XML file; None if it cannot be used.
-
-    Names of new classes are added to `names`, unless these are fixed.
-    """
+    file: Path, pictures: Pictures, classes: tuple[str, ...], problems: Problems
+) -> Annotation | None:
+    """Returns the content of one XML file; None if it cannot be used."""
     try:
         # Bytes, because an XML file may declare another encoding than UTF-8.
         tree = ElementTree.fromstring(file.read_bytes())
@@ -108,46 +155,89 @@ def _read_annotation(
         problems.add(file, f"is not XML ({error})")
         return None
     filename = tree.findtext("filename")
-    image = _find_image(root, file, filename)
-    if image is None:
-        problems.add(file, f"no image {filename or file.stem!r}; put it back, or remove this file")
-        names = list(names)  # its classes do not count
+    image = None
+    try:
+        image = pictures.find(file, filename)
+        if image is None:
+            missing = filename or file.stem
+            problems.add(file, f"no image {missing!r}; put it back, or remove this file")
+    except ValueError as error:
+        problems.add(file, str(error))
     try:
         size_hw = _whole(tree, "size/height"), _whole(tree, "size/width")
     except ValueError as error:
         problems.add(file, f"{error}; must be the image's size in pixels")
         return None
-    rows = []
+    objects = []
     for number, element in enumerate(tree.iter("object"), start=1):
         try:
-            name, box, difficult = _read_object(element, size_hw)
-            if name not in names:
-                if fixed:
-                    remedy = "correct it, or add it to the list of classes"
-                    raise ValueError(f"unknown class {name!r}; {remedy}")
-                names.append(name)
-            rows.append(LabelRow(box, names.index(name), difficult, number))
+            marked = _read_object(element, number)
+            if classes and marked.class_name not in classes:
+                remedy = "correct it, or add it to the list of classes"
+                raise ValueError(f"unknown class {marked.class_name!r}; {remedy}")
+            objects.append(marked)
         except ValueError as error:
             problems.add(file, f"object {number}: {error}")
-    return None if image is None else ImageLabels.from_rows(image, rows, file, size_hw)
+    return Annotation(file, image, size_hw, tuple(objects))
 
 
-def _read_object(
-    element: ElementTree.Element, size_hw: tuple[int, int]
-) -> tuple[str, tuple[float, float, float, float], bool]:
-    """Returns the class name, the box and whether the object is difficult."""
+def _read_object(element: ElementTree.Element, number: int) -> Marked:
     name = (element.findtext("name") or "").strip()
     if not name:
         raise ValueError("no <name>; name its class")
-    box = element.find("bndbox")
-    words = [None if box is None else box.findtext(key) for key in ("xmin", "ymin", "xmax", "ymax")]
+    difficult = (element.findtext("difficult") or "0").strip().lower()
+    if difficult not in ("0", "1", "false", "true"):
+        raise ValueError(f"<difficult> {difficult!r} must be 0 or 1; correct it")
+    marks = difficult in ("1", "true"), number
+    turned = element.find("robndbox")
+    if element.find("bndbox") is None and turned is not None:
+        x, y, width, height, angle = _numbers(turned, ("cx", "cy", "w", "h", "angle"))
+        edges = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        return Marked(name, edges, math.degrees(angle), True, *marks)
+    left, top, right, bottom = _numbers(element.find("bndbox"), ("xmin", "ymin", "xmax", "ymax"))
+    return Marked(name, (left, top, right, bottom), _rotation(element), False, *marks)
+
+
+def _numbers(element: ElementTree.Element | None, keys: Sequence[str]) -> list[float]:
+    words = [None if element is None else element.findtext(key) for key in keys]
     try:
-        left, top, right, bottom = (float(word or "") for word in words)
+        return [float(word or "") for word in words]
     except ValueError:
         raise ValueError("no <bndbox> of four numbers; correct or remove it") from None
-    edges = clip_box((left - 1, top - 1, right, bottom), (size_hw[1], size_hw[0]))
-    difficult = (element.findtext("difficult") or "0").strip() == "1"
-    return name, edges, difficult
+
+
+def _rotation(element: ElementTree.Element) -> float:
+    """Returns by how many degrees CVAT has turned the box: the attribute `rotation`."""
+    for attribute in element.iterfind("attributes/attribute"):
+        if attribute.findtext("name") == "rotation":
+            (degrees,) = _numbers(attribute, ("value",))
+            return degrees % 360
+    return 0.0
+
+
+def _labels(
+    annotation: Annotation, names: tuple[str, ...], shift: tuple[int, int], problems: Problems
+) -> ImageLabels | None:
+    """Returns the labels of one image, on the pixel grid's edges; None without the image."""
+    size_wh = annotation.size_hw[1], annotation.size_hw[0]
+    rows = []
+    for each in annotation.objects:
+        first, last = (0, 0) if each.exact else shift
+        left, top, right, bottom = each.edges
+        edges: Edges = (left + first, top + first, right + last, bottom + last)
+        try:
+            if each.degrees:
+                edges = box_around_rotated(edges, each.degrees, size_wh)
+            box = clip_box(edges, size_wh)
+        except ValueError as error:
+            problems.add(annotation.file, f"object {each.number}: {error}")
+            continue
+        if annotation.image is not None:  # without it, the classes don't count either
+            class_id = names.index(each.class_name)
+            rows.append(LabelRow(box, class_id, each.difficult, each.number))
+    if annotation.image is None:
+        return None
+    return ImageLabels.from_rows(annotation.image, rows, annotation.file, annotation.size_hw)
 
 
 def _whole(tree: ElementTree.Element, path: str) -> int:
@@ -156,15 +246,3 @@ def _whole(tree: ElementTree.Element, path: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise ValueError(f"<{path}> is {text!r}")
     return int(text)
-
-
-def _find_image(root: Path, file: Path, filename: str | None) -> Path | None:
-    """Returns the image of an annotation: the one named like it, or the one that it names.
-
-    In this order, because the lists of a split name both files by one stem, and <filename>
-    goes stale when both are renamed.
-    """
-    names = [file.stem + suffix for suffix in sorted(IMAGE_SUFFIXES)]
-    names += [Path(filename.strip().replace("\\", "/")).name] if filename else []
-    places = (folder / name for name in names for folder in (root / "JPEGImages", file.parent))
-    return next((place for place in places if place.is_file()), None)

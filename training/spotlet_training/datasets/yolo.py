@@ -1,28 +1,32 @@
 """YOLO txt: a `data.yaml`, and beside every image a text file of class, centre and size.
 
 Each line is `class x_centre y_centre width height`, or `class x1 y1 x2 y2 x3 y3 …` for an
-outline, in fractions of the image.
+outline, in fractions of the image; see `yolo_labels`.
 
 Source: https://docs.ultralytics.com/datasets/detect/
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from spotlet.errors import DatasetError
-from spotlet_training.datasets.checks import (
-    Problems,
-    clip_box,
-    is_image,
-    read_text,
-    without_path,
-)
-from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
+from spotlet_training.datasets.checks import Problems, read_text
+from spotlet_training.datasets.labels import ImageLabels, LabelledSet
+from spotlet_training.datasets.pictures_below import PictureWalk, Places, is_hidden
+from spotlet_training.datasets.yolo_labels import LabelFiles, label_path
 
 YOLO_FILES = ("data.yaml", "data.yml", "dataset.yaml")
 """Names of the file that describes a set."""
+
+SPLIT_KEYS = {"train": ("train",), "val": ("val", "valid", "validation")}
+"""The keys of a split in the description, the usual one first."""
+
+_PATH_LINE = re.compile(r"^\s*(path|train|val|valid|validation|test)\s*:.*$", re.MULTILINE)
+
+_DRIVE = re.compile(r"[A-Za-z]:/")
 
 LABEL_FOLDER_EXTRAS = frozenset({"classes.txt", "notes.txt", "readme.txt"})
 """Text files without labels that labelling tools leave among them."""
@@ -42,8 +46,10 @@ def read_yolo(description: Path) -> LabelledSet:
     Raises:
         DatasetError: the description, or a folder or list that it names, cannot be used.
     """
+    # On Windows, paths have backslashes, which quoted text in YAML takes for something else.
+    text = _PATH_LINE.sub(lambda line: line[0].replace("\\", "/"), read_text(description))
     try:
-        content = yaml.safe_load(read_text(description))
+        content = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise DatasetError(f"{description}: is not YAML ({reason})") from error
@@ -53,11 +59,13 @@ def read_yolo(description: Path) -> LabelledSet:
         raise DatasetError(f"{description}: a set of key points; spotlet needs boxes")
     names = _class_names(description, content)
     problems = Problems(description.parent)
-    train = _read_split(description, content, "train", names, problems)
+    files, walk = LabelFiles(names, problems), PictureWalk()
+    train = _read_split(description, content, "train", files, walk, problems)
     if train is None:
         raise DatasetError(f"{description}: no `train`; must name the folder of training images")
-    val = _read_split(description, content, "val", names, problems)
-    return LabelledSet(names, train, val, [], problems)
+    val = _read_split(description, content, "val", files, walk, problems)
+    notes = [*walk.notes(description.parent), *files.notes()]
+    return LabelledSet(names, train, val, notes, problems)
 
 
 def _class_names(description: Path, content: dict[str, Any]) -> tuple[str, ...]:
@@ -78,7 +86,8 @@ def _class_names(description: Path, content: dict[str, Any]) -> tuple[str, ...]:
     if len(set(texts)) != len(texts):
         raise DatasetError(f"{description}: duplicate in `names`: {', '.join(texts)}")
     count = content.get("nc", len(texts))
-    if count != len(texts):
+    # Some exports write the number as text.
+    if str(count).strip() not in (str(len(texts)), f"{len(texts)}.0"):
         raise DatasetError(
             f"{description}: `nc` is {count}, but `names` has {len(texts)}; must be equal"
         )
@@ -89,29 +98,31 @@ def _read_split(
     description: Path,
     content: dict[str, Any],
     split: str,
-    names: tuple[str, ...],
+    files: LabelFiles,
+    walk: PictureWalk,
     problems: Problems,
 ) -> list[ImageLabels] | None:
-    entries = content.get(split)
+    entries = next((content[key] for key in SPLIT_KEYS[split] if content.get(key)), None)
     if not entries:
         return None
     images: list[Path] = []
     for entry in entries if isinstance(entries, list) else [entries]:
         place = _find(description, content.get("path"), entry, split)
         if place.is_dir():
-            found = sorted(path for path in place.rglob("*") if is_image(path))
+            found = walk.images(place)
             _check_strays(place, found, problems)
             images += found
         else:
-            images += _listed_images(place, description.parent, problems)
-    labels, seen = [], set[Path]()
+            listed = _listed_images(place, description.parent, problems)
+            walk.hidden += [path for path in listed if is_hidden(path.name)]
+            images += [path for path in listed if not is_hidden(path.name)]
+    labels, seen, places = [], set[Path](), Places()
     for path in images:
-        if path in seen:
+        if places.of(path) in seen:
             problems.add(path, f"duplicate image in `{split}`; list it once")
             continue
-        seen.add(path)
-        rows = _read_labels(path, names, problems)
-        labels.append(ImageLabels.from_rows(path, rows, label_path(path)))
+        seen.add(places.of(path))
+        labels.append(ImageLabels.from_rows(path, files.read(path), files.path(path)))
     return labels
 
 
@@ -119,15 +130,22 @@ def _find(description: Path, base: object, entry: object, split: str) -> Path:
     """Returns the folder or list that an entry names.
 
     `path` is relative to the description, or of another machine and then useless; Roboflow writes
-    `../train/images` for a folder beside the description.
+    `../train/images` for a folder beside the description. Of an entry of another machine, the end
+    that exists beside the description is used.
     """
     if not isinstance(entry, str) or not isinstance(base, str | None):
         raise DatasetError(f"{description}: `path` and `{split}` must be names of folders or files")
-    here = description.parent
+    here, entry = description.parent, entry.replace("\\", "/")
     for root in (here / (base or "."), here):
         for name in dict.fromkeys((entry, entry.removeprefix("../"))):
             if (root / name).exists():
                 return root / name
+    if entry.startswith("/") or _DRIVE.match(entry):
+        parts = entry.split("/")
+        tails = ("/".join(parts[first:]) for first in range(1, len(parts)))
+        there = next((here / tail for tail in tails if tail and (here / tail).exists()), None)
+        if there is not None:
+            return there
     raise DatasetError(f"{description}: `{split}` is {entry!r}: no such folder or file")
 
 
@@ -137,7 +155,8 @@ def _listed_images(listing: Path, root: Path, problems: Problems) -> list[Path]:
     for number, line in enumerate(read_text(listing).splitlines(), start=1):
         if not line.strip():
             continue
-        places = (listing.parent / line.strip(), root / line.strip())
+        names = dict.fromkeys((line.strip(), line.strip().replace("\\", "/")))
+        places = (at / name for name in names for at in (listing.parent, root))
         path = next((place for place in places if place.is_file()), None)
         if path is None:
             problems.add(
@@ -153,60 +172,9 @@ def _check_strays(folder: Path, images: list[Path], problems: Problems) -> None:
     expected = {label_path(image) for image in images}
     labels = label_path(folder / "any.jpg").parent
     for path in sorted(labels.rglob("*.txt")):
+        if any(map(is_hidden, path.relative_to(labels).parts)):
+            continue
         if path not in expected and path.name.lower() not in LABEL_FOLDER_EXTRAS:
             problems.add(
                 path, f"no image for these labels in {folder.name}; put it back, or remove them"
             )
-
-
-def label_path(image: Path) -> Path:
-    """Returns the label file of an image.
-
-    The last folder `images` becomes `labels`; without such a folder, the file is beside the image.
-    """
-    folders = list(image.parent.parts)
-    if "images" in folders:
-        folders[len(folders) - 1 - folders[::-1].index("images")] = "labels"
-    folder = Path(*folders)
-    return (folder if folder.is_dir() else image.parent) / f"{image.stem}.txt"
-
-
-def _read_labels(image: Path, names: tuple[str, ...], problems: Problems) -> list[LabelRow]:
-    """Returns the objects of one image; none if it has no label file."""
-    path = label_path(image)
-    if not path.is_file():
-        return []
-    try:
-        lines = read_text(path).splitlines()
-    except DatasetError as error:
-        problems.add(path, without_path(error, path))
-        return []
-    rows: list[LabelRow] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            rows.append(_read_line(line, number, names))
-        except ValueError as error:
-            problems.add(path, str(error), number)
-    return rows
-
-
-def _read_line(line: str, number: int, names: tuple[str, ...]) -> LabelRow:
-    try:
-        class_number, *values = (float(word) for word in line.split())
-    except ValueError:
-        raise ValueError(f"{line.strip()!r}: must be numbers, the class too") from None
-    if not (class_number.is_integer() and 0 <= class_number < len(names)):
-        raise ValueError(f"unknown class {class_number:g}; must be from 0 to {len(names) - 1}")
-    if len(values) == 4:
-        x, y, width, height = values
-        edges = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-    elif len(values) >= 6 and len(values) % 2 == 0:
-        edges = (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2]))
-    else:
-        raise ValueError(
-            f"{len(values)} numbers after the class; must be 4 for a box, or an even number, at "
-            "least 6, for an outline"
-        )
-    return LabelRow(clip_box(edges), int(class_number), ignored=False, place=number)

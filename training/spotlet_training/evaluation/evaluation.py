@@ -11,7 +11,6 @@ import torch
 
 from spotlet import Detector
 from spotlet.detections import Detections
-from spotlet.errors import DatasetError
 from spotlet.evaluation import Accuracy, Truth, average_precision
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.manifest import DetectionRule
@@ -167,19 +166,6 @@ def network_detector(network: Network, class_names: tuple[str, ...], rule: Detec
         return detections_from_outputs(boxes, scores, letterbox, class_names, rule)
 
     return detect
-
-
-def require_classes(dataset: Dataset, class_names: tuple[str, ...]) -> None:
-    """Checks that a set has the model's classes, in the model's order.
-
-    Raises:
-        DatasetError: the classes or their order differ.
-    """
-    if dataset.class_names != class_names:
-        raise DatasetError(
-            f"the set's classes are {', '.join(dataset.class_names)}; the model's are "
-            f"{', '.join(class_names)}: must be the same, in the same order"
-        )
 
 
 def truth_of(sample: Sample) -> Truth:

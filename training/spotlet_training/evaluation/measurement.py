@@ -13,12 +13,12 @@ from spotlet import Detector
 from spotlet.manifest import DetectionRule
 from spotlet.session import SessionSettings
 from spotlet_training.datasets import Dataset
+from spotlet_training.datasets.class_order import in_class_order
 from spotlet_training.evaluation.evaluation import (
     Evaluation,
     evaluate_model,
     evaluate_network,
     network_detector,
-    require_classes,
 )
 from spotlet_training.evaluation.latency import Latency, measure_latency
 from spotlet_training.evaluation.operating_point import THRESHOLD_KEY
@@ -71,7 +71,7 @@ def measure(model: str, dataset: Dataset, *, threads: int = 0) -> Measurement:
 
     Args:
         model: path of a `.safetensors` file, or a model as `spotlet.Detector` takes it.
-        dataset: labelled images, at least one, of the model's classes.
+        dataset: labelled images, at least one, of the model's classes, matched by name.
         threads: for one inference; 0 leaves it to the engine.
 
     Raises:
@@ -89,7 +89,7 @@ def measure(model: str, dataset: Dataset, *, threads: int = 0) -> Measurement:
 def _measure_checkpoint(model: str, dataset: Dataset, session: SessionSettings) -> Measurement:
     checkpoint = load_checkpoint(Path(model))
     names = checkpoint.class_names
-    require_classes(dataset, names)
+    dataset = in_class_order(dataset, names)
     before = torch.get_num_threads()
     torch.set_num_threads(session.threads or before)
     try:
@@ -114,7 +114,7 @@ def _measure_checkpoint(model: str, dataset: Dataset, session: SessionSettings) 
 
 def _measure_model(model: str, dataset: Dataset, session: SessionSettings) -> Measurement:
     detector = Detector(model, session=session)
-    require_classes(dataset, detector.class_names)
+    dataset = in_class_order(dataset, detector.class_names)
     provider = detector.session.provider
     return Measurement(
         name=model,

@@ -30,7 +30,7 @@ class BoxSizes:
     """The boxes that are trained on or counted.
 
     Attributes:
-        sides: (N,) float32, each box's longer side, canvas pixels.
+        sides: (N,) float32, each box's longer side, or the shorter one, canvas pixels.
         class_ids: (N,) int64.
     """
 
@@ -50,7 +50,11 @@ class BoxSizes:
     @property
     def mostly_tiny(self) -> bool:
         """Whether more than half are below a cell of the finest stride."""
-        return 2 * self.tiny > len(self.sides)
+        return self.mostly_under(FINEST_STRIDE)
+
+    def mostly_under(self, pixels: float) -> bool:
+        """Whether more than half are below a length, canvas pixels."""
+        return 2 * int((self.sides < pixels).sum()) > len(self.sides)
 
     def of_class(self, class_id: int) -> "BoxSizes":
         """Returns those of one class."""
@@ -62,6 +66,8 @@ def measure_boxes(
     labels: Iterable[ImageLabels],
     canvas_hw: tuple[int, int],
     sizes_hw: Mapping[Path, tuple[int, int]],
+    *,
+    shorter: bool = False,
 ) -> BoxSizes:
     """Returns the longer sides of all boxes on the letterboxed canvas, without ignored ones.
 
@@ -70,6 +76,7 @@ def measure_boxes(
         canvas_hw: height and width of the canvas, pixels.
         sizes_hw: height and width of the images that were decoded. If neither these nor the labels
             give an image's size, its boxes count as large as possible.
+        shorter: measure the shorter sides instead.
     """
     sides = [np.zeros(0, np.float32)]
     class_ids = [np.zeros(0, np.int64)]
@@ -83,19 +90,22 @@ def measure_boxes(
         unit_hw = one.size_hw or (1, 1)
         scale = np.array([width / unit_hw[1], height / unit_hw[0]], np.float32)
         kept = ~one.ignored
-        longer = (width_height * scale).max(axis=1, initial=0.0)[kept]
+        sorted_sides = np.sort(width_height * scale, axis=1)
         # Fractions in a text file are decimal: 7.9999 is a box of 8 pixels.
-        sides.append(longer.round(3))
+        sides.append(sorted_sides[kept, 0 if shorter else 1].round(3))
         class_ids.append(one.class_ids[kept])
     return BoxSizes(np.concatenate(sides), np.concatenate(class_ids))
 
 
-def larger_canvas(sizes: BoxSizes, canvas_hw: tuple[int, int]) -> tuple[int, int] | None:
+def larger_canvas(
+    sizes: BoxSizes, canvas_hw: tuple[int, int], goal: float = FINEST_STRIDE
+) -> tuple[int, int] | None:
     """Returns the smallest canvas of that shape on which half of the boxes fill a cell.
 
-    None if the networks cannot take a canvas that large.
+    With another `goal`, half of them are that long, canvas pixels. None if the networks cannot
+    take a canvas that large.
     """
-    factor = FINEST_STRIDE / max(float(np.median(sizes.sides)), 1e-6)
+    factor = goal / max(float(np.median(sizes.sides)), 1e-6)
     step = STRIDES[-1]
     height, width = (math.ceil(side * factor / step) * step for side in canvas_hw)
     return (height, width) if max(height, width) <= MOST_SIDE else None

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spotlet_training.datasets.checks import inside
-from spotlet_training.datasets.findings import NAMED_FINDINGS, Finding
+from spotlet_training.datasets.findings import NAMED_FINDINGS, Finding, Severity
 from spotlet_training.inspection.likeness import nearest_hashes
 from spotlet_training.inspection.pictures import Picture
 
@@ -12,8 +12,24 @@ LEAK = "validation figures would be too good and choose the wrong epoch; keep bo
 """Why a training picture among the validation pictures is an error."""
 
 
-def leaked_findings(train: Sequence[Picture], val: Sequence[Picture], root: Path) -> list[Finding]:
-    """Returns the validation pictures that are training pictures too, or copies of them."""
+OWN_LEAK = (
+    "validation figures would be a little too good; remove one, or give the set a validation split"
+)
+"""The same if spotlet chose the validation pictures: a note."""
+
+
+def leaked_findings(
+    train: Sequence[Picture], val: Sequence[Picture], root: Path, *, chosen: bool = False
+) -> list[Finding]:
+    """Returns the validation pictures that are training pictures too, or copies of them.
+
+    Args:
+        train: the training pictures.
+        val: the validation pictures.
+        root: the set's folder.
+        chosen: whether spotlet chose the validation pictures, so that the set is not at fault.
+    """
+    severity: Severity = "note" if chosen else "error"
     files = {picture.path.resolve() for picture in train}
     bytes_of = {picture.digest: picture for picture in train if picture.digest}
     nearest = nearest_hashes([one.hash for one in val], [one.hash for one in train])
@@ -29,7 +45,8 @@ def leaked_findings(train: Sequence[Picture], val: Sequence[Picture], root: Path
             what = f"shows the same as the training picture {copied} ({alike[1]} of 255 bits apart)"
         else:
             continue
-        findings.append(Finding("error", "copies", f"{what}; {LEAK}", picture.path))
+        message = f"{what}; {OWN_LEAK if chosen else LEAK}"
+        findings.append(Finding(severity, "copies", message, picture.path))
     return findings
 
 

@@ -9,7 +9,11 @@ from spotlet_training.datasets import Splits
 from spotlet_training.datasets.findings import Finding, errors, first_few
 from spotlet_training.inspection.box_sizes import measure_boxes
 from spotlet_training.inspection.copies import LEAK
-from spotlet_training.inspection.label_rules import class_findings, size_findings
+from spotlet_training.inspection.label_rules import (
+    class_findings,
+    size_findings,
+    thin_findings,
+)
 
 
 def require_harmless(
@@ -30,7 +34,8 @@ def require_harmless(
 
     Raises:
         DatasetError: a class without a training box, a training image among the validation
-            images, or more than half of the boxes smaller than the network's finest cell.
+            images, more than half of the boxes smaller than the network's finest cell, or more
+            than half of a class under a pixel thick.
     """
     found = harmful_findings(splits, canvas_hw)
     if found and not accept:
@@ -45,7 +50,9 @@ def harmful_findings(splits: Splits, canvas_hw: tuple[int, int]) -> list[Finding
     """Returns the errors found in the labels and the files' bytes, without decoding."""
     train, val, names = splits.train.labels, splits.val.labels, splits.class_names
     sizes = measure_boxes(train, canvas_hw, {})
+    thickness = measure_boxes(train, canvas_hw, {}, shorter=True)
     findings = class_findings(train, val, names) + size_findings(sizes, canvas_hw, names)
+    findings += thin_findings(thickness, canvas_hw, names)
     shared = same_files([one.path for one in train], [one.path for one in val])
     if shared:
         message = (

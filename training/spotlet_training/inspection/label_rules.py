@@ -16,6 +16,10 @@ DOUBLED_IOU = 0.7
 and circuit boards, seven pairs have 0.83 to 0.93, all of one blood cell that was marked twice; no
 other pair has more than 0.60."""
 
+VANISHING_PIXELS, THIN_PIXELS = 1, 2
+"""Shorter sides on the canvas. Under the first, the device's letterbox, which interpolates between
+two pixels of a frame, may leave an object out; under the second, its edges are blurred."""
+
 PLACE_WORDS = {"coco": "annotation", "yolo": "line", "voc": "object"}
 """What `ImageLabels.places` counts in each format."""
 
@@ -64,6 +68,33 @@ def size_findings(
         for class_id, name in enumerate(class_names)
         if (of_class := sizes.of_class(class_id)).mostly_tiny
     ]
+
+
+def thin_findings(
+    thickness: BoxSizes, canvas_hw: tuple[int, int], class_names: tuple[str, ...]
+) -> list[Finding]:
+    """Returns the classes whose training boxes are mostly too thin to be seen on a canvas.
+
+    Args:
+        thickness: the shorter sides of the training boxes.
+        canvas_hw: height and width of that canvas, pixels.
+        class_names: the classes.
+    """
+    findings = []
+    for class_id, name in enumerate(class_names):
+        of_class = thickness.of_class(class_id)
+        if of_class.mostly_under(THIN_PIXELS):
+            vanishes = of_class.mostly_under(VANISHING_PIXELS)
+            limit = VANISHING_PIXELS if vanishes else THIN_PIXELS
+            harm = "may not be drawn on it at all" if vanishes else "are found less reliably"
+            message = (
+                f"{int((of_class.sides < limit).sum())} of {len(of_class.sides)} training boxes of "
+                f"class {name!r} are under {limit} pixel{'s' * (limit > 1)} thick on a canvas of "
+                f"{canvas_hw[1]} x {canvas_hw[0]} and {harm}; "
+                f"{_larger(of_class, canvas_hw, limit)}"
+            )
+            findings.append(Finding("error" if vanishes else "note", "tiny boxes", message))
+    return findings
 
 
 def doubled_findings(
@@ -131,15 +162,19 @@ def _at(kind: Kind, message: str, labels: ImageLabels, place: int, format_name: 
 def _too_small(
     severity: Severity, which: str, sizes: BoxSizes, canvas_hw: tuple[int, int]
 ) -> Finding:
-    larger = larger_canvas(sizes, canvas_hw)
-    remedy = "cut the images into parts and label those"
-    if larger is not None:
-        square = larger[0] == larger[1]
-        text = str(larger[0]) if square else f"{larger[0]}x{larger[1]}"
-        remedy = f"use --image-size {text} or more, or cut the images into parts"
     message = (
         f"{sizes.tiny} of {len(sizes.sides)} training boxes{which} are under {FINEST_STRIDE} "
         f"pixels on a canvas of {canvas_hw[1]} x {canvas_hw[0]}, less than the finest cell of "
-        f"the network; {remedy}"
+        f"the network; {_larger(sizes, canvas_hw, FINEST_STRIDE)}"
     )
     return Finding(severity, "tiny boxes", message)
+
+
+def _larger(sizes: BoxSizes, canvas_hw: tuple[int, int], goal: float) -> str:
+    """Returns the remedy for boxes that are too small: a canvas on which half reach the goal."""
+    larger = larger_canvas(sizes, canvas_hw, goal)
+    if larger is None:
+        return "cut the images into parts and label those"
+    square = larger[0] == larger[1]
+    text = str(larger[0]) if square else f"{larger[0]}x{larger[1]}"
+    return f"use --image-size {text} or more, or cut the images into parts"

@@ -16,6 +16,7 @@ from spotlet_training.inspection.label_rules import (
     empty_findings,
     size_findings,
     stray_findings,
+    thin_findings,
 )
 from spotlet_training.inspection.pictures import Picture, picture_findings, read_pictures
 from spotlet_training.network.settings import check_canvas
@@ -77,6 +78,7 @@ def inspect_dataset(
     val_pictures = [pictures[one.path] for one in val]
     sizes_hw = {path: one.size_hw for path, one in pictures.items() if not one.fault}
     sizes = measure_boxes(train, canvas_hw, sizes_hw)
+    thickness = measure_boxes(train, canvas_hw, sizes_hw, shorter=True)
     findings = [
         *content.problems.found,
         *(
@@ -88,7 +90,8 @@ def inspect_dataset(
         *picture_findings(both, pictures),
         *class_findings(train, val, names),
         *size_findings(sizes, canvas_hw, names),
-        *leaked_findings(train_pictures, val_pictures, folder),
+        *thin_findings(thickness, canvas_hw, names),
+        *leaked_findings(train_pictures, val_pictures, folder, chosen=content.val is None),
         *repeated_findings(train_pictures, folder),
         *repeated_findings(val_pictures, folder),
         *doubled_findings(both, names, format_name),

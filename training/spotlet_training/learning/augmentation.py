@@ -16,8 +16,10 @@ from spotlet.errors import UsageError
 from spotlet.letterbox import PAD_VALUE, ImageArray
 from spotlet_training.datasets import Sample
 
-LEAST_SIDE = 2.0
-"""Objects with a side below this, canvas pixels, are dropped: they cannot be seen."""
+LEAST_SIDE = 0.5
+"""Objects with a side below this, canvas pixels, are ignored: the interpolation, which reads two
+pixels of a picture for each of the canvas, may have left most of them out. Thicker ones are
+learnt, however thin."""
 
 FLIPS = ("none", "horizontal", "vertical", "both", "all")
 """The axes along which a picture may be mirrored; `all` adds quarter turns, so that a square has
@@ -117,7 +119,9 @@ def augmented_canvas(
     class_ids = np.concatenate([sample.class_ids for sample in samples])
     ignored = np.concatenate([sample.ignored for sample in samples])
     ignored |= np.concatenate([share for _, share in placed]) < settings.least_visible
-    seen = np.all(boxes[:, 2:] - boxes[:, :2] >= LEAST_SIDE, axis=1)
+    sides = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf)
+    ignored |= sides < LEAST_SIDE
+    seen = sides > 0
     image = recoloured(image, settings, rng)
     return Canvas(image, boxes[seen], class_ids[seen], ignored[seen])
 

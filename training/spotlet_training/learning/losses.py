@@ -84,6 +84,8 @@ def counted_cells(
 ) -> Tensor:
     """Returns (N, K): 0 for a cell whose centre lies in an ignored box, unless it is assigned.
 
+    A box narrower than a cell hides the cell under its own centre, as one that is learnt takes it.
+
     Args:
         like: (N, K, …), for the shape and the device.
         objects: of the batch.
@@ -92,9 +94,10 @@ def counted_cells(
     """
     # Computed on the device and for all objects, so that nothing waits for a GPU.
     with like.device:
-        centres = cell_grid(size_hw)[0]
-    boxes = objects.boxes_xyxy[:, None]
-    inside = ((centres > boxes[..., :2]) & (centres < boxes[..., 2:])).all(dim=-1)
+        centres, strides = cell_grid(size_hw)
+    first, last = objects.boxes_xyxy[:, None, :2], objects.boxes_xyxy[:, None, 2:]
+    reach = torch.maximum(last - first, strides[:, None]) / 2
+    inside = ((centres - (first + last) / 2).abs() <= reach).all(dim=-1)
     covers = torch.zeros(like.shape[:2], device=like.device)
     hidden = inside & objects.ignored[:, None]
     covers.index_add_(0, objects.image_ids, hidden.to(covers.dtype))

@@ -10,8 +10,8 @@ from spotlet.errors import DatasetError
 from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
 from spotlet_training.datasets import open_splits
-from spotlet_training.datasets.checks import is_image
 from spotlet_training.datasets.discover import formats_of
+from spotlet_training.datasets.pictures_below import PictureWalk
 from spotlet_training.learning.augmentation import AugmentationSettings, recoloured
 
 FOLDER_POWER = 0.75
@@ -45,7 +45,7 @@ def find_pictures(root: Path) -> list[Path]:
                 f"{root}: holds the labelled set {folder}; give that set itself, so that its "
                 "validation pictures are skipped"
             )
-    found = sorted(path for path in root.rglob("*") if is_image(path))
+    found = PictureWalk().images(root)
     if not found:
         raise DatasetError(f"{root}: no pictures in this folder; give another")
     return found

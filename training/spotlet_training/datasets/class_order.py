@@ -1,0 +1,71 @@
+"""The classes of a set: names that a model can have, in the order of a model."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from spotlet.errors import DatasetError
+from spotlet.manifest import class_names_fault
+from spotlet_training.datasets.labels import LabelledImages
+from spotlet_training.datasets.sample import Dataset, Sample
+
+SHOWN_CHARACTERS = 60
+"""How much of a class name a message has."""
+
+
+def name_fault(class_names: tuple[str, ...]) -> str:
+    """Returns why no model can have these classes: the manifest's rule; empty if one can."""
+    fault = class_names_fault(class_names)
+    bad = [name for name in class_names if class_names_fault([name])]
+    named = f"class {bad[0][:SHOWN_CHARACTERS]!r}: " if bad else ""
+    return f"{named}{fault}, so the model could not be exported; rename it" if fault else ""
+
+
+def in_class_order(
+    dataset: Dataset, class_names: tuple[str, ...], *, whose: str = "the model's"
+) -> Dataset:
+    """Returns a set with the model's classes in the model's order, matched by name.
+
+    Args:
+        dataset: the set.
+        class_names: of the model, or of what `whose` names in the message.
+        whose: classes these are.
+
+    Raises:
+        DatasetError: the set lacks a class of the model, or has another.
+    """
+    own = dataset.class_names
+    if own == class_names:
+        return dataset
+    if sorted(own) != sorted(class_names):
+        missing, unknown = (
+            ", ".join(name for name in some if name not in others) or "none"
+            for some, others in ((class_names, own), (own, class_names))
+        )
+        raise DatasetError(
+            f"the set's classes are {', '.join(own)}; {whose} are {', '.join(class_names)}: "
+            f"must be the same, in any order (missing: {missing}; not {whose}: {unknown})"
+        )
+    new_ids = np.array([class_names.index(name) for name in own], np.int64)
+    if isinstance(dataset, LabelledImages):
+        labels = [replace(one, class_ids=new_ids[one.class_ids]) for one in dataset.labels]
+        return LabelledImages(class_names, labels)
+    return _Reordered(dataset, class_names, new_ids)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reordered:
+    """A `Dataset` with other class ids: `new_ids` has one for each of the old ones."""
+
+    dataset: Dataset
+    class_names: tuple[str, ...]
+    new_ids: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def load(self, index: int) -> Sample:
+        """Returns the image at `index`, from 0."""
+        sample = self.dataset.load(index)
+        return replace(sample, class_ids=self.new_ids[sample.class_ids])

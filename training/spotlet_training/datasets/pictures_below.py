@@ -1,0 +1,116 @@
+"""The picture files of a folder, as its owner means them: linked folders in, hidden files out."""
+
+import os
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from spotlet.errors import DatasetError
+from spotlet.image_files import IMAGE_SUFFIXES
+from spotlet_training.datasets.checks import inside, is_image
+
+
+@dataclass(slots=True)
+class PictureWalk:
+    """The pictures found below folders, and what was met on the way.
+
+    Attributes:
+        hidden: pictures left out, because their name or that of a folder begins with a dot (copies
+            of notebooks, macOS's `._` files) or the folder is `__MACOSX`.
+        linked: folders that were reached through a link.
+    """
+
+    hidden: list[Path] = field(default_factory=list)
+    linked: list[Path] = field(default_factory=list)
+
+    def images(self, root: Path) -> list[Path]:
+        """Returns the pictures below a folder, sorted.
+
+        Linked folders are followed, after all others, unless they were visited or contain `root`:
+        no picture is found twice.
+
+        Raises:
+            DatasetError: a folder cannot be read.
+        """
+        found: list[Path] = []
+        whole = root.resolve()
+        visited: set[Path] = set()
+        folders, links = [root], list[Path]()
+        while folders or links:
+            if not folders:
+                link = links.pop(0)
+                real = link.resolve()
+                if real in visited or whole.is_relative_to(real):
+                    continue
+                self.linked.append(link)
+                folders.append(link)
+            folder = folders.pop()
+            if folder.resolve() in visited:
+                continue
+            visited.add(folder.resolve())
+            for entry in _entries(folder):
+                path = folder / entry.name
+                if is_hidden(entry.name):
+                    self.hidden += _pictures_of(path)
+                elif not entry.is_dir():
+                    found += [path] if is_image(path) else []
+                else:
+                    (links if entry.is_symlink() else folders).append(path)
+        return sorted(found)
+
+    def notes(self, root: Path) -> list[str]:
+        """Returns one note on what was left out and which links were followed, or none."""
+        parts = []
+        if self.hidden:
+            named = _first_few(inside(root, path) for path in self.hidden)
+            parts.append(f"{len(self.hidden)} hidden pictures are left out ({named})")
+        if self.linked:
+            named = _first_few(inside(root, path) for path in self.linked)
+            parts.append(f"{len(self.linked)} linked folders are followed ({named})")
+        return ["; ".join(parts)] if parts else []
+
+
+class Places:
+    """Where files lie, whatever the spelling of their path: `./a.jpg` and links to a folder."""
+
+    def __init__(self) -> None:
+        self._real: dict[Path, Path] = {}
+
+    def of(self, path: Path) -> Path:
+        """Returns the file's own name in its real folder. The file itself may be a link."""
+        folder = path.parent
+        if folder not in self._real:
+            self._real[folder] = folder.resolve()
+        return self._real[folder] / path.name
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is not meant to be seen."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def plain_name(name: str) -> str:
+    """Returns a name as it compares equal to its spellings on Windows and macOS."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise DatasetError(f"{folder}: cannot be read ({error.strerror})") from error
+
+
+def _pictures_of(path: Path) -> list[Path]:
+    """Returns the files with a picture's suffix in a hidden folder, or the hidden file itself."""
+    names = [path]
+    if path.is_dir():
+        names = [Path(at) / name for at, _, files in os.walk(path) for name in files]
+    return sorted(name for name in names if name.suffix.lower() in IMAGE_SUFFIXES)
+
+
+def _first_few(paths: Iterable[Path], most: int = 3) -> str:
+    named = [str(path) for path in paths]
+    return ", ".join(named[:most]) + (", …" if len(named) > most else "")
