@@ -8,6 +8,7 @@ from spotlet.distributions import distributions_of, replacing_commands
 from spotlet.errors import UsageError
 from spotlet.lifetime import Closing
 from spotlet.streams import Frame
+from spotlet.text.plain import plain_line
 
 _ESCAPE_KEY = 27
 
@@ -32,10 +33,10 @@ class WindowSink(Closing):
         Raises:
             UsageError: this OpenCV has no windows, or there is no display.
         """
-        self._title = title
+        self._title = plain_line(title)
         self._open = False
         try:
-            cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+            cv2.namedWindow(self._title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
         except cv2.error as error:
             raise UsageError(
                 "--show: no window can be opened: no display, or an OpenCV without windows; "

@@ -1,5 +1,6 @@
 """The parts of an inspection alone: bytes, hashes, sizes, the choice of pictures."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -124,6 +125,22 @@ def test_a_deep_picture_is_shown_and_named_and_a_black_one_is_an_error(tmp_path:
     ]
     assert "12 bits hold all" in found[1].message
     assert np.array_equal(read_image(image_file(root, "p0.png"))[:, :, 0], deep >> 4)
+
+
+def test_a_picture_whose_name_is_not_utf_8_is_inspected_and_drawn(tmp_path: Path) -> None:
+    pictures = clean_pictures()
+    root = write_set(tmp_path, "yolo", pictures)
+    odd = os.fsdecode(b"caf\xe9")
+    try:
+        for path in list(root.rglob("p0.*")):
+            path.rename(path.with_name(odd + path.suffix))
+    except OSError:
+        pytest.skip("this file system has no such names")
+    inspection = inspect_dataset(root)
+    assert [str(one) for one in inspection.findings] == []
+    assert labelled_sheet(inspection) is not None
+    samples = LabelledImages(inspection.class_names, inspection.train)
+    assert "caf?.png" in [samples.load(index).name for index in range(len(samples))]
 
 
 def test_labels_made_before_exif_turned_the_picture_are_an_error(tmp_path: Path) -> None:
