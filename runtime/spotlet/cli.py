@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from types import FrameType, ModuleType
 from typing import NoReturn
 
-from spotlet.distributions import OURS
+from spotlet.distributions import OURS, library_fault
 from spotlet.errors import InputError, SpotletError, UsageError
 from spotlet.text.credentials import hide_credentials
 
@@ -151,6 +151,11 @@ def _run(command: importlib.metadata.EntryPoint, program: str, words: list[str])
         extras = ",".join(command.extras)
         wanted = f'"spotlet[{extras}]"' if extras else OURS.get(missing, missing)
         raise UsageError(f"needs {missing}: pip install {wanted}") from error
+    except ImportError as error:
+        fault = library_fault(error)
+        if fault is None:
+            raise
+        raise UsageError(fault) from error
 
 
 def parse_words(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:

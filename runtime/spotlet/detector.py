@@ -1,6 +1,6 @@
 """The detector: a frame in, detections out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,6 +36,9 @@ class Outputs:
 
 class Detector:
     """Detects objects in frames of any size. Threads may share one instance.
+
+    So may processes: a child of `fork` opens the model's file again when it first needs it, and a
+    detector is pickled as the file's path and its settings.
 
     Example:
         >>> import numpy as np
@@ -122,18 +125,24 @@ class Detector:
         """
         return self.detect([frame_bgr])[0]
 
-    def detect(self, frames_bgr: Sequence[FrameArray | None]) -> list[Detections]:
+    def detect(self, frames_bgr: Iterable[FrameArray | None]) -> list[Detections]:
         """Returns the detections of each frame, with one network call for all of them.
 
         Args:
-            frames_bgr: (H, W, 3) uint8 BGR each, of any sizes.
+            frames_bgr: (H, W, 3) uint8 BGR each, of any sizes: a list, a generator, or one array
+                (N, H, W, 3).
 
         Raises:
-            UsageError: an array is not such a frame.
+            UsageError: an array is not such a frame, or it is one frame alone.
         """
-        if not frames_bgr:
-            return []
+        if not isinstance(frames_bgr, Iterable) or getattr(frames_bgr, "ndim", 4) != 4:
+            what = getattr(frames_bgr, "shape", type(frames_bgr).__name__)
+            raise UsageError(
+                f"frames {what}: must be several, (N, H, W, 3); for one, call detector(frame)"
+            )
         frames = [require_frame(frame) for frame in frames_bgr]
+        if not frames:
+            return []
         letterboxes = [self.letterbox(frame) for frame in frames]
         canvases = np.empty((len(frames), *self.manifest.input.size_hw, 3), np.uint8)
         for letterbox, frame, canvas in zip(letterboxes, frames, canvases, strict=True):

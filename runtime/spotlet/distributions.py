@@ -5,6 +5,7 @@ Several distributions hold the same module: `opencv-python` and `opencv-python-h
 installs one over the other, and windows or providers disappear.
 """
 
+import re
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,6 +14,12 @@ from importlib import metadata
 
 OURS = {"cv2": "opencv-python-headless", "onnxruntime": "onnxruntime"}
 """The modules concerned, each with the distribution that Spotlet requires."""
+
+_LIBRARY_FAULT = re.compile(
+    r"cannot open shared object|Library not loaded|DLL load failed|undefined symbol|not found \(req"
+)
+_DESKTOP_LIBRARY = re.compile(r"lib(GL|EGL|gthread|glib|SM|ICE|Xext|Xrender|X11|xcb)\b")
+"""What OpenCV's builds with windows need."""
 
 
 def distributions_of(module: str) -> list[str]:
@@ -93,3 +100,18 @@ def origin(module: str) -> str:
     if OURS[module] in installed:
         return text
     return f"{text}, not {OURS[module]}: install with --no-deps, or pip puts that back over it"
+
+
+def library_fault(error: ImportError) -> str | None:
+    """Returns which shared library a package misses, and the remedy; None for other errors."""
+    reason = " ".join(str(error).split())
+    if not _LIBRARY_FAULT.search(reason):
+        return None
+    module = (error.name or "").partition(".")[0]
+    if module == "cv2" or _DESKTOP_LIBRARY.search(reason):
+        return (
+            f"OpenCV cannot be loaded ({reason}); without a desktop "
+            f"{replacing_commands('cv2', OURS['cv2'])}; on one, install the library with the "
+            "system's packages (Debian, Ubuntu: apt install libgl1 libglib2.0-0)"
+        )
+    return f"{module or 'a package'} cannot be loaded ({reason}); install that library"

@@ -1,11 +1,12 @@
 """Reads and writes image files, and silences OpenCV."""
 
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -13,14 +14,41 @@ import numpy.typing as npt
 
 from spotlet.atomic import atomic_file
 from spotlet.errors import OutputError, SourceError
+from spotlet.image_headers import (
+    START_BYTES,
+    exif_orientation,
+    image_format,
+    is_animated_gif,
+    is_motion_jpeg,
+    sample_range,
+)
+from spotlet.image_pixels import fewest_bits, in_eight_bits, turned
 from spotlet.letterbox import ImageArray
 
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # before any thread starts
 
-IMAGE_SUFFIXES = frozenset(
-    {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
-"""Suffixes of image files, in lower case."""
+IMAGE_SUFFIXES = frozenset({
+    ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png",
+    ".pnm", ".ppm", ".tif", ".tiff", ".webp",
+})  # fmt: skip
+"""Suffixes of image files, in lower case. Files of other suffixes are recognised by content."""
+
+OTHER_SUFFIXES = frozenset({
+    ".avi", ".cache", ".csv", ".json", ".md", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4",
+    ".ndjson", ".npy", ".py", ".txt", ".webm", ".wmv", ".xml", ".yaml", ".yml",
+})  # fmt: skip
+"""Suffixes of files that are certainly not images, and are not opened to find out."""
+
+_CANNOT = {
+    "HEIC": "save it as JPEG; on an iPhone, Settings > Camera > Formats > Most Compatible does so",
+    "JPEG XL": "save it as JPEG or PNG",
+    "AVIF": "a newer opencv-python-headless may; or save it as JPEG or PNG",
+}
+"""What to do about formats that OpenCV, or an old one, cannot decode."""
+
+_TURNED_HERE = frozenset({"AVIF", "WebP"})
+"""Formats whose orientation is applied here: OpenCV applies it to JPEG, PNG and TIFF, to WebP from
+4.12 or later on, and to AVIF never."""
 
 _SILENT = 0  # OpenCV's log level, which has no name in Python in 4.x
 
@@ -29,16 +57,43 @@ _quiet_blocks = 0
 _level_before = 0
 
 
-def read_image(path: str | Path) -> ImageArray:
-    """Returns an image file as (H, W, 3) uint8 BGR, rotated by its EXIF orientation.
+def is_image_file(path: Path) -> bool:
+    """Whether a file is an image: by its suffix or, if that is no usual one, by its content."""
+    suffix = path.suffix.lower()
+    return suffix in IMAGE_SUFFIXES or (
+        suffix not in OTHER_SUFFIXES and path.is_file() and content_kind(path) == "image"
+    )
 
-    Grey, 16-bit and transparent images are converted; alpha is dropped.
+
+def content_kind(path: Path) -> Literal["image", "video"] | None:
+    """Returns what a file's first bytes show; None if they show neither, or cannot be read."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(START_BYTES)
+            kind = image_format(start)
+            whole = start + file.read() if kind in ("GIF", "JPEG") else start
+    except OSError:
+        return None
+    if kind is not None:
+        jpegs = path.suffix.lower() not in IMAGE_SUFFIXES and is_motion_jpeg(whole)
+        return "video" if jpegs or is_animated_gif(whole) else "image"
+    containers = start[4:8] == b"ftyp", start[8:12] == b"AVI ", start[:4] == b"\x1a\x45\xdf\xa3"
+    return "video" if any(containers) else None
+
+
+def read_image(path: str | Path) -> ImageArray:
+    """Returns an image file as (H, W, 3) uint8 BGR, turned as its orientation says.
+
+    Grey and transparent images are converted; alpha is dropped. Samples of more than 8 bits are
+    scaled by the white value that the file states: TIFF's BitsPerSample, MaxSampleValue or OME's
+    SignificantBits, PNG's sBIT, PGM's maxval. If a file of 16 bits states none, white is the
+    largest value of the fewest bits, of 8, 10, 12, 14 and 16, that hold all its samples.
 
     Raises:
         SourceError: the file cannot be read or is not a complete image.
     """
     try:
-        content = np.fromfile(path, np.uint8)
+        content = Path(path).read_bytes()
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
     return decode_image(content, name=str(path))
@@ -57,15 +112,56 @@ def decode_image(
         SourceError: it is not a complete image, or has more pixels than OpenCV allows; the
             environment variable `OPENCV_IO_MAX_IMAGE_PIXELS`, read at its import, sets the limit.
     """
+    whole = bytes(content)
+    kind = image_format(whole[:START_BYTES])
+    stored = sample_range(whole)
+    flags = cv2.IMREAD_COLOR | (cv2.IMREAD_IGNORE_ORIENTATION if kind in _TURNED_HERE else 0)
     with quiet_opencv():
-        try:
-            # OpenCV raises for an empty buffer and for a size over its limit.
-            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-        except cv2.error:
-            image = None
+        image = None if stored is None else _imdecode(whole, flags | cv2.IMREAD_ANYDEPTH)
+        if image is not None and stored is not None:
+            image = in_eight_bits(image, stored)
+        else:
+            image = _imdecode(whole, flags)
+        if image is None and kind == "GIF":
+            image = _first_picture(whole)
+    if image is None and kind in _CANNOT:
+        raise SourceError(
+            f"{name}: {kind}, which OpenCV {cv2.__version__} cannot decode, or a damaged one; "
+            f"{_CANNOT[kind]}"
+        )
     if image is None:
         raise SourceError(f"{name}: not an image that OpenCV can decode, or a damaged one")
-    return np.asarray(image, np.uint8)
+    return turned(image, exif_orientation(whole)) if kind in _TURNED_HERE else image
+
+
+def guessed_bits(content: bytes) -> int | None:
+    """Returns how many bits were taken for a 16-bit image that states none; None for others."""
+    stored = sample_range(content)
+    if stored is None or stored.most is not None or stored.upper:
+        return None
+    with quiet_opencv():
+        samples = _imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    bits = 16 if samples is None else fewest_bits(int(samples.max()))
+    return bits if bits < 16 else None
+
+
+def _imdecode(content: bytes, flags: int) -> npt.NDArray[Any] | None:
+    try:
+        # OpenCV raises for an empty buffer and for a size over its limit.
+        return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error:
+        return None
+
+
+def _first_picture(content: bytes) -> ImageArray | None:
+    """Returns the first picture of a GIF through FFmpeg, for an OpenCV that cannot decode it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.gif"
+        path.write_bytes(content)
+        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        decoded, image = capture.read()
+        capture.release()
+    return np.asarray(image, np.uint8) if decoded else None
 
 
 def write_image(path: Path, image_bgr: ImageArray, suffix: str | None = None) -> None:

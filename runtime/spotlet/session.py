@@ -10,6 +10,7 @@ from spotlet.errors import ModelFileError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY, Manifest
 from spotlet.model.files import is_file
+from spotlet.model.forks import ForkedSession
 from spotlet.model.opening import SessionSettings, open_session
 from spotlet.postprocess import cells_from_detections
 from spotlet.text.plain import first_line
@@ -49,17 +50,20 @@ class ModelSession:
             raise ModelFileError(f"{path}: no such file")
         self.path = path
         self.settings = settings
-        self._session, self.provider_use = open_session(path, settings)
+        session, self.provider_use = open_session(path, settings)
         self.provider = self.provider_use.got
+        # The process may leave this folder before the file is opened again.
+        self._whole_path = whole = path.absolute()
+        self._own = ForkedSession(session, lambda: open_session(whole, settings)[0])
         try:
-            text = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+            text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
             if text is None:
                 raise ModelFileError(
                     "no spotlet manifest in the file; `spotlet export` writes one, or "
                     "`spotlet adopt` for a network from elsewhere"
                 )
             self.manifest = Manifest.from_json(text)
-            self._check_graph()
+            self._check_graph(session)
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from error
         except UnicodeDecodeError as error:  # from onnxruntime's names and metadata
@@ -68,6 +72,10 @@ class ModelSession:
         self._output_names = [output.boxes, output.scores]
         if output.form == "detections":
             self._output_names += [output.class_ids, output.count]
+
+    def __reduce__(self) -> tuple[type, tuple[Path, SessionSettings]]:
+        """Pickles path and settings: the process that unpickles them opens the file."""
+        return type(self), (self._whole_path, self.settings)
 
     def run(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
         """Returns boxes (N, K, 4) and scores (N, K, C) for canvases (N, H, W, 3) uint8.
@@ -86,8 +94,9 @@ class ModelSession:
 
     def _run_once(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
         feeds = {self.manifest.input.name: canvases}
+        session = self._own.get()
         try:
-            boxes, scores, *found = self._session.run(self._output_names, feeds)
+            boxes, scores, *found = session.run(self._output_names, feeds)
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise ModelFileError(
                 f"{self.path}: onnxruntime cannot run it ({first_line(error)})"
@@ -118,11 +127,11 @@ class ModelSession:
                 f"{MOST_SCORES} scores a frame"
             )
 
-    def _check_graph(self) -> None:
+    def _check_graph(self, session: ort.InferenceSession) -> None:
         """Raises ModelFileError if the graph does not match the manifest."""
         rule = self.manifest.input
-        inputs = {item.name: item for item in self._session.get_inputs()}
-        outputs = {item.name: item for item in self._session.get_outputs()}
+        inputs = {item.name: item for item in session.get_inputs()}
+        outputs = {item.name: item for item in session.get_outputs()}
         output = self.manifest.output
         wanted: list[tuple[str, dict[str, ort.NodeArg], str, int, list[int]]] = [
             (rule.name, inputs, "tensor(uint8)", 4, [*rule.size_hw, 3]),

@@ -54,6 +54,26 @@ def test_every_registered_command_has_a_summary() -> None:
     assert own == set(SUMMARIES)
 
 
+@pytest.mark.parametrize("command", ["doctor", "run", "demo", "bench"])
+def test_an_opencv_without_its_libraries_is_one_line_with_the_remedy(command: str) -> None:
+    code = f"""
+import sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "cv2":
+            raise ImportError("libGL.so.1: cannot open shared object file: No such file")
+sys.meta_path.insert(0, Finder())
+from spotlet.cli import main
+sys.exit(main([{command!r}]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert line.startswith(f"spotlet {command}: OpenCV cannot be loaded (libGL.so.1: cannot open")
+    assert "pip install --no-deps opencv-python-headless" in line
+    assert "apt install libgl1" in line
+
+
 def test_no_command_shows_the_help_and_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert "usage: spotlet COMMAND" in capsys.readouterr().out

@@ -1,5 +1,11 @@
 """The detector over a model that finds what is white: an object whose true box is known."""
 
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import NodeProto, TensorProto, helper, numpy_helper
+from patience import PATIENCE_SECONDS
 
 from spotlet.boxes import FloatArray
 from spotlet.detections import Detections
@@ -170,6 +177,81 @@ def test_a_batch_of_frames_of_different_sizes_equals_single_calls(detector: Dete
 
 def test_no_frames_give_no_detections(detector: Detector) -> None:
     assert detector.detect([]) == []
+
+
+def test_frames_may_come_from_a_generator_or_in_one_array(detector: Detector) -> None:
+    frames = [frame_with_white((48, 80), (left, 5, left + 9, 20)) for left in (3, 30)]
+    expected = [detector(frame) for frame in frames]
+    for several in (np.stack(frames), (frame for frame in frames), tuple(frames)):
+        found = detector.detect(several)
+        assert all(equal(*pair) for pair in zip(found, expected, strict=True))
+    assert detector.detect(np.zeros((0, 48, 80, 3), np.uint8)) == []
+
+
+@pytest.mark.parametrize("frames", [np.zeros((48, 80, 3), np.uint8), None, 3])
+def test_one_frame_is_not_several(detector: Detector, frames: Any) -> None:
+    with pytest.raises(UsageError, match=r"must be several.*for one, call detector\(frame\)"):
+        detector.detect(frames)
+
+
+def test_a_detector_is_copied_to_another_process(
+    white_finder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(white_finder.parent)
+    session = SessionSettings(threads=1)
+    detector = Detector(white_finder.name, score_threshold=0.3, session=session)
+    content = pickle.dumps(detector)
+    monkeypatch.chdir("/")
+    copy = pickle.loads(content)
+    assert copy.rule == detector.rule
+    assert copy.session.settings == session
+    frame = frame_with_white((48, 80), (10, 10, 40, 40))
+    assert equal(copy(frame), detector(frame))
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        assert equal(pool.submit(detector, frame).result(), detector(frame))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("threads", [0, 1, 2])
+@pytest.mark.parametrize("child", ["pass", "detector(frame)", "del detector", "cold(frame)"])
+def test_a_detector_made_before_fork_works_in_the_child_which_ends(
+    white_finder: Path, threads: int, child: str
+) -> None:
+    program = f"""
+import os, sys, time
+import numpy as np
+from spotlet import Detector, SessionSettings
+detector, cold = (Detector(sys.argv[1], session=SessionSettings(threads={threads})) for _ in "ab")
+frame = np.full((48, 80, 3), 255, np.uint8)
+expected = detector(frame).boxes_xyxy.tolist()
+child = os.fork()
+if child == 0:
+    os.chdir("/")
+    found = {child if "(" in child else "detector(frame)"}
+    assert found.boxes_xyxy.tolist() == expected
+    if {child!r} == "del detector":
+        del detector
+    sys.exit(7)
+until = time.monotonic() + {PATIENCE_SECONDS}
+while not (ended := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < until:
+    time.sleep(0.01)
+if not ended[0]:
+    os.kill(child, 9)
+assert detector(frame).boxes_xyxy.tolist() == expected
+print(os.waitstatus_to_exitcode(ended[1]) if ended[0] else "hangs")
+"""
+    if child == "pass":
+        program = program.replace("    found = detector(frame)\n", "").replace(
+            "    assert found.boxes_xyxy.tolist() == expected\n", ""
+        )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program, white_finder.name],
+        cwd=white_finder.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("7\n", "")
 
 
 def test_a_frame_that_is_a_view_gives_what_its_copy_gives(detector: Detector) -> None:

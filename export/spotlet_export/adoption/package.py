@@ -74,7 +74,7 @@ def write_adopted(
         (folder / MODEL_FILE).write_bytes(content)
         record = record_golden(proven, golden, limits.golden)
         write_golden(folder / GOLDEN_FOLDER, golden, {MODEL_FILE: record})
-        (folder / CARD_FILE).write_text(card, encoding="utf-8")
+        (folder / CARD_FILE).write_text(card, encoding="utf-8", errors="backslashreplace")
         drawing = draw_letterbox(manifest, next(iter(golden.values())))
         write_image(folder / LETTERBOX_FILE, drawing)
         shutil.copyfile(preview, folder / PREVIEW_FILE)

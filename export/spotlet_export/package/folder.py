@@ -140,7 +140,7 @@ def write_record(
         ATTACHED_KEY: sorted(file.name for file in attachments),
     }
     text = json.dumps(record, indent=1, ensure_ascii=False)
-    (folder / PARITY_FILE).write_text(text + "\n", encoding="utf-8")
+    (folder / PARITY_FILE).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def require_sound(file: Path) -> None:

@@ -92,7 +92,7 @@ def write_package(
         for name, content in files.items():
             (folder / name).write_bytes(content)
         write_golden(folder / GOLDEN_FOLDER, contents.golden, golden)
-        (folder / CARD_FILE).write_text(card, encoding="utf-8")
+        (folder / CARD_FILE).write_text(card, encoding="utf-8", errors="backslashreplace")
         write_image(folder / LETTERBOX_FILE, drawing)
         write_record(
             folder,

@@ -26,7 +26,7 @@ from spotlet.model.providers import (
     usable_providers,
 )
 from spotlet.sinks import VideoSink
-from spotlet.sinks.window import windows_remedy
+from spotlet.sinks.window import window_toolkit, windows_remedy
 from spotlet.streams import open_stream
 from spotlet.text.terminal import table
 
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         "opencv from": origin("cv2"),
         "video files": _backends(videoio_registry.getStreamBackends()),
         "cameras": _backends(videoio_registry.getCameraBackends()),
-        "windows (--show)": _window_toolkit(),
+        "windows (--show)": window_toolkit() or f"none; {windows_remedy()}",
         "writes .mp4": _writes_video(".mp4"),
         "writes .avi": _writes_video(".avi"),
         **{f"extra [{extra}]": _extra(extra) for extra in EXTRAS},
@@ -104,12 +104,6 @@ def _backends(backends: object) -> list[str]:
     # Some of the listed ones are plugins that are not installed.
     present = (backend for backend in backends if videoio_registry.hasBackend(backend))
     return list(dict.fromkeys(map(videoio_registry.getBackendName, present)))
-
-
-def _window_toolkit() -> str:
-    lines = (line.split(":", 1) for line in cv2.getBuildInformation().splitlines() if ":" in line)
-    name = next((value.strip() for key, value in lines if key.strip() == "GUI"), "")
-    return f"none; {windows_remedy()}" if name in ("", "NONE") else name
 
 
 def _writes_video(suffix: str) -> str:

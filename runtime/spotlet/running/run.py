@@ -18,6 +18,7 @@ from spotlet.running.tracking import RunTracking
 from spotlet.serve.address import Listener
 from spotlet.session import SessionSettings
 from spotlet.sinks import WindowClosed
+from spotlet.sinks.window import require_windows
 from spotlet.streams import locate_source, open_streams
 
 
@@ -52,6 +53,8 @@ def run(
         nothing found
         wrote door.ndjson (40 lines)
     """
+    if settings.show:
+        require_windows()
     with listen(settings) as listener:
         return _run(settings, callbacks, stop, listener)
 

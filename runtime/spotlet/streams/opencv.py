@@ -8,6 +8,7 @@ import numpy as np
 from spotlet.errors import SourceError
 from spotlet.image_files import quiet_opencv
 from spotlet.letterbox import ImageArray
+from spotlet.library_paths import path_for_library
 from spotlet.streams.source import Source
 
 NOT_OPENED = {
@@ -68,11 +69,12 @@ def open_capture(
                 settings[cv2.CAP_PROP_N_THREADS] = 1
             pairs = [number for setting in settings.items() for number in setting]
             opened = capture.open(str(source.location), cv2.CAP_FFMPEG, pairs)
+        elif isinstance(source.location, int):
+            opened = capture.open(source.location)
         else:
-            on_one = source.kind == "video" and not spare_cores
-            opened = (on_one and _open_on_one_core(capture, str(source.location))) or capture.open(
-                source.location
-            )
+            with path_for_library(source.location) as path:
+                on_one = source.kind == "video" and not spare_cores
+                opened = (on_one and _open_on_one_core(capture, path)) or capture.open(path)
     if not opened:
         raise SourceError(f"{source.name}: {NOT_OPENED[source.kind]}")
     return capture

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from spotlet.errors import SourceError, UsageError
-from spotlet.image_files import IMAGE_SUFFIXES
+from spotlet.image_files import IMAGE_SUFFIXES, content_kind, is_image_file
 from spotlet.text.credentials import without_credentials
 
 SourceKind = Literal["image", "images", "video", "camera", "url"]
@@ -74,7 +74,8 @@ def locate_source(source: str | int | Path) -> Source:
     if path.is_dir():
         return _images(text, list(path.iterdir()), "this folder contains no images")
     if path.is_file():
-        if path.suffix.lower() in IMAGE_SUFFIXES:
+        kind = content_kind(path)
+        if kind == "image" or (kind is None and path.suffix.lower() in IMAGE_SUFFIXES):
             return Source("image", text, paths=(path,))
         return Source("video", text, location=text)
     if glob.has_magic(text):
@@ -111,9 +112,7 @@ def _url(text: str) -> Source:
 
 def _images(name: str, found: list[Path], nothing: str) -> Source:
     paths = [
-        path
-        for path in found
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "." and path.is_file()
+        path for path in found if path.name[0] != "." and path.is_file() and is_image_file(path)
     ]
     if not paths:
         raise SourceError(f"{name}: {nothing} (supported: {', '.join(sorted(IMAGE_SUFFIXES))})")

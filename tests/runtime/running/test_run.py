@@ -19,6 +19,7 @@ from spotlet.model.package import bundled_models
 from spotlet.running import RunCallbacks, RunSettings, RunSummary, run
 from spotlet.session import SessionSettings
 from spotlet.sinks import WindowClosed
+from spotlet.sinks.window import _window_fault
 from spotlet.streams import Frame, StatusEvent, open_stream
 
 pytestmark = pytest.mark.live
@@ -298,6 +299,33 @@ def test_states_and_notices_go_to_the_log_without_a_callback(
     RunCallbacks().on_status(event)
     RunCallbacks().on_notice("a line")
     assert [record.getMessage() for record in caplog.records[-2:]] == ["a: lost", "a line"]
+
+
+@pytest.mark.parametrize(
+    ("display", "message"),
+    [("", "there is no display; run it on a desktop"), (":99", "display :99 cannot be used")],
+)
+def test_without_a_display_no_output_is_touched(
+    tmp_path: Path,
+    squares_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    display: str,
+    message: str,
+) -> None:
+    # An OpenCV with windows, which aborts its process without a display.
+    monkeypatch.setattr("spotlet.sinks.window.window_toolkit", lambda: "QT5")
+    monkeypatch.setattr("spotlet.sinks.window._TRY_A_WINDOW", "import os; os.abort()")
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    _window_fault.cache_clear()
+    lines = tmp_path / "out.ndjson"
+    lines.write_text("of yesterday")
+    settings = RunSettings(model=squares_model, sources=["a.mp4"], ndjson=lines, show=True)
+    with pytest.raises(UsageError, match=f"--show: {message}.* or use --save"):
+        run(settings, RunCallbacks(**QUIET))
+    _window_fault.cache_clear()
+    assert lines.read_text() == "of yesterday"
 
 
 @pytest.mark.parametrize("cameras", [1, 2])

@@ -194,6 +194,36 @@ def test_a_folder_gives_its_images_in_natural_order_and_nothing_else(tmp_path: P
     assert Path(frames[3].source).name == "frame10.png"
 
 
+def test_an_image_is_an_image_under_any_name(tmp_path: Path) -> None:
+    jpeg = _save(tmp_path / "one.jpg", _numbered(8)[7]).read_bytes()
+    many = tmp_path / "many"
+    many.mkdir()
+    for name in ("a.jfif", "b.jpe", "c", "d.mp4.tmp"):
+        (many / name).write_bytes(jpeg)
+        with open_stream(many / name) as stream:
+            assert stream.kind == "image"
+            assert len(list(stream)) == 1
+    # One that OpenCV cannot decode is named, not skipped.
+    (many / "e.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    with open_stream(many) as stream:
+        assert [Path(frame.source).name for frame in stream] == [
+            "a.jfif",
+            "b.jpe",
+            "c",
+            "d.mp4.tmp",
+        ]
+        assert "1 of 5 images cannot be used" in str(stream.ended_early)
+        assert "e.heic: HEIC" in str(stream.ended_early)
+
+
+def test_a_video_is_a_video_under_the_name_of_an_image(
+    tmp_path: Path, write_clip: WriteClip
+) -> None:
+    path = write_clip(tmp_path / "clip.mp4", _numbered(3)).rename(tmp_path / "clip.jpg")
+    with open_stream(path) as stream:
+        assert (stream.kind, len(list(stream))) == ("video", 3)
+
+
 def test_a_glob_gives_the_images_that_fit(tmp_path: Path) -> None:
     for name in ("a1.png", "a2.jpg", "b1.png"):
         _save(tmp_path / name, _numbered(1)[0])

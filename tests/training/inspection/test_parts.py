@@ -1,5 +1,6 @@
 """The parts of an inspection alone: bytes, hashes, sizes, the choice of pictures."""
 
+import os
 from pathlib import Path
 
 import cv2
@@ -7,10 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from image_bytes import with_orientation
 from labelled_sets import clean_pictures, image_file, scenery, write_set
 
 from spotlet.annotate import class_colour_bgr
-from spotlet_training.datasets import ImageLabels
+from spotlet.image_files import read_image
+from spotlet.image_headers import exif_orientation, is_cut_short
+from spotlet_training.datasets import ImageLabels, LabelledImages
 from spotlet_training.datasets.labels import LabelRow
 from spotlet_training.inspection import inspect_dataset, labelled_sheet
 from spotlet_training.inspection.box_sizes import (
@@ -20,7 +24,6 @@ from spotlet_training.inspection.box_sizes import (
     larger_canvas,
     measure_boxes,
 )
-from spotlet_training.inspection.image_bytes import exif_orientation, is_cut_short
 from spotlet_training.inspection.likeness import ALIKE_BITS, PictureHash, hash_of, nearest_hashes
 from spotlet_training.inspection.sheet import CELL_HW, spread
 
@@ -89,6 +92,55 @@ def test_a_picture_turned_by_exif_is_told_where_the_labels_are_no_witness(tmp_pa
         findings = [one for one in inspect_dataset(root).findings if one.kind == "turned"]
         assert len(findings) == expected
         assert not [one for one in inspect_dataset(root).findings if one.severity == "error"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
+def test_a_picture_is_turned_in_every_format_as_the_device_shows_it(
+    tmp_path: Path, suffix: str
+) -> None:
+    pictures = clean_pictures()
+    lying = cv2.rotate(pictures[0].image, cv2.ROTATE_90_CLOCKWISE)
+    root = write_set(tmp_path, "yolo", pictures)
+    path = image_file(root, "p0.png")
+    path.unlink()
+    path.with_suffix(suffix).write_bytes(with_orientation(np.asarray(lying, np.uint8), suffix, 8))
+    inspection = inspect_dataset(root)
+    assert [one.kind for one in inspection.findings] == ["turned"]
+    sample = LabelledImages(inspection.class_names, inspection.train).load(0)
+    assert np.array_equal(sample.image_bgr, pictures[0].image)
+
+
+def test_a_deep_picture_is_shown_and_named_and_a_black_one_is_an_error(tmp_path: Path) -> None:
+    pictures = clean_pictures()
+    root = write_set(tmp_path, "yolo", pictures)
+    deep = cv2.cvtColor(pictures[0].image, cv2.COLOR_BGR2GRAY).astype(np.uint16) * 16 + 3
+    assert cv2.imwrite(str(image_file(root, "p0.png")), deep)
+    black = np.full((96, 128), 12, np.uint16)
+    black[0, 0] = 65535  # a faulty pixel
+    assert cv2.imwrite(str(image_file(root, "p1.png")), black)
+    found = [one for one in inspect_dataset(root).findings if one.kind in ("bits", "black")]
+    assert [(one.severity, one.kind, Path(str(one.file)).name) for one in found] == [
+        ("error", "black", "p1.png"),
+        ("note", "bits", "p0.png"),
+    ]
+    assert "12 bits hold all" in found[1].message
+    assert np.array_equal(read_image(image_file(root, "p0.png"))[:, :, 0], deep >> 4)
+
+
+def test_a_picture_whose_name_is_not_utf_8_is_inspected_and_drawn(tmp_path: Path) -> None:
+    pictures = clean_pictures()
+    root = write_set(tmp_path, "yolo", pictures)
+    odd = os.fsdecode(b"caf\xe9")
+    try:
+        for path in list(root.rglob("p0.*")):
+            path.rename(path.with_name(odd + path.suffix))
+    except OSError:
+        pytest.skip("this file system has no such names")
+    inspection = inspect_dataset(root)
+    assert [str(one) for one in inspection.findings] == []
+    assert labelled_sheet(inspection) is not None
+    samples = LabelledImages(inspection.class_names, inspection.train)
+    assert "caf?.png" in [samples.load(index).name for index in range(len(samples))]
 
 
 def test_labels_made_before_exif_turned_the_picture_are_an_error(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spotlet.errors import DatasetError
-from spotlet.image_files import IMAGE_SUFFIXES
+from spotlet.image_files import is_image_file
 from spotlet_training.datasets.findings import Finding, first_few
 
 SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid")}
@@ -137,5 +137,5 @@ def without_path(error: DatasetError, path: Path) -> str:
 
 
 def is_image(path: Path) -> bool:
-    """Whether the file's name is that of an image."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    """Whether the file is an image, and not a hidden one."""
+    return not path.name.startswith(".") and is_image_file(path)

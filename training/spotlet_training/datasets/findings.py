@@ -17,6 +17,8 @@ Kind = Literal[
     "no objects",
     "doubled box",
     "turned",
+    "black",
+    "bits",
     "set",
 ]
 """The kinds of findings, in the order in which to read them."""

@@ -12,6 +12,7 @@ from spotlet.boxes import FloatArray
 from spotlet.errors import DatasetError, SourceError
 from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
+from spotlet.text.plain import plain_line
 from spotlet_training.datasets.checks import Problems
 from spotlet_training.datasets.sample import Sample
 
@@ -135,7 +136,11 @@ class LabelledImages:
                 raise DatasetError(f"{labels.path}: {fault}")
             boxes = labels.boxes_xyxy.copy()
         return Sample(
-            image, boxes, labels.class_ids.copy(), labels.ignored.copy(), labels.path.name
+            image,
+            boxes,
+            labels.class_ids.copy(),
+            labels.ignored.copy(),
+            plain_line(labels.path.name),
         )
 
 

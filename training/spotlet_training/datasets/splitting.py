@@ -87,7 +87,7 @@ def _learnt(labels: ImageLabels) -> set[int]:
 
 def _rank(path: Path) -> float:
     """Returns a number in [0, 1) that looks random and depends on the file's name alone."""
-    digest = hashlib.sha256(path.name.encode()).digest()
+    digest = hashlib.sha256(path.name.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:4], "big") / 2**32
 
 

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
 
+import numpy as np
+
 from spotlet.errors import DatasetError
+from spotlet.image_files import guessed_bits
+from spotlet.image_headers import SIDEWAYS, UPRIGHT, exif_orientation, is_cut_short
 from spotlet_training.datasets.ahead import ahead
 from spotlet_training.datasets.checks import without_path
 from spotlet_training.datasets.findings import Finding
 from spotlet_training.datasets.labels import ImageLabels, decode_image, size_fault
-from spotlet_training.inspection.image_bytes import (
-    SIDEWAYS,
-    UPRIGHT,
-    exif_orientation,
-    is_cut_short,
-)
 from spotlet_training.inspection.likeness import PictureHash, hash_of
+
+BLACK_LEVEL, BLACK_SHARE = 15, 0.9999
+"""A picture whose samples, that share of them, are up to this level of 255 shows nothing."""
 
 MOST_THREADS = 8
 """More only compete for the disk, and each holds a decoded image."""
@@ -36,6 +37,8 @@ class Picture:
         digest: of the file's bytes; equal only if the bytes are.
         hash: see `likeness`; None for a picture of one colour, or no picture.
         orientation: of EXIF, 1 to 8.
+        is_black: whether it is too dark to show anything.
+        guessed_bits: of a 16-bit picture that does not state its white, how many bits were taken.
     """
 
     path: Path
@@ -44,6 +47,8 @@ class Picture:
     digest: bytes = b""
     hash: PictureHash | None = None
     orientation: int = UPRIGHT
+    is_black: bool = False
+    guessed_bits: int | None = None
 
 
 def read_picture(path: Path) -> Picture:
@@ -64,6 +69,8 @@ def read_picture(path: Path) -> Picture:
         digest=hashlib.blake2b(content, digest_size=16).digest(),
         hash=hash_of(image),
         orientation=exif_orientation(content),
+        is_black=bool(np.count_nonzero(image > BLACK_LEVEL) <= (1 - BLACK_SHARE) * image.size),
+        guessed_bits=guessed_bits(content),
     )
 
 
@@ -108,6 +115,18 @@ def picture_findings(
                 "turned image: compare them on the contact sheet"
             )
             findings.append(Finding("note", "turned", message, path))
+        if picture.is_black and len(one.class_ids):
+            message = (
+                f"is black (no sample over {BLACK_LEVEL} of 255), but has boxes; replace the image "
+                "or state its largest value in the file: PNG's sBIT, TIFF's MaxSampleValue"
+            )
+            findings.append(Finding("error", "black", message, path))
+        if picture.guessed_bits is not None:
+            message = (
+                f"has 16 bits and does not state its white: {picture.guessed_bits} bits hold all "
+                "its samples and were taken; state it: PNG's sBIT, TIFF's MaxSampleValue"
+            )
+            findings.append(Finding("note", "bits", message, path))
     return findings
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spotlet.atomic import atomic_file
 from spotlet.errors import CheckpointError, OutputError
+from spotlet.library_paths import path_for_library
 
 
 def write_tensors(tensors: Mapping[str, Tensor], key: str, text: str, path: Path) -> None:
@@ -43,7 +44,7 @@ def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], str | None]:
         CheckpointError: the file cannot be read, or is not a safetensors file.
     """
     try:
-        with safe_open(path, framework="pt") as file:
+        with path_for_library(path) as name, safe_open(name, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, (file.metadata() or {}).get(key)
     except (SafetensorError, OSError) as error:
@@ -53,7 +54,7 @@ def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], str | None]:
 def has_header(path: Path, key: str) -> bool:
     """Returns whether a safetensors file has a text under `key`; reads no tensors."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with path_for_library(path) as name, safe_open(name, framework="pt") as file:
             return key in (file.metadata() or {})
     except (SafetensorError, OSError):
         return False

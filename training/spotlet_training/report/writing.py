@@ -66,7 +66,7 @@ def write_report(
         drawn = _draw(measured, dataset, frames, matrix, history, photographs)
     page = make_page(measured, matrix, sentences(measured, matrix, history), drawn)
     with atomic_folder(folder, marker=PAGE_FILE) as temporary:
-        (temporary / PAGE_FILE).write_text(page, encoding="utf-8")
+        (temporary / PAGE_FILE).write_text(page, encoding="utf-8", errors="backslashreplace")
         for name, (kind, content) in drawn.items():
             suffix = kind.removeprefix("image/").replace("jpeg", "jpg")
             (temporary / f"{name}.{suffix}").write_bytes(content)

@@ -1,6 +1,5 @@
 """OpenCV's MPEG-4 encoder, a few pictures at a time."""
 
-import os
 import struct
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 from spotlet.errors import OutputError
 from spotlet.image_files import quiet_opencv
 from spotlet.letterbox import ImageArray
+from spotlet.library_paths import path_for_library
 from spotlet.sinks.recording.mp4 import Encoded, read_encoded
 
 CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
@@ -57,9 +57,9 @@ def open_writer(path: Path, fps: float, size_hw: tuple[int, int]) -> cv2.VideoWr
     """
     codec = CODECS[path.suffix]
     height, width = even_size_hw(size_hw)
-    with quiet_opencv():
+    with quiet_opencv(), path_for_library(path) as name:
         fourcc = cv2.VideoWriter.fourcc(*codec)
-        writer = cv2.VideoWriter(os.fspath(path), cv2.CAP_FFMPEG, fourcc, fps, (width, height))
+        writer = cv2.VideoWriter(name, cv2.CAP_FFMPEG, fourcc, fps, (width, height))
     if not writer.isOpened():
         raise OutputError(
             f"{path}: this OpenCV cannot encode {codec} at {width} x {height}, or the disk is "

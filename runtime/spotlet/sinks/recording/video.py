@@ -1,7 +1,6 @@
 """Annotated videos of finite sources."""
 
 import contextlib
-import os
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
 from spotlet.image_files import quiet_opencv
 from spotlet.letterbox import ImageArray, Letterbox
+from spotlet.library_paths import path_for_library
 from spotlet.lifetime import Closing
 from spotlet.sinks.recording.encoder import CODECS, open_writer, playback_fps, with_even_sides
 from spotlet.sinks.recording.file import RecordingFile
@@ -159,8 +159,8 @@ class _AviFile:
     def close(self) -> None:
         """Finishes the file, and counts its frames: OpenCV does not report a full disk."""
         self._writer.release()
-        with quiet_opencv():
-            capture = cv2.VideoCapture(os.fspath(self._path), cv2.CAP_FFMPEG)
+        with quiet_opencv(), path_for_library(self._path) as name:
+            capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
             count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
             capture.release()
         if count < self.frames:

@@ -1,0 +1,209 @@
+"""What the bytes of an image file say before it is decoded: format, orientation, bits, end.
+
+Source: ITU-T T.81, annex B (JPEG markers); CIPA DC-008 (Exif 2.3), section 4.6.4, tag 274; TIFF
+6.0, section 8; PNG 3rd edition, 11.2.1 (IHDR), 11.3.2.6 (sBIT), 11.3.3.4 (eXIf); RFC 9649 (WebP);
+ISO/IEC 23008-12, 6.5 (irot, imir); Netpbm's pnm and pam.
+"""
+
+import re
+import struct
+from dataclasses import dataclass
+
+from spotlet.image_blocks import (
+    JPEG_START,
+    SCAN,
+    associated,
+    boxes,
+    png_chunks,
+    segments,
+    tiff_tags,
+    webp_chunks,
+)
+
+UPRIGHT = 1
+"""The EXIF orientation of a picture that is shown as it is stored."""
+
+SIDEWAYS = frozenset({5, 6, 7, 8})
+"""The EXIF orientations that swap width and height."""
+
+START_BYTES = 64
+"""How much of a file `image_format` needs."""
+
+_JPEG_END = b"\xff\xd9"
+_APP1, _APP2 = 0xE1, 0xE2
+_STARTS = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+    b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG 2000",
+    b"\0\0\0\x0cJXL \r\n\x87\n": "JPEG XL",
+    b"\xff\x0a": "JPEG XL",
+}
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
+_BMP_HEADER_SIZES = frozenset({12, 40, 52, 56, 64, 108, 124})
+_GIF_PICTURE = re.compile(rb"\x21\xf9\x04.{4}\0[\x21\x2c]", re.DOTALL)
+_DESCRIPTION, _BITS, _PHOTOMETRIC, _ORIENTATION, _MOST = 270, 258, 262, 274, 281
+# By quarter turns to the left, then by those and a mirror image left to right after them.
+_TURNED = (1, 8, 3, 6), (2, 7, 4, 5)
+
+
+def image_format(start: bytes) -> str | None:
+    """Returns the format of an image file; None if it is not one.
+
+    Args:
+        start: its first `START_BYTES` bytes.
+
+    Example:
+        >>> image_format(b"GIF89a and more")
+        'GIF'
+    """
+    for magic, name in _STARTS.items():
+        if start.startswith(magic):
+            return name
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "WebP"
+    if start[4:8] == b"ftyp":
+        size = int.from_bytes(start[:4], "big")
+        brands = {start[8:12], *(start[at : at + 4] for at in range(16, min(size, 64), 4))}
+        if start[8:12] == b"avif" or (b"avif" in brands and start[8:12] == b"mif1"):
+            return "AVIF"
+        return "HEIC" if start[8:12] in _HEIC_BRANDS else None
+    if start[:2] == b"BM" and int.from_bytes(start[14:18], "little") in _BMP_HEADER_SIZES:
+        return "BMP"
+    return "PNM" if re.match(rb"P[1-7]\s", start) else None
+
+
+def is_cut_short(content: bytes) -> bool:
+    """Whether the bytes are a JPEG without its end, as after an interrupted copy.
+
+    It is the only format of which OpenCV 4 silently decodes half a file, the rest grey.
+    """
+    if not content.startswith(JPEG_START):
+        return False
+    for marker, start, end in segments(content):
+        if marker == SCAN:
+            # Coded data never holds the marker: a zero follows each 0xFF byte in it. Pictures in
+            # earlier segments, such as a camera's preview, are skipped with their own ends.
+            return content.find(_JPEG_END, min(start, end)) < 0
+    return True
+
+
+def is_motion_jpeg(content: bytes) -> bool:
+    """Whether the bytes are JPEG pictures one after the other, a video.
+
+    A photograph may be followed by more pictures as well, but then says so (CIPA DC-007, MPF).
+    """
+    for marker, start, end in segments(content):
+        if marker == _APP2 and content[start : start + 4] == b"MPF\0":
+            return False
+        if marker == SCAN:
+            return content.find(_JPEG_END + JPEG_START + b"\xff", end) >= 0
+    return False
+
+
+def is_animated_gif(content: bytes) -> bool:
+    """Whether the bytes are a GIF of several pictures."""
+    return content[:3] == b"GIF" and len(re.findall(_GIF_PICTURE, content)) > 1
+
+
+def exif_orientation(content: bytes) -> int:
+    """Returns how a picture is to be turned, as EXIF counts it, 1 to 8; 1 if nothing says so."""
+    match image_format(content[:START_BYTES]):
+        case "JPEG":
+            for marker, start, end in segments(content):
+                if marker == _APP1 and content[start : start + 6] == b"Exif\0\0":
+                    return _orientation(content[start + 6 : end])
+        case "PNG":
+            for kind, start, end in png_chunks(content):
+                if kind == b"eXIf":
+                    return _orientation(content[start:end])
+        case "WebP":
+            for kind, start, end in webp_chunks(content):
+                if kind == b"EXIF":
+                    return _orientation(content[start:end].removeprefix(b"Exif\0\0"))
+        case "TIFF":
+            return _orientation(content)
+        case "AVIF":
+            return _avif_orientation(content)
+    return UPRIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRange:
+    """How a file stores its samples, where OpenCV alone would make a wrong picture of them.
+
+    Attributes:
+        most: the value of white that the file states; None if it states none.
+        upper: whether samples of fewer bits fill the upper ones when they are decoded: yes, no, or
+            None if it depends on the program that wrote the file.
+        white_is_zero: whether they count from white to black.
+    """
+
+    most: int | None = None
+    upper: bool | None = False
+    white_is_zero: bool = False
+
+
+def sample_range(content: bytes) -> SampleRange | None:
+    """Returns how samples are stored that are not simply 8 bits; None if they are."""
+    match image_format(content[:START_BYTES]):
+        case "PNG" if content[24:25] == b"\x10":
+            for kind, start, end in png_chunks(content):
+                if kind == b"sBIT" and end > start:
+                    bits = max(content[start : min(end, start + 3)])
+                    return SampleRange(most=2**bits - 1, upper=None)
+            return SampleRange()
+        case "PNM":
+            header = re.sub(rb"#[^\n]*\n", b"\n", content[:4096])
+            found = re.match(rb"P[2356]\s+\d+\s+\d+\s+(\d{1,5})\s", header) or re.match(
+                rb"P7\s.*?MAXVAL\s+(\d{1,5})\s", header, re.DOTALL
+            )
+            most = int(found[1]) if found else 255
+            return None if most == 255 or not 0 < most < 2**16 else SampleRange(most=most)
+        case "TIFF":
+            tags = tiff_tags(content)
+            bits = max(tags.get(_BITS, (1,)))
+            if not 8 < bits <= 16:
+                return None
+            said = re.search(rb'SignificantBits="(\d{1,2})"', tags.get(_DESCRIPTION, (b"",))[0])
+            most = max(tags.get(_MOST, (0,))) or (2 ** int(said[1]) - 1 if said else 0)
+            return SampleRange(
+                most=most if 0 < most < 2**16 - 1 else None,
+                upper=bits < 16,
+                white_is_zero=tags.get(_PHOTOMETRIC, (1,))[0] == 0,
+            )
+    return None
+
+
+def _orientation(tiff: bytes) -> int:
+    """Returns the orientation in the first directory of an EXIF block or a TIFF file."""
+    value = tiff_tags(tiff).get(_ORIENTATION, (UPRIGHT,))[0]
+    return value if 1 <= value <= 8 else UPRIGHT
+
+
+def _avif_orientation(content: bytes) -> int:
+    """Returns the turn and mirror of the main picture's properties; they outrank EXIF."""
+    turns = mirrored = 0
+    try:
+        meta = next(box for box in boxes(content, 0, len(content)) if box[0] == b"meta")
+        inside = {kind: (a, b) for kind, a, b in boxes(content, meta[1] + 4, meta[2])}
+        start, end = inside[b"pitm"]
+        main = content[start + 4 : end]
+        rights = {kind: (a, b) for kind, a, b in boxes(content, *inside[b"iprp"])}
+        properties = list(boxes(content, *rights[b"ipco"]))
+        for index in associated(content, rights[b"ipma"][0], int.from_bytes(main, "big")):
+            kind, at, _ = properties[index - 1]
+            if kind == b"irot":
+                turns = content[at] & 3
+            elif kind == b"imir":
+                mirrored = 1 + (content[at] & 1)
+    except (StopIteration, KeyError, IndexError, struct.error):
+        return UPRIGHT
+    if mirrored == 1:  # top to bottom is left to right and half a turn
+        turns = (turns + 2) % 4
+    return _TURNED[bool(mirrored)][turns]
