@@ -74,7 +74,7 @@ def save_sink(
     fps = stream.fps
     if stream.kind == "video":
         (source,) = stream.files
-        fps = playback_rate(source, fps)
+        fps = playback_rate(source, fps) if source.is_file() else fps
     return VideoSink(target, fps, real_time=stream.kind == "video")
 
 

@@ -8,7 +8,9 @@ import numpy as np
 from spotlet.errors import SourceError
 from spotlet.image_files import quiet_opencv
 from spotlet.letterbox import ImageArray
+from spotlet.streams.part import PartCapture
 from spotlet.streams.source import Source
+from spotlet.streams.upright import Orientation, orientation_of_angle
 
 NOT_OPENED = {
     "video": "not a video that OpenCV can decode, or a damaged one",
@@ -88,6 +90,22 @@ def _open_on_one_core(capture: cv2.VideoCapture, path: str) -> bool:
 
 def _milliseconds(seconds: float) -> int:
     return round(min(max(seconds * 1000, 1), _LONGEST_MS))
+
+
+def take_over_orientation(capture: cv2.VideoCapture) -> Orientation:
+    """Keeps a capture from turning its pictures; returns how they become upright.
+
+    OpenCV would turn pictures, but take mirrored ones for turned ones.
+    """
+    if not capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0):
+        return Orientation()
+    return orientation_of_angle(capture.get(cv2.CAP_PROP_ORIENTATION_META))
+
+
+def read_pixel_aspect(capture: cv2.VideoCapture | PartCapture) -> float:
+    """Returns a stored pixel's width by its height; 1 if the source does not say."""
+    wide, high = capture.get(cv2.CAP_PROP_SAR_NUM), capture.get(cv2.CAP_PROP_SAR_DEN)
+    return wide / high if wide > 0 and high > 0 else 1.0
 
 
 def read_as_jpegs(source: Source, capture: cv2.VideoCapture) -> bool:
