@@ -12,9 +12,9 @@ from spotlet.image_files import quiet_opencv
 from spotlet.letterbox import ImageArray
 from spotlet.streams.container import is_whole, read_index
 from spotlet.streams.frame import Frame, take_frame
+from spotlet.streams.jpeg import decode_jpeg
 from spotlet.streams.opencv import (
     NOT_OPENED,
-    decode_jpeg,
     open_capture,
     read_as_jpegs,
     read_pixel_aspect,
