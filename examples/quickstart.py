@@ -20,7 +20,7 @@ cv2.imwrite("annotated.png", draw_detections(image, detections))
 
 with (
     open_stream(clip) as stream,
-    VideoSink("annotated.mp4", stream.fps) as video,
+    VideoSink("annotated.mp4", stream.fps, real_time=True) as video,
     NdjsonSink("detections.ndjson") as lines,
 ):
     for frame in stream:

@@ -17,6 +17,7 @@ from spotlet.sinks.retry import RetriedSink
 from spotlet.sinks.sink import OnFailure, Sink, refuse_source
 from spotlet.sinks.snapshots import KEPT_SNAPSHOTS, QUIET_SECONDS, SnapshotSink
 from spotlet.streams import Stream
+from spotlet.streams.packets import playback_rate
 
 FILE_SUFFIXES = IMAGE_SUFFIXES | {".avi", ".gif", ".mkv", ".mov", ".mp4", ".webm", ".wmv"}
 """A path with one of these means a file, not a folder."""
@@ -70,7 +71,11 @@ def save_sink(
     if stream.kind in UNENDING_KINDS:
         every_frame = RecordingSink(target, lambda: stream.fps, real_time=False, keep=keep)
         return QueuedSink(every_frame, rule="block")
-    return VideoSink(target, stream.fps)
+    fps = stream.fps
+    if stream.kind == "video":
+        (source,) = stream.files
+        fps = playback_rate(source, fps) if source.is_file() else fps
+    return VideoSink(target, fps, real_time=stream.kind == "video")
 
 
 def save_sinks(

@@ -12,7 +12,8 @@ class Frame:
     """One picture of a stream.
 
     Attributes:
-        image: (H, W, 3) uint8 BGR, upright (rotation marks of the file are applied).
+        image: (H, W, 3) uint8 BGR, upright and with square pixels: the marks of the file are
+            applied. Boxes are in pixels of this image.
         source: where it is from: the image's path, the video's path, `camera 0`, or the URL
             without its credentials.
         index: its number in the source, from 0. Between two frames it grows by `dropped` + 1.
@@ -57,7 +58,7 @@ class Reader(Protocol):
 
     Attributes:
         fps: frames per second, if the source states it.
-        size_hw: height and width of all frames, pixels, if known.
+        size_hw: height and width of the frames, pixels, if known; a file's may change.
         frame_count: how many frames the source says it has.
         ended_early: why the source ended before it should have; None if it did not.
     """

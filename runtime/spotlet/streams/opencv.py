@@ -3,13 +3,13 @@
 import os
 
 import cv2
-import numpy as np
 
 from spotlet.errors import SourceError
 from spotlet.image_files import quiet_opencv
-from spotlet.letterbox import ImageArray
 from spotlet.library_paths import path_for_library
+from spotlet.streams.part import PartCapture
 from spotlet.streams.source import Source
+from spotlet.streams.upright import Orientation, orientation_of_angle
 
 NOT_OPENED = {
     "video": "not a video that OpenCV can decode, or a damaged one",
@@ -23,10 +23,6 @@ SMALL_PICTURE_PIXELS = 1280 * 720
 several times as long as a small network, and decoding on one core would delay the others."""
 
 _LONGEST_MS = 2**31 - 1  # OpenCV's settings are of 32 bits
-
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_JPEG_TAIL_BYTES = 64
-"""The end marker of a JPEG must be within this many last bytes: some cameras pad their pictures."""
 
 
 def allow_opening_at_once() -> None:
@@ -92,6 +88,22 @@ def _milliseconds(seconds: float) -> int:
     return round(min(max(seconds * 1000, 1), _LONGEST_MS))
 
 
+def take_over_orientation(capture: cv2.VideoCapture) -> Orientation:
+    """Keeps a capture from turning its pictures; returns how they become upright.
+
+    OpenCV would turn pictures, but take mirrored ones for turned ones.
+    """
+    if not capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0):
+        return Orientation()
+    return orientation_of_angle(capture.get(cv2.CAP_PROP_ORIENTATION_META))
+
+
+def read_pixel_aspect(capture: cv2.VideoCapture | PartCapture) -> float:
+    """Returns a stored pixel's width by its height; 1 if the source does not say."""
+    wide, high = capture.get(cv2.CAP_PROP_SAR_NUM), capture.get(cv2.CAP_PROP_SAR_DEN)
+    return wide / high if wide > 0 and high > 0 else 1.0
+
+
 def read_as_jpegs(source: Source, capture: cv2.VideoCapture) -> bool:
     """Switches a URL of an MJPEG stream to whole JPEG files; returns whether it could.
 
@@ -103,15 +115,3 @@ def read_as_jpegs(source: Source, capture: cv2.VideoCapture) -> bool:
         and int(capture.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"MJPG")
         and capture.set(cv2.CAP_PROP_FORMAT, -1)
     )
-
-
-def decode_jpeg(content: ImageArray) -> ImageArray | None:
-    """Returns the picture in a file's bytes; None if they are not a complete JPEG."""
-    packet = content.tobytes()
-    if not packet.startswith(_JPEG_START) or _JPEG_END not in packet[-_JPEG_TAIL_BYTES:]:
-        return None
-    try:
-        image = cv2.imdecode(content, cv2.IMREAD_COLOR)
-    except cv2.error:  # a size over OpenCV's limit, among others
-        return None
-    return None if image is None else np.asarray(image, np.uint8)

@@ -10,13 +10,28 @@ import numpy as np
 from spotlet.errors import SourceError
 from spotlet.image_files import quiet_opencv
 from spotlet.letterbox import ImageArray
+from spotlet.streams.container import is_whole, read_index
 from spotlet.streams.frame import Frame, take_frame
-from spotlet.streams.opencv import NOT_OPENED, decode_jpeg, open_capture, read_as_jpegs
+from spotlet.streams.jpeg import decode_jpeg
+from spotlet.streams.opencv import (
+    NOT_OPENED,
+    open_capture,
+    read_as_jpegs,
+    read_pixel_aspect,
+    take_over_orientation,
+)
+from spotlet.streams.packets import PacketWatch
+from spotlet.streams.part import PartCapture
 from spotlet.streams.source import Source
+from spotlet.streams.upright import make_upright
 
 COUNTING_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
 """Containers that store their number of frames. For others OpenCV estimates it from the duration
 of the longest track, which may be the audio."""
+
+MOST_DAMAGED_PACKETS = 512
+"""This many in a row that cannot be decoded are the end: 20 s. At the end of a file, where each
+costs some 20 microseconds, OpenCV says no more than that."""
 
 ESTIMATE_SLACK_SECONDS = 1.0
 ESTIMATE_SLACK_SHARE = 0.05
@@ -24,6 +39,9 @@ ESTIMATE_SLACK_SHARE = 0.05
 
 MAX_PLAUSIBLE_FPS = 1000.0
 """A stated frame rate above this is the tick of the source's clock."""
+
+END_PACKETS = 8
+"""After this many a part of a file is over, if one of another size follows."""
 
 LIVE_SLACK_SECONDS = 1.0
 """How much longer the library's own time-outs are in live mode than Spotlet's: which comes first
@@ -60,16 +78,22 @@ class VideoReader:
         self._index = 0
         self._last_pts = 0.0
         self._read_seconds = read_seconds + slack
-        self._capture = open_capture(
+        capture = open_capture(
             source, open_seconds + slack, self._read_seconds, live=live, spare_cores=spare_cores
         )
+        self._capture: cv2.VideoCapture | PartCapture = capture
+        self._lost = 0  # packets that could not be decoded, with a frame after them
+        self._damaged_places = 0
+        self._watch: PacketWatch | None = None
+        self._base_seconds = 0.0
         # A live stream counts the frames that were there when it was opened.
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self._may_be_file = source.kind != "camera" and 0 < count < 2**53
         self.frame_count: int | None = int(count) if self._may_be_file and not live else None
-        self._jpegs = self.frame_count is None and read_as_jpegs(source, self._capture)
+        self._jpegs = self.frame_count is None and read_as_jpegs(source, capture)
         # FFmpeg makes up the rate and the times of JPEGs over HTTP.
         self._timed = not (self._jpegs and str(source.location).lower().startswith("http"))
+        self._learn_how_it_is_shown(capture)
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps: float | None = fps if self._timed and 0 < fps <= MAX_PLAUSIBLE_FPS else None
         image = self._next_image()
@@ -97,26 +121,85 @@ class VideoReader:
         """Releases the file or the device."""
         self._first = None
         self._capture.release()
+        if self._watch is not None:
+            self._watch.close()
+
+    def _learn_how_it_is_shown(self, capture: cv2.VideoCapture) -> None:
+        """Notes how pictures become upright and square, and of a file how many are visible."""
+        self._pixel_aspect = 1.0 if self._jpegs else read_pixel_aspect(capture)
+        self._orientation = take_over_orientation(capture)
+        suffix = Path(self._source.name).suffix.lower()
+        self._index_counts = suffix in COUNTING_SUFFIXES
+        path = Path(str(self._source.location))
+        if self._source.kind != "video" or not path.is_file():  # a pipe is read once
+            return
+        self._watch = PacketWatch(path)
+        index = read_index(path)
+        if index is not None:
+            self._orientation = index.orientation
+            self._index_counts = self._index_counts or index.is_counted
+            if index.visible_count and self.frame_count is not None:
+                self.frame_count = min(self.frame_count, index.visible_count)
 
     def _next_image(self) -> ImageArray | None:
         """Returns the next complete picture; None at the end, or if none arrived for too long."""
         until = time.monotonic() + self._read_seconds
+        failures = 0
         with quiet_opencv():
-            while True:
+            while failures <= MOST_DAMAGED_PACKETS:
+                if self._is_size_changed(failures):
+                    if not self._follow_change():
+                        return None
+                    failures = 0
                 decoded, content = self._capture.read()
-                if not decoded:
+                if decoded:
+                    image = np.asarray(content, np.uint8)
+                    picture = decode_jpeg(image) if self._jpegs else image
+                    if picture is not None:
+                        self._lost += failures
+                        self._damaged_places += failures > 0
+                        return make_upright(picture, self._orientation, self._pixel_aspect)
+                else:
+                    failures += 1
+                    if self._source.kind == "camera" or self._is_at_end():
+                        return None
+                if self._source.kind != "video" and time.monotonic() > until:
                     return None
-                image = np.asarray(content, np.uint8)
-                if not self._jpegs:
-                    return image
-                picture = decode_jpeg(image)
-                if picture is not None:
-                    return picture
-                if time.monotonic() > until:
-                    return None
+        return None
+
+    def _is_at_end(self) -> bool:
+        """Whether a file has no more frames, so that one more read need not be tried."""
+        count = self.frame_count if self._index_counts else None
+        if self._source.kind != "video" or count is None or isinstance(self._capture, PartCapture):
+            return False
+        return self._index >= count > 0
+
+    def _is_size_changed(self, failures: int = 0) -> bool:
+        """Whether the decoder has no more frames of the size before a change."""
+        watch = self._watch
+        if watch is None:
+            return False
+        if isinstance(self._capture, PartCapture):  # it reads on to the change itself
+            return watch.changed_at is not None and failures > END_PACKETS
+        place = self._index + self._lost + failures + watch.held_back
+        watch.advance(place)
+        return watch.changed_at is not None and place >= watch.changed_at
+
+    def _follow_change(self) -> bool:
+        """Opens a decoder for pictures of another size; returns whether OpenCV could."""
+        assert self._watch is not None
+        capture = self._watch.open_changed()
+        if capture is None:
+            return False
+        self._capture.release()
+        self._capture, self._base_seconds = capture, self._watch.changed_seconds
+        self._pixel_aspect = read_pixel_aspect(capture)
+        return True
 
     def _stamp(self, image: ImageArray) -> Frame:
         self._last_pts = self._pts_seconds()
+        if isinstance(self._capture, PartCapture):
+            self.size_hw = image.shape[0], image.shape[1]
         says_pts = self._source.kind == "video" or (
             self._source.kind == "url" and self._timed and (self._index == 0 or self._last_pts > 0)
         )
@@ -128,7 +211,7 @@ class VideoReader:
 
     def _pts_seconds(self) -> float:
         """Returns the time of the frame just read, which is OpenCV's position after `read`."""
-        seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        seconds = self._base_seconds + self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         if math.isfinite(seconds) and (seconds > self._last_pts or self._index == 0):
             return max(seconds, 0.0)
         if self.fps is not None and self._source.kind == "video":
@@ -139,19 +222,38 @@ class VideoReader:
         """Returns why an end here is too early; None at the end of a complete file."""
         if self._source.kind == "camera":
             return f"the camera delivered no more frames after {self._index}"
-        if self.frame_count is None:
-            is_file = self._source.kind == "video"
+        is_file = self._source.kind == "video"
+        if self._is_size_changed():
+            return (
+                f"the size of its frames changes after {self._index}, which OpenCV "
+                f"{cv2.__version__} cannot follow; install opencv-python-headless 4.11 or newer"
+            )
+        if self.frame_count is None and not is_file:
             hint = " (if it is a file, read it in video mode)" if self._may_be_file else ""
-            return None if is_file else f"the stream ended after {self._index} frames{hint}"
-        if self._index >= self.frame_count:
-            return None
+            return f"the stream ended after {self._index} frames{hint}"
+        if self.frame_count is None and is_whole(Path(str(self._source.location))) is False:
+            return f"ended after {self._index} frames; the file is truncated"
+        if self.frame_count is not None and self._is_short(self.frame_count):
+            cause = "the file is truncated or damaged" if is_file else "the connection was lost"
+            return f"ended after {self._index} of {self.frame_count} frames; {cause}"
+        if is_file and self._damaged_places:
+            places = f"{self._damaged_places} place{'s' * (self._damaged_places > 1)}"
+            return f"damaged in {places}; {self._index} frames could be read"
+        return None
+
+    def _is_short(self, frame_count: int) -> bool:
+        """Whether frames are missing at the end, as far as the source says how many it has."""
+        if self._index + self._lost >= frame_count:
+            return False
+        if self._source.kind == "video" and self._index_counts is False:
+            whole = is_whole(Path(str(self._source.location)))
+            if whole is not None:
+                return not whole
         if self.fps is not None:
-            frame_seconds, said_seconds = 1 / self.fps, self.frame_count / self.fps
+            frame_seconds, said_seconds = 1 / self.fps, frame_count / self.fps
             slack_seconds = min(ESTIMATE_SLACK_SECONDS, ESTIMATE_SLACK_SHARE * said_seconds)
-            if Path(self._source.name).suffix.lower() in COUNTING_SUFFIXES:
+            if self._index_counts:
                 slack_seconds = frame_seconds / 2
             if said_seconds - (self._last_pts + frame_seconds) <= slack_seconds:
-                return None
-        is_url = self._source.kind == "url"
-        cause = "the connection was lost" if is_url else "the file is truncated or damaged"
-        return f"ended after {self._index} of {self.frame_count} frames; {cause}"
+                return False
+        return True

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import time
@@ -7,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from live_frames import number_in
+from variable_rate import write_at_times
 
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
@@ -266,3 +269,38 @@ def test_a_sink_is_closed_at_the_end_of_a_with_block(tmp_path: Path) -> None:
         sink.write(_frame(), _found())
         assert not path.exists()
     assert path.exists()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_every_frame_of_a_video_with_a_variable_rate_is_shown_at_its_time(
+    tmp_path: Path, suffix: str
+) -> None:
+    gaps = [1 / 30] * 5 + [2.0] + [0.5] * 4 + [1.0] + [1 / 60] * 12
+    times = np.round(np.concatenate([[0], np.cumsum(gaps)]), 3)
+    write_at_times(tmp_path / "in.mp4", times.tolist())
+    out = tmp_path / f"out{suffix}"
+    with open_stream(tmp_path / "in.mp4") as stream:
+        sink = save_sink(out, stream)
+        for frame in stream:
+            sink.write(frame, Detections.none(NAMES))
+    sink.close()
+    assert sink.written == f"{out} ({len(times)} frames)"
+    shown: dict[int, float] = {}
+    with open_stream(out) as stream:
+        for picture in stream:
+            assert picture.pts_seconds is not None
+            shown.setdefault(number_in(picture.image), picture.pts_seconds)
+    assert list(shown) == list(range(len(times)))
+    assert list(shown.values()) == pytest.approx(times, abs=1.1 / 60)
+
+
+def test_a_frame_too_close_to_be_shown_is_counted_and_a_jump_of_the_clock_is_not_filled(
+    tmp_path: Path,
+) -> None:
+    sink = VideoSink(tmp_path / "out.mp4", fps=10, real_time=True)
+    for index, pts in enumerate([0, 0.01, 0.02, 0.2, 95_443.0, 95_443.1, 3.0]):
+        frame = dataclasses.replace(_frame(index=index), pts_seconds=pts)
+        sink.write(frame, Detections.none(NAMES))
+    sink.close()
+    assert sink.written == f"{tmp_path / 'out.mp4'} (6 frames, 1 too close to be shown)"
+    assert len(_images_of(tmp_path / "out.mp4")) == 6

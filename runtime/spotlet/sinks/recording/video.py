@@ -20,9 +20,17 @@ from spotlet.sinks.recording.lock import TargetLock
 from spotlet.sinks.sink import writing
 from spotlet.streams import Frame
 
+MOST_GAP_SECONDS = 600.0
+"""A longer gap between two frames is a jump of the source's clock, and is not filled."""
+
+_ROUNDING = 0.02  # of a picture: times in whole milliseconds add up to a little less
+
 
 class VideoSink(Closing):
     """An annotated video at a constant rate, with one picture per frame of the run.
+
+    In real time, each frame that has a time is shown at it, to within a picture: the last one is
+    repeated until then, and a frame that comes before its predecessor was shown is skipped.
 
     It is encoded into `.out.partial.mp4` beside `out.mp4` and renamed by `close`, also after an
     unrelated error or Ctrl-C. After a kill the partial file remains and can be read, an `.mp4` up
@@ -33,12 +41,15 @@ class VideoSink(Closing):
     row or column; frames of another size are letterboxed into it.
     """
 
-    def __init__(self, path: str | Path, fps: float | None = None) -> None:
+    def __init__(
+        self, path: str | Path, fps: float | None = None, *, real_time: bool = False
+    ) -> None:
         """Reserves the file name.
 
         Args:
             path: ends in `.mp4` or `.avi`; `close` replaces an existing file.
             fps: playback rate; `DEFAULT_FPS` if None or impossible in a video.
+            real_time: show each frame at its `pts_seconds`; else one after the other.
 
         Raises:
             UsageError: another suffix.
@@ -47,6 +58,11 @@ class VideoSink(Closing):
         self.path = Path(path)
         self.fps = playback_fps(fps)
         self._frames = 0
+        self._skipped = 0  # frames too close to the one before
+        self._real_time = real_time
+        self._pictures = 0
+        self._place = 0.0
+        self._last_pts: float | None = None
         self._file: RecordingFile | _AviFile | None = None
         self._failed = False
         suffix = self.path.suffix.lower()
@@ -69,18 +85,29 @@ class VideoSink(Closing):
     @property
     def written(self) -> str | None:
         """The file and its number of frames; None without a frame, and so without a file."""
-        return f"{self.path} ({self._frames} frames)" if self._frames else None
+        if not self._frames:
+            return None
+        skipped = f", {self._skipped} too close to be shown" if self._skipped else ""
+        return f"{self.path} ({self._frames} frames{skipped})"
 
     def write(self, frame: Frame, detections: Detections) -> None:
-        """Encodes the frame with its detections drawn on it.
+        """Encodes the frame with its detections drawn on it, or skips it.
 
         Raises:
             OutputError: OpenCV cannot encode such a video, or the disk is full.
         """
-        self.write_image(draw_detections(frame.image, detections))
+        repeats = self._missing_pictures(frame.pts_seconds)
+        if repeats < 0:
+            self._skipped += 1
+        else:
+            self.write_image(draw_detections(frame.image, detections), repeats=repeats)
 
-    def write_image(self, image_bgr: ImageArray) -> None:
+    def write_image(self, image_bgr: ImageArray, *, repeats: int = 0) -> None:
         """Encodes an image as it is, (H, W, 3) uint8 BGR.
+
+        Args:
+            image_bgr: the image.
+            repeats: how often the previous picture is repeated first; 0 for the first.
 
         Raises:
             OutputError: OpenCV cannot encode such a video, or the disk is full.
@@ -92,11 +119,27 @@ class VideoSink(Closing):
             if size_hw != self._file.size_hw:
                 letterbox = Letterbox(size_hw, self._file.size_hw, "area", pad_value=0)
                 image_bgr = letterbox.apply(np.ascontiguousarray(image_bgr))
-            self._file.write(image_bgr)
+            self._file.write(image_bgr, repeats=repeats)
         except OutputError:
             self._failed = True
             raise
         self._frames += 1
+        self._pictures += repeats + 1
+
+    def _missing_pictures(self, pts_seconds: float | None) -> int:
+        """Returns how often to repeat the last picture first; -1 if it was not shown yet."""
+        if not self._real_time:
+            return 0
+        last, self._last_pts = self._last_pts, pts_seconds
+        passed = None if None in (last, pts_seconds) else (pts_seconds or 0.0) - (last or 0.0)
+        if passed is None or not 0 <= passed <= MOST_GAP_SECONDS:  # no times, or another clock
+            self._place = float(self._pictures)
+            return 0
+        self._place += passed * self.fps
+        # Up to one picture late or early: jitter neither repeats nor skips anything.
+        if self._place <= self._pictures - 1 + _ROUNDING:
+            return -1
+        return max(int(self._place + _ROUNDING) - self._pictures, 0)
 
     def close(self) -> None:
         """Finishes the video and renames it. A second call does nothing.
@@ -148,12 +191,19 @@ class _AviFile:
     def __init__(self, path: Path, fps: float, size_hw: tuple[int, int]) -> None:
         self.size_hw = size_hw
         self.frames = 0
+        self._pictures = 0
+        self._last: ImageArray | None = None
         self._path = path
         self._writer = open_writer(path, fps, size_hw)
 
-    def write(self, image_bgr: ImageArray) -> None:
-        """Adds a picture, (H, W, 3) uint8 BGR."""
-        self._writer.write(with_even_sides(image_bgr))
+    def write(self, image_bgr: ImageArray, *, repeats: int = 0) -> None:
+        """Adds a picture, (H, W, 3) uint8 BGR, after the previous one `repeats` times more."""
+        if self._last is not None:
+            for _ in range(repeats):
+                self._writer.write(self._last)
+        self._last = with_even_sides(image_bgr)
+        self._writer.write(self._last)
+        self._pictures += repeats + 1
         self.frames += 1
 
     def close(self) -> None:
@@ -163,5 +213,5 @@ class _AviFile:
             capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG)
             count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
             capture.release()
-        if count < self.frames:
+        if count < self._pictures:
             raise OutputError(f"{self._path}: the video is incomplete; is the disk full?")

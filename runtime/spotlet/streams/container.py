@@ -1,0 +1,200 @@
+"""What a video file says of itself: how it is shown, how many frames, and whether it is whole.
+
+Source: ISO/IEC 14496-12 (MP4 and MOV);
+Adobe Flash Video File Format 10.1, annex E (FLV); Microsoft ASF 1.20.03, 3.2 (WMV).
+"""
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from spotlet.streams.matroska import MATROSKA_START, is_whole_matroska, read_turn
+from spotlet.streams.upright import Orientation, orientation_of_matrix
+
+_MOST_INDEX_BYTES = 256 << 20
+_MOST_PICTURES = 50_000_000  # a week at 80 a second
+_TRANSPORT_PACKET_BYTES = 188
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # its properties, with its size
+_ASF_HEADER_BYTES = 1 << 16
+_FLASH_SLACK_SECONDS = 1.0
+
+Boxes = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What the index of an MP4 or MOV file says of its first video track.
+
+    Attributes:
+        orientation: how its pictures become upright.
+        visible_count: pictures that its edit list shows; None without an edit list.
+        is_counted: whether the container stores how many pictures there are.
+    """
+
+    orientation: Orientation
+    visible_count: int | None
+    is_counted: bool = True
+
+
+def read_index(path: Path) -> Index | None:
+    """Returns the index of an MP4 or MOV file; None if it is something else, or damaged.
+
+    Of Matroska, only a picture that is mirrored has one: OpenCV knows all other turns.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(4) == MATROSKA_START:
+                turn = read_turn(file)
+                return None if turn is None else Index(turn, None, is_counted=False)
+            for kind, start, end in _top_boxes(file):
+                if kind == b"moov" and end - start <= _MOST_INDEX_BYTES:
+                    file.seek(start)
+                    return _read_movie(_boxes(file.read(end - start)))
+    except (OSError, ValueError, struct.error):
+        pass
+    return None
+
+
+def is_whole(path: Path) -> bool | None:
+    """Returns whether a file ends where its container says; None if the container does not say."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(_TRANSPORT_PACKET_BYTES + 1)
+            if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+                return all(end <= size for _, _, end in _top_boxes(file))
+            if head[:4] == MATROSKA_START:
+                return is_whole_matroska(file, size)
+            if head[:4] == b"FLV\1":
+                return _is_whole_flash(file, size)
+            if head[:16] == _ASF:
+                file.seek(0)
+                header = file.read(_ASF_HEADER_BYTES)
+                place = header.find(_ASF_FILE) + 40
+                return place < 40 or int.from_bytes(header[place : place + 8], "little") <= size
+            # Of these, FFmpeg takes the length from the last packets.
+            is_transport = head[::_TRANSPORT_PACKET_BYTES] == b"GG"
+            return True if is_transport or head[:4] in (b"OggS", b"\0\0\1\xba") else None
+    except (OSError, ValueError, struct.error):
+        return None
+
+
+def _top_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Yields kind, start of the payload and end of each box; an end may lie behind the file's."""
+    size = file.seek(0, os.SEEK_END)
+    place = 0
+    while place < size:
+        file.seek(place)
+        header = file.read(16)
+        length, payload = int.from_bytes(header[:4], "big"), 8
+        if length == 1:
+            length, payload = int.from_bytes(header[8:16], "big"), 16
+        elif length == 0 and header[4:8].strip(b"\0"):
+            length = size - place
+        if not header.strip(b"\0") or (len(header) >= 8 and length < payload):
+            return  # padding behind the last box
+        yield header[4:8], place + payload, place + max(length, payload)
+        place += max(length, payload)
+
+
+def _boxes(content: bytes) -> Boxes:
+    """Returns kind and payload of each box."""
+    boxes, place = [], 0
+    while place + 8 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, place)
+        if length < 8:
+            break
+        boxes.append((kind, content[place + 8 : place + length]))
+        place += length
+    return boxes
+
+
+def _find(boxes: Boxes, *kinds: bytes) -> bytes:
+    """Returns the payload at a path of kinds; empty if there is none."""
+    payload = b""
+    for kind in kinds:
+        payload = next((each for name, each in boxes if name == kind), b"")
+        boxes = _boxes(payload)
+    return payload
+
+
+def _read_movie(movie: Boxes) -> Index | None:
+    for kind, payload in movie:
+        track = _boxes(payload)
+        if kind == b"trak" and _find(track, b"mdia", b"hdlr")[8:12] == b"vide":
+            header, whole = _find(track, b"tkhd"), _find(movie, b"mvhd")
+            a, b, c, d = _turns(header, 40)
+            e, f, g, h = _turns(whole, 36)
+            turned = a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h
+            ticks = struct.unpack_from(">I", whole, 20 if whole[:1] == b"\1" else 12)[0]
+            return Index(orientation_of_matrix(*turned), _count_visible(track, ticks))
+    return None
+
+
+def _turns(header: bytes, place: int) -> tuple[float, float, float, float]:
+    """Returns a, b, c, d of the matrix in a header whose version 1 is 12 bytes longer."""
+    a, b, _, c, d = struct.unpack_from(">5i", header, place + 12 * (header[:1] == b"\1"))
+    return a / 65536, b / 65536, c / 65536, d / 65536
+
+
+def _count_visible(track: Boxes, movie_ticks: int) -> int | None:
+    """Returns how many pictures lie within the edits; None if there are none."""
+    edits = _read_edits(_find(track, b"edts", b"elst"))
+    table = _boxes(_find(track, b"mdia", b"minf", b"stbl"))
+    clock = _find(track, b"mdia", b"mdhd")
+    ticks = struct.unpack_from(">I", clock, 20 if clock[:1] == b"\1" else 12)[0]
+    durations = _run_lengths(_find(table, b"stts"))
+    if not edits or not len(durations) or not movie_ticks:
+        return None
+    starts = np.cumsum(durations) - durations
+    offsets = _run_lengths(_find(table, b"ctts"), ">i4")
+    if len(offsets) == len(starts):
+        starts = starts + offsets - min(0, int(offsets.min()))
+    scale = ticks / movie_ticks  # an edit's length is in the movie's coarser ticks, rounded
+    return sum(
+        int(np.count_nonzero((starts >= begin) & (starts < begin + (length - 1) * scale)))
+        for length, begin in edits
+    )
+
+
+def _read_edits(content: bytes) -> list[tuple[int, int]]:
+    """Returns length and first time of each edit that shows pictures."""
+    if not content:
+        return []
+    form = ">Qq4x" if content[0] == 1 else ">Ii4x"
+    rows = content[8 : len(content) - (len(content) - 8) % struct.calcsize(form)]
+    edits = struct.iter_unpack(form, rows)
+    return [(length, begin) for length, begin in edits if begin >= 0 and length > 0]
+
+
+def _run_lengths(content: bytes, kind: str = ">u4") -> npt.NDArray[np.int64]:
+    """Returns the values of a table of counts and values, one for each picture."""
+    pairs = np.frombuffer(content[8 : 8 + len(content[8:]) // 8 * 8], ">u4").reshape(-1, 2)
+    counts = pairs[:, 0].astype(np.int64)
+    if counts.sum() > _MOST_PICTURES:
+        raise ValueError("a table of more pictures than a file can hold")
+    return np.repeat(pairs[:, 1].view(kind).astype(np.int64), counts)
+
+
+def _is_whole_flash(file: BinaryIO, size: int) -> bool:
+    """Returns whether the last tag ends with the file, as late as the header says."""
+    file.seek(0)
+    head = file.read(4096)
+    place = head.find(b"duration\0")
+    stated = struct.unpack_from(">d", head, place + 9)[0] if 0 < place < len(head) - 17 else 0.0
+    place, seconds = int.from_bytes(head[5:9], "big") + 4, 0.0
+    while place < size:
+        file.seek(place)
+        tag = file.read(11)
+        if len(tag) < 11:
+            return False
+        seconds = max(seconds, int.from_bytes(tag[7:8] + tag[4:7], "big") / 1000)
+        place += 11 + int.from_bytes(tag[1:4], "big") + 4
+    return place == size and seconds >= stated - _FLASH_SLACK_SECONDS

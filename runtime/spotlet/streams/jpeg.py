@@ -1,0 +1,46 @@
+"""Whole JPEG pictures: where they end, and what they show.
+
+Source: ITU-T T.81, B.1.1 (markers, and the bytes that keep data apart from them).
+"""
+
+import re
+
+import cv2
+import numpy as np
+
+from spotlet.letterbox import ImageArray
+
+_START = b"\xff\xd8"
+_END_CODE = 0xD9
+_WITHOUT_LENGTH = frozenset({0x01, 0xD8})
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # not a stuffed byte, a restart or a fill byte
+
+
+def jpeg_end(content: bytes) -> int | None:
+    """Returns where the first JPEG of `content` ends, if it is complete.
+
+    Cameras pad their pictures, with up to some hundred bytes of anything. An end inside of a
+    thumbnail does not count.
+    """
+    if not content.startswith(_START):
+        return None
+    place = len(_START)
+    while (marker := _MARKER.search(content, place)) is not None:
+        code, place = content[marker.start() + 1], marker.end()
+        if code == _END_CODE:
+            return place
+        if code not in _WITHOUT_LENGTH:
+            place += int.from_bytes(content[place : place + 2], "big")
+    return None
+
+
+def decode_jpeg(content: ImageArray) -> ImageArray | None:
+    """Returns the picture in a file's bytes; None if they are not a complete JPEG."""
+    end = jpeg_end(content.tobytes())
+    if end is None:
+        return None
+    try:
+        image = cv2.imdecode(content.reshape(-1)[:end], cv2.IMREAD_COLOR)
+    except cv2.error:  # a size over OpenCV's limit, among others
+        return None
+    return None if image is None else np.asarray(image, np.uint8)

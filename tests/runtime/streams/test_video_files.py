@@ -1,0 +1,248 @@
+import functools
+import http.server
+import itertools
+import re
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from live_frames import number_in, numbered_image
+
+from spotlet.letterbox import ImageArray
+from spotlet.sinks.recording.mp4 import read_encoded
+from spotlet.streams import Frame, open_stream
+from spotlet.streams.container import is_whole
+
+WriteClip = Callable[..., Path]
+FPS = 20
+
+
+def _write(path: Path, fourcc: str, images: list[ImageArray]) -> bytes:
+    height, width = images[0].shape[:2]
+    code = cv2.VideoWriter.fourcc(*fourcc)
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, FPS, (width, height))
+    assert writer.isOpened()
+    for image in images:
+        writer.write(image)
+    writer.release()
+    return path.read_bytes()
+
+
+def _numbered(numbers: range, size_hw: tuple[int, int] = (96, 192)) -> list[ImageArray]:
+    return [numbered_image(number, size_hw) for number in numbers]
+
+
+def _read(path: Path) -> tuple[list[Frame], str | None]:
+    with open_stream(path) as stream:
+        return list(stream), stream.ended_early
+
+
+SIZES_HW = [(96, 192), (192, 208), (64, 192)]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "fourcc", "lost"),  # FFmpeg's MPEG-2 decoder loses the picture before the change
+    [(".ts", "mp4v", set()), (".mpg", "mpg2", {29}), (".mjpeg", "MJPG", set())],
+)
+def test_frames_have_their_own_size_when_it_changes_in_the_file(
+    tmp_path: Path, suffix: str, fourcc: str, lost: set[int]
+) -> None:
+    parts = [
+        _write(tmp_path / f"part{suffix}", fourcc, _numbered(range(30 * n, 30 * n + 30), size_hw))
+        for n, size_hw in enumerate(SIZES_HW)
+    ]
+    path = tmp_path / f"changes{suffix}"
+    path.write_bytes(b"".join(parts))
+    frames, early = _read(path)
+    assert early is None
+    numbers = [number for number in range(90) if number not in lost]
+    assert [frame.size_hw for frame in frames] == [SIZES_HW[number // 30] for number in numbers]
+    assert [number_in(frame.image) for frame in frames] == numbers
+    times = [frame.pts_seconds or 0.0 for frame in frames]
+    assert all(0 <= after - before < 0.2 for before, after in itertools.pairwise(times))
+
+
+def test_a_change_of_size_that_opencv_cannot_follow_ends_the_file_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [_write(tmp_path / "p.ts", "mp4v", _numbered(range(9), size)) for size in SIZES_HW[:2]]
+    (tmp_path / "changes.ts").write_bytes(b"".join(parts))
+    monkeypatch.setattr("spotlet.streams.packets.open_part", lambda *_: None)
+    frames, early = _read(tmp_path / "changes.ts")
+    assert [frame.size_hw for frame in frames] == [SIZES_HW[0]] * 9
+    assert early is not None
+    assert "size of its frames changes after 9" in early
+    assert "4.11 or newer" in early
+
+
+def _corners(image: ImageArray) -> list[str]:
+    """What is at top left, top right, bottom left and bottom right."""
+    names = {(0, 0, 1): "r", (0, 1, 0): "g", (1, 0, 0): "b", (1, 1, 1): "w"}
+    height, width = image.shape[:2]
+    places = itertools.product((height // 8, -height // 8), (width // 8, -width // 8))
+    return [names[tuple((image[y, x] > 127).astype(int).tolist())] for y, x in places]
+
+
+def _with_matrix(content: bytes, a: float, b: float, c: float, d: float) -> bytes:
+    place = content.index(b"tkhd") + 4 + 40
+    matrix = [round(each * 65536) for each in (a, b, 0, c, d, 0, 0, 0)]
+    return content[:place] + struct.pack(">8i", *matrix) + content[place + 32 :]
+
+
+_SIGNS = list(itertools.product((-1, 1), repeat=2))
+
+
+@pytest.mark.parametrize(
+    "matrix", [(a, 0, 0, d) for a, d in _SIGNS] + [(0, b, c, 0) for b, c in _SIGNS]
+)
+def test_a_video_is_upright_and_not_mirrored_whatever_its_matrix(
+    tmp_path: Path, matrix: tuple[int, int, int, int]
+) -> None:
+    a, b, c, d = matrix
+    stored = np.zeros((48, 64, 3), np.uint8)
+    stored[:24, :32], stored[:24, 32:] = (0, 0, 255), (0, 255, 0)
+    stored[24:, :32], stored[24:, 32:] = (255, 0, 0), (255, 255, 255)
+    content = _write(tmp_path / "in.mp4", "mp4v", [stored] * 3)
+    (tmp_path / "in.mp4").write_bytes(_with_matrix(content, a, b, c, d))
+    frames, _ = _read(tmp_path / "in.mp4")
+    shown = {}
+    for name, (x, y) in zip("rgbw", [(-1, -1), (1, -1), (-1, 1), (1, 1)], strict=True):
+        shown[a * x + c * y, b * x + d * y] = name
+    right = [shown[x, y] for y in (-1, 1) for x in (-1, 1)]
+    assert _corners(frames[0].image) == right
+    assert frames[0].size_hw == ((48, 64) if a else (64, 48))
+
+
+@pytest.mark.parametrize(("matrix", "size_hw"), [((2, 0, 0, 1), (48, 128))])
+def test_pixels_that_are_not_square_are_made_square(
+    tmp_path: Path, matrix: tuple[float, float, float, float], size_hw: tuple[int, int]
+) -> None:
+    stored = np.zeros((48, 64, 3), np.uint8)
+    stored[:, 16:32] = 255
+    content = _write(tmp_path / "in.mp4", "mp4v", [stored] * 3)
+    (tmp_path / "in.mp4").write_bytes(_with_matrix(content, *matrix))
+    with open_stream(tmp_path / "in.mp4") as stream:
+        assert stream.size_hw == size_hw
+        (image, *_) = [frame.image for frame in stream]
+    assert image.shape[:2] == size_hw
+    columns = np.flatnonzero(image.mean(axis=(0, 2)) > 127)
+    assert (columns.min(), columns.max()) == pytest.approx((32, 63), abs=2)
+
+
+def _with_edit(content: bytes, first: int, count: int) -> bytes:
+    """Returns an MP4 of 20 pictures a second that shows only some of them."""
+    clock = content.index(b"mdhd") + 16
+    (ticks,) = struct.unpack_from(">I", content, clock)
+    place = content.index(b"elst") + 12
+    edit = struct.pack(">2i", count * 1000 // FPS, first * ticks // FPS)
+    return content[:place] + edit + content[place + 8 :]
+
+
+def test_a_trimmed_video_is_whole_and_counts_the_frames_that_it_shows(tmp_path: Path) -> None:
+    content = _write(tmp_path / "in.mp4", "mp4v", _numbered(range(40)))
+    (tmp_path / "in.mp4").write_bytes(_with_edit(content, 10, 20))
+    with open_stream(tmp_path / "in.mp4") as stream:
+        assert stream.frame_count in (19, 20)
+        assert [number_in(frame.image) for frame in stream] == list(range(10, 30))
+    assert stream.ended_early is None
+
+
+def _with_duration(content: bytes, seconds: float) -> bytes:
+    place = content.index(bytes.fromhex("448988")) + 3
+    return content[:place] + struct.pack(">d", seconds * 1000) + content[place + 8 :]
+
+
+@pytest.mark.parametrize("suffix", [".webm", ".mkv"])
+def test_a_file_whose_sound_is_longer_than_its_picture_is_whole(
+    tmp_path: Path, write_clip: WriteClip, suffix: str
+) -> None:
+    clip = write_clip(tmp_path / "clip.webm", _numbered(range(50)), fps=FPS).read_bytes()
+    path = tmp_path / f"long{suffix}"
+    path.write_bytes(_with_duration(clip, 8.0))
+    frames, early = _read(path)
+    assert (len(frames), early) == (50, None)
+    path.write_bytes(_with_duration(clip, 8.0)[: len(clip) * 7 // 10])
+    frames, early = _read(path)
+    assert 0 < len(frames) < 50
+    assert early is not None
+    assert "truncated" in early
+
+
+def test_a_browsers_recording_without_a_length_is_whole_or_cut(
+    tmp_path: Path, write_clip: WriteClip
+) -> None:
+    clip = write_clip(tmp_path / "clip.webm", _numbered(range(50)), fps=FPS).read_bytes()
+    start = clip.index(bytes.fromhex("18538067")) + 4
+    assert clip[start] == 1  # the segment's length takes eight bytes
+    clip = clip[:start] + b"\1" + b"\xff" * 7 + clip[start + 8 :]
+    clip = clip.replace(bytes.fromhex("448988"), bytes.fromhex("45ff88"))  # an unknown element
+    (tmp_path / "whole.webm").write_bytes(clip)
+    (tmp_path / "cut.webm").write_bytes(clip[: len(clip) // 2])
+    frames, early = _read(tmp_path / "whole.webm")
+    assert (len(frames), early) == (50, None)
+    frames, early = _read(tmp_path / "cut.webm")
+    assert 0 < len(frames) < 50
+    assert early is not None
+    assert "truncated" in early
+
+
+def _damaged(tmp_path: Path) -> bytes:
+    """Returns an MP4 of 60 pictures, three of which hold no picture any more."""
+    content = _write(tmp_path / "in.mp4", "mp4v", _numbered(range(60)))
+    for number in (20, 21, 40):
+        picture = read_encoded(content).pictures[number]
+        place = content.index(picture)
+        content = content[:place] + b"\xff" * len(picture) + content[place + len(picture) :]
+    return content
+
+
+def test_damage_in_the_middle_costs_its_frames_alone_and_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "damaged.mp4").write_bytes(_damaged(tmp_path))
+    frames, early = _read(tmp_path / "damaged.mp4")
+    assert 50 <= len(frames) <= 57
+    assert [frame.index for frame in frames] == list(range(len(frames)))
+    assert frames[-1].pts_seconds == pytest.approx(59 / FPS, abs=0.01)
+    assert early is not None
+    assert re.fullmatch(rf"damaged in [23] places; {len(frames)} frames could be read", early)
+
+
+class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[str]:
+    handler = functools.partial(_QuietHandler, directory=str(tmp_path))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_a_packet_that_cannot_be_decoded_does_not_end_a_stream(tmp_path: Path, served: str) -> None:
+    (tmp_path / "damaged.mp4").write_bytes(_damaged(tmp_path))
+    with open_stream(f"{served}/damaged.mp4", mode="video") as stream:
+        frames = list(stream)
+    assert 50 <= len(frames) <= 57
+
+
+def test_a_flash_video_is_whole_if_its_last_tag_is_as_late_as_its_length(tmp_path: Path) -> None:
+    content = _write(tmp_path / "in.flv", "FLV1", _numbered(range(40)))
+    sound = bytes.fromhex("08000002001f4000000000aa000000000d")  # at 8 s
+    place = content.index(b"duration\0") + 9
+    long = content[:place] + struct.pack(">d", 8.0) + content[place + 8 :]
+    (tmp_path / "whole.flv").write_bytes(long + sound)
+    (tmp_path / "cut.flv").write_bytes(long)
+    assert [is_whole(tmp_path / f"{name}.flv") for name in ("in", "whole", "cut")] == [
+        True,
+        True,
+        False,
+    ]
