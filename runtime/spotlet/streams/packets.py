@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from spotlet.image_files import quiet_opencv
+from spotlet.library_paths import path_for_library
 from spotlet.streams.part import PartCapture, open_part
 from spotlet.streams.picture_size import SizeHw, codec_name, is_shown, size_reader
 
@@ -165,8 +166,8 @@ class PacketWatch:
 
 def _packet_capture(path: Path) -> cv2.VideoCapture | None:
     capture = cv2.VideoCapture()
-    with quiet_opencv():
-        opened = capture.open(str(path), cv2.CAP_FFMPEG)
+    with quiet_opencv(), path_for_library(path) as name:
+        opened = capture.open(name, cv2.CAP_FFMPEG)
         if opened and capture.set(cv2.CAP_PROP_FORMAT, -1):
             return capture
     capture.release()
