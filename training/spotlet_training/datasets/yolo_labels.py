@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spotlet.errors import DatasetError
 from spotlet_training.datasets.checks import Problems, clip_box, read_text, without_path
-from spotlet_training.datasets.labels import LabelRow
+from spotlet_training.datasets.labels import ImageLabels, LabelRow
 from spotlet_training.datasets.pictures_below import Places
 
 BOX_NUMBERS, CORNER_NUMBERS = 4, 8
@@ -40,22 +40,21 @@ class LabelFiles:
         self._names = names
         self._problems = problems
         self._places = Places()
-        self._image_of: dict[Path, Path] = {}
+        self._image_of: dict[str, Path] = {}
         self._around: list[tuple[Path, int, tuple[float, ...]]] = []
 
-    def path(self, image: Path) -> Path:
-        """Returns the label file of an image, also of one in a linked folder."""
+    def read(self, image: Path) -> ImageLabels:
+        """Returns the labels of an image, also of one in a linked folder; none without a file."""
         path = label_path(image)
         if not path.is_file():
-            real = label_path(self._places.of(image))
-            return real if real.is_file() else path
-        return path
+            real = label_path(Path(self._places.of(image)))
+            if not real.is_file():
+                return ImageLabels.from_rows(image, [], path)
+            path = real
+        return ImageLabels.from_rows(image, self._rows(image, path), path)
 
-    def read(self, image: Path) -> list[LabelRow]:
-        """Returns the objects of one image; none if it has no label file."""
-        path = self.path(image)
-        if not path.is_file():
-            return []
+    def _rows(self, image: Path, path: Path) -> list[LabelRow]:
+        """Returns the objects in a label file, which is that of an image."""
         try:
             lines = read_text(path).splitlines()
         except DatasetError as error:
