@@ -118,11 +118,11 @@ def _read_split(
             images += [path for path in listed if not is_hidden(path.name)]
     labels, seen, places = [], set[str](), Places()
     for path in images:
-        place = places.of(path)
-        if place in seen:
+        real = places.of(path)
+        if real in seen:
             problems.add(path, f"duplicate image in `{split}`; list it once")
             continue
-        seen.add(place)
+        seen.add(real)
         labels.append(files.read(path))
     return labels
 
