@@ -286,3 +286,12 @@ def test_hidden_names_in_a_list_are_left_out(tmp_path: Path) -> None:
     root = write_set(tmp_path)
     (root / "ImageSets" / "Main" / "train.txt").write_text("._train1\ntrain1\n")
     assert len(open_splits(root).train) == 1
+
+
+def test_listed_xml_files_may_lie_beside_their_pictures(tmp_path: Path) -> None:
+    root = write_set(tmp_path)
+    for path in list((root / "Annotations").iterdir()):
+        path.rename(root / "JPEGImages" / path.name)
+    (root / "Annotations").rmdir()
+    splits = open_splits(root)
+    assert (len(splits.train), len(splits.val)) == (1, 1)

@@ -133,8 +133,10 @@ class Pictures:
 
 
 def _annotations(root: Path) -> Path:
-    folders = (root / name for name in ANNOTATION_FOLDERS)
-    return next((at for at in folders if at.is_dir()), root / ANNOTATION_FOLDERS[0])
+    """Returns the folder of the XML files that the lists of a set name."""
+    folders = [root / name for name in ANNOTATION_FOLDERS]
+    beside = [root / name for name in IMAGE_FOLDERS if _xml_files(root / name)]
+    return next((at for at in (*folders, *beside) if at.is_dir()), folders[0])
 
 
 def _xml_files(folder: Path) -> list[Path]:
