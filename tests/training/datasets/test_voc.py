@@ -9,6 +9,7 @@ import pytest
 from spotlet.errors import DatasetError
 from spotlet_training.datasets import open_splits
 from spotlet_training.datasets.voc import read_voc
+from spotlet_training.pretraining.pictures import find_pictures
 
 SIZE = "<size><width>40</width><height>30</height><depth>3</depth></size>"
 
@@ -270,3 +271,27 @@ def test_rotated_boxes_become_upright_ones_and_are_counted(tmp_path: Path) -> No
 def test_difficult_may_be_a_word(tmp_path: Path, value: str, ignored: bool) -> None:
     body = SIZE + an_object(rest=f"<difficult>{value}</difficult>")
     assert open_splits(write_set(tmp_path, body)).train.load(0).ignored.tolist() == [ignored]
+
+
+def test_other_xml_files_beside_pictures_are_no_labelled_set(tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "a.png")
+    (tmp_path / "images" / "a.xml").write_text("<metadata/>")
+    (tmp_path / "b.xml").write_text("nothing")
+    with pytest.raises(DatasetError, match="not a labelled set"):
+        open_splits(tmp_path)
+    assert len(find_pictures(tmp_path)) == 1
+
+
+def test_hidden_names_in_a_list_are_left_out(tmp_path: Path) -> None:
+    root = write_set(tmp_path)
+    (root / "ImageSets" / "Main" / "train.txt").write_text("._train1\ntrain1\n")
+    assert len(open_splits(root).train) == 1
+
+
+def test_listed_xml_files_may_lie_beside_their_pictures(tmp_path: Path) -> None:
+    root = write_set(tmp_path)
+    for path in list((root / "Annotations").iterdir()):
+        path.rename(root / "JPEGImages" / path.name)
+    (root / "Annotations").rmdir()
+    splits = open_splits(root)
+    assert (len(splits.train), len(splits.val)) == (1, 1)

@@ -197,13 +197,18 @@ def test_one_picture_under_two_spellings_of_its_path_is_an_error(
         "0 0.618 0.25 0.09 0.18 0.625 0.297 0.601 0.247 0.628 0.236",  # three points
         "0 0.3 0.6 0.2 0.3 0.31 0.7 0 0",  # the second one is not labelled
         "0 0.5 0.5 0.4 0.6 0.4 0.4 0 0.6 0.7 1",  # with visibility
+        "0 0.5 0.5 0.4 0.6 0.4 0.4 2 0.6 0.7 1",
+        "0 0.5 0.5 0.4 0.6 0.4 0.4 2 0.6 0.7 1 0.5 0.5 0",
+        "0 0.4 0.5 0.3 0.5 0.3 0.4 0.5 0.6 0.31 0.7 0.5 0.35",  # whose size is a place in it
     ],
 )
 def test_key_points_are_an_error_even_if_the_description_has_no_shape_of_them(
     tmp_path: Path, line: str
 ) -> None:
     root = write_set(tmp_path, SPLITS + "names: [bolt]", f"0 0.5 0.5 1 1\n{line}\n")
-    with pytest.raises(DatasetError, match=r"train/labels/a\.txt:2: \d+ numbers .* key points"):
+    with pytest.raises(
+        DatasetError, match=r"train/labels/a\.txt:2: \d+ numbers after .* key points"
+    ):
         open_splits(root)
 
 

@@ -209,7 +209,7 @@ def _read_images(
     """Returns the path and (height, width) of each image by its id; no path without a file."""
     images: dict[int, tuple[Path | None, tuple[int, int]]] = {}
     seen: set[str] = set()
-    places, identity_at = Places(), dict[Path, int]()
+    places, identity_at = Places(), dict[str, int]()
     for row in content["images"]:
         identity, name = row.get("id"), row.get("file_name")
         size_hw = row.get("height"), row.get("width")

@@ -98,7 +98,7 @@ def read_labels(root: Path) -> tuple[str, LabelledSet]:
         DatasetError: no such folder, no known format or several, or a whole file cannot be used.
     """
     name, content = _read(root)
-    if fault := name_fault(content.class_names):
+    if content.class_names and (fault := name_fault(content.class_names)):
         content.problems.found.insert(0, Finding("error", "class", fault))
     return name, content
 

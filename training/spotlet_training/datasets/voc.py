@@ -90,7 +90,7 @@ def read_voc(root: Path) -> LabelledSet:
         splits[split] = [one for one in read if one is not None]
         images = Counter(places.of(one.image) for one in splits[split] if one.image)
         for image in (image for image, count in images.items() if count > 1):
-            problems.add(image, f"duplicate image in {split}; keep one")
+            problems.add(Path(image), f"duplicate image in {split}; keep one")
     everything = [one for part in splits.values() for one in part if one.image]
     names = classes or tuple(
         sorted({each.class_name for one in everything for each in one.objects})

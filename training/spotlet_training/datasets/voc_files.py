@@ -5,15 +5,23 @@ write `images` and `annotations`, both below each split, or XML files beside the
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
+from xml.etree import ElementTree
 
 from spotlet_training.datasets.checks import SPLIT_NAMES, inside, is_image, read_text
 from spotlet_training.datasets.pictures_below import PictureWalk, is_hidden, plain_name
 
 ANNOTATION_FOLDERS = ("Annotations", "annotations", "xmls")
 IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
+SAMPLED = 5
+"""XML files that are opened to see whether those of a folder are annotations."""
+
 SPLITS = {"test"}.union(*SPLIT_NAMES.values())
+
+
+Listing = dict[str, list[Path]]
+"""Pictures by the stem of their name, as `plain_name` has it."""
 
 
 def listed_files(root: Path) -> dict[str, list[Path]]:
@@ -28,7 +36,8 @@ def listed_files(root: Path) -> dict[str, list[Path]]:
             lines = read_text(lists / f"{split}.txt").splitlines()
             # The lists of one class carry a flag after the name: 1, 0 or -1.
             stems = [re.sub(r"\s+-?[01]$", "", line.strip()) for line in lines]
-            found[split] = [annotations / f"{stem}.xml" for stem in stems if stem]
+            visible = [stem for stem in stems if stem and not is_hidden(Path(stem).name)]
+            found[split] = [annotations / f"{stem}.xml" for stem in visible]
         # Images and XML files side by side, as Roboflow exports them.
         elif beside := [path for name in folders for path in _xml_files(root / name)]:
             found[split] = beside
@@ -44,12 +53,12 @@ def other_files(root: Path) -> dict[str, list[Path]]:
         folders = [root / name / below for name in names for below in ANNOTATION_FOLDERS]
         folders += [root / below / name for name in names for below in ANNOTATION_FOLDERS]
         folders += [root / below / name for name in names for below in IMAGE_FOLDERS]
-        if files := [path for folder in _distinct(folders) for path in _xml_files(folder)]:
+        if files := [path for folder in _distinct(folders) for path in _annotation_files(folder)]:
             found[split] = files
     if found:
         return found
     places = (*ANNOTATION_FOLDERS, *IMAGE_FOLDERS, ".")
-    whole = next((files for name in places if (files := _xml_files(root / name))), [])
+    whole = next((files for name in places if (files := _annotation_files(root / name))), [])
     return {"train": whole} if whole else {}
 
 
@@ -59,8 +68,8 @@ class Pictures:
     def __init__(self, root: Path) -> None:
         """Prepares to search the set at `root`."""
         self._root = root
-        self._listed: dict[Path, dict[str, list[Path]]] = {}
-        self._below: dict[str, list[Path]] | None = None
+        self._near: dict[Path, list[Listing]] = {}
+        self._below: Listing | None = None
 
     def find(self, file: Path, filename: str | None) -> Path | None:
         """Returns the picture of an XML file: the one named like it, or the one that it names.
@@ -77,41 +86,46 @@ class Pictures:
                 starts with the file's path.
         """
         named = Path((filename or "").strip().replace("\\", "/")).name
-        near = list(self._near(file))
-        for listings in (near, [self._elsewhere()]):
-            for stem in filter(None, (file.stem, Path(named).stem)):
-                for listing in listings:
-                    found = listing.get(plain_name(stem), [])
-                    if listings is not near:
-                        found = [path for path in found if self._may_share_split(path, file)]
-                    alike = [path for path in found if path.stem == stem] or found
-                    exact = [path for path in alike if path.name == named] or alike
-                    if len(exact) > 1:
-                        shown = ", ".join(str(inside(self._root, path)) for path in exact[:2])
-                        raise ValueError(
-                            f"several pictures have this name ({shown}); <filename> must be one"
-                        )
-                    if exact:
-                        return exact[0]
+        if file.parent not in self._near:
+            self._near[file.parent] = self._listings(file.parent)
+        stems = [stem for stem in (file.stem, Path(named).stem) if stem]
+        for stem in stems:
+            for listing in self._near[file.parent]:
+                if found := listing.get(plain_name(stem)):
+                    return self._only(found, stem, named)
+        for stem in stems:
+            found = self._elsewhere().get(plain_name(stem), [])
+            if found := [path for path in found if self._may_share_split(path, file)]:
+                return self._only(found, stem, named)
         return None
+
+    def _only(self, found: list[Path], stem: str, named: str) -> Path:
+        """Returns the one picture that fits best."""
+        alike = [path for path in found if path.stem == stem] or found
+        exact = [path for path in alike if path.name == named] or alike
+        if len(exact) > 1:
+            shown = ", ".join(str(inside(self._root, path)) for path in exact[:2])
+            raise ValueError(f"several pictures have this name ({shown}); <filename> must be one")
+        return exact[0]
 
     def _may_share_split(self, image: Path, file: Path) -> bool:
         """Whether the folders of two files don't put them into different splits."""
         first, second = (SPLITS & set(inside(self._root, path).parts) for path in (image, file))
         return not first or not second or first == second
 
-    def _near(self, file: Path) -> Iterator[dict[str, list[Path]]]:
-        """Yields the pictures by stem, of the most likely folders first."""
-        near, split = file.parent.parent, file.parent.name
-        folders = [self._root / "JPEGImages", file.parent, *(near / name for name in IMAGE_FOLDERS)]
+    def _listings(self, annotations: Path) -> list[Listing]:
+        """Returns the pictures in folders near that of XML files, the most likely first."""
+        near, split = annotations.parent, annotations.name
+        folders = [self._root / "JPEGImages", annotations]
+        folders += [near / name for name in IMAGE_FOLDERS]
         folders += [at / name / split for at in (self._root, near.parent) for name in IMAGE_FOLDERS]
         folders += [self._root / name for name in IMAGE_FOLDERS]
-        for folder in _distinct(folders):
-            if folder not in self._listed:
-                self._listed[folder] = _by_stem(path for path in folder.iterdir() if is_image(path))
-            yield self._listed[folder]
+        return [
+            _by_stem(path for path in folder.iterdir() if is_image(path))
+            for folder in _distinct(folders)
+        ]
 
-    def _elsewhere(self) -> dict[str, list[Path]]:
+    def _elsewhere(self) -> Listing:
         """Returns the pictures of the whole set by stem."""
         if self._below is None:
             self._below = _by_stem(PictureWalk().images(self._root))
@@ -119,12 +133,29 @@ class Pictures:
 
 
 def _annotations(root: Path) -> Path:
-    folders = (root / name for name in ANNOTATION_FOLDERS)
-    return next((at for at in folders if at.is_dir()), root / ANNOTATION_FOLDERS[0])
+    """Returns the folder of the XML files that the lists of a set name."""
+    folders = [root / name for name in ANNOTATION_FOLDERS]
+    beside = [root / name for name in IMAGE_FOLDERS if _xml_files(root / name)]
+    return next((at for at in (*folders, *beside) if at.is_dir()), folders[0])
 
 
 def _xml_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.[xX][mM][lL]") if not is_hidden(path.name))
+
+
+def _annotation_files(folder: Path) -> list[Path]:
+    """Returns the XML files of a folder if they are VOC's: other programs write XML too."""
+    files = _xml_files(folder)
+    return files if any(map(_is_annotation, files[:SAMPLED])) else []
+
+
+def _is_annotation(file: Path) -> bool:
+    try:
+        with file.open("rb") as content:
+            _, element = next(ElementTree.iterparse(content, events=("start",)))
+    except (OSError, ElementTree.ParseError, ValueError, LookupError, StopIteration):
+        return False
+    return bool(element.tag == "annotation")
 
 
 def _distinct(folders: list[Path]) -> list[Path]:
@@ -134,8 +165,8 @@ def _distinct(folders: list[Path]) -> list[Path]:
     return [folder for folder in dict.fromkeys(folders) if folder in kept]
 
 
-def _by_stem(paths: Iterable[Path]) -> dict[str, list[Path]]:
-    found: dict[str, list[Path]] = {}
+def _by_stem(paths: Iterable[Path]) -> Listing:
+    found: Listing = {}
     for path in sorted(paths):
         found.setdefault(plain_name(path.stem), []).append(path)
     return found

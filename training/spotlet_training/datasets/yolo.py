@@ -116,13 +116,14 @@ def _read_split(
             listed = _listed_images(place, description.parent, problems)
             walk.hidden += [path for path in listed if is_hidden(path.name)]
             images += [path for path in listed if not is_hidden(path.name)]
-    labels, seen, places = [], set[Path](), Places()
+    labels, seen, places = [], set[str](), Places()
     for path in images:
-        if places.of(path) in seen:
+        real = places.of(path)
+        if real in seen:
             problems.add(path, f"duplicate image in `{split}`; list it once")
             continue
-        seen.add(places.of(path))
-        labels.append(ImageLabels.from_rows(path, files.read(path), files.path(path)))
+        seen.add(real)
+        labels.append(files.read(path))
     return labels
 
 

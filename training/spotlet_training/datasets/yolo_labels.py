@@ -4,20 +4,25 @@ Source: https://docs.ultralytics.com/datasets/detect/ (boxes), …/segment/ (out
 corners), …/pose/ (a box and its key points).
 """
 
-from collections.abc import Sequence
+from collections import Counter
 from pathlib import Path
 
 from spotlet.errors import DatasetError
 from spotlet_training.datasets.checks import Problems, clip_box, read_text, without_path
-from spotlet_training.datasets.labels import LabelRow
+from spotlet_training.datasets.key_points import (
+    BOX_NUMBERS,
+    crosses_itself,
+    fits_key_points,
+    has_visibilities,
+)
+from spotlet_training.datasets.labels import ImageLabels, LabelRow
 from spotlet_training.datasets.pictures_below import Places
 
-BOX_NUMBERS, CORNER_NUMBERS = 4, 8
-"""Numbers after the class: of a box, and of the four corners of a rotated box."""
+CORNER_NUMBERS = 8
+"""Numbers after the class of a rotated box: its four corners."""
 
-
-SLACK = 1.05
-"""How far key points may lie outside their box, as a factor of its sides: rounding."""
+MOST_UNCLEAR = 20
+"""Outlines examined for crossing sides, which takes the square of their corners."""
 
 
 def label_path(image: Path) -> Path:
@@ -40,22 +45,25 @@ class LabelFiles:
         self._names = names
         self._problems = problems
         self._places = Places()
-        self._image_of: dict[Path, Path] = {}
-        self._around: list[tuple[Path, int, tuple[float, ...]]] = []
+        self._image_of: dict[str, Path] = {}
+        # Of outlines: how they read, the first place of each reading, and some that may be either.
+        self._readings: Counter[bool | None] = Counter()
+        self._first: dict[bool | None, tuple[Path, int, int]] = {}
+        self._unclear: list[tuple[float, ...]] = []
+        self._corners = 0
 
-    def path(self, image: Path) -> Path:
-        """Returns the label file of an image, also of one in a linked folder."""
+    def read(self, image: Path) -> ImageLabels:
+        """Returns the labels of an image, also of one in a linked folder; none without a file."""
         path = label_path(image)
         if not path.is_file():
-            real = label_path(self._places.of(image))
-            return real if real.is_file() else path
-        return path
+            real = label_path(Path(self._places.of(image)))
+            if not real.is_file():
+                return ImageLabels.from_rows(image, [], path)
+            path = real
+        return ImageLabels.from_rows(image, self._rows(image, path), path)
 
-    def read(self, image: Path) -> list[LabelRow]:
-        """Returns the objects of one image; none if it has no label file."""
-        path = self.path(image)
-        if not path.is_file():
-            return []
+    def _rows(self, image: Path, path: Path) -> list[LabelRow]:
+        """Returns the objects in a label file, which is that of an image."""
         try:
             lines = read_text(path).splitlines()
         except DatasetError as error:
@@ -72,7 +80,7 @@ class LabelFiles:
                 continue
             rows.append(row)
             if len(values) > BOX_NUMBERS:
-                self._around.append((path, number, values))
+                self._note_outline(path, number, values)
         first = self._image_of.setdefault(self._places.of(path), image)
         if rows and self._places.of(first) != self._places.of(image):
             self._problems.add(
@@ -82,25 +90,40 @@ class LabelFiles:
             )
         return rows
 
+    def _note_outline(self, path: Path, number: int, values: tuple[float, ...]) -> None:
+        reading = fits_key_points(values)
+        self._readings[reading] += 1
+        self._first.setdefault(reading, (path, number, len(values)))
+        self._corners += len(values) == CORNER_NUMBERS
+        if reading is None and len(self._unclear) < MOST_UNCLEAR:
+            self._unclear.append(values)
+
     def notes(self) -> list[str]:
         """Returns notes on the outlines; adds a problem if they are key points."""
-        readings = [_fits_key_points(values) for _, _, values in self._around]
-        if readings.count(True) > readings.count(False):
-            path, number, values = self._around[readings.index(True)]
+        count = self._readings
+        points = self._first.get(True)
+        if not count[True] and not count[False] and any(map(crosses_itself, self._unclear)):
+            points = self._first.get(None)
+        elif count[True] <= count[False]:
+            points = None
+        if points is not None:
+            path, number, numbers = points
             self._problems.add(
                 path,
-                f"{len(values)} numbers after the class are a box and key points inside it, in "
-                f"{len(readings)} lines of this set; spotlet needs boxes: keep the first "
+                f"{numbers} numbers after the class are a box and key points inside it, in "
+                f"{count.total()} lines of this set; spotlet needs boxes: keep the first "
                 f"{BOX_NUMBERS} numbers",
                 number,
             )
             return []
-        corners = sum(len(values) == CORNER_NUMBERS for _, _, values in self._around)
-        kinds = ((len(readings) - corners, "outlines"), (corners, "rotated boxes or outlines"))
+        kinds = (
+            (count.total() - self._corners, "outlines"),
+            (self._corners, "rotated boxes or outlines"),
+        )
         return [
-            f"{count} {kind} are taken as the upright boxes around them"
-            for count, kind in kinds
-            if count
+            f"{number} {kind} are taken as the upright boxes around them"
+            for number, kind in kinds
+            if number
         ]
 
 
@@ -116,6 +139,11 @@ def read_line(line: str, number: int, names: tuple[str, ...]) -> tuple[LabelRow,
         raise ValueError(f"{line.strip()!r}: must be numbers, the class too") from None
     if not (class_number.is_integer() and 0 <= class_number < len(names)):
         raise ValueError(f"unknown class {class_number:g}; must be from 0 to {len(names) - 1}")
+    if has_visibilities(values):
+        raise ValueError(
+            f"{len(values)} numbers after the class are a box and key points; spotlet needs boxes: "
+            f"keep the first {BOX_NUMBERS} numbers"
+        )
     if len(values) == BOX_NUMBERS:
         x, y, width, height = values
         edges = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
@@ -128,27 +156,3 @@ def read_line(line: str, number: int, names: tuple[str, ...]) -> tuple[LabelRow,
         )
     row = LabelRow(clip_box(edges), int(class_number), ignored=False, place=number)
     return row, tuple(values)
-
-
-def _fits_key_points(values: Sequence[float]) -> bool | None:
-    """Whether an outline is a box and the key points in it: x, y, or x, y and visibility 0 to 2.
-
-    None if it may be either: an outline near the picture's middle may look like key points.
-    """
-    x, y, width, height = values[:BOX_NUMBERS]
-    reach_x, reach_y = 0.5 * SLACK * width, 0.5 * SLACK * height
-    rest = values[BOX_NUMBERS:]
-
-    def holds(points: Sequence[tuple[float, float]]) -> bool:
-        return all(
-            (abs(at_x - x) <= reach_x and abs(at_y - y) <= reach_y) or at_x == at_y == 0
-            for at_x, at_y in points
-        )
-
-    seen = rest[2::3]
-    if len(rest) % 3 == 0 and set(seen) <= {0.0, 1.0, 2.0}:
-        return holds(list(zip(rest[::3], rest[1::3], strict=True)))
-    if not holds(list(zip(rest[::2], rest[1::2], strict=True))):
-        return False
-    # The second corner of an outline lies near its others; a box's size is no place at all.
-    return None if holds([(width, height)]) else True
