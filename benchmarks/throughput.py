@@ -40,9 +40,10 @@ from spotlet import Detector
 import onnxruntime as ort
 from benchmarks.clip import demo_frames, write_clip
 
+from spotlet.cores import usable_cores
 from spotlet.letterbox import Letterbox
 from spotlet.model import locate_model
-from spotlet.pipeline import map_in_order, plan_workers, usable_cores
+from spotlet.pipeline import map_in_order, plan_workers
 from spotlet.session import SessionSettings
 from spotlet.text.terminal import table
 

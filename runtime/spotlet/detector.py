@@ -137,9 +137,7 @@ class Detector:
         """
         if not isinstance(frames_bgr, Iterable) or getattr(frames_bgr, "ndim", 4) != 4:
             what = getattr(frames_bgr, "shape", type(frames_bgr).__name__)
-            raise UsageError(
-                f"frames {what}: must be several, (N, H, W, 3); for one, call detector(frame)"
-            )
+            raise UsageError(f"frames {what}: must be several; for one, call detector(frame)")
         frames = [require_frame(frame) for frame in frames_bgr]
         if not frames:
             return []

@@ -5,7 +5,6 @@ there are as many threads as cores. So no core idles while another decodes, and 
 on splitting the operators of a small network.
 """
 
-import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from itertools import count
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+from spotlet.cores import usable_cores
 from spotlet.lifetime import WAKE_SECONDS
 
 Item = TypeVar("Item")
@@ -187,10 +187,3 @@ class _Threads(Generic[Item, Result]):
                 self._finished.put((number, error))
                 return
             del item
-
-
-def usable_cores() -> int:
-    """Returns how many cores this process may use, from 1."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

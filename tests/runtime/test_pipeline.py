@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from patience import PATIENCE_SECONDS, wait_until
 
-from spotlet.pipeline import MOST_WORKERS, Workers, map_in_order, plan_workers, usable_cores
+from spotlet.cores import usable_cores
+from spotlet.pipeline import MOST_WORKERS, Workers, map_in_order, plan_workers
 
 SHARES = [
     Workers(),

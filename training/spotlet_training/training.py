@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from os import cpu_count
 from pathlib import Path
 
 import numpy as np
 
+from spotlet.cores import usable_cores
 from spotlet.errors import DatasetError
 from spotlet.evaluation import Accuracy
 from spotlet_training.datasets import Dataset
@@ -110,7 +110,7 @@ def train(
         if len(epochs) >= settings.epochs:
             return epochs
         stack.enter_context(fast_kernels(settings, learner.device))
-        processors = max((cpu_count() or 1) // ranks.local_count, 1)
+        processors = max(usable_cores() // ranks.local_count, 1)
         pool = stack.enter_context(ThreadPoolExecutor(settings.loaders or min(processors, 8)))
         resumed = len(epochs)
 

@@ -20,13 +20,14 @@ from spotlet.bench.trials import (
 )
 from spotlet.check.records import record_frame
 from spotlet.check.replay import compare
+from spotlet.cores import usable_cores
 from spotlet.detector import Detector
 from spotlet.errors import SourceError
 from spotlet.letterbox import ImageArray
 from spotlet.model.package import INT8_VARIANTS, VARIANTS
 from spotlet.model.profile import MODES
 from spotlet.model.providers import CPU_PROVIDER, usable_providers
-from spotlet.pipeline import Workers, map_in_order, plan_workers, usable_cores
+from spotlet.pipeline import Workers, map_in_order, plan_workers
 
 TUNING_FRAMES = 8
 """Frames of the source that are timed and compared."""

@@ -20,13 +20,14 @@ from spotlet.bench.stages import Benchmark, measure
 from spotlet.bench.trials import DEFAULT, LEAST_GAIN, Tuning
 from spotlet.bench.tune import tune_model
 from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
+from spotlet.cores import usable_cores
 from spotlet.detector import Detector
 from spotlet.errors import UsageError
 from spotlet.model.package import locate_model
 from spotlet.model.processor import cpu_name, int8_instructions
 from spotlet.model.profile import DeviceProfile, remove_profile, write_profile
 from spotlet.model.providers import CPU_PROVIDER
-from spotlet.pipeline import Workers, plan_workers, usable_cores
+from spotlet.pipeline import Workers, plan_workers
 from spotlet.text.terminal import table
 
 SCHEMA = 1

@@ -3,7 +3,6 @@
 import argparse
 import importlib.util
 import json
-import os
 import platform
 import tempfile
 from importlib import metadata
@@ -15,6 +14,7 @@ import onnxruntime as ort
 from cv2 import videoio_registry
 
 from spotlet import TELEMETRY_FAULT
+from spotlet.cores import usable_cores
 from spotlet.distributions import origin
 from spotlet.errors import SpotletError
 from spotlet.model.package import bundled_models
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         "spotlet": metadata.version("spotlet"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cores": os.cpu_count() or 1,
+        "cores": usable_cores(),
         "numpy": np.__version__,
         "onnxruntime": ort.__version__,
         "onnxruntime from": origin("onnxruntime"),

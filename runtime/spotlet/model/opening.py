@@ -9,6 +9,7 @@ from typing import Any
 
 import onnxruntime as ort
 
+from spotlet.cores import automatic_threads
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.model.limits import guard_session
 from spotlet.model.plugins import add_plugin, installed_plugins, provider_options
@@ -163,7 +164,7 @@ def _node_shares(session: ort.InferenceSession) -> dict[str, int] | None:
 def session_options(settings: SessionSettings) -> ort.SessionOptions:
     """Returns onnxruntime's options for these settings, except the provider."""
     options = ort.SessionOptions()
-    options.intra_op_num_threads = settings.threads
+    options.intra_op_num_threads = settings.threads or automatic_threads()
     options.inter_op_num_threads = 1
     options.graph_optimization_level = OPTIMISATIONS[settings.optimisation]
     # A camera delivers a frame every 33 ms: threads that spin in between only waste power.

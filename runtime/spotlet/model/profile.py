@@ -16,6 +16,7 @@ from typing import Any
 import onnxruntime as ort
 
 from spotlet.atomic import atomic_file
+from spotlet.cores import usable_cores
 from spotlet.errors import OutputError, SpotletError, UsageError
 from spotlet.model.files import MOST_MODEL_BYTES, read_bounded
 from spotlet.model.opening import SessionSettings
@@ -23,7 +24,6 @@ from spotlet.model.package import locate_model
 from spotlet.model.plugins import installed_plugins
 from spotlet.model.processor import cpu_name
 from spotlet.model.providers import full_provider_name
-from spotlet.pipeline import usable_cores
 from spotlet.text.plain import first_line
 from spotlet.text.schema import read_record, require_keys
 

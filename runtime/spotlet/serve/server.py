@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from spotlet.cores import usable_cores
 from spotlet.lifetime import WAKE_SECONDS
 from spotlet.serve.address import Listener
 from spotlet.serve.app import make_app
@@ -150,7 +150,7 @@ class Server:
         loop.set_exception_handler(self._note_exception)
         viewers = Viewers(self._board, loop)
         executor = ThreadPoolExecutor(1, thread_name_prefix="spotlet-pictures")
-        pictures = Pictures(self._board, executor, cores=os.cpu_count() or 1)
+        pictures = Pictures(self._board, executor, cores=usable_cores())
         app = make_app(self._board, viewers, pictures, self._title)
         self._server = uvicorn.Server(
             uvicorn.Config(

@@ -1,6 +1,8 @@
 """OpenCV's captures, with workarounds for live streams."""
 
 import os
+import re
+from pathlib import Path
 
 import cv2
 
@@ -10,6 +12,7 @@ from spotlet.library_paths import path_for_library
 from spotlet.streams.part import PartCapture
 from spotlet.streams.source import Source
 from spotlet.streams.upright import Orientation, orientation_of_angle
+from spotlet.text.credentials import needs_encoding
 
 NOT_OPENED = {
     "video": "not a video that OpenCV can decode, or a damaged one",
@@ -17,6 +20,8 @@ NOT_OPENED = {
     "url": "cannot be reached, or no frame of it can be decoded",
 }
 """Why a source cannot be opened, by its kind."""
+
+ENCODE_HINT = "; in a user or password, write @ as %40, / as %2F, ? as %3F, # as %23, % as %25"
 
 SMALL_PICTURE_PIXELS = 1280 * 720
 """Up to this size decoding costs a small share of a core next to any network; a 4K picture takes
@@ -65,15 +70,28 @@ def open_capture(
                 settings[cv2.CAP_PROP_N_THREADS] = 1
             pairs = [number for setting in settings.items() for number in setting]
             opened = capture.open(str(source.location), cv2.CAP_FFMPEG, pairs)
-        elif isinstance(source.location, int):
-            opened = capture.open(source.location)
+        elif source.kind == "camera":
+            index = _camera_index(source.location)
+            opened = index is not None and capture.open(index)
         else:
-            with path_for_library(source.location) as path:
-                on_one = source.kind == "video" and not spare_cores
-                opened = (on_one and _open_on_one_core(capture, path)) or capture.open(path)
+            with path_for_library(str(source.location)) as path:
+                if Path(path).is_fifo():  # it can be opened once
+                    opened = capture.open(path, cv2.CAP_FFMPEG)
+                else:
+                    on_one = source.kind == "video" and not spare_cores
+                    opened = (on_one and _open_on_one_core(capture, path)) or capture.open(path)
     if not opened:
-        raise SourceError(f"{source.name}: {NOT_OPENED[source.kind]}")
+        hint = ENCODE_HINT if needs_encoding(str(source.location)) else ""
+        raise SourceError(f"{source.name}: {NOT_OPENED[source.kind]}{hint}")
     return capture
+
+
+def _camera_index(location: str | int) -> int | None:
+    """Returns a camera's index, of a device file or a link to one too; None if it is not there."""
+    if isinstance(location, int):
+        return location
+    found = re.fullmatch(r"/dev/video(\d+)", str(Path(location).resolve()))
+    return int(found[1]) if found and Path(location).exists() else None
 
 
 def _open_on_one_core(capture: cv2.VideoCapture, path: str) -> bool:

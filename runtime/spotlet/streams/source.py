@@ -15,6 +15,9 @@ SourceKind = Literal["image", "images", "video", "camera", "url"]
 URL_SCHEMES = ("rtsp", "rtsps", "rtmp", "http", "https")
 """The schemes that are supported."""
 
+CAMERA_FILES = ("/dev/video", "/dev/v4l/")
+"""How the device files of cameras begin on Linux; those of /dev/v4l/by-id are stable names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -23,7 +26,8 @@ class Source:
     Attributes:
         kind: `image` is one file, `images` a folder or a glob.
         name: for display, without credentials.
-        location: what OpenCV opens: a path, a URL or a camera's index. Empty for images.
+        location: what OpenCV opens: a path, a URL, or a camera's index or device file. Empty for
+            images.
         paths: the image files, in natural order; empty for the other kinds.
     """
 
@@ -49,8 +53,8 @@ def locate_source(source: str | int | Path) -> Source:
     """Identifies a source without opening it.
 
     Args:
-        source: the path of an image, of a folder of images or of a video file; a glob of
-            images; a camera's index, as a number or as digits; a URL.
+        source: the path of an image, of a folder of images, of a video file or of a pipe; a glob
+            of images; a camera's index, as a number or as digits, or its device file; a URL.
 
     Raises:
         SourceError: there is no such file, or no image in the folder.
@@ -71,6 +75,10 @@ def locate_source(source: str | int | Path) -> Source:
     path = Path(source) if not isinstance(source, int) else Path(text)
     if not text or "\0" in text:
         raise UsageError("empty source: must be a file, a folder, a glob, a camera or a URL")
+    if text.startswith(CAMERA_FILES):  # it may be unplugged now
+        return Source("camera", text, location=text)
+    if path.is_fifo():
+        return Source("video", text, location=text)
     if path.is_dir():
         return _images(text, list(path.iterdir()), "this folder contains no images")
     if path.is_file():
@@ -81,6 +89,8 @@ def locate_source(source: str | int | Path) -> Source:
     if glob.has_magic(text):
         found = [Path(name) for name in glob.glob(text, recursive=True)]  # noqa: PTH207
         return _images(text, found, "no image matches this pattern")
+    if path.exists():
+        raise SourceError(f"{text}: a device or a socket; must be a file, a pipe or a camera")
     raise SourceError(f"{text}: no such file or folder")
 
 
@@ -101,12 +111,14 @@ def _camera(index: int) -> Source:
 
 
 def _url(text: str) -> Source:
-    scheme = text.split("://", 1)[0].lower()
+    scheme, _, rest = text.partition("://")
+    scheme = scheme.lower()
     if scheme not in URL_SCHEMES:
         raise UsageError(
             f"{without_credentials(text)}: a URL must begin with one of "
             f"{', '.join(f'{known}://' for known in URL_SCHEMES)}"
         )
+    text = f"{scheme}://{rest}"  # FFmpeg knows them in lower case only
     return Source("url", without_credentials(text), location=text)
 
 

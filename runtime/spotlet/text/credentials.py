@@ -18,6 +18,7 @@ _USER_INFO = re.compile(
     r"(\w[\w+.-]*:/+)"
     r"(?:[^/?#\s]*@|[^/?#@:\[\s]*:(?!\d*(?:[/?#\s]|$))\S*@|[^/?#@:\[\s]*:\d+[/?#]\S*@(?=[\w.-]+[:/.]))"
 )
+_ENDS_USER_INFO = re.compile(r"[@/?#\[\]\\\s]|%(?![0-9A-Fa-f]{2})")
 _NO_SCHEME = re.compile(r"(?<![\w/])[\w.%+-]+:[^\s@/]+@(?=\S)")
 
 
@@ -33,6 +34,17 @@ def without_credentials(url: str) -> str:
     """
     url = _USER_INFO.sub(r"\1", url)
     return _IN_PATH.sub(_hide_secret, _IN_QUERY.sub(_hide_secret, url))
+
+
+def needs_encoding(url: str) -> bool:
+    """Whether a URL's user or password holds characters that end it, unless percent-encoded.
+
+    Example:
+        >>> needs_encoding("rtsp://admin:se#cret@10.0.0.7/door")
+        True
+    """
+    found = _USER_INFO.match(url)
+    return found is not None and _ENDS_USER_INFO.search(found[0][len(found[1]) : -1]) is not None
 
 
 def hide_credentials(text: str) -> str:

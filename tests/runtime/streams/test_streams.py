@@ -27,7 +27,7 @@ from spotlet.streams import (
     open_streams,
 )
 from spotlet.streams.feeds import EveryFrame, Feed, OneConnection
-from spotlet.streams.opencv import open_capture
+from spotlet.streams.opencv import _camera_index, open_capture
 from spotlet.streams.source import Source, natural_key
 from spotlet.streams.stream import StreamMode
 
@@ -549,6 +549,71 @@ def test_sources_are_told_apart(tmp_path: Path) -> None:
 def test_what_cannot_be_a_source_is_refused(source: str) -> None:
     with pytest.raises(UsageError):
         locate_source(source)
+
+
+def test_a_scheme_may_be_in_capitals() -> None:
+    source = locate_source("RTSP://user:Secret@Host/Door")
+    assert (source.kind, source.name) == ("url", "rtsp://Host/Door")
+    assert source.location == "rtsp://user:Secret@Host/Door"
+
+
+@pytest.mark.live
+def test_a_password_that_must_be_encoded_is_a_hint_and_not_shown() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # it does not listen
+        url = f"http://user:se#cret@127.0.0.1:{nobody.getsockname()[1]}/x"
+        with pytest.raises(SourceError, match=r"cannot be reached.*write @ as %40") as raised:
+            open_stream(url, mode="video")
+    assert "cret" not in str(raised.value)
+
+
+def test_a_camera_is_also_its_device_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    by_id = "/dev/v4l/by-id/usb-Maker_Camera-video-index0"
+    for name in ("/dev/video7", by_id):
+        source = locate_source(name)
+        assert (source.kind, source.name, source.is_live) == ("camera", name, True)
+    assert _camera_index(3) == 3
+    assert _camera_index(by_id) is None
+    with pytest.raises(SourceError, match=f"{by_id}: no such camera"):
+        open_stream(by_id, mode="video")
+    monkeypatch.setattr(Path, "resolve", lambda _: Path("/dev/video7"))
+    assert _camera_index(str(tmp_path)) == 7
+
+
+def test_a_device_that_is_no_camera_is_refused() -> None:
+    with pytest.raises(SourceError, match=r"/dev/null: a device or a socket; must be"):
+        open_stream("/dev/null")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+@pytest.mark.parametrize("spare_cores", [True, False])
+def test_a_pipe_is_read_to_its_end(
+    tmp_path: Path, write_clip: WriteClip, spare_cores: bool
+) -> None:
+    clip = write_clip(tmp_path / "clip.webm", _numbered(9))
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(
+        target=lambda: (tmp_path / "pipe").write_bytes(clip.read_bytes()), daemon=True
+    )
+    writer.start()
+    with open_streams([tmp_path / "pipe"], spare_cores=spare_cores) as group:
+        assert [_number(frame.image) for _, frame in group] == list(range(9))
+    writer.join(PATIENCE_SECONDS)
+
+
+@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="no /dev/stdin here")
+@pytest.mark.parametrize("through_pipe", [True, False])
+def test_standard_input_is_read(tmp_path: Path, write_clip: WriteClip, through_pipe: bool) -> None:
+    clip = write_clip(tmp_path / "clip.webm", _numbered(9))
+    program = "from spotlet.streams import open_stream; print(len(list(open_stream('/dev/stdin'))))"
+    with clip.open("rb") as file:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            check=True,
+            **({"input": file.read()} if through_pipe else {"stdin": file}),
+        )
+    assert int(done.stdout) == 9
 
 
 def test_natural_order_counts_numbers() -> None:

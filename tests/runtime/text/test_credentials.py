@@ -1,6 +1,6 @@
 import pytest
 
-from spotlet.text.credentials import hide_credentials, without_credentials
+from spotlet.text.credentials import hide_credentials, needs_encoding, without_credentials
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,23 @@ def test_a_message_gives_no_credential_away(text: str) -> None:
 )
 def test_a_message_without_any_stays_as_it_is(text: str) -> None:
     assert hide_credentials(text) == text
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("rtsp://user:secret@host/door", False),
+        ("rtsp://user:se:cret@host/door", False),
+        ("rtsp://user:se%40cret@host:554/door@2", False),
+        ("rtsp://host/door@2", False),
+        ("rtsp://user:se@cret@host/door", True),
+        ("rtsp://user:se/cret@host/door", True),
+        ("rtsp://user:se#cret@host:8/door", True),
+        ("rtsp://user:12/secret@host/door", True),
+        ("rtsp://user:50%@host/door", True),
+        ("0", False),
+        ("a@b.mp4", False),
+    ],
+)
+def test_a_password_that_ends_the_user_info_needs_encoding(url: str, expected: bool) -> None:
+    assert needs_encoding(url) is expected

@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from os import cpu_count
 from pathlib import Path
 
 import numpy as np
 
+from spotlet.cores import usable_cores
 from spotlet.errors import DatasetError
 from spotlet.image_files import guessed_bits
 from spotlet.image_headers import SIDEWAYS, UPRIGHT, exif_orientation, is_cut_short
@@ -85,7 +85,7 @@ def read_pictures(
     """
     pictures: dict[Path, Picture] = {}
     once = list(dict.fromkeys(paths))
-    with ThreadPoolExecutor(min(cpu_count() or 1, MOST_THREADS)) as pool:
+    with ThreadPoolExecutor(min(usable_cores(), MOST_THREADS)) as pool:
         reading = ahead(read_picture, once, pool, depth=64)
         for path, picture in zip(once, reading, strict=True):
             pictures[path] = picture
