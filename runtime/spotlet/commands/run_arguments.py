@@ -36,7 +36,8 @@ HELP = {
     "URL; several run at once",
     "--config": "TOML with these arguments; the command line wins",
     "--save": "annotated video (.mp4, .avi); image or folder for images; folder of videos for "
-    "several sources",
+    "several sources; browsers play a video after "
+    "ffmpeg -i out.mp4 -c:v libx264 -pix_fmt yuv420p web.mp4",
     "--keep-videos": "video files to keep of each live source, an hour each at most "
     f"[{KEPT_RECORDINGS}]",
     "--ndjson": "a JSON line for each frame and each change of a live source's state; - is stdout",

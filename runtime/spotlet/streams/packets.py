@@ -1,7 +1,7 @@
 """The packets of a video file: their times, and where their pictures change size."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -21,14 +21,18 @@ CLOSE_QUANTILE = 0.02
 MOST_RAISED_FPS = 120.0
 """The rate of a video is not raised above this for frames of a variable rate."""
 
+MOST_UNDECODABLE_PACKETS = 1000
+"""A stream is entered anywhere; by then a key frame must have come."""
+
 _JITTER, _SAME_RATE = 0.25, 0.01  # shares of a frame's duration, and of a rate
+_START_CODES = (b"\0\0\1", b"\0\0\0\1")
 _HEADER_BYTES = 1 << 17  # the size is within these, behind an EXIF thumbnail at most
 
 
 @contextmanager
 def open_packets(path: Path) -> Iterator[cv2.VideoCapture | None]:
     """Opens a file whose `grab` reads a packet and decodes nothing; None if OpenCV cannot."""
-    capture = _packet_capture(path)
+    capture = packet_capture(path)
     try:
         yield capture
     finally:
@@ -65,6 +69,13 @@ def playback_rate(path: Path, fps: float | None) -> float | None:
     return min(rate, MOST_RAISED_FPS)
 
 
+def watch_stream(capture: cv2.VideoCapture) -> "PacketWatch | None":
+    """Returns the watch of an open URL, which then reads packets; None if it cannot be watched."""
+    if not hasattr(cv2, "IStreamReader") or size_reader(_fourcc_of(capture)) is None:
+        return None
+    return PacketWatch(capture) if capture.set(cv2.CAP_PROP_FORMAT, -1) else None
+
+
 class PacketWatch:
     """Reads a file's packets beside its decoder, which says nothing of a change of size.
 
@@ -75,19 +86,18 @@ class PacketWatch:
         held_back: how many pictures the decoder loses at a change: those it still holds.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Opens the file; without effect on a codec that cannot be watched."""
+    def __init__(self, capture: cv2.VideoCapture | None) -> None:
+        """Takes over a capture that reads packets; without effect if its codec is unknown."""
         self.size_hw: SizeHw | None = None
         self.changed_at: int | None = None
         self.changed_seconds = 0.0
         self.held_back = 0
         self._shown = 0
         self._next: tuple[bytes, float] | None = None
-        self._capture = _packet_capture(path)
+        self._capture = capture
         self._fourcc = ""
         if self._capture is not None:
-            code = int(self._capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFF_FFFF
-            self._fourcc = code.to_bytes(4, "little").decode("latin-1")
+            self._fourcc = _fourcc_of(self._capture)
         self._may_hide = not is_shown(self._fourcc, b"\0")
         self._read_size = size_reader(self._fourcc)
         if self._read_size is None:
@@ -116,6 +126,31 @@ class PacketWatch:
         if part is None:
             self.changed_at = changed_at
         return part
+
+    def open_first(self) -> PartCapture | None:
+        """Returns the open decoder of a stream's pictures up to a change; None if it fails.
+
+        A stream may send what its decoder needs beforehand alone; then it precedes the packets.
+        """
+        if self._capture is None or self._read_size is None:
+            return None
+        place = int(self._capture.get(cv2.CAP_PROP_CODEC_EXTRADATA_INDEX))
+        there, extra = self._capture.retrieve(flag=place)
+        before = np.asarray(extra, np.uint8).tobytes() if there and extra is not None else b""
+        before = before if before.startswith(_START_CODES) else b""
+        with suppress(ValueError):
+            self.size_hw = self._read_size(before)
+        packet = self.take_same()
+        for _ in range(MOST_UNDECODABLE_PACKETS):
+            if packet is None or self.size_hw is not None:
+                break
+            packet = self.take_same()
+        codec = codec_name(self._fourcc)
+        starts = packet is not None and ("/ISO/" not in codec or packet[0].startswith(_START_CODES))
+        if packet is None or self.size_hw is None or not starts:
+            return None
+        self._next = before + packet[0], packet[1]
+        return open_part(self.take_same, codec, self.size_hw, on_one_core=True)
 
     def take_same(self) -> tuple[bytes, float] | None:
         """Returns the next packet and its time in seconds; None at the end or before a change."""
@@ -164,7 +199,13 @@ class PacketWatch:
         return np.asarray(self._capture.retrieve()[1], np.uint8).tobytes()
 
 
-def _packet_capture(path: Path) -> cv2.VideoCapture | None:
+def _fourcc_of(capture: cv2.VideoCapture) -> str:
+    code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFF_FFFF
+    return code.to_bytes(4, "little").decode("latin-1")
+
+
+def packet_capture(path: Path) -> cv2.VideoCapture | None:
+    """Returns an open capture whose `grab` reads a packet and decodes nothing; None if it fails."""
     capture = cv2.VideoCapture()
     with quiet_opencv(), path_for_library(path) as name:
         opened = capture.open(name, cv2.CAP_FFMPEG)

@@ -6,26 +6,33 @@ from typing import Any
 
 import cv2
 
+from spotlet.image_files import quiet_opencv
 from spotlet.streams.picture_size import SizeHw
 
 TakePacket = Callable[[], tuple[bytes, float] | None]
 
 _TICKS = 1_000_000  # a second
 _BLOCK_HEADER = b"\x81\0\0\x80"  # the first track, at its cluster's time, a key frame
+_FRAME_NANOSECONDS = 40_000_000  # stated, so that FFmpeg does not read twenty to estimate it
 _KEPT_BYTES = 1 << 20  # FFmpeg goes back a little while it recognises a stream
 
 
-def open_part(take: TakePacket, codec: str, size_hw: SizeHw) -> "PartCapture | None":
+def open_part(
+    take: TakePacket, codec: str, size_hw: SizeHw, *, on_one_core: bool = False
+) -> "PartCapture | None":
     """Returns the open decoder of some packets; None if OpenCV cannot read them, as before 4.11.
 
     Args:
         take: returns a packet and its time in seconds, from 0; None after the last.
         codec: its name in Matroska.
         size_hw: height and width of the pictures, pixels.
+        on_one_core: pictures must not be delayed: N cores hold back N - 1 of them.
     """
+    settings = [cv2.CAP_PROP_N_THREADS, 1] if on_one_core else []
     capture: Any = cv2.VideoCapture()
     try:
-        opened = capture.open(_PacketStream(take, codec, size_hw), cv2.CAP_FFMPEG, [])
+        with quiet_opencv():
+            opened = capture.open(_PacketStream(take, codec, size_hw), cv2.CAP_FFMPEG, settings)
     except (cv2.error, TypeError):
         return None
     return PartCapture(capture) if opened else None
@@ -66,12 +73,13 @@ class _PacketStream(io.BufferedIOBase):
 
     def __init__(self, take: TakePacket, codec: str, size_hw: SizeHw) -> None:
         height, width = size_hw
+        rate = _element("23e383", _number(_FRAME_NANOSECONDS))
         video = _element("e0", _element("b0", _number(width)), _element("ba", _number(height)))
         name = _element("86", codec.encode("ascii"))
         first = [_element(kind, b"\1") for kind in ("d7", "73c5", "83")]  # number, id, a picture
         header = _element("1a45dfa3", _element("4282", b"matroska"))
         clock = _element("1549a966", _element("2ad7b1", _number(1_000_000_000 // _TICKS)))
-        tracks = _element("1654ae6b", _element("ae", *first, name, video))
+        tracks = _element("1654ae6b", _element("ae", *first, rate, name, video))
         unending = bytes.fromhex("18538067" + "01ffffffffffffff")
         self._take = take
         self._buffer = bytearray(header + unending + clock + tracks)
@@ -86,10 +94,8 @@ class _PacketStream(io.BufferedIOBase):
 
     def read(self, size: int | None = -1, /) -> bytes:
         wanted = (1 << 20) if size is None or size < 0 else size
-        while self._place + wanted > self._start + len(self._buffer):
-            packet = self._take()
-            if packet is None:
-                break
+        if self._place == self._start + len(self._buffer) and (packet := self._take()) is not None:
+            # No more than one: the next may not have arrived yet.
             content, seconds = packet
             time = _element("e7", _number(max(round(seconds * _TICKS), 0)))
             self._buffer += _element("1f43b675", time, _element("a3", _BLOCK_HEADER, content))

@@ -20,7 +20,7 @@ from spotlet.streams.opencv import (
     read_pixel_aspect,
     take_over_orientation,
 )
-from spotlet.streams.packets import PacketWatch
+from spotlet.streams.packets import PacketWatch, packet_capture, watch_stream
 from spotlet.streams.part import PartCapture
 from spotlet.streams.source import Source
 from spotlet.streams.upright import make_upright
@@ -96,6 +96,9 @@ class VideoReader:
         self._learn_how_it_is_shown(capture)
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps: float | None = fps if self._timed and 0 < fps <= MAX_PLAUSIBLE_FPS else None
+        self._is_watched_live = live and source.kind == "url" and not self._jpegs
+        if self._is_watched_live:
+            self._watch_live(capture, open_seconds + slack)
         image = self._next_image()
         if image is None:
             self._capture.release()
@@ -124,6 +127,19 @@ class VideoReader:
         if self._watch is not None:
             self._watch.close()
 
+    def _watch_live(self, capture: cv2.VideoCapture, open_seconds: float) -> None:
+        """Decodes the packets of the one connection apart from it, if they say their size."""
+        watch = watch_stream(capture)
+        if watch is None:
+            return
+        part = watch.open_first()
+        if part is not None:
+            self._watch, self._capture = watch, part
+            return
+        watch.close()
+        self._capture = open_capture(self._source, open_seconds, self._read_seconds, live=True)
+        take_over_orientation(self._capture)
+
     def _learn_how_it_is_shown(self, capture: cv2.VideoCapture) -> None:
         """Notes how pictures become upright and square, and of a file how many are visible."""
         self._pixel_aspect = 1.0 if self._jpegs else read_pixel_aspect(capture)
@@ -133,7 +149,7 @@ class VideoReader:
         path = Path(str(self._source.location))
         if self._source.kind != "video" or not path.is_file():  # a pipe is read once
             return
-        self._watch = PacketWatch(path)
+        self._watch = PacketWatch(packet_capture(path))
         index = read_index(path)
         if index is not None:
             self._orientation = index.orientation
@@ -148,7 +164,7 @@ class VideoReader:
         with quiet_opencv():
             while failures <= MOST_DAMAGED_PACKETS:
                 if self._is_size_changed(failures):
-                    if not self._follow_change():
+                    if self._is_watched_live or not self._follow_change():
                         return None
                     failures = 0
                 decoded, content = self._capture.read()
@@ -198,7 +214,7 @@ class VideoReader:
 
     def _stamp(self, image: ImageArray) -> Frame:
         self._last_pts = self._pts_seconds()
-        if isinstance(self._capture, PartCapture):
+        if self._source.kind == "video":
             self.size_hw = image.shape[0], image.shape[1]
         says_pts = self._source.kind == "video" or (
             self._source.kind == "url" and self._timed and (self._index == 0 or self._last_pts > 0)
@@ -223,6 +239,8 @@ class VideoReader:
         if self._source.kind == "camera":
             return f"the camera delivered no more frames after {self._index}"
         is_file = self._source.kind == "video"
+        if self._watch is not None and self._watch.changed_at is not None and not is_file:
+            return "the size of its frames changed"
         if self._is_size_changed():
             return (
                 f"the size of its frames changes after {self._index}, which OpenCV "

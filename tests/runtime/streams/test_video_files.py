@@ -14,7 +14,7 @@ from live_frames import number_in, numbered_image
 
 from spotlet.letterbox import ImageArray
 from spotlet.sinks.recording.mp4 import read_encoded
-from spotlet.streams import Frame, open_stream
+from spotlet.streams import Frame, Reconnection, StatusEvent, open_stream
 from spotlet.streams.container import is_whole
 
 WriteClip = Callable[..., Path]
@@ -246,3 +246,44 @@ def test_a_flash_video_is_whole_if_its_last_tag_is_as_late_as_its_length(tmp_pat
         True,
         False,
     ]
+
+
+def _live(url: str) -> tuple[list[Frame], list[StatusEvent]]:
+    events: list[StatusEvent] = []
+    rules = Reconnection(retries=0)
+    with open_stream(url, reconnection=rules, on_status=events.append) as stream:
+        return list(stream), events
+
+
+def test_a_stream_whose_frames_change_their_size_is_lost_and_none_is_squashed(
+    tmp_path: Path, served: str
+) -> None:
+    sizes_hw = SIZES_HW[:2]
+    parts = [
+        _write(tmp_path / "part.ts", "mp4v", _numbered(range(30 * n, 30 * n + 30), size_hw))
+        for n, size_hw in enumerate(sizes_hw)
+    ]
+    (tmp_path / "changes.ts").write_bytes(b"".join(parts))
+    frames, events = _live(f"{served}/changes.ts")
+    assert {frame.size_hw for frame in frames} == {sizes_hw[0]}
+    assert number_in(frames[-1].image) == 29
+    assert frames[-1].index == 29
+    (reason,) = [event.reason for event in events if event.state == "lost"]
+    assert reason == "the size of its frames changed"
+
+
+def test_a_live_stream_of_one_size_is_read_to_its_end(tmp_path: Path, served: str) -> None:
+    _write(tmp_path / "same.ts", "mp4v", _numbered(range(60)))
+    frames, events = _live(f"{served}/same.ts")
+    assert number_in(frames[-1].image) == frames[-1].index == 59
+    (reason,) = [event.reason for event in events if event.state == "lost"]
+    assert reason is not None
+    assert "the stream ended after 60 frames" in reason
+
+
+def test_a_live_stream_reads_on_after_a_packet_that_cannot_be_decoded(
+    tmp_path: Path, served: str
+) -> None:
+    (tmp_path / "damaged.mp4").write_bytes(_damaged(tmp_path))
+    frames, _ = _live(f"{served}/damaged.mp4")
+    assert number_in(frames[-1].image) == 59

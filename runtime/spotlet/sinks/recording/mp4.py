@@ -19,6 +19,11 @@ FRAGMENT_ALIGNMENT = 8
 
 _EPOCH_OFFSET = 2_082_844_800  # seconds from 1904 to 1970
 _MATRIX = struct.pack(">9I", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)  # upright, unscaled
+_VISUAL_ENTRY_BYTES = 78  # of a picture's description, before its boxes
+_COLOURS = struct.pack(">4s3HB", b"nclx", 1, 1, 6, 0)
+"""Primaries and transfer as of sRGB and HD (1, 1), the matrix of BT.601 (6), not the full range:
+what OpenCV converts BGR to. Players guess another matrix for HD, and show green 255 as 215.
+Source: ISO/IEC 14496-12, 12.1.5 (`colr`); ITU-T H.273 (the numbers)."""
 _UNDETERMINED_LANGUAGE = 0x55C4
 _KEY_FLAGS, _OTHER_FLAGS = 0x0200_0000, 0x0101_0000  # independent; dependent and no sync sample
 
@@ -96,7 +101,7 @@ def file_header(
     here = _box(b"dinf", _full_box(b"dref", (0, 0), _number(1), _full_box(b"url ", (0, 1))))
     table = _box(
         b"stbl",
-        _box(b"stsd", description),
+        _box(b"stsd", with_colours(description)),
         _full_box(b"stts", (0, 0), _number(0)),
         _full_box(b"stsc", (0, 0), _number(0)),
         _full_box(b"stsz", (0, 0), _number(0), _number(0)),
@@ -109,6 +114,17 @@ def file_header(
     )
     missing = -(len(header) + 8) % FRAGMENT_ALIGNMENT
     return header + _box(b"free", bytes(missing))
+
+
+def with_colours(description: bytes) -> bytes:
+    """Returns a description of pictures (see `Encoded`) that states their colours."""
+    head, entry = description[:8], description[8:]
+    if len(entry) < 8 + _VISUAL_ENTRY_BYTES or int.from_bytes(entry[:4], "big") != len(entry):
+        return description  # not one entry of pictures
+    fields, boxes = entry[8 : 8 + _VISUAL_ENTRY_BYTES], entry[8 + _VISUAL_ENTRY_BYTES :]
+    if b"colr" in _boxes(boxes):
+        return description
+    return head + _box(entry[4:8], fields, boxes, _box(b"colr", _COLOURS))
 
 
 def file_fragment(number: int, start: int, pictures: Sequence[bytes], keys: Set[int]) -> bytes:

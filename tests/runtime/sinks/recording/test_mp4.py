@@ -18,6 +18,7 @@ from spotlet.sinks.recording.mp4 import (
     file_fragment,
     file_header,
     read_encoded,
+    with_colours,
 )
 
 SIZES_HW = [(96, NUMBER_BITS * CELL_PIXELS), (97, 201), (360, 640)]
@@ -261,3 +262,31 @@ def test_at_every_rate_a_picture_can_be_repeated(tmp_path: Path, fps: float) -> 
     file.close()
     images = _read(tmp_path / "out.mp4")[2]
     assert [number_in(image) for image in images] == [0, 0, 1, 1, 2]
+
+
+def test_a_recording_states_the_colours_that_opencv_converts_to(tmp_path: Path) -> None:
+    green = np.zeros((720, 1280, 3), np.uint8)
+    green[:] = 0, 255, 0
+    file = _recording(tmp_path / "out.mp4", 10, (720, 1280))
+    file.write(green)
+    file.close()
+    content = (tmp_path / "out.mp4").read_bytes()
+    assert content.count(b"colrnclx") == 1
+    place = content.index(b"colrnclx") + 8
+    primaries, transfer, matrix, full_range = struct.unpack_from(">3HB", content, place)
+    assert (primaries, transfer, matrix, full_range) == (1, 1, 6, 0)
+    capture = cv2.VideoCapture(str(tmp_path / "out.mp4"), cv2.CAP_FFMPEG)
+    capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+    luma = np.asarray(capture.read()[1])[:700].mean()
+    capture.release()
+    assert luma == pytest.approx(16 + 219 * 0.587, abs=2)  # BT.601; BT.709 has 16 + 219 * 0.7152
+    assert _read(tmp_path / "out.mp4")[2][0][360, 640] == pytest.approx([0, 255, 0], abs=3)
+
+
+def test_a_description_that_is_something_else_is_left_as_it_is() -> None:
+    for description in (b"", bytes(8), bytes(8) + b"\0\0\0\x10mp4v" + bytes(8)):
+        assert with_colours(description) == description
+    fields = (
+        bytes(8) + (106).to_bytes(4, "big") + b"mp4v" + bytes(78) + b"\0\0\0\x14colr" + bytes(12)
+    )
+    assert with_colours(fields) == fields
