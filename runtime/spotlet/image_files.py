@@ -21,6 +21,7 @@ from spotlet.image_headers import (
     is_animated_gif,
     is_motion_jpeg,
     sample_range,
+    tiff_bits,
 )
 from spotlet.image_pixels import fewest_bits, in_eight_bits, turned
 from spotlet.letterbox import ImageArray
@@ -33,11 +34,17 @@ IMAGE_SUFFIXES = frozenset({
 })  # fmt: skip
 """Suffixes of image files, in lower case. Files of other suffixes are recognised by content."""
 
-OTHER_SUFFIXES = frozenset({
-    ".avi", ".cache", ".csv", ".json", ".md", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4",
-    ".ndjson", ".npy", ".py", ".txt", ".webm", ".wmv", ".xml", ".yaml", ".yml",
+RAW_SUFFIXES = frozenset({
+    ".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw",
 })  # fmt: skip
-"""Suffixes of files that are certainly not images, and are not opened to find out."""
+"""Suffixes of a camera's raw files. Many are TIFFs, of which OpenCV would decode the preview."""
+
+OTHER_SUFFIXES = RAW_SUFFIXES | frozenset({
+    ".avi", ".bak", ".cache", ".crdownload", ".csv", ".json", ".md", ".mjpeg", ".mjpg", ".mkv",
+    ".mov", ".mp4", ".ndjson", ".npy", ".orig", ".part", ".py", ".thm", ".tmp", ".txt", ".webm",
+    ".wmv", ".xml", ".yaml", ".yml",
+})  # fmt: skip
+"""Suffixes of files that do not count as images of a folder, whatever their content."""
 
 _CANNOT = {
     "HEIC": "save it as JPEG; on an iPhone, Settings > Camera > Formats > Most Compatible does so",
@@ -47,8 +54,8 @@ _CANNOT = {
 """What to do about formats that OpenCV, or an old one, cannot decode."""
 
 _TURNED_HERE = frozenset({"AVIF", "WebP"})
-"""Formats whose orientation is applied here: OpenCV applies it to JPEG, PNG and TIFF, to WebP from
-4.12 or later on, and to AVIF never."""
+"""Formats whose orientation is applied here: OpenCV, 4.10 and 5.0, applies it to JPEG, PNG and
+TIFF, only 5.0 to WebP, and neither to AVIF."""
 
 _SILENT = 0  # OpenCV's log level, which has no name in Python in 4.x
 
@@ -67,16 +74,19 @@ def is_image_file(path: Path) -> bool:
 
 def content_kind(path: Path) -> Literal["image", "video"] | None:
     """Returns what a file's first bytes show; None if they show neither, or cannot be read."""
+    suffix = path.suffix.lower()
     try:
         with path.open("rb") as file:
             start = file.read(START_BYTES)
             kind = image_format(start)
-            whole = start + file.read() if kind in ("GIF", "JPEG") else start
+            if kind == "GIF":
+                return "video" if is_animated_gif(start + file.read()) else "image"
+            if kind == "JPEG" and suffix not in IMAGE_SUFFIXES:
+                return "video" if is_motion_jpeg(start + file.read()) else "image"
     except OSError:
         return None
     if kind is not None:
-        jpegs = path.suffix.lower() not in IMAGE_SUFFIXES and is_motion_jpeg(whole)
-        return "video" if jpegs or is_animated_gif(whole) else "image"
+        return None if suffix in RAW_SUFFIXES else "image"
     containers = start[4:8] == b"ftyp", start[8:12] == b"AVI ", start[:4] == b"\x1a\x45\xdf\xa3"
     return "video" if any(containers) else None
 
@@ -129,6 +139,8 @@ def decode_image(
             f"{name}: {kind}, which OpenCV {cv2.__version__} cannot decode, or a damaged one; "
             f"{_CANNOT[kind]}"
         )
+    if image is None and kind == "TIFF" and (bits := tiff_bits(whole)) > 16:
+        raise SourceError(f"{name}: a TIFF of {bits} bits a sample; save it with 8 or 16 bits")
     if image is None:
         raise SourceError(f"{name}: not an image that OpenCV can decode, or a damaged one")
     return turned(image, exif_orientation(whole)) if kind in _TURNED_HERE else image

@@ -44,6 +44,7 @@ _STARTS = {
     b"\0\0\0\x0cJXL \r\n\x87\n": "JPEG XL",
     b"\xff\x0a": "JPEG XL",
 }
+_STILL_BRANDS = frozenset({b"avif", b"mif1", b"miaf"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
 _BMP_HEADER_SIZES = frozenset({12, 40, 52, 56, 64, 108, 124})
 _GIF_PICTURE = re.compile(rb"\x21\xf9\x04.{4}\0[\x21\x2c]", re.DOTALL)
@@ -70,7 +71,7 @@ def image_format(start: bytes) -> str | None:
     if start[4:8] == b"ftyp":
         size = int.from_bytes(start[:4], "big")
         brands = {start[8:12], *(start[at : at + 4] for at in range(16, min(size, 64), 4))}
-        if start[8:12] == b"avif" or (b"avif" in brands and start[8:12] == b"mif1"):
+        if b"avif" in brands and start[8:12] in _STILL_BRANDS:
             return "AVIF"
         return "HEIC" if start[8:12] in _HEIC_BRANDS else None
     if start[:2] == b"BM" and int.from_bytes(start[14:18], "little") in _BMP_HEADER_SIZES:
@@ -149,11 +150,18 @@ class SampleRange:
     white_is_zero: bool = False
 
 
+def tiff_bits(content: bytes) -> int:
+    """Returns how many bits a sample of a TIFF has; 1 if it does not say."""
+    return int(max(tiff_tags(content).get(_BITS, (1,))))
+
+
 def sample_range(content: bytes) -> SampleRange | None:
     """Returns how samples are stored that are not simply 8 bits; None if they are."""
     match image_format(content[:START_BYTES]):
         case "PNG" if content[24:25] == b"\x10":
             for kind, start, end in png_chunks(content):
+                if kind == b"IDAT":
+                    break
                 if kind == b"sBIT" and end > start:
                     bits = max(content[start : min(end, start + 3)])
                     return SampleRange(most=2**bits - 1, upper=None)
@@ -167,7 +175,7 @@ def sample_range(content: bytes) -> SampleRange | None:
             return None if most == 255 or not 0 < most < 2**16 else SampleRange(most=most)
         case "TIFF":
             tags = tiff_tags(content)
-            bits = max(tags.get(_BITS, (1,)))
+            bits = tiff_bits(content)
             if not 8 < bits <= 16:
                 return None
             said = re.search(rb'SignificantBits="(\d{1,2})"', tags.get(_DESCRIPTION, (b"",))[0])

@@ -1,4 +1,5 @@
 import shutil
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,25 @@ def test_an_image_that_opencv_cannot_decode_is_named_with_the_remedy(
     assert is_image_file(path)
     with pytest.raises(SourceError, match=rf"{name}: HEIC, which OpenCV .* cannot decode.*JPEG"):
         read_image(path)
+
+
+def test_a_tiff_that_opencv_cannot_shorten_is_named_with_the_remedy() -> None:
+    content = bytearray(tiff(SAMPLES))
+    place = content.index(struct.pack("<HHI", 258, 3, 1)) + 8
+    content[place : place + 2] = struct.pack("<H", 32)
+    with pytest.raises(SourceError, match="a TIFF of 32 bits a sample; save it with 8 or 16 bits"):
+        decode_image(content)
+
+
+@pytest.mark.parametrize("name", ["a.cr2", "a.dng", "a.tif.part", "a.bak"])
+def test_raw_files_and_halves_of_downloads_are_no_images_of_a_folder(
+    tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(tiff(SAMPLES))
+    assert not is_image_file(path)
+    # A raw file's first picture is a preview; any other file may be given by its name.
+    assert content_kind(path) == (None if name in ("a.cr2", "a.dng") else "image")
 
 
 def test_no_other_file_is_an_image(tmp_path: Path) -> None:

@@ -198,7 +198,7 @@ def test_an_image_is_an_image_under_any_name(tmp_path: Path) -> None:
     jpeg = _save(tmp_path / "one.jpg", _numbered(8)[7]).read_bytes()
     many = tmp_path / "many"
     many.mkdir()
-    for name in ("a.jfif", "b.jpe", "c", "d.mp4.tmp"):
+    for name in ("a.jfif", "b.jpe", "c", "d.dat"):
         (many / name).write_bytes(jpeg)
         with open_stream(many / name) as stream:
             assert stream.kind == "image"
@@ -210,7 +210,7 @@ def test_an_image_is_an_image_under_any_name(tmp_path: Path) -> None:
             "a.jfif",
             "b.jpe",
             "c",
-            "d.mp4.tmp",
+            "d.dat",
         ]
         assert "1 of 5 images cannot be used" in str(stream.ended_early)
         assert "e.heic: HEIC" in str(stream.ended_early)

@@ -116,3 +116,16 @@ def test_evaluate_refuses_a_set_of_other_classes(
 ) -> None:
     assert main(["evaluate", str(squares_model), str(shapes_folder)]) == 4
     assert "must be the same" in capsys.readouterr().err
+
+
+def test_training_starts_no_more_threads_than_a_containers_quota_allows(
+    shapes_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("torch.set_num_threads", asked.append)
+    for quota, limited in ((None, False), (2.5, True)):
+        monkeypatch.setattr("spotlet.cores._allowed_cores", lambda: 64)
+        monkeypatch.setattr("spotlet.cores.quota_cores", lambda quota=quota: quota)
+        asked.clear()
+        assert main(["train", str(shapes_folder), "--out", str(tmp_path / str(quota)), *QUICK]) == 0
+        assert (asked[:1] == [3]) is limited  # others are of the evaluation's timing

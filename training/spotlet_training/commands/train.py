@@ -8,7 +8,9 @@ from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import cv2
+import torch
 
+from spotlet.cores import automatic_threads
 from spotlet.errors import UsageError
 from spotlet.text.terminal import Progress, duration, table
 from spotlet_training.commands.recipe_options import add_recipe_arguments, asked_settings
@@ -89,6 +91,8 @@ def _run(args: argparse.Namespace, ranks: Ranks) -> int:
         print(f"all {len(epochs)} epochs of this training are done: nothing to resume")
     elif saved:
         print(f"resuming after epoch {len(epochs)} of {settings.epochs}", flush=True)
+    if threads := automatic_threads():  # torch does not know a container's limit
+        torch.set_num_threads(threads)
     # Our own threads prepare the pictures; OpenCV's would compete with torch's for the cores.
     cv2.setNumThreads(1)
     started = time.perf_counter()
