@@ -172,9 +172,12 @@ def _listed_images(listing: Path, root: Path, problems: Problems) -> list[Path]:
 
 def _check_strays(folder: Path, images: list[Path], problems: Problems) -> None:
     """Notes every label file whose image is missing."""
-    expected = {label_path(image) for image in images}
     labels = label_path(folder / "any.jpg").parent
-    for path in sorted(labels.rglob("*.txt")):
+    there = sorted(labels.rglob("*.txt"))
+    expected = {label_path(image) for image in images}
+    spellings = Spellings()
+    expected |= {spellings.find(path) or path for path in expected.difference(there)}
+    for path in there:
         if any(map(is_hidden, path.relative_to(labels).parts)):
             continue
         if path not in expected and path.name.lower() not in LABEL_FOLDER_EXTRAS:
