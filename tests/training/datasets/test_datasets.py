@@ -433,3 +433,37 @@ def test_a_set_is_read_in_the_order_of_a_model(any_set: tuple[str, Path]) -> Non
     for index in range(len(own)):
         names = [NAMES[class_id] for class_id in own.load(index).class_ids]
         assert [order[class_id] for class_id in other.load(index).class_ids] == names
+
+
+def test_a_name_in_another_case_or_composition_names_the_same_file(
+    any_set: tuple[str, Path],
+) -> None:
+    name, root = any_set
+    for image in list(root.rglob("[abc].png")):
+        image.rename(image.with_name(image.stem.upper() + ".PNG"))
+    if name == "yolo":
+        (root / "data.yaml").write_text(
+            f"train: train.txt\nval: images/val\nnames: [{', '.join(NAMES)}]\n"
+        )
+        (root / "train.txt").write_text("images/train/a.png\nimages/train/b.png\n")
+        for label in list(root.rglob("[abc].txt")):
+            label.rename(label.with_name(label.stem.upper() + ".txt"))
+    if name == "voc":
+        (root / "Annotations" / "a.xml").rename(root / "Annotations" / "A.XML")
+    splits = open_splits(root)
+    found = {one.path.name for part in (splits.train, splits.val) for one in part.labels}
+    assert found == {"A.PNG", "B.PNG", "C.PNG"}
+    assert all(len(one.class_ids) for one in (*splits.train.labels, *splits.val.labels))
+
+
+@pytest.mark.parametrize("there", [["A.png"], ["A.png", "a.PNG"]])
+def test_of_several_spellings_none_is_guessed(tmp_path: Path, there: list[str]) -> None:
+    write_coco(tmp_path)
+    (tmp_path / "train" / "a.png").unlink()
+    for name in there:
+        write_image(tmp_path / "train" / name, SIZES_HW["a.png"])
+    if len(there) == 1:
+        assert len(open_splits(tmp_path).train) == 2
+        return
+    with pytest.raises(DatasetError, match=r"no such file 'a\.png'"):
+        open_splits(tmp_path)

@@ -291,3 +291,15 @@ def test_a_description_of_another_tool_or_system_is_read(tmp_path: Path, entries
     assert [one.path for one in splits.train.labels] == [root / "train" / "images" / "a.png"]
     assert [one.path for one in splits.val.labels] == [root / "valid" / "images" / "a.png"]
     assert splits.notes == ()
+
+
+def test_labels_in_another_case_than_their_image_are_found_unless_they_are_another_ones(
+    tmp_path: Path,
+) -> None:
+    root = write_set(tmp_path, SPLITS + "names: [bolt]")
+    labels = root / "train" / "labels"
+    (labels / "a.txt").rename(labels / "A.txt")
+    assert [len(one.class_ids) for one in open_splits(root).train.labels] == [1]
+    (labels / "a.txt").write_text("")
+    with pytest.raises(DatasetError, match=r"train/labels/A\.txt: no image for these labels"):
+        open_splits(root)

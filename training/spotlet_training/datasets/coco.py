@@ -24,7 +24,7 @@ from spotlet_training.datasets.coco_rows import (
     whole_number,
 )
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
-from spotlet_training.datasets.pictures_below import Places
+from spotlet_training.datasets.pictures_below import Places, Spellings
 
 SPLIT_FILES = (
     "annotations/{split}.json",
@@ -209,7 +209,7 @@ def _read_images(
     """Returns the path and (height, width) of each image by its id; no path without a file."""
     images: dict[int, tuple[Path | None, tuple[int, int]]] = {}
     seen: set[str] = set()
-    places, identity_at = Places(), dict[str, int]()
+    places, spellings, identity_at = Places(), Spellings(), dict[str, int]()
     for row in content["images"]:
         identity, name = row.get("id"), row.get("file_name")
         size_hw = row.get("height"), row.get("width")
@@ -223,6 +223,8 @@ def _read_images(
             # Labelling tools on Windows write backslashes.
             parts = name.replace("\\", "/")
             path = next((at / parts for at in folders if (at / parts).is_file()), None)
+            alike = (spellings.find(at / parts) for at in folders if path is None)
+            path = path or next(filter(None, alike), None)
             images[identity] = path, (row["height"], row["width"])
             first = identity if path is None else identity_at.setdefault(places.of(path), identity)
             if first != identity:

@@ -86,6 +86,25 @@ class Places:
         return f"{real}/{name}"  # faster than a `Path`, once for each file of a set
 
 
+class Spellings:
+    """Finds files whose name a label file spells in another case, or as another system does."""
+
+    def __init__(self) -> None:
+        self._files: dict[Path, dict[str, list[Path]]] = {}
+
+    def find(self, path: Path) -> Path | None:
+        """Returns the file; else the only one in its folder with an equal `plain_name`."""
+        if path.is_file():
+            return path
+        folder = path.parent
+        if folder not in self._files:
+            files = self._files[folder] = {}
+            for entry in _entries(folder) if folder.is_dir() else ():
+                files.setdefault(plain_name(entry.name), []).append(folder / entry.name)
+        found = self._files[folder].get(plain_name(path.name), [])
+        return found[0] if len(found) == 1 and found[0].is_file() else None
+
+
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is not meant to be seen."""
     return name.startswith(".") or name == "__MACOSX"

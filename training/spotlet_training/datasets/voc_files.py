@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from spotlet_training.datasets.checks import SPLIT_NAMES, inside, is_image, read_text
-from spotlet_training.datasets.pictures_below import PictureWalk, is_hidden, plain_name
+from spotlet_training.datasets.pictures_below import PictureWalk, Spellings, is_hidden, plain_name
 
 ANNOTATION_FOLDERS = ("Annotations", "annotations", "xmls")
 IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
@@ -31,13 +31,15 @@ def listed_files(root: Path) -> dict[str, list[Path]]:
     """
     found: dict[str, list[Path]] = {}
     annotations, lists = _annotations(root), root / "ImageSets" / "Main"
+    spellings = Spellings()
     for split, folders in SPLIT_NAMES.items():
         if (lists / f"{split}.txt").is_file():
             lines = read_text(lists / f"{split}.txt").splitlines()
             # The lists of one class carry a flag after the name: 1, 0 or -1.
             stems = [re.sub(r"\s+-?[01]$", "", line.strip()) for line in lines]
             visible = [stem for stem in stems if stem and not is_hidden(Path(stem).name)]
-            found[split] = [annotations / f"{stem}.xml" for stem in visible]
+            named = [annotations / f"{stem}.xml" for stem in visible]
+            found[split] = [spellings.find(file) or file for file in named]
         # Images and XML files side by side, as Roboflow exports them.
         elif beside := [path for name in folders for path in _xml_files(root / name)]:
             found[split] = beside

@@ -15,7 +15,7 @@ import yaml
 from spotlet.errors import DatasetError
 from spotlet_training.datasets.checks import Problems, read_text
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet
-from spotlet_training.datasets.pictures_below import PictureWalk, Places, is_hidden
+from spotlet_training.datasets.pictures_below import PictureWalk, Places, Spellings, is_hidden
 from spotlet_training.datasets.yolo_labels import LabelFiles, label_path
 
 YOLO_FILES = ("data.yaml", "data.yml", "dataset.yaml")
@@ -153,12 +153,14 @@ def _find(description: Path, base: object, entry: object, split: str) -> Path:
 def _listed_images(listing: Path, root: Path, problems: Problems) -> list[Path]:
     """Returns the images listed in a text file, one a line, relative to it or to the set."""
     images = []
+    spellings = Spellings()
     for number, line in enumerate(read_text(listing).splitlines(), start=1):
         if not line.strip():
             continue
         names = dict.fromkeys((line.strip(), line.strip().replace("\\", "/")))
-        places = (at / name for name in names for at in (listing.parent, root))
+        places = [at / name for name in names for at in (listing.parent, root)]
         path = next((place for place in places if place.is_file()), None)
+        path = path or next(filter(None, map(spellings.find, places)), None)
         if path is None:
             problems.add(
                 listing, f"no such image {line.strip()!r}; put it back, or remove the line", number
@@ -170,9 +172,12 @@ def _listed_images(listing: Path, root: Path, problems: Problems) -> list[Path]:
 
 def _check_strays(folder: Path, images: list[Path], problems: Problems) -> None:
     """Notes every label file whose image is missing."""
-    expected = {label_path(image) for image in images}
     labels = label_path(folder / "any.jpg").parent
-    for path in sorted(labels.rglob("*.txt")):
+    there = sorted(labels.rglob("*.txt"))
+    expected = {label_path(image) for image in images}
+    spellings = Spellings()
+    expected |= {spellings.find(path) or path for path in expected.difference(there)}
+    for path in there:
         if any(map(is_hidden, path.relative_to(labels).parts)):
             continue
         if path not in expected and path.name.lower() not in LABEL_FOLDER_EXTRAS:

@@ -16,7 +16,7 @@ from spotlet_training.datasets.key_points import (
     has_visibilities,
 )
 from spotlet_training.datasets.labels import ImageLabels, LabelRow
-from spotlet_training.datasets.pictures_below import Places
+from spotlet_training.datasets.pictures_below import Places, Spellings
 
 CORNER_NUMBERS = 8
 """Numbers after the class of a rotated box: its four corners."""
@@ -45,6 +45,7 @@ class LabelFiles:
         self._names = names
         self._problems = problems
         self._places = Places()
+        self._spellings = Spellings()
         self._image_of: dict[str, Path] = {}
         # Of outlines: how they read, the first place of each reading, and some that may be either.
         self._readings: Counter[bool | None] = Counter()
@@ -57,9 +58,10 @@ class LabelFiles:
         path = label_path(image)
         if not path.is_file():
             real = label_path(Path(self._places.of(image)))
-            if not real.is_file():
+            found = real if real.is_file() else self._spellings.find(path)
+            if found is None:
                 return ImageLabels.from_rows(image, [], path)
-            path = real
+            path = found
         return ImageLabels.from_rows(image, self._rows(image, path), path)
 
     def _rows(self, image: Path, path: Path) -> list[LabelRow]:
