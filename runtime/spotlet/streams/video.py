@@ -10,7 +10,8 @@ import numpy as np
 from spotlet.errors import SourceError
 from spotlet.image_files import quiet_opencv
 from spotlet.letterbox import ImageArray
-from spotlet.streams.container import is_whole, read_index
+from spotlet.streams.container import read_index
+from spotlet.streams.ending import COUNTING_SUFFIXES, End, explain_end
 from spotlet.streams.frame import Frame, take_frame
 from spotlet.streams.jpeg import decode_jpeg
 from spotlet.streams.opencv import (
@@ -25,17 +26,9 @@ from spotlet.streams.part import PartCapture
 from spotlet.streams.source import Source
 from spotlet.streams.upright import make_upright
 
-COUNTING_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
-"""Containers that store their number of frames. For others OpenCV estimates it from the duration
-of the longest track, which may be the audio."""
-
 MOST_DAMAGED_PACKETS = 512
 """This many in a row that cannot be decoded are the end: 20 s. At the end of a file, where each
 costs some 20 microseconds, OpenCV says no more than that."""
-
-ESTIMATE_SLACK_SECONDS = 1.0
-ESTIMATE_SLACK_SHARE = 0.05
-"""A complete file may end this much before its estimated duration: the smaller of the two."""
 
 MAX_PLAUSIBLE_FPS = 1000.0
 """A stated frame rate above this is the tick of the source's clock."""
@@ -144,8 +137,7 @@ class VideoReader:
         """Notes how pictures become upright and square, and of a file how many are visible."""
         self._pixel_aspect = 1.0 if self._jpegs else read_pixel_aspect(capture)
         self._orientation = take_over_orientation(capture)
-        suffix = Path(self._source.name).suffix.lower()
-        self._index_counts = suffix in COUNTING_SUFFIXES
+        self._is_counted = Path(self._source.name).suffix.lower() in COUNTING_SUFFIXES
         path = Path(str(self._source.location))
         if self._source.kind != "video" or not path.is_file():  # a pipe is read once
             return
@@ -153,7 +145,7 @@ class VideoReader:
         index = read_index(path)
         if index is not None:
             self._orientation = index.orientation
-            self._index_counts = self._index_counts or index.is_counted
+            self._is_counted = self._is_counted or index.is_counted
             if index.visible_count and self.frame_count is not None:
                 self.frame_count = min(self.frame_count, index.visible_count)
 
@@ -185,7 +177,7 @@ class VideoReader:
 
     def _is_at_end(self) -> bool:
         """Whether a file has no more frames, so that one more read need not be tried."""
-        count = self.frame_count if self._index_counts else None
+        count = self.frame_count if self._is_counted else None
         if self._source.kind != "video" or count is None or isinstance(self._capture, PartCapture):
             return False
         return self._index >= count > 0
@@ -236,42 +228,23 @@ class VideoReader:
 
     def _explain_end(self) -> str | None:
         """Returns why an end here is too early; None at the end of a complete file."""
-        if self._source.kind == "camera":
-            return f"the camera delivered no more frames after {self._index}"
-        is_file = self._source.kind == "video"
-        if self._watch is not None and self._watch.changed_at is not None and not is_file:
+        if self._is_watched_live and self._watch is not None and self._watch.changed_at is not None:
             return "the size of its frames changed"
         if self._is_size_changed():
             return (
                 f"the size of its frames changes after {self._index}, which OpenCV "
                 f"{cv2.__version__} cannot follow; install opencv-python-headless 4.11 or newer"
             )
-        if self.frame_count is None and not is_file:
-            hint = " (if it is a file, read it in video mode)" if self._may_be_file else ""
-            return f"the stream ended after {self._index} frames{hint}"
-        if self.frame_count is None and is_whole(Path(str(self._source.location))) is False:
-            return f"ended after {self._index} frames; the file is truncated"
-        if self.frame_count is not None and self._is_short(self.frame_count):
-            cause = "the file is truncated or damaged" if is_file else "the connection was lost"
-            return f"ended after {self._index} of {self.frame_count} frames; {cause}"
-        if is_file and self._damaged_places:
-            places = f"{self._damaged_places} place{'s' * (self._damaged_places > 1)}"
-            return f"damaged in {places}; {self._index} frames could be read"
-        return None
-
-    def _is_short(self, frame_count: int) -> bool:
-        """Whether frames are missing at the end, as far as the source says how many it has."""
-        if self._index + self._lost >= frame_count:
-            return False
-        if self._source.kind == "video" and self._index_counts is False:
-            whole = is_whole(Path(str(self._source.location)))
-            if whole is not None:
-                return not whole
-        if self.fps is not None:
-            frame_seconds, said_seconds = 1 / self.fps, frame_count / self.fps
-            slack_seconds = min(ESTIMATE_SLACK_SECONDS, ESTIMATE_SLACK_SHARE * said_seconds)
-            if self._index_counts:
-                slack_seconds = frame_seconds / 2
-            if said_seconds - (self._last_pts + frame_seconds) <= slack_seconds:
-                return False
-        return True
+        return explain_end(
+            End(
+                source=self._source,
+                frames=self._index,
+                lost=self._lost,
+                damaged_places=self._damaged_places,
+                seconds=self._last_pts,
+                stated_frames=self.frame_count,
+                stated_fps=self.fps,
+                is_counted=self._is_counted,
+                may_be_file=self._may_be_file,
+            )
+        )
