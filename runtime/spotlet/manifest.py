@@ -72,10 +72,6 @@ def _is_size(value: object) -> bool:
     return whole and sides[0] * sides[1] <= MOST_PIXELS
 
 
-def _is_byte(value: object) -> bool:
-    return type(value) is int and 0 <= value <= 255
-
-
 def _is_fraction(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
@@ -107,7 +103,8 @@ class InputRule:
         _check_choice("colour order", self.colour_order, ("BGR",))
         _check_choice("resize", self.resize, RESIZES)
         _check_choice("interpolation", self.interpolation, INTERPOLATIONS)
-        _check("pad value", self.pad_value, _is_byte, "from 0 to 255")
+        grey = self.pad_value
+        _check("pad value", grey, lambda v: type(v) is int and 0 <= v < 256, "from 0 to 255")
 
     def letterbox(self, frame_hw: tuple[int, int]) -> Letterbox:
         """Returns how a frame of this height and width, pixels, lies on the canvas."""
@@ -174,9 +171,6 @@ class DetectionRule:
         _check("every class", self.every_class, lambda v: isinstance(v, bool), "true or false")
 
 
-PARTS: dict[str, Any] = {"input": InputRule, "output": OutputRule, "detection": DetectionRule}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """Everything that the runtime knows about a model.
@@ -209,8 +203,7 @@ class Manifest:
         _check("producer", self.producer, _is_text, "text")
         _require(isinstance(self.training, dict), "training must be a JSON object")
         _require(isinstance(self.parity, dict), "parity must be a JSON object")
-        fault = class_names_fault(self.classes)
-        _require(not fault, fault)
+        _require(not (fault := class_names_fault(self.classes)), fault)
 
     def to_json(self) -> str:
         """Returns the manifest as the text in the ONNX metadata, in the oldest schema that fits.
@@ -243,8 +236,9 @@ class Manifest:
         exact = isinstance(given, dict) and given.get("interpolation") == "linear_exact"
         _require(schema >= 3 or not exact, f"schema {schema} has no interpolation 'linear_exact'")
         absent = {"output": SINCE_2} if schema == 1 else {}
+        parts: Any = {"input": InputRule, "output": OutputRule, "detection": DetectionRule}
         try:
-            for key, rule in PARTS.items():
+            for key, rule in parts.items():
                 part = require_keys(content.get(key), rule, f"{key}: ", absent.get(key, ()))
                 if isinstance(part.get("size_hw"), list):
                     part["size_hw"] = tuple(part["size_hw"])

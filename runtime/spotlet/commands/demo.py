@@ -25,7 +25,7 @@ from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import InputError
 from spotlet.evaluation import Truth, average_precision
-from spotlet.image_files import write_image
+from spotlet.image_files.files import write_image
 from spotlet.letterbox import ImageArray
 from spotlet.model.package import locate_model
 from spotlet.session import SessionSettings

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from spotlet.errors import UsageError
-from spotlet.image_files import IMAGE_SUFFIXES
+from spotlet.image_files.files import IMAGE_SUFFIXES
 from spotlet.sinks.file_names import unique_names
 from spotlet.sinks.group import SinkGroup
 from spotlet.sinks.images import SAVED_SUFFIXES, ImageSink

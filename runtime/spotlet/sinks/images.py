@@ -5,7 +5,7 @@ from pathlib import Path
 from spotlet.annotate.detections import draw_detections
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
-from spotlet.image_files import write_image
+from spotlet.image_files.files import write_image
 from spotlet.lifetime import Closing
 from spotlet.sinks.sink import refuse_source, writing
 from spotlet.streams import Frame

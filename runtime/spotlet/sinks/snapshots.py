@@ -10,7 +10,7 @@ from pathlib import Path
 from spotlet.annotate.detections import draw_detections
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
-from spotlet.image_files import write_image
+from spotlet.image_files.files import write_image
 from spotlet.lifetime import Closing
 from spotlet.sinks.file_names import safe_name, source_name, unique_names
 from spotlet.sinks.sink import require_kept, writing

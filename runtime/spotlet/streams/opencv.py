@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 
 from spotlet.errors import SourceError
-from spotlet.image_files import quiet_opencv
+from spotlet.image_files.files import quiet_opencv
 from spotlet.library_paths import path_for_library
 from spotlet.streams.part import PartCapture
 from spotlet.streams.source import Source

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from spotlet.image_files import quiet_opencv
+from spotlet.image_files.files import quiet_opencv
 from spotlet.library_paths import path_for_library
 from spotlet.streams.part import PartCapture, open_part
 from spotlet.streams.picture_size import SizeHw, codec_name, is_shown, size_reader

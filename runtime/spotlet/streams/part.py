@@ -6,7 +6,7 @@ from typing import Any
 
 import cv2
 
-from spotlet.image_files import quiet_opencv
+from spotlet.image_files.files import quiet_opencv
 from spotlet.streams.picture_size import SizeHw
 
 TakePacket = Callable[[], tuple[bytes, float] | None]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from spotlet.errors import SourceError, UsageError
-from spotlet.image_files import IMAGE_SUFFIXES, content_kind, is_image_file
+from spotlet.image_files.files import IMAGE_SUFFIXES, content_kind, is_image_file
 from spotlet.text.credentials import without_credentials
 
 SourceKind = Literal["image", "images", "video", "camera", "url"]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from spotlet.errors import SourceError
-from spotlet.image_files import quiet_opencv
+from spotlet.image_files.files import quiet_opencv
 from spotlet.letterbox import ImageArray
 from spotlet.streams.container import read_index
 from spotlet.streams.ending import COUNTING_SUFFIXES, End, explain_end

@@ -13,7 +13,7 @@ from labelled_sets import clean_pictures, image_file, scenery, write_set
 
 from spotlet.annotate import class_colour_bgr
 from spotlet.image_files import read_image
-from spotlet.image_headers import exif_orientation, is_cut_short
+from spotlet.image_files.headers import exif_orientation, is_cut_short
 from spotlet_training.datasets import ImageLabels, LabelledImages
 from spotlet_training.datasets.labels import LabelRow
 from spotlet_training.inspection import inspect_dataset, labelled_sheet

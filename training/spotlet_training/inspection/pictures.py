@@ -11,7 +11,7 @@ import numpy as np
 from spotlet.cores import usable_cores
 from spotlet.errors import DatasetError
 from spotlet.image_files import guessed_bits
-from spotlet.image_headers import SIDEWAYS, UPRIGHT, exif_orientation, is_cut_short
+from spotlet.image_files.headers import SIDEWAYS, UPRIGHT, exif_orientation, is_cut_short
 from spotlet_training.datasets.ahead import ahead
 from spotlet_training.datasets.checks import without_path
 from spotlet_training.datasets.findings import Finding

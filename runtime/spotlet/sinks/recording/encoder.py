@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from spotlet.errors import OutputError
-from spotlet.image_files import quiet_opencv
+from spotlet.image_files.files import quiet_opencv
 from spotlet.letterbox import ImageArray
 from spotlet.library_paths import path_for_library
 from spotlet.sinks.recording.mp4 import Encoded, read_encoded

@@ -10,7 +10,7 @@ import numpy as np
 from spotlet.annotate.detections import draw_detections
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
-from spotlet.image_files import quiet_opencv
+from spotlet.image_files.files import quiet_opencv
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.library_paths import path_for_library
 from spotlet.lifetime import Closing

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from spotlet.atomic import atomic_file
 from spotlet.errors import OutputError, SourceError
-from spotlet.image_headers import (
+from spotlet.image_files.headers import (
     START_BYTES,
     exif_orientation,
     image_format,
@@ -23,7 +23,7 @@ from spotlet.image_headers import (
     sample_range,
     tiff_bits,
 )
-from spotlet.image_pixels import fewest_bits, in_eight_bits, turned
+from spotlet.image_files.pixels import fewest_bits, in_eight_bits, turned
 from spotlet.letterbox import ImageArray
 
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # before any thread starts

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from image_bytes import png_chunk, tiff, turned_slowly, with_orientation, with_sbit
 
 from spotlet.errors import SourceError
-from spotlet.image_files import content_kind, decode_image, guessed_bits, is_image_file, read_image
-from spotlet.image_headers import exif_orientation, image_format, sample_range
-from spotlet.image_pixels import turned
+from spotlet.image_files import decode_image, guessed_bits, is_image_file, read_image
+from spotlet.image_files.files import content_kind
+from spotlet.image_files.headers import exif_orientation, image_format, sample_range
+from spotlet.image_files.pixels import turned
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)
 SAMPLES = np.array([[0, 100, 1000, 4095], [16, 256, 2048, 3000]], np.uint16)

@@ -9,7 +9,7 @@ import re
 import struct
 from dataclasses import dataclass
 
-from spotlet.image_blocks import (
+from spotlet.image_files.blocks import (
     JPEG_START,
     SCAN,
     associated,

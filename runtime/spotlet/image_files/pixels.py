@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from spotlet.image_headers import SIDEWAYS, SampleRange
+from spotlet.image_files.headers import SIDEWAYS, SampleRange
 from spotlet.letterbox import ImageArray
 
 _LIKELY_BITS = (8, 10, 12, 14, 16)

@@ -1,0 +1,21 @@
+"""Image files of any kind: recognised by content, read upright and in eight bits, written."""
+
+from spotlet.image_files.files import (
+    IMAGE_SUFFIXES,
+    decode_image,
+    guessed_bits,
+    is_image_file,
+    quiet_opencv,
+    read_image,
+    write_image,
+)
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "decode_image",
+    "guessed_bits",
+    "is_image_file",
+    "quiet_opencv",
+    "read_image",
+    "write_image",
+]
