@@ -18,7 +18,7 @@ from spotlet.streams.matroska import MATROSKA_START, is_whole_matroska, read_tur
 from spotlet.streams.upright import Orientation, orientation_of_matrix
 
 _MOST_INDEX_BYTES = 256 << 20
-_MOST_PICTURES = 50_000_000  # a week at 80 a second
+_MOST_PICTURES = 10_000_000  # four days at 30 a second
 _TRANSPORT_PACKET_BYTES = 188
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # its properties, with its size

@@ -14,6 +14,13 @@ ESTIMATE_SLACK_SECONDS = 1.0
 ESTIMATE_SLACK_SHARE = 0.05
 """A complete file may end this much before its estimated duration: the smaller of the two."""
 
+MOST_DAMAGED_PACKETS = 512
+"""This many in a row that cannot be decoded are the end: 20 s. At the end of a file, where each
+costs some 20 microseconds, OpenCV says no more than that."""
+
+END_PACKETS = 8
+"""After this many a part of a file is over, if one of another size follows."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:

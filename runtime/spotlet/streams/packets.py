@@ -25,6 +25,7 @@ MOST_UNDECODABLE_PACKETS = 1000
 """A stream is entered anywhere; by then a key frame must have come."""
 
 _JITTER, _SAME_RATE = 0.25, 0.01  # shares of a frame's duration, and of a rate
+_SAME_SECONDS = 0.0005
 _START_CODES = (b"\0\0\1", b"\0\0\0\1")
 _HEADER_BYTES = 1 << 17  # the size is within these, behind an EXIF thumbnail at most
 
@@ -92,6 +93,7 @@ class PacketWatch:
         self.changed_at: int | None = None
         self.changed_seconds = 0.0
         self.held_back = 0
+        self._latest = 0.0  # of the packets before a change
         self._shown = 0
         self._next: tuple[bytes, float] | None = None
         self._capture = capture
@@ -112,6 +114,20 @@ class PacketWatch:
             if packet is None:
                 return
             self._shown += not self._may_hide or is_shown(self._fourcc, self._content())
+
+    def is_passed(self, seconds: float) -> bool:
+        """Whether a picture shown then is behind a change, whatever the number before it.
+
+        A picture may be two packets (fields), or lost without a word. Times say nothing if they
+        start again at the change.
+        """
+        while self._capture is not None and self.changed_at is None and self._latest < seconds:
+            if self._take() is not None:
+                self._shown += 1
+        if self.changed_at is None or self._next is None:
+            return False
+        changed = self._next[1]
+        return self._latest < changed <= seconds + _SAME_SECONDS
 
     def open_changed(self) -> PartCapture | None:
         """Returns the open decoder of the pictures from the change to the next; None if it fails.
@@ -180,6 +196,7 @@ class PacketWatch:
                 return None
             seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
             if not self._capture.get(cv2.CAP_PROP_LRF_HAS_KEY_FRAME):
+                self._latest = max(self._latest, seconds)
                 return seconds
             content = self._content()
         try:
@@ -192,6 +209,7 @@ class PacketWatch:
                 self.changed_at = self._shown
                 self._next = content, seconds
                 return None
+        self._latest = max(self._latest, seconds)
         return seconds
 
     def _content(self) -> bytes:

@@ -1,7 +1,8 @@
 """The size that a key frame's own headers state: bytes in, height and width out.
 
 Source: ISO/IEC 14496-10 (H.264) 7.3.2.1.1; 23008-2 (HEVC) 7.3.2.2; 14496-2 (MPEG-4) 6.2.3;
-13818-2 (MPEG-2) 6.2.2.1; RFC 6386 (VP8) 9.1; ITU-T T.81 (JPEG) B.2.2.
+13818-2 (MPEG-2) 6.2.2.1; RFC 6386 (VP8) 9.1;
+VP9 bitstream specification 0.6, 6.2; ITU-T T.81 (JPEG) B.2.2.
 """
 
 import re
@@ -191,6 +192,8 @@ def _vp8(packet: bytes) -> SizeHw | None:
 
 
 def _vp9(packet: bytes) -> SizeHw | None:
+    if not packet:
+        return None
     bits = _Bits(packet[:32])
     bits.take(2)
     profile = bits.take(1) | bits.take(1) << 1

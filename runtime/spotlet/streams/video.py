@@ -1,4 +1,7 @@
-"""Video files, cameras and URLs as frames, through OpenCV."""
+"""Video files, cameras and URLs as frames, through OpenCV.
+
+Over 250 lines: reading on after damage and across a change of size share the reader's state.
+"""
 
 import math
 import time
@@ -11,7 +14,13 @@ from spotlet.errors import SourceError
 from spotlet.image_files.files import quiet_opencv
 from spotlet.letterbox import ImageArray
 from spotlet.streams.container import read_index
-from spotlet.streams.ending import COUNTING_SUFFIXES, End, explain_end
+from spotlet.streams.ending import (
+    COUNTING_SUFFIXES,
+    END_PACKETS,
+    MOST_DAMAGED_PACKETS,
+    End,
+    explain_end,
+)
 from spotlet.streams.frame import Frame, take_frame
 from spotlet.streams.jpeg import decode_jpeg
 from spotlet.streams.opencv import (
@@ -26,15 +35,8 @@ from spotlet.streams.part import PartCapture
 from spotlet.streams.source import Source
 from spotlet.streams.upright import make_upright
 
-MOST_DAMAGED_PACKETS = 512
-"""This many in a row that cannot be decoded are the end: 20 s. At the end of a file, where each
-costs some 20 microseconds, OpenCV says no more than that."""
-
 MAX_PLAUSIBLE_FPS = 1000.0
 """A stated frame rate above this is the tick of the source's clock."""
-
-END_PACKETS = 8
-"""After this many a part of a file is over, if one of another size follows."""
 
 LIVE_SLACK_SECONDS = 1.0
 """How much longer the library's own time-outs are in live mode than Spotlet's: which comes first
@@ -160,7 +162,11 @@ class VideoReader:
                         return None
                     failures = 0
                 decoded, content = self._capture.read()
-                if decoded:
+                if decoded and self._is_past_change():
+                    failures = 0
+                    if not self._follow_change():
+                        return None
+                elif decoded:
                     image = np.asarray(content, np.uint8)
                     picture = decode_jpeg(image) if self._jpegs else image
                     if picture is not None:
@@ -192,6 +198,12 @@ class VideoReader:
         place = self._index + self._lost + failures + watch.held_back
         watch.advance(place)
         return watch.changed_at is not None and place >= watch.changed_at
+
+    def _is_past_change(self) -> bool:
+        """Whether the picture just read was squashed: it is shown after a change."""
+        if self._watch is None or isinstance(self._capture, PartCapture):
+            return False
+        return self._watch.is_passed(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
 
     def _follow_change(self) -> bool:
         """Opens a decoder for pictures of another size; returns whether OpenCV could."""

@@ -2,15 +2,23 @@ import pytest
 
 from spotlet.streams.picture_size import codec_name, is_shown, size_reader
 
-# Parameter sets written by hand: H.264 baseline level 3, HEVC main level 3.1; the rest from its
-# specification's own layout.
+# The headers of a test picture by x264, x265, libvpx-vp9 and FFmpeg's mpeg4.
 H264 = bytes.fromhex("0000000109f0000000016742c01eda0280f6c044000003000400000300c83c58ba80")
+HEVC = bytes.fromhex(
+    "0000014201010408000003009e0800000300003c90014901f39ef2cacd24995e02dc080800100000030010000003"
+    "00a08000"
+)
+VP9 = bytes.fromhex("a2498342e014100f560838241c184a00")
+MPEG4 = bytes.fromhex("000001b001000001b58913000001000000012000c48d8800550a141ed443000001b2")
 
 
 @pytest.mark.parametrize(
     ("fourcc", "packet", "size_hw"),
     [
         ("h264", H264, (480, 640)),
+        ("hevc", HEVC, (246, 322)),
+        ("VP90", VP9, (246, 322)),
+        ("FMP4", MPEG4, (246, 322)),
         ("mpg2", b"\0\0\1\xb3" + ((720 << 12) | 576).to_bytes(3, "big") + bytes(5), (576, 720)),
         ("VP80", b"\x10\0\0\x9d\x01\x2a" + (322).to_bytes(2, "little") + b"\xf6\0", (246, 322)),
         ("MJPG", b"\xff\xd8\xff\xe0\0\4ab\xff\xc0\0\x11\x08\0\xf6\1\x42\3", (246, 322)),

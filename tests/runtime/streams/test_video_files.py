@@ -16,6 +16,7 @@ from spotlet.letterbox import ImageArray
 from spotlet.sinks.recording.mp4 import read_encoded
 from spotlet.streams import Frame, Reconnection, StatusEvent, open_stream
 from spotlet.streams.container import is_whole
+from spotlet.streams.packets import PacketWatch
 
 WriteClip = Callable[..., Path]
 FPS = 20
@@ -287,3 +288,20 @@ def test_a_live_stream_reads_on_after_a_packet_that_cannot_be_decoded(
     (tmp_path / "damaged.mp4").write_bytes(_damaged(tmp_path))
     frames, _ = _live(f"{served}/damaged.mp4")
     assert number_in(frames[-1].image) == 59
+
+
+def test_no_frame_is_squashed_if_the_numbers_of_packets_and_pictures_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As of fields, of which two packets are one picture: the change is believed to be later.
+    numbers = [range(30 * n, 30 * n + 30) for n in range(2)]
+    parts = [
+        _write(tmp_path / "part.mjpeg", "MJPG", _numbered(part, size_hw))
+        for part, size_hw in zip(numbers, SIZES_HW, strict=False)
+    ]
+    (tmp_path / "changes.mjpeg").write_bytes(b"".join(parts))
+    monkeypatch.setattr(PacketWatch, "advance", lambda *_: None)
+    frames, early = _read(tmp_path / "changes.mjpeg")
+    assert early is None
+    assert [frame.size_hw for frame in frames] == [SIZES_HW[n // 30] for n in range(60)]
+    assert [number_in(frame.image) for frame in frames] == list(range(60))
