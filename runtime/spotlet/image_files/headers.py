@@ -94,6 +94,9 @@ def is_cut_short(content: bytes) -> bool:
     return True
 
 
+_NEXT_JPEG = re.compile(rb"\xff\xd9(?:\0*|\xff*|\xaa*)\xff\xd8\xff")  # cameras pad
+
+
 def is_motion_jpeg(content: bytes) -> bool:
     """Whether the bytes are JPEG pictures one after the other, a video.
 
@@ -103,7 +106,7 @@ def is_motion_jpeg(content: bytes) -> bool:
         if marker == _APP2 and content[start : start + 4] == b"MPF\0":
             return False
         if marker == SCAN:
-            return content.find(_JPEG_END + JPEG_START + b"\xff", end) >= 0
+            return _NEXT_JPEG.search(content, end) is not None
     return False
 
 

@@ -64,6 +64,8 @@ def read_index(path: Path) -> Index | None:
 
 def is_whole(path: Path) -> bool | None:
     """Returns whether a file ends where its container says; None if the container does not say."""
+    if not path.is_file():  # a pipe cannot be read a second time
+        return None
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

@@ -64,10 +64,9 @@ def _units(packet: bytes) -> list[bytes]:
 
 
 def _h264(packet: bytes) -> SizeHw | None:
-    for unit in _units(packet):
-        if unit and unit[0] & 31 == _H264_SPS:
-            return _h264_parameters(unit[1:_PARAMETER_BYTES])
-    return None
+    # The last one counts: FFmpeg puts those of the container before those of the packet.
+    units = [unit for unit in _units(packet) if unit and unit[0] & 31 == _H264_SPS]
+    return _h264_parameters(units[-1][1:_PARAMETER_BYTES]) if units else None
 
 
 def _h264_parameters(content: bytes) -> SizeHw:
@@ -121,10 +120,8 @@ def _skip_scaling_list(bits: _Bits, count: int) -> None:
 
 
 def _hevc(packet: bytes) -> SizeHw | None:
-    for unit in _units(packet):
-        if unit and unit[0] >> 1 & 63 == _HEVC_SPS:
-            return _hevc_parameters(unit[2:_PARAMETER_BYTES])
-    return None
+    units = [unit for unit in _units(packet) if unit and unit[0] >> 1 & 63 == _HEVC_SPS]
+    return _hevc_parameters(units[-1][2:_PARAMETER_BYTES]) if units else None
 
 
 def _hevc_parameters(content: bytes) -> SizeHw:

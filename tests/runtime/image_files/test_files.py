@@ -245,3 +245,11 @@ def test_a_copy_under_another_name_is_the_same_picture(tmp_path: Path) -> None:
     path.write_bytes(tiff(SAMPLES))
     shutil.copyfile(path, tmp_path / "b.png")
     assert np.array_equal(read_image(path), read_image(tmp_path / "b.png"))
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0", b"\xff" * 5, b"\xaa" * 3000])
+def test_padded_jpegs_one_after_the_other_are_a_video(tmp_path: Path, padding: bytes) -> None:
+    _, jpeg = cv2.imencode(".jpg", np.full((40, 60, 3), 90, np.uint8))
+    path = tmp_path / "clip.mjpeg"
+    path.write_bytes((jpeg.tobytes() + padding) * 3)
+    assert content_kind(path) == "video"
