@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import torch
 
+from spotlet.lifetime import Closing
 from spotlet_training.evaluation.operating_point import THRESHOLD_KEY
 from spotlet_training.learning.epochs import HISTORY, Epoch, Step, write_history
 from spotlet_training.learning.learner import Learner
@@ -23,7 +23,7 @@ BEST_CHECKPOINT = "best.safetensors"
 
 
 @dataclass(slots=True, kw_only=True)
-class Record:
+class Record(Closing):
     """The best checkpoint, the state to resume from, the table of epochs and the curves.
 
     A context manager that locks the folder.
@@ -92,12 +92,8 @@ class Record:
         self._open.enter_context(claimed(self.out))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Closes the curves and unlocks the folder."""
         self._open.close()
 
     def _keep(self, epoch: Epoch, learner: Learner) -> None:
