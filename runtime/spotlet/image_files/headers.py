@@ -1,36 +1,26 @@
-"""What the bytes of an image file say before it is decoded: format, orientation, bits, end.
+"""What the bytes of an image file say before it is decoded: format, bits, end.
 
-Source: ITU-T T.81, annex B (JPEG markers); CIPA DC-008 (Exif 2.3), section 4.6.4, tag 274; TIFF
-6.0, section 8; PNG 3rd edition, 11.2.1 (IHDR), 11.3.2.6 (sBIT), 11.3.3.4 (eXIf); RFC 9649 (WebP);
-ISO/IEC 23008-12, 6.5 (irot, imir); Netpbm's pnm and pam.
+Source: ITU-T T.81, annex B (JPEG markers); TIFF 6.0, section 8; PNG 3rd edition, 11.2.1 (IHDR),
+11.3.2.6 (sBIT); Netpbm's pnm and pam.
 """
 
 import re
-import struct
 from dataclasses import dataclass
 
 from spotlet.image_files.blocks import (
     JPEG_START,
     SCAN,
-    associated,
-    boxes,
+    TIFF_DESCRIPTION,
     png_chunks,
     segments,
     tiff_tags,
-    webp_chunks,
 )
-
-UPRIGHT = 1
-"""The EXIF orientation of a picture that is shown as it is stored."""
-
-SIDEWAYS = frozenset({5, 6, 7, 8})
-"""The EXIF orientations that swap width and height."""
 
 START_BYTES = 64
 """How much of a file `image_format` needs."""
 
 _JPEG_END = b"\xff\xd9"
-_APP1, _APP2 = 0xE1, 0xE2
+_APP2 = 0xE2
 _STARTS = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -48,9 +38,7 @@ _STILL_BRANDS = frozenset({b"avif", b"mif1", b"miaf"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
 _BMP_HEADER_SIZES = frozenset({12, 40, 52, 56, 64, 108, 124})
 _GIF_PICTURE = re.compile(rb"\x21\xf9\x04.{4}\0[\x21\x2c]", re.DOTALL)
-_DESCRIPTION, _BITS, _PHOTOMETRIC, _ORIENTATION, _MOST = 270, 258, 262, 274, 281
-# By quarter turns to the left, then by those and a mirror image left to right after them.
-_TURNED = (1, 8, 3, 6), (2, 7, 4, 5)
+_BITS, _PHOTOMETRIC, _MOST = 258, 262, 281
 
 
 def image_format(start: bytes) -> str | None:
@@ -115,28 +103,6 @@ def is_animated_gif(content: bytes) -> bool:
     return content[:3] == b"GIF" and len(re.findall(_GIF_PICTURE, content)) > 1
 
 
-def exif_orientation(content: bytes) -> int:
-    """Returns how a picture is to be turned, as EXIF counts it, 1 to 8; 1 if nothing says so."""
-    match image_format(content[:START_BYTES]):
-        case "JPEG":
-            for marker, start, end in segments(content):
-                if marker == _APP1 and content[start : start + 6] == b"Exif\0\0":
-                    return _orientation(content[start + 6 : end])
-        case "PNG":
-            for kind, start, end in png_chunks(content):
-                if kind == b"eXIf":
-                    return _orientation(content[start:end])
-        case "WebP":
-            for kind, start, end in webp_chunks(content):
-                if kind == b"EXIF":
-                    return _orientation(content[start:end].removeprefix(b"Exif\0\0"))
-        case "TIFF":
-            return _orientation(content)
-        case "AVIF":
-            return _avif_orientation(content)
-    return UPRIGHT
-
-
 @dataclass(frozen=True, slots=True)
 class SampleRange:
     """How a file stores its samples, where OpenCV alone would make a wrong picture of them.
@@ -181,7 +147,7 @@ def sample_range(content: bytes) -> SampleRange | None:
             bits = tiff_bits(content)
             if not 8 < bits <= 16:
                 return None
-            said = re.search(rb'SignificantBits="(\d{1,2})"', tags.get(_DESCRIPTION, (b"",))[0])
+            said = re.search(rb'SignificantBits="(\d{1,2})"', tags.get(TIFF_DESCRIPTION, (b"",))[0])
             most = max(tags.get(_MOST, (0,))) or (2 ** int(said[1]) - 1 if said else 0)
             return SampleRange(
                 most=most if 0 < most < 2**16 - 1 else None,
@@ -189,32 +155,3 @@ def sample_range(content: bytes) -> SampleRange | None:
                 white_is_zero=tags.get(_PHOTOMETRIC, (1,))[0] == 0,
             )
     return None
-
-
-def _orientation(tiff: bytes) -> int:
-    """Returns the orientation in the first directory of an EXIF block or a TIFF file."""
-    value = tiff_tags(tiff).get(_ORIENTATION, (UPRIGHT,))[0]
-    return value if 1 <= value <= 8 else UPRIGHT
-
-
-def _avif_orientation(content: bytes) -> int:
-    """Returns the turn and mirror of the main picture's properties; they outrank EXIF."""
-    turns = mirrored = 0
-    try:
-        meta = next(box for box in boxes(content, 0, len(content)) if box[0] == b"meta")
-        inside = {kind: (a, b) for kind, a, b in boxes(content, meta[1] + 4, meta[2])}
-        start, end = inside[b"pitm"]
-        main = content[start + 4 : end]
-        rights = {kind: (a, b) for kind, a, b in boxes(content, *inside[b"iprp"])}
-        properties = list(boxes(content, *rights[b"ipco"]))
-        for index in associated(content, rights[b"ipma"][0], int.from_bytes(main, "big")):
-            kind, at, _ = properties[index - 1]
-            if kind == b"irot":
-                turns = content[at] & 3
-            elif kind == b"imir":
-                mirrored = 1 + (content[at] & 1)
-    except (StopIteration, KeyError, IndexError, struct.error):
-        return UPRIGHT
-    if mirrored == 1:  # top to bottom is left to right and half a turn
-        turns = (turns + 2) % 4
-    return _TURNED[bool(mirrored)][turns]

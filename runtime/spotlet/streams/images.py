@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from spotlet.errors import SourceError
-from spotlet.image_files.files import read_image
+from spotlet.image_files.decoding import read_image
 from spotlet.streams.frame import Frame, take_frame
 
 

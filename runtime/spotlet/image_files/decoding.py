@@ -1,0 +1,141 @@
+"""Reads image files: upright, (H, W, 3) uint8 BGR, for training and device alike."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from spotlet.errors import SourceError
+from spotlet.image_files.blocks import with_tiff_numbers
+from spotlet.image_files.files import quiet_opencv
+from spotlet.image_files.headers import START_BYTES, image_format, sample_range, tiff_bits
+from spotlet.image_files.orientation import TIFF_ORIENTATION, UPRIGHT, exif_orientation
+from spotlet.image_files.pixels import in_eight_bits, turned
+from spotlet.letterbox import ImageArray
+
+_CANNOT = {
+    "HEIC": "save it as JPEG; on an iPhone, Settings > Camera > Formats > Most Compatible does so",
+    "JPEG XL": "save it as JPEG or PNG",
+    "AVIF": "a newer opencv-python-headless may; or save it as JPEG or PNG",
+}
+"""What to do about formats that OpenCV, or an old one, cannot decode."""
+
+_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+"""All pictures are turned here: OpenCV 4.10 to 5.0 turns neither all formats nor all kinds of
+EXIF blocks. Of TIFF it ignores the flag; see `_for_opencv`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedImage:
+    """A picture, and what had to be guessed.
+
+    Attributes:
+        image: (H, W, 3) uint8 BGR, upright.
+        guessed_bits: how many bits were taken for a 16-bit picture that states no white; None for
+            others, and if it fills all bits.
+    """
+
+    image: ImageArray
+    guessed_bits: int | None = None
+
+
+def read_image(path: str | Path) -> ImageArray:
+    """Returns an image file as (H, W, 3) uint8 BGR, turned as its orientation says.
+
+    Grey and transparent images are converted; alpha is dropped. Samples of more than 8 bits are
+    scaled by the white value that the file states: TIFF's BitsPerSample, MaxSampleValue or OME's
+    SignificantBits, PNG's sBIT, PGM's maxval. If a file of 16 bits states none, white is the
+    largest value of the fewest bits, of 8, 10, 12, 14 and 16, that hold its samples; see
+    `pixels.exceed`.
+
+    Raises:
+        SourceError: the file cannot be read or is not a complete image.
+    """
+    return read_file(path).image
+
+
+def decode_image(
+    content: bytes | bytearray | npt.NDArray[np.uint8], *, name: str = "the image"
+) -> ImageArray:
+    """Returns the image in a file's content, as `read_image` does.
+
+    Args:
+        content: of the file.
+        name: of the image, for errors.
+
+    Raises:
+        SourceError: it is not a complete image, or has more pixels than OpenCV allows; the
+            environment variable `OPENCV_IO_MAX_IMAGE_PIXELS`, read at its import, sets the limit.
+    """
+    return decode_content(bytes(content), name).image
+
+
+def guessed_bits(content: bytes) -> int | None:
+    """Returns how many bits were taken for a 16-bit image that states none; None for others."""
+    try:
+        return decode_content(content, "the image").guessed_bits if sample_range(content) else None
+    except SourceError:
+        return None
+
+
+def read_file(path: str | Path) -> DecodedImage:
+    """Returns the image in a file; see `read_image`."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
+    return decode_content(content, str(path))
+
+
+def decode_content(content: bytes, name: str) -> DecodedImage:
+    """Returns the image in a file's content; see `decode_image`."""
+    kind = image_format(content[:START_BYTES])
+    stored = sample_range(content)
+    decodable = _for_opencv(content) if kind == "TIFF" else content
+    bits = None
+    with quiet_opencv():
+        image = None if stored is None else _imdecode(decodable, _STORED | cv2.IMREAD_ANYDEPTH)
+        if image is not None and stored is not None:
+            image, bits = in_eight_bits(image, stored)
+        else:
+            image = _imdecode(decodable, _STORED)
+        if image is None and kind == "GIF":
+            image = _first_picture(content)
+    if image is None and kind in _CANNOT:
+        raise SourceError(
+            f"{name}: {kind}, which OpenCV {cv2.__version__} cannot decode, or a damaged one; "
+            f"{_CANNOT[kind]}"
+        )
+    if image is None and kind == "TIFF" and (depth := tiff_bits(content)) > 16:
+        raise SourceError(f"{name}: a TIFF of {depth} bits a sample; save it with 8 or 16 bits")
+    if image is None:
+        raise SourceError(f"{name}: not an image that OpenCV can decode, or a damaged one")
+    return DecodedImage(turned(image, exif_orientation(content)), bits)
+
+
+def _for_opencv(tiff: bytes) -> bytes:
+    """Returns a TIFF of which OpenCV decodes the samples as they are stored."""
+    return with_tiff_numbers(tiff, {TIFF_ORIENTATION: UPRIGHT})
+
+
+def _imdecode(content: bytes, flags: int) -> npt.NDArray[Any] | None:
+    try:
+        # OpenCV raises for an empty buffer and for a size over its limit.
+        return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error:
+        return None
+
+
+def _first_picture(content: bytes) -> ImageArray | None:
+    """Returns the first picture of a GIF through FFmpeg, for an OpenCV that cannot decode it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.gif"
+        path.write_bytes(content)
+        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        decoded, image = capture.read()
+        capture.release()
+    return np.asarray(image, np.uint8) if decoded else None
