@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -72,7 +72,7 @@ def packed(samples: npt.NDArray[np.uint16], bits: int) -> bytes:
 
 
 def tiff(
-    samples: npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
+    samples: npt.NDArray[Any],
     tags: dict[int, int] | None = None,
     *,
     bits: int | None = None,
@@ -83,7 +83,8 @@ def tiff(
     """Returns a TIFF without compression.
 
     Args:
-        samples: (H, W) or (H, W, 3) RGB.
+        samples: (H, W), (H, W, 3) RGB or (H, W, 4) with a further sample; unsigned, or of the
+            kind that tag 339 says.
         tags: further ones, or others, each one SHORT.
         bits: of a sample, packed; None: as in the array.
         description: the text of ImageDescription.
@@ -96,7 +97,7 @@ def tiff(
         if bits is None
         else packed(samples.astype(np.uint16), bits)
     )
-    colours = 1 if samples.ndim == 2 else 3
+    colours = 1 if samples.ndim == 2 else samples.shape[2]
     numbers = {
         256: width,
         257: height,
@@ -114,7 +115,7 @@ def tiff(
     text = description + b"\0" * (1 + (len(description) + 1) % 2) if description else b""
     text += xmp + b"\0" * (len(xmp) % 2)
     bits_at = text_at + len(text)
-    several = struct.pack(f"{order}3H", *[numbers[258]] * 3)
+    several = struct.pack(f"{order}{colours}H", *[numbers[258]] * colours)
     entries = [
         struct.pack(f"{order}HHII", tag, 4, 1, value)
         if tag in (273, 279)
@@ -122,8 +123,8 @@ def tiff(
         for tag, value in numbers.items()
         if tag != 258 or colours == 1
     ]
-    if colours == 3:
-        entries.append(struct.pack(f"{order}HHII", 258, 3, 3, bits_at))
+    if colours > 1:
+        entries.append(struct.pack(f"{order}HHII", 258, 3, colours, bits_at))
     if description:
         entries.append(struct.pack(f"{order}HHII", 270, 2, len(description) + 1, text_at))
     if xmp:

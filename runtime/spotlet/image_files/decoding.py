@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet.errors import SourceError
-from spotlet.image_files.blocks import with_tiff_numbers
+from spotlet.image_files.blocks import tiff_tags, with_tiff_numbers
 from spotlet.image_files.files import quiet_opencv
-from spotlet.image_files.headers import START_BYTES, image_format, sample_range, tiff_bits
+from spotlet.image_files.headers import START_BYTES, image_format, sample_range, undecodable
 from spotlet.image_files.orientation import TIFF_ORIENTATION, UPRIGHT, exif_orientation
-from spotlet.image_files.pixels import in_eight_bits, turned
+from spotlet.image_files.pixels import exceed, in_eight_bits, turned
 from spotlet.letterbox import ImageArray
 
 _CANNOT = {
@@ -26,7 +26,11 @@ _CANNOT = {
 
 _STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 """All pictures are turned here: OpenCV 4.10 to 5.0 turns neither all formats nor all kinds of
-EXIF blocks. Of TIFF it ignores the flag; see `_for_opencv`."""
+EXIF blocks. Of TIFF it ignores the flag; see `_decode_tiff`."""
+
+_ALPHA = 338
+_UNSPECIFIED, _ASSOCIATED, _UNASSOCIATED = 0, 1, 2
+"""TIFF's tag of its extra samples, and what it says of the first (TIFF 6.0, section 18)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,11 +50,12 @@ class DecodedImage:
 def read_image(path: str | Path) -> ImageArray:
     """Returns an image file as (H, W, 3) uint8 BGR, turned as its orientation says.
 
-    Grey and transparent images are converted; alpha is dropped. Samples of more than 8 bits are
-    scaled by the white value that the file states: TIFF's BitsPerSample, MaxSampleValue or OME's
-    SignificantBits, PNG's sBIT, PGM's maxval. If a file of 16 bits states none, white is the
-    largest value of the fewest bits, of 8, 10, 12, 14 and 16, that hold its samples; see
-    `pixels.exceed`.
+    Grey and transparent images are converted. Alpha is dropped: the colours are those that are
+    stored, whatever their alpha, and those that a TIFF stores multiplied by it are divided.
+    Samples of more than 8 bits are scaled by the white value that the file states: TIFF's
+    BitsPerSample, MaxSampleValue or OME's SignificantBits, PNG's sBIT, PGM's maxval. If a file of
+    16 bits states none, white is the largest value of the fewest bits, of 8, 10, 12, 14 and 16
+    (15 with a sign), that hold its samples; see `pixels.exceed`.
 
     Raises:
         SourceError: the file cannot be read or is not a complete image.
@@ -94,32 +99,51 @@ def read_file(path: str | Path) -> DecodedImage:
 def decode_content(content: bytes, name: str) -> DecodedImage:
     """Returns the image in a file's content; see `decode_image`."""
     kind = image_format(content[:START_BYTES])
+    if fault := undecodable(content):
+        raise SourceError(f"{name}: {fault}")
     stored = sample_range(content)
-    decodable = _for_opencv(content) if kind == "TIFF" else content
+    decode = _decode_tiff if kind == "TIFF" else _imdecode
     bits = None
     with quiet_opencv():
-        image = None if stored is None else _imdecode(decodable, _STORED | cv2.IMREAD_ANYDEPTH)
+        image = None if stored is None else decode(content, _STORED | cv2.IMREAD_ANYDEPTH)
         if image is not None and stored is not None:
+            if image.dtype.kind == "i" and exceed(~image, -1):
+                raise SourceError(f"{name}: samples below 0; save them without a sign")
             image, bits = in_eight_bits(image, stored)
         else:
-            image = _imdecode(decodable, _STORED)
-        if image is None and kind == "GIF":
+            image = decode(content, _STORED)
+        # Of one that is cut short, after which no trailer comes, FFmpeg would decode a part.
+        if image is None and kind == "GIF" and content.rstrip(b"\0").endswith(b";"):
             image = _first_picture(content)
     if image is None and kind in _CANNOT:
         raise SourceError(
             f"{name}: {kind}, which OpenCV {cv2.__version__} cannot decode, or a damaged one; "
             f"{_CANNOT[kind]}"
         )
-    if image is None and kind == "TIFF" and (depth := tiff_bits(content)) > 16:
-        raise SourceError(f"{name}: a TIFF of {depth} bits a sample; save it with 8 or 16 bits")
+    if image is None and kind == "TIFF":
+        raise SourceError(
+            f"{name}: a TIFF that OpenCV cannot decode, or a damaged one; save it as grey or RGB, "
+            "with 8 or 16 bits, without compression or with LZW"
+        )
     if image is None:
         raise SourceError(f"{name}: not an image that OpenCV can decode, or a damaged one")
     return DecodedImage(turned(image, exif_orientation(content)), bits)
 
 
-def _for_opencv(tiff: bytes) -> bytes:
-    """Returns a TIFF of which OpenCV decodes the samples as they are stored."""
-    return with_tiff_numbers(tiff, {TIFF_ORIENTATION: UPRIGHT})
+def _decode_tiff(content: bytes, flags: int) -> npt.NDArray[Any] | None:
+    """Returns the samples of a TIFF as they are stored; OpenCV turns them and applies alpha."""
+    numbers = {TIFF_ORIENTATION: UPRIGHT}
+    alpha = tiff_tags(content).get(_ALPHA, (_UNSPECIFIED,))[0]
+    if alpha == _UNASSOCIATED:
+        numbers[_ALPHA] = _UNSPECIFIED
+    content = with_tiff_numbers(content, numbers)
+    if alpha == _ASSOCIATED:
+        samples = _imdecode(content, cv2.IMREAD_UNCHANGED)
+        if samples is not None and samples.shape[2:] == (4,) and samples.dtype.kind == "u":
+            most = np.iinfo(samples.dtype).max
+            colours = samples[..., :3].astype(np.uint32) * most // np.maximum(samples[..., 3:], 1)
+            return np.asarray(np.minimum(colours, most), samples.dtype)
+    return _imdecode(content, flags)
 
 
 def _imdecode(content: bytes, flags: int) -> npt.NDArray[Any] | None:

@@ -38,7 +38,8 @@ _STILL_BRANDS = frozenset({b"avif", b"mif1", b"miaf"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
 _BMP_HEADER_SIZES = frozenset({12, 40, 52, 56, 64, 108, 124})
 _GIF_PICTURE = re.compile(rb"\x21\xf9\x04.{4}\0[\x21\x2c]", re.DOTALL)
-_BITS, _PHOTOMETRIC, _MOST = 258, 262, 281
+_BITS, _PHOTOMETRIC, _CHANNELS, _MOST, _PLANAR, _FORMAT = 258, 262, 277, 281, 284, 339
+_SIGNED, _FLOAT = 2, 3
 
 
 def image_format(start: bytes) -> str | None:
@@ -119,11 +120,6 @@ class SampleRange:
     white_is_zero: bool = False
 
 
-def tiff_bits(content: bytes) -> int:
-    """Returns how many bits a sample of a TIFF has; 1 if it does not say."""
-    return int(max(tiff_tags(content).get(_BITS, (1,))))
-
-
 def sample_range(content: bytes) -> SampleRange | None:
     """Returns how samples are stored that are not simply 8 bits; None if they are."""
     match image_format(content[:START_BYTES]):
@@ -144,7 +140,9 @@ def sample_range(content: bytes) -> SampleRange | None:
             return None if most == 255 or not 0 < most < 2**16 else SampleRange(most=most)
         case "TIFF":
             tags = tiff_tags(content)
-            bits = tiff_bits(content)
+            bits = max(tags.get(_BITS, (1,)))
+            if bits == 8 and tags.get(_FORMAT, (1,))[0] == _SIGNED:
+                return SampleRange(most=127)
             if not 8 < bits <= 16:
                 return None
             said = re.search(rb'SignificantBits="(\d{1,2})"', tags.get(TIFF_DESCRIPTION, (b"",))[0])
@@ -152,6 +150,28 @@ def sample_range(content: bytes) -> SampleRange | None:
             return SampleRange(
                 most=most if 0 < most < 2**16 - 1 else None,
                 upper=bits < 16,
-                white_is_zero=tags.get(_PHOTOMETRIC, (1,))[0] == 0,
+                # OpenCV inverts those with alpha.
+                white_is_zero=tags.get(_PHOTOMETRIC, (1,))[0] == 0
+                and tags.get(_CHANNELS, (1,))[0] == 1,
             )
     return None
+
+
+def undecodable(content: bytes) -> str:
+    """Returns what makes OpenCV fail, or make a wrong picture, and the remedy; else empty."""
+    kind = image_format(content[:START_BYTES])
+    if content[:3] in (b"PF\n", b"Pf\n"):
+        return "a PFM, in floating point; save it as PNG"
+    if kind == "PNM" and re.match(rb"P7\s.*?TUPLTYPE\s+\w+_ALPHA\s", content[:4096], re.DOTALL):
+        return "a PAM with alpha; save it as PNG"
+    if kind != "TIFF":
+        return ""
+    tags = tiff_tags(content)
+    bits = max(tags.get(_BITS, (1,)))
+    if _FLOAT in tags.get(_FORMAT, ()):
+        return f"a TIFF of {bits} bits a sample in floating point; save it with 8 or 16 bits"
+    if bits > 16:
+        return f"a TIFF of {bits} bits a sample; save it with 8 or 16 bits"
+    if bits > 8 and tags.get(_PLANAR, (1,))[0] == 2 and tags.get(_CHANNELS, (1,))[0] > 1:
+        return f"a TIFF of {bits} bits in separate planes; save its samples interleaved"
+    return ""

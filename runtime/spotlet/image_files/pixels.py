@@ -18,6 +18,11 @@ FEW = 10_000
 are fewer. The 16-bit picture of which that is a real highlight is, of 12 bits, black by
 the rule of `spotlet data check`: the highlight costs less than all of the rest."""
 
+_LEAST_SPOT = 3
+"""Pixels of a highlight, in a square of three by three. A hot one seldom has two neighbours."""
+
+_SOME_ROWS = 64
+
 
 def in_eight_bits(samples: npt.NDArray[Any], stored: SampleRange) -> tuple[ImageArray, int | None]:
     """Returns decoded samples as uint8: from black, 0, to white, 255.
@@ -33,13 +38,12 @@ def in_eight_bits(samples: npt.NDArray[Any], stored: SampleRange) -> tuple[Image
     depth = 8 * samples.itemsize
     if samples.dtype.kind == "i":
         samples, depth = np.maximum(samples, 0).astype(np.uint16), depth - 1
-    brightest = np.maximum(np.maximum(samples[..., 0], samples[..., 1]), samples[..., 2])
     bits = None
     if stored.most is None:
-        likely = (bits for bits in _LIKELY_BITS if not exceed(brightest, 2**bits - 1))
+        likely = (bits for bits in _LIKELY_BITS if not exceed(samples, 2**bits - 1))
         bits = next(likely, depth)
     white = stored.most or 2 ** (bits or depth) - 1
-    beyond = white.bit_length() < depth and exceed(brightest, white)
+    beyond = white.bit_length() < depth and exceed(samples, white)
     # PNG has the upper bits used; programs that state 12 bits of 16 often use the lower ones.
     spare = depth - white.bit_length()
     if stored.upper or (stored.upper is None and (beyond or not (samples & (2**spare - 1)).any())):
@@ -54,20 +58,31 @@ def in_eight_bits(samples: npt.NDArray[Any], stored: SampleRange) -> tuple[Image
     return 255 - image if stored.white_is_zero else image, bits if bits != depth else None
 
 
-def exceed(brightest: npt.NDArray[Any], white: int) -> bool:
-    """Whether samples are over a white, but for the defects of a sensor.
+def exceed(samples: npt.NDArray[Any], white: int) -> bool:
+    """Whether pixels are over a white, but for the defects of a sensor.
 
-    Pixels without a neighbour over it, hot ones, do not count, nor do one in `FEW` others.
+    Single pixels and pairs over it, hot ones, do not count, nor do one in `FEW` others.
 
     Args:
-        brightest: (H, W), of each pixel the largest sample.
+        samples: (H, W, 3); a pixel is over white if one of its samples is.
         white: the largest value that is not over it.
     """
-    over = (brightest > white).astype(np.uint8)
-    if not over.any():
+    if samples.max() <= white:
         return False
-    near = cv2.boxFilter(over, cv2.CV_8U, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    return int(np.count_nonzero((near > 1) & (over > 0))) * FEW > over.size
+    height, width = samples.shape[:2]
+    some_rows = samples[height // 2 :][:_SOME_ROWS]  # of most pictures, these are enough
+    return any(_count_over(part, white) * FEW > height * width for part in (some_rows, samples))
+
+
+def _count_over(samples: npt.NDArray[Any], white: int) -> int:
+    """Returns how many pixels are over a white and have at least two such neighbours."""
+    over = samples[..., 0] > white
+    for channel in (1, 2):
+        over |= samples[..., channel] > white
+    near = cv2.boxFilter(
+        over.view(np.uint8), cv2.CV_8U, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT
+    )
+    return int(np.count_nonzero(over & (near >= _LEAST_SPOT)))
 
 
 def turned(image: ImageArray, orientation: int) -> ImageArray:
