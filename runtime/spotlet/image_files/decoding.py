@@ -1,5 +1,6 @@
 """Reads image files: upright, (H, W, 3) uint8 BGR, for training and device alike."""
 
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ _CANNOT = {
 _STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 """All pictures are turned here: OpenCV 4.10 to 5.0 turns neither all formats nor all kinds of
 EXIF blocks. Of TIFF it ignores the flag; see `_decode_tiff`."""
+
+_PAM_SIZES = b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL"
 
 _ALPHA = 338
 _UNSPECIFIED, _ASSOCIATED, _UNASSOCIATED = 0, 1, 2
@@ -103,6 +106,8 @@ def decode_content(content: bytes, name: str) -> DecodedImage:
         raise SourceError(f"{name}: {fault}")
     stored = sample_range(content)
     decode = _decode_tiff if kind == "TIFF" else _imdecode
+    if content[:2] == b"P7":
+        decode = _decode_pam
     bits = None
     with quiet_opencv():
         image = None if stored is None else decode(content, _STORED | cv2.IMREAD_ANYDEPTH)
@@ -144,6 +149,25 @@ def _decode_tiff(content: bytes, flags: int) -> npt.NDArray[Any] | None:
             colours = samples[..., :3].astype(np.uint32) * most // np.maximum(samples[..., 3:], 1)
             return np.asarray(np.minimum(colours, most), samples.dtype)
     return _imdecode(content, flags)
+
+
+def _decode_pam(content: bytes, flags: int) -> npt.NDArray[Any] | None:
+    """Returns the samples of a PAM, of which OpenCV swaps red and blue and garbles alpha.
+
+    Source: Netpbm, pam(5): a grey or RGB tuple for each pixel, alpha last; the high byte first.
+    """
+    header, end, samples = content.partition(b"\nENDHDR\n")
+    sizes = dict(re.findall(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL)\s+(\d{1,9})\s*$", header, re.MULTILINE))
+    if not end or len(sizes) < 4:
+        return None
+    width, height, depth, most = (int(sizes[key]) for key in _PAM_SIZES)
+    kind = np.dtype(">u2" if most > 255 else np.uint8)
+    count = width * height * depth
+    if not 0 < count <= len(samples) // kind.itemsize or not 0 < depth <= 4:
+        return None
+    pixels = np.frombuffer(samples, kind, count).reshape(height, width, depth)
+    order = [2, 1, 0] if depth > 2 else [0, 0, 0]
+    return pixels[:, :, order].astype(kind.newbyteorder("="))
 
 
 def _imdecode(content: bytes, flags: int) -> npt.NDArray[Any] | None:

@@ -162,8 +162,6 @@ def undecodable(content: bytes) -> str:
     kind = image_format(content[:START_BYTES])
     if content[:3] in (b"PF\n", b"Pf\n"):
         return "a PFM, in floating point; save it as PNG"
-    if kind == "PNM" and re.match(rb"P7\s.*?TUPLTYPE\s+\w+_ALPHA\s", content[:4096], re.DOTALL):
-        return "a PAM with alpha; save it as PNG"
     if kind != "TIFF":
         return ""
     tags = tiff_tags(content)
