@@ -85,19 +85,22 @@ def tiff(
     Args:
         samples: (H, W), (H, W, 3) RGB or (H, W, 4) with a further sample; unsigned, or of the
             kind that tag 339 says.
-        tags: further ones, or others, each one SHORT.
+        tags: further ones, or others, each one SHORT. 284: 2 stores the samples apart.
         bits: of a sample, packed; None: as in the array.
         description: the text of ImageDescription.
         xmp: the block of tag 700.
         order: of the bytes, as in `struct`.
     """
     height, width = samples.shape[:2]
+    colours = 1 if samples.ndim == 2 else samples.shape[2]
+    planes = colours if (tags or {}).get(284) == 2 else 1
+    if planes > 1:
+        samples = samples.transpose(2, 0, 1)
     data = (
         samples.astype(samples.dtype.newbyteorder(order)).tobytes()
         if bits is None
         else packed(samples.astype(np.uint16), bits)
     )
-    colours = 1 if samples.ndim == 2 else samples.shape[2]
     numbers = {
         256: width,
         257: height,
@@ -116,8 +119,14 @@ def tiff(
     text += xmp + b"\0" * (len(xmp) % 2)
     bits_at = text_at + len(text)
     several = struct.pack(f"{order}{colours}H", *[numbers[258]] * colours)
+    if planes > 1:
+        size = len(data) // planes
+        places = [*(8 + size * plane for plane in range(planes)), *[size] * planes]
+        places_at = bits_at + len(several)
+        several += struct.pack(f"{order}{2 * planes}I", *places)
+        numbers |= {273: places_at, 279: places_at + 4 * planes}
     entries = [
-        struct.pack(f"{order}HHII", tag, 4, 1, value)
+        struct.pack(f"{order}HHII", tag, 4, planes, value)
         if tag in (273, 279)
         else struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0)
         for tag, value in numbers.items()

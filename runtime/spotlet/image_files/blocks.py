@@ -18,6 +18,11 @@ _CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 16: "Q"}
 """The kinds of whole numbers, as `struct` calls them."""
 
 _MOST_VALUES = 16
+_OF_ONE_PLANE = 262, 277, 284
+"""PhotometricInterpretation, SamplesPerPixel, PlanarConfiguration; 1: grey, one, together."""
+
+_PARTS = frozenset({273, 279, 324, 325})
+"""Where strips and tiles are, and their sizes: those of the first plane, then of the next."""
 
 
 def segments(content: bytes) -> Iterator[tuple[int, int, int]]:
@@ -85,6 +90,20 @@ def with_tiff_numbers(tiff: bytes, numbers: Mapping[int, int]) -> bytes:
             if tag in numbers and code and 0 < length <= _MOST_VALUES:
                 kind = f"{code[0]}{length}{code[1]}"
                 struct.pack_into(kind, changed, place, *[numbers[tag]] * length)
+    except (struct.error, OverflowError):
+        pass
+    return bytes(changed)
+
+
+def tiff_plane(tiff: bytes, plane: int, planes: int) -> bytes:
+    """Returns a TIFF of one of the planes, from 0, of a TIFF that stores its samples apart."""
+    changed = bytearray(with_tiff_numbers(tiff, dict.fromkeys(_OF_ONE_PLANE, 1)))
+    try:
+        for tag, code, length, place in _tiff_entries(tiff):
+            if tag in _PARTS and code:
+                size = length // planes * struct.calcsize(code)
+                start = place + plane * size
+                changed[place : place + size] = tiff[start : start + size]
     except (struct.error, OverflowError):
         pass
     return bytes(changed)

@@ -11,9 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet.errors import SourceError
-from spotlet.image_files.blocks import tiff_tags, with_tiff_numbers
+from spotlet.image_files.blocks import tiff_plane, tiff_tags, with_tiff_numbers
 from spotlet.image_files.files import quiet_opencv
-from spotlet.image_files.headers import START_BYTES, image_format, sample_range, undecodable
+from spotlet.image_files.headers import (
+    START_BYTES,
+    deep_planes,
+    image_format,
+    sample_range,
+    undecodable,
+)
 from spotlet.image_files.orientation import TIFF_ORIENTATION, UPRIGHT, exif_orientation
 from spotlet.image_files.pixels import exceed, in_eight_bits, turned
 from spotlet.letterbox import ImageArray
@@ -117,6 +123,8 @@ def decode_content(content: bytes, name: str) -> DecodedImage:
             image, bits = in_eight_bits(image, stored)
         else:
             image = decode(content, _STORED)
+            if image is not None and image.dtype != np.uint8:  # its header contradicts itself
+                image = None
         # Of one that is cut short, after which no trailer comes, FFmpeg would decode a part.
         if image is None and kind == "GIF" and content.rstrip(b"\0").endswith(b";"):
             image = _first_picture(content)
@@ -142,13 +150,23 @@ def _decode_tiff(content: bytes, flags: int) -> npt.NDArray[Any] | None:
     if alpha == _UNASSOCIATED:
         numbers[_ALPHA] = _UNSPECIFIED
     content = with_tiff_numbers(content, numbers)
-    if alpha == _ASSOCIATED:
-        samples = _imdecode(content, cv2.IMREAD_UNCHANGED)
-        if samples is not None and samples.shape[2:] == (4,) and samples.dtype.kind == "u":
-            most = np.iinfo(samples.dtype).max
-            colours = samples[..., :3].astype(np.uint32) * most // np.maximum(samples[..., 3:], 1)
-            return np.asarray(np.minimum(colours, most), samples.dtype)
-    return _imdecode(content, flags)
+    if (planes := deep_planes(content)) > 1:  # OpenCV mixes them up
+        order = {3: [2, 1, 0], 4: [2, 1, 0, 3]}.get(planes, [0, 0, 0])
+        parts = [_imdecode(tiff_plane(content, plane, planes), flags) for plane in order]
+        found = [part[..., 0] for part in parts if part is not None]
+        samples = np.dstack(found) if len(found) == len(order) else None
+    else:
+        samples = _imdecode(content, cv2.IMREAD_UNCHANGED if alpha == _ASSOCIATED else flags)
+        if samples is None or samples.shape[2:] not in ((3,), (4,)):
+            samples = _imdecode(content, flags)
+    if samples is None or samples.shape[2] == 3:
+        return samples
+    colours = samples[..., :3]
+    if alpha == _ASSOCIATED and samples.dtype.kind == "u":
+        most = np.iinfo(samples.dtype).max
+        divided = colours.astype(np.uint32) * most // np.maximum(samples[..., 3:], 1)
+        colours = np.minimum(divided, most).astype(samples.dtype)
+    return np.ascontiguousarray(colours)
 
 
 def _decode_pam(content: bytes, flags: int) -> npt.NDArray[Any] | None:
@@ -163,7 +181,7 @@ def _decode_pam(content: bytes, flags: int) -> npt.NDArray[Any] | None:
     width, height, depth, most = (int(sizes[key]) for key in _PAM_SIZES)
     kind = np.dtype(">u2" if most > 255 else np.uint8)
     count = width * height * depth
-    if not 0 < count <= len(samples) // kind.itemsize or not 0 < depth <= 4:
+    if not 0 < count <= len(samples) // kind.itemsize or depth > 4 or not 0 < most < 2**16:
         return None
     pixels = np.frombuffer(samples, kind, count).reshape(height, width, depth)
     order = [2, 1, 0] if depth > 2 else [0, 0, 0]

@@ -170,6 +170,11 @@ def undecodable(content: bytes) -> str:
         return f"a TIFF of {bits} bits a sample in floating point; save it with 8 or 16 bits"
     if bits > 16:
         return f"a TIFF of {bits} bits a sample; save it with 8 or 16 bits"
-    if bits > 8 and tags.get(_PLANAR, (1,))[0] == 2 and tags.get(_CHANNELS, (1,))[0] > 1:
-        return f"a TIFF of {bits} bits in separate planes; save its samples interleaved"
     return ""
+
+
+def deep_planes(tiff: bytes) -> int:
+    """Returns how many planes of over 8 bits a TIFF stores apart; 0 if it does not."""
+    tags = tiff_tags(tiff)
+    apart = max(tags.get(_BITS, (1,))) > 8 and tags.get(_PLANAR, (1,))[0] == 2
+    return int(tags.get(_CHANNELS, (1,))[0]) if apart else 0

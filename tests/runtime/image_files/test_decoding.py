@@ -1,10 +1,13 @@
 import struct
+from contextlib import suppress
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from image_bytes import tiff, with_sbit
 
 from spotlet.errors import SourceError
@@ -78,11 +81,6 @@ def test_signed_samples_are_scaled_by_the_bits_that_they_have(order: Any) -> Non
         decode_image(tiff(deep - 10000, {339: 2}))
 
 
-def _in_planes(colours: npt.NDArray[np.uint16]) -> bytes:
-    height, width = colours.shape[:2]
-    return tiff(colours.transpose(2, 0, 1).reshape(height, width, 3), {284: 2})
-
-
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
@@ -91,7 +89,6 @@ def _in_planes(colours: npt.NDArray[np.uint16]) -> bytes:
         (tiff((SCENE / 255).astype(np.float16), {339: 3}), "16 bits a sample in floating point"),
         (tiff(SCENE.astype(np.uint32)), "a TIFF of 32 bits a sample; save it with 8 or 16 bits"),
         (tiff(SCENE.astype(np.int32), {339: 2}), "a TIFF of 32 bits a sample"),
-        (_in_planes(COLOURS.astype(np.uint16) * 257), "separate planes; save its samples interl"),
         (tiff(SCENE // 16, bits=4), "a TIFF that OpenCV cannot decode, or a damaged one; save it"),
         (b"PF\n2 1\n-1.0\n" + struct.pack("<6f", *[0.5] * 6), "a PFM, in floating point; save it"),
     ],
@@ -122,6 +119,20 @@ def test_colours_are_those_that_are_stored_whatever_their_alpha(suffix: str, dep
     assert close.mean() < (30 if suffix == ".avif" else 0.001)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("extra", [None, 0, 1, 2])
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_samples_that_are_stored_apart_are_put_together(
+    depth: Any, extra: int | None, order: Any
+) -> None:
+    opaque = np.full_like(ALPHA, 255)
+    rgb = COLOURS[:, :, ::-1]
+    samples = (rgb if extra is None else np.dstack([rgb, opaque])).astype(depth)
+    samples *= np.iinfo(depth).max // 255
+    tags = {262: 2, 284: 2} | ({} if extra is None else {338: extra})
+    assert np.array_equal(decode_image(tiff(samples, tags, order=order)), COLOURS)
+
+
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
 def test_colours_multiplied_by_alpha_are_divided(depth: Any) -> None:
     most = np.iinfo(depth).max
@@ -142,7 +153,13 @@ def test_a_pam_is_read_with_its_colours_in_their_order(depth: int, most: int) ->
     head = f"P7\n# of a tool\nWIDTH 64\nHEIGHT 48\nDEPTH {depth}\nMAXVAL {most}\nENDHDR\n".encode()
     content = head + samples.astype(">u2" if most > 255 else "u1").tobytes()
     assert np.abs(decode_image(content).astype(int) - expected).max() <= 1
-    for damaged in (content[:-1], head, content.replace(b"WIDTH", b"WIDHT"), b"P7\n"):
+    for damaged in (
+        content[:-1],
+        head,
+        content.replace(b"MAXVAL %d" % most, b"MAXVAL 70000"),
+        content.replace(b"WIDTH", b"WIDHT"),
+        b"P7\n",
+    ):
         with pytest.raises(SourceError, match="not an image that OpenCV can decode"):
             decode_image(damaged)
 
@@ -153,3 +170,15 @@ def test_half_a_gif_is_not_an_image() -> None:
     for cut in range(1, 8):
         with pytest.raises(SourceError, match="not an image that OpenCV can decode"):
             decode_image(two_by_one[:-cut])
+
+
+@given(st.integers(0, 199), st.binary(min_size=1, max_size=8), st.sampled_from([0, 1, 2]))
+def test_damage_to_a_tiff_is_an_error_or_a_picture_of_eight_bits(
+    place: int, junk: bytes, extra: int
+) -> None:
+    samples = np.dstack([COLOURS, ALPHA])[:4, :4].astype(np.uint16)
+    content = bytearray(tiff(samples, {262: 2, 284: 1 + extra % 2, 338: extra}))
+    start = max(len(content) - 200, 0) + place
+    content[start : start + len(junk)] = junk
+    with suppress(SourceError):
+        assert decode_image(content).dtype == np.uint8
