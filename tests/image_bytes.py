@@ -2,7 +2,7 @@
 
 import struct
 import zlib
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -11,9 +11,24 @@ import numpy.typing as npt
 from spotlet.letterbox import ImageArray
 
 
-def exif_block(orientation: int) -> bytes:
-    """Returns TIFF's header with one entry: the orientation."""
-    return b"MM\0*\0\0\0\x08" + struct.pack(">HHHIHHI", 1, 274, 3, 1, orientation, 0, 0)
+def exif_block(orientation: int, order: str = ">", kind: str = "H") -> bytes:
+    """Returns TIFF's header with one entry: the orientation.
+
+    Args:
+        orientation: its value.
+        order: of the bytes, as in `struct`.
+        kind: of the number, as in `struct`: B, H, I or i.
+    """
+    code = {"B": 1, "H": 3, "I": 4, "i": 9}[kind]
+    value = struct.pack(order + kind, orientation).ljust(4, b"\0")
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    entry = struct.pack(order + "IHHHI", 8, 1, 274, code, 1) + value
+    return start + entry + bytes(4)
+
+
+def jpeg_segment(marker: int, body: bytes) -> bytes:
+    """Returns a segment of a JPEG."""
+    return b"\xff" + bytes([marker]) + struct.pack(">H", len(body) + 2) + body
 
 
 def with_orientation(image: ImageArray, suffix: str, orientation: int) -> bytes:
@@ -24,8 +39,7 @@ def with_orientation(image: ImageArray, suffix: str, orientation: int) -> bytes:
     if suffix == ".png":
         return content[:33] + png_chunk(b"eXIf", block) + content[33:]
     if suffix == ".jpg":
-        block = b"Exif\0\0" + block
-        return content[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + content[2:]
+        return content[:2] + jpeg_segment(0xE1, b"Exif\0\0" + block) + content[2:]
     if suffix == ".webp":
         head = struct.pack("<I", width - 1)[:3] + struct.pack("<I", height - 1)[:3]
         parts = b"VP8X" + struct.pack("<II", 10, 8) + head + content[12:]
@@ -58,29 +72,35 @@ def packed(samples: npt.NDArray[np.uint16], bits: int) -> bytes:
 
 
 def tiff(
-    samples: npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
+    samples: npt.NDArray[Any],
     tags: dict[int, int] | None = None,
     *,
     bits: int | None = None,
     description: bytes = b"",
+    xmp: bytes = b"",
     order: Literal["<", ">"] = "<",
 ) -> bytes:
     """Returns a TIFF without compression.
 
     Args:
-        samples: (H, W) or (H, W, 3) RGB.
-        tags: further ones, or others, each one SHORT.
+        samples: (H, W), (H, W, 3) RGB or (H, W, 4) with a further sample; unsigned, or of the
+            kind that tag 339 says.
+        tags: further ones, or others, each one SHORT. 284: 2 stores the samples apart.
         bits: of a sample, packed; None: as in the array.
         description: the text of ImageDescription.
+        xmp: the block of tag 700.
         order: of the bytes, as in `struct`.
     """
     height, width = samples.shape[:2]
+    colours = 1 if samples.ndim == 2 else samples.shape[2]
+    planes = colours if (tags or {}).get(284) == 2 else 1
+    if planes > 1:
+        samples = samples.transpose(2, 0, 1)
     data = (
         samples.astype(samples.dtype.newbyteorder(order)).tobytes()
         if bits is None
         else packed(samples.astype(np.uint16), bits)
     )
-    colours = 1 if samples.ndim == 2 else 3
     numbers = {
         256: width,
         257: height,
@@ -96,19 +116,29 @@ def tiff(
     padded = data + b"\0" * (len(data) % 2)
     text_at = 8 + len(padded)
     text = description + b"\0" * (1 + (len(description) + 1) % 2) if description else b""
+    text += xmp + b"\0" * (len(xmp) % 2)
     bits_at = text_at + len(text)
-    several = struct.pack(f"{order}3H", *[numbers[258]] * 3)
+    several = struct.pack(f"{order}{colours}H", *[numbers[258]] * colours)
+    if planes > 1:
+        size = len(data) // planes
+        places = [*(8 + size * plane for plane in range(planes)), *[size] * planes]
+        places_at = bits_at + len(several)
+        several += struct.pack(f"{order}{2 * planes}I", *places)
+        numbers |= {273: places_at, 279: places_at + 4 * planes}
     entries = [
-        struct.pack(f"{order}HHII", tag, 4, 1, value)
+        struct.pack(f"{order}HHII", tag, 4, planes, value)
         if tag in (273, 279)
         else struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0)
         for tag, value in numbers.items()
         if tag != 258 or colours == 1
     ]
-    if colours == 3:
-        entries.append(struct.pack(f"{order}HHII", 258, 3, 3, bits_at))
+    if colours > 1:
+        entries.append(struct.pack(f"{order}HHII", 258, 3, colours, bits_at))
     if description:
         entries.append(struct.pack(f"{order}HHII", 270, 2, len(description) + 1, text_at))
+    if xmp:
+        xmp_at = bits_at - len(xmp) - len(xmp) % 2
+        entries.append(struct.pack(f"{order}HHII", 700, 1, len(xmp), xmp_at))
     entries.sort(key=lambda entry: struct.unpack(f"{order}H", entry[:2]))
     start = b"II*\0" if order == "<" else b"MM\0*"
     directory_at = bits_at + len(several)

@@ -17,7 +17,7 @@ from spotlet.check.records import FrameRecord, record_frame
 from spotlet.check.tolerances import GoldenTolerance
 from spotlet.detector import Detector
 from spotlet.errors import ModelFileError, OutputError, SourceError, UsageError
-from spotlet.image_files.files import decode_image
+from spotlet.image_files.decoding import decode_image
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import MOST_NAME_CHARACTERS
 from spotlet.model.files import MOST_JSON_BYTES, MOST_PICTURE_BYTES, package_member, read_bounded

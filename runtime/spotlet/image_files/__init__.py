@@ -1,12 +1,10 @@
 """Image files of any kind: recognised by content, read upright and in eight bits, written."""
 
+from spotlet.image_files.decoding import decode_image, guessed_bits, read_image
 from spotlet.image_files.files import (
     IMAGE_SUFFIXES,
-    decode_image,
-    guessed_bits,
     is_image_file,
     quiet_opencv,
-    read_image,
     write_image,
 )
 

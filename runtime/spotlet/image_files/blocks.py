@@ -5,15 +5,24 @@ TIFF 6.0, section 2, and BigTIFF; ISO/IEC 23008-12, 9.3.1 (ipma).
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 JPEG_START = b"\xff\xd8"
 SCAN = 0xDA
 """The marker of a JPEG's coded data."""
 
-_WIDTHS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+TIFF_DESCRIPTION, TIFF_XMP = 270, 700
+_TEXTS = frozenset({TIFF_DESCRIPTION, TIFF_XMP})
+_CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 16: "Q"}
+"""The kinds of whole numbers, as `struct` calls them."""
+
 _MOST_VALUES = 16
+_OF_ONE_PLANE = 262, 277, 284
+"""PhotometricInterpretation, SamplesPerPixel, PlanarConfiguration; 1: grey, one, together."""
+
+_PARTS = frozenset({273, 279, 324, 325})
+"""Where strips and tiles are, and their sizes: those of the first plane, then of the next."""
 
 
 def segments(content: bytes) -> Iterator[tuple[int, int, int]]:
@@ -61,31 +70,68 @@ def boxes(content: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, in
 
 def tiff_tags(tiff: bytes) -> dict[int, tuple[Any, ...]]:
     """Returns the values of the first directory: numbers, or one text; {} if it is damaged."""
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     tags: dict[int, tuple[Any, ...]] = {}
-    if order is None:
-        return tags
-    big = tiff[2:4] in (b"+\0", b"\0+")
-    offset, entry, room = ("Q", "HHQ", 8) if big else ("I", "HHI", 4)
     try:
-        (first,) = struct.unpack_from(order + offset, tiff, 8 if big else 4)
-        (count,) = struct.unpack_from(order + ("Q" if big else "H"), tiff, first)
-        at = first + (8 if big else 2)
-        step = struct.calcsize("<" + entry) + room
-        for number in range(count):
-            place = at + step * number
-            tag, kind, length = struct.unpack_from(order + entry, tiff, place)
-            place += step - room
-            width = 1 if kind == 2 else struct.calcsize("<" + _WIDTHS.get(kind, "B"))
-            if width * length > room:
-                (place,) = struct.unpack_from(order + offset, tiff, place)
-            if kind == 2:
+        for tag, code, length, place in _tiff_entries(tiff):
+            if tag in _TEXTS:
                 tags[tag] = (tiff[place : place + length],)
-            elif kind in _WIDTHS and 0 < length <= _MOST_VALUES:
-                tags[tag] = struct.unpack_from(f"{order}{length}{_WIDTHS[kind]}", tiff, place)
+            elif code and 0 < length <= _MOST_VALUES:
+                tags[tag] = struct.unpack_from(f"{code[0]}{length}{code[1]}", tiff, place)
     except (struct.error, OverflowError):  # it is shorter than it says
         pass
     return tags
+
+
+def with_tiff_numbers(tiff: bytes, numbers: Mapping[int, int]) -> bytes:
+    """Returns a TIFF in which each value of those tags, where there are any, is that number."""
+    changed = bytearray(tiff)
+    try:
+        for tag, code, length, place in _tiff_entries(tiff):
+            if tag in numbers and code and 0 < length <= _MOST_VALUES:
+                kind = f"{code[0]}{length}{code[1]}"
+                struct.pack_into(kind, changed, place, *[numbers[tag]] * length)
+    except (struct.error, OverflowError):
+        pass
+    return bytes(changed)
+
+
+def tiff_plane(tiff: bytes, plane: int, planes: int) -> bytes:
+    """Returns a TIFF of one of the planes, from 0, of a TIFF that stores its samples apart."""
+    changed = bytearray(with_tiff_numbers(tiff, dict.fromkeys(_OF_ONE_PLANE, 1)))
+    try:
+        for tag, code, length, place in _tiff_entries(tiff):
+            if tag in _PARTS and code:
+                size = length // planes * struct.calcsize(code)
+                start = place + plane * size
+                changed[place : place + size] = tiff[start : start + size]
+    except (struct.error, OverflowError):
+        pass
+    return bytes(changed)
+
+
+def _tiff_entries(tiff: bytes) -> Iterator[tuple[int, str, int, int]]:
+    """Yields tag, byte order and code of the numbers ("" for others), count and place of each.
+
+    Raises:
+        struct.error: the file is shorter than it says.
+    """
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return
+    big = tiff[2:4] in (b"+\0", b"\0+")
+    offset, entry, room = ("Q", "HHQ", 8) if big else ("I", "HHI", 4)
+    (first,) = struct.unpack_from(order + offset, tiff, 8 if big else 4)
+    (count,) = struct.unpack_from(order + ("Q" if big else "H"), tiff, first)
+    at = first + (8 if big else 2)
+    step = struct.calcsize("<" + entry) + room
+    for number in range(count):
+        place = at + step * number
+        tag, kind, length = struct.unpack_from(order + entry, tiff, place)
+        place += step - room
+        code = _CODES.get(kind, "")
+        if struct.calcsize("<" + (code or "B")) * length > room:
+            (place,) = struct.unpack_from(order + offset, tiff, place)
+        yield tag, code and order + code, length, place
 
 
 def associated(content: bytes, at: int, main: int) -> list[int]:

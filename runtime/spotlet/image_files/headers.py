@@ -1,36 +1,26 @@
-"""What the bytes of an image file say before it is decoded: format, orientation, bits, end.
+"""What the bytes of an image file say before it is decoded: format, bits, end.
 
-Source: ITU-T T.81, annex B (JPEG markers); CIPA DC-008 (Exif 2.3), section 4.6.4, tag 274; TIFF
-6.0, section 8; PNG 3rd edition, 11.2.1 (IHDR), 11.3.2.6 (sBIT), 11.3.3.4 (eXIf); RFC 9649 (WebP);
-ISO/IEC 23008-12, 6.5 (irot, imir); Netpbm's pnm and pam.
+Source: ITU-T T.81, annex B (JPEG markers); TIFF 6.0, section 8; PNG 3rd edition, 11.2.1 (IHDR),
+11.3.2.6 (sBIT); Netpbm's pnm and pam.
 """
 
 import re
-import struct
 from dataclasses import dataclass
 
 from spotlet.image_files.blocks import (
     JPEG_START,
     SCAN,
-    associated,
-    boxes,
+    TIFF_DESCRIPTION,
     png_chunks,
     segments,
     tiff_tags,
-    webp_chunks,
 )
-
-UPRIGHT = 1
-"""The EXIF orientation of a picture that is shown as it is stored."""
-
-SIDEWAYS = frozenset({5, 6, 7, 8})
-"""The EXIF orientations that swap width and height."""
 
 START_BYTES = 64
 """How much of a file `image_format` needs."""
 
 _JPEG_END = b"\xff\xd9"
-_APP1, _APP2 = 0xE1, 0xE2
+_APP2 = 0xE2
 _STARTS = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -48,9 +38,8 @@ _STILL_BRANDS = frozenset({b"avif", b"mif1", b"miaf"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
 _BMP_HEADER_SIZES = frozenset({12, 40, 52, 56, 64, 108, 124})
 _GIF_PICTURE = re.compile(rb"\x21\xf9\x04.{4}\0[\x21\x2c]", re.DOTALL)
-_DESCRIPTION, _BITS, _PHOTOMETRIC, _ORIENTATION, _MOST = 270, 258, 262, 274, 281
-# By quarter turns to the left, then by those and a mirror image left to right after them.
-_TURNED = (1, 8, 3, 6), (2, 7, 4, 5)
+_BITS, _PHOTOMETRIC, _CHANNELS, _MOST, _PLANAR, _FORMAT = 258, 262, 277, 281, 284, 339
+_SIGNED, _FLOAT = 2, 3
 
 
 def image_format(start: bytes) -> str | None:
@@ -115,28 +104,6 @@ def is_animated_gif(content: bytes) -> bool:
     return content[:3] == b"GIF" and len(re.findall(_GIF_PICTURE, content)) > 1
 
 
-def exif_orientation(content: bytes) -> int:
-    """Returns how a picture is to be turned, as EXIF counts it, 1 to 8; 1 if nothing says so."""
-    match image_format(content[:START_BYTES]):
-        case "JPEG":
-            for marker, start, end in segments(content):
-                if marker == _APP1 and content[start : start + 6] == b"Exif\0\0":
-                    return _orientation(content[start + 6 : end])
-        case "PNG":
-            for kind, start, end in png_chunks(content):
-                if kind == b"eXIf":
-                    return _orientation(content[start:end])
-        case "WebP":
-            for kind, start, end in webp_chunks(content):
-                if kind == b"EXIF":
-                    return _orientation(content[start:end].removeprefix(b"Exif\0\0"))
-        case "TIFF":
-            return _orientation(content)
-        case "AVIF":
-            return _avif_orientation(content)
-    return UPRIGHT
-
-
 @dataclass(frozen=True, slots=True)
 class SampleRange:
     """How a file stores its samples, where OpenCV alone would make a wrong picture of them.
@@ -151,11 +118,6 @@ class SampleRange:
     most: int | None = None
     upper: bool | None = False
     white_is_zero: bool = False
-
-
-def tiff_bits(content: bytes) -> int:
-    """Returns how many bits a sample of a TIFF has; 1 if it does not say."""
-    return int(max(tiff_tags(content).get(_BITS, (1,))))
 
 
 def sample_range(content: bytes) -> SampleRange | None:
@@ -178,43 +140,41 @@ def sample_range(content: bytes) -> SampleRange | None:
             return None if most == 255 or not 0 < most < 2**16 else SampleRange(most=most)
         case "TIFF":
             tags = tiff_tags(content)
-            bits = tiff_bits(content)
+            bits = max(tags.get(_BITS, (1,)))
+            if bits == 8 and tags.get(_FORMAT, (1,))[0] == _SIGNED:
+                return SampleRange(most=127)
             if not 8 < bits <= 16:
                 return None
-            said = re.search(rb'SignificantBits="(\d{1,2})"', tags.get(_DESCRIPTION, (b"",))[0])
+            said = re.search(rb'SignificantBits="(\d{1,2})"', tags.get(TIFF_DESCRIPTION, (b"",))[0])
             most = max(tags.get(_MOST, (0,))) or (2 ** int(said[1]) - 1 if said else 0)
             return SampleRange(
                 most=most if 0 < most < 2**16 - 1 else None,
                 upper=bits < 16,
-                white_is_zero=tags.get(_PHOTOMETRIC, (1,))[0] == 0,
+                # OpenCV inverts those with alpha.
+                white_is_zero=tags.get(_PHOTOMETRIC, (1,))[0] == 0
+                and tags.get(_CHANNELS, (1,))[0] == 1,
             )
     return None
 
 
-def _orientation(tiff: bytes) -> int:
-    """Returns the orientation in the first directory of an EXIF block or a TIFF file."""
-    value = tiff_tags(tiff).get(_ORIENTATION, (UPRIGHT,))[0]
-    return value if 1 <= value <= 8 else UPRIGHT
+def undecodable(content: bytes) -> str:
+    """Returns what makes OpenCV fail, or make a wrong picture, and the remedy; else empty."""
+    kind = image_format(content[:START_BYTES])
+    if content[:3] in (b"PF\n", b"Pf\n"):
+        return "a PFM, in floating point; save it as PNG"
+    if kind != "TIFF":
+        return ""
+    tags = tiff_tags(content)
+    bits = max(tags.get(_BITS, (1,)))
+    if _FLOAT in tags.get(_FORMAT, ()):
+        return f"a TIFF of {bits} bits a sample in floating point; save it with 8 or 16 bits"
+    if bits > 16:
+        return f"a TIFF of {bits} bits a sample; save it with 8 or 16 bits"
+    return ""
 
 
-def _avif_orientation(content: bytes) -> int:
-    """Returns the turn and mirror of the main picture's properties; they outrank EXIF."""
-    turns = mirrored = 0
-    try:
-        meta = next(box for box in boxes(content, 0, len(content)) if box[0] == b"meta")
-        inside = {kind: (a, b) for kind, a, b in boxes(content, meta[1] + 4, meta[2])}
-        start, end = inside[b"pitm"]
-        main = content[start + 4 : end]
-        rights = {kind: (a, b) for kind, a, b in boxes(content, *inside[b"iprp"])}
-        properties = list(boxes(content, *rights[b"ipco"]))
-        for index in associated(content, rights[b"ipma"][0], int.from_bytes(main, "big")):
-            kind, at, _ = properties[index - 1]
-            if kind == b"irot":
-                turns = content[at] & 3
-            elif kind == b"imir":
-                mirrored = 1 + (content[at] & 1)
-    except (StopIteration, KeyError, IndexError, struct.error):
-        return UPRIGHT
-    if mirrored == 1:  # top to bottom is left to right and half a turn
-        turns = (turns + 2) % 4
-    return _TURNED[bool(mirrored)][turns]
+def deep_planes(tiff: bytes) -> int:
+    """Returns how many planes of over 8 bits a TIFF stores apart; 0 if it does not."""
+    tags = tiff_tags(tiff)
+    apart = max(tags.get(_BITS, (1,))) > 8 and tags.get(_PLANAR, (1,))[0] == 2
+    return int(tags.get(_CHANNELS, (1,))[0]) if apart else 0

@@ -1,15 +1,22 @@
 """Image files as frames."""
 
+import logging
 import os
+from collections import Counter
 from pathlib import Path
 
 from spotlet.errors import SourceError
-from spotlet.image_files.files import read_image
+from spotlet.image_files.decoding import read_file
 from spotlet.streams.frame import Frame, take_frame
+
+logger = logging.getLogger("spotlet.streams")
 
 
 class ImageReader:
-    """Image files, one frame each: 8 bit, three channels, upright."""
+    """Image files, one frame each: 8 bit, three channels, upright.
+
+    If bits had to be guessed, it says so when it is closed, once for all files.
+    """
 
     def __init__(self, paths: tuple[Path, ...]) -> None:
         self.fps: float | None = None
@@ -19,6 +26,7 @@ class ImageReader:
         self._paths = paths
         self._index = 0
         self._bad: list[SourceError] = []
+        self._guessed: Counter[int] = Counter()
 
     def read(self) -> Frame | None:
         """Returns the next image; None after the last.
@@ -32,15 +40,28 @@ class ImageReader:
             path, index = self._paths[self._index], self._index
             self._index += 1
             try:
-                return take_frame(read_image(path), os.fspath(path), index, None)
+                decoded = read_file(path)
             except SourceError as error:
                 if len(self._paths) == 1:
                     raise
                 self._bad.append(error)
                 count = f"{len(self._bad)} of {len(self._paths)} images cannot be used"
                 self.ended_early = f"{count}, the first: {self._bad[0]}"
+                continue
+            if decoded.guessed_bits is not None:
+                self._guessed[decoded.guessed_bits] += 1
+            return take_frame(decoded.image, os.fspath(path), index, None)
         return None
 
     def close(self) -> None:
         """Stops reading."""
         self._index = len(self._paths)
+        guessed, self._guessed = sorted(self._guessed.items()), Counter()
+        total = len(self._paths)
+        if guessed:
+            logger.warning(
+                "%s: 16 bits a sample, but no stated white; the fewest bits that hold the samples "
+                "were taken (%s); state the white: PNG's sBIT, TIFF's MaxSampleValue",
+                self._paths[0].parent if total > 1 else self._paths[0],
+                ", ".join(f"{bits} bits: {number} of {total}" for bits, number in guessed),
+            )

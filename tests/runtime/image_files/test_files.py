@@ -14,7 +14,8 @@ from image_bytes import png_chunk, tiff, turned_slowly, with_orientation, with_s
 from spotlet.errors import SourceError
 from spotlet.image_files import decode_image, guessed_bits, is_image_file, read_image
 from spotlet.image_files.files import content_kind
-from spotlet.image_files.headers import exif_orientation, image_format, sample_range
+from spotlet.image_files.headers import image_format, sample_range
+from spotlet.image_files.orientation import exif_orientation
 from spotlet.image_files.pixels import turned
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8)

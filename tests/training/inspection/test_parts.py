@@ -13,7 +13,8 @@ from labelled_sets import clean_pictures, image_file, scenery, write_set
 
 from spotlet.annotate import class_colour_bgr
 from spotlet.image_files import read_image
-from spotlet.image_files.headers import exif_orientation, is_cut_short
+from spotlet.image_files.headers import is_cut_short
+from spotlet.image_files.orientation import exif_orientation
 from spotlet_training.datasets import ImageLabels, LabelledImages
 from spotlet_training.datasets.labels import LabelRow
 from spotlet_training.inspection import inspect_dataset, labelled_sheet
@@ -122,8 +123,10 @@ def test_a_deep_picture_is_shown_and_named_and_a_black_one_is_an_error(tmp_path:
     assert [(one.severity, one.kind, Path(str(one.file)).name) for one in found] == [
         ("error", "black", "p1.png"),
         ("note", "bits", "p0.png"),
+        ("note", "bits", "p1.png"),
     ]
-    assert "12 bits hold all" in found[1].message
+    assert "12 bits hold all its samples but for faulty pixels" in found[1].message
+    assert "8 bits hold all" in found[2].message
     assert np.array_equal(read_image(image_file(root, "p0.png"))[:, :, 0], deep >> 4)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from spotlet.cores import usable_cores
 from spotlet.errors import DatasetError
 from spotlet.image_files import guessed_bits
-from spotlet.image_files.headers import SIDEWAYS, UPRIGHT, exif_orientation, is_cut_short
+from spotlet.image_files.headers import is_cut_short
+from spotlet.image_files.orientation import SIDEWAYS, UPRIGHT, exif_orientation
 from spotlet_training.datasets.ahead import ahead
 from spotlet_training.datasets.checks import without_path
 from spotlet_training.datasets.findings import Finding
@@ -124,7 +125,8 @@ def picture_findings(
         if picture.guessed_bits is not None:
             message = (
                 f"has 16 bits and does not state its white: {picture.guessed_bits} bits hold all "
-                "its samples and were taken; state it: PNG's sBIT, TIFF's MaxSampleValue"
+                "its samples but for faulty pixels and were taken; state it: PNG's sBIT, TIFF's "
+                "MaxSampleValue"
             )
             findings.append(Finding("note", "bits", message, path))
     return findings
