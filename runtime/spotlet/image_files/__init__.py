@@ -7,6 +7,7 @@ from spotlet.image_files.files import (
     is_image_file,
     quiet_opencv,
     read_image,
+    read_image_size,
     write_image,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "is_image_file",
     "quiet_opencv",
     "read_image",
+    "read_image_size",
     "write_image",
 ]

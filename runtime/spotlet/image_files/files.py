@@ -15,12 +15,14 @@ import numpy.typing as npt
 from spotlet.atomic import atomic_file
 from spotlet.errors import OutputError, SourceError
 from spotlet.image_files.headers import (
+    SIDEWAYS,
     START_BYTES,
     exif_orientation,
     image_format,
     is_animated_gif,
     is_motion_jpeg,
     sample_range,
+    stored_size_hw,
     tiff_bits,
 )
 from spotlet.image_files.pixels import fewest_bits, in_eight_bits, turned
@@ -102,11 +104,28 @@ def read_image(path: str | Path) -> ImageArray:
     Raises:
         SourceError: the file cannot be read or is not a complete image.
     """
+    return decode_image(_read_bytes(path), name=str(path))
+
+
+def read_image_size(path: str | Path) -> tuple[int, int]:
+    """Returns height and width of the image that `read_image` returns, if possible undecoded.
+
+    Raises:
+        SourceError: the file cannot be read or is not an image.
+    """
+    content = _read_bytes(path)
+    size_hw = stored_size_hw(content)
+    if size_hw is None:
+        image = decode_image(content, name=str(path))
+        return image.shape[0], image.shape[1]
+    return size_hw[::-1] if exif_orientation(content) in SIDEWAYS else size_hw
+
+
+def _read_bytes(path: str | Path) -> bytes:
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
-    return decode_image(content, name=str(path))
 
 
 def decode_image(

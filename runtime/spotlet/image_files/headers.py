@@ -31,6 +31,7 @@ START_BYTES = 64
 
 _JPEG_END = b"\xff\xd9"
 _APP1, _APP2 = 0xE1, 0xE2
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
 _STARTS = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -77,6 +78,23 @@ def image_format(start: bytes) -> str | None:
     if start[:2] == b"BM" and int.from_bytes(start[14:18], "little") in _BMP_HEADER_SIZES:
         return "BMP"
     return "PNM" if re.match(rb"P[1-7]\s", start) else None
+
+
+def stored_size_hw(content: bytes) -> tuple[int, int] | None:
+    """Returns height and width as a JPEG or PNG states them, before its orientation is applied.
+
+    None for other formats, and if they are not stated.
+    """
+    match image_format(content[:START_BYTES]):
+        case "JPEG":
+            for marker, start, end in segments(content):
+                if marker in _FRAMES and start + 5 <= min(end, len(content)):
+                    height, width = struct.unpack_from(">HH", content[start:end], 1)
+                    return (height, width) if height and width else None
+        case "PNG" if len(content) >= 24:
+            width, height = struct.unpack_from(">II", content, 16)
+            return (height, width) if height and width else None
+    return None
 
 
 def is_cut_short(content: bytes) -> bool:

@@ -331,6 +331,18 @@ def test_a_damaged_label_file_is_an_error(any_set: tuple[str, Path]) -> None:
         open_splits(root)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_labels_may_be_any_unicode(any_set: tuple[str, Path], encoding: str) -> None:
+    root = any_set[1]
+    for path in [*root.rglob("*.txt"), *root.rglob("*.json"), *root.rglob("*.yaml")]:
+        path.write_bytes(path.read_text().encode(encoding))
+    if not encoding.startswith("utf-32"):
+        mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+        for path in root.rglob("*.xml"):
+            path.write_bytes((mark + path.read_text()).encode(encoding))
+    check_contents(open_splits(root))
+
+
 def test_many_problems_are_one_line_that_names_five(tmp_path: Path) -> None:
     write_yolo(tmp_path)
     (tmp_path / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0 0\n" * 7)

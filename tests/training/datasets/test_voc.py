@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from image_bytes import with_orientation
 
 from spotlet.errors import DatasetError
 from spotlet_training.datasets import open_splits
@@ -119,11 +120,82 @@ def test_a_file_in_another_encoding_than_utf_8_is_read(tmp_path: Path) -> None:
     assert "Mü" in open_splits(root).class_names
 
 
+GBK = '<?xml version="1.0" encoding="GBK"?>'
+
+
+@pytest.mark.parametrize(
+    ("declaration", "encoding"),
+    [
+        (GBK, "gbk"),
+        ("<?xml version='1.0' encoding='Big5'?>", "big5"),
+        ('<?xml version="1.0" encoding="shift_jis" standalone="yes"?>', "shift_jis"),
+        ('<?xml version="1.0" encoding="utf-16"?>', "utf-8"),  # as .NET writes it
+        ('<?xml version="1.0" encoding="utf-16"?>', "utf-16"),
+        ('<?xml version="1.0" encoding="utf-8"?>', "utf-16"),
+        (GBK, "utf-8-sig"),
+        ("", "utf-16"),
+        ("", "utf-8-sig"),
+    ],
+)
+def test_a_file_in_the_encoding_that_it_declares_or_in_unicode_is_read(
+    tmp_path: Path, declaration: str, encoding: str
+) -> None:
+    root = write_set(tmp_path)
+    text = f"{declaration}<annotation>{SIZE}{an_object('中心')}</annotation>"
+    (root / "Annotations" / "train1.xml").write_bytes(text.encode(encoding))
+    assert "中心" in open_splits(root).class_names
+
+
+@pytest.mark.parametrize("declaration", ["", '<?xml version="1.0" encoding="utf-8"?>'])
+def test_a_file_in_an_encoding_that_it_does_not_declare_is_named(
+    tmp_path: Path, declaration: str
+) -> None:
+    root = write_set(tmp_path)
+    text = f"{declaration}<annotation>{SIZE}{an_object('中心')}</annotation>"
+    (root / "Annotations" / "train1.xml").write_bytes(text.encode("gbk"))
+    with pytest.raises(DatasetError, match=r"train1\.xml: is not UTF-8 text; save it as UTF-8, or"):
+        open_splits(root)
+
+
+@pytest.mark.parametrize(
+    "size", ["", SIZE.replace("40", "0").replace("30", "0"), "<size><width>40</width></size>"]
+)
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
+def test_a_size_that_is_not_stated_is_that_of_the_picture_as_it_is_shown(
+    tmp_path: Path, size: str, suffix: str
+) -> None:
+    root = write_set(tmp_path, size + an_object(edges=(3, 4, 30, 40)))
+    (root / "JPEGImages" / "train1.jpg").unlink()
+    picture = np.zeros((30, 40, 3) if suffix != ".bmp" else (40, 30, 3), np.uint8)
+    content = cv2.imencode(suffix, picture)[1].tobytes()
+    if suffix != ".bmp":
+        content = with_orientation(picture, suffix, 6)
+    (root / "JPEGImages" / f"train1{suffix}").write_bytes(content)
+    splits = open_splits(root)
+    assert splits.train.labels[0].size_hw == (40, 30)
+    assert splits.train.load(0).boxes_xyxy.tolist() == [[2, 3, 30, 40]]
+    assert "1 XML files state no size of their picture, which is read instead" in splits.notes
+
+
+def test_without_a_size_and_a_picture_the_picture_is_named(tmp_path: Path) -> None:
+    root = write_set(tmp_path, an_object())
+    (root / "JPEGImages" / "train1.jpg").write_bytes(b"none")
+    with pytest.raises(DatasetError, match=r"train1\.xml: .*train1\.jpg: not an image"):
+        open_splits(root)
+    (root / "JPEGImages" / "train1.jpg").unlink()
+    with pytest.raises(DatasetError, match=r"train1\.xml: no image 'train1'[^;]*; [^;]*$"):
+        open_splits(root)
+
+
+def test_a_size_may_have_decimals(tmp_path: Path) -> None:
+    root = write_set(tmp_path, SIZE.replace("40", "40.0") + an_object())
+    assert open_splits(root).train.labels[0].size_hw == (30, 40)
+
+
 @pytest.mark.parametrize(
     ("body", "what"),
     [
-        (an_object(), "<size/height> is ''"),
-        (SIZE.replace("40", "0") + an_object(), "<size/width> is '0'"),
+        (SIZE.replace("40", "wide") + an_object(), "<size/width> is 'wide'"),
         (SIZE.replace("40", "-4") + an_object(), "<size/width> is '-4'"),
         (SIZE + "<object></object>", "object 1: no <name>"),
         (SIZE + "<object><name>nut</name></object>", "object 1: no <bndbox>"),

@@ -1,5 +1,6 @@
 """Rules for the labels of every format, and a collector of their violations."""
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -118,13 +119,14 @@ def box_around_rotated(
 
 
 def read_text(path: Path) -> str:
-    """Returns the text of a label file, UTF-8 with or without a byte order mark.
+    """Returns the text of a label file: UTF-8, UTF-16 or UTF-32, with or without its mark.
 
     Raises:
         DatasetError: the file cannot be read, or is not text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
+        return content.decode(json.detect_encoding(content))
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:

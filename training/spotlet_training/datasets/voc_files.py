@@ -7,10 +7,10 @@ write `images` and `annotations`, both below each split, or XML files beside the
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from xml.etree import ElementTree
 
 from spotlet_training.datasets.checks import SPLIT_NAMES, inside, is_image, read_text
 from spotlet_training.datasets.pictures_below import PictureWalk, Spellings, is_hidden, plain_name
+from spotlet_training.datasets.voc_xml import read_xml
 
 ANNOTATION_FOLDERS = ("Annotations", "annotations", "xmls")
 IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
@@ -153,11 +153,9 @@ def _annotation_files(folder: Path) -> list[Path]:
 
 def _is_annotation(file: Path) -> bool:
     try:
-        with file.open("rb") as content:
-            _, element = next(ElementTree.iterparse(content, events=("start",)))
-    except (OSError, ElementTree.ParseError, ValueError, LookupError, StopIteration):
+        return bool(read_xml(file).tag == "annotation")
+    except (OSError, ValueError):
         return False
-    return bool(element.tag == "annotation")
 
 
 def _distinct(folders: list[Path]) -> list[Path]:

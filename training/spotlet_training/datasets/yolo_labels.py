@@ -138,7 +138,8 @@ def read_line(line: str, number: int, names: tuple[str, ...]) -> tuple[LabelRow,
     try:
         class_number, *values = (float(word) for word in line.split())
     except ValueError:
-        raise ValueError(f"{line.strip()!r}: must be numbers, the class too") from None
+        what = f"{line.strip()!r} is not a label"
+        raise ValueError(f"{what}: must be numbers, the class too") from None
     if not (class_number.is_integer() and 0 <= class_number < len(names)):
         raise ValueError(f"unknown class {class_number:g}; must be from 0 to {len(names) - 1}")
     if has_visibilities(values):
