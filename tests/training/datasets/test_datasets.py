@@ -343,6 +343,23 @@ def test_labels_may_be_any_unicode(any_set: tuple[str, Path], encoding: str) -> 
     check_contents(open_splits(root))
 
 
+def test_a_set_in_a_folder_of_a_folder_is_found_unless_there_are_several(
+    any_set: tuple[str, Path], tmp_path: Path
+) -> None:
+    name, root = any_set
+    root.rename(tmp_path / "archive")
+    (tmp_path / "outer").mkdir()
+    (tmp_path / "archive").rename(tmp_path / "outer" / "archive")
+    splits = open_splits(tmp_path)
+    assert splits.format == name
+    check_contents(splits)
+    if name != "voc":
+        assert splits.notes[0] == "the set is that in outer/archive"
+        WRITERS[name](tmp_path / "other")
+        with pytest.raises(DatasetError, match=r"several labelled sets \(other, outer/archive\)"):
+            open_splits(tmp_path)
+
+
 def test_many_problems_are_one_line_that_names_five(tmp_path: Path) -> None:
     write_yolo(tmp_path)
     (tmp_path / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0 0\n" * 7)

@@ -267,6 +267,19 @@ LAYOUTS = [
     ("Annotations/train/a.xml", "images/train/a.png", "Annotations/val/b.xml"),
     ("images/train/a.xml", "images/train/a.png", "images/val/b.xml"),
     ("Annotations/ä.xml", "images/a\u0308.png", ""),  # macOS writes two characters
+    ("VOCdevkit/VOC2012/Annotations/a.xml", "VOCdevkit/VOC2012/JPEGImages/a.png", ""),
+    ("VOC2007/Annotations/a.xml", "VOC2007/JPEGImages/a.png", ""),
+    ("annotations/xmls/a.xml", "images/a.png", ""),
+    ("Annotation/a.xml", "JPEGImages/a.png", ""),
+    ("ANNOTATIONS/a.xml", "Pictures/a.png", ""),
+    ("labels/a.xml", "images/a.png", ""),
+    ("data/a.xml", "data/a.png", ""),
+    ("set/data/a.xml", "set/data/a.png", ""),
+    ("Annotations/x/a.xml", "JPEGImages/x/a.png", ""),
+    ("train/a.xml", "train/a.png", "validation/b.xml"),
+    ("set/train/a.xml", "set/train/a.png", "set/valid/b.xml"),
+    ("set/train/labels/a.xml", "set/train/images/a.png", "set/val/labels/b.xml"),
+    ("Train/a.xml", "Train/a.png", "Val/b.xml"),
 ]
 
 
@@ -278,8 +291,9 @@ def test_pictures_that_are_there_are_found(tmp_path: Path, xml: str, image: str,
     second = val or str(Path(xml).with_name("b.xml"))
     places = [(xml, image), (second, str(Path(image).with_name(other)))]
     if val:
-        folder = {"valid": "valid", "val": "val"}[next(p for p in val.split("/") if p[:3] == "val")]
-        places[1] = second, str(Path(image).with_name(other)).replace("train", folder)
+        folder = next(part for part in val.split("/") if part[:3].lower() == "val")
+        elsewhere = str(Path(image).with_name(other)).replace("train", folder)
+        places[1] = second, elsewhere.replace("Train", folder)
     for label, picture in places:
         (tmp_path / label).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / label).write_text(body)
@@ -291,6 +305,97 @@ def test_pictures_that_are_there_are_found(tmp_path: Path, xml: str, image: str,
     assert found == {Path(image).name, other}
     if val:
         assert [one.path.name for one in splits.val.labels] == [other]
+
+
+def test_kits_side_by_side_are_one_set_with_their_own_lists(tmp_path: Path) -> None:
+    for year in ("VOC2007", "VOC2012"):
+        write_set(tmp_path / "VOCdevkit" / year, SIZE + an_object(year))
+    (tmp_path / "VOCdevkit" / "notes.xml").write_text("<notes/>")
+    splits = open_splits(tmp_path)
+    assert splits.class_names == ("VOC2007", "VOC2012", "nut")
+    for part in (splits.train, splits.val):
+        years = [one.path.parent.parent.name for one in part.labels]
+        assert years == [one.label_file.parent.parent.name for one in part.labels]
+        assert years == ["VOC2007", "VOC2012"]
+
+
+def test_equal_names_in_sub_folders_are_different_pictures(tmp_path: Path) -> None:
+    for way, name in (("a", "nut"), ("b", "bolt"), ("b/c", "pin")):
+        write_image(tmp_path / "JPEGImages" / way / "1.jpg")
+        path = tmp_path / "Annotations" / way / "1.xml"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"<annotation>{SIZE}{an_object(name)}</annotation>")
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    lists = {"train": "a/1\r\n/home/me/JPEGImages/b/1.jpg\r\n", "val": "b\\c\\1.jpg\n"}
+    for split, lines in lists.items():
+        (tmp_path / "ImageSets" / "Main" / f"{split}.txt").write_bytes(lines.encode())
+    splits = open_splits(tmp_path)
+    found = [
+        (one.path.parent.name, splits.class_names[one.class_ids[0]])
+        for part in (splits.train, splits.val)
+        for one in part.labels
+    ]
+    assert found == [("a", "nut"), ("b", "bolt"), ("c", "pin")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train1.jpg",
+        "train1  -1",
+        "train1.jpg 1",
+        "train1 1 1 1",
+        "JPEGImages/train1.jpg",
+        "./JPEGImages/train1.jpg ./Annotations/train1.xml",
+        "C:\\VOC\\JPEGImages\\train1.JPG",
+        "/data/VOC/Annotations/train1.xml",
+        "TRAIN1",
+        "train1 \r\n\r\n  ",
+    ],
+)
+@pytest.mark.parametrize("folder", ["Annotations", "Annotations/deep", "Annotation", "labels"])
+def test_a_list_may_name_pictures_paths_and_flags(tmp_path: Path, line: str, folder: str) -> None:
+    root = write_set(tmp_path)
+    (root / folder).mkdir(exist_ok=True)
+    (root / "Annotations" / "train1.xml").rename(root / folder / "train1.xml")
+    (root / "ImageSets" / "Main" / "train.txt").write_bytes(f"{line}\n".encode())
+    splits = open_splits(root)
+    assert [one.path.name for one in splits.train.labels] == ["train1.jpg"]
+    assert [len(one.class_ids) for one in splits.train.labels] == [1]
+
+
+@pytest.mark.parametrize("stem", ["train1 1", "train.1", "train1.jpg", "1 -1"])
+def test_a_name_that_looks_like_one_with_a_flag_or_suffix_is_itself(
+    tmp_path: Path, stem: str
+) -> None:
+    root = write_set(tmp_path)
+    write_image(root / "JPEGImages" / f"{stem}.jpg")
+    (root / "Annotations" / "train1.xml").rename(root / "Annotations" / f"{stem}.xml")
+    (root / "ImageSets" / "Main" / "train.txt").write_text(f"{stem}\n")
+    assert open_splits(root).train.labels[0].path.name == f"{stem}.jpg"
+
+
+def test_the_lists_of_single_classes_are_not_splits(tmp_path: Path) -> None:
+    root = write_set(tmp_path)
+    lists = root / "ImageSets" / "Main"
+    (lists / "nut_train.txt").write_text("train1 1\nval1 -1\n")
+    (lists / "nut_val.txt").write_text("train1 1\n")
+    splits = open_splits(root)
+    assert [one.path.name for one in splits.train.labels] == ["train1.jpg"]
+    assert [one.path.name for one in splits.val.labels] == ["val1.jpg"]
+    (lists / "train.txt").unlink()
+    (lists / "val.txt").unlink()
+    assert "no validation split in the set" in open_splits(root).notes[0]
+
+
+def test_a_test_split_is_left_out(tmp_path: Path) -> None:
+    for folder in ("train_zip/train", "test_zip/test"):
+        for name in ("a", "b"):
+            write_image(tmp_path / folder / f"{name}.png")
+            body = f"<annotation>{SIZE}{an_object()}</annotation>"
+            (tmp_path / folder / f"{name}.xml").write_text(body)
+    splits = open_splits(tmp_path)
+    assert len(splits.train) + len(splits.val) == 2
 
 
 def test_a_picture_of_the_other_split_is_not_taken_for_a_missing_one(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from spotlet.errors import DatasetError
 from spotlet.image_files import is_image_file
 from spotlet_training.datasets.findings import Finding, first_few
 
-SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid")}
+SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation")}
 """The names of a split in files and folders."""
 
 ROUNDING_PIXELS = 2.0

@@ -53,7 +53,7 @@ class PictureWalk:
                 path = folder / entry.name
                 if is_hidden(entry.name):
                     self.hidden += _pictures_of(path)
-                elif not entry.is_dir():
+                elif not _is_folder(entry):
                     found += [path] if is_image(path) else []
                 else:
                     (links if entry.is_symlink() else folders).append(path)
@@ -105,6 +105,43 @@ class Spellings:
         return found[0] if len(found) == 1 and found[0].is_file() else None
 
 
+def folders_below(root: Path, levels: int) -> list[Path]:
+    """Returns the visible folders down to a level below a folder, the upper ones first."""
+    found: list[Path] = []
+    level = [root]
+    for _ in range(levels):
+        level = [
+            at / entry.name
+            for at in level
+            for entry in _entries(at)
+            if not is_hidden(entry.name) and _is_folder(entry)
+        ]
+        found += level
+    return found
+
+
+def most_alike(name: str, paths: Iterable[Path]) -> list[Path]:
+    """Returns the paths that share the most parts with a name from its end; none without any.
+
+    Args:
+        name: a path, perhaps of another machine, with slashes.
+        paths: without suffix if the name has none.
+    """
+    wanted = [plain_name(part) for part in name.split("/")][::-1]
+    best: list[Path] = []
+    most = 1
+    for path in paths:
+        own = [plain_name(part) for part in path.parts][::-1]
+        pairs = enumerate(zip(wanted, own, strict=False))
+        shared = next(
+            (at for at, (one, other) in pairs if one != other), min(len(wanted), len(own))
+        )
+        if shared > most:
+            best, most = [], shared
+        best += [path] if shared == most else []
+    return best
+
+
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is not meant to be seen."""
     return name.startswith(".") or name == "__MACOSX"
@@ -121,6 +158,13 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         raise DatasetError(f"{folder}: cannot be read ({error.strerror})") from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _pictures_of(path: Path) -> list[Path]:

@@ -23,7 +23,8 @@ from spotlet_training.datasets.checks import (
 )
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
 from spotlet_training.datasets.pictures_below import Places
-from spotlet_training.datasets.voc_files import Pictures, listed_files, other_files
+from spotlet_training.datasets.voc_files import files_below, listed_files, other_files
+from spotlet_training.datasets.voc_pictures import Pictures
 from spotlet_training.datasets.voc_xml import Edges, Marked, read_object, read_side, read_xml
 
 CLASS_FILES = ("labels.txt", "classes.txt")
@@ -59,9 +60,9 @@ def read_voc(root: Path) -> LabelledSet:
     Raises:
         DatasetError: a list of images or classes cannot be used.
     """
-    problems, pictures, places = Problems(root), Pictures(root), Places()
-    listed = listed_files(root)
-    files = listed if any(listed.values()) else other_files(root)
+    problems, pictures, real = Problems(root), Pictures(root), Places()
+    places = (listed_files, other_files, files_below)
+    files = next((found for place in places if any((found := place(root)).values())), {})
     if "train" not in files:
         raise DatasetError(f"{root}: no VOC labels for a train split, only for val")
     classes = _listed_classes(root)
@@ -69,7 +70,7 @@ def read_voc(root: Path) -> LabelledSet:
     for split, paths in files.items():
         read = (_read_annotation(path, pictures, classes, problems) for path in paths)
         splits[split] = [one for one in read if one is not None]
-        images = Counter(places.of(one.image) for one in splits[split] if one.image)
+        images = Counter(real.of(one.image) for one in splits[split] if one.image)
         for image in (image for image, count in images.items() if count > 1):
             problems.add(Path(image), f"duplicate image in {split}; keep one")
     everything = [one for part in splits.values() for one in part if one.image]
