@@ -360,6 +360,33 @@ def test_a_set_in_a_folder_of_a_folder_is_found_unless_there_are_several(
             open_splits(tmp_path)
 
 
+def test_a_name_that_the_system_refuses_is_one_line(any_set: tuple[str, Path]) -> None:
+    name, root = any_set
+    long = "x" * 300
+    if name == "coco":
+        edit(root / LABEL_FILES[name], '"a.png"', f'"{long}.png"')
+    elif name == "yolo":
+        edit(root / "data.yaml", "images/train", long)
+    else:
+        (root / "ImageSets" / "Main" / "train.txt").write_text(long)
+    with pytest.raises(DatasetError, match=r"xxx.*: cannot be read \(File name too long\)"):
+        open_splits(root)
+
+
+def test_broken_links_are_no_pictures(any_set: tuple[str, Path]) -> None:
+    name, root = any_set
+    image = next(root.rglob("a.png"))
+    image.unlink()
+    image.symlink_to(image.name)
+    with pytest.raises(DatasetError, match=r"no image|no such file"):
+        open_splits(root)
+    if name == "voc":
+        (root / LABEL_FILES[name]).unlink()
+        (root / LABEL_FILES[name]).symlink_to("a.xml")
+        with pytest.raises(DatasetError, match="Too many levels of symbolic links"):
+            open_splits(root)
+
+
 def test_many_problems_are_one_line_that_names_five(tmp_path: Path) -> None:
     write_yolo(tmp_path)
     (tmp_path / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0 0\n" * 7)

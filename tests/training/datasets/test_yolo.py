@@ -271,6 +271,34 @@ def test_no_picture_is_found_twice_through_a_link(tmp_path: Path, target: str) -
     assert [one.path.name for one in open_splits(root).train.labels] == ["b.png", "a.png"]
 
 
+def test_links_to_themselves_or_nowhere_are_left_out_and_counted(tmp_path: Path) -> None:
+    root = write_set(tmp_path, SPLITS + "names: [bolt]")
+    images = root / "train" / "images"
+    for link, target in {
+        "b": "c",
+        "c": "b",
+        "d.png": "d.png",
+        "e.png": "gone.png",
+        "up": "..",
+        "self": ".",
+        "f": "/nowhere/at/all",
+    }.items():
+        (images / link).symlink_to(target)
+    splits = open_splits(root)
+    assert [one.path.name for one in splits.train.labels] == ["a.png"]
+    assert splits.notes == (
+        "5 broken links are left out (train/images/b, train/images/c, train/images/d.png, …)",
+    )
+
+
+def test_labels_behind_a_broken_link_are_an_error_not_a_background(tmp_path: Path) -> None:
+    root = write_set(tmp_path, SPLITS + "names: [bolt]")
+    write_image(root / "train" / "images" / "b.png")
+    (root / "train" / "labels" / "b.txt").symlink_to("gone.txt")
+    with pytest.raises(DatasetError, match=r"train/labels/b\.txt: is a broken link"):
+        open_splits(root)
+
+
 @pytest.mark.parametrize(
     "entries",
     [

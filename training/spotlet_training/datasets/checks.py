@@ -139,5 +139,5 @@ def without_path(error: DatasetError, path: Path) -> str:
 
 
 def is_image(path: Path) -> bool:
-    """Whether the file is an image, and not a hidden one."""
-    return not path.name.startswith(".") and is_image_file(path)
+    """Whether the file is an image, and neither a hidden one nor a broken link."""
+    return not path.name.startswith(".") and is_image_file(path) and path.is_file()

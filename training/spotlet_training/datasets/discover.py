@@ -103,7 +103,12 @@ def read_labels(root: Path) -> tuple[str, LabelledSet]:
     Raises:
         DatasetError: no such folder, no known format or several, or a whole file cannot be used.
     """
-    name, content = _read(root)
+    try:
+        name, content = _read(root)
+    except OSError as error:  # such as a name that is too long, or a folder that is locked
+        raise DatasetError(
+            f"{error.filename or root}: cannot be read ({error.strerror})"
+        ) from error
     if content.class_names and (fault := name_fault(content.class_names)):
         content.problems.found.insert(0, Finding("error", "class", fault))
     return name, content

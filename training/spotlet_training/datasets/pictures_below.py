@@ -19,10 +19,12 @@ class PictureWalk:
         hidden: pictures left out, because their name or that of a folder begins with a dot (copies
             of notebooks, macOS's `._` files) or the folder is `__MACOSX`.
         linked: folders that were reached through a link.
+        broken: links left out because they lead nowhere, or to themselves.
     """
 
     hidden: list[Path] = field(default_factory=list)
     linked: list[Path] = field(default_factory=list)
+    broken: list[Path] = field(default_factory=list)
 
     def images(self, root: Path) -> list[Path]:
         """Returns the pictures below a folder, sorted.
@@ -53,6 +55,8 @@ class PictureWalk:
                 path = folder / entry.name
                 if is_hidden(entry.name):
                     self.hidden += _pictures_of(path)
+                elif entry.is_symlink() and is_broken_link(path):
+                    self.broken.append(path)
                 elif not _is_folder(entry):
                     found += [path] if is_image(path) else []
                 else:
@@ -61,13 +65,16 @@ class PictureWalk:
 
     def notes(self, root: Path) -> list[str]:
         """Returns one note on what was left out and which links were followed, or none."""
-        parts = []
-        if self.hidden:
-            named = _first_few(inside(root, path) for path in self.hidden)
-            parts.append(f"{len(self.hidden)} hidden pictures are left out ({named})")
-        if self.linked:
-            named = _first_few(inside(root, path) for path in self.linked)
-            parts.append(f"{len(self.linked)} linked folders are followed ({named})")
+        kinds = (
+            (self.hidden, "hidden pictures are left out"),
+            (self.linked, "linked folders are followed"),
+            (self.broken, "broken links are left out"),
+        )
+        parts = [
+            f"{len(paths)} {what} ({_first_few(inside(root, path) for path in paths)})"
+            for paths, what in kinds
+            if paths
+        ]
         return ["; ".join(parts)] if parts else []
 
 
@@ -140,6 +147,11 @@ def most_alike(name: str, paths: Iterable[Path]) -> list[Path]:
             best, most = [], shared
         best += [path] if shared == most else []
     return best
+
+
+def is_broken_link(path: Path) -> bool:
+    """Whether a path is a link that leads nowhere, or to itself."""
+    return path.is_symlink() and not path.exists()
 
 
 def is_hidden(name: str) -> bool:

@@ -16,7 +16,7 @@ from spotlet_training.datasets.key_points import (
     has_visibilities,
 )
 from spotlet_training.datasets.labels import ImageLabels, LabelRow
-from spotlet_training.datasets.pictures_below import Places, Spellings
+from spotlet_training.datasets.pictures_below import Places, Spellings, is_broken_link
 
 CORNER_NUMBERS = 8
 """Numbers after the class of a rotated box: its four corners."""
@@ -57,6 +57,8 @@ class LabelFiles:
         """Returns the labels of an image, also of one in a linked folder; none without a file."""
         path = label_path(image)
         if not path.is_file():
+            if is_broken_link(path):
+                self._problems.add(path, "is a broken link; put its file back, or remove it")
             real = label_path(Path(self._places.of(image)))
             found = real if real.is_file() else self._spellings.find(path)
             if found is None:
