@@ -1,0 +1,121 @@
+"""Where a COCO set has its label files and its pictures."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+from spotlet.errors import DatasetError
+from spotlet.image_files import read_image_size
+from spotlet_training.datasets.checks import SPLIT_NAMES, inside
+from spotlet_training.datasets.pictures_below import PictureWalk, Spellings, most_alike, plain_name
+
+SPLIT_FILES = (
+    "annotations/{split}.json",
+    "annotations/instances_{split}*.json",
+    "{split}/_annotations.coco.json",
+)
+"""Label files of one split, below the set's folder."""
+
+WHOLE_FILES = ("annotations/instances_default.json", "result.json", "_annotations.coco.json")
+"""Label files of sets without splits, as tools write them."""
+
+ALL_SPLITS = ("train", "val", "test")
+
+
+def find_coco_files(root: Path) -> dict[str, Path]:
+    """Returns the label file of each split that exists; none if the set is not COCO.
+
+    Raises:
+        DatasetError: a split has several label files.
+    """
+    found: dict[str, Path] = {}
+    for split, names in SPLIT_NAMES.items():
+        patterns = [pattern.format(split=name) for name in names for pattern in SPLIT_FILES]
+        files = sorted({path for pattern in patterns for path in root.glob(pattern)})
+        if len(files) > 1:
+            listed = ", ".join(str(path.relative_to(root)) for path in files)
+            raise DatasetError(
+                f"{root}: several COCO files of the {split} split ({listed}); keep one"
+            )
+        if files:
+            found[split] = files[0]
+    whole = [root / name for name in WHOLE_FILES if (root / name).is_file()]
+    if whole and not found:
+        found["train"] = whole[0]
+    return found
+
+
+class PictureFinder:
+    """Finds the pictures that the label file of a split names.
+
+    Attributes:
+        moved: names that were found by their end, and the pictures.
+        measured: how many sizes were read from the pictures.
+    """
+
+    def __init__(self, root: Path, split: str, file: Path) -> None:
+        """Prepares to search a set for the pictures of a split and its label file."""
+        self.moved: list[tuple[str, Path]] = []
+        self.measured = 0
+        self._root = root
+        self._split = split
+        self._is_whole = any(file == root / name for name in WHOLE_FILES)
+        self._folders = _image_folders(root, split, file)
+        self._spellings = Spellings()
+        self._below: dict[str, list[Path]] | None = None
+
+    def find(self, name: str) -> Path | None:
+        """Returns the picture of a name; None if there is none.
+
+        Raises:
+            ValueError: several may be meant; the message continues a sentence.
+        """
+        # Labelling tools on Windows write backslashes.
+        parts = name.replace("\\", "/")
+        path = next((at / parts for at in self._folders if (at / parts).is_file()), None)
+        alike = (self._spellings.find(at / parts) for at in self._folders if path is None)
+        return path or next(filter(None, alike), None) or self._find_by_end(name, parts)
+
+    def size_hw(self, path: Path, stated_hw: tuple[int, int]) -> tuple[int, int]:
+        """Returns the stated size of a picture or, where that is 0, its own.
+
+        Raises:
+            SourceError: the picture cannot be read.
+        """
+        if all(stated_hw):
+            return stated_hw
+        self.measured += 1
+        return read_image_size(path)
+
+    def _find_by_end(self, name: str, parts: str) -> Path | None:
+        """Returns the picture that a path of another machine, or a URL, ends with."""
+        if self._below is None:
+            self._below = {}
+            for path in PictureWalk().images(self._root):
+                if self._is_whole or not self._is_of_other_split(path):
+                    self._below.setdefault(plain_name(path.name), []).append(path)
+        for text in (parts, unquote(re.sub(r"[?#].*", "", parts))):
+            there = self._below.get(plain_name(text.rpartition("/")[2]), [])
+            found = most_alike(text, there)
+            if len(found) > 1:
+                shown = ", ".join(str(inside(self._root, path)) for path in found[:2])
+                raise ValueError(f"no such file {name!r}, but several may be meant ({shown})")
+            if found:
+                self.moved.append((name, found[0]))
+                return found[0]
+        return None
+
+    def _is_of_other_split(self, path: Path) -> bool:
+        """Whether a folder such as `val2017` says so."""
+        way = (part.casefold() for part in inside(self._root, path).parts[:-1])
+        return any(
+            part.startswith(split) for part in way for split in ALL_SPLITS if split != self._split
+        )
+
+
+def _image_folders(root: Path, split: str, file: Path) -> list[Path]:
+    """Returns the folders that may hold the images of a split, the most likely first."""
+    named = file.stem.removeprefix("instances_")
+    names = dict.fromkeys([named, *SPLIT_NAMES[split]])
+    below = [folder for name in names for folder in (root / name, root / "images" / name)]
+    return [folder for folder in (*below, file.parent, root / "images", root) if folder.is_dir()]
