@@ -73,6 +73,11 @@ def test_a_list_that_names_a_missing_image_is_an_error_with_its_line(tmp_path: P
         ("[bolt, nut]", ("bolt", "nut")),
         ("{1: nut, 0: bolt}", ("bolt", "nut")),
         ("[10, 3.5]", ("10", "3.5")),
+        ("{'1': nut, '0': bolt}", ("bolt", "nut")),
+        ("{'0': bolt, 1: nut}", ("bolt", "nut")),
+        ("[010, 1.10]", ("010", "1.10")),
+        ("{0: 1_0, 1: 12:30}", ("1_0", "12:30")),
+        ("\n  0: 007\n  1: 0x7", ("007", "0x7")),
     ],
 )
 def test_names_may_be_a_list_or_numbered(
@@ -91,6 +96,8 @@ def test_names_may_be_a_list_or_numbered(
         (SPLITS + "names: []", "no `names`"),
         (SPLITS + "names: bolt", "no `names`"),
         (SPLITS + "names: {1: bolt, 2: nut}", "must be 0 to 1"),
+        (SPLITS + "names: {'0': bolt, 0: nut}", "must be 0 to 1"),
+        (SPLITS + "names: {a: bolt, b: nut}", "must be 0 to 1"),
         (SPLITS + "names: [yes, no]", "put it in quotes"),
         (SPLITS + "names: [bolt, bolt]", "duplicate in `names`"),
         (SPLITS + "names: [bolt]\nnc: 2", "`nc` is 2, but `names` has 1"),
@@ -162,6 +169,32 @@ def test_what_tools_leave_beside_images_and_labels_is_passed_over(tmp_path: Path
 def test_the_last_images_folder_becomes_labels(image: str, labels: str, tmp_path: Path) -> None:
     (tmp_path / labels).parent.mkdir(parents=True)
     assert label_path(tmp_path / image) == tmp_path / labels
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        ("Images", "Labels"),
+        ("IMAGES", "LABELS"),
+        ("images", "Labels"),
+        ("Images", "labels"),
+        ("images/Images", "images/Labels"),
+        ("Images/images", "Labels/images"),
+    ],
+)
+@pytest.mark.parametrize("written", ["as it is", "lower case", "upper case"])
+def test_folders_in_capitals_are_found(
+    tmp_path: Path, images: str, labels: str, written: str
+) -> None:
+    for split in ("train", "val"):
+        write_image(tmp_path / images / split / "a.png")
+        path = tmp_path / labels / split / "a.txt"
+        path.parent.mkdir(parents=True)
+        path.write_text("0 0.5 0.5 1 1\n")
+    entry = {"lower case": images.lower(), "upper case": images.upper()}.get(written, images)
+    (tmp_path / "data.yaml").write_text(f"train: {entry}/train\nval: {entry}/val\nnames: [bolt]\n")
+    splits = open_splits(tmp_path)
+    assert [len(one.class_ids) for one in (*splits.train.labels, *splits.val.labels)] == [1, 1]
 
 
 def test_labels_may_lie_beside_their_images_under_any_folder(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Literal
 from spotlet.errors import DatasetError
 from spotlet_training.datasets.checks import inside
 from spotlet_training.datasets.class_order import name_fault
-from spotlet_training.datasets.coco import find_coco_files, read_coco
+from spotlet_training.datasets.coco import read_coco
+from spotlet_training.datasets.coco_files import find_coco_files
 from spotlet_training.datasets.findings import Finding
 from spotlet_training.datasets.labels import ImageLabels, LabelledImages, LabelledSet
 from spotlet_training.datasets.pictures_below import folders_below

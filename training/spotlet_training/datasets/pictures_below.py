@@ -99,17 +99,24 @@ class Spellings:
     def __init__(self) -> None:
         self._files: dict[Path, dict[str, list[Path]]] = {}
 
-    def find(self, path: Path) -> Path | None:
-        """Returns the file; else the only one in its folder with an equal `plain_name`."""
-        if path.is_file():
+    def find(self, path: Path, *, is_folder: bool = False) -> Path | None:
+        """Returns a file, or a folder; else the only one in its folder with an equal `plain_name`.
+
+        The folders above it may be spelled otherwise as well.
+        """
+        is_there = Path.is_dir if is_folder else Path.is_file
+        if is_there(path):
             return path
-        folder = path.parent
+        above = path.parent
+        folder = above if above.is_dir() else self.find(above, is_folder=True)
+        if folder is None:
+            return None
         if folder not in self._files:
             files = self._files[folder] = {}
-            for entry in _entries(folder) if folder.is_dir() else ():
+            for entry in _entries(folder):
                 files.setdefault(plain_name(entry.name), []).append(folder / entry.name)
         found = self._files[folder].get(plain_name(path.name), [])
-        return found[0] if len(found) == 1 and found[0].is_file() else None
+        return found[0] if len(found) == 1 and is_there(found[0]) else None
 
 
 def folders_below(root: Path, levels: int) -> list[Path]:

@@ -57,7 +57,9 @@ def read_yolo(description: Path) -> LabelledSet:
         raise DatasetError(f"{description}: must have the keys `names`, `train` and `val`")
     if "kpt_shape" in content:
         raise DatasetError(f"{description}: a set of key points; spotlet needs boxes")
-    names = _class_names(description, content)
+    # As written: YAML takes 010 for 8 and 1.10 for 1.1.
+    written = yaml.load(text, yaml.BaseLoader).get("names")
+    names = _class_names(description, content, written or content.get("names"))
     problems = Problems(description.parent)
     files, walk = LabelFiles(names, problems), PictureWalk()
     train = _read_split(description, content, "train", files, walk, problems)
@@ -68,21 +70,30 @@ def read_yolo(description: Path) -> LabelledSet:
     return LabelledSet(names, train, val, notes, problems)
 
 
-def _class_names(description: Path, content: dict[str, Any]) -> tuple[str, ...]:
+def _class_names(description: Path, content: dict[str, Any], written: Any) -> tuple[str, ...]:
+    """Returns the class names.
+
+    Args:
+        description: the file.
+        content: of it.
+        written: its `names`, all of them text.
+    """
     names = content.get("names")
     if isinstance(names, dict):
-        if sorted(names, key=str) != sorted(range(len(names)), key=str):
+        if sorted(map(str, names)) != sorted(map(str, range(len(names)))):
             raise DatasetError(
                 f"{description}: `names` are numbered {', '.join(map(str, names))}; must be "
                 f"0 to {len(names) - 1}"
             )
-        names = [names[index] for index in range(len(names))]
+        order = sorted(names, key=lambda number: int(str(number)))
+        written = [written.get(str(number)) for number in order]
+        names = [names[number] for number in order]
     if not isinstance(names, list) or not names:
         raise DatasetError(f"{description}: no `names`; must be a list of class names")
     for name in names:
         if isinstance(name, bool) or not isinstance(name, str | int | float):
             raise DatasetError(f"{description}: class name {name!r} must be text; put it in quotes")
-    texts = tuple(str(name) for name in names)
+    texts = tuple(written if None not in written else map(str, names))
     if len(set(texts)) != len(texts):
         raise DatasetError(f"{description}: duplicate in `names`: {', '.join(texts)}")
     count = content.get("nc", len(texts))
@@ -147,6 +158,9 @@ def _find(description: Path, base: object, entry: object, split: str) -> Path:
         there = next((here / tail for tail in tails if tail and (here / tail).exists()), None)
         if there is not None:
             return there
+    for is_folder in (True, False):
+        if other := Spellings().find(here / entry, is_folder=is_folder):
+            return other
     raise DatasetError(f"{description}: `{split}` is {entry!r}: no such folder or file")
 
 

@@ -21,6 +21,9 @@ from spotlet_training.datasets.pictures_below import Places, Spellings, is_broke
 CORNER_NUMBERS = 8
 """Numbers after the class of a rotated box: its four corners."""
 
+LABEL_FOLDERS = ("labels", "Labels", "LABELS")
+"""Folders of label files, the usual one first."""
+
 MOST_UNCLEAR = 20
 """Outlines examined for crossing sides, which takes the square of their corners."""
 
@@ -28,13 +31,17 @@ MOST_UNCLEAR = 20
 def label_path(image: Path) -> Path:
     """Returns the label file of an image.
 
-    The last folder `images` becomes `labels`; without such a folder, the file is beside the image.
+    The last folder `images` becomes `labels`, both in any case; without such a folder, the file is
+    beside the image.
     """
-    folders = list(image.parent.parts)
-    if "images" in folders:
-        folders[len(folders) - 1 - folders[::-1].index("images")] = "labels"
-    folder = Path(*folders)
-    return (folder if folder.is_dir() else image.parent) / f"{image.stem}.txt"
+    folders = image.parent.parts
+    for at in range(len(folders) - 1, -1, -1):
+        if folders[at].lower() == "images":
+            for name in LABEL_FOLDERS:
+                folder = Path(*folders[:at], name, *folders[at + 1 :])
+                if folder.is_dir():
+                    return folder / f"{image.stem}.txt"
+    return image.parent / f"{image.stem}.txt"
 
 
 class LabelFiles:
