@@ -179,6 +179,7 @@ def test_what_breaks_the_format_is_one_clear_line(tmp_path: Path, train: object,
         ({"id": 1.0}, {"image_id": 1, "category_id": 7.0}, {}),
         ({}, {"category_id": "7"}, {"id": 7.0}),
         ({"width": 40.0, "height": "30"}, {"id": "5"}, {"id": "7"}),
+        ({"file_name": "train.png "}, {}, {}),
         ({"width": "40.0"}, {"bbox": ["1", "2.0", 3.0, " 4 "]}, {}),
     ],
 )
@@ -249,6 +250,13 @@ def test_a_url_may_stand_for_a_name(tmp_path: Path, name: str, expected: str) ->
     root = write_set(tmp_path, content_of("", images=[image]))
     write_image(root / "photos" / expected)
     assert open_splits(root).train.labels[0].path.name == expected
+
+
+def test_a_name_that_is_a_number_is_text(tmp_path: Path) -> None:
+    categories = [{"id": 7, "name": 12}, {"id": 3, "name": "bolt"}]
+    root = write_set(tmp_path, content_of("train.png", categories=categories))
+    write(root / "annotations" / "val.json", content_of("val.png", categories=categories))
+    assert open_splits(root).class_names == ("bolt", "12")
 
 
 def test_the_longest_end_decides_and_of_equal_ones_none(tmp_path: Path) -> None:

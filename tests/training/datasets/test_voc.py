@@ -1,5 +1,6 @@
 """What only Pascal VOC sets have: inclusive pixel indices, difficult objects, class order."""
 
+import re
 from pathlib import Path
 
 import cv2
@@ -280,6 +281,8 @@ LAYOUTS = [
     ("set/train/a.xml", "set/train/a.png", "set/valid/b.xml"),
     ("set/train/labels/a.xml", "set/train/images/a.png", "set/val/labels/b.xml"),
     ("Train/a.xml", "Train/a.png", "Val/b.xml"),
+    ("train_annotations/a.xml", "train_images/a.png", "val_annotations/b.xml"),
+    ("data-train/xml/a.xml", "data-train/img/a.png", "data-val/xml/b.xml"),
 ]
 
 
@@ -291,7 +294,7 @@ def test_pictures_that_are_there_are_found(tmp_path: Path, xml: str, image: str,
     second = val or str(Path(xml).with_name("b.xml"))
     places = [(xml, image), (second, str(Path(image).with_name(other)))]
     if val:
-        folder = next(part for part in val.split("/") if part[:3].lower() == "val")
+        folder = next(word for word in re.split(r"[^A-Za-z]", val) if word[:3].lower() == "val")
         elsewhere = str(Path(image).with_name(other)).replace("train", folder)
         places[1] = second, elsewhere.replace("Train", folder)
     for label, picture in places:
@@ -385,6 +388,20 @@ def test_the_lists_of_single_classes_are_not_splits(tmp_path: Path) -> None:
     assert [one.path.name for one in splits.val.labels] == ["val1.jpg"]
     (lists / "train.txt").unlink()
     (lists / "val.txt").unlink()
+    assert "no validation split in the set" in open_splits(root).notes[0]
+
+
+@pytest.mark.parametrize("folder", ["ImageSets", "."])
+def test_lists_of_splits_may_lie_above_their_usual_folder(tmp_path: Path, folder: str) -> None:
+    root = write_set(tmp_path)
+    for split in ("train", "val"):
+        list_file = root / "ImageSets" / "Main" / f"{split}.txt"
+        list_file.write_text(f"./JPEGImages/{split}1.jpg ./Annotations/{split}1.xml\n")
+        list_file.rename(root / folder / f"{split}.txt")
+    splits = open_splits(root)
+    assert [one.path.name for one in splits.val.labels] == ["val1.jpg"]
+    assert splits.notes == ()
+    (root / folder / "val.txt").write_text("images/of/another/set.jpg\n")
     assert "no validation split in the set" in open_splits(root).notes[0]
 
 

@@ -122,8 +122,30 @@ def test_an_outline_becomes_the_box_around_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "0,0.5,0.5,0.2,0.4",
+        "0, 0.5, 0.5, 0.2, 0.4,",
+        "0;0.5;0.5;0.2;0.4",
+        "0 0,5 0,5 0,2 0,4",
+        "0;0,5;0,5;0,2;0,4",
+        "0\t0.5\t0.5\t0.2\t0.4\r",
+        "0.0 .5 5e-1 +0.2 0.40 ",
+    ],
+)
+def test_numbers_may_be_written_as_other_programs_do(tmp_path: Path, line: str) -> None:
+    root = write_set(tmp_path, SPLITS + "names: [bolt]", f"{line}\n")
+    boxes = open_splits(root).train.load(0).boxes_xyxy
+    np.testing.assert_allclose(boxes, [[16, 9, 24, 21]], atol=1e-4)
+
+
+@pytest.mark.parametrize(
     ("line", "what"),
     [
+        ("0,0,5,0,5,0,2,0,2", "must be numbers"),
+        ("0, 0,5, 0,5, 0,2, 0,2", "must be numbers"),
+        ("0 0.5,0.5 0,2 0.2", "5 numbers after"),
+        ("0 1.024,5 0.5 1 1", "5 numbers after"),
         ("bolt 0.5 0.5 1 1", "must be numbers, the class too"),
         ("0 0.5 0.5 1", "3 numbers after the class"),
         ("0 0.5 0.5 1 1 0.87", "5 numbers after the class"),

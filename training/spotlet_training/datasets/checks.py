@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from spotlet_training.datasets.findings import Finding, first_few
 
 SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation")}
 """The names of a split in files and folders."""
+
+_SPLIT_OF = {"test": "test"} | {word: key for key, words in SPLIT_NAMES.items() for word in words}
 
 ROUNDING_PIXELS = 2.0
 """How far a box may reach outside its image: rounding, and off-by-one conventions."""
@@ -52,6 +55,17 @@ class Problems:
 def inside(root: Path, path: Path) -> Path:
     """Returns the path relative to the set's folder, or unchanged if it lies elsewhere."""
     return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def split_of(way: Path) -> str | None:
+    """Returns the split, `test` included, that a part of a path is named after; None if none is.
+
+    Example:
+        >>> split_of(Path("set/train_images/2024"))
+        'train'
+    """
+    words = (word for part in way.parts for word in re.split(r"[^a-z]+", part.casefold()))
+    return next((_SPLIT_OF[word] for word in words if word in _SPLIT_OF), None)
 
 
 def clip_box(

@@ -104,6 +104,7 @@ def _categories(path: Path, content: Tables) -> Categories:
     found: Categories = {}
     for row in content["categories"]:
         identity, name = whole_number(row, "id"), row.get("name")
+        name = str(name) if type(name) is int else name
         if identity is None or not isinstance(name, str):
             raise DatasetError(f"{path}: category {row}: must have an integer `id` and a `name`")
         if identity in found or name in found.values():

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from spotlet.errors import DatasetError
 from spotlet.image_files import read_image_size
-from spotlet_training.datasets.checks import SPLIT_NAMES, inside
+from spotlet_training.datasets.checks import SPLIT_NAMES, inside, split_of
 from spotlet_training.datasets.pictures_below import PictureWalk, Spellings, most_alike, plain_name
 
 SPLIT_FILES = (
@@ -18,8 +18,6 @@ SPLIT_FILES = (
 
 WHOLE_FILES = ("annotations/instances_default.json", "result.json", "_annotations.coco.json")
 """Label files of sets without splits, as tools write them."""
-
-ALL_SPLITS = ("train", "val", "test")
 
 
 def find_coco_files(root: Path) -> dict[str, Path]:
@@ -59,7 +57,7 @@ class PictureFinder:
         self.measured = 0
         self._root = root
         self._split = split
-        self._is_whole = any(file == root / name for name in WHOLE_FILES)
+        self._is_whole = split_of(inside(root, file)) is None
         self._folders = _image_folders(root, split, file)
         self._spellings = Spellings()
         self._below: dict[str, list[Path]] | None = None
@@ -94,7 +92,7 @@ class PictureFinder:
             for path in PictureWalk().images(self._root):
                 if self._is_whole or not self._is_of_other_split(path):
                     self._below.setdefault(plain_name(path.name), []).append(path)
-        for text in (parts, unquote(re.sub(r"[?#].*", "", parts))):
+        for text in (parts.strip(), unquote(re.sub(r"[?#].*", "", parts)).strip()):
             there = self._below.get(plain_name(text.rpartition("/")[2]), [])
             found = most_alike(text, there)
             if len(found) > 1:
@@ -107,10 +105,7 @@ class PictureFinder:
 
     def _is_of_other_split(self, path: Path) -> bool:
         """Whether a folder such as `val2017` says so."""
-        way = (part.casefold() for part in inside(self._root, path).parts[:-1])
-        return any(
-            part.startswith(split) for part in way for split in ALL_SPLITS if split != self._split
-        )
+        return split_of(inside(self._root, path.parent)) not in (None, self._split)
 
 
 def _image_folders(root: Path, split: str, file: Path) -> list[Path]:

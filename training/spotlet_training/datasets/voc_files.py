@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from spotlet.image_files import IMAGE_SUFFIXES
-from spotlet_training.datasets.checks import SPLIT_NAMES, inside, read_text
+from spotlet_training.datasets.checks import SPLIT_NAMES, inside, read_text, split_of
 from spotlet_training.datasets.pictures_below import (
     Spellings,
     folders_below,
@@ -25,10 +25,6 @@ SAMPLED = 5
 
 XML = "*.[xX][mM][lL]"
 
-SPLIT_WORDS = {"test": "test"} | {
-    word: split for split in SPLIT_NAMES for word in SPLIT_NAMES[split]
-}
-
 KIT_LEVELS = 3
 """How many levels of folders may lie above a kit."""
 
@@ -42,12 +38,17 @@ def listed_files(root: Path) -> dict[str, list[Path]]:
     lists, named = root / "ImageSets" / "Main", _Named(root)
     for split, folders in SPLIT_NAMES.items():
         if (lists / f"{split}.txt").is_file():
-            lines = filter(None, map(str.strip, read_text(lists / f"{split}.txt").splitlines()))
-            found[split] = [named.find(line) for line in lines if not is_hidden(_last_part(line))]
+            found[split] = named.files(lists / f"{split}.txt")
         # Images and XML files side by side, as Roboflow exports them.
         elif beside := [path for name in folders for path in _xml_files(root / name)]:
             found[split] = beside
     if not found and (whole := _xml_files(root / "Annotations")):
+        # Lists elsewhere may be those of another format.
+        for at in (root / "ImageSets", root):
+            if all((at / f"{split}.txt").is_file() for split in SPLIT_NAMES):
+                listed = {split: named.files(at / f"{split}.txt") for split in SPLIT_NAMES}
+                if all(files and all(map(Path.is_file, files)) for files in listed.values()):
+                    return listed
         found["train"] = whole
     return found
 
@@ -82,10 +83,9 @@ def files_below(root: Path) -> dict[str, list[Path]]:
     if found:
         return found
     for folder in sorted({file.parent for file in root.rglob(XML)}):
-        way = [part.casefold() for part in inside(root, folder).parts]
-        named = [SPLIT_WORDS[part] for part in way if part in SPLIT_WORDS]
-        if not any(map(is_hidden, way)) and (files := _annotation_files(folder)):
-            found.setdefault(named[0] if named else "", []).extend(files)
+        way = inside(root, folder)
+        if not any(map(is_hidden, way.parts)) and (files := _annotation_files(folder)):
+            found.setdefault(split_of(way) or "", []).extend(files)
     rest = found.pop("", [])
     found.pop("test", None)
     return found if "train" in found or not rest else {"train": rest, **found}
@@ -99,6 +99,11 @@ class _Named:
         self._annotations = _annotations(root)
         self._spellings = Spellings()
         self._all: Listing | None = None
+
+    def files(self, listing: Path) -> list[Path]:
+        """Returns the files that a list names, whether or not they exist, without hidden ones."""
+        lines = filter(None, map(str.strip, read_text(listing).splitlines()))
+        return [self.find(line) for line in lines if not is_hidden(_last_part(line))]
 
     def find(self, line: str) -> Path:
         """Returns the file of a line, whether or not it exists.

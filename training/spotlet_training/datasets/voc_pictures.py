@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from spotlet_training.datasets.checks import SPLIT_NAMES, inside, is_image
+from spotlet_training.datasets.checks import inside, is_image, split_of
 from spotlet_training.datasets.pictures_below import PictureWalk, plain_name
 
 IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
-SPLITS = {"test"}.union(*SPLIT_NAMES.values())
 
 Listing = dict[str, list[Path]]
 """Files by the stem of their name, as `plain_name` has it."""
@@ -61,8 +60,8 @@ class Pictures:
 
     def _may_share_split(self, image: Path, file: Path) -> bool:
         """Whether the folders of two files don't put them into different splits."""
-        first, second = (SPLITS & set(inside(self._root, path).parts) for path in (image, file))
-        return not first or not second or first == second
+        first, second = (split_of(inside(self._root, path.parent)) for path in (image, file))
+        return first is None or second is None or first == second
 
     def _listings(self, annotations: Path) -> list[Listing]:
         """Returns the pictures in folders near that of XML files, the most likely first."""

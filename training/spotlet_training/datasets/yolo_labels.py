@@ -4,6 +4,7 @@ Source: https://docs.ultralytics.com/datasets/detect/ (boxes), …/segment/ (out
 corners), …/pose/ (a box and its key points).
 """
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -138,6 +139,14 @@ class LabelFiles:
         ]
 
 
+def _words(line: str) -> list[str]:
+    """Returns the numbers of a line, also with commas: between them, or as decimal signs."""
+    if "." in line:
+        return re.sub(r"[,;]", " ", line).split()
+    words = line.replace(";", " ").split()
+    return [word.replace(",", ".") for word in words] if len(words) > BOX_NUMBERS else words
+
+
 def read_line(line: str, number: int, names: tuple[str, ...]) -> tuple[LabelRow, tuple[float, ...]]:
     """Returns the object of a line, and the numbers after its class.
 
@@ -145,7 +154,7 @@ def read_line(line: str, number: int, names: tuple[str, ...]) -> tuple[LabelRow,
         ValueError: the line breaks a rule.
     """
     try:
-        class_number, *values = (float(word) for word in line.split())
+        class_number, *values = map(float, _words(line))
     except ValueError:
         what = f"{line.strip()!r} is not a label"
         raise ValueError(f"{what}: must be numbers, the class too") from None
