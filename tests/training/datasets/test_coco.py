@@ -238,7 +238,7 @@ def test_a_path_of_another_machine_is_found_by_its_end(
     splits = open_splits(root)
     assert [one.path for one in splits.train.labels] == [root / folder / "a.png"]
     (note,) = splits.notes
-    assert note.startswith("1 pictures of train are found by the end of their paths")
+    assert note.startswith("1 pictures of train are not where the labels say; each is the only")
     assert note.endswith(f"({name!r} is {folder}/a.png)")
 
 
@@ -257,6 +257,44 @@ def test_a_name_that_is_a_number_is_text(tmp_path: Path) -> None:
     root = write_set(tmp_path, content_of("train.png", categories=categories))
     write(root / "annotations" / "val.json", content_of("val.png", categories=categories))
     assert open_splits(root).class_names == ("bolt", "12")
+
+
+@pytest.mark.parametrize(
+    ("labels", "image"),
+    [
+        ("{}/labels.json", "{}/data/{}.png"),
+        ("{}.json", "{}/{}.png"),
+        ("annotations/{}_annotations.json", "images/{}.png"),
+        ("annotations/person_keypoints_{}2017.json", "{}2017/{}.png"),
+        ("{}/annotations.json", "{}/images/{}.png"),
+        ("set/{}-coco.json", "set/{}.png"),
+    ],
+)
+def test_label_files_of_other_names_are_told_by_what_they_hold(
+    tmp_path: Path, labels: str, image: str
+) -> None:
+    for split in ("train", "val", "test"):
+        content = content_of(f"{split}.png", info={})
+        write(tmp_path / labels.replace("{}", split), content)
+        write_image(tmp_path / image.replace("{}", split))
+        write(tmp_path / "captions" / f"{split}.json", {"images": [], "annotations": []})
+    splits = open_splits(tmp_path)
+    assert [one.path.name for one in splits.train.labels] == ["train.png"]
+    assert [one.path.name for one in splits.val.labels] == ["val.png"]
+    write(tmp_path / "more" / "train.json", content_of("train.png"))
+    with pytest.raises(DatasetError, match="several COCO files of the train split"):
+        open_splits(tmp_path)
+
+
+@pytest.mark.parametrize("labels", ["labels.json", "annotations/coco.json", "set/instances.json"])
+def test_one_label_file_of_any_name_is_the_whole_set(tmp_path: Path, labels: str) -> None:
+    images = [an_image(id=n, file_name=f"{n}.png") for n in (1, 2)]
+    boxes = [{"id": n, "image_id": n, "category_id": 7, "bbox": [1, 2, 3, 4]} for n in (1, 2)]
+    write(tmp_path / labels, content_of("", images=images, annotations=boxes))
+    for folder, number in (("train", 1), ("val", 2)):
+        write_image(tmp_path / folder / f"{number}.png")
+    splits = open_splits(tmp_path)
+    assert (splits.format, len(splits.train) + len(splits.val)) == ("coco", 2)
 
 
 def test_the_longest_end_decides_and_of_equal_ones_none(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from spotlet_training.datasets.checks import (
     inside,
     read_text,
 )
-from spotlet_training.datasets.coco_files import PictureFinder, find_coco_files
+from spotlet_training.datasets.coco_files import PictureFinder, find_coco_files, other_coco_files
 from spotlet_training.datasets.coco_rows import (
     box_edges,
     file_name,
@@ -39,7 +39,7 @@ def read_coco(root: Path) -> LabelledSet:
     Raises:
         DatasetError: a whole file cannot be used.
     """
-    files = find_coco_files(root)
+    files = find_coco_files(root) or other_coco_files(root)
     if "train" not in files:
         raise DatasetError(f"{root}: no COCO labels for a train split, only {files['val']}")
     contents = {split: _read_json(path) for split, path in files.items()}
@@ -67,8 +67,8 @@ def read_coco(root: Path) -> LabelledSet:
         if finder.moved:
             (name, path), count = finder.moved[0], len(finder.moved)
             notes.append(
-                f"{count} pictures of {split} are found by the end of their paths, which are those "
-                f"of another place ({name!r} is {inside(root, path)})"
+                f"{count} pictures of {split} are not where the labels say; each is the only one "
+                f"whose path ends alike ({name!r} is {inside(root, path)})"
             )
         if finder.measured:
             notes.append(

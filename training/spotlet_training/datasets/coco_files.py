@@ -7,7 +7,13 @@ from urllib.parse import unquote
 from spotlet.errors import DatasetError
 from spotlet.image_files import read_image_size
 from spotlet_training.datasets.checks import SPLIT_NAMES, inside, split_of
-from spotlet_training.datasets.pictures_below import PictureWalk, Spellings, most_alike, plain_name
+from spotlet_training.datasets.pictures_below import (
+    PictureWalk,
+    Spellings,
+    is_hidden,
+    most_alike,
+    plain_name,
+)
 
 SPLIT_FILES = (
     "annotations/{split}.json",
@@ -30,17 +36,48 @@ def find_coco_files(root: Path) -> dict[str, Path]:
     for split, names in SPLIT_NAMES.items():
         patterns = [pattern.format(split=name) for name in names for pattern in SPLIT_FILES]
         files = sorted({path for pattern in patterns for path in root.glob(pattern)})
-        if len(files) > 1:
-            listed = ", ".join(str(path.relative_to(root)) for path in files)
-            raise DatasetError(
-                f"{root}: several COCO files of the {split} split ({listed}); keep one"
-            )
+        _keep_one(root, split, files)
         if files:
             found[split] = files[0]
     whole = [root / name for name in WHOLE_FILES if (root / name).is_file()]
     if whole and not found:
         found["train"] = whole[0]
     return found
+
+
+def other_coco_files(root: Path) -> dict[str, Path]:
+    """Returns the COCO files of each split in a folder under any name, or in one just below it.
+
+    They are told by what they hold, and their splits by the words of their names.
+
+    Raises:
+        DatasetError: a split has several.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in sorted({*root.glob("*.json"), *root.glob("*/*.json")}):
+        way = inside(root, path)
+        if not any(map(is_hidden, way.parts)) and _holds_tables(path):
+            found.setdefault(split_of(way.with_suffix("")) or "", []).append(path)
+    rest, _ = found.pop("", []), found.pop("test", None)
+    if rest and "train" not in found:
+        found["train"] = rest
+    for split, paths in found.items():
+        _keep_one(root, split, paths)
+    return {split: found[split][0] for split in SPLIT_NAMES if split in found and "train" in found}
+
+
+def _keep_one(root: Path, split: str, files: list[Path]) -> None:
+    if len(files) > 1:
+        listed = ", ".join(str(inside(root, path)) for path in files)
+        raise DatasetError(f"{root}: several COCO files of the {split} split ({listed}); keep one")
+
+
+def _holds_tables(path: Path) -> bool:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    return all(key in content for key in (b'"images"', b'"annotations"', b'"categories"'))
 
 
 class PictureFinder:
@@ -113,4 +150,5 @@ def _image_folders(root: Path, split: str, file: Path) -> list[Path]:
     named = file.stem.removeprefix("instances_")
     names = dict.fromkeys([named, *SPLIT_NAMES[split]])
     below = [folder for name in names for folder in (root / name, root / "images" / name)]
-    return [folder for folder in (*below, file.parent, root / "images", root) if folder.is_dir()]
+    beside = (file.parent, file.parent / "images", file.parent / "data", root / "images", root)
+    return [folder for folder in (*below, *beside) if folder.is_dir()]

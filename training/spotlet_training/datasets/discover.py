@@ -9,7 +9,7 @@ from spotlet.errors import DatasetError
 from spotlet_training.datasets.checks import inside
 from spotlet_training.datasets.class_order import name_fault
 from spotlet_training.datasets.coco import read_coco
-from spotlet_training.datasets.coco_files import find_coco_files
+from spotlet_training.datasets.coco_files import find_coco_files, other_coco_files
 from spotlet_training.datasets.findings import Finding
 from spotlet_training.datasets.labels import ImageLabels, LabelledImages, LabelledSet
 from spotlet_training.datasets.pictures_below import folders_below
@@ -147,6 +147,8 @@ def _read_below(root: Path) -> tuple[str, LabelledSet]:
         name, content = _read(below[0])
         content.notes.insert(0, f"the set is that in {inside(root, below[0])}")
         return name, content
+    if other_coco_files(root):
+        return "coco", read_coco(root)
     if any(files_below(root).values()):
         return "voc", read_voc(root)
     raise DatasetError(f"{root}: not a labelled set; looked for {LOOKED_FOR}")
