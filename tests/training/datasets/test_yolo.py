@@ -219,6 +219,56 @@ def test_folders_in_capitals_are_found(
     assert [len(one.class_ids) for one in (*splits.train.labels, *splits.val.labels)] == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("names", "image", "labels", "val"),
+    [
+        ("classes.txt", "a.png", "a.txt", ""),  # LabelImg
+        ("classes.txt", "images/a.png", "labels/a.txt", ""),  # Label Studio
+        ("labels/classes.txt", "images/a.png", "labels/a.txt", ""),
+        (
+            "obj.names",
+            "obj_train_data/a.png",
+            "obj_train_data/a.txt",
+            "obj_Validation_data",
+        ),  # CVAT
+        ("classes.txt", "images/train/a.png", "labels/train/a.txt", "images/val"),
+        ("classes.txt", "train/images/a.png", "train/labels/a.txt", "valid/images"),
+        ("coco8.yaml", "images/a.png", "labels/a.txt", ""),
+        ("my set.yml", "images/a.png", "labels/a.txt", ""),
+    ],
+)
+def test_a_set_without_its_usual_description_is_read(
+    tmp_path: Path, names: str, image: str, labels: str, val: str
+) -> None:
+    for folder in filter(None, (str(Path(image).parent), val)):
+        for name in ("a", "b"):
+            write_image(tmp_path / folder / f"{name}.png")
+            path = tmp_path / (labels if folder != val else folder.replace("images", "labels"))
+            path = (path if folder == val else path.parent) / f"{name}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("1 0.5 0.5 1 1\r\n")
+    described = "train: images\nnames: [bolt, nut]" if ".y" in names else "bolt\r\nnut\r\n\r\n"
+    (tmp_path / names).write_bytes(described.encode())
+    (tmp_path / "other.yaml").write_text("a: 1")
+    splits = open_splits(tmp_path)
+    assert splits.class_names == ("bolt", "nut")
+    assert (len(splits.train), len(splits.val)) == ((2, 2) if val else (1, 1))
+    found = [one.class_ids.tolist() for one in (*splits.train.labels, *splits.val.labels)]
+    assert found == [[1]] * len(found)
+    assert splits.notes[0] == f"the set is described by {names}"
+
+
+def test_of_two_descriptions_none_is_guessed_and_names_alone_are_no_set(tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "a.png")
+    (tmp_path / "classes.txt").write_text("bolt")
+    with pytest.raises(DatasetError, match="not a labelled set"):
+        open_splits(tmp_path)
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text("train: images\nnames: [bolt]")
+    with pytest.raises(DatasetError, match=r"several descriptions of a set \(a.yaml, b.yaml\)"):
+        open_splits(tmp_path)
+
+
 def test_labels_may_lie_beside_their_images_under_any_folder(tmp_path: Path) -> None:
     assert label_path(tmp_path / "images" / "birds" / "a.jpg") == tmp_path / "images/birds/a.txt"
 

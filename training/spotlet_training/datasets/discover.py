@@ -16,7 +16,8 @@ from spotlet_training.datasets.pictures_below import folders_below
 from spotlet_training.datasets.splitting import choose_validation
 from spotlet_training.datasets.voc import is_voc, read_voc
 from spotlet_training.datasets.voc_files import files_below
-from spotlet_training.datasets.yolo import find_yolo_file, read_yolo
+from spotlet_training.datasets.yolo import read_yolo
+from spotlet_training.datasets.yolo_files import find_other_yolo_file, find_yolo_file
 
 STRAY_CLICK_PIXELS = 2
 """A box with both sides below this is probably a stray click."""
@@ -146,6 +147,10 @@ def _read_below(root: Path) -> tuple[str, LabelledSet]:
     if below:
         name, content = _read(below[0])
         content.notes.insert(0, f"the set is that in {inside(root, below[0])}")
+        return name, content
+    if description := find_other_yolo_file(root):
+        name, content = "yolo", read_yolo(description)
+        content.notes.insert(0, f"the set is described by {inside(root, description)}")
         return name, content
     if other_coco_files(root):
         return "coco", read_coco(root)

@@ -10,31 +10,20 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from spotlet.errors import DatasetError
 from spotlet_training.datasets.checks import Problems, read_text
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet
 from spotlet_training.datasets.pictures_below import PictureWalk, Places, Spellings, is_hidden
+from spotlet_training.datasets.yolo_files import read_description
 from spotlet_training.datasets.yolo_labels import LabelFiles, label_path
-
-YOLO_FILES = ("data.yaml", "data.yml", "dataset.yaml")
-"""Names of the file that describes a set."""
 
 SPLIT_KEYS = {"train": ("train",), "val": ("val", "valid", "validation")}
 """The keys of a split in the description, the usual one first."""
-
-_PATH_LINE = re.compile(r"^\s*(path|train|val|valid|validation|test)\s*:.*$", re.MULTILINE)
 
 _DRIVE = re.compile(r"[A-Za-z]:/")
 
 LABEL_FOLDER_EXTRAS = frozenset({"classes.txt", "notes.txt", "readme.txt"})
 """Text files without labels that labelling tools leave among them."""
-
-
-def find_yolo_file(root: Path) -> Path | None:
-    """Returns the set's description; None if the set is not YOLO."""
-    return next((root / name for name in YOLO_FILES if (root / name).is_file()), None)
 
 
 def read_yolo(description: Path) -> LabelledSet:
@@ -46,20 +35,10 @@ def read_yolo(description: Path) -> LabelledSet:
     Raises:
         DatasetError: the description, or a folder or list that it names, cannot be used.
     """
-    # On Windows, paths have backslashes, which quoted text in YAML takes for something else.
-    text = _PATH_LINE.sub(lambda line: line[0].replace("\\", "/"), read_text(description))
-    try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise DatasetError(f"{description}: is not YAML ({reason})") from error
-    if not isinstance(content, dict):
-        raise DatasetError(f"{description}: must have the keys `names`, `train` and `val`")
+    content, written = read_description(description)
     if "kpt_shape" in content:
         raise DatasetError(f"{description}: a set of key points; spotlet needs boxes")
-    # As written: YAML takes 010 for 8 and 1.10 for 1.1.
-    written = yaml.load(text, yaml.BaseLoader).get("names")
-    names = _class_names(description, content, written or content.get("names"))
+    names = _class_names(description, content, written)
     problems = Problems(description.parent)
     files, walk = LabelFiles(names, problems), PictureWalk()
     train = _read_split(description, content, "train", files, walk, problems)
