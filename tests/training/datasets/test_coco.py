@@ -297,6 +297,14 @@ def test_one_label_file_of_any_name_is_the_whole_set(tmp_path: Path, labels: str
     assert (splits.format, len(splits.train) + len(splits.val)) == ("coco", 2)
 
 
+def test_an_archive_of_windows_may_leave_backslashes_in_names(tmp_path: Path) -> None:
+    root = write_set(tmp_path, content_of("images\\a.png"))
+    write_image(root / "images\\a.png")
+    splits = open_splits(root)
+    assert splits.train.labels[0].path == root / "images\\a.png"
+    assert splits.notes == ()
+
+
 def test_the_longest_end_decides_and_of_equal_ones_none(tmp_path: Path) -> None:
     root = write_set(tmp_path, content_of("/home/joe/b/a.png"))
     for folder in ("b", "c", "d"):

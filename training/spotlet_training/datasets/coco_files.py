@@ -105,9 +105,10 @@ class PictureFinder:
         Raises:
             ValueError: several may be meant; the message continues a sentence.
         """
-        # Labelling tools on Windows write backslashes.
+        # Labelling tools on Windows write backslashes, and archives made there may keep them.
         parts = name.replace("\\", "/")
-        path = next((at / parts for at in self._folders if (at / parts).is_file()), None)
+        places = [at / each for each in dict.fromkeys((parts, name)) for at in self._folders]
+        path = next((place for place in places if place.is_file()), None)
         alike = (self._spellings.find(at / parts) for at in self._folders if path is None)
         return path or next(filter(None, alike), None) or self._find_by_end(name, parts)
 
