@@ -134,6 +134,7 @@ GBK = '<?xml version="1.0" encoding="GBK"?>'
         ('<?xml version="1.0" encoding="utf-16"?>', "utf-16"),
         ('<?xml version="1.0" encoding="utf-8"?>', "utf-16"),
         (GBK, "utf-8-sig"),
+        ('\r\n <?xml version="1.0"?>', "utf-8"),
         ("", "utf-16"),
         ("", "utf-8-sig"),
     ],
@@ -403,6 +404,24 @@ def test_lists_of_splits_may_lie_above_their_usual_folder(tmp_path: Path, folder
     assert splits.notes == ()
     (root / folder / "val.txt").write_text("images/of/another/set.jpg\n")
     assert "no validation split in the set" in open_splits(root).notes[0]
+
+
+def test_linked_folders_are_followed_once(tmp_path: Path) -> None:
+    other = write_set(tmp_path / "other")
+    root = tmp_path / "set"
+    for folder in ("Annotations", "JPEGImages"):
+        (root / folder).mkdir(parents=True)
+        (root / folder / "a").symlink_to(other / folder, target_is_directory=True)
+        (root / folder / "up").symlink_to("..", target_is_directory=True)
+        (root / folder / "b").symlink_to("b")
+    splits = open_splits(root)
+    found = [one.path.name for one in (*splits.train.labels, *splits.val.labels)]
+    assert sorted(found) == ["train1.jpg", "val1.jpg"]
+    (other / "self").symlink_to(".", target_is_directory=True)
+    (tmp_path / "kits" / "2012").mkdir(parents=True)
+    (tmp_path / "kits" / "2012" / "VOC2012").symlink_to(other)
+    (tmp_path / "kits" / "again").symlink_to(other)
+    assert len(open_splits(tmp_path / "kits").train) == 1
 
 
 def test_a_test_split_is_left_out(tmp_path: Path) -> None:

@@ -120,16 +120,22 @@ class Spellings:
 
 
 def folders_below(root: Path, levels: int) -> list[Path]:
-    """Returns the visible folders down to a level below a folder, the upper ones first."""
+    """Returns the visible folders down to a level below a folder, the upper ones first.
+
+    Linked ones are among them, each real folder once.
+    """
     found: list[Path] = []
+    visited = {os.path.realpath(root)}
     level = [root]
     for _ in range(levels):
-        level = [
-            at / entry.name
-            for at in level
-            for entry in _entries(at)
-            if not is_hidden(entry.name) and _is_folder(entry)
-        ]
+        above, level = level, []
+        for folder in above:
+            for entry in _entries(folder):
+                if not is_hidden(entry.name) and _is_folder(entry):
+                    path = folder / entry.name
+                    if (real := os.path.realpath(path)) not in visited:
+                        visited.add(real)
+                        level.append(path)
         found += level
     return found
 

@@ -28,6 +28,9 @@ XML = "*.[xX][mM][lL]"
 KIT_LEVELS = 3
 """How many levels of folders may lie above a kit."""
 
+MOST_LEVELS = 8
+"""How deep annotations may lie."""
+
 
 def listed_files(root: Path) -> dict[str, list[Path]]:
     """Returns the XML files that each split names, whether or not they exist.
@@ -82,9 +85,9 @@ def files_below(root: Path) -> dict[str, list[Path]]:
                 found.setdefault(split, []).extend(files)
     if found:
         return found
-    for folder in sorted({file.parent for file in root.rglob(XML)}):
+    for folder in (root, *folders_below(root, MOST_LEVELS)):
         way = inside(root, folder)
-        if not any(map(is_hidden, way.parts)) and (files := _annotation_files(folder)):
+        if files := _annotation_files(folder):
             found.setdefault(split_of(way) or "", []).extend(files)
     rest = found.pop("", [])
     found.pop("test", None)

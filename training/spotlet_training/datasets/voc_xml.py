@@ -51,7 +51,7 @@ def read_xml(file: Path) -> ElementTree.Element:
     text = None
     for encoding in [declared[1].decode(), own] if declared else [own]:
         try:
-            text = content.decode(encoding)
+            text = content.decode(encoding).lstrip("\ufeff \t\r\n")
             return ElementTree.fromstring(text)
         except (ElementTree.ParseError, ValueError, LookupError):
             continue
