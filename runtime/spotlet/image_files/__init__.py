@@ -1,6 +1,11 @@
 """Image files of any kind: recognised by content, read upright and in eight bits, written."""
 
-from spotlet.image_files.decoding import decode_image, guessed_bits, read_image
+from spotlet.image_files.decoding import (
+    decode_image,
+    guessed_bits,
+    read_image,
+    read_image_size,
+)
 from spotlet.image_files.files import (
     IMAGE_SUFFIXES,
     is_image_file,
@@ -15,5 +20,6 @@ __all__ = [
     "is_image_file",
     "quiet_opencv",
     "read_image",
+    "read_image_size",
     "write_image",
 ]

@@ -18,9 +18,15 @@ from spotlet.image_files.headers import (
     deep_planes,
     image_format,
     sample_range,
+    stored_size_hw,
     undecodable,
 )
-from spotlet.image_files.orientation import TIFF_ORIENTATION, UPRIGHT, exif_orientation
+from spotlet.image_files.orientation import (
+    SIDEWAYS,
+    TIFF_ORIENTATION,
+    UPRIGHT,
+    exif_orientation,
+)
 from spotlet.image_files.pixels import exceed, in_eight_bits, turned
 from spotlet.letterbox import ImageArray
 
@@ -72,6 +78,20 @@ def read_image(path: str | Path) -> ImageArray:
     return read_file(path).image
 
 
+def read_image_size(path: str | Path) -> tuple[int, int]:
+    """Returns height and width of the image that `read_image` returns, if possible undecoded.
+
+    Raises:
+        SourceError: the file cannot be read or is not an image.
+    """
+    content = _read_bytes(path)
+    size_hw = stored_size_hw(content)
+    if size_hw is None:
+        image = decode_image(content, name=str(path))
+        return image.shape[0], image.shape[1]
+    return size_hw[::-1] if exif_orientation(content) in SIDEWAYS else size_hw
+
+
 def decode_image(
     content: bytes | bytearray | npt.NDArray[np.uint8], *, name: str = "the image"
 ) -> ImageArray:
@@ -98,11 +118,14 @@ def guessed_bits(content: bytes) -> int | None:
 
 def read_file(path: str | Path) -> DecodedImage:
     """Returns the image in a file; see `read_image`."""
+    return decode_content(_read_bytes(path), str(path))
+
+
+def _read_bytes(path: str | Path) -> bytes:
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
-    return decode_content(content, str(path))
 
 
 def decode_content(content: bytes, name: str) -> DecodedImage:

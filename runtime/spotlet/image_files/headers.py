@@ -5,6 +5,7 @@ Source: ITU-T T.81, annex B (JPEG markers); TIFF 6.0, section 8; PNG 3rd edition
 """
 
 import re
+import struct
 from dataclasses import dataclass
 
 from spotlet.image_files.blocks import (
@@ -21,6 +22,7 @@ START_BYTES = 64
 
 _JPEG_END = b"\xff\xd9"
 _APP2 = 0xE2
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
 _STARTS = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -66,6 +68,23 @@ def image_format(start: bytes) -> str | None:
     if start[:2] == b"BM" and int.from_bytes(start[14:18], "little") in _BMP_HEADER_SIZES:
         return "BMP"
     return "PNM" if re.match(rb"P[1-7]\s", start) else None
+
+
+def stored_size_hw(content: bytes) -> tuple[int, int] | None:
+    """Returns height and width as a JPEG or PNG states them, before its orientation is applied.
+
+    None for other formats, and if they are not stated.
+    """
+    match image_format(content[:START_BYTES]):
+        case "JPEG":
+            for marker, start, end in segments(content):
+                if marker in _FRAMES and start + 5 <= min(end, len(content)):
+                    height, width = struct.unpack_from(">HH", content[start:end], 1)
+                    return (height, width) if height and width else None
+        case "PNG" if len(content) >= 24:
+            width, height = struct.unpack_from(">II", content, 16)
+            return (height, width) if height and width else None
+    return None
 
 
 def is_cut_short(content: bytes) -> bool:

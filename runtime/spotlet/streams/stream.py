@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 from spotlet.errors import UsageError
 from spotlet.lifetime import WAKE_SECONDS, Closing
@@ -39,6 +39,17 @@ class Stream(Closing):
         self._due = time.monotonic()
         self._closed = False
         self._stopped = False
+
+    def __reduce__(self) -> NoReturn:
+        """Refuses to be pickled or copied.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            f"{self.source}: an open stream cannot be pickled or copied; open it in the process "
+            "that reads it"
+        )
 
     @property
     def source(self) -> str:

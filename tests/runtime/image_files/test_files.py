@@ -12,9 +12,15 @@ from hypothesis import strategies as st
 from image_bytes import png_chunk, tiff, turned_slowly, with_orientation, with_sbit
 
 from spotlet.errors import SourceError
-from spotlet.image_files import decode_image, guessed_bits, is_image_file, read_image
+from spotlet.image_files import (
+    decode_image,
+    guessed_bits,
+    is_image_file,
+    read_image,
+    read_image_size,
+)
 from spotlet.image_files.files import content_kind
-from spotlet.image_files.headers import image_format, sample_range
+from spotlet.image_files.headers import image_format, sample_range, stored_size_hw
 from spotlet.image_files.orientation import exif_orientation
 from spotlet.image_files.pixels import turned
 
@@ -238,7 +244,25 @@ def test_damaged_headers_break_nothing(junk: bytes, whole: bytes) -> None:
     for content in (junk, whole[: len(junk)], whole[:24] + junk, whole[:8] + junk + whole[8:]):
         assert 1 <= exif_orientation(content) <= 8
         sample_range(content)
+        stored_size_hw(content)
     sample_range(whole[:33] + png_chunk(b"sBIT", junk[:4]) + whole[33:])
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
+def test_the_size_is_that_of_the_image_that_is_read(
+    tmp_path: Path, suffix: str, orientation: int
+) -> None:
+    content = with_orientation(PICTURE, suffix, orientation)
+    assert stored_size_hw(content) == ((6, 9) if suffix in (".jpg", ".png") else None)
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(content)
+    assert read_image_size(path) == read_image(path).shape[:2]
+    path.write_bytes(b"none")
+    with pytest.raises(SourceError, match="not an image"):
+        read_image_size(path)
+    with pytest.raises(SourceError, match="cannot be read"):
+        read_image_size(tmp_path / "gone")
 
 
 def test_a_copy_under_another_name_is_the_same_picture(tmp_path: Path) -> None:

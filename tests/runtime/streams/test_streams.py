@@ -1,6 +1,8 @@
+import copy
 import functools
 import http.server
 import os
+import pickle
 import socket
 import struct
 import subprocess
@@ -61,6 +63,20 @@ def test_a_video_gives_every_frame_in_order_with_its_time(
     assert all(frame.dropped == 0 and frame.epoch == 0 for frame in frames)
     assert all(frame.source == str(path) for frame in frames)
     assert stream.ended_early is None
+
+
+@pytest.mark.parametrize("use", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_an_open_stream_is_not_pickled_and_still_reads(
+    tmp_path: Path, write_clip: WriteClip, use: Callable[[object], object]
+) -> None:
+    path = write_clip(tmp_path / "clip.avi", _numbered(2))
+    with open_streams([path]) as group:
+        for thing in (group.streams[0], group, [group]):
+            if use is copy.copy and thing is not group.streams[0]:
+                continue  # which does not copy what is inside
+            with pytest.raises(UsageError, match=r"clip\.avi: an open stream cannot be pickled or"):
+                use(thing)
+        assert len(list(group)) == 2
 
 
 def test_frames_are_stamped_with_the_time_of_their_capture(

@@ -24,6 +24,10 @@ def content_of(name: str, **changes: Any) -> dict[str, Any]:
     return {**content, **changes}
 
 
+def an_image(**changes: Any) -> dict[str, Any]:
+    return {"id": 1, "file_name": "train.png", "width": 40, "height": 30, **changes}
+
+
 def write(path: Path, content: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content))
@@ -130,11 +134,15 @@ def test_a_category_that_is_its_own_parent_stays(tmp_path: Path) -> None:
         ([], "no list 'images'"),
         (content_of("a.png", images=None), "no list 'images'"),
         (content_of("a.png", annotations=[3]), "no list 'annotations'"),
-        (content_of("train.png", categories=[{"id": "1", "name": "nut"}]), "integer `id`"),
+        (content_of("train.png", categories=[{"id": "one", "name": "nut"}]), "integer `id`"),
         (content_of("train.png", categories=[*CATEGORIES, CATEGORIES[0]]), "duplicate category"),
         (content_of("train.png", categories=CATEGORIES[:1]), "categories differ"),
         (content_of("train.png", images=[{"id": [], "file_name": "a"}]), "integer `id`"),
-        (content_of("train.png", images=[{"id": 1, "file_name": "train.png"}]), "`width`"),
+        (content_of("train.png", images=[{"id": 1.5, "file_name": "a.png"}]), "image 1.5: .*`id`"),
+        *(
+            (content_of("train.png", images=[an_image(width=side)]), "image 1: .*`width`")
+            for side in (-40, "wide", 40.5, [40], True)
+        ),
         (
             content_of("train.png", annotations=[{"id": 9, "image_id": [2], "category_id": 7}]),
             r"annotation 9: image \[2\] is not in `images`",
@@ -151,7 +159,7 @@ def test_a_category_that_is_its_own_parent_stays(tmp_path: Path) -> None:
                 ),
                 "annotation 9: ",
             )
-            for box in (None, [1, 2, 3], [1, 2, "3", 4], [1, 2, True, 4], [0, 0, 10**400, 4])
+            for box in (None, [1, 2, 3], [1, 2, "three", 4], [1, 2, True, 4], [0, 0, 10**400, 4])
         ),
     ],
 )
@@ -161,6 +169,221 @@ def test_what_breaks_the_format_is_one_clear_line(tmp_path: Path, train: object,
         open_splits(root)
     assert "train.json" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("images", "annotations", "categories"),
+    [
+        ({"id": "1"}, {}, {}),
+        ({}, {"image_id": "1"}, {}),
+        ({"id": 1.0}, {"image_id": 1, "category_id": 7.0}, {}),
+        ({}, {"category_id": "7"}, {"id": 7.0}),
+        ({"width": 40.0, "height": "30"}, {"id": "5"}, {"id": "7"}),
+        ({"file_name": "train.png "}, {}, {}),
+        ({"width": "40.0"}, {"bbox": ["1", "2.0", 3.0, " 4 "]}, {}),
+    ],
+)
+def test_numbers_in_another_type_are_read(
+    tmp_path: Path,
+    images: dict[str, Any],
+    annotations: dict[str, Any],
+    categories: dict[str, Any],
+) -> None:
+    content = content_of("train.png")
+    content["images"][0].update(images)
+    content["annotations"][0].update(annotations)
+    content["categories"] = [CATEGORIES[0] | categories, CATEGORIES[1]]
+    splits = open_splits(write_set(tmp_path, content))
+    (labels,) = splits.train.labels
+    assert splits.class_names == ("bolt", "nut")
+    assert (labels.size_hw, labels.places) == ((30, 40), (5,))
+    assert (labels.boxes_xyxy.tolist(), labels.class_ids.tolist()) == ([[1, 2, 4, 6]], [1])
+
+
+@pytest.mark.parametrize("size", [{}, {"width": 0, "height": 0}, {"width": 30, "height": None}])
+def test_a_size_that_is_not_stated_is_that_of_the_picture(
+    tmp_path: Path, size: dict[str, Any]
+) -> None:
+    content = content_of("train.png", images=[{"id": 1, "file_name": "train.png", **size}])
+    splits = open_splits(write_set(tmp_path, content))
+    assert splits.train.labels[0].size_hw == (30, 40)
+    what = "1 images of train state no width and height, which are read from the pictures"
+    assert splits.notes == (what,)
+    (tmp_path / "train" / "train.png").write_bytes(b"none")
+    with pytest.raises(DatasetError, match=r"train\.json: image 1: .*train\.png: not an image"):
+        open_splits(tmp_path)
+
+
+MOVED = [
+    "/home/joe/x/a.png",
+    "C:\\data\\train\\a.png",
+    "\\\\server\\share\\a.png",
+    "../../media/upload/1/a.png",
+    "http://images.cocodataset.org/train2017/a.png",
+    "https://x.org/a.png?token=/b/c.png",
+    "s3://bucket/A.PNG",
+    "/data/local-files/?d=x/a.png",
+]
+
+
+@pytest.mark.parametrize("name", MOVED)
+@pytest.mark.parametrize("folder", ["train", "images/train", "images", "photos/2024"])
+def test_a_path_of_another_machine_is_found_by_its_end(
+    tmp_path: Path, name: str, folder: str
+) -> None:
+    root = write_set(tmp_path, content_of(name))
+    write_image(root / "val" / "a.png")  # of the other split
+    write_image(root / "test2017" / "a.png")
+    write_image(root / folder / "a.png")
+    splits = open_splits(root)
+    assert [one.path for one in splits.train.labels] == [root / folder / "a.png"]
+    (note,) = splits.notes
+    assert note.startswith("1 pictures of train are not where the labels say; each is the only")
+    assert note.endswith(f"({name!r} is {folder}/a.png)")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("/x/a b.png", "a b.png"), ("http://x.org/a%20b.png", "a b.png")]
+)
+def test_a_url_may_stand_for_a_name(tmp_path: Path, name: str, expected: str) -> None:
+    image = {"id": 1, "coco_url": name, "width": 40, "height": 30}
+    root = write_set(tmp_path, content_of("", images=[image]))
+    write_image(root / "photos" / expected)
+    assert open_splits(root).train.labels[0].path.name == expected
+
+
+def test_a_name_that_is_a_number_is_text(tmp_path: Path) -> None:
+    categories = [{"id": 7, "name": 12}, {"id": 3, "name": "bolt"}]
+    root = write_set(tmp_path, content_of("train.png", categories=categories))
+    write(root / "annotations" / "val.json", content_of("val.png", categories=categories))
+    assert open_splits(root).class_names == ("bolt", "12")
+
+
+@pytest.mark.parametrize(
+    ("labels", "image"),
+    [
+        ("{}/labels.json", "{}/data/{}.png"),
+        ("{}.json", "{}/{}.png"),
+        ("annotations/{}_annotations.json", "images/{}.png"),
+        ("annotations/person_keypoints_{}2017.json", "{}2017/{}.png"),
+        ("{}/annotations.json", "{}/images/{}.png"),
+        ("set/{}-coco.json", "set/{}.png"),
+    ],
+)
+def test_label_files_of_other_names_are_told_by_what_they_hold(
+    tmp_path: Path, labels: str, image: str
+) -> None:
+    for split in ("train", "val", "test"):
+        content = content_of(f"{split}.png", info={})
+        write(tmp_path / labels.replace("{}", split), content)
+        write_image(tmp_path / image.replace("{}", split))
+        write(tmp_path / "captions" / f"{split}.json", {"images": [], "annotations": []})
+    splits = open_splits(tmp_path)
+    assert [one.path.name for one in splits.train.labels] == ["train.png"]
+    assert [one.path.name for one in splits.val.labels] == ["val.png"]
+    write(tmp_path / "more" / "train.json", content_of("train.png"))
+    with pytest.raises(DatasetError, match="several COCO files of the train split"):
+        open_splits(tmp_path)
+
+
+@pytest.mark.parametrize("labels", ["labels.json", "annotations/coco.json", "set/instances.json"])
+def test_one_label_file_of_any_name_is_the_whole_set(tmp_path: Path, labels: str) -> None:
+    images = [an_image(id=n, file_name=f"{n}.png") for n in (1, 2)]
+    boxes = [{"id": n, "image_id": n, "category_id": 7, "bbox": [1, 2, 3, 4]} for n in (1, 2)]
+    write(tmp_path / labels, content_of("", images=images, annotations=boxes))
+    for folder, number in (("train", 1), ("val", 2)):
+        write_image(tmp_path / folder / f"{number}.png")
+    splits = open_splits(tmp_path)
+    assert (splits.format, len(splits.train) + len(splits.val)) == ("coco", 2)
+
+
+def test_an_archive_of_windows_may_leave_backslashes_in_names(tmp_path: Path) -> None:
+    root = write_set(tmp_path, content_of("images\\a.png"))
+    write_image(root / "images\\a.png")
+    splits = open_splits(root)
+    assert splits.train.labels[0].path == root / "images\\a.png"
+    assert splits.notes == ()
+
+
+def test_the_longest_end_decides_and_of_equal_ones_none(tmp_path: Path) -> None:
+    root = write_set(tmp_path, content_of("/home/joe/b/a.png"))
+    for folder in ("b", "c", "d"):
+        write_image(root / "photos" / folder / "a.png")
+    assert open_splits(root).train.labels[0].path == root / "photos" / "b" / "a.png"
+    write(root / "annotations" / "train.json", content_of("/home/joe/e/a.png"))
+    what = r"'/home/joe/e/a.png', but several may be meant \(photos/b/a.png, photos/c/a.png\)"
+    with pytest.raises(DatasetError, match=what):
+        open_splits(root)
+
+
+def as_text(lengths: list[int]) -> str:
+    """Writes lengths as the COCO tools do: rleToString in maskApi.c."""
+    text = ""
+    for index, length in enumerate(lengths):
+        value, more = length - (lengths[index - 2] if index > 2 else 0), True
+        while more:
+            bits, value = value & 31, value >> 5
+            more = value != -1 if bits & 16 else value != 0
+            text += chr((bits | 32 if more else bits) + 48)
+    return text
+
+
+def run_lengths(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> list[int]:
+    """Lengths of runs down the columns, the first of them of zeros."""
+    lengths, last = [0], False
+    for value in mask.T.ravel().tolist():
+        if value != last:
+            lengths, last = [*lengths, 0], value
+        lengths[-1] += 1
+    return lengths
+
+
+@pytest.mark.parametrize("bbox", [{}, {"bbox": None}, {"bbox": []}, {"bbox": [0, 0, 0, 0]}])
+@pytest.mark.parametrize("kind", ["polygons", "flat", "text", "lengths", "coded", "column"])
+def test_an_outline_without_a_box_becomes_the_box_around_it(
+    tmp_path: Path, bbox: dict[str, Any], kind: str
+) -> None:
+    mask = np.zeros((30, 40), np.bool_)
+    mask[6:20, 10:21], mask[5:9, 12:22] = True, True
+    if kind == "column":
+        mask[:] = False
+        mask[:, 10:22] = True
+    rle = {"size": [30, 40], "counts": run_lengths(mask)}
+    segmentation: object = {
+        "polygons": [[10, 6, 22, 6, 22, 20], [12.0, 5, 15, 5, 15, 9], []],
+        "flat": [10, 5, 22, 6, 12, 20],
+        "text": [["10", "5", "22", "6.0", "12", "20"]],
+        "lengths": rle,
+    }.get(kind, rle | {"counts": as_text(run_lengths(mask))})
+    row = {"id": 5, "image_id": 1, "category_id": 7, "segmentation": segmentation, **bbox}
+    other = row | {"bbox": [1, 2, 3, 4]}
+    splits = open_splits(write_set(tmp_path, content_of("train.png", annotations=[row, other])))
+    edges = [10, 0, 22, 30] if kind == "column" else [10, 5, 22, 20]
+    assert splits.train.labels[0].boxes_xyxy.tolist() == [edges, [1, 2, 4, 6]]
+    assert splits.notes == ("1 annotations without `bbox` are taken as the boxes around outlines",)
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        [[1, 2, 3, 4]],
+        [[1, 2, 3, 4, 5, 6, 7]],
+        [[[1, 2], [3, 4], [5, 6]]],
+        ["a"],
+        "a",
+        {"counts": [1200], "size": [30, 40]},
+        {"counts": [600, 10], "size": [30, 40]},
+        {"counts": [600, 600], "size": [40, 30]},
+        {"counts": [1300, -100], "size": [30, 40]},
+        {"counts": "zz", "size": [30, 40]},
+        {"counts": None},
+    ],
+)
+def test_an_outline_that_is_none_is_an_error(tmp_path: Path, segmentation: object) -> None:
+    row = {"id": 5, "image_id": 1, "category_id": 7, "segmentation": segmentation}
+    root = write_set(tmp_path, content_of("train.png", annotations=[row]))
+    with pytest.raises(DatasetError, match=r"train\.json: annotation 5: no bbox, and an? "):
+        open_splits(root)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000])

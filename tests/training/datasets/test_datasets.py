@@ -331,6 +331,62 @@ def test_a_damaged_label_file_is_an_error(any_set: tuple[str, Path]) -> None:
         open_splits(root)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_labels_may_be_any_unicode(any_set: tuple[str, Path], encoding: str) -> None:
+    root = any_set[1]
+    for path in [*root.rglob("*.txt"), *root.rglob("*.json"), *root.rglob("*.yaml")]:
+        path.write_bytes(path.read_text().encode(encoding))
+    if not encoding.startswith("utf-32"):
+        mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+        for path in root.rglob("*.xml"):
+            path.write_bytes((mark + path.read_text()).encode(encoding))
+    check_contents(open_splits(root))
+
+
+def test_a_set_in_a_folder_of_a_folder_is_found_unless_there_are_several(
+    any_set: tuple[str, Path], tmp_path: Path
+) -> None:
+    name, root = any_set
+    root.rename(tmp_path / "archive")
+    (tmp_path / "outer").mkdir()
+    (tmp_path / "archive").rename(tmp_path / "outer" / "archive")
+    splits = open_splits(tmp_path)
+    assert splits.format == name
+    check_contents(splits)
+    if name != "voc":
+        assert splits.notes[0] == "the set is that in outer/archive"
+        WRITERS[name](tmp_path / "other")
+        with pytest.raises(DatasetError, match=r"several labelled sets \(other, outer/archive\)"):
+            open_splits(tmp_path)
+
+
+def test_a_name_that_the_system_refuses_is_one_line(any_set: tuple[str, Path]) -> None:
+    name, root = any_set
+    long = "x" * 300
+    if name == "coco":
+        edit(root / LABEL_FILES[name], '"a.png"', f'"{long}.png"')
+    elif name == "yolo":
+        edit(root / "data.yaml", "images/train", long)
+    else:
+        (root / "ImageSets" / "Main" / "train.txt").write_text(long)
+    with pytest.raises(DatasetError, match=r"xxx.*: cannot be read \(File name too long\)"):
+        open_splits(root)
+
+
+def test_broken_links_are_no_pictures(any_set: tuple[str, Path]) -> None:
+    name, root = any_set
+    image = next(root.rglob("a.png"))
+    image.unlink()
+    image.symlink_to(image.name)
+    with pytest.raises(DatasetError, match=r"no image|no such file"):
+        open_splits(root)
+    if name == "voc":
+        (root / LABEL_FILES[name]).unlink()
+        (root / LABEL_FILES[name]).symlink_to("a.xml")
+        with pytest.raises(DatasetError, match="Too many levels of symbolic links"):
+            open_splits(root)
+
+
 def test_many_problems_are_one_line_that_names_five(tmp_path: Path) -> None:
     write_yolo(tmp_path)
     (tmp_path / "labels" / "train" / "a.txt").write_text("0 0.5 0.5 0 0\n" * 7)

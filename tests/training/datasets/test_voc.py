@@ -1,10 +1,12 @@
 """What only Pascal VOC sets have: inclusive pixel indices, difficult objects, class order."""
 
+import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from image_bytes import with_orientation
 
 from spotlet.errors import DatasetError
 from spotlet_training.datasets import open_splits
@@ -119,11 +121,83 @@ def test_a_file_in_another_encoding_than_utf_8_is_read(tmp_path: Path) -> None:
     assert "Mü" in open_splits(root).class_names
 
 
+GBK = '<?xml version="1.0" encoding="GBK"?>'
+
+
+@pytest.mark.parametrize(
+    ("declaration", "encoding"),
+    [
+        (GBK, "gbk"),
+        ("<?xml version='1.0' encoding='Big5'?>", "big5"),
+        ('<?xml version="1.0" encoding="shift_jis" standalone="yes"?>', "shift_jis"),
+        ('<?xml version="1.0" encoding="utf-16"?>', "utf-8"),  # as .NET writes it
+        ('<?xml version="1.0" encoding="utf-16"?>', "utf-16"),
+        ('<?xml version="1.0" encoding="utf-8"?>', "utf-16"),
+        (GBK, "utf-8-sig"),
+        ('\r\n <?xml version="1.0"?>', "utf-8"),
+        ("", "utf-16"),
+        ("", "utf-8-sig"),
+    ],
+)
+def test_a_file_in_the_encoding_that_it_declares_or_in_unicode_is_read(
+    tmp_path: Path, declaration: str, encoding: str
+) -> None:
+    root = write_set(tmp_path)
+    text = f"{declaration}<annotation>{SIZE}{an_object('中心')}</annotation>"
+    (root / "Annotations" / "train1.xml").write_bytes(text.encode(encoding))
+    assert "中心" in open_splits(root).class_names
+
+
+@pytest.mark.parametrize("declaration", ["", '<?xml version="1.0" encoding="utf-8"?>'])
+def test_a_file_in_an_encoding_that_it_does_not_declare_is_named(
+    tmp_path: Path, declaration: str
+) -> None:
+    root = write_set(tmp_path)
+    text = f"{declaration}<annotation>{SIZE}{an_object('中心')}</annotation>"
+    (root / "Annotations" / "train1.xml").write_bytes(text.encode("gbk"))
+    with pytest.raises(DatasetError, match=r"train1\.xml: is not UTF-8 text; save it as UTF-8, or"):
+        open_splits(root)
+
+
+@pytest.mark.parametrize(
+    "size", ["", SIZE.replace("40", "0").replace("30", "0"), "<size><width>40</width></size>"]
+)
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
+def test_a_size_that_is_not_stated_is_that_of_the_picture_as_it_is_shown(
+    tmp_path: Path, size: str, suffix: str
+) -> None:
+    root = write_set(tmp_path, size + an_object(edges=(3, 4, 30, 40)))
+    (root / "JPEGImages" / "train1.jpg").unlink()
+    picture = np.zeros((30, 40, 3) if suffix != ".bmp" else (40, 30, 3), np.uint8)
+    content = cv2.imencode(suffix, picture)[1].tobytes()
+    if suffix != ".bmp":
+        content = with_orientation(picture, suffix, 6)
+    (root / "JPEGImages" / f"train1{suffix}").write_bytes(content)
+    splits = open_splits(root)
+    assert splits.train.labels[0].size_hw == (40, 30)
+    assert splits.train.load(0).boxes_xyxy.tolist() == [[2, 3, 30, 40]]
+    assert "1 XML files state no size of their picture, which is read instead" in splits.notes
+
+
+def test_without_a_size_and_a_picture_the_picture_is_named(tmp_path: Path) -> None:
+    root = write_set(tmp_path, an_object())
+    (root / "JPEGImages" / "train1.jpg").write_bytes(b"none")
+    with pytest.raises(DatasetError, match=r"train1\.xml: .*train1\.jpg: not an image"):
+        open_splits(root)
+    (root / "JPEGImages" / "train1.jpg").unlink()
+    with pytest.raises(DatasetError, match=r"train1\.xml: no image 'train1'[^;]*; [^;]*$"):
+        open_splits(root)
+
+
+def test_a_size_may_have_decimals(tmp_path: Path) -> None:
+    root = write_set(tmp_path, SIZE.replace("40", "40.0") + an_object())
+    assert open_splits(root).train.labels[0].size_hw == (30, 40)
+
+
 @pytest.mark.parametrize(
     ("body", "what"),
     [
-        (an_object(), "<size/height> is ''"),
-        (SIZE.replace("40", "0") + an_object(), "<size/width> is '0'"),
+        (SIZE.replace("40", "wide") + an_object(), "<size/width> is 'wide'"),
         (SIZE.replace("40", "-4") + an_object(), "<size/width> is '-4'"),
         (SIZE + "<object></object>", "object 1: no <name>"),
         (SIZE + "<object><name>nut</name></object>", "object 1: no <bndbox>"),
@@ -195,6 +269,21 @@ LAYOUTS = [
     ("Annotations/train/a.xml", "images/train/a.png", "Annotations/val/b.xml"),
     ("images/train/a.xml", "images/train/a.png", "images/val/b.xml"),
     ("Annotations/ä.xml", "images/a\u0308.png", ""),  # macOS writes two characters
+    ("VOCdevkit/VOC2012/Annotations/a.xml", "VOCdevkit/VOC2012/JPEGImages/a.png", ""),
+    ("VOC2007/Annotations/a.xml", "VOC2007/JPEGImages/a.png", ""),
+    ("annotations/xmls/a.xml", "images/a.png", ""),
+    ("Annotation/a.xml", "JPEGImages/a.png", ""),
+    ("ANNOTATIONS/a.xml", "Pictures/a.png", ""),
+    ("labels/a.xml", "images/a.png", ""),
+    ("data/a.xml", "data/a.png", ""),
+    ("set/data/a.xml", "set/data/a.png", ""),
+    ("Annotations/x/a.xml", "JPEGImages/x/a.png", ""),
+    ("train/a.xml", "train/a.png", "validation/b.xml"),
+    ("set/train/a.xml", "set/train/a.png", "set/valid/b.xml"),
+    ("set/train/labels/a.xml", "set/train/images/a.png", "set/val/labels/b.xml"),
+    ("Train/a.xml", "Train/a.png", "Val/b.xml"),
+    ("train_annotations/a.xml", "train_images/a.png", "val_annotations/b.xml"),
+    ("data-train/xml/a.xml", "data-train/img/a.png", "data-val/xml/b.xml"),
 ]
 
 
@@ -206,8 +295,9 @@ def test_pictures_that_are_there_are_found(tmp_path: Path, xml: str, image: str,
     second = val or str(Path(xml).with_name("b.xml"))
     places = [(xml, image), (second, str(Path(image).with_name(other)))]
     if val:
-        folder = {"valid": "valid", "val": "val"}[next(p for p in val.split("/") if p[:3] == "val")]
-        places[1] = second, str(Path(image).with_name(other)).replace("train", folder)
+        folder = next(word for word in re.split(r"[^A-Za-z]", val) if word[:3].lower() == "val")
+        elsewhere = str(Path(image).with_name(other)).replace("train", folder)
+        places[1] = second, elsewhere.replace("Train", folder)
     for label, picture in places:
         (tmp_path / label).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / label).write_text(body)
@@ -219,6 +309,129 @@ def test_pictures_that_are_there_are_found(tmp_path: Path, xml: str, image: str,
     assert found == {Path(image).name, other}
     if val:
         assert [one.path.name for one in splits.val.labels] == [other]
+
+
+def test_kits_side_by_side_are_one_set_with_their_own_lists(tmp_path: Path) -> None:
+    for year in ("VOC2007", "VOC2012"):
+        write_set(tmp_path / "VOCdevkit" / year, SIZE + an_object(year))
+    (tmp_path / "VOCdevkit" / "notes.xml").write_text("<notes/>")
+    splits = open_splits(tmp_path)
+    assert splits.class_names == ("VOC2007", "VOC2012", "nut")
+    for part in (splits.train, splits.val):
+        years = [one.path.parent.parent.name for one in part.labels]
+        assert years == [one.label_file.parent.parent.name for one in part.labels]
+        assert years == ["VOC2007", "VOC2012"]
+
+
+def test_equal_names_in_sub_folders_are_different_pictures(tmp_path: Path) -> None:
+    for way, name in (("a", "nut"), ("b", "bolt"), ("b/c", "pin")):
+        write_image(tmp_path / "JPEGImages" / way / "1.jpg")
+        path = tmp_path / "Annotations" / way / "1.xml"
+        path.parent.mkdir(parents=True)
+        path.write_text(f"<annotation>{SIZE}{an_object(name)}</annotation>")
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    lists = {"train": "a/1\r\n/home/me/JPEGImages/b/1.jpg\r\n", "val": "b\\c\\1.jpg\n"}
+    for split, lines in lists.items():
+        (tmp_path / "ImageSets" / "Main" / f"{split}.txt").write_bytes(lines.encode())
+    splits = open_splits(tmp_path)
+    found = [
+        (one.path.parent.name, splits.class_names[one.class_ids[0]])
+        for part in (splits.train, splits.val)
+        for one in part.labels
+    ]
+    assert found == [("a", "nut"), ("b", "bolt"), ("c", "pin")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train1.jpg",
+        "train1  -1",
+        "train1.jpg 1",
+        "train1 1 1 1",
+        "JPEGImages/train1.jpg",
+        "./JPEGImages/train1.jpg ./Annotations/train1.xml",
+        "C:\\VOC\\JPEGImages\\train1.JPG",
+        "/data/VOC/Annotations/train1.xml",
+        "TRAIN1",
+        "train1 \r\n\r\n  ",
+    ],
+)
+@pytest.mark.parametrize("folder", ["Annotations", "Annotations/deep", "Annotation", "labels"])
+def test_a_list_may_name_pictures_paths_and_flags(tmp_path: Path, line: str, folder: str) -> None:
+    root = write_set(tmp_path)
+    (root / folder).mkdir(exist_ok=True)
+    (root / "Annotations" / "train1.xml").rename(root / folder / "train1.xml")
+    (root / "ImageSets" / "Main" / "train.txt").write_bytes(f"{line}\n".encode())
+    splits = open_splits(root)
+    assert [one.path.name for one in splits.train.labels] == ["train1.jpg"]
+    assert [len(one.class_ids) for one in splits.train.labels] == [1]
+
+
+@pytest.mark.parametrize("stem", ["train1 1", "train.1", "train1.jpg", "1 -1"])
+def test_a_name_that_looks_like_one_with_a_flag_or_suffix_is_itself(
+    tmp_path: Path, stem: str
+) -> None:
+    root = write_set(tmp_path)
+    write_image(root / "JPEGImages" / f"{stem}.jpg")
+    (root / "Annotations" / "train1.xml").rename(root / "Annotations" / f"{stem}.xml")
+    (root / "ImageSets" / "Main" / "train.txt").write_text(f"{stem}\n")
+    assert open_splits(root).train.labels[0].path.name == f"{stem}.jpg"
+
+
+def test_the_lists_of_single_classes_are_not_splits(tmp_path: Path) -> None:
+    root = write_set(tmp_path)
+    lists = root / "ImageSets" / "Main"
+    (lists / "nut_train.txt").write_text("train1 1\nval1 -1\n")
+    (lists / "nut_val.txt").write_text("train1 1\n")
+    splits = open_splits(root)
+    assert [one.path.name for one in splits.train.labels] == ["train1.jpg"]
+    assert [one.path.name for one in splits.val.labels] == ["val1.jpg"]
+    (lists / "train.txt").unlink()
+    (lists / "val.txt").unlink()
+    assert "no validation split in the set" in open_splits(root).notes[0]
+
+
+@pytest.mark.parametrize("folder", ["ImageSets", "."])
+def test_lists_of_splits_may_lie_above_their_usual_folder(tmp_path: Path, folder: str) -> None:
+    root = write_set(tmp_path)
+    for split in ("train", "val"):
+        list_file = root / "ImageSets" / "Main" / f"{split}.txt"
+        list_file.write_text(f"./JPEGImages/{split}1.jpg ./Annotations/{split}1.xml\n")
+        list_file.rename(root / folder / f"{split}.txt")
+    splits = open_splits(root)
+    assert [one.path.name for one in splits.val.labels] == ["val1.jpg"]
+    assert splits.notes == ()
+    (root / folder / "val.txt").write_text("images/of/another/set.jpg\n")
+    assert "no validation split in the set" in open_splits(root).notes[0]
+
+
+def test_linked_folders_are_followed_once(tmp_path: Path) -> None:
+    other = write_set(tmp_path / "other")
+    root = tmp_path / "set"
+    for folder in ("Annotations", "JPEGImages"):
+        (root / folder).mkdir(parents=True)
+        (root / folder / "a").symlink_to(other / folder, target_is_directory=True)
+        (root / folder / "up").symlink_to("..", target_is_directory=True)
+        (root / folder / "b").symlink_to("b")
+    splits = open_splits(root)
+    found = [one.path.name for one in (*splits.train.labels, *splits.val.labels)]
+    assert sorted(found) == ["train1.jpg", "val1.jpg"]
+    (other / "self").symlink_to(".", target_is_directory=True)
+    (tmp_path / "kits" / "2012").mkdir(parents=True)
+    (tmp_path / "kits" / "2012" / "VOC2012").symlink_to(other)
+    (tmp_path / "kits" / "again").symlink_to(other)
+    assert len(open_splits(tmp_path / "kits").train) == 1
+
+
+def test_a_test_split_is_left_out(tmp_path: Path) -> None:
+    for folder in ("train_zip/train", "test_zip/test"):
+        for name in ("a", "b"):
+            write_image(tmp_path / folder / f"{name}.png")
+            body = f"<annotation>{SIZE}{an_object()}</annotation>"
+            (tmp_path / folder / f"{name}.xml").write_text(body)
+    splits = open_splits(tmp_path)
+    assert len(splits.train) + len(splits.val) == 2
 
 
 def test_a_picture_of_the_other_split_is_not_taken_for_a_missing_one(tmp_path: Path) -> None:

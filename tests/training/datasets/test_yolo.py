@@ -73,6 +73,11 @@ def test_a_list_that_names_a_missing_image_is_an_error_with_its_line(tmp_path: P
         ("[bolt, nut]", ("bolt", "nut")),
         ("{1: nut, 0: bolt}", ("bolt", "nut")),
         ("[10, 3.5]", ("10", "3.5")),
+        ("{'1': nut, '0': bolt}", ("bolt", "nut")),
+        ("{'0': bolt, 1: nut}", ("bolt", "nut")),
+        ("[010, 1.10]", ("010", "1.10")),
+        ("{0: 1_0, 1: 12:30}", ("1_0", "12:30")),
+        ("\n  0: 007\n  1: 0x7", ("007", "0x7")),
     ],
 )
 def test_names_may_be_a_list_or_numbered(
@@ -91,6 +96,8 @@ def test_names_may_be_a_list_or_numbered(
         (SPLITS + "names: []", "no `names`"),
         (SPLITS + "names: bolt", "no `names`"),
         (SPLITS + "names: {1: bolt, 2: nut}", "must be 0 to 1"),
+        (SPLITS + "names: {'0': bolt, 0: nut}", "must be 0 to 1"),
+        (SPLITS + "names: {a: bolt, b: nut}", "must be 0 to 1"),
         (SPLITS + "names: [yes, no]", "put it in quotes"),
         (SPLITS + "names: [bolt, bolt]", "duplicate in `names`"),
         (SPLITS + "names: [bolt]\nnc: 2", "`nc` is 2, but `names` has 1"),
@@ -115,8 +122,30 @@ def test_an_outline_becomes_the_box_around_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "0,0.5,0.5,0.2,0.4",
+        "0, 0.5, 0.5, 0.2, 0.4,",
+        "0;0.5;0.5;0.2;0.4",
+        "0 0,5 0,5 0,2 0,4",
+        "0;0,5;0,5;0,2;0,4",
+        "0\t0.5\t0.5\t0.2\t0.4\r",
+        "0.0 .5 5e-1 +0.2 0.40 ",
+    ],
+)
+def test_numbers_may_be_written_as_other_programs_do(tmp_path: Path, line: str) -> None:
+    root = write_set(tmp_path, SPLITS + "names: [bolt]", f"{line}\n")
+    boxes = open_splits(root).train.load(0).boxes_xyxy
+    np.testing.assert_allclose(boxes, [[16, 9, 24, 21]], atol=1e-4)
+
+
+@pytest.mark.parametrize(
     ("line", "what"),
     [
+        ("0,0,5,0,5,0,2,0,2", "must be numbers"),
+        ("0, 0,5, 0,5, 0,2, 0,2", "must be numbers"),
+        ("0 0.5,0.5 0,2 0.2", "5 numbers after"),
+        ("0 1.024,5 0.5 1 1", "5 numbers after"),
         ("bolt 0.5 0.5 1 1", "must be numbers, the class too"),
         ("0 0.5 0.5 1", "3 numbers after the class"),
         ("0 0.5 0.5 1 1 0.87", "5 numbers after the class"),
@@ -162,6 +191,82 @@ def test_what_tools_leave_beside_images_and_labels_is_passed_over(tmp_path: Path
 def test_the_last_images_folder_becomes_labels(image: str, labels: str, tmp_path: Path) -> None:
     (tmp_path / labels).parent.mkdir(parents=True)
     assert label_path(tmp_path / image) == tmp_path / labels
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        ("Images", "Labels"),
+        ("IMAGES", "LABELS"),
+        ("images", "Labels"),
+        ("Images", "labels"),
+        ("images/Images", "images/Labels"),
+        ("Images/images", "Labels/images"),
+    ],
+)
+@pytest.mark.parametrize("written", ["as it is", "lower case", "upper case"])
+def test_folders_in_capitals_are_found(
+    tmp_path: Path, images: str, labels: str, written: str
+) -> None:
+    for split in ("train", "val"):
+        write_image(tmp_path / images / split / "a.png")
+        path = tmp_path / labels / split / "a.txt"
+        path.parent.mkdir(parents=True)
+        path.write_text("0 0.5 0.5 1 1\n")
+    entry = {"lower case": images.lower(), "upper case": images.upper()}.get(written, images)
+    (tmp_path / "data.yaml").write_text(f"train: {entry}/train\nval: {entry}/val\nnames: [bolt]\n")
+    splits = open_splits(tmp_path)
+    assert [len(one.class_ids) for one in (*splits.train.labels, *splits.val.labels)] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("names", "image", "labels", "val"),
+    [
+        ("classes.txt", "a.png", "a.txt", ""),  # LabelImg
+        ("classes.txt", "images/a.png", "labels/a.txt", ""),  # Label Studio
+        ("labels/classes.txt", "images/a.png", "labels/a.txt", ""),
+        (
+            "obj.names",
+            "obj_train_data/a.png",
+            "obj_train_data/a.txt",
+            "obj_Validation_data",
+        ),  # CVAT
+        ("classes.txt", "images/train/a.png", "labels/train/a.txt", "images/val"),
+        ("classes.txt", "train/images/a.png", "train/labels/a.txt", "valid/images"),
+        ("coco8.yaml", "images/a.png", "labels/a.txt", ""),
+        ("my set.yml", "images/a.png", "labels/a.txt", ""),
+    ],
+)
+def test_a_set_without_its_usual_description_is_read(
+    tmp_path: Path, names: str, image: str, labels: str, val: str
+) -> None:
+    for folder in filter(None, (str(Path(image).parent), val)):
+        for name in ("a", "b"):
+            write_image(tmp_path / folder / f"{name}.png")
+            path = tmp_path / (labels if folder != val else folder.replace("images", "labels"))
+            path = (path if folder == val else path.parent) / f"{name}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("1 0.5 0.5 1 1\r\n")
+    described = "train: images\nnames: [bolt, nut]" if ".y" in names else "bolt\r\nnut\r\n\r\n"
+    (tmp_path / names).write_bytes(described.encode())
+    (tmp_path / "other.yaml").write_text("a: 1")
+    splits = open_splits(tmp_path)
+    assert splits.class_names == ("bolt", "nut")
+    assert (len(splits.train), len(splits.val)) == ((2, 2) if val else (1, 1))
+    found = [one.class_ids.tolist() for one in (*splits.train.labels, *splits.val.labels)]
+    assert found == [[1]] * len(found)
+    assert splits.notes[0] == f"the set is described by {names}"
+
+
+def test_of_two_descriptions_none_is_guessed_and_names_alone_are_no_set(tmp_path: Path) -> None:
+    write_image(tmp_path / "images" / "a.png")
+    (tmp_path / "classes.txt").write_text("bolt")
+    with pytest.raises(DatasetError, match="not a labelled set"):
+        open_splits(tmp_path)
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text("train: images\nnames: [bolt]")
+    with pytest.raises(DatasetError, match=r"several descriptions of a set \(a.yaml, b.yaml\)"):
+        open_splits(tmp_path)
 
 
 def test_labels_may_lie_beside_their_images_under_any_folder(tmp_path: Path) -> None:
@@ -269,6 +374,34 @@ def test_no_picture_is_found_twice_through_a_link(tmp_path: Path, target: str) -
     write_image(root / "train" / "images" / "a" / "b.png")
     (root / "train" / "images" / "0").symlink_to(root / target, target_is_directory=True)
     assert [one.path.name for one in open_splits(root).train.labels] == ["b.png", "a.png"]
+
+
+def test_links_to_themselves_or_nowhere_are_left_out_and_counted(tmp_path: Path) -> None:
+    root = write_set(tmp_path, SPLITS + "names: [bolt]")
+    images = root / "train" / "images"
+    for link, target in {
+        "b": "c",
+        "c": "b",
+        "d.png": "d.png",
+        "e.png": "gone.png",
+        "up": "..",
+        "self": ".",
+        "f": "/nowhere/at/all",
+    }.items():
+        (images / link).symlink_to(target)
+    splits = open_splits(root)
+    assert [one.path.name for one in splits.train.labels] == ["a.png"]
+    assert splits.notes == (
+        "5 broken links are left out (train/images/b, train/images/c, train/images/d.png, …)",
+    )
+
+
+def test_labels_behind_a_broken_link_are_an_error_not_a_background(tmp_path: Path) -> None:
+    root = write_set(tmp_path, SPLITS + "names: [bolt]")
+    write_image(root / "train" / "images" / "b.png")
+    (root / "train" / "labels" / "b.txt").symlink_to("gone.txt")
+    with pytest.raises(DatasetError, match=r"train/labels/b\.txt: is a broken link"):
+        open_splits(root)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """Rules for the labels of every format, and a collector of their violations."""
 
+import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,8 +12,10 @@ from spotlet.errors import DatasetError
 from spotlet.image_files import is_image_file
 from spotlet_training.datasets.findings import Finding, first_few
 
-SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid")}
+SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation")}
 """The names of a split in files and folders."""
+
+_SPLIT_OF = {"test": "test"} | {word: key for key, words in SPLIT_NAMES.items() for word in words}
 
 ROUNDING_PIXELS = 2.0
 """How far a box may reach outside its image: rounding, and off-by-one conventions."""
@@ -51,6 +55,17 @@ class Problems:
 def inside(root: Path, path: Path) -> Path:
     """Returns the path relative to the set's folder, or unchanged if it lies elsewhere."""
     return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def split_of(way: Path) -> str | None:
+    """Returns the split, `test` included, that a part of a path is named after; None if none is.
+
+    Example:
+        >>> split_of(Path("set/train_images/2024"))
+        'train'
+    """
+    words = (word for part in way.parts for word in re.split(r"[^a-z]+", part.casefold()))
+    return next((_SPLIT_OF[word] for word in words if word in _SPLIT_OF), None)
 
 
 def clip_box(
@@ -118,13 +133,14 @@ def box_around_rotated(
 
 
 def read_text(path: Path) -> str:
-    """Returns the text of a label file, UTF-8 with or without a byte order mark.
+    """Returns the text of a label file: UTF-8, UTF-16 or UTF-32, with or without its mark.
 
     Raises:
         DatasetError: the file cannot be read, or is not text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
+        return content.decode(json.detect_encoding(content))
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -137,5 +153,5 @@ def without_path(error: DatasetError, path: Path) -> str:
 
 
 def is_image(path: Path) -> bool:
-    """Whether the file is an image, and not a hidden one."""
-    return not path.name.startswith(".") and is_image_file(path)
+    """Whether the file is an image, and neither a hidden one nor a broken link."""
+    return not path.name.startswith(".") and is_image_file(path) and path.is_file()

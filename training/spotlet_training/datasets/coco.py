@@ -4,64 +4,33 @@ Source: https://cocodataset.org/#format-data
 """
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from spotlet.errors import DatasetError
+from spotlet.errors import DatasetError, SourceError
 from spotlet_training.datasets.checks import (
     ROTATED_NOTE,
-    SPLIT_NAMES,
     Problems,
     box_around_rotated,
     clip_box,
+    inside,
     read_text,
 )
+from spotlet_training.datasets.coco_files import PictureFinder, find_coco_files, other_coco_files
 from spotlet_training.datasets.coco_rows import (
-    bbox_edges,
+    box_edges,
+    file_name,
+    has_bbox,
     is_crowd,
     rotation_degrees,
     whole_number,
 )
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
-from spotlet_training.datasets.pictures_below import Places, Spellings
-
-SPLIT_FILES = (
-    "annotations/{split}.json",
-    "annotations/instances_{split}*.json",
-    "{split}/_annotations.coco.json",
-)
-"""Label files of one split, below the set's folder."""
-
-WHOLE_FILES = ("annotations/instances_default.json", "result.json", "_annotations.coco.json")
-"""Label files of sets without splits, as tools write them."""
+from spotlet_training.datasets.pictures_below import Places
 
 Categories = dict[int, str]
 Tables = dict[str, list[dict[str, Any]]]
 """The `images`, `annotations` and `categories` of a file."""
-
-
-def find_coco_files(root: Path) -> dict[str, Path]:
-    """Returns the label file of each split that exists; none if the set is not COCO.
-
-    Raises:
-        DatasetError: a split has several label files.
-    """
-    found: dict[str, Path] = {}
-    for split, names in SPLIT_NAMES.items():
-        patterns = [pattern.format(split=name) for name in names for pattern in SPLIT_FILES]
-        files = sorted({path for pattern in patterns for path in root.glob(pattern)})
-        if len(files) > 1:
-            listed = ", ".join(str(path.relative_to(root)) for path in files)
-            raise DatasetError(
-                f"{root}: several COCO files of the {split} split ({listed}); keep one"
-            )
-        if files:
-            found[split] = files[0]
-    whole = [root / name for name in WHOLE_FILES if (root / name).is_file()]
-    if whole and not found:
-        found["train"] = whole[0]
-    return found
 
 
 def read_coco(root: Path) -> LabelledSet:
@@ -70,7 +39,7 @@ def read_coco(root: Path) -> LabelledSet:
     Raises:
         DatasetError: a whole file cannot be used.
     """
-    files = find_coco_files(root)
+    files = find_coco_files(root) or other_coco_files(root)
     if "train" not in files:
         raise DatasetError(f"{root}: no COCO labels for a train split, only {files['val']}")
     contents = {split: _read_json(path) for split, path in files.items()}
@@ -93,10 +62,26 @@ def read_coco(root: Path) -> LabelledSet:
             for category, name in categories[split].items()
             if name in names
         }
-        labels[split] = _read_split(root, split, files[split], content, index_of, problems)
+        finder = PictureFinder(root, split, files[split])
+        labels[split] = _read_split(finder, files[split], content, index_of, problems)
+        if finder.moved:
+            (name, path), count = finder.moved[0], len(finder.moved)
+            notes.append(
+                f"{count} pictures of {split} are not where the labels say; each is the only one "
+                f"whose path ends alike ({name!r} is {inside(root, path)})"
+            )
+        if finder.measured:
+            notes.append(
+                f"{finder.measured} images of {split} state no width and height, which are read "
+                "from the pictures"
+            )
     rows = [row for content in contents.values() for row in content["annotations"]]
     if rotated := sum(rotation_degrees(row) != 0 for row in rows):
         notes.append(ROTATED_NOTE.format(rotated))
+    if outlined := sum(not has_bbox(row) for row in rows):
+        notes.append(
+            f"{outlined} annotations without `bbox` are taken as the boxes around outlines"
+        )
     return LabelledSet(names, labels["train"], labels.get("val"), notes, problems)
 
 
@@ -118,8 +103,9 @@ def _read_json(path: Path) -> Tables:
 def _categories(path: Path, content: Tables) -> Categories:
     found: Categories = {}
     for row in content["categories"]:
-        identity, name = row.get("id"), row.get("name")
-        if type(identity) is not int or not isinstance(name, str):
+        identity, name = whole_number(row, "id"), row.get("name")
+        name = str(name) if type(name) is int else name
+        if identity is None or not isinstance(name, str):
             raise DatasetError(f"{path}: category {row}: must have an integer `id` and a `name`")
         if identity in found or name in found.values():
             raise DatasetError(f"{path}: duplicate category {identity} {name!r}; keep one")
@@ -157,14 +143,13 @@ def _without_parent(
 
 
 def _read_split(
-    root: Path,
-    split: str,
+    finder: PictureFinder,
     file: Path,
     content: Tables,
     index_of: dict[int, int],
     problems: Problems,
 ) -> list[ImageLabels]:
-    images = _read_images(_image_folders(root, split, file), file, content, problems)
+    images = _read_images(finder, file, content, problems)
     rows: dict[int, list[LabelRow]] = {identity: [] for identity in images}
     known = {whole_number(row, "id") for row in content["images"]} - {None}
     for row in content["annotations"]:
@@ -178,8 +163,8 @@ def _read_split(
         elif image in images:
             _, (height, width) = images[image]
             try:
-                edges = bbox_edges(row.get("bbox"))
-                if degrees := rotation_degrees(row):
+                edges = box_edges(row, (height, width))
+                if (degrees := rotation_degrees(row)) and has_bbox(row):
                     edges = box_around_rotated(edges, degrees, (width, height))
                 box, crowd = clip_box(edges, (width, height)), is_crowd(row)
             except (ValueError, OverflowError) as error:
@@ -195,48 +180,42 @@ def _read_split(
     ]
 
 
-def _image_folders(root: Path, split: str, file: Path) -> list[Path]:
-    """Returns the folders that may hold the images of a split, the most likely first."""
-    named = file.stem.removeprefix("instances_")
-    names = dict.fromkeys([named, *SPLIT_NAMES[split]])
-    below = [folder for name in names for folder in (root / name, root / "images" / name)]
-    return [folder for folder in (*below, file.parent, root / "images", root) if folder.is_dir()]
-
-
 def _read_images(
-    folders: Iterable[Path], file: Path, content: Tables, problems: Problems
+    finder: PictureFinder, file: Path, content: Tables, problems: Problems
 ) -> dict[int, tuple[Path | None, tuple[int, int]]]:
     """Returns the path and (height, width) of each image by its id; no path without a file."""
     images: dict[int, tuple[Path | None, tuple[int, int]]] = {}
     seen: set[str] = set()
-    places, spellings, identity_at = Places(), Spellings(), dict[str, int]()
+    places, identity_at = Places(), dict[str, int]()
     for row in content["images"]:
-        identity, name = row.get("id"), row.get("file_name")
-        size_hw = row.get("height"), row.get("width")
-        if type(identity) is not int or not isinstance(name, str):
-            problems.add(file, f"image {identity!r}: must have an integer `id` and a `file_name`")
-        elif not all(type(side) is int and side > 0 for side in size_hw):
+        identity, name = whole_number(row, "id"), file_name(row)
+        height, width = (
+            whole_number(row, key) if row.get(key) else 0 for key in ("height", "width")
+        )
+        if identity is None or name is None:
+            wrong = f"image {row.get('id')!r}"
+            problems.add(file, f"{wrong}: must have an integer `id` and a `file_name`")
+        elif height is None or width is None or min(height, width) < 0:
             problems.add(file, f"image {identity}: must have `width` and `height` in pixels")
         elif identity in images or name in seen:
             problems.add(file, f"duplicate image {identity} {name!r}; keep one")
         else:
-            # Labelling tools on Windows write backslashes.
-            parts = name.replace("\\", "/")
-            path = next((at / parts for at in folders if (at / parts).is_file()), None)
-            alike = (spellings.find(at / parts) for at in folders if path is None)
-            path = path or next(filter(None, alike), None)
-            images[identity] = path, (row["height"], row["width"])
+            try:
+                path = finder.find(name)
+                if path is None:
+                    raise ValueError(f"no such file {name!r}; put it back, or remove its entry")
+                images[identity] = path, finder.size_hw(path, (height, width))
+            except (ValueError, SourceError) as error:
+                problems.add(file, f"image {identity}: {error}")
+                path = None
+                if height and width:
+                    images[identity] = None, (height, width)
             first = identity if path is None else identity_at.setdefault(places.of(path), identity)
             if first != identity:
                 problems.add(
                     file,
                     f"duplicate image {identity} {name!r}: the same file as image {first}; keep "
                     "one, with the annotations of both",
-                )
-            if path is None:
-                problems.add(
-                    file,
-                    f"image {identity}: no such file {name!r}; put it back, or remove its entry",
                 )
         seen.add(str(name))
     return images

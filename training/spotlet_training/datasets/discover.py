@@ -6,16 +6,24 @@ from pathlib import Path
 from typing import Literal
 
 from spotlet.errors import DatasetError
+from spotlet_training.datasets.checks import inside
 from spotlet_training.datasets.class_order import name_fault
-from spotlet_training.datasets.coco import find_coco_files, read_coco
+from spotlet_training.datasets.coco import read_coco
+from spotlet_training.datasets.coco_files import find_coco_files, other_coco_files
 from spotlet_training.datasets.findings import Finding
 from spotlet_training.datasets.labels import ImageLabels, LabelledImages, LabelledSet
+from spotlet_training.datasets.pictures_below import folders_below
 from spotlet_training.datasets.splitting import choose_validation
 from spotlet_training.datasets.voc import is_voc, read_voc
-from spotlet_training.datasets.yolo import find_yolo_file, read_yolo
+from spotlet_training.datasets.voc_files import files_below
+from spotlet_training.datasets.yolo import read_yolo
+from spotlet_training.datasets.yolo_files import find_other_yolo_file, find_yolo_file
 
 STRAY_CLICK_PIXELS = 2
 """A box with both sides below this is probably a stray click."""
+
+NESTED_LEVELS = 3
+"""How many levels of folders may lie above a set."""
 
 LOOKED_FOR = (
     "COCO (annotations/train.json, annotations/instances_train*.json or "
@@ -97,7 +105,12 @@ def read_labels(root: Path) -> tuple[str, LabelledSet]:
     Raises:
         DatasetError: no such folder, no known format or several, or a whole file cannot be used.
     """
-    name, content = _read(root)
+    try:
+        name, content = _read(root)
+    except OSError as error:  # such as a name that is too long, or a folder that is locked
+        raise DatasetError(
+            f"{error.filename or root}: cannot be read ({error.strerror})"
+        ) from error
     if content.class_names and (fault := name_fault(content.class_names)):
         content.problems.found.insert(0, Finding("error", "class", fault))
     return name, content
@@ -110,7 +123,7 @@ def _read(root: Path) -> tuple[str, LabelledSet]:
         raise DatasetError(f"{root}: no such folder; give the folder of a labelled set")
     found = formats_of(root)
     if not found:
-        raise DatasetError(f"{root}: not a labelled set; looked for {LOOKED_FOR}")
+        return _read_below(root)
     if len(found) > 1:
         raise DatasetError(
             f"{root}: labels in more than one format ({', '.join(found)}); keep one format, or "
@@ -120,6 +133,30 @@ def _read(root: Path) -> tuple[str, LabelledSet]:
     if description is not None:
         return "yolo", read_yolo(description)
     return found[0], read_coco(root) if found[0] == "coco" else read_voc(root)
+
+
+def _read_below(root: Path) -> tuple[str, LabelledSet]:
+    """Returns the labels of the set in the folders below one, as archives nest it."""
+    below: list[Path] = []
+    for folder in folders_below(root, NESTED_LEVELS):
+        if {"yolo", "coco"} & {*formats_of(folder)} and not {*folder.parents} & {*below}:
+            below.append(folder)
+    if len(below) > 1:
+        listed = ", ".join(str(inside(root, folder)) for folder in below)
+        raise DatasetError(f"{root}: holds several labelled sets ({listed}); give one of them")
+    if below:
+        name, content = _read(below[0])
+        content.notes.insert(0, f"the set is that in {inside(root, below[0])}")
+        return name, content
+    if description := find_other_yolo_file(root):
+        name, content = "yolo", read_yolo(description)
+        content.notes.insert(0, f"the set is described by {inside(root, description)}")
+        return name, content
+    if other_coco_files(root):
+        return "coco", read_coco(root)
+    if any(files_below(root).values()):
+        return "voc", read_voc(root)
+    raise DatasetError(f"{root}: not a labelled set; looked for {LOOKED_FOR}")
 
 
 def formats_of(folder: Path) -> list[str]:

@@ -19,10 +19,12 @@ class PictureWalk:
         hidden: pictures left out, because their name or that of a folder begins with a dot (copies
             of notebooks, macOS's `._` files) or the folder is `__MACOSX`.
         linked: folders that were reached through a link.
+        broken: links left out because they lead nowhere, or to themselves.
     """
 
     hidden: list[Path] = field(default_factory=list)
     linked: list[Path] = field(default_factory=list)
+    broken: list[Path] = field(default_factory=list)
 
     def images(self, root: Path) -> list[Path]:
         """Returns the pictures below a folder, sorted.
@@ -53,7 +55,9 @@ class PictureWalk:
                 path = folder / entry.name
                 if is_hidden(entry.name):
                     self.hidden += _pictures_of(path)
-                elif not entry.is_dir():
+                elif entry.is_symlink() and is_broken_link(path):
+                    self.broken.append(path)
+                elif not _is_folder(entry):
                     found += [path] if is_image(path) else []
                 else:
                     (links if entry.is_symlink() else folders).append(path)
@@ -61,13 +65,16 @@ class PictureWalk:
 
     def notes(self, root: Path) -> list[str]:
         """Returns one note on what was left out and which links were followed, or none."""
-        parts = []
-        if self.hidden:
-            named = _first_few(inside(root, path) for path in self.hidden)
-            parts.append(f"{len(self.hidden)} hidden pictures are left out ({named})")
-        if self.linked:
-            named = _first_few(inside(root, path) for path in self.linked)
-            parts.append(f"{len(self.linked)} linked folders are followed ({named})")
+        kinds = (
+            (self.hidden, "hidden pictures are left out"),
+            (self.linked, "linked folders are followed"),
+            (self.broken, "broken links are left out"),
+        )
+        parts = [
+            f"{len(paths)} {what} ({_first_few(inside(root, path) for path in paths)})"
+            for paths, what in kinds
+            if paths
+        ]
         return ["; ".join(parts)] if parts else []
 
 
@@ -92,17 +99,72 @@ class Spellings:
     def __init__(self) -> None:
         self._files: dict[Path, dict[str, list[Path]]] = {}
 
-    def find(self, path: Path) -> Path | None:
-        """Returns the file; else the only one in its folder with an equal `plain_name`."""
-        if path.is_file():
+    def find(self, path: Path, *, is_folder: bool = False) -> Path | None:
+        """Returns a file, or a folder; else the only one in its folder with an equal `plain_name`.
+
+        The folders above it may be spelled otherwise as well.
+        """
+        is_there = Path.is_dir if is_folder else Path.is_file
+        if is_there(path):
             return path
-        folder = path.parent
+        above = path.parent
+        folder = above if above.is_dir() else self.find(above, is_folder=True)
+        if folder is None:
+            return None
         if folder not in self._files:
             files = self._files[folder] = {}
-            for entry in _entries(folder) if folder.is_dir() else ():
+            for entry in _entries(folder):
                 files.setdefault(plain_name(entry.name), []).append(folder / entry.name)
         found = self._files[folder].get(plain_name(path.name), [])
-        return found[0] if len(found) == 1 and found[0].is_file() else None
+        return found[0] if len(found) == 1 and is_there(found[0]) else None
+
+
+def folders_below(root: Path, levels: int) -> list[Path]:
+    """Returns the visible folders down to a level below a folder, the upper ones first.
+
+    Linked ones are among them, each real folder once.
+    """
+    found: list[Path] = []
+    visited = {os.path.realpath(root)}
+    level = [root]
+    for _ in range(levels):
+        above, level = level, []
+        for folder in above:
+            for entry in _entries(folder):
+                if not is_hidden(entry.name) and _is_folder(entry):
+                    path = folder / entry.name
+                    if (real := os.path.realpath(path)) not in visited:
+                        visited.add(real)
+                        level.append(path)
+        found += level
+    return found
+
+
+def most_alike(name: str, paths: Iterable[Path]) -> list[Path]:
+    """Returns the paths that share the most parts with a name from its end; none without any.
+
+    Args:
+        name: a path, perhaps of another machine, with slashes.
+        paths: without suffix if the name has none.
+    """
+    wanted = [plain_name(part) for part in name.split("/")][::-1]
+    best: list[Path] = []
+    most = 1
+    for path in paths:
+        own = [plain_name(part) for part in path.parts][::-1]
+        pairs = enumerate(zip(wanted, own, strict=False))
+        shared = next(
+            (at for at, (one, other) in pairs if one != other), min(len(wanted), len(own))
+        )
+        if shared > most:
+            best, most = [], shared
+        best += [path] if shared == most else []
+    return best
+
+
+def is_broken_link(path: Path) -> bool:
+    """Whether a path is a link that leads nowhere, or to itself."""
+    return path.is_symlink() and not path.exists()
 
 
 def is_hidden(name: str) -> bool:
@@ -121,6 +183,13 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         raise DatasetError(f"{folder}: cannot be read ({error.strerror})") from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _pictures_of(path: Path) -> list[Path]:

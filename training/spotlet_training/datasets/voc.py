@@ -7,15 +7,13 @@ Source: Everingham and Winn, "The PASCAL Visual Object Classes Challenge 2012 De
 section 4.3.
 """
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
-from xml.etree import ElementTree
 
-from spotlet.errors import DatasetError
+from spotlet.errors import DatasetError, SourceError
+from spotlet.image_files import read_image_size
 from spotlet_training.datasets.checks import (
     ROTATED_NOTE,
     Problems,
@@ -25,42 +23,26 @@ from spotlet_training.datasets.checks import (
 )
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
 from spotlet_training.datasets.pictures_below import Places
-from spotlet_training.datasets.voc_files import Pictures, listed_files, other_files
+from spotlet_training.datasets.voc_files import files_below, listed_files, other_files
+from spotlet_training.datasets.voc_pictures import Pictures
+from spotlet_training.datasets.voc_xml import Edges, Marked, read_object, read_side, read_xml
 
 CLASS_FILES = ("labels.txt", "classes.txt")
 """A file of class names, one a line, that fixes their order."""
 
 
-Edges = tuple[float, float, float, float]
-
-
-class Marked(NamedTuple):
-    """An object as an XML file has it.
-
-    Attributes:
-        class_name: of the object.
-        edges: left, top, right, bottom as written.
-        degrees: by which the box is turned about its centre.
-        exact: whether the edges are on the pixel grid, not indices of pixels.
-        difficult: whether it is neither trained on nor counted.
-        number: its place in the file, from 1.
-    """
-
-    class_name: str
-    edges: Edges
-    degrees: float
-    exact: bool
-    difficult: bool
-    number: int
-
-
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """The content of an XML file, with its picture; None if there is none."""
+    """The content of an XML file, with its picture; None if there is none.
+
+    Attributes:
+        states_size: whether `size_hw` is from the file, not from the picture.
+    """
 
     file: Path
     image: Path | None
     size_hw: tuple[int, int]
+    states_size: bool
     objects: tuple[Marked, ...]
 
 
@@ -78,9 +60,9 @@ def read_voc(root: Path) -> LabelledSet:
     Raises:
         DatasetError: a list of images or classes cannot be used.
     """
-    problems, pictures, places = Problems(root), Pictures(root), Places()
-    listed = listed_files(root)
-    files = listed if any(listed.values()) else other_files(root)
+    problems, pictures, real = Problems(root), Pictures(root), Places()
+    places = (listed_files, other_files, files_below)
+    files = next((found for place in places if any((found := place(root)).values())), {})
     if "train" not in files:
         raise DatasetError(f"{root}: no VOC labels for a train split, only for val")
     classes = _listed_classes(root)
@@ -88,7 +70,7 @@ def read_voc(root: Path) -> LabelledSet:
     for split, paths in files.items():
         read = (_read_annotation(path, pictures, classes, problems) for path in paths)
         splits[split] = [one for one in read if one is not None]
-        images = Counter(places.of(one.image) for one in splits[split] if one.image)
+        images = Counter(real.of(one.image) for one in splits[split] if one.image)
         for image in (image for image, count in images.items() if count > 1):
             problems.add(Path(image), f"duplicate image in {split}; keep one")
     everything = [one for part in splits.values() for one in part if one.image]
@@ -100,6 +82,8 @@ def read_voc(root: Path) -> LabelledSet:
         split: [labels for one in part if (labels := _labels(one, names, shift, problems))]
         for split, part in splits.items()
     }
+    if unstated := sum(not one.states_size for one in everything):
+        notes.append(f"{unstated} XML files state no size of their picture, which is read instead")
     if rotated := sum(each.degrees != 0 for one in everything for each in one.objects):
         notes.append(ROTATED_NOTE.format(rotated))
     return LabelledSet(names, labels["train"], labels.get("val"), notes, problems)
@@ -146,13 +130,12 @@ def _read_annotation(
 ) -> Annotation | None:
     """Returns the content of one XML file; None if it cannot be used."""
     try:
-        # Bytes, because an XML file may declare another encoding than UTF-8.
-        tree = ElementTree.fromstring(file.read_bytes())
+        tree = read_xml(file)
     except OSError as error:
         problems.add(file, f"cannot be read ({error.strerror})")
         return None
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
-        problems.add(file, f"is not XML ({error})")
+    except ValueError as error:
+        problems.add(file, str(error))
         return None
     filename = tree.findtext("filename")
     image = None
@@ -164,55 +147,26 @@ def _read_annotation(
     except ValueError as error:
         problems.add(file, str(error))
     try:
-        size_hw = _whole(tree, "size/height"), _whole(tree, "size/width")
-    except ValueError as error:
-        problems.add(file, f"{error}; must be the image's size in pixels")
+        size_hw = read_side(tree, "size/height"), read_side(tree, "size/width")
+        states_size = 0 not in size_hw
+        if not states_size:
+            if image is None:
+                return None
+            size_hw = read_image_size(image)
+    except (ValueError, SourceError) as error:
+        problems.add(file, str(error))
         return None
     objects = []
     for number, element in enumerate(tree.iter("object"), start=1):
         try:
-            marked = _read_object(element, number)
+            marked = read_object(element, number)
             if classes and marked.class_name not in classes:
                 remedy = "correct it, or add it to the list of classes"
                 raise ValueError(f"unknown class {marked.class_name!r}; {remedy}")
             objects.append(marked)
         except ValueError as error:
             problems.add(file, f"object {number}: {error}")
-    return Annotation(file, image, size_hw, tuple(objects))
-
-
-def _read_object(element: ElementTree.Element, number: int) -> Marked:
-    name = (element.findtext("name") or "").strip()
-    if not name:
-        raise ValueError("no <name>; name its class")
-    difficult = (element.findtext("difficult") or "0").strip().lower()
-    if difficult not in ("0", "1", "false", "true"):
-        raise ValueError(f"<difficult> {difficult!r} must be 0 or 1; correct it")
-    marks = difficult in ("1", "true"), number
-    turned = element.find("robndbox")
-    if element.find("bndbox") is None and turned is not None:
-        x, y, width, height, angle = _numbers(turned, ("cx", "cy", "w", "h", "angle"))
-        edges = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-        return Marked(name, edges, math.degrees(angle), True, *marks)
-    left, top, right, bottom = _numbers(element.find("bndbox"), ("xmin", "ymin", "xmax", "ymax"))
-    return Marked(name, (left, top, right, bottom), _rotation(element), False, *marks)
-
-
-def _numbers(element: ElementTree.Element | None, keys: Sequence[str]) -> list[float]:
-    words = [None if element is None else element.findtext(key) for key in keys]
-    try:
-        return [float(word or "") for word in words]
-    except ValueError:
-        raise ValueError("no <bndbox> of four numbers; correct or remove it") from None
-
-
-def _rotation(element: ElementTree.Element) -> float:
-    """Returns by how many degrees CVAT has turned the box: the attribute `rotation`."""
-    for attribute in element.iterfind("attributes/attribute"):
-        if attribute.findtext("name") == "rotation":
-            (degrees,) = _numbers(attribute, ("value",))
-            return degrees % 360
-    return 0.0
+    return Annotation(file, image, size_hw, states_size, tuple(objects))
 
 
 def _labels(
@@ -238,11 +192,3 @@ def _labels(
     if annotation.image is None:
         return None
     return ImageLabels.from_rows(annotation.image, rows, annotation.file, annotation.size_hw)
-
-
-def _whole(tree: ElementTree.Element, path: str) -> int:
-    """Returns the positive integer in an element."""
-    text = (tree.findtext(path) or "").strip()
-    if not text.isdecimal() or int(text) == 0:
-        raise ValueError(f"<{path}> is {text!r}")
-    return int(text)

@@ -1,27 +1,35 @@
-"""Where a Pascal VOC set has its XML files and its pictures.
+"""Where a Pascal VOC set has its XML files.
 
 The development kit has `Annotations`, `JPEGImages` and the lists of `ImageSets/Main`; tools also
 write `images` and `annotations`, both below each split, or XML files beside the pictures.
 """
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
-from xml.etree import ElementTree
 
-from spotlet_training.datasets.checks import SPLIT_NAMES, inside, is_image, read_text
-from spotlet_training.datasets.pictures_below import PictureWalk, Spellings, is_hidden, plain_name
+from spotlet.image_files import IMAGE_SUFFIXES
+from spotlet_training.datasets.checks import SPLIT_NAMES, inside, read_text, split_of
+from spotlet_training.datasets.pictures_below import (
+    Spellings,
+    folders_below,
+    is_hidden,
+    most_alike,
+    plain_name,
+)
+from spotlet_training.datasets.voc_pictures import IMAGE_FOLDERS, Listing, by_stem, distinct
+from spotlet_training.datasets.voc_xml import read_xml
 
 ANNOTATION_FOLDERS = ("Annotations", "annotations", "xmls")
-IMAGE_FOLDERS = ("JPEGImages", "images", "Images")
 SAMPLED = 5
 """XML files that are opened to see whether those of a folder are annotations."""
 
-SPLITS = {"test"}.union(*SPLIT_NAMES.values())
+XML = "*.[xX][mM][lL]"
 
+KIT_LEVELS = 3
+"""How many levels of folders may lie above a kit."""
 
-Listing = dict[str, list[Path]]
-"""Pictures by the stem of their name, as `plain_name` has it."""
+MOST_LEVELS = 8
+"""How deep annotations may lie."""
 
 
 def listed_files(root: Path) -> dict[str, list[Path]]:
@@ -30,20 +38,20 @@ def listed_files(root: Path) -> dict[str, list[Path]]:
     Those of the kit's layout; they are by split, or all in `train`.
     """
     found: dict[str, list[Path]] = {}
-    annotations, lists = _annotations(root), root / "ImageSets" / "Main"
-    spellings = Spellings()
+    lists, named = root / "ImageSets" / "Main", _Named(root)
     for split, folders in SPLIT_NAMES.items():
         if (lists / f"{split}.txt").is_file():
-            lines = read_text(lists / f"{split}.txt").splitlines()
-            # The lists of one class carry a flag after the name: 1, 0 or -1.
-            stems = [re.sub(r"\s+-?[01]$", "", line.strip()) for line in lines]
-            visible = [stem for stem in stems if stem and not is_hidden(Path(stem).name)]
-            named = [annotations / f"{stem}.xml" for stem in visible]
-            found[split] = [spellings.find(file) or file for file in named]
+            found[split] = named.files(lists / f"{split}.txt")
         # Images and XML files side by side, as Roboflow exports them.
         elif beside := [path for name in folders for path in _xml_files(root / name)]:
             found[split] = beside
     if not found and (whole := _xml_files(root / "Annotations")):
+        # Lists elsewhere may be those of another format.
+        for at in (root / "ImageSets", root):
+            if all((at / f"{split}.txt").is_file() for split in SPLIT_NAMES):
+                listed = {split: named.files(at / f"{split}.txt") for split in SPLIT_NAMES}
+                if all(files and all(map(Path.is_file, files)) for files in listed.values()):
+                    return listed
         found["train"] = whole
     return found
 
@@ -55,7 +63,7 @@ def other_files(root: Path) -> dict[str, list[Path]]:
         folders = [root / name / below for name in names for below in ANNOTATION_FOLDERS]
         folders += [root / below / name for name in names for below in ANNOTATION_FOLDERS]
         folders += [root / below / name for name in names for below in IMAGE_FOLDERS]
-        if files := [path for folder in _distinct(folders) for path in _annotation_files(folder)]:
+        if files := [path for folder in distinct(folders) for path in _annotation_files(folder)]:
             found[split] = files
     if found:
         return found
@@ -64,74 +72,62 @@ def other_files(root: Path) -> dict[str, list[Path]]:
     return {"train": whole} if whole else {}
 
 
-class Pictures:
-    """Finds the picture of an XML file, each folder read once."""
+def files_below(root: Path) -> dict[str, list[Path]]:
+    """Returns the XML files of each split in all folders below one.
+
+    Those of every kit, as in `VOCdevkit/VOC2012`; else all annotations, by the split that a folder
+    on their way is named after.
+    """
+    found: dict[str, list[Path]] = {}
+    for kit in folders_below(root, KIT_LEVELS):
+        for split, files in listed_files(kit).items():
+            if any(map(_is_annotation, files[:SAMPLED])):
+                found.setdefault(split, []).extend(files)
+    if found:
+        return found
+    for folder in (root, *folders_below(root, MOST_LEVELS)):
+        way = inside(root, folder)
+        if files := _annotation_files(folder):
+            found.setdefault(split_of(way) or "", []).extend(files)
+    rest = found.pop("", [])
+    found.pop("test", None)
+    return found if "train" in found or not rest else {"train": rest, **found}
+
+
+class _Named:
+    """Finds the XML files that the lists of a set name."""
 
     def __init__(self, root: Path) -> None:
-        """Prepares to search the set at `root`."""
         self._root = root
-        self._near: dict[Path, list[Listing]] = {}
-        self._below: Listing | None = None
+        self._annotations = _annotations(root)
+        self._spellings = Spellings()
+        self._all: Listing | None = None
 
-    def find(self, file: Path, filename: str | None) -> Path | None:
-        """Returns the picture of an XML file: the one named like it, or the one that it names.
+    def files(self, listing: Path) -> list[Path]:
+        """Returns the files that a list names, whether or not they exist, without hidden ones."""
+        lines = filter(None, map(str.strip, read_text(listing).splitlines()))
+        return [self.find(line) for line in lines if not is_hidden(_last_part(line))]
 
-        In this order, because the lists of a split name both files by one stem, and <filename>
-        goes stale when both are renamed. Capital letters and the suffix don't matter.
+    def find(self, line: str) -> Path:
+        """Returns the file of a line, whether or not it exists.
 
-        Args:
-            file: the XML file.
-            filename: its <filename>; only the last part counts.
-
-        Raises:
-            ValueError: several pictures have the name; the message continues a sentence that
-                starts with the file's path.
+        A line is the stem of the file, or a path or name of the picture; the lists of one class
+        have flags behind it, 1, 0 or -1.
         """
-        named = Path((filename or "").strip().replace("\\", "/")).name
-        if file.parent not in self._near:
-            self._near[file.parent] = self._listings(file.parent)
-        stems = [stem for stem in (file.stem, Path(named).stem) if stem]
-        for stem in stems:
-            for listing in self._near[file.parent]:
-                if found := listing.get(plain_name(stem)):
-                    return self._only(found, stem, named)
-        for stem in stems:
-            found = self._elsewhere().get(plain_name(stem), [])
-            if found := [path for path in found if self._may_share_split(path, file)]:
-                return self._only(found, stem, named)
-        return None
-
-    def _only(self, found: list[Path], stem: str, named: str) -> Path:
-        """Returns the one picture that fits best."""
-        alike = [path for path in found if path.stem == stem] or found
-        exact = [path for path in alike if path.name == named] or alike
-        if len(exact) > 1:
-            shown = ", ".join(str(inside(self._root, path)) for path in exact[:2])
-            raise ValueError(f"several pictures have this name ({shown}); <filename> must be one")
-        return exact[0]
-
-    def _may_share_split(self, image: Path, file: Path) -> bool:
-        """Whether the folders of two files don't put them into different splits."""
-        first, second = (SPLITS & set(inside(self._root, path).parts) for path in (image, file))
-        return not first or not second or first == second
-
-    def _listings(self, annotations: Path) -> list[Listing]:
-        """Returns the pictures in folders near that of XML files, the most likely first."""
-        near, split = annotations.parent, annotations.name
-        folders = [self._root / "JPEGImages", annotations]
-        folders += [near / name for name in IMAGE_FOLDERS]
-        folders += [at / name / split for at in (self._root, near.parent) for name in IMAGE_FOLDERS]
-        folders += [self._root / name for name in IMAGE_FOLDERS]
-        return [
-            _by_stem(path for path in folder.iterdir() if is_image(path))
-            for folder in _distinct(folders)
-        ]
-
-    def _elsewhere(self) -> Listing:
-        """Returns the pictures of the whole set by stem."""
-        if self._below is None:
-            self._below = _by_stem(PictureWalk().images(self._root))
-        return self._below
+        line = line.replace("\\", "/")
+        bare = re.sub(r"(\s+-?\d+)+$", "", line)
+        names = list(dict.fromkeys(each for text in (line, bare) for each in (text, _stem(text))))
+        for name in names:
+            if file := self._spellings.find(self._annotations / f"{name}.xml"):
+                return file
+        if self._all is None:
+            self._all = by_stem(self._root.rglob(XML))
+        for name in names:
+            there = self._all.get(plain_name(_last_part(name)), [])
+            alike = most_alike(name, [path.with_suffix("") for path in there])
+            if len(alike) == 1:
+                return next(path for path in there if path.with_suffix("") == alike[0])
+        return self._annotations / f"{names[-1]}.xml"
 
 
 def _annotations(root: Path) -> Path:
@@ -141,8 +137,18 @@ def _annotations(root: Path) -> Path:
     return next((at for at in (*folders, *beside) if at.is_dir()), folders[0])
 
 
+def _last_part(name: str) -> str:
+    return name.replace("\\", "/").rpartition("/")[2]
+
+
+def _stem(name: str) -> str:
+    """Returns a name without the suffix of a picture or an XML file."""
+    suffix = Path(name).suffix
+    return name.removesuffix(suffix) if suffix.lower() in {".xml", *IMAGE_SUFFIXES} else name
+
+
 def _xml_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.[xX][mM][lL]") if not is_hidden(path.name))
+    return sorted(path for path in folder.glob(XML) if not is_hidden(path.name))
 
 
 def _annotation_files(folder: Path) -> list[Path]:
@@ -153,22 +159,6 @@ def _annotation_files(folder: Path) -> list[Path]:
 
 def _is_annotation(file: Path) -> bool:
     try:
-        with file.open("rb") as content:
-            _, element = next(ElementTree.iterparse(content, events=("start",)))
-    except (OSError, ElementTree.ParseError, ValueError, LookupError, StopIteration):
+        return bool(read_xml(file).tag == "annotation")
+    except (OSError, ValueError):
         return False
-    return bool(element.tag == "annotation")
-
-
-def _distinct(folders: list[Path]) -> list[Path]:
-    """Returns the folders that exist, each once, in the order given."""
-    there = {folder.resolve(): folder for folder in reversed(folders) if folder.is_dir()}
-    kept = set(there.values())
-    return [folder for folder in dict.fromkeys(folders) if folder in kept]
-
-
-def _by_stem(paths: Iterable[Path]) -> Listing:
-    found: Listing = {}
-    for path in sorted(paths):
-        found.setdefault(plain_name(path.stem), []).append(path)
-    return found

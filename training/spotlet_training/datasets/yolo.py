@@ -10,31 +10,20 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from spotlet.errors import DatasetError
 from spotlet_training.datasets.checks import Problems, read_text
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet
 from spotlet_training.datasets.pictures_below import PictureWalk, Places, Spellings, is_hidden
+from spotlet_training.datasets.yolo_files import read_description
 from spotlet_training.datasets.yolo_labels import LabelFiles, label_path
-
-YOLO_FILES = ("data.yaml", "data.yml", "dataset.yaml")
-"""Names of the file that describes a set."""
 
 SPLIT_KEYS = {"train": ("train",), "val": ("val", "valid", "validation")}
 """The keys of a split in the description, the usual one first."""
-
-_PATH_LINE = re.compile(r"^\s*(path|train|val|valid|validation|test)\s*:.*$", re.MULTILINE)
 
 _DRIVE = re.compile(r"[A-Za-z]:/")
 
 LABEL_FOLDER_EXTRAS = frozenset({"classes.txt", "notes.txt", "readme.txt"})
 """Text files without labels that labelling tools leave among them."""
-
-
-def find_yolo_file(root: Path) -> Path | None:
-    """Returns the set's description; None if the set is not YOLO."""
-    return next((root / name for name in YOLO_FILES if (root / name).is_file()), None)
 
 
 def read_yolo(description: Path) -> LabelledSet:
@@ -46,18 +35,10 @@ def read_yolo(description: Path) -> LabelledSet:
     Raises:
         DatasetError: the description, or a folder or list that it names, cannot be used.
     """
-    # On Windows, paths have backslashes, which quoted text in YAML takes for something else.
-    text = _PATH_LINE.sub(lambda line: line[0].replace("\\", "/"), read_text(description))
-    try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise DatasetError(f"{description}: is not YAML ({reason})") from error
-    if not isinstance(content, dict):
-        raise DatasetError(f"{description}: must have the keys `names`, `train` and `val`")
+    content, written = read_description(description)
     if "kpt_shape" in content:
         raise DatasetError(f"{description}: a set of key points; spotlet needs boxes")
-    names = _class_names(description, content)
+    names = _class_names(description, content, written)
     problems = Problems(description.parent)
     files, walk = LabelFiles(names, problems), PictureWalk()
     train = _read_split(description, content, "train", files, walk, problems)
@@ -68,21 +49,30 @@ def read_yolo(description: Path) -> LabelledSet:
     return LabelledSet(names, train, val, notes, problems)
 
 
-def _class_names(description: Path, content: dict[str, Any]) -> tuple[str, ...]:
+def _class_names(description: Path, content: dict[str, Any], written: Any) -> tuple[str, ...]:
+    """Returns the class names.
+
+    Args:
+        description: the file.
+        content: of it.
+        written: its `names`, all of them text.
+    """
     names = content.get("names")
     if isinstance(names, dict):
-        if sorted(names, key=str) != sorted(range(len(names)), key=str):
+        if sorted(map(str, names)) != sorted(map(str, range(len(names)))):
             raise DatasetError(
                 f"{description}: `names` are numbered {', '.join(map(str, names))}; must be "
                 f"0 to {len(names) - 1}"
             )
-        names = [names[index] for index in range(len(names))]
+        order = sorted(names, key=lambda number: int(str(number)))
+        written = [written.get(str(number)) for number in order]
+        names = [names[number] for number in order]
     if not isinstance(names, list) or not names:
         raise DatasetError(f"{description}: no `names`; must be a list of class names")
     for name in names:
         if isinstance(name, bool) or not isinstance(name, str | int | float):
             raise DatasetError(f"{description}: class name {name!r} must be text; put it in quotes")
-    texts = tuple(str(name) for name in names)
+    texts = tuple(written if None not in written else map(str, names))
     if len(set(texts)) != len(texts):
         raise DatasetError(f"{description}: duplicate in `names`: {', '.join(texts)}")
     count = content.get("nc", len(texts))
@@ -147,6 +137,9 @@ def _find(description: Path, base: object, entry: object, split: str) -> Path:
         there = next((here / tail for tail in tails if tail and (here / tail).exists()), None)
         if there is not None:
             return there
+    for is_folder in (True, False):
+        if other := Spellings().find(here / entry, is_folder=is_folder):
+            return other
     raise DatasetError(f"{description}: `{split}` is {entry!r}: no such folder or file")
 
 

@@ -4,6 +4,7 @@ Source: https://docs.ultralytics.com/datasets/detect/ (boxes), …/segment/ (out
 corners), …/pose/ (a box and its key points).
 """
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -16,10 +17,13 @@ from spotlet_training.datasets.key_points import (
     has_visibilities,
 )
 from spotlet_training.datasets.labels import ImageLabels, LabelRow
-from spotlet_training.datasets.pictures_below import Places, Spellings
+from spotlet_training.datasets.pictures_below import Places, Spellings, is_broken_link
 
 CORNER_NUMBERS = 8
 """Numbers after the class of a rotated box: its four corners."""
+
+LABEL_FOLDERS = ("labels", "Labels", "LABELS")
+"""Folders of label files, the usual one first."""
 
 MOST_UNCLEAR = 20
 """Outlines examined for crossing sides, which takes the square of their corners."""
@@ -28,13 +32,17 @@ MOST_UNCLEAR = 20
 def label_path(image: Path) -> Path:
     """Returns the label file of an image.
 
-    The last folder `images` becomes `labels`; without such a folder, the file is beside the image.
+    The last folder `images` becomes `labels`, both in any case; without such a folder, the file is
+    beside the image.
     """
-    folders = list(image.parent.parts)
-    if "images" in folders:
-        folders[len(folders) - 1 - folders[::-1].index("images")] = "labels"
-    folder = Path(*folders)
-    return (folder if folder.is_dir() else image.parent) / f"{image.stem}.txt"
+    folders = image.parent.parts
+    for at in range(len(folders) - 1, -1, -1):
+        if folders[at].lower() == "images":
+            for name in LABEL_FOLDERS:
+                folder = Path(*folders[:at], name, *folders[at + 1 :])
+                if folder.is_dir():
+                    return folder / f"{image.stem}.txt"
+    return image.parent / f"{image.stem}.txt"
 
 
 class LabelFiles:
@@ -57,6 +65,8 @@ class LabelFiles:
         """Returns the labels of an image, also of one in a linked folder; none without a file."""
         path = label_path(image)
         if not path.is_file():
+            if is_broken_link(path):
+                self._problems.add(path, "is a broken link; put its file back, or remove it")
             real = label_path(Path(self._places.of(image)))
             found = real if real.is_file() else self._spellings.find(path)
             if found is None:
@@ -129,6 +139,14 @@ class LabelFiles:
         ]
 
 
+def _words(line: str) -> list[str]:
+    """Returns the numbers of a line, also with commas: between them, or as decimal signs."""
+    if "." in line:
+        return re.sub(r"[,;]", " ", line).split()
+    words = line.replace(";", " ").split()
+    return [word.replace(",", ".") for word in words] if len(words) > BOX_NUMBERS else words
+
+
 def read_line(line: str, number: int, names: tuple[str, ...]) -> tuple[LabelRow, tuple[float, ...]]:
     """Returns the object of a line, and the numbers after its class.
 
@@ -136,9 +154,10 @@ def read_line(line: str, number: int, names: tuple[str, ...]) -> tuple[LabelRow,
         ValueError: the line breaks a rule.
     """
     try:
-        class_number, *values = (float(word) for word in line.split())
+        class_number, *values = map(float, _words(line))
     except ValueError:
-        raise ValueError(f"{line.strip()!r}: must be numbers, the class too") from None
+        what = f"{line.strip()!r} is not a label"
+        raise ValueError(f"{what}: must be numbers, the class too") from None
     if not (class_number.is_integer() and 0 <= class_number < len(names)):
         raise ValueError(f"unknown class {class_number:g}; must be from 0 to {len(names) - 1}")
     if has_visibilities(values):
