@@ -36,11 +36,13 @@ class Index:
         orientation: how its pictures become upright.
         visible_count: pictures that its edit list shows; None without an edit list.
         is_counted: whether the container stores how many pictures there are.
+        hidden_seconds: how much of the track lies before the first edit.
     """
 
     orientation: Orientation
     visible_count: int | None
     is_counted: bool = True
+    hidden_seconds: float = 0.0
 
 
 def read_index(path: Path) -> Index | None:
@@ -136,7 +138,8 @@ def _read_movie(movie: Boxes) -> Index | None:
             e, f, g, h = _turns(whole, 36)
             turned = a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h
             ticks = struct.unpack_from(">I", whole, 20 if whole[:1] == b"\1" else 12)[0]
-            return Index(orientation_of_matrix(*turned), _count_visible(track, ticks))
+            count, hidden = _count_visible(track, ticks)
+            return Index(orientation_of_matrix(*turned), count, hidden_seconds=hidden)
     return None
 
 
@@ -146,24 +149,25 @@ def _turns(header: bytes, place: int) -> tuple[float, float, float, float]:
     return a / 65536, b / 65536, c / 65536, d / 65536
 
 
-def _count_visible(track: Boxes, movie_ticks: int) -> int | None:
-    """Returns how many pictures lie within the edits; None if there are none."""
+def _count_visible(track: Boxes, movie_ticks: int) -> tuple[int | None, float]:
+    """Returns how many pictures lie within the edits, and seconds before; None without edits."""
     edits = _read_edits(_find(track, b"edts", b"elst"))
     table = _boxes(_find(track, b"mdia", b"minf", b"stbl"))
     clock = _find(track, b"mdia", b"mdhd")
     ticks = struct.unpack_from(">I", clock, 20 if clock[:1] == b"\1" else 12)[0]
     durations = _run_lengths(_find(table, b"stts"))
-    if not edits or not len(durations) or not movie_ticks:
-        return None
+    if not edits or not len(durations) or not movie_ticks or not ticks:
+        return None, 0.0
     starts = np.cumsum(durations) - durations
     offsets = _run_lengths(_find(table, b"ctts"), ">i4")
     if len(offsets) == len(starts):
         starts = starts + offsets - min(0, int(offsets.min()))
     scale = ticks / movie_ticks  # an edit's length is in the movie's coarser ticks, rounded
-    return sum(
+    count = sum(
         int(np.count_nonzero((starts >= begin) & (starts < begin + (length - 1) * scale)))
         for length, begin in edits
     )
+    return count, max(edits[0][1] - int(starts.min()), 0) / ticks
 
 
 def _read_edits(content: bytes) -> list[tuple[int, int]]:
