@@ -1,6 +1,7 @@
 import functools
 import http.server
 import itertools
+import os
 import re
 import struct
 import threading
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from live_frames import number_in, numbered_image
+from patience import PATIENCE_SECONDS
 
 from spotlet.letterbox import ImageArray
 from spotlet.sinks.recording.mp4 import read_encoded
@@ -173,14 +175,19 @@ def test_a_file_whose_sound_is_longer_than_its_picture_is_whole(
     assert "truncated" in early
 
 
-def test_a_browsers_recording_without_a_length_is_whole_or_cut(
-    tmp_path: Path, write_clip: WriteClip
-) -> None:
-    clip = write_clip(tmp_path / "clip.webm", _numbered(range(50)), fps=FPS).read_bytes()
+def _of_unknown_length(path: Path) -> bytes:
+    """Returns a WebM file as a browser's recorder writes it."""
+    clip = path.read_bytes()
     start = clip.index(bytes.fromhex("18538067")) + 4
     assert clip[start] == 1  # the segment's length takes eight bytes
     clip = clip[:start] + b"\1" + b"\xff" * 7 + clip[start + 8 :]
-    clip = clip.replace(bytes.fromhex("448988"), bytes.fromhex("45ff88"))  # an unknown element
+    return clip.replace(bytes.fromhex("448988"), bytes.fromhex("45ff88"))  # an unknown element
+
+
+def test_a_browsers_recording_without_a_length_is_whole_or_cut(
+    tmp_path: Path, write_clip: WriteClip
+) -> None:
+    clip = _of_unknown_length(write_clip(tmp_path / "clip.webm", _numbered(range(50)), fps=FPS))
     (tmp_path / "whole.webm").write_bytes(clip)
     (tmp_path / "cut.webm").write_bytes(clip[: len(clip) // 2])
     frames, early = _read(tmp_path / "whole.webm")
@@ -189,6 +196,26 @@ def test_a_browsers_recording_without_a_length_is_whole_or_cut(
     assert 0 < len(frames) < 50
     assert early is not None
     assert "truncated" in early
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_without_a_stated_length_is_not_opened_again_at_its_end(
+    tmp_path: Path, write_clip: WriteClip
+) -> None:
+    clip = _of_unknown_length(write_clip(tmp_path / "clip.webm", _numbered(range(20)), fps=FPS))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    threading.Thread(target=pipe.write_bytes, args=[clip], daemon=True).start()
+    ends: list[tuple[int, str | None]] = []
+
+    def read() -> None:
+        frames, early = _read(pipe)
+        ends.append((len(frames), early))
+
+    reader = threading.Thread(target=read, daemon=True)  # opened again, it would wait for ever
+    reader.start()
+    reader.join(PATIENCE_SECONDS)
+    assert ends == [(20, None)]
 
 
 def _damaged(tmp_path: Path) -> bytes:
