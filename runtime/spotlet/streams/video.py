@@ -154,7 +154,9 @@ class VideoReader:
             self._orientation = index.orientation
             self._hidden_seconds = index.hidden_seconds
             self._is_counted = self._is_counted or index.is_counted
-            if index.visible_count and self.frame_count is not None:
+            if index.is_fragmented and index.visible_count:
+                self.frame_count = index.visible_count
+            elif index.visible_count and self.frame_count is not None:
                 self.frame_count = min(self.frame_count, index.visible_count)
 
     def _next_image(self) -> ImageArray | None:

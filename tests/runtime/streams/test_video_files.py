@@ -154,6 +154,64 @@ def test_a_trimmed_video_is_whole_and_counts_the_frames_that_it_shows(tmp_path: 
     assert stream.ended_early is None
 
 
+def _box(kind: bytes, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def _with_fragments(path: Path, fragments: list[list[bytes]]) -> bytes:
+    """Returns an MP4 whose index is followed by more pictures, in fragments.
+
+    Source: ISO/IEC 14496-12, 8.8.
+    """
+    content = path.read_bytes()
+    place = content.index(b"moov") - 4
+    (length,) = struct.unpack_from(">I", content, place)
+    assert place + length == len(content)
+    (ticks,) = struct.unpack_from(">I", content, content.index(b"mdhd") + 16)
+    follows = _box(b"mvex", _box(b"trex", struct.pack(">6I", 0, 1, 1, 0, 0, 0)))
+    content = content[:place] + _box(b"moov", content[place + 8 :], follows)
+    shown = FRAGMENT
+    for pictures in fragments:
+        rows = [
+            struct.pack(">3I", ticks // FPS, len(picture), (n > 0) << 16)
+            for n, picture in enumerate(pictures)
+        ]
+        run = struct.pack(">3I", 0x701, len(pictures), 92 + 12 * len(pictures))
+        parts = [
+            _box(b"tfhd", struct.pack(">2I", 0x20000, 1)),
+            _box(b"tfdt", struct.pack(">2I", 0, shown * ticks // FPS)),
+            _box(b"trun", run, *rows),
+        ]
+        head = _box(b"moof", _box(b"mfhd", bytes(8)), _box(b"traf", *parts))
+        assert len(head) + 8 == 92 + 12 * len(pictures)
+        content += head + _box(b"mdat", *pictures)
+        shown += len(pictures)
+    return content
+
+
+FRAGMENT = 20
+
+
+def test_a_file_in_fragments_is_whole_and_counts_all_of_them(tmp_path: Path) -> None:
+    parts = [
+        _write(tmp_path / "part.mp4", "mp4v", _numbered(range(first, first + FRAGMENT)))
+        for first in (FRAGMENT, 2 * FRAGMENT, 0)
+    ]
+    fragments = [read_encoded(part).pictures for part in parts[:2]]
+    content = _with_fragments(tmp_path / "part.mp4", fragments)
+    (tmp_path / "whole.mp4").write_bytes(content)
+    with open_stream(tmp_path / "whole.mp4") as stream:
+        assert stream.frame_count == 3 * FRAGMENT
+        assert [number_in(frame.image) for frame in stream] == list(range(3 * FRAGMENT))
+    assert stream.ended_early is None
+    (tmp_path / "cut.mp4").write_bytes(content[:-200])
+    frames, early = _read(tmp_path / "cut.mp4")
+    assert FRAGMENT < len(frames) < 3 * FRAGMENT
+    assert early is not None
+    assert early.startswith(f"ended after {len(frames)} of {3 * FRAGMENT} frames")
+
+
 def _with_duration(content: bytes, seconds: float) -> bytes:
     place = content.index(bytes.fromhex("448988")) + 3
     return content[:place] + struct.pack(">d", seconds * 1000) + content[place + 8 :]
