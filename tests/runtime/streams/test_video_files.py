@@ -5,7 +5,7 @@ import os
 import re
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -159,7 +159,7 @@ def _box(kind: bytes, *parts: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(content), kind) + content
 
 
-def _with_fragments(path: Path, fragments: list[list[bytes]]) -> bytes:
+def _with_fragments(path: Path, fragments: Sequence[Sequence[bytes]]) -> bytes:
     """Returns an MP4 whose index is followed by more pictures, in fragments.
 
     Source: ISO/IEC 14496-12, 8.8.
