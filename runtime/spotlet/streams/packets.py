@@ -33,6 +33,18 @@ def watch_stream(capture: cv2.VideoCapture) -> "PacketWatch | None":
     return PacketWatch(capture) if capture.set(cv2.CAP_PROP_FORMAT, -1) else None
 
 
+def states_interlaced(capture: cv2.VideoCapture) -> bool:
+    """Whether what an open source says beforehand marks its pictures so that OpenCV loses them."""
+    if not LOSES_INTERLACED:
+        return False
+    fourcc, content = _fourcc_of(capture), _extradata(capture)
+    if content[:1] == b"\1" and "AVC" in codec_name(fourcc):  # as MP4 and Matroska store it
+        content = b"\0\0\1" + content[8:]
+    elif content[:1] == b"\1":
+        content = b"\0\0\1\x42\1\0" + content[1:]
+    return is_interlaced(fourcc, content)
+
+
 class PacketWatch:
     """Reads a file's packets beside its decoder, which says nothing of a change of size.
 
@@ -118,9 +130,7 @@ class PacketWatch:
         """
         if self._capture is None or self._read_size is None:
             return None
-        place = int(self._capture.get(cv2.CAP_PROP_CODEC_EXTRADATA_INDEX))
-        there, extra = self._capture.retrieve(flag=place)
-        before = np.asarray(extra, np.uint8).tobytes() if there and extra is not None else b""
+        before = _extradata(self._capture)
         before = before if before.startswith(_START_CODES) else b""
         self._feeds_part = True
         if self._note_interlaced(before) and self._rewrite is not None:
@@ -150,11 +160,6 @@ class PacketWatch:
         if seconds is None or self._capture is None:
             return None
         return self._content(), seconds
-
-    @property
-    def is_interlaced(self) -> bool:
-        """Whether packets are rewritten, so that OpenCV converts their pictures."""
-        return self._rewrite is not None
 
     def close(self) -> None:
         """Releases the file. A second call does nothing."""
@@ -209,6 +214,11 @@ class PacketWatch:
         assert self._capture is not None
         content = np.asarray(self._capture.retrieve()[1], np.uint8).tobytes()
         return content if self._rewrite is None else self._rewrite(content)
+
+
+def _extradata(capture: cv2.VideoCapture) -> bytes:
+    there, extra = capture.retrieve(flag=int(capture.get(cv2.CAP_PROP_CODEC_EXTRADATA_INDEX)))
+    return np.asarray(extra, np.uint8).tobytes() if there and extra is not None else b""
 
 
 def _fourcc_of(capture: cv2.VideoCapture) -> str:

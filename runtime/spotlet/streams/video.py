@@ -30,7 +30,7 @@ from spotlet.streams.opencv import (
     read_pixel_aspect,
     take_over_orientation,
 )
-from spotlet.streams.packets import PacketWatch, packet_capture, watch_stream
+from spotlet.streams.packets import PacketWatch, packet_capture, states_interlaced, watch_stream
 from spotlet.streams.part import PartCapture
 from spotlet.streams.source import Source
 from spotlet.streams.upright import make_upright
@@ -94,8 +94,10 @@ class VideoReader:
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps: float | None = fps if self._timed and 0 < fps <= MAX_PLAUSIBLE_FPS else None
         self._is_watched_live = live and source.kind == "url" and not self._jpegs
-        if source.kind == "url" and not self._jpegs:
-            self._watch_url(capture, open_seconds + slack, live=live)
+        is_pipe = source.kind == "video" and self._watch is None
+        is_unending = source.kind == "url" and not self._jpegs and (live or not self._may_be_file)
+        if is_unending or ((source.kind == "url" or is_pipe) and states_interlaced(capture)):
+            self._watch_packets(capture, open_seconds + slack, live=live)
         image = self._next_image()
         if image is None:
             self._capture.release()
@@ -125,18 +127,18 @@ class VideoReader:
         if self._watch is not None:
             self._watch.close()
 
-    def _watch_url(self, capture: cv2.VideoCapture, open_seconds: float, *, live: bool) -> None:
+    def _watch_packets(self, capture: cv2.VideoCapture, open_seconds: float, *, live: bool) -> None:
         """Decodes the packets of the one connection apart from it, if they say their size."""
         watch = watch_stream(capture)
         if watch is None:
             return
         part = watch.open_first(on_one_core=live)
-        if part is not None and (live or not self._may_be_file or watch.is_interlaced):
+        if part is not None:
             self._watch, self._capture = watch, part
             return
         watch.close()
-        if watch.refusal is not None:
-            raise SourceError(f"{self._source.name}: {watch.refusal}")
+        if watch.refusal is not None or self._source.kind == "video":  # a pipe is opened once
+            raise SourceError(f"{self._source.name}: {watch.refusal or NOT_OPENED['video']}")
         self._capture = open_capture(self._source, open_seconds, self._read_seconds, live=live)
         take_over_orientation(self._capture)
 

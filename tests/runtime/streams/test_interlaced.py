@@ -1,8 +1,10 @@
 import functools
 import http.server
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +14,7 @@ from live_frames import number_in, numbered_image
 from spotlet.errors import SourceError
 from spotlet.streams import Reconnection, open_stream
 from spotlet.streams.interlaced import LOSES_INTERLACED, is_interlaced, progressive_rewrite
+from spotlet.streams.packets import states_interlaced
 
 PICTURES = 12
 START = b"\0\0\1"
@@ -179,6 +182,56 @@ def test_a_url_of_interlaced_video_is_read_in_both_modes(tmp_path: Path, served:
         assert [number_in(frame.image) for frame in stream] == list(range(40))
     with open_stream(f"{served}/in.ts", reconnection=Reconnection(retries=0)) as stream:
         assert number_in(list(stream)[-1].image) == 39
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+@pytest.mark.parametrize("kind", ["mpeg2", "h264"])
+def test_interlaced_video_from_a_pipe_is_read(tmp_path: Path, kind: str) -> None:
+    content = _h264(_no_usage, in_fields=True)
+    if kind == "mpeg2":
+        content = _mpeg2(tmp_path / "in.ts", range(40), interlaced=True)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    threading.Thread(target=pipe.write_bytes, args=[content], daemon=True).start()
+    with open_stream(pipe) as stream:
+        frames = list(stream)
+    if kind == "mpeg2":
+        assert [number_in(frame.image) for frame in frames] == list(range(40))
+    else:
+        brightness = [frame.image[0].mean() for frame in frames]
+        right = [(_luma(number, 0) - 16) * 255 / 219 for number in range(PICTURES)]
+        np.testing.assert_allclose(brightness, right, atol=2)
+
+
+# As MP4 and Matroska store them, by x264 and x265.
+MBAFF = "01640015ffe1001a67640015acd941410fcb8088000003000800000301907a0f14cb000"
+FRAMES = "0164000dffe100196764000dacd94141fb011000000300100000030320f14299600100"
+
+
+def test_parameters_beside_the_packets_state_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("spotlet.streams.packets.LOSES_INTERLACED", True)
+
+    class Capture:
+        def __init__(self, fourcc: str, extra: bytes) -> None:
+            self._fourcc, self._extra = fourcc, extra
+
+        def get(self, setting: int) -> float:
+            is_fourcc = setting == cv2.CAP_PROP_FOURCC
+            return cv2.VideoWriter.fourcc(*self._fourcc) if is_fourcc else 1.0
+
+        def retrieve(self, flag: int) -> tuple[bool, object]:
+            assert flag == 1
+            return True, np.frombuffer(self._extra, np.uint8)
+
+    def states(fourcc: str, extra: str) -> bool:
+        capture: Any = Capture(fourcc, bytes.fromhex(extra[: len(extra) // 2 * 2]))
+        return states_interlaced(capture)
+
+    assert states("h264", MBAFF)
+    assert not states("h264", FRAMES)
+    assert states("hevc", "0101600000004000000000003cf000fcfdf8f800000f04")
+    assert not states("hevc", "0101600000009000000000003cf000fcfdf8f800000f04")
+    assert not states("AV01", "81")
 
 
 def test_interlaced_video_that_opencv_does_not_convert_is_refused(tmp_path: Path) -> None:
