@@ -180,22 +180,21 @@ class PacketWatch:
                 self._latest = max(self._latest, seconds)
                 return seconds
             content = self._content()
-        if self._note_interlaced(content[:_HEADER_BYTES]):
+        is_marked = self._note_interlaced(content[:_HEADER_BYTES])
+        if is_marked:
             content = self._content()
-            if self.refusal is not None or not self._feeds_part:
-                self.changed_at = self._shown
-                self._next = content, seconds
-                return None
         try:
             size_hw = self._read_size(content[:_HEADER_BYTES])
         except ValueError:
             size_hw = None
-        if size_hw is not None:
-            before, self.size_hw = self.size_hw, size_hw
-            if before not in (None, size_hw):
-                self.changed_at = self._shown
-                self._next = content, seconds
-                return None
+        before = self.size_hw
+        self.size_hw = size_hw or before
+        if before not in (None, self.size_hw) or (
+            is_marked and (self.refusal is not None or not self._feeds_part)
+        ):
+            self.changed_at = self._shown
+            self._next = content, seconds
+            return None
         self._latest = max(self._latest, seconds)
         return seconds
 

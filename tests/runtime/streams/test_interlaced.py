@@ -118,13 +118,14 @@ def test_h264_pictures_of_two_fields_show_both(
     np.testing.assert_allclose(means, right, atol=2)
 
 
-def _mpeg2(path: Path, numbers: range, *, interlaced: bool) -> bytes:
-    writer = cv2.VideoWriter(
-        str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mpg2"), 20, (192, 96)
-    )
+def _mpeg2(
+    path: Path, numbers: range, *, interlaced: bool, size_hw: tuple[int, int] = (96, 192)
+) -> bytes:
+    code = cv2.VideoWriter.fourcc(*"mpg2")
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, 20, size_hw[::-1])
     assert writer.isOpened()
     for number in numbers:
-        writer.write(numbered_image(number, (96, 192)))
+        writer.write(numbered_image(number, size_hw))
     writer.release()
     content = bytearray(path.read_bytes())
     place = -1
@@ -147,15 +148,26 @@ def test_mpeg2_pictures_of_two_fields_are_read(tmp_path: Path, suffix: str) -> N
     assert frames[-1].pts_seconds == pytest.approx(39 / 20, abs=0.06)
 
 
-def test_a_file_that_becomes_interlaced_is_read_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size_hw", [(96, 192), (192, 224)])
+def test_a_file_that_becomes_interlaced_is_read_on(
+    tmp_path: Path, size_hw: tuple[int, int]
+) -> None:
+    sizes_hw = [(96, 192), size_hw, size_hw]
     parts = [
-        _mpeg2(tmp_path / "part.ts", range(30 * n, 30 * n + 30), interlaced=n == 1)
+        _mpeg2(
+            tmp_path / "part.ts",
+            range(30 * n, 30 * n + 30),
+            interlaced=n == 1,
+            size_hw=sizes_hw[n],
+        )
         for n in range(3)
     ]
     (tmp_path / "in.ts").write_bytes(b"".join(parts))
     with open_stream(tmp_path / "in.ts") as stream:
-        numbers = [number_in(frame.image) for frame in stream]
+        frames = list(stream)
     assert stream.ended_early is None
+    numbers = [number_in(frame.image) for frame in frames]
+    assert [frame.size_hw for frame in frames] == [sizes_hw[number // 30] for number in numbers]
     assert [number for number in range(90) if number != 29] == [n for n in numbers if n != 29]
 
 
