@@ -53,6 +53,7 @@ class PacketWatch:
         changed_at: how many pictures are shown before the size changes; None: no change was seen.
         changed_seconds: when it last changed, as the packets say.
         held_back: how many pictures the decoder loses at a change: those it still holds.
+        is_resized: whether the newest change was one of size.
         refusal: why pictures behind a change cannot be read, if that is known.
     """
 
@@ -62,6 +63,7 @@ class PacketWatch:
         self.changed_at: int | None = None
         self.changed_seconds = 0.0
         self.held_back = 0
+        self.is_resized = False
         self.refusal: str | None = None
         self._rewrite: Rewrite | None = None
         self._feeds_part = False  # a decoder reads these packets, not the file
@@ -189,10 +191,9 @@ class PacketWatch:
             size_hw = None
         before = self.size_hw
         self.size_hw = size_hw or before
-        if before not in (None, self.size_hw) or (
-            is_marked and (self.refusal is not None or not self._feeds_part)
-        ):
-            self.changed_at = self._shown
+        is_resized = before not in (None, self.size_hw)
+        if is_resized or (is_marked and (self.refusal is not None or not self._feeds_part)):
+            self.changed_at, self.is_resized = self._shown, is_resized
             self._next = content, seconds
             return None
         self._latest = max(self._latest, seconds)

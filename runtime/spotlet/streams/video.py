@@ -234,7 +234,8 @@ class VideoReader:
         self._capture.release()
         self._capture = capture
         self._base_seconds = self._watch.changed_seconds - self._hidden_seconds
-        self._pixel_aspect = read_pixel_aspect(capture)
+        if self._watch.is_resized:
+            self._pixel_aspect = read_pixel_aspect(capture)
         return True
 
     def _stamp(self, image: ImageArray) -> Frame:

@@ -88,7 +88,7 @@ def _no_usage(writer: _Writer) -> None:
 
 def _full_usage(writer: _Writer) -> None:
     """The shape of a pixel, colours, a clock, both buffers, and the order of pictures."""
-    writer.bits((1, 1), (1, 1), (255, 8), (1, 16), (1, 16), (3, 2), (1, 1), (5, 3), (0, 1), (1, 1))
+    writer.bits((1, 1), (1, 1), (255, 8), (4, 16), (3, 16), (3, 2), (1, 1), (5, 3), (0, 1), (1, 1))
     writer.bits((1, 8), (1, 8), (1, 8), (1, 1)).numbers(0, 0).bits(
         (1, 1), (1, 32), (50, 32), (1, 1)
     )
@@ -112,6 +112,8 @@ def test_h264_pictures_of_two_fields_show_both(
     path.write_bytes(_h264(usage, in_fields=in_fields))
     means, early = _means(path)
     assert early is None
+    with open_stream(path) as stream:
+        assert stream.size_hw == (32, 32 if usage is _no_usage else 43)  # pixels of 4:3
     right = [
         [(_luma(number, row) - 16) * 255 / 219 for row in (0, 1)] for number in range(PICTURES)
     ]

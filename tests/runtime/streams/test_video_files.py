@@ -69,6 +69,20 @@ def test_frames_have_their_own_size_when_it_changes_in_the_file(
     assert all(0 <= after - before < 0.2 for before, after in itertools.pairwise(times))
 
 
+def test_pixels_are_square_on_both_sides_of_a_change_of_size(tmp_path: Path) -> None:
+    parts = [
+        _write(tmp_path / "part.mpg", "mpg2", _numbered(range(30), size_hw))
+        for size_hw in SIZES_HW[:2]
+    ]
+    content = bytearray(b"".join(parts))
+    place = -1
+    while (place := content.find(b"\0\0\1\xb3", place + 1)) >= 0:
+        content[place + 7] = content[place + 7] & 15 | 2 << 4  # shown as 4:3
+    (tmp_path / "in.mpg").write_bytes(content)
+    frames, _ = _read(tmp_path / "in.mpg")
+    assert {frame.size_hw for frame in frames} == {(96, 128), (192, 256)}
+
+
 def test_a_change_of_size_that_opencv_cannot_follow_ends_the_file_with_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
