@@ -17,7 +17,7 @@ from spotlet.sinks.retry import RetriedSink
 from spotlet.sinks.sink import OnFailure, Sink, refuse_source
 from spotlet.sinks.snapshots import KEPT_SNAPSHOTS, QUIET_SECONDS, SnapshotSink
 from spotlet.streams import Stream
-from spotlet.streams.packets import playback_rate
+from spotlet.streams.rate import playback_rate
 
 FILE_SUFFIXES = IMAGE_SUFFIXES | {".avi", ".gif", ".mkv", ".mov", ".mp4", ".webm", ".wmv"}
 """A path with one of these means a file, not a folder."""

@@ -1,7 +1,9 @@
 """A thread that reads one connection of a source and keeps its newest frame."""
 
+import atexit
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
@@ -15,6 +17,21 @@ showed the file; it waits until the previous one was taken."""
 
 CLOSE_SECONDS = 1.0
 """How long closing waits for a read that hangs; its thread ends later."""
+
+_captures: "weakref.WeakSet[Capture]" = weakref.WeakSet()
+
+
+def _stop_captures() -> None:
+    """Ends the threads that read, at the interpreter's exit.
+
+    One that returns from the library into an interpreter that is gone aborts the process.
+    """
+    until = time.monotonic() + CLOSE_SECONDS
+    running = [capture for capture in _captures if capture.running]
+    for capture in running:
+        capture.abandon()
+    for capture in running:
+        capture.join(max(until - time.monotonic(), 0.0))
 
 
 class Capture:
@@ -60,6 +77,9 @@ class Capture:
         self._dropped_before = 0
         self._dropped_after = 0
         self._thread = threading.Thread(target=self._run, name="spotlet-capture", daemon=True)
+        _captures.add(self)
+        atexit.unregister(_stop_captures)
+        atexit.register(_stop_captures)
         self._thread.start()
 
     @property

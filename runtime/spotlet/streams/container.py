@@ -7,7 +7,7 @@ Adobe Flash Video File Format 10.1, annex E (FLV); Microsoft ASF 1.20.03, 3.2 (W
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,13 +34,20 @@ class Index:
 
     Attributes:
         orientation: how its pictures become upright.
-        visible_count: pictures that its edit list shows; None without an edit list.
+        visible_count: pictures that its edit list shows, or that its fragments hold; None if it has
+            neither.
         is_counted: whether the container stores how many pictures there are.
+        hidden_seconds: how much of the track lies before the first edit.
+        track: its number.
+        is_fragmented: whether most pictures are in fragments, which only they count.
     """
 
     orientation: Orientation
     visible_count: int | None
     is_counted: bool = True
+    hidden_seconds: float = 0.0
+    track: int = 0
+    is_fragmented: bool = False
 
 
 def read_index(path: Path) -> Index | None:
@@ -56,7 +63,13 @@ def read_index(path: Path) -> Index | None:
             for kind, start, end in _top_boxes(file):
                 if kind == b"moov" and end - start <= _MOST_INDEX_BYTES:
                     file.seek(start)
-                    return _read_movie(_boxes(file.read(end - start)))
+                    index = _read_movie(_boxes(file.read(end - start)))
+                    if index is None or not index.is_fragmented:
+                        return index
+                    stored = index.visible_count or 0
+                    return replace(
+                        index, visible_count=stored + _count_in_fragments(file, index.track)
+                    )
     except (OSError, ValueError, struct.error):
         pass
     return None
@@ -136,8 +149,39 @@ def _read_movie(movie: Boxes) -> Index | None:
             e, f, g, h = _turns(whole, 36)
             turned = a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h
             ticks = struct.unpack_from(">I", whole, 20 if whole[:1] == b"\1" else 12)[0]
-            return Index(orientation_of_matrix(*turned), _count_visible(track, ticks))
+            count, hidden = _count_visible(track, ticks)
+            is_fragmented = bool(_find(movie, b"mvex"))
+            if is_fragmented:  # the rest of a trimmed picture's edit is in them
+                sizes = _find(track, b"mdia", b"minf", b"stbl", b"stsz")
+                count = int.from_bytes(sizes[8:12], "big")
+            return Index(
+                orientation_of_matrix(*turned),
+                count,
+                hidden_seconds=hidden,
+                track=_track_number(header),
+                is_fragmented=is_fragmented,
+            )
     return None
+
+
+def _track_number(header: bytes) -> int:
+    place = 20 if header[:1] == b"\1" else 12
+    return int.from_bytes(header[place : place + 4], "big")
+
+
+def _count_in_fragments(file: BinaryIO, track: int) -> int:
+    """Returns how many pictures the fragments of a file say they hold."""
+    count = 0
+    for kind, start, end in _top_boxes(file):
+        if kind == b"moof" and end - start <= _MOST_INDEX_BYTES:
+            file.seek(start)
+            for name, content in _boxes(file.read(end - start)):
+                runs = _boxes(content) if name == b"traf" else []
+                if int.from_bytes(_find(runs, b"tfhd")[4:8], "big") == track:
+                    count += sum(
+                        int.from_bytes(run[4:8], "big") for name, run in runs if name == b"trun"
+                    )
+    return count
 
 
 def _turns(header: bytes, place: int) -> tuple[float, float, float, float]:
@@ -146,24 +190,25 @@ def _turns(header: bytes, place: int) -> tuple[float, float, float, float]:
     return a / 65536, b / 65536, c / 65536, d / 65536
 
 
-def _count_visible(track: Boxes, movie_ticks: int) -> int | None:
-    """Returns how many pictures lie within the edits; None if there are none."""
+def _count_visible(track: Boxes, movie_ticks: int) -> tuple[int | None, float]:
+    """Returns how many pictures lie within the edits, and seconds before; None without edits."""
     edits = _read_edits(_find(track, b"edts", b"elst"))
     table = _boxes(_find(track, b"mdia", b"minf", b"stbl"))
     clock = _find(track, b"mdia", b"mdhd")
     ticks = struct.unpack_from(">I", clock, 20 if clock[:1] == b"\1" else 12)[0]
     durations = _run_lengths(_find(table, b"stts"))
-    if not edits or not len(durations) or not movie_ticks:
-        return None
+    if not edits or not len(durations) or not movie_ticks or not ticks:
+        return None, 0.0
     starts = np.cumsum(durations) - durations
     offsets = _run_lengths(_find(table, b"ctts"), ">i4")
     if len(offsets) == len(starts):
         starts = starts + offsets - min(0, int(offsets.min()))
     scale = ticks / movie_ticks  # an edit's length is in the movie's coarser ticks, rounded
-    return sum(
+    count = sum(
         int(np.count_nonzero((starts >= begin) & (starts < begin + (length - 1) * scale)))
         for length, begin in edits
     )
+    return count, max(edits[0][1] - int(starts.min()), 0) / ticks
 
 
 def _read_edits(content: bytes) -> list[tuple[int, int]]:

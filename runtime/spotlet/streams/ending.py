@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spotlet.streams.container import is_whole
+from spotlet.streams.damage import count_damaged_places
 from spotlet.streams.source import Source
 
 COUNTING_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
@@ -57,14 +58,17 @@ def explain_end(end: End) -> str | None:
     if end.stated_frames is None and not is_file:
         hint = " (if it is a file, read it in video mode)" if end.may_be_file else ""
         return f"the stream ended after {end.frames} frames{hint}"
-    if end.stated_frames is None and _is_whole(end) is False:
+    places = end.damaged_places
+    if is_file and not places and not end.is_counted:
+        places = count_damaged_places(Path(str(end.source.location)))
+    if end.stated_frames is None and not places and _is_whole(end) is False:
         return f"ended after {end.frames} frames; the file is truncated"
     if end.stated_frames is not None and _is_short(end, end.stated_frames):
         cause = "the file is truncated or damaged" if is_file else "the connection was lost"
         return f"ended after {end.frames} of {end.stated_frames} frames; {cause}"
-    if is_file and end.damaged_places:
-        places = f"{end.damaged_places} place{'s' * (end.damaged_places > 1)}"
-        return f"damaged in {places}; {end.frames} frames could be read"
+    if is_file and places:
+        where = f"{places} place{'s' * (places > 1)}"
+        return f"damaged in {where}; {end.frames} frames could be read"
     return None
 
 

@@ -16,6 +16,25 @@ _TRACK, _TYPE, _VIDEO, _PROJECTION, _YAW, _ROLL = 0xAE, 0x83, 0xE0, 0x7670, 0x76
 _WITH_CHILDREN = frozenset({_SEGMENT, _CLUSTER, _GROUP})
 _PICTURES = 1
 _MOST_HEADER_BYTES = 16 << 20
+_CLUSTER_START = bytes.fromhex("1f43b675")
+_IN_CLUSTERS = frozenset({0xE7, 0xA7, 0xAB, 0xA3, 0xA0, 0x5854, 0xAF, 0xEC, 0xBF})
+_FILE = 0x1A45DFA3
+_IN_SEGMENTS = frozenset(
+    {
+        _FILE,
+        _SEGMENT,
+        0x114D9B74,
+        0x1549A966,
+        _TRACKS,
+        _CLUSTER,
+        0x1C53BB6B,
+        0x1941A469,
+        0x1043A770,
+        0x1254C367,
+    }
+)
+_SEARCH_BYTES = 1 << 20
+_HEADER_BYTES = 12
 
 
 def is_whole_matroska(file: BinaryIO, size: int) -> bool:
@@ -23,7 +42,7 @@ def is_whole_matroska(file: BinaryIO, size: int) -> bool:
     place = 0
     while place < size:
         file.seek(place)
-        element = _read_element(file.read(12))
+        element = _read_element(file.read(_HEADER_BYTES))
         if element is None:
             return False
         kind, payload, length = element
@@ -35,12 +54,62 @@ def is_whole_matroska(file: BinaryIO, size: int) -> bool:
     return place <= size
 
 
+def count_breaks(file: BinaryIO, size: int) -> int:
+    """Returns how often a file's elements do not follow on each other, from its first cluster."""
+    place = breaks = 0
+    end: int | None = 0  # of the cluster; None if it is not stated
+    segment_end: int | None = None
+    has_clusters = False
+    while place < size - _HEADER_BYTES:
+        kind, payload, length = _element_at(file, place)
+        if segment_end is not None and place >= segment_end and kind != _FILE:
+            break  # what follows is not part of it
+        is_inside = end is not None and place < end
+        known = _IN_CLUSTERS if is_inside else _IN_CLUSTERS | _IN_SEGMENTS
+        stop = place + payload + (length or 0)
+        if has_clusters and (kind not in known or (is_inside and stop > (end or 0))):
+            if payload and not is_inside and _element_at(file, stop)[0] in known:
+                place = stop  # an element of a later standard
+                continue
+            following = _find_cluster(file, place + 1)
+            breaks += is_inside or following < size
+            place, end = following, 0
+            continue
+        if not payload or (stop > size and kind not in (_SEGMENT, _CLUSTER)):
+            break
+        if kind == _SEGMENT:
+            segment_end = None if length is None else stop
+        elif kind == _CLUSTER:
+            end, has_clusters = None if length is None else stop, True
+        elif kind in _IN_SEGMENTS:
+            end = 0
+        place = place + payload if kind in (_SEGMENT, _CLUSTER) else stop
+    return breaks
+
+
+def _element_at(file: BinaryIO, place: int) -> tuple[int, int, int | None]:
+    file.seek(place)
+    return _read_element(file.read(_HEADER_BYTES)) or (0, 0, 0)
+
+
+def _find_cluster(file: BinaryIO, place: int) -> int:
+    """Returns where the next cluster begins, or the file ends."""
+    file.seek(place)
+    while len(content := file.read(_SEARCH_BYTES)) > len(_CLUSTER_START):
+        found = content.find(_CLUSTER_START)
+        if found >= 0:
+            return place + found
+        place += len(content) - len(_CLUSTER_START)
+        file.seek(place)
+    return place + len(content)
+
+
 def read_turn(file: BinaryIO) -> Orientation | None:
     """Returns how the first track of pictures is turned, if it is mirrored; else None."""
     place = 0
     while True:
         file.seek(place)
-        element = _read_element(file.read(12))
+        element = _read_element(file.read(_HEADER_BYTES))
         if element is None or element[0] == _CLUSTER:
             return None
         kind, payload, length = element
@@ -77,7 +146,7 @@ def _elements(content: bytes) -> Iterator[tuple[int, bytes]]:
     """Yields kind and payload of each element."""
     place = 0
     while place < len(content):
-        element = _read_element(content[place : place + 12])
+        element = _read_element(content[place : place + _HEADER_BYTES])
         if element is None or element[2] is None:
             return
         kind, payload, length = element

@@ -1,7 +1,6 @@
-"""The packets of a video file: their times, and where their pictures change size."""
+"""The packets of a video: where their pictures change size, or become interlaced."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -9,65 +8,22 @@ import numpy as np
 
 from spotlet.image_files.files import quiet_opencv
 from spotlet.library_paths import path_for_library
+from spotlet.streams.interlaced import (
+    LOSES_INTERLACED,
+    Rewrite,
+    explain_refusal,
+    is_interlaced,
+    progressive_rewrite,
+)
 from spotlet.streams.part import PartCapture, open_part
 from spotlet.streams.picture_size import SizeHw, codec_name, is_shown, size_reader
-
-TIMED_PACKETS = 2000
-"""So many are read to learn how close frames follow each other: a minute or more."""
-
-CLOSE_QUANTILE = 0.02
-"""The share of frames that may follow their predecessor sooner than the rate allows."""
-
-MOST_RAISED_FPS = 120.0
-"""The rate of a video is not raised above this for frames of a variable rate."""
 
 MOST_UNDECODABLE_PACKETS = 1000
 """A stream is entered anywhere; by then a key frame must have come."""
 
-_JITTER, _SAME_RATE = 0.25, 0.01  # shares of a frame's duration, and of a rate
 _SAME_SECONDS = 0.0005
 _START_CODES = (b"\0\0\1", b"\0\0\0\1")
 _HEADER_BYTES = 1 << 17  # the size is within these, behind an EXIF thumbnail at most
-
-
-@contextmanager
-def open_packets(path: Path) -> Iterator[cv2.VideoCapture | None]:
-    """Opens a file whose `grab` reads a packet and decodes nothing; None if OpenCV cannot."""
-    capture = packet_capture(path)
-    try:
-        yield capture
-    finally:
-        if capture is not None:
-            capture.release()
-
-
-def playback_rate(path: Path, fps: float | None) -> float | None:
-    """Returns the constant rate at which every frame of a file can be shown at its time.
-
-    That is `fps`, unless the file's rate varies: then how frames usually follow each other, or
-    those that follow most closely, if that is much sooner.
-
-    Args:
-        path: of the video file.
-        fps: its rate as stated; None if it states none.
-    """
-    with open_packets(path) as capture, quiet_opencv():
-        if capture is None:
-            return fps
-        times: list[float] = []
-        while len(times) < TIMED_PACKETS and capture.grab():
-            times.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
-    gaps = np.diff(np.unique(np.round(times, 4)))
-    if len(gaps) < 2:
-        return fps
-    usual = float(np.quantile(gaps, 0.5))
-    closest = float(np.quantile(gaps, CLOSE_QUANTILE))
-    if closest < (1 - _JITTER) * usual:  # frames come in bursts
-        usual = closest
-    rate = 1 / float(gaps[np.abs(gaps - usual) <= _JITTER * usual].mean())
-    if fps is not None and abs(rate - fps) <= _SAME_RATE * fps:
-        return fps
-    return min(rate, MOST_RAISED_FPS)
 
 
 def watch_stream(capture: cv2.VideoCapture) -> "PacketWatch | None":
@@ -75,6 +31,18 @@ def watch_stream(capture: cv2.VideoCapture) -> "PacketWatch | None":
     if not hasattr(cv2, "IStreamReader") or size_reader(_fourcc_of(capture)) is None:
         return None
     return PacketWatch(capture) if capture.set(cv2.CAP_PROP_FORMAT, -1) else None
+
+
+def states_interlaced(capture: cv2.VideoCapture) -> bool:
+    """Whether what an open source says beforehand marks its pictures so that OpenCV loses them."""
+    if not LOSES_INTERLACED:
+        return False
+    fourcc, content = _fourcc_of(capture), _extradata(capture)
+    if content[:1] == b"\1" and "AVC" in codec_name(fourcc):  # as MP4 and Matroska store it
+        content = b"\0\0\1" + content[8:]
+    elif content[:1] == b"\1":
+        content = b"\0\0\1\x42\1\0" + content[1:]
+    return is_interlaced(fourcc, content)
 
 
 class PacketWatch:
@@ -85,6 +53,8 @@ class PacketWatch:
         changed_at: how many pictures are shown before the size changes; None: no change was seen.
         changed_seconds: when it last changed, as the packets say.
         held_back: how many pictures the decoder loses at a change: those it still holds.
+        is_resized: whether the newest change was one of size.
+        refusal: why pictures behind a change cannot be read, if that is known.
     """
 
     def __init__(self, capture: cv2.VideoCapture | None) -> None:
@@ -93,6 +63,10 @@ class PacketWatch:
         self.changed_at: int | None = None
         self.changed_seconds = 0.0
         self.held_back = 0
+        self.is_resized = False
+        self.refusal: str | None = None
+        self._rewrite: Rewrite | None = None
+        self._feeds_part = False  # a decoder reads these packets, not the file
         self._latest = 0.0  # of the packets before a change
         self._shown = 0
         self._next: tuple[bytes, float] | None = None
@@ -103,6 +77,10 @@ class PacketWatch:
         self._may_hide = not is_shown(self._fourcc, b"\0")
         self._read_size = size_reader(self._fourcc)
         if self._read_size is None:
+            with quiet_opencv():
+                if self._capture is not None and self._capture.grab():
+                    self._note_interlaced(self._content())
+                    self.changed_at = None if self.refusal is None else 0
             self.close()
         else:
             self.held_back = int(codec_name(self._fourcc) == "V_MPEG2")
@@ -134,26 +112,31 @@ class PacketWatch:
 
         Its positions count from `changed_seconds`.
         """
-        if self.changed_at is None or self._next is None:
+        if self.changed_at is None or self._next is None or self.refusal is not None:
             return None
         changed_at, self.changed_at = self.changed_at, None
         self.changed_seconds = self._next[1]
+        self._feeds_part = True
         part = open_part(self.take_same, codec_name(self._fourcc), self.size_hw or (1, 1))
         if part is None:
             self.changed_at = changed_at
         return part
 
-    def open_first(self) -> PartCapture | None:
+    def open_first(self, *, on_one_core: bool) -> PartCapture | None:
         """Returns the open decoder of a stream's pictures up to a change; None if it fails.
 
         A stream may send what its decoder needs beforehand alone; then it precedes the packets.
+
+        Args:
+            on_one_core: see `open_part`.
         """
         if self._capture is None or self._read_size is None:
             return None
-        place = int(self._capture.get(cv2.CAP_PROP_CODEC_EXTRADATA_INDEX))
-        there, extra = self._capture.retrieve(flag=place)
-        before = np.asarray(extra, np.uint8).tobytes() if there and extra is not None else b""
+        before = _extradata(self._capture)
         before = before if before.startswith(_START_CODES) else b""
+        self._feeds_part = True
+        if self._note_interlaced(before) and self._rewrite is not None:
+            before = self._rewrite(before)
         with suppress(ValueError):
             self.size_hw = self._read_size(before)
         packet = self.take_same()
@@ -166,7 +149,7 @@ class PacketWatch:
         if packet is None or self.size_hw is None or not starts:
             return None
         self._next = before + packet[0], packet[1]
-        return open_part(self.take_same, codec, self.size_hw, on_one_core=True)
+        return open_part(self.take_same, codec, self.size_hw, on_one_core=on_one_core)
 
     def take_same(self) -> tuple[bytes, float] | None:
         """Returns the next packet and its time in seconds; None at the end or before a change."""
@@ -199,22 +182,43 @@ class PacketWatch:
                 self._latest = max(self._latest, seconds)
                 return seconds
             content = self._content()
+        is_marked = self._note_interlaced(content[:_HEADER_BYTES])
+        if is_marked:
+            content = self._content()
         try:
             size_hw = self._read_size(content[:_HEADER_BYTES])
         except ValueError:
             size_hw = None
-        if size_hw is not None:
-            before, self.size_hw = self.size_hw, size_hw
-            if before not in (None, size_hw):
-                self.changed_at = self._shown
-                self._next = content, seconds
-                return None
+        before = self.size_hw
+        self.size_hw = size_hw or before
+        is_resized = before not in (None, self.size_hw)
+        if is_resized or (is_marked and (self.refusal is not None or not self._feeds_part)):
+            self.changed_at, self.is_resized = self._shown, is_resized
+            self._next = content, seconds
+            return None
         self._latest = max(self._latest, seconds)
         return seconds
 
+    def _note_interlaced(self, content: bytes) -> bool:
+        """Whether interlaced pictures begin that must be rewritten, or refused."""
+        if self._rewrite is not None or not LOSES_INTERLACED:
+            return False
+        if not is_interlaced(self._fourcc, content):
+            return False
+        self._rewrite = progressive_rewrite(self._fourcc)
+        if self._rewrite is None:
+            self.refusal = explain_refusal(self._fourcc)
+        return True
+
     def _content(self) -> bytes:
         assert self._capture is not None
-        return np.asarray(self._capture.retrieve()[1], np.uint8).tobytes()
+        content = np.asarray(self._capture.retrieve()[1], np.uint8).tobytes()
+        return content if self._rewrite is None else self._rewrite(content)
+
+
+def _extradata(capture: cv2.VideoCapture) -> bytes:
+    there, extra = capture.retrieve(flag=int(capture.get(cv2.CAP_PROP_CODEC_EXTRADATA_INDEX)))
+    return np.asarray(extra, np.uint8).tobytes() if there and extra is not None else b""
 
 
 def _fourcc_of(capture: cv2.VideoCapture) -> str:

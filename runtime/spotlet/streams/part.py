@@ -14,6 +14,7 @@ TakePacket = Callable[[], tuple[bytes, float] | None]
 _TICKS = 1_000_000  # a second
 _BLOCK_HEADER = b"\x81\0\0\x80"  # the first track, at its cluster's time, a key frame
 _FRAME_NANOSECONDS = 40_000_000  # stated, so that FFmpeg does not read twenty to estimate it
+_SHAPE_UNKNOWN = b"\4"  # of a pixel, so that the packets may state it
 _KEPT_BYTES = 1 << 20  # FFmpeg goes back a little while it recognises a stream
 
 
@@ -74,7 +75,8 @@ class _PacketStream(io.BufferedIOBase):
     def __init__(self, take: TakePacket, codec: str, size_hw: SizeHw) -> None:
         height, width = size_hw
         rate = _element("23e383", _number(_FRAME_NANOSECONDS))
-        video = _element("e0", _element("b0", _number(width)), _element("ba", _number(height)))
+        sides = _element("b0", _number(width)), _element("ba", _number(height))
+        video = _element("e0", *sides, _element("54b2", _SHAPE_UNKNOWN))
         name = _element("86", codec.encode("ascii"))
         first = [_element(kind, b"\1") for kind in ("d7", "73c5", "83")]  # number, id, a picture
         header = _element("1a45dfa3", _element("4282", b"matroska"))

@@ -17,15 +17,18 @@ _PARAMETER_BYTES = 1024  # the size is within these
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
-class _Bits:
+class Bits:
     """Reads numbers of some bits each, the highest first."""
 
     def __init__(self, content: bytes) -> None:
         self._value = int.from_bytes(content, "big")
         self._left = len(content) * 8
+        self.place = 0
 
     def take(self, count: int) -> int:
+        """Returns the next number."""
         self._left -= count
+        self.place += count
         if self._left < 0:
             raise ValueError("the header is cut short")
         return self._value >> self._left & (1 << count) - 1
@@ -49,8 +52,8 @@ def size_reader(fourcc: str) -> Callable[[bytes], SizeHw | None] | None:
 
 
 def codec_name(fourcc: str) -> str:
-    """Returns the name in Matroska of a codec that `size_reader` knows."""
-    return _NAMES[fourcc.lower()]
+    """Returns the name in Matroska of a codec that `size_reader` knows; empty for others."""
+    return _NAMES.get(fourcc.lower(), "")
 
 
 def is_shown(fourcc: str, packet: bytes) -> bool:
@@ -58,19 +61,19 @@ def is_shown(fourcc: str, packet: bytes) -> bool:
     return _NAMES.get(fourcc.lower()) != "V_VP8" or not packet or bool(packet[0] >> 4 & 1)
 
 
-def _units(packet: bytes) -> list[bytes]:
+def nal_units(packet: bytes) -> list[bytes]:
     """Returns the NAL units of a packet without the bytes that keep start codes apart."""
     return [unit.replace(b"\0\0\3", b"\0\0") for unit in packet.split(_START)[1:]]
 
 
 def _h264(packet: bytes) -> SizeHw | None:
     # The last one counts: FFmpeg puts those of the container before those of the packet.
-    units = [unit for unit in _units(packet) if unit and unit[0] & 31 == _H264_SPS]
-    return _h264_parameters(units[-1][1:_PARAMETER_BYTES]) if units else None
+    units = [unit for unit in nal_units(packet) if unit and unit[0] & 31 == _H264_SPS]
+    return read_h264(Bits(units[-1][1:_PARAMETER_BYTES]))[:2] if units else None
 
 
-def _h264_parameters(content: bytes) -> SizeHw:
-    bits = _Bits(content)
+def read_h264(bits: Bits) -> tuple[int, int, bool]:
+    """Returns height, width, and whether all pictures are frames; the usage of pictures follows."""
     profile, chroma = bits.take(8), 1
     bits.take(16)
     bits.number()
@@ -107,10 +110,10 @@ def _h264_parameters(content: bytes) -> SizeHw:
         step_x, step_y = 2 if chroma in (1, 2) else 1, (2 if chroma == 1 else 1) * fields
         width -= step_x * (bits.number() + bits.number())
         height -= step_y * (bits.number() + bits.number())
-    return height, width
+    return height, width, fields == 1
 
 
-def _skip_scaling_list(bits: _Bits, count: int) -> None:
+def _skip_scaling_list(bits: Bits, count: int) -> None:
     last = following = 8
     for _ in range(count):
         if following:
@@ -120,12 +123,12 @@ def _skip_scaling_list(bits: _Bits, count: int) -> None:
 
 
 def _hevc(packet: bytes) -> SizeHw | None:
-    units = [unit for unit in _units(packet) if unit and unit[0] >> 1 & 63 == _HEVC_SPS]
+    units = [unit for unit in nal_units(packet) if unit and unit[0] >> 1 & 63 == _HEVC_SPS]
     return _hevc_parameters(units[-1][2:_PARAMETER_BYTES]) if units else None
 
 
 def _hevc_parameters(content: bytes) -> SizeHw:
-    bits = _Bits(content)
+    bits = Bits(content)
     bits.take(4)
     layers = bits.take(3)
     bits.take(1 + 96)  # the general profile, tier and level
@@ -146,10 +149,16 @@ def _hevc_parameters(content: bytes) -> SizeHw:
 
 
 def _mpeg4(packet: bytes) -> SizeHw | None:
+    found = read_mpeg4(packet)
+    return None if found is None else found[:2]
+
+
+def read_mpeg4(packet: bytes) -> tuple[int, int, bool] | None:
+    """Returns height, width, and whether pictures are interlaced; None if they are not stated."""
     found = re.search(b"\0\0\1[\x20-\x2f]", packet)
     if found is None:
         return None
-    bits = _Bits(packet[found.end() : found.end() + 64])
+    bits = Bits(packet[found.end() : found.end() + 64])
     bits.take(9)
     if bits.take(1):
         bits.take(4)
@@ -170,7 +179,9 @@ def _mpeg4(packet: bytes) -> SizeHw | None:
     bits.take(1)
     width = bits.take(13)
     bits.take(1)
-    return bits.take(13), width
+    height = bits.take(13)
+    bits.take(1)
+    return height, width, bool(bits.take(1))
 
 
 def _mpeg2(packet: bytes) -> SizeHw | None:
@@ -191,7 +202,7 @@ def _vp8(packet: bytes) -> SizeHw | None:
 def _vp9(packet: bytes) -> SizeHw | None:
     if not packet:
         return None
-    bits = _Bits(packet[:32])
+    bits = Bits(packet[:32])
     bits.take(2)
     profile = bits.take(1) | bits.take(1) << 1
     if profile == 3:

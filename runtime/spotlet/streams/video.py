@@ -30,7 +30,7 @@ from spotlet.streams.opencv import (
     read_pixel_aspect,
     take_over_orientation,
 )
-from spotlet.streams.packets import PacketWatch, packet_capture, watch_stream
+from spotlet.streams.packets import PacketWatch, packet_capture, states_interlaced, watch_stream
 from spotlet.streams.part import PartCapture
 from spotlet.streams.source import Source
 from spotlet.streams.upright import make_upright
@@ -41,6 +41,8 @@ MAX_PLAUSIBLE_FPS = 1000.0
 LIVE_SLACK_SECONDS = 1.0
 """How much longer the library's own time-outs are in live mode than Spotlet's: which comes first
 must not be chance, and after its time-out FFmpeg returns an old frame before it fails."""
+
+_SAME_SECONDS = 0.002  # the ticks of an edit
 
 
 class VideoReader:
@@ -80,7 +82,7 @@ class VideoReader:
         self._lost = 0  # packets that could not be decoded, with a frame after them
         self._damaged_places = 0
         self._watch: PacketWatch | None = None
-        self._base_seconds = 0.0
+        self._base_seconds = self._hidden_seconds = 0.0
         # A live stream counts the frames that were there when it was opened.
         count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self._may_be_file = source.kind != "camera" and 0 < count < 2**53
@@ -92,12 +94,15 @@ class VideoReader:
         fps = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps: float | None = fps if self._timed and 0 < fps <= MAX_PLAUSIBLE_FPS else None
         self._is_watched_live = live and source.kind == "url" and not self._jpegs
-        if self._is_watched_live:
-            self._watch_live(capture, open_seconds + slack)
+        is_pipe = source.kind == "video" and self._watch is None
+        is_unending = source.kind == "url" and not self._jpegs and (live or not self._may_be_file)
+        if is_unending or ((source.kind == "url" or is_pipe) and states_interlaced(capture)):
+            self._watch_packets(capture, open_seconds + slack, live=live)
         image = self._next_image()
         if image is None:
             self._capture.release()
-            raise SourceError(f"{source.name}: {NOT_OPENED[source.kind]}")
+            reason = self._watch and self._watch.refusal
+            raise SourceError(f"{source.name}: {reason or NOT_OPENED[source.kind]}")
         self.size_hw: tuple[int, int] | None = image.shape[0], image.shape[1]
         self._first: Frame | None = self._stamp(image)
 
@@ -122,17 +127,19 @@ class VideoReader:
         if self._watch is not None:
             self._watch.close()
 
-    def _watch_live(self, capture: cv2.VideoCapture, open_seconds: float) -> None:
+    def _watch_packets(self, capture: cv2.VideoCapture, open_seconds: float, *, live: bool) -> None:
         """Decodes the packets of the one connection apart from it, if they say their size."""
         watch = watch_stream(capture)
         if watch is None:
             return
-        part = watch.open_first()
+        part = watch.open_first(on_one_core=live)
         if part is not None:
             self._watch, self._capture = watch, part
             return
         watch.close()
-        self._capture = open_capture(self._source, open_seconds, self._read_seconds, live=True)
+        if watch.refusal is not None or self._source.kind == "video":  # a pipe is opened once
+            raise SourceError(f"{self._source.name}: {watch.refusal or NOT_OPENED['video']}")
+        self._capture = open_capture(self._source, open_seconds, self._read_seconds, live=live)
         take_over_orientation(self._capture)
 
     def _learn_how_it_is_shown(self, capture: cv2.VideoCapture) -> None:
@@ -147,8 +154,11 @@ class VideoReader:
         index = read_index(path)
         if index is not None:
             self._orientation = index.orientation
+            self._hidden_seconds = index.hidden_seconds
             self._is_counted = self._is_counted or index.is_counted
-            if index.visible_count and self.frame_count is not None:
+            if index.is_fragmented and index.visible_count:
+                self.frame_count = index.visible_count
+            elif index.visible_count and self.frame_count is not None:
                 self.frame_count = min(self.frame_count, index.visible_count)
 
     def _next_image(self) -> ImageArray | None:
@@ -166,14 +176,14 @@ class VideoReader:
                     failures = 0
                     if not self._follow_change():
                         return None
-                elif decoded:
+                elif decoded and not self._is_hidden():
                     image = np.asarray(content, np.uint8)
                     picture = decode_jpeg(image) if self._jpegs else image
                     if picture is not None:
                         self._lost += failures
                         self._damaged_places += failures > 0
                         return make_upright(picture, self._orientation, self._pixel_aspect)
-                else:
+                elif not decoded:
                     failures += 1
                     if self._source.kind == "camera" or self._is_at_end():
                         return None
@@ -205,6 +215,16 @@ class VideoReader:
             return False
         return self._watch.is_passed(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
 
+    def _is_hidden(self) -> bool:
+        """Whether the picture just read is there for others only; OpenCV skips such itself."""
+        if (
+            self._index > 0
+            or self._hidden_seconds == 0
+            or not isinstance(self._capture, PartCapture)
+        ):
+            return False
+        return self._base_seconds + self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 < -_SAME_SECONDS
+
     def _follow_change(self) -> bool:
         """Opens a decoder for pictures of another size; returns whether OpenCV could."""
         assert self._watch is not None
@@ -212,8 +232,10 @@ class VideoReader:
         if capture is None:
             return False
         self._capture.release()
-        self._capture, self._base_seconds = capture, self._watch.changed_seconds
-        self._pixel_aspect = read_pixel_aspect(capture)
+        self._capture = capture
+        self._base_seconds = self._watch.changed_seconds - self._hidden_seconds
+        if self._watch.is_resized:
+            self._pixel_aspect = read_pixel_aspect(capture)
         return True
 
     def _stamp(self, image: ImageArray) -> Frame:
@@ -240,6 +262,8 @@ class VideoReader:
 
     def _explain_end(self) -> str | None:
         """Returns why an end here is too early; None at the end of a complete file."""
+        if self._watch is not None and self._watch.refusal is not None:
+            return f"ended after {self._index} frames; {self._watch.refusal}"
         if self._is_watched_live and self._watch is not None and self._watch.changed_at is not None:
             return "the size of its frames changed"
         if self._is_size_changed():

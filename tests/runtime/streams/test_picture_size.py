@@ -32,6 +32,16 @@ def test_a_key_frame_states_its_size(fourcc: str, packet: bytes, size_hw: tuple[
     assert codec_name(fourcc).startswith("V_")
 
 
+def test_the_last_parameter_set_of_a_packet_counts() -> None:
+    smaller = bytes.fromhex(
+        "000001420101016000000300400000030000030" + "03ca00a080f16595952930bc05a1a"
+    )
+    read_size = size_reader("hevc")
+    assert read_size is not None
+    assert read_size(smaller + HEVC) == (246, 322)
+    assert read_size(HEVC + smaller) == (240, 320)
+
+
 def test_a_parameter_set_that_is_cut_short_is_an_error() -> None:
     read_size = size_reader("h264")
     assert read_size is not None

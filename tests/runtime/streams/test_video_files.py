@@ -1,16 +1,18 @@
 import functools
 import http.server
 import itertools
+import os
 import re
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from live_frames import number_in, numbered_image
+from patience import PATIENCE_SECONDS
 
 from spotlet.letterbox import ImageArray
 from spotlet.sinks.recording.mp4 import read_encoded
@@ -65,6 +67,20 @@ def test_frames_have_their_own_size_when_it_changes_in_the_file(
     assert [number_in(frame.image) for frame in frames] == numbers
     times = [frame.pts_seconds or 0.0 for frame in frames]
     assert all(0 <= after - before < 0.2 for before, after in itertools.pairwise(times))
+
+
+def test_pixels_are_square_on_both_sides_of_a_change_of_size(tmp_path: Path) -> None:
+    parts = [
+        _write(tmp_path / "part.mpg", "mpg2", _numbered(range(30), size_hw))
+        for size_hw in SIZES_HW[:2]
+    ]
+    content = bytearray(b"".join(parts))
+    place = -1
+    while (place := content.find(b"\0\0\1\xb3", place + 1)) >= 0:
+        content[place + 7] = content[place + 7] & 15 | 2 << 4  # shown as 4:3
+    (tmp_path / "in.mpg").write_bytes(content)
+    frames, _ = _read(tmp_path / "in.mpg")
+    assert {frame.size_hw for frame in frames} == {(96, 128), (192, 256)}
 
 
 def test_a_change_of_size_that_opencv_cannot_follow_ends_the_file_with_the_remedy(
@@ -152,6 +168,64 @@ def test_a_trimmed_video_is_whole_and_counts_the_frames_that_it_shows(tmp_path: 
     assert stream.ended_early is None
 
 
+def _box(kind: bytes, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    return struct.pack(">I4s", 8 + len(content), kind) + content
+
+
+def _with_fragments(path: Path, fragments: Sequence[Sequence[bytes]]) -> bytes:
+    """Returns an MP4 whose index is followed by more pictures, in fragments.
+
+    Source: ISO/IEC 14496-12, 8.8.
+    """
+    content = path.read_bytes()
+    place = content.index(b"moov") - 4
+    (length,) = struct.unpack_from(">I", content, place)
+    assert place + length == len(content)
+    (ticks,) = struct.unpack_from(">I", content, content.index(b"mdhd") + 16)
+    follows = _box(b"mvex", _box(b"trex", struct.pack(">6I", 0, 1, 1, 0, 0, 0)))
+    content = content[:place] + _box(b"moov", content[place + 8 :], follows)
+    shown = FRAGMENT
+    for pictures in fragments:
+        rows = [
+            struct.pack(">3I", ticks // FPS, len(picture), (n > 0) << 16)
+            for n, picture in enumerate(pictures)
+        ]
+        run = struct.pack(">3I", 0x701, len(pictures), 92 + 12 * len(pictures))
+        parts = [
+            _box(b"tfhd", struct.pack(">2I", 0x20000, 1)),
+            _box(b"tfdt", struct.pack(">2I", 0, shown * ticks // FPS)),
+            _box(b"trun", run, *rows),
+        ]
+        head = _box(b"moof", _box(b"mfhd", bytes(8)), _box(b"traf", *parts))
+        assert len(head) + 8 == 92 + 12 * len(pictures)
+        content += head + _box(b"mdat", *pictures)
+        shown += len(pictures)
+    return content
+
+
+FRAGMENT = 20
+
+
+def test_a_file_in_fragments_is_whole_and_counts_all_of_them(tmp_path: Path) -> None:
+    parts = [
+        _write(tmp_path / "part.mp4", "mp4v", _numbered(range(first, first + FRAGMENT)))
+        for first in (FRAGMENT, 2 * FRAGMENT, 0)
+    ]
+    fragments = [read_encoded(part).pictures for part in parts[:2]]
+    content = _with_fragments(tmp_path / "part.mp4", fragments)
+    (tmp_path / "whole.mp4").write_bytes(content)
+    with open_stream(tmp_path / "whole.mp4") as stream:
+        assert stream.frame_count == 3 * FRAGMENT
+        assert [number_in(frame.image) for frame in stream] == list(range(3 * FRAGMENT))
+    assert stream.ended_early is None
+    (tmp_path / "cut.mp4").write_bytes(content[:-200])
+    frames, early = _read(tmp_path / "cut.mp4")
+    assert FRAGMENT < len(frames) < 3 * FRAGMENT
+    assert early is not None
+    assert early.startswith(f"ended after {len(frames)} of {3 * FRAGMENT} frames")
+
+
 def _with_duration(content: bytes, seconds: float) -> bytes:
     place = content.index(bytes.fromhex("448988")) + 3
     return content[:place] + struct.pack(">d", seconds * 1000) + content[place + 8 :]
@@ -173,14 +247,19 @@ def test_a_file_whose_sound_is_longer_than_its_picture_is_whole(
     assert "truncated" in early
 
 
-def test_a_browsers_recording_without_a_length_is_whole_or_cut(
-    tmp_path: Path, write_clip: WriteClip
-) -> None:
-    clip = write_clip(tmp_path / "clip.webm", _numbered(range(50)), fps=FPS).read_bytes()
+def _of_unknown_length(path: Path) -> bytes:
+    """Returns a WebM file as a browser's recorder writes it."""
+    clip = path.read_bytes()
     start = clip.index(bytes.fromhex("18538067")) + 4
     assert clip[start] == 1  # the segment's length takes eight bytes
     clip = clip[:start] + b"\1" + b"\xff" * 7 + clip[start + 8 :]
-    clip = clip.replace(bytes.fromhex("448988"), bytes.fromhex("45ff88"))  # an unknown element
+    return clip.replace(bytes.fromhex("448988"), bytes.fromhex("45ff88"))  # an unknown element
+
+
+def test_a_browsers_recording_without_a_length_is_whole_or_cut(
+    tmp_path: Path, write_clip: WriteClip
+) -> None:
+    clip = _of_unknown_length(write_clip(tmp_path / "clip.webm", _numbered(range(50)), fps=FPS))
     (tmp_path / "whole.webm").write_bytes(clip)
     (tmp_path / "cut.webm").write_bytes(clip[: len(clip) // 2])
     frames, early = _read(tmp_path / "whole.webm")
@@ -189,6 +268,26 @@ def test_a_browsers_recording_without_a_length_is_whole_or_cut(
     assert 0 < len(frames) < 50
     assert early is not None
     assert "truncated" in early
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_a_pipe_without_a_stated_length_is_not_opened_again_at_its_end(
+    tmp_path: Path, write_clip: WriteClip
+) -> None:
+    clip = _of_unknown_length(write_clip(tmp_path / "clip.webm", _numbered(range(20)), fps=FPS))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    threading.Thread(target=pipe.write_bytes, args=[clip], daemon=True).start()
+    ends: list[tuple[int, str | None]] = []
+
+    def read() -> None:
+        frames, early = _read(pipe)
+        ends.append((len(frames), early))
+
+    reader = threading.Thread(target=read, daemon=True)  # opened again, it would wait for ever
+    reader.start()
+    reader.join(PATIENCE_SECONDS)
+    assert ends == [(20, None)]
 
 
 def _damaged(tmp_path: Path) -> bytes:

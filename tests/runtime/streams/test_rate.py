@@ -6,7 +6,7 @@ import pytest
 from variable_rate import write_at_times
 
 from spotlet.streams import open_stream
-from spotlet.streams.packets import playback_rate
+from spotlet.streams.rate import playback_rate
 
 
 def _bursts() -> list[float]:
