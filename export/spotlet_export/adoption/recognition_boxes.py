@@ -1,7 +1,7 @@
 """Tells by decoded boxes whether axes are exchanged, and whether rows were suppressed.
 
-A mirrored picture has the same objects, mirrored. If x and y are exchanged, it is the y of the
-boxes that is mirrored instead. And neighbouring anchors see the same object: their boxes overlap if
+A mirrored picture has the same objects, mirrored left to right; boxes whose x and y are exchanged
+move up and down instead. And neighbouring anchors see the same object: their boxes overlap if
 anchors and offsets have the same order of axes. Where a test cannot tell, it is silent.
 """
 
@@ -20,15 +20,9 @@ Found = tuple[Wide, Wide]
 MOST_CELLS = 100
 """Of one picture; those with the best scores."""
 
-SAME_OBJECT = 0.5
-"""IoU from which two boxes are of the same object."""
-
-CLEARLY = 0.2
-"""By how much one mean IoU must exceed the other."""
-
 NEIGHBOURS_CLEARLY = 0.1
-"""Likewise for neighbouring anchors. Measured on five networks, right against exchanged: 0.94 and
-0.44, 0.86 and 0.28, 0.99 and 0.66, 0.55 and 0.36, 0.14 and 0.00."""
+"""By how much the mean IoU of neighbours must exceed the other. Measured on five networks, right
+against exchanged: 0.94 and 0.44, 0.86 and 0.28, 0.99 and 0.66, 0.55 and 0.36, 0.14 and 0.00."""
 
 NEIGHBOURS = 4
 """Nearest anchors that are compared with each."""
@@ -58,35 +52,29 @@ class _Rows:
     cells: npt.NDArray[np.int64]
 
 
-def axes_exchanged(
+def mirror_agreement(
     pairs: Sequence[tuple[Found, Found]], threshold: float, iou: float
-) -> bool | None:
-    """Returns whether x and y of all boxes are exchanged; None if that cannot be told.
+) -> float | None:
+    """Returns how well boxes in mirrored pictures are the mirrored boxes: their mean IoU.
 
     Args:
         pairs: what was found on canvases, and on the same mirrored left to right.
         threshold: least score.
         iou: suppression drops a box with more overlap.
+
+    Returns:
+        In [0, 1]; None if nothing was found.
     """
-    by_x: list[float] = []
-    by_y: list[float] = []
+    overlaps: list[float] = []
     for found, again in pairs:
         rows, others = (_suppressed(_firing(each, threshold), iou) for each in (found, again))
         same = rows.ids[:, np.newaxis] == others.ids
         if not same.size:
             continue
         left, top, right, bottom = others.boxes.T
-        for means, boxes in (
-            (by_x, np.stack([1 - right, top, 1 - left, bottom], axis=1)),
-            (by_y, np.stack([left, 1 - bottom, right, 1 - top], axis=1)),
-        ):
-            means += list((_iou(rows.boxes, boxes) * same).max(axis=1))
-    if not by_x:
-        return None
-    x, y = float(np.mean(by_x)), float(np.mean(by_y))
-    if max(x, y) < SAME_OBJECT or abs(x - y) < CLEARLY:
-        return None
-    return y > x
+        boxes = np.stack([1 - right, top, 1 - left, bottom], axis=1)
+        overlaps += list((_iou(rows.boxes, boxes) * same).max(axis=1))
+    return float(np.mean(overlaps)) if overlaps else None
 
 
 def neighbours_exchanged(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from spotlet_export.adoption.original_decoder import OriginalDecoder
 from spotlet_export.adoption.original_file import OriginalFile
 from spotlet_export.adoption.recognition_boxes import (
     Found,
-    axes_exchanged,
+    mirror_agreement,
     neighbours_exchanged,
     not_suppressed,
 )
@@ -22,6 +21,12 @@ from spotlet_export.adoption.signature import SUPPRESSED, Signature
 
 OTHER_AXES = {"xyxy": "yxyx", "yxyx": "xyxy", "cxcywh": "cycxhw", "cycxhw": "cxcywh"}
 """Box formats with x and y exchanged."""
+
+SAME_OBJECT = 0.4
+"""Mean IoU of boxes and mirrored ones, in mirrored pictures, from which a reading is right."""
+
+CLEARLY = 0.2
+"""By how much the mean IoU of another reading must exceed it."""
 
 
 class Evidence:
@@ -48,13 +53,23 @@ class Evidence:
         decoder = OriginalDecoder(self._original.session, signature)
         return [decoder.uncut(mirrored(each) if again else each) for each in self._canvases]
 
-    def exchanged(self, signature: Signature) -> bool | None:
-        """Returns whether a signature exchanges x and y; None if that cannot be told."""
+    def agreement(self, signature: Signature) -> float:
+        """Returns how well boxes in mirrored pictures are the mirrored ones; -1 without any."""
         found = self.found(signature)
         if not any((scores >= self.threshold).any() for _, scores in found):
-            return None
+            return -1.0
         pairs = list(zip(found, self.found(signature, again=True), strict=True))
-        return axes_exchanged(pairs, self.threshold, self._iou)
+        agreement = mirror_agreement(pairs, self.threshold, self._iou)
+        return -1.0 if agreement is None else agreement
+
+    def better(self, signature: Signature, others: Sequence[Signature]) -> Signature | None:
+        """Returns the one of others that mirrored pictures clearly prefer; None if none is."""
+        own = self.agreement(signature)
+        if not 0 <= own < SAME_OBJECT + CLEARLY:
+            return None
+        best = max(others, key=self.agreement)
+        agreement = self.agreement(best)
+        return best if agreement > max(SAME_OBJECT, own + CLEARLY) else None
 
 
 def weigh(
@@ -87,15 +102,14 @@ def _axes(
     on_remark: Callable[[str], None],
 ) -> tuple[Signature, list[str]]:
     """Exchanges x and y of boxes if the mirrored pictures show it."""
-    if not evidence.exchanged(signature):
-        return signature, []
     other = OTHER_AXES[signature.output.box_format]
-    why = "in a picture mirrored left to right, boxes move up and down: x and y are exchanged"
-    corrected = _changed(signature, box_format=other)
-    free = settings.box_format is None and not signature.output.strides
-    if free and evidence.exchanged(corrected) is False:
-        on_remark(f"{why}; boxes are read as {other}")
-        return corrected, []
+    better = evidence.better(signature, [_changed(signature, box_format=other)])
+    if better is None:
+        return signature, []
+    why = "mirrored pictures show that x and y of boxes are exchanged"
+    if settings.box_format is None and not signature.output.strides:
+        on_remark(f"{why}; they are read as {other}")
+        return better, []
     return signature, [f"{why}: --box-format {other}"]
 
 
@@ -104,28 +118,35 @@ def _anchors(evidence: Evidence, signature: Signature) -> list[str]:
     rule = signature.output
     assert rule.anchors is not None
     turned = np.ascontiguousarray(rule.anchors[:, [1, 0, 3, 2]])
-    found = evidence.found(signature)
-    apart = neighbours_exchanged(
-        found,
-        evidence.found(_changed(signature, anchors=turned)),
+    other = OTHER_AXES[rule.box_format]
+    of_anchors = _changed(signature, anchors=turned)
+    of_offsets = _changed(signature, box_format=other)
+    of_both = _changed(signature, anchors=turned, box_format=other)
+    crossed = neighbours_exchanged(
+        evidence.found(signature),
+        evidence.found(of_anchors),
         rule.anchors.astype(np.float64),
         evidence.threshold,
     )
-    if not apart and not evidence.exchanged(signature):
-        return []
-    other = OTHER_AXES[rule.box_format]
-    for anchors, box_format in product((turned, rule.anchors), (rule.box_format, other)):
-        crossed = (anchors is turned) != (box_format != rule.box_format)
-        corrected = _changed(signature, anchors=anchors, box_format=box_format)
-        # Neighbours say whether anchors and offsets agree, mirrored pictures which one is wrong.
-        if (apart is None or apart == crossed) and evidence.exchanged(corrected) is False:
-            options = ["--anchor-format cycxhw"] * (anchors is turned)
-            options += [f"--box-format {other}"] * (box_format != rule.box_format)
-            return [f"x and y of anchors or offsets are exchanged: {' '.join(options)}"]
-    return [
-        "boxes of neighbouring anchors overlap more with x and y exchanged: of the anchors "
-        f"(--anchor-format cycxhw), or of the offsets (--box-format {other})?"
-    ]
+    # Neighbours say whether anchors and offsets agree; mirrored pictures, which is wrong.
+    options = {
+        of_anchors: "--anchor-format cycxhw",
+        of_offsets: f"--box-format {other}",
+        of_both: f"--anchor-format cycxhw --box-format {other}",
+    }
+    if crossed is False:
+        del options[of_anchors], options[of_offsets]
+    if crossed is True:
+        del options[of_both]
+    better = evidence.better(signature, list(options))
+    if better is not None:
+        return [f"x and y of anchors or offsets are exchanged: {options[better]}"]
+    if crossed:
+        return [
+            "boxes of neighbouring anchors overlap more with x and y exchanged: of the anchors "
+            f"(--anchor-format cycxhw), or of the offsets (--box-format {other})?"
+        ]
+    return []
 
 
 def _changed(signature: Signature, **changes: object) -> Signature:

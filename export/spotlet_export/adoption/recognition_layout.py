@@ -12,7 +12,7 @@ from spotlet_export.adoption.recognition_columns import are_boxes
 from spotlet_export.adoption.recognition_match import Match, shapes
 from spotlet_export.adoption.recognition_mismatch import mismatch, unnamed, unsupported
 from spotlet_export.adoption.recognition_roles import check_roles, role_by_name, scores_and_ids
-from spotlet_export.adoption.recognition_rows import check_columns, rows_fault
+from spotlet_export.adoption.recognition_rows import check_columns, check_fifth_column, rows_fault
 from spotlet_export.adoption.recognition_views import Tensors, Views
 from spotlet_export.adoption.settings import AdoptSettings
 
@@ -66,6 +66,8 @@ def find_layout(
         raise mismatch(given, along, names or 0, settings, views_of)
     for match in found:
         check_columns(match, views_of)
+        if names is not None and settings.layout is None:
+            check_fifth_column(match, views_of, settings.activation or "none")
     if len(found) > 1 and names is not None:
         raise UsageError(
             f"outputs {shapes(given)}: could be {' or '.join(map(str, found))}; give --layout, or "

@@ -2,8 +2,12 @@
 
 from collections.abc import Callable
 
-from spotlet.errors import GateError
+import numpy as np
+
+from spotlet.errors import GateError, UsageError
 from spotlet_export.adoption.recognition_columns import (
+    HIGH,
+    MOST_CELLS,
     is_angle,
     is_fractional,
     is_level,
@@ -12,6 +16,9 @@ from spotlet_export.adoption.recognition_columns import (
 )
 from spotlet_export.adoption.recognition_match import FIRST_COLUMN, Match
 from spotlet_export.adoption.recognition_views import Views
+
+FOUND, NOT_FOUND = 0.3, 0.1
+"""Scores from which a class goes with an object, and below which none does."""
 
 UNSUPPORTED = "this family of networks is not supported"
 """Said where no option helps."""
@@ -63,3 +70,43 @@ def check_columns(match: Match, views_of: Callable[[str], Views]) -> None:
                 f"output {match.boxes}: column 5 holds whole numbers from {low:g} to {high:g}, as "
                 f"of levels, not an objectness in [0, 1]; {UNSUPPORTED}"
             )
+
+
+def check_fifth_column(match: Match, views_of: Callable[[str], Views], activation: str) -> None:
+    """Checks that column 5 is an objectness in `K,5+C`, and a class in `K,4+C`.
+
+    With one name too few or too many, one fits as well as the other. An objectness is high wherever
+    a class is found; of classes, mostly one.
+
+    Args:
+        match: the layout, which the number of names alone decided.
+        views_of: returns the outputs for several canvases.
+        activation: of the scores.
+
+    Raises:
+        UsageError: the values contradict it.
+    """
+    if match.layout not in ("K,4+C", "K,5+C"):
+        return
+    columns = match.real_cells(views_of(match.layout))[:, 4:]
+    if activation == "sigmoid":
+        columns = 1 / (1 + np.exp(-np.clip(columns, -50, 50)))
+    elif not is_unit(columns):
+        return
+    first, others = columns[:, 0], columns[:, 1:]
+    high = first >= HIGH
+    if not high.any() or not others.shape[1] or np.ptp(first) == 0:
+        return
+    best, names, name = others[high].max(axis=1), match.classes or 0, match.boxes
+    if match.layout == "K,4+C" and (best >= FOUND).mean() >= MOST_CELLS:
+        raise UsageError(
+            f"names: {names}, outputs: {names - 1} (K,5+C of {name}): where column 5 is high, so is "
+            f"another, as of an objectness; give {names - 1} names, or --layout K,4+C if it is a "
+            "class"
+        )
+    if match.layout == "K,5+C" and (best < NOT_FOUND).mean() >= MOST_CELLS:
+        raise UsageError(
+            f"names: {names}, outputs: {names + 1} (K,4+C of {name}): where column 5 is high, no "
+            f"other is, as of a class; give {names + 1} names, or --layout K,5+C if it is an "
+            "objectness"
+        )
