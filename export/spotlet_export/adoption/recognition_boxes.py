@@ -32,8 +32,8 @@ ALIKE = 0.3
 
 FEWEST_PAIRS = 4
 
-DUPLICATE_IOU = 0.9
-"""Overlap of two boxes that no suppression leaves; most thresholds are at most 0.7."""
+DUPLICATE_IOU = 0.75
+"""Overlap of two boxes that suppression rarely leaves; most thresholds are at most 0.7."""
 
 DUPLICATE_SHARE = 0.2
 """Share of the rows that are duplicates where nothing was suppressed. Networks that need no

@@ -17,6 +17,9 @@ MOST_CELLS = 0.9
 
 HIGH = 0.5
 
+SUM_SLACK = 0.02
+"""How far the sum of shares may be from 1."""
+
 SPREAD = 0.25
 """Share of the canvas over which the boxes of all cells are spread, at least."""
 
@@ -80,12 +83,18 @@ def background_of(scores: Wide) -> str | None:
     """Returns `first` or `last` if that column is high in most cells; None if neither is.
 
     Args:
-        scores: (K, C) of many cells: shares, or logits.
+        scores: (K, C) of many cells: shares that sum to 1, or logits. Of other scores a high column
+            may be anything.
     """
     if scores.shape[1] < 2 or not len(scores) or not np.isfinite(scores).all():
         return None
     shares = scores
-    if not is_unit(scores):
+    if is_unit(scores):
+        if np.median(np.abs(scores.sum(axis=1) - 1)) > SUM_SLACK:
+            return None
+    elif is_unit(scores[:, 1:]) or is_unit(scores[:, :-1]):
+        return None
+    else:
         shares = np.exp(scores - scores.max(axis=1, keepdims=True))
         shares /= shares.sum(axis=1, keepdims=True)
     for where, column in (("first", shares[:, 0]), ("last", shares[:, -1])):

@@ -22,11 +22,9 @@ from spotlet_export.adoption.signature import SUPPRESSED, Signature
 OTHER_AXES = {"xyxy": "yxyx", "yxyx": "xyxy", "cxcywh": "cycxhw", "cycxhw": "cxcywh"}
 """Box formats with x and y exchanged."""
 
-SAME_OBJECT = 0.4
-"""Mean IoU of boxes and mirrored ones, in mirrored pictures, from which a reading is right."""
-
-CLEARLY = 0.2
-"""By how much the mean IoU of another reading must exceed it."""
+SAME_OBJECT, OTHER_PLACES = 0.4, 0.2
+"""Mean IoU of boxes in mirrored pictures and the mirrored boxes: above the first, a reading is
+right; below the second, its boxes are in other places."""
 
 
 class Evidence:
@@ -64,12 +62,10 @@ class Evidence:
 
     def better(self, signature: Signature, others: Sequence[Signature]) -> Signature | None:
         """Returns the one of others that mirrored pictures clearly prefer; None if none is."""
-        own = self.agreement(signature)
-        if not 0 <= own < SAME_OBJECT + CLEARLY:
+        if not 0 <= self.agreement(signature) < OTHER_PLACES:
             return None
         best = max(others, key=self.agreement)
-        agreement = self.agreement(best)
-        return best if agreement > max(SAME_OBJECT, own + CLEARLY) else None
+        return best if self.agreement(best) > SAME_OBJECT else None
 
 
 def weigh(
@@ -102,12 +98,14 @@ def _axes(
     on_remark: Callable[[str], None],
 ) -> tuple[Signature, list[str]]:
     """Exchanges x and y of boxes if the mirrored pictures show it."""
+    if signature.output.strides:
+        return signature, []  # the grid's order says where x and y are, not the columns'
     other = OTHER_AXES[signature.output.box_format]
     better = evidence.better(signature, [_changed(signature, box_format=other)])
     if better is None:
         return signature, []
     why = "mirrored pictures show that x and y of boxes are exchanged"
-    if settings.box_format is None and not signature.output.strides:
+    if settings.box_format is None:
         on_remark(f"{why}; they are read as {other}")
         return better, []
     return signature, [f"{why}: --box-format {other}"]
@@ -120,7 +118,6 @@ def _anchors(evidence: Evidence, signature: Signature) -> list[str]:
     turned = np.ascontiguousarray(rule.anchors[:, [1, 0, 3, 2]])
     other = OTHER_AXES[rule.box_format]
     of_anchors = _changed(signature, anchors=turned)
-    of_offsets = _changed(signature, box_format=other)
     of_both = _changed(signature, anchors=turned, box_format=other)
     crossed = neighbours_exchanged(
         evidence.found(signature),
@@ -128,25 +125,19 @@ def _anchors(evidence: Evidence, signature: Signature) -> list[str]:
         rule.anchors.astype(np.float64),
         evidence.threshold,
     )
-    # Neighbours say whether anchors and offsets agree; mirrored pictures, which is wrong.
-    options = {
-        of_anchors: "--anchor-format cycxhw",
-        of_offsets: f"--box-format {other}",
-        of_both: f"--anchor-format cycxhw --box-format {other}",
-    }
-    if crossed is False:
-        del options[of_anchors], options[of_offsets]
-    if crossed is True:
-        del options[of_both]
-    better = evidence.better(signature, list(options))
-    if better is not None:
-        return [f"x and y of anchors or offsets are exchanged: {options[better]}"]
-    if crossed:
-        return [
-            "boxes of neighbouring anchors overlap more with x and y exchanged: of the anchors "
-            f"(--anchor-format cycxhw), or of the offsets (--box-format {other})?"
-        ]
-    return []
+    # Neighbours say whether anchors and offsets agree; mirrored pictures, whether places are right.
+    turned_too = evidence.better(
+        signature, [*[of_both] * (crossed is not True), *[of_anchors] * (crossed is not False)]
+    )
+    if turned_too is of_both:
+        options = f"--anchor-format cycxhw --box-format {other}"
+    elif turned_too is of_anchors:
+        options = "--anchor-format cycxhw"
+    elif crossed:
+        options = f"--box-format {other}, or --anchor-format cycxhw"
+    else:
+        return []
+    return [f"x and y of anchors or offsets are exchanged: {options}"]
 
 
 def _changed(signature: Signature, **changes: object) -> Signature:

@@ -12,7 +12,12 @@ from spotlet_export.adoption.recognition_columns import are_boxes
 from spotlet_export.adoption.recognition_match import Match, shapes
 from spotlet_export.adoption.recognition_mismatch import mismatch, unnamed, unsupported
 from spotlet_export.adoption.recognition_roles import check_roles, role_by_name, scores_and_ids
-from spotlet_export.adoption.recognition_rows import check_columns, check_fifth_column, rows_fault
+from spotlet_export.adoption.recognition_rows import (
+    check_columns,
+    check_fifth_column,
+    rows_fault,
+    rows_order,
+)
 from spotlet_export.adoption.recognition_views import Tensors, Views
 from spotlet_export.adoption.settings import AdoptSettings
 
@@ -65,7 +70,7 @@ def find_layout(
     if not found:
         raise mismatch(given, along, names or 0, settings, views_of)
     for match in found:
-        check_columns(match, views_of)
+        check_columns(match, views_of, settings)
         if names is not None and settings.layout is None:
             check_fifth_column(match, views_of, settings.activation or "none")
     if len(found) > 1 and names is not None:
@@ -224,7 +229,9 @@ def _by_values(fit: list[Match], views_of: ViewsOf) -> tuple[list[Match], list[s
     faults = {
         match: rows_fault(views_of(match.layout), match) for match in fit if match.layout == "K,6"
     }
-    found = [match for match in fit if not faults.get(match)]
+    # Ids and scores in another order are not two columns of scores either.
+    ordered = {match.boxes for match in faults if rows_order(views_of(match.layout), match)}
+    found = [match for match in fit if not faults.get(match) and match.boxes not in ordered]
     # Rows whose last column is an id are not two columns of scores.
     certain = {match.boxes for match, fault in faults.items() if fault == ""}
     found = [match for match in found if match in faults or match.boxes not in certain]

@@ -14,6 +14,7 @@ from spotlet_export.adoption.recognition_columns import (
     background_of,
     is_unit,
 )
+from spotlet_export.adoption.recognition_ids import found_ids
 from spotlet_export.adoption.recognition_match import FIRST_COLUMN, Match, shapes
 from spotlet_export.adoption.recognition_rows import UNSUPPORTED, check_columns, rows_fault
 from spotlet_export.adoption.recognition_views import Tensors, Views
@@ -74,8 +75,12 @@ def unnamed(given: Tensors, found: Sequence[Match], views_of: Callable[[str], Vi
             where = background_of(match.class_columns(views_of(match.layout)))
             if where is not None and match.layout != "ssd":
                 count, also = count - 1, f" and --background {where}, a column high in most cells"
-        many = "as many as class ids" if count is None else count
-        rooms.append(f"{match}, names: {many}{also}")
+        if count is None:
+            ids = found_ids(match, views_of(match.layout).all)
+            seen = f" ({ids[0]} to {ids[-1]} on the images)" if len(ids) else ""
+            rooms.append(f"{match}, a name for each class id{seen}")
+        else:
+            rooms.append(f"{match}, names: {count}{also}")
     return UsageError(
         f"outputs {shapes(given)}: layout {' or '.join(rooms)}. The file has no class names: give "
         "--classes a,b,c or a file with one name on each line, by class id"
@@ -102,7 +107,7 @@ def mismatch(
         GateError: the columns show that no option helps.
     """
     for match in possible:
-        check_columns(match, views_of)
+        check_columns(match, views_of, settings)
     rooms = " or ".join(f"{match.classes} ({match})" for match in possible)
     hints = dict.fromkeys(_hints(given, possible, names, settings, views_of))
     wanted = f"layout {settings.layout}" if settings.layout else "any layout"

@@ -420,6 +420,42 @@ def test_an_objectness_is_not_a_class(bench: Bench) -> None:
     assert_right(bench.adopt(CENTRES, with_objectness)[1])
 
 
+def test_a_level_at_the_end_is_dropped_when_asked(bench: Bench) -> None:
+    """By their number the columns are also an objectness and three classes."""
+    levels = np.repeat(np.arange(4), PLACES // 4)
+    message = bench.refused(CENTRES, appended(levels))
+    assert "column 8 holds whole numbers from 0 to 3" in message
+    assert "--layout K,4+C --extra 1" in message
+    assert_right(bench.adopt(CENTRES, appended(levels), layout="K,4+C", extra=1)[1])
+
+
+def test_a_column_that_is_the_same_everywhere_is_no_background(bench: Bench) -> None:
+    """As an angle that never changes: without it, boxes would be upright."""
+    change = appended(np.full(PLACES, 0.6))
+    assert "--background" not in bench.refused(CENTRES, change, layout="K,4+C")
+    assert "as no background is" in bench.refused(CENTRES, change, background="last")
+
+
+def test_the_outputs_of_tensorflows_api_are_known(bench: Bench) -> None:
+    """Ids from 1, boxes yxyx in [0, 1]; nothing needs to be said, though no id is 0 or 5."""
+    names = ("detection_boxes", "detection_scores", "detection_classes")
+
+    def one_more(model: onnx.ModelProto) -> None:
+        model.producer_name = "tf2onnx"
+        one = numpy_helper.from_array(np.array(1), "one")
+        model.graph.initializer.append(one)
+        end = next(node for node in model.graph.node if node.output[0] == "out_ids")
+        at = [*model.graph.node].index(end)
+        model.graph.node.insert(at, helper.make_node("Add", [end.input[0], "one"], ["ids_1"]))
+        end.input[0] = "ids_1"
+
+    classes = (*CLASSES, "white", "black")
+    make = replace(THREE, box_format="yxyx", box_unit="unit")
+    done, found = bench.adopt(make, one_more, cast_ids, named(*names), classes=classes)
+    assert_right(found, classes)
+    assert done.manifest.training["reading"]["output"]["background"] == "first"
+
+
 def test_the_layout_comes_before_the_names(bench: Bench) -> None:
     message = bench.refused(CENTRES, classes=None)
     assert "layout K,4+C of out_all, names: 3 or K,5+C of out_all, names: 2" in message
