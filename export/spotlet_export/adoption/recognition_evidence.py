@@ -22,9 +22,11 @@ from spotlet_export.adoption.signature import SUPPRESSED, Signature
 OTHER_AXES = {"xyxy": "yxyx", "yxyx": "xyxy", "cxcywh": "cycxhw", "cycxhw": "cxcywh"}
 """Box formats with x and y exchanged."""
 
-SAME_OBJECT, OTHER_PLACES = 0.4, 0.2
-"""Mean IoU of boxes in mirrored pictures and the mirrored boxes: above the first, a reading is
-right; below the second, its boxes are in other places."""
+SAME_OBJECT = 0.45
+"""Mean IoU of boxes in mirrored pictures and the mirrored boxes, from which a reading is right."""
+
+CLEARLY = 0.25
+"""By how much that of another reading must be higher."""
 
 
 class Evidence:
@@ -62,10 +64,13 @@ class Evidence:
 
     def better(self, signature: Signature, others: Sequence[Signature]) -> Signature | None:
         """Returns the one of others that mirrored pictures clearly prefer; None if none is."""
-        if not 0 <= self.agreement(signature) < OTHER_PLACES:
+        own = self.agreement(signature)
+        if not 0 <= own < SAME_OBJECT:
             return None
-        best = max(others, key=self.agreement)
-        return best if self.agreement(best) > SAME_OBJECT else None
+        agreement, best = max(
+            ((self.agreement(each), each) for each in others), key=lambda each: each[0]
+        )
+        return best if agreement > max(SAME_OBJECT, own + CLEARLY) else None
 
 
 def weigh(
