@@ -123,6 +123,7 @@ def _anchors(evidence: Evidence, signature: Signature) -> list[str]:
     turned = np.ascontiguousarray(rule.anchors[:, [1, 0, 3, 2]])
     other = OTHER_AXES[rule.box_format]
     of_anchors = _changed(signature, anchors=turned)
+    of_offsets = _changed(signature, box_format=other)
     of_both = _changed(signature, anchors=turned, box_format=other)
     crossed = neighbours_exchanged(
         evidence.found(signature),
@@ -131,18 +132,22 @@ def _anchors(evidence: Evidence, signature: Signature) -> list[str]:
         evidence.threshold,
     )
     # Neighbours say whether anchors and offsets agree; mirrored pictures, whether places are right.
-    turned_too = evidence.better(
-        signature, [*[of_both] * (crossed is not True), *[of_anchors] * (crossed is not False)]
-    )
-    if turned_too is of_both:
-        options = f"--anchor-format cycxhw --box-format {other}"
-    elif turned_too is of_anchors:
-        options = "--anchor-format cycxhw"
-    elif crossed:
-        options = f"--box-format {other}, or --anchor-format cycxhw"
+    if crossed:
+        better = max((of_anchors, of_offsets), key=evidence.agreement)
+        sure = evidence.agreement(better) > SAME_OBJECT
     else:
-        return []
-    return [f"x and y of anchors or offsets are exchanged: {options}"]
+        others = [of_both] if crossed is False else [of_anchors, of_both]
+        preferred = evidence.better(signature, others)
+        if preferred is None:
+            return []
+        better, sure = preferred, True
+    options = {
+        of_anchors: "--anchor-format cycxhw",
+        of_offsets: f"--box-format {other}",
+        of_both: f"--anchor-format cycxhw --box-format {other}",
+    }
+    found = options[better] if sure else f"--anchor-format cycxhw, or --box-format {other}"
+    return [f"x and y of anchors or offsets are exchanged: {found}"]
 
 
 def _changed(signature: Signature, **changes: object) -> Signature:
