@@ -173,18 +173,16 @@ def _said_of_rows(
             f"names: {len(names)}, but those in the file: {len(written)}; --classes must have a "
             "name for each class id"
         )
-    producer = original.model.producer_name
     background = background_of_ids(
         match,
         views,
         names=names,
         by_metadata=first_id_by_metadata(original.metadata) if of_file else None,
-        producer=producer,
         given=settings.background,
         on_remark=on_remark,
     )
     changes: dict[str, Any] = {"background": background}
-    if is_of_tensorflow(match, producer):
+    if is_of_tensorflow(match, views.real[0].keys()):
         changes["box_format"] = settings.box_format or "yxyx"
         changes["box_unit"] = settings.box_unit or "unit"
     return replace(settings, **changes)
