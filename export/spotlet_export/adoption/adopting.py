@@ -100,6 +100,7 @@ def adopt_package(
         raise UsageError("no image; give --image with objects of the model's classes")
     photographs = tuple(read_image(image) for image in images)
     original = load_original(path)
+    listener.on_step("running the original on the images, to see what its outputs hold")
     reading = recognise(original, photographs, settings, listener.on_remark)
     signature = reading.signature
     manifest = make_manifest(

@@ -88,9 +88,14 @@ def recognise(
     def expected(layout: str) -> tuple[InputSignature, str]:
         return _expected(original, image, layout, settings)
 
-    @cache
+    looked: dict[tuple[Any, ...], Views] = {}
+
     def views_of(layout: str) -> Views:
-        return Views(original, *expected(layout), photographs, settings)
+        expects, resize = expected(layout)
+        key = (expects.colour, expects.scale, expects.mean, expects.std, resize)
+        if key not in looked:
+            looked[key] = Views(original, expects, resize, photographs, settings)
+        return looked[key]
 
     # Of all layouts, the shapes are the same for any values of pixels.
     some = views_of("K,4+C").real[0]
