@@ -28,7 +28,7 @@ def make_manifest(
         UsageError: a setting breaks a rule of manifests.
     """
     metadata = kept(original.metadata)
-    suppressed = signature.output.layout in SUPPRESSED
+    suppressed = signature.output.layout in SUPPRESSED and not signature.output.overlapping
     asked = {
         "score_threshold": settings.score_threshold,
         "iou_threshold": settings.iou_threshold,
