@@ -86,7 +86,7 @@ def _tensors(
     probe.CopyFrom(model)
     del probe.graph.output[:], probe.graph.node[place:]
     probe.graph.output.extend(map(helper.make_empty_tensor_value_info, names))
-    tensors = {}
+    tensors: dict[str, tuple[int, int, int]] = {}
     for name, tensor in run(probe).items():
         sides = [side for side in tensor.shape[:-1] if side != 1] + list(tensor.shape[-1:])
         if np.issubdtype(tensor.dtype, np.floating) and len(sides) == 2:

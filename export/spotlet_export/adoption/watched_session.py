@@ -4,8 +4,6 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from spotlet.boxes import FloatArray
 from spotlet.letterbox import ImageArray
 from spotlet.session import ModelSession
@@ -48,4 +46,4 @@ class WatchedSession(ModelSession):
 
 def digest(canvases: ImageArray) -> str:
     """Returns a checksum of canvases' pixels."""
-    return hashlib.sha256(np.ascontiguousarray(canvases)).hexdigest()
+    return hashlib.sha256(canvases.tobytes()).hexdigest()

@@ -19,7 +19,7 @@ ELEMENTWISE = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Where
 def batch_of(graph: onnx.GraphProto, image: str) -> int:
     """Returns how many pictures an input must have; 1 if their number is free."""
     port = next(each for each in graph.input if each.name == image)
-    return max(port.type.tensor_type.shape.dim[0].dim_value, 1)
+    return max(int(port.type.tensor_type.shape.dim[0].dim_value), 1)
 
 
 def with_loose_batch(model: onnx.ModelProto, image: str, batch: int) -> onnx.ModelProto:

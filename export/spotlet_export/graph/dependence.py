@@ -70,4 +70,5 @@ class Dependence:
 
 def loop_body(loop: onnx.NodeProto) -> onnx.GraphProto:
     """Returns the graph that a loop repeats."""
-    return next(each.g for each in loop.attribute if each.name == "body")
+    body: onnx.GraphProto = next(each.g for each in loop.attribute if each.name == "body")
+    return body

@@ -75,7 +75,7 @@ def test_half_precision_with_its_first_cast_at_the_end(adopt: Adopt) -> None:
 def test_any_order_of_the_nodes(adopt: Adopt) -> None:
     model = network(CENTRES)
     nodes = list(model.graph.node)
-    np.random.default_rng(3).shuffle(nodes)  # type: ignore[arg-type]
+    np.random.default_rng(3).shuffle(nodes)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     assert_finds(adopt(model)[0].package, CENTRES, "letterbox")
