@@ -28,20 +28,21 @@ Remark = Callable[[str], None]
 
 
 def flat(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Returns a copy without functions and with sorted nodes.
+    """Returns a model without functions and with sorted nodes.
+
+    Args:
+        model: may be changed.
 
     Raises:
         ModelFileError: nodes wait for each other, or onnx cannot inline the functions.
     """
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
     try:
-        if copy.functions:
-            copy = inliner.inline_local_functions(copy)
-        sort_nodes(copy.graph)
+        if model.functions:
+            model = inliner.inline_local_functions(model)
+        sort_nodes(model.graph)
     except Exception as error:  # onnx's raise RuntimeError and others
         raise ModelFileError(f"its nodes cannot be sorted ({first_line(error)})") from error
-    return copy
+    return model
 
 
 def of_known_opset(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -65,13 +66,13 @@ def of_known_opset(model: onnx.ModelProto) -> onnx.ModelProto:
         ) from error
 
 
-def loadable(model: onnx.ModelProto, image: str, run: Run, on_remark: Remark) -> onnx.ModelProto:
-    """Returns a copy with only operators that the runtime loads; it may have fewer outputs.
+def make_loadable(model: onnx.ModelProto, image: str, run: Run, on_remark: Remark) -> None:
+    """Leaves only operators that the runtime loads; there may be fewer outputs then.
 
     If no output is left, the graph is cut before its suppression, and its outputs are new ones.
 
     Args:
-        model: of `flat`; not changed.
+        model: of `flat`; is changed.
         image: its input with the picture.
         run: runs models with the inputs of this one.
         on_remark: called with what was changed.
@@ -79,14 +80,13 @@ def loadable(model: onnx.ModelProto, image: str, run: Run, on_remark: Remark) ->
     Raises:
         ModelFileError: nothing is left that could be adopted.
     """
-    result = onnx.ModelProto()
-    result.CopyFrom(model)
-    prune(result.graph)
-    _unroll_loops(result, image, run, on_remark)
-    refused = _refused(result.graph)
-    left = [each for each in result.graph.output if each.name not in refused]
+    graph = model.graph
+    prune(graph)
+    _unroll_loops(model, image, run, on_remark)
+    refused = _refused(graph)
+    left = [each for each in graph.output if each.name not in refused]
     if refused and not left:
-        left = cut_before(result, _endless(result.graph), image, run)
+        left = cut_before(model, _endless(graph), image, run)
         if not left:
             raise ModelFileError(
                 f"{next(iter(refused.values()))} (all outputs need it, and no boxes and scores of "
@@ -101,15 +101,14 @@ def loadable(model: onnx.ModelProto, image: str, run: Run, on_remark: Remark) ->
     elif refused:
         on_remark(f"outputs that need what is not supported are left out: {', '.join(refused)}")
     if refused:
-        del result.graph.output[:]
-        result.graph.output.extend(left)
-        prune(result.graph)
-    return result
+        del graph.output[:]
+        graph.output.extend(left)
+        prune(graph)
 
 
 def _unroll_loops(model: onnx.ModelProto, image: str, run: Run, on_remark: Remark) -> None:
     """Unrolls the loops whose number of turns is fixed, those within a loop after it."""
-    place = 0
+    place, unrolled = 0, list[int]()
     while place < len(model.graph.node):
         if model.graph.node[place].op_type == "Loop" and not Dependence(
             model.graph, [image]
@@ -118,9 +117,12 @@ def _unroll_loops(model: onnx.ModelProto, image: str, run: Run, on_remark: Remar
             turns = run(counter)[name].size
             if 1 <= turns <= MOST_TURNS:
                 unroll(model, place, turns)
-                on_remark(f"a Loop of the file always takes {turns} turn(s): unrolled")
+                unrolled.append(turns)
                 continue  # with the first of its nodes
         place += 1
+    if unrolled:
+        counts = ", ".join(map(str, sorted(set(unrolled))))
+        on_remark(f"unrolled Loops that take as many turns for every picture ({counts})")
 
 
 def _endless(graph: onnx.GraphProto) -> int:

@@ -12,7 +12,7 @@ from spotlet.model.opening import session_options
 from spotlet.model.providers import CPU_PROVIDER
 from spotlet.session import SessionSettings
 from spotlet.text.plain import first_line
-from spotlet_export.adoption.original_graph import NEWEST_OPSET, flat, loadable, of_known_opset
+from spotlet_export.adoption.original_graph import NEWEST_OPSET, flat, make_loadable, of_known_opset
 from spotlet_export.adoption.suppression_inputs import RAW_BOXES
 from spotlet_export.graph.opsets import opset_of
 
@@ -29,7 +29,7 @@ def opened(
     opset of the file, the session is for the changed graph as well.
 
     Args:
-        model: the file; not changed.
+        model: the file; may be changed.
         image: its input with the picture.
         feeds: values that its inputs can have.
         on_remark: called with what was changed.
@@ -37,14 +37,15 @@ def opened(
     Raises:
         ModelFileError: onnxruntime cannot load or run it, or nothing of it can be adopted.
     """
-    flattened, opset = flat(model), opset_of(model)
+    opset = opset_of(model)
     try:
         session = _session(model)
+        model = flat(model)
     except ModelFileError:
         if opset <= NEWEST_OPSET:
             raise
-        flattened = of_known_opset(flattened)
-        session = _session(flattened)
+        model = of_known_opset(flat(model))
+        session = _session(model)
         on_remark(
             f"opset {opset}, which onnxruntime {ort.__version__} does not read: the original runs "
             f"as opset {NEWEST_OPSET} too"
@@ -58,10 +59,10 @@ def opened(
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise ModelFileError(f"onnxruntime cannot run it ({first_line(error)})") from error
 
-    graph = loadable(flattened, image, run, on_remark)
-    if any(each.name == RAW_BOXES for each in graph.graph.output):
-        session = _session(graph)
-    return session, of_known_opset(graph)
+    make_loadable(model, image, run, on_remark)
+    if any(each.name == RAW_BOXES for each in model.graph.output):
+        session = _session(model)
+    return session, of_known_opset(model)
 
 
 def _session(model: onnx.ModelProto) -> ort.InferenceSession:

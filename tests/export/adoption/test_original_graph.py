@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from foreign_frames import BLACK, assert_finds, make_frame
-from foreign_networks import CLASSES, PLACES, Make, network
+from foreign_networks import CLASSES, HEIGHT, PLACES, WIDTH, Make, network
 from onnx import TensorProto, helper, numpy_helper
 
 from spotlet.check import check_model
@@ -184,7 +184,8 @@ def over_pictures(make: Make) -> onnx.ModelProto:
 def test_a_loop_over_the_pictures_is_unrolled(batch: int | str, opset: int, adopt: Adopt) -> None:
     make = Make(layout="boxes+scores", batch=batch, opset=opset)
     done, remarks = adopt(over_pictures(make))
-    assert any("unrolled" in each for each in remarks)
+    turns = batch if isinstance(batch, int) else 1
+    assert f"unrolled Loops that take as many turns for every picture ({turns})" in remarks
     assert "Loop" not in kinds_of(done.package)
     assert_finds(done.package, make, "letterbox")
 
@@ -271,3 +272,47 @@ def test_a_loop_with_nothing_before_it_is_refused_before_anything_else(
     assert "a fixed number of turns up to 16" in message
     with pytest.raises(ModelFileError, match="contains the operator Loop"):
         load_original(tmp_path / "looping.onnx")
+
+
+def batched(make: Make) -> onnx.ModelProto:
+    """A network of a fixed batch, with an output more that has no row for each picture."""
+    model = network(make)
+    rows = constant(model, "rows", [-1, 6])
+    model.graph.node.append(helper.make_node("Reshape", ["out_all", rows], ["flat"]))
+    model.graph.output.append(info("flat", shape=[4 * PLACES, 6]))
+    return model
+
+
+def test_of_a_fixed_batch_outputs_without_rows_for_the_pictures_are_left_out(adopt: Adopt) -> None:
+    make = Make(layout="K,6", batch=4)
+    done, remarks = adopt(batched(make))
+    assert not any("flat" in each for each in remarks)
+    assert_finds(done.package, make, "letterbox")
+
+
+def test_of_a_fixed_batch_such_rows_are_refused_if_they_are_all(adopt: Adopt) -> None:
+    model = batched(Make(layout="K,6", batch=4))
+    del model.graph.output[0]
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    with pytest.raises(ModelFileError, match="has no row for each of the 4 pictures"):
+        adopt(model)
+
+
+def test_of_a_fixed_batch_another_input_has_the_same_values_for_each(adopt: Adopt) -> None:
+    make = Make(layout="K,4+C", box_format="cxcywh", batch=4, hard_batch=True)
+    model = network(make)
+    model.graph.input.append(info("size", TensorProto.FLOAT, [4, 2]))
+    end = model.graph.node[-1]
+    made, end.output[0] = end.output[0], "before"
+    axes = constant(model, "axes", [1])
+    model.graph.node.extend(
+        [
+            helper.make_node("Div", ["size", "size"], ["ones"]),
+            helper.make_node("ReduceProd", ["ones"], ["one"], axes=[1], keepdims=1),
+            helper.make_node("Unsqueeze", ["one", axes], ["factor"]),
+            helper.make_node("Mul", ["before", "factor"], [made]),
+        ]
+    )
+    done, remarks = adopt(model, fixed={"size": (WIDTH, HEIGHT)})
+    assert "the file's batch is fixed at 4: free now" in remarks
+    assert_finds(done.package, make, "letterbox")
