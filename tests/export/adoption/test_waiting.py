@@ -6,13 +6,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 import pytest
-from foreign_frames import BLACK, make_frame
+from foreign_frames import make_frame
 from foreign_networks import CLASSES, Make, network, save
 from onnx import helper, numpy_helper
 
@@ -20,6 +22,7 @@ from spotlet_export import AdoptSettings, adopt_package
 from spotlet_export.adoption import original_decoder
 from spotlet_export.adoption.adopting import Listener
 
+Tensors = dict[str, npt.NDArray[Any]]
 CENTRES = Make(layout="4+C,K", box_format="cxcywh")
 SAID = ["--classes", ",".join(CLASSES), "--pad-value", "0"]
 
@@ -34,9 +37,7 @@ def test_steps_say_how_far_they_are_and_equal_canvases_are_computed_once(
     runs = 0
     honest = original_decoder.run
 
-    def counted(
-        session: ort.InferenceSession, names: list[str], feeds: dict[str, np.ndarray]
-    ) -> dict[str, np.ndarray]:
+    def counted(session: ort.InferenceSession, names: list[str], feeds: Tensors) -> Tensors:
         nonlocal runs
         runs += 1
         return honest(session, names, feeds)
@@ -48,7 +49,7 @@ def test_steps_say_how_far_they_are_and_equal_canvases_are_computed_once(
         save(CENTRES, tmp_path / "foreign.onnx"),
         tmp_path / "package",
         [tmp_path / "frame.png"],
-        AdoptSettings(classes=CLASSES, resize="letterbox", **BLACK),
+        AdoptSettings(classes=CLASSES, resize="letterbox", pad_value=0),
         Listener(
             on_step=lambda text: steps.setdefault(text, []).clear(),
             on_progress=lambda *counts: steps[list(steps)[-1]].append(counts),
@@ -80,7 +81,7 @@ def test_ctrl_c_does_not_wait_for_a_large_network(tmp_path: Path) -> None:
     ]
     for turn in range(times):
         nodes.append(helper.make_node("MatMul", [f"heavy_{turn}", "heavy"], [f"heavy_{turn + 1}"]))
-    zero = numpy_helper.from_array(np.float32(0), "no")
+    zero = numpy_helper.from_array(np.zeros((), np.float32), "no")
     model.graph.initializer.append(zero)
     nodes += [
         helper.make_node("ReduceMax", [f"heavy_{times}"], ["heaviest"], keepdims=0),
