@@ -14,7 +14,15 @@ from spotlet_export.adoption.signature import Signature
 from spotlet_export.adoption.watched_session import WatchedSession, digest
 from spotlet_export.gate.interruption import interruptible
 from spotlet_export.gate.reference import Reference
-from spotlet_export.graph.batches import batch_of, with_loose_batch
+from spotlet_export.graph.batches import (
+    batch_of,
+    narrow_places,
+    with_late_copies,
+    with_loose_batch,
+)
+
+MOST_PLACES = 12
+"""Places in a graph, from its end, that are tried as the one from which on a batch is filled."""
 
 
 class Candidate(NamedTuple):
@@ -24,11 +32,13 @@ class Candidate(NamedTuple):
         model: the original's, or the same with a loose batch.
         free_batch: whether the rewritten file takes any number of pictures, or one.
         copies: how often the network gets each picture.
+        rows: how many results it returns for it.
     """
 
     model: onnx.ModelProto
     free_batch: bool
     copies: int = 1
+    rows: int = 1
 
 
 def rewritten(
@@ -54,19 +64,18 @@ def rewritten(
     """
     file = scratch / "adopted.onnx"
     batch = batch_of(original.model.graph, signature.input.name)
-    candidates = list(_candidates(original.model, signature.input.name, batch))
-    for candidate in candidates:
+    for candidate, last in _candidates(original.model, signature, batch):
         model = rewrite(
             candidate.model,
             signature,
             reference.manifest,
             free_batch=candidate.free_batch,
             copies=candidate.copies,
+            rows=candidate.rows,
         )
         if model.ByteSize() > MOST_BYTES:
             raise ModelFileError("over 2 GB when rewritten, the limit of one ONNX file")
         file.write_bytes(model.SerializeToString())
-        last = candidate is candidates[-1]
         try:
             session = interruptible(lambda: WatchedSession(file, _counter(reference, on_progress)))
             if last or _same(session, candidate, batch, signature, reference):
@@ -80,13 +89,20 @@ def rewritten(
     return model, session
 
 
-def _candidates(model: onnx.ModelProto, image: str, batch: int) -> Iterator[Candidate]:
-    """Yields the ways to rewrite a file, the best one first, the surest one last."""
+def _candidates(
+    model: onnx.ModelProto, signature: Signature, batch: int
+) -> Iterator[tuple[Candidate, bool]]:
+    """Yields the ways to rewrite a file, the best first, and whether it is the last, surest one."""
+    image, rule = signature.input.name, signature.output
     loose = model if batch == 1 else with_loose_batch(model, image, batch)
-    yield Candidate(loose, free_batch=True)
-    yield Candidate(loose, free_batch=False)
+    yield Candidate(loose, free_batch=True), False
+    yield Candidate(loose, free_batch=False), batch == 1
     if batch > 1:
-        yield Candidate(model, free_batch=False, copies=batch)
+        outputs = [name for name in (rule.boxes, rule.scores, rule.ids) if name is not None]
+        for place in narrow_places(model, image, outputs)[: -MOST_PLACES - 1 : -1]:
+            late = with_late_copies(model, image, batch, place)
+            yield Candidate(late, free_batch=False, rows=batch), False
+        yield Candidate(model, free_batch=False, copies=batch, rows=batch), True
 
 
 def _same(
@@ -121,9 +137,12 @@ def _counter(
 
 
 def _remark(batch: int, chosen: Candidate) -> str:
+    fixed = f"the file's batch is fixed at {batch}"
     if chosen.copies > 1:
         return (
-            f"the file's batch is fixed at {batch}, and its graph works with no other: every frame "
-            f"is computed {batch} times; an export with a batch of 1 is about {batch} times faster"
+            f"{fixed}, and its graph works with no other: every frame is computed {batch} times; "
+            f"an export with a batch of 1 is about {batch} times faster"
         )
-    return f"the file's batch is fixed at {batch}: {'free' if chosen.free_batch else '1'} now"
+    if chosen.rows > 1:
+        return f"{fixed}: 1 now; only its last part still computes every frame {batch} times"
+    return f"{fixed}: {'free' if chosen.free_batch else '1'} now"

@@ -30,6 +30,7 @@ def rewrite(
     *,
     free_batch: bool,
     copies: int = 1,
+    rows: int = 1,
 ) -> onnx.ModelProto:
     """Returns a file with Spotlet's contract that computes what the original computes.
 
@@ -40,7 +41,8 @@ def rewrite(
         signature: how to read the original.
         manifest: names the input and the outputs, and is stored in the result.
         free_batch: whether the batch side is free, or 1.
-        copies: how often the network gets the picture, to fill its batch; the first result counts.
+        copies: how often the network gets the picture, to fill its batch.
+        rows: how many results it returns for the picture; the first counts.
     """
     result = copy.deepcopy(model)
     graph = result.graph
@@ -53,7 +55,7 @@ def rewrite(
         given = before.node("Concat", *[given] * copies, axis=0)
     rename_tensors(graph, {moved.get(signature.input.name, signature.input.name): given})
     results = dict(moved)
-    if copies > 1:
+    if rows > 1:
         rule = signature.output
         for name in filter(None, (rule.boxes, rule.scores, rule.ids)):
             results[name] = after.columns(moved.get(name, name), 0, 1, axis=0)
@@ -66,7 +68,7 @@ def rewrite(
     graph.initializer.extend([*before.constants, *after.constants])
     batch = batch_of(model.graph, signature.input.name)
     for name, value in signature.input.fixed.items():
-        one = value[:1] if copies < batch and value.shape[:1] == (batch,) else value
+        one = value[:1] if rows < batch and value.shape[:1] == (batch,) else value
         graph.initializer.append(onnx.numpy_helper.from_array(one, moved.get(name, name)))
     _declare(graph, manifest, free_batch=free_batch)
     prune(graph)

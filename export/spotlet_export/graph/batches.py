@@ -1,17 +1,18 @@
 """Loosens the fixed batch of a graph, so that it may take any number of pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import numpy_helper, shape_inference
+from onnx import helper, numpy_helper, shape_inference
 
 from spotlet_export.graph.dependence import Dependence
+from spotlet_export.graph.editing import read_by, rename_in_node
 
 PREFIX = "loosened/"
-"""Of the names of changed constants."""
+"""Of the names of added constants and tensors."""
 
 ELEMENTWISE = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Where"})
 
@@ -22,7 +23,9 @@ def batch_of(graph: onnx.GraphProto, image: str) -> int:
     return max(int(port.type.tensor_type.shape.dim[0].dim_value), 1)
 
 
-def with_loose_batch(model: onnx.ModelProto, image: str, batch: int) -> onnx.ModelProto:
+def with_loose_batch(
+    model: onnx.ModelProto, image: str, batch: int, until: int | None = None
+) -> onnx.ModelProto:
     """Returns a copy in which constants that repeat the batch do so no longer.
 
     The shapes to which the graph reshapes and expands say "the rest" or "as before" instead, and
@@ -33,13 +36,14 @@ def with_loose_batch(model: onnx.ModelProto, image: str, batch: int) -> onnx.Mod
         model: with sorted nodes; not changed. The declared inputs and outputs stay.
         image: the input with the pictures.
         batch: the fixed number of pictures, at least 2.
+        until: the place of the last node that changes; None for all.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
     graph = result.graph
     pixels, sides = Dependence(graph, [image]).values, _first_sides(model)
     constants = _constants(graph)
-    for number, node in enumerate(graph.node):
+    for number, node in enumerate(graph.node[: None if until is None else until + 1]):
         for place, name in enumerate(node.input):
             if name not in constants or pixels.isdisjoint(node.input):
                 continue
@@ -50,6 +54,48 @@ def with_loose_batch(model: onnx.ModelProto, image: str, batch: int) -> onnx.Mod
                 node.input[place] = f"{PREFIX}{number}_{place}"
                 graph.initializer.append(numpy_helper.from_array(loose, node.input[place]))
     return result
+
+
+def with_late_copies(model: onnx.ModelProto, image: str, batch: int, place: int) -> onnx.ModelProto:
+    """Returns a copy with a loose batch up to a node, whose one result is repeated for the rest.
+
+    Args:
+        model: with sorted nodes; not changed.
+        image: the input with the pictures.
+        batch: the fixed number of pictures, at least 2.
+        place: of the node, one of `narrow_places`.
+    """
+    result = with_loose_batch(model, image, batch, until=place)
+    nodes = list(result.graph.node)
+    name = nodes[place].output[0]
+    for node in nodes[place + 1 :]:
+        rename_in_node(node, {name: f"{PREFIX}copies"})
+    copies = helper.make_node("Concat", [name] * batch, [f"{PREFIX}copies"], axis=0)
+    result.graph.node.insert(place + 1, copies)
+    return result
+
+
+def narrow_places(model: onnx.ModelProto, image: str, outputs: Collection[str]) -> list[int]:
+    """Returns the places of the nodes whose one result is all that the rest knows of the pixels.
+
+    Args:
+        model: with sorted nodes.
+        image: the input with the pictures.
+        outputs: of the graph, that are used.
+    """
+    nodes = list(model.graph.node)
+    pixels = Dependence(model.graph, [image]).values
+    last_use = dict.fromkeys(outputs, len(nodes))
+    for place in range(len(nodes) - 1, -1, -1):
+        for name in read_by(nodes[place]) & pixels:
+            last_use.setdefault(name, place)
+    places, alive = [], {image}
+    for place, node in enumerate(nodes):
+        made = {name for name in node.output if name in pixels and name in last_use}
+        alive = {name for name in alive | made if last_use.get(name, 0) > place}
+        if made == alive == {node.output[0]}:
+            places.append(place)
+    return places
 
 
 def _loosened(

@@ -16,6 +16,7 @@ from spotlet.check import check_model
 from spotlet.cli import main
 from spotlet.errors import ModelFileError
 from spotlet_export import AdoptSettings, adopt_package
+from spotlet_export.adoption import candidates
 from spotlet_export.adoption.adopting import Adoption, Listener
 from spotlet_export.adoption.original_file import load_original
 
@@ -315,4 +316,15 @@ def test_of_a_fixed_batch_another_input_has_the_same_values_for_each(adopt: Adop
     )
     done, remarks = adopt(model, fixed={"size": (WIDTH, HEIGHT)})
     assert "the file's batch is fixed at 4: free now" in remarks
+    assert_finds(done.package, make, "letterbox")
+
+
+@pytest.mark.parametrize(("places", "says"), [(12, "only its last part"), (0, "10 times faster")])
+def test_a_fixed_batch_that_must_stay_is_filled_as_late_as_possible(
+    places: int, says: str, adopt: Adopt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "MOST_PLACES", places)
+    make = Make(layout="boxes+scores", batch=10, hard_batch=True, merged=True)
+    done, remarks = adopt(network(make))
+    assert [says in each for each in remarks if "fixed at 10" in each] == [True]
     assert_finds(done.package, make, "letterbox")
