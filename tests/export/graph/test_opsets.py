@@ -6,7 +6,6 @@ from onnx import TensorProto, helper
 
 from spotlet_export.graph.opsets import opset_of, with_opset
 
-
 NEWEST = onnx.defs.onnx_opset_version()
 
 
