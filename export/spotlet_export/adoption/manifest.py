@@ -78,6 +78,10 @@ def remarks(manifest: Manifest, signature: Signature) -> list[str]:
         kinds.append(f"strides {_few(found.strides)}")
     if found.anchors is not None:
         kinds.append(f"{len(found.anchors)} anchors, offsets in {found.offsets}")
+    if found.grids is not None:
+        grids = found.grids
+        steps = [stride for grid in grids.grids for stride in grid.strides]
+        kinds.append(f"grids of {_few(steps)} pixels, coding {grids.coding}, point {grids.point:g}")
     licence, rule = manifest.training["licence"], manifest.detection
     return [
         f"preprocessing: {manifest.input.resize} to {given.size_hw[1]}x{given.size_hw[0]} "

@@ -13,7 +13,13 @@ import onnxruntime as ort
 from spotlet.boxes import FloatArray
 from spotlet.errors import ModelFileError
 from spotlet.letterbox import ImageArray
-from spotlet_export.adoption.signature import InputSignature, OutputSignature, Signature
+from spotlet_export.adoption.original_grids import activated, decoded_grids
+from spotlet_export.adoption.signature import (
+    SUPPRESSED,
+    InputSignature,
+    OutputSignature,
+    Signature,
+)
 
 Wide = npt.NDArray[np.float64]
 
@@ -46,13 +52,18 @@ class OriginalDecoder:
             ModelFileError: onnxruntime fails on it.
         """
         rule = self.signature.output
-        names = [name for name in (rule.boxes, rule.scores, rule.ids) if name is not None]
+        names = list(rule.outputs)
         feeds = {self.signature.input.name: preprocessed(canvas, self.signature.input)}
         feeds |= dict(self.signature.input.fixed)
         tensors = run(self.session, names, feeds)
         with np.errstate(over="ignore", invalid="ignore"):
-            parts = [tensors[name][0].astype(np.float64) for name in names]
-            return decoded(parts, rule, self.signature.input.size_hw)
+            if rule.grids is not None:
+                numbers = {name: tensors[name].astype(np.float64) for name in names}
+                return decoded_grids(numbers, rule, self.signature.input.size_hw)
+            parts = [tensors[name] if not rule.batch_axis else tensors[name][0] for name in names]
+            return decoded(
+                [part.astype(np.float64) for part in parts], rule, self.signature.input.size_hw
+            )
 
 
 def run(
@@ -90,10 +101,15 @@ def decoded(
     """Returns boxes and scores for the outputs of one canvas, cell by cell."""
     if rule.layout == "4+C,K":
         parts = [parts[0].T]
+    if rule.layout in ("K,7", "1,1,K,7"):
+        rows = [_as_row_of_six(row, rule.layout) for row in parts[0].reshape(-1, 7)]
+        parts = [np.array(rows).reshape(-1, 6)]
+    if rule.layout == "dets+labels":
+        parts = [parts[0], parts[0][:, 4], parts[1]]
     boxes = _corners(parts[0][:, :4], rule, size_hw)
-    if rule.layout in ("K,6", "boxes+scores+ids"):
+    if rule.layout in SUPPRESSED:
         row, ids = (parts[0][:, 4], parts[0][:, 5]) if len(parts) == 1 else parts[1:]
-        row = _score(row[:, np.newaxis], rule)[:, 0]
+        row = activated(row[:, np.newaxis], rule)[:, 0]
         if rule.rows is not None:
             boxes, row, ids = (_filled(part, row, rule.rows) for part in (boxes, row, ids))
         scores = np.zeros((len(boxes), rule.classes))
@@ -106,32 +122,30 @@ def decoded(
     else:
         scores = parts[0][:, 5:] if rule.layout == "K,5+C" else parts[0][:, 4:]
     scores = scores[:, : scores.shape[1] - rule.extra] if len(parts) == 1 else scores
-    scores = _score(scores, rule)
+    scores = activated(scores, rule)
     if rule.background == "first":
         scores = scores[:, 1:]
     if rule.background == "last":
         scores = scores[:, :-1]
     if rule.layout == "K,5+C":
-        scores = scores * _score(parts[0][:, 4:5], rule)
+        scores = scores * activated(parts[0][:, 4:5], rule)
     return boxes, scores
+
+
+def _as_row_of_six(row: Wide, layout: str) -> list[float]:
+    """Returns corners, score and class id of a row of seven; class -1 if it is of no picture."""
+    picture, *others = row.tolist()
+    if layout == "K,7":
+        left, top, right, bottom, class_id, score = others
+    else:
+        class_id, score, left, top, right, bottom = others
+    return [left, top, right, bottom, score, class_id if int(picture) == 0 else -1]
 
 
 def _filled(part: Wide, by: Wide, rows: int) -> Wide:
     """Returns the rows with the best scores, (rows, …), padded with zeros."""
     taken = part[np.argsort(-by, kind="stable")][:rows]
     return np.concatenate([taken, np.zeros((rows - len(taken), *part.shape[1:]))])
-
-
-def _score(values: Wide, rule: OutputSignature) -> Wide:
-    if rule.activation == "sigmoid":
-        return np.where(
-            values < 0, np.exp(values) / (1 + np.exp(values)), 1 / (1 + np.exp(-values))
-        )
-    if rule.activation == "softmax":
-        powers = np.exp(values - values.max(axis=1, keepdims=True))
-        shares: Wide = powers / powers.sum(axis=1, keepdims=True)
-        return shares
-    return values
 
 
 def _corners(numbers: Wide, rule: OutputSignature, size_hw: tuple[int, int]) -> Wide:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from spotlet.errors import UsageError
 from spotlet.manifest import DetectionRule
+from spotlet_export.adoption.family import BYTE, NONE, ONES, Three, family_output
 from spotlet_export.adoption.metadata import OTHER_TASKS, class_names
 from spotlet_export.adoption.original_decoder import run
 from spotlet_export.adoption.original_file import OriginalFile
@@ -21,8 +22,6 @@ from spotlet_export.adoption.signature import (
     Signature,
     grid_size,
 )
-
-BYTE = 1 / 255
 
 INPUT_DEFAULTS: dict[str, tuple[str, float, float, float, str]] = {
     "4+C,K": ("RGB", BYTE, 0.0, 1.0, "letterbox"),
@@ -94,14 +93,13 @@ def recognise(
     shape = (1, 3, *size_hw) if axes == "NCHW" else (1, *size_hw, 3)
     feeds: dict[str, npt.NDArray[Any]] = {image.name: np.zeros(shape, image.dtype), **fixed}
     given = run(original.session, [port.name for port in original.outputs], feeds)
-    match = find_layout(given, classes, settings, on_remark)
-    undecoded = match.layout == "K,5+C" and settings.strides != ()
-    colour, scale, mean, std, resize = INPUT_DEFAULTS[match.layout + " undecoded" * undecoded]
+    match = find_layout(given, classes, size_hw, settings, on_remark)
+    colour, scale, mean, std, resize = _expected(match, settings)
     if not image.dtype.startswith("float"):
-        scale, mean, std = 1.0, 0.0, 1.0
+        scale, mean, std = 1.0, NONE, ONES
     if any(each is not None for each in (settings.scale, settings.mean, settings.std)):
-        mean, std = 0.0, 1.0  # the user set a part of the pixels' range: defaults do not mix in
-    rows = _rows(original, match, given[match.boxes].shape[1], settings)
+        mean, std = NONE, ONES  # the user set a part of the pixels' range: defaults do not mix in
+    rows = _rows(original, match, given[match.boxes], settings)
     signature = Signature(
         input=InputSignature(
             name=image.name,
@@ -110,8 +108,8 @@ def recognise(
             size_hw=size_hw,
             colour=settings.colour or colour,
             scale=scale if settings.scale is None else settings.scale,
-            mean=settings.mean or (mean, mean, mean),
-            std=settings.std or (std, std, std),
+            mean=settings.mean or mean,
+            std=settings.std or std,
             fixed=fixed,
         ),
         output=_output_signature(match, classes, rows, settings),
@@ -122,9 +120,21 @@ def recognise(
     return signature, settings.resize or resize
 
 
+def _expected(match: Match, settings: AdoptSettings) -> tuple[str, float, Three, Three, str]:
+    """Returns colour, scale, mean, std and resize that a network mostly expects."""
+    if match.family is not None:
+        family = match.family
+        return family.colour, family.scale, family.mean, family.std, family.resize
+    undecoded = match.layout == "K,5+C" and settings.strides != ()
+    colour, scale, mean, std, resize = INPUT_DEFAULTS[match.layout + " undecoded" * undecoded]
+    return colour, scale, (mean, mean, mean), (std, std, std), resize
+
+
 def _output_signature(
     match: Match, classes: int, rows: int | None, settings: AdoptSettings
 ) -> OutputSignature:
+    if match.family is not None:
+        return family_output(match.family, classes, rows, settings)
     box_format, box_unit, activation, background = OUTPUT_DEFAULTS[match.layout]
     return OutputSignature(
         layout=match.layout,
@@ -145,13 +155,17 @@ def _output_signature(
     )
 
 
-def _rows(original: OriginalFile, match: Match, some: int, settings: AdoptSettings) -> int | None:
+def _rows(
+    original: OriginalFile, match: Match, some: npt.NDArray[Any], settings: AdoptSettings
+) -> int | None:
     """Returns how many rows to take if their number is free, as after suppression."""
-    (port,) = (port for port in original.outputs if port.name == match.boxes)
-    fixed = len(port.shape) == 3 and port.shape[1] is not None
-    if match.layout not in SUPPRESSED or fixed:
+    if match.layout not in SUPPRESSED:
         return None
-    return max(some, settings.max_detections or DetectionRule().max_detections)
+    (port,) = (port for port in original.outputs if port.name == match.boxes)
+    axis = some.ndim - 2
+    if len(port.shape) == some.ndim and port.shape[axis] is not None:
+        return None
+    return max(int(some.shape[axis]), settings.max_detections or DetectionRule().max_detections)
 
 
 def _check_cells(signature: Signature, shape: tuple[int, ...]) -> None:

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet.errors import GateError, UsageError
+from spotlet_export.adoption.family import Family
+from spotlet_export.adoption.recognition_families import find_family, unsupported_family
 from spotlet_export.adoption.settings import AdoptSettings
 
 MOST_SUPPRESSED = 1000
@@ -23,16 +25,20 @@ class Match(NamedTuple):
         boxes: the output with the boxes, or with all.
         scores: the output with the scores, if it is a separate one.
         ids: the output with class ids, if there is one.
+        family: the family of networks, if it is a known one.
     """
 
     layout: str
     boxes: str
     scores: str | None = None
     ids: str | None = None
+    family: Family | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """The outputs that it uses, in the layout's order."""
+        if self.family is not None:
+            return self.family.output.outputs
         return tuple(name for name in (self.boxes, self.scores, self.ids) if name is not None)
 
     def __str__(self) -> str:
@@ -40,13 +46,18 @@ class Match(NamedTuple):
 
 
 def find_layout(
-    given: Tensors, classes: int, settings: AdoptSettings, on_remark: Callable[[str], None]
+    given: Tensors,
+    classes: int,
+    size_hw: tuple[int, int],
+    settings: AdoptSettings,
+    on_remark: Callable[[str], None],
 ) -> Match:
     """Returns the layout of a network's outputs for one canvas.
 
     Args:
         given: outputs by name.
         classes: how many there are.
+        size_hw: of the canvas, pixels.
         settings: what the user says about them.
         on_remark: called with what was found, and what it could be otherwise.
 
@@ -58,6 +69,9 @@ def find_layout(
     if missing:
         raise UsageError(f"--outputs {missing[0]}: unknown output; there are {_shapes(given)}")
     candidates = {name: given[name] for name in settings.outputs} if settings.outputs else given
+    family = find_family(candidates, classes, size_hw, settings)
+    if family is not None:
+        return _of_family(family, given, classes, on_remark)
     found = [
         match
         for match in [
@@ -68,7 +82,7 @@ def find_layout(
         and (not settings.outputs or match.outputs == tuple(settings.outputs))
     ]
     if not found:
-        raise _none_fits(candidates, classes, settings)
+        raise _none_fits(candidates, classes, size_hw, settings)
     if len(found) > 1:
         raise UsageError(
             f"outputs {_shapes(given)}: could be {' or '.join(map(str, found))}; give --layout, or "
@@ -86,6 +100,28 @@ def find_layout(
     return found[0]
 
 
+def _of_family(
+    family: Family, given: Tensors, classes: int, on_remark: Callable[[str], None]
+) -> Match:
+    """Returns the match of a network of a known family, after a remark.
+
+    Raises:
+        GateError: the number of classes does not fit it.
+    """
+    output = family.output
+    if family.classes not in (None, classes):
+        raise GateError(
+            f"outputs {_shapes(given)}: those of {family.name} with class count {family.classes}, "
+            f"but there are {classes} names; check --classes"
+        )
+    unused = [name for name in given if name not in output.outputs]
+    on_remark(
+        f"outputs: {_shapes(given)}; layout {output.layout} ({family.name})"
+        + (f"; unused: {', '.join(unused)}" if unused else "")
+    )
+    return Match(output.layout, output.boxes, output.scores, output.ids, family)
+
+
 def _of_one(given: Tensors, classes: int, settings: AdoptSettings) -> list[Match]:
     """Returns the matching layouts with one output."""
     found = []
@@ -101,7 +137,7 @@ def _of_one(given: Tensors, classes: int, settings: AdoptSettings) -> list[Match
         if columns == 5 + wide:
             found.append(Match("K,5+C", name))
         few = rows <= MOST_SUPPRESSED or settings.layout == "K,6"
-        if columns == 6 and few and not settings.strides:
+        if columns == 6 + settings.extra and few and not settings.strides:
             found.append(Match("K,6", name))
     return found
 
@@ -134,8 +170,16 @@ def _of_more(given: Tensors, classes: int, settings: AdoptSettings) -> list[Matc
     return found
 
 
-def _none_fits(given: Tensors, classes: int, settings: AdoptSettings) -> GateError:
+def _none_fits(
+    given: Tensors, classes: int, size_hw: tuple[int, int], settings: AdoptSettings
+) -> GateError:
     """Returns the error, with hints from the shapes."""
+    kind = unsupported_family(given, size_hw)
+    if kind is not None and settings.layout is None:
+        return GateError(
+            f"outputs {_shapes(given)}: {kind}: this family is not supported; export it with "
+            "decoded boxes (docs/adopt.md lists what is supported)"
+        )
     wanted = f"layout {settings.layout}" if settings.layout else "any layout"
     hints = []
     for tensor in given.values():

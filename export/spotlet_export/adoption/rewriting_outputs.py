@@ -2,8 +2,15 @@
 
 import numpy as np
 
+from spotlet_export.adoption.rewriting_grids import write_cells
 from spotlet_export.adoption.rewriting_nodes import NodeWriter
 from spotlet_export.adoption.signature import SUPPRESSED, OutputSignature
+
+ROWS_OF_SEVEN = {
+    "K,7": ((0, 1), (6, 7), (5, 6), (1, 5)),
+    "1,1,K,7": ((0, 1), (2, 3), (1, 2), (3, 7)),
+}
+"""Columns of the batch index, the score, the class id and the corners."""
 
 
 def write_postprocessing(
@@ -17,6 +24,8 @@ def write_postprocessing(
         size_hw: of the canvas, pixels.
         moved: new names of tensors, by those that the contract needs itself.
     """
+    if rule.grids is not None:
+        return _grids(write, rule, size_hw, moved)
     tensors = {
         role: write.cast(moved.get(name, name), np.float32)
         for role, name in (("boxes", rule.boxes), ("scores", rule.scores), ("ids", rule.ids))
@@ -33,14 +42,7 @@ def _suppressed(
     write: NodeWriter, rule: OutputSignature, tensors: dict[str, str]
 ) -> tuple[str, str]:
     """Writes cells with one class each, from rows of box, score and class id."""
-    boxes = tensors["boxes"]
-    if rule.layout == "K,6":
-        boxes, score, ids = (
-            write.columns(boxes, start, end) for start, end in ((0, 4), (4, 5), (5, 6))
-        )
-    else:
-        as_column = write.constant([0, -1, 1], np.int64)
-        score, ids = (write.node("Reshape", tensors[each], as_column) for each in ("scores", "ids"))
+    boxes, score, ids = _rows(write, rule, tensors)
     first = 1 if rule.background == "first" else 0
     score = _activated(write, rule, score)
     if rule.rows is not None:
@@ -48,6 +50,34 @@ def _suppressed(
     known = write.constant(np.arange(first, first + rule.classes), np.int64)
     is_class = write.node("Equal", write.cast(ids, np.int64), known)
     return boxes, write.node("Mul", write.cast(is_class, np.float32), score)
+
+
+def _rows(
+    write: NodeWriter, rule: OutputSignature, tensors: dict[str, str]
+) -> tuple[str, str, str]:
+    """Writes boxes (N, K, 4), scores (N, K, 1) and class ids (N, K, 1) from a layout's rows."""
+    boxes, batch = tensors["boxes"], 0 if rule.batch_axis else 1
+    as_column = write.constant([batch, -1, 1], np.int64)
+    if rule.layout in ROWS_OF_SEVEN:
+        rows = write.node("Reshape", boxes, write.constant([1, -1, 7], np.int64))
+        of_batch, score, ids, boxes = (
+            write.columns(rows, start, end) for start, end in ROWS_OF_SEVEN[rule.layout]
+        )
+        first = write.node("Equal", write.cast(of_batch, np.int64), write.constant([0], np.int64))
+        # Rows of no picture, or of another, get an unknown class.
+        return boxes, score, write.node("Where", first, ids, write.constant([-1]))
+    if not rule.batch_axis:
+        columns = 5 if rule.layout == "dets+labels" else 4
+        boxes = write.node("Reshape", boxes, write.constant([1, -1, columns], np.int64))
+    if rule.layout == "K,6":
+        ids = write.columns(boxes, 5, 6)
+    else:
+        ids = write.node("Reshape", tensors["ids"], as_column)
+    if rule.layout == "boxes+scores+ids":
+        score = write.node("Reshape", tensors["scores"], as_column)
+    else:
+        score = write.columns(boxes, 4, 5)
+    return write.columns(boxes, 0, 4), score, ids
 
 
 def _best_rows(
@@ -62,6 +92,24 @@ def _best_rows(
         write.node("GatherElements", score, best, axis=1),
         write.node("GatherElements", ids, best, axis=1),
     )
+
+
+def _grids(
+    write: NodeWriter, rule: OutputSignature, size_hw: tuple[int, int], moved: dict[str, str]
+) -> tuple[str, str]:
+    """Writes boxes and scores of outputs whose boxes are relative to the cells of grids."""
+    assert rule.grids is not None
+    tensors = {name: write.cast(moved.get(name, name), np.float32) for name in rule.outputs}
+    columns = rule.classes + (rule.background != "none")
+    cells = write_cells(write, rule.grids, size_hw, columns, tensors)
+    scores = _without_background(write, rule, _activated(write, rule, cells.scores))
+    if cells.objectness is not None:
+        scores = write.node("Mul", scores, _activated(write, rule, cells.objectness))
+        scores = write.node("Sqrt", scores) if rule.grids.joining == "root" else scores
+    if cells.peaks is not None:
+        scores = write.node("Mul", scores, cells.peaks)
+    sides = write.constant([1 / size_hw[1], 1 / size_hw[0]] * 2)
+    return write.clipped(write.node("Mul", cells.corners, sides)), scores
 
 
 def _cells(write: NodeWriter, rule: OutputSignature, tensors: dict[str, str]) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet.boxes import FloatArray
+from spotlet_export.adoption.signature_grids import Grids
 
 LAYOUTS = {
     "4+C,K": "one output [N, 4+C, K]: a box and the class scores, one column for each cell",
@@ -20,10 +21,14 @@ LAYOUTS = {
     "boxes+scores": "two outputs [N, K, 4] and [N, K, C]",
     "boxes+scores+ids": "three outputs [N, K, 4], [N, K] and [N, K]; already suppressed",
     "ssd": "two outputs: offsets from anchors, and class scores",
+    "dets+labels": "two outputs [N, K, 5] and [N, K]: corners and score, class id; suppressed",
+    "K,7": "one output [K, 7]: batch index, corners, class id, score; suppressed",
+    "1,1,K,7": "one output [1, 1, K, 7]: batch index, class id, score, corners; suppressed",
+    "grids": "outputs of one or more grids, whose boxes are relative to their cells",
 }
 """Output layouts that can be adopted."""
 
-SUPPRESSED = ("K,6", "boxes+scores+ids")
+SUPPRESSED = ("K,6", "boxes+scores+ids", "dets+labels", "K,7", "1,1,K,7")
 """Layouts with one class in each row and nothing left to suppress."""
 
 BOX_FORMATS = ("xyxy", "cxcywh", "yxyx", "cycxhw")
@@ -96,6 +101,9 @@ class OutputSignature:
         extra: columns after the class scores that are dropped.
         rows: how many of the best rows to take from a suppressed output with a free number of
             rows, padded with zeros; None if the number is fixed.
+        batch_axis: whether the outputs have an axis for the batch; without it, they are those of
+            one picture.
+        grids: of `grids`.
     """
 
     layout: str
@@ -113,6 +121,16 @@ class OutputSignature:
     variances: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
     extra: int = 0
     rows: int | None = None
+    batch_axis: bool = True
+    grids: Grids | None = None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs that are used, in the layout's order."""
+        if self.grids is not None:
+            parts = (part for grid in self.grids.grids for part in grid.parts)
+            return tuple(dict.fromkeys(part.output for part in parts))
+        return tuple(name for name in (self.boxes, self.scores, self.ids) if name is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
