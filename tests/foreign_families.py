@@ -91,7 +91,7 @@ def box_of(light: Light) -> Numbers:
     """Returns the box (4,) that must be found for a light, pixels of its frame."""
     columns = -(-WIDTH // light.stride)
     box = boxes_of(light.stride)[light.row * columns + light.column]
-    sides = box * [ACROSS, DOWN, ACROSS, DOWN]
+    sides: Numbers = box * [ACROSS, DOWN, ACROSS, DOWN]
     return np.clip(sides, 0, [WIDTH * ACROSS, HEIGHT * DOWN] * 2)
 
 
@@ -161,7 +161,7 @@ class Family:
         shape = [0, 0, -(-HEIGHT // stride), -(-WIDTH // stride)]
         return self.write("Reshape", turned, np.array(shape))
 
-    def joined(self, *tensors: str, axis: int = 2) -> str:
+    def joined(self, *tensors: str | Numbers, axis: int = 2) -> str:
         """Several, one after the other."""
         return self.write("Concat", *tensors, axis=axis)
 

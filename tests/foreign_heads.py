@@ -1,110 +1,27 @@
-"""The families of `foreign_families`: each network, its pixels, its lights, what must be found."""
-
-from collections.abc import Callable
-from dataclasses import dataclass
+"""Families of `foreign_families` whose boxes are relative to cells."""
 
 import numpy as np
 import onnx
 from foreign_families import (
     CENTERNET,
-    COARSE,
-    FINE,
     HALF,
-    IMAGENET,
     IMAGENET_BGR,
     LITTLE,
     OBJECTNESS,
     PLAIN,
-    STEPS,
     Family,
-    Light,
     Pixels,
     boxes_of,
     cells,
     centres,
     distances,
     distributions,
-    rows,
 )
 from foreign_networks import HEIGHT, WIDTH
-from onnx import TensorProto
 
-INT64 = TensorProto.INT64
+from spotlet_export.adoption.recognition_faces import ANCHORED, anchors_of
+
 GAIN = 8.0
-
-
-def by_level(level: float) -> float:
-    return level
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """A network whose answers are known.
-
-    Attributes:
-        make: returns the file's content.
-        lights: what the frame shows.
-        classes: their names.
-        score: of a colour's level, 0 to 1.
-        name: of the family, as `adopt` says it.
-        free_batch: whether it answers several pictures at once.
-        missed: lights that must not be found.
-    """
-
-    make: Callable[[], onnx.ModelProto]
-    lights: tuple[Light, ...]
-    name: str
-    classes: tuple[str, ...] = ("red", "green", "blue")
-    score: Callable[[float], float] = by_level
-    free_batch: bool = True
-    missed: tuple[Light, ...] = ()
-
-
-def dets_and_labels() -> onnx.ModelProto:
-    net, parts = rows(IMAGENET)
-    net.returns("dets", net.joined(parts["boxes"], parts["scores"]))
-    net.returns("labels", net.write("Reshape", parts["ids"], np.array([0, -1])), INT64)
-    return net.model()
-
-
-def without_batch(first: int, *, size: bool) -> onnx.ModelProto:
-    """Torchvision's, or Detectron2's with the picture's size."""
-    net, parts = rows(Pixels(), found=0.3)
-    net.returns("3001", net.write("Reshape", parts["boxes"], np.array([-1, 4])))
-    flat = {name: net.write("Reshape", parts[name], np.array([-1])) for name in ("ids", "scores")}
-    net.returns("3002", net.write("Add", flat["ids"], np.array(first)), INT64)
-    net.returns("3003", flat["scores"])
-    if size:
-        net.returns("3004", net.write.constant(np.array([HEIGHT, WIDTH])), INT64)
-    return net.model(batch=1)
-
-
-def rows_of_seven(*, last: bool) -> onnx.ModelProto:
-    """YOLOv7's, or DetectionOutput's, with rows of no picture at the end."""
-    net, parts = rows(Pixels() if last else PLAIN, found=0.3)
-    ids = net.write("Cast", parts["ids"], to=TensorProto.FLOAT)
-    score, boxes = parts["scores"], parts["boxes"]
-    nothing = net.write("Mul", score, 0.0)
-    if last:
-        whole = net.joined(nothing, boxes, ids, score)
-        net.returns("output", net.write("Reshape", whole, np.array([-1, 7])))
-        return net.model(batch=1)
-    unit = net.write("Mul", boxes, np.array([1 / WIDTH, 1 / HEIGHT] * 2))
-    whole = net.joined(nothing, net.write("Add", ids, 1.0), score, unit)
-    end = np.array([[[-1.0, 1.0, 0.9, 0.1, 0.1, 0.9, 0.9]]])
-    net.returns("detections", net.write("Unsqueeze", net.joined(whole, end, axis=1), np.array([1])))
-    return net.model(batch=1)
-
-
-def rows_with_masks() -> onnx.ModelProto:
-    net, parts = rows(Pixels())
-    noise = np.random.default_rng(1).uniform(0.001, LITTLE, (96, 1))
-    score = net.write("Max", parts["scores"], net.alike(parts["scores"], noise))
-    ids = net.write("Cast", parts["ids"], to=TensorProto.FLOAT)
-    more = net.alike(score, np.random.default_rng(2).normal(0, 1, (96, 32)))
-    net.returns("output0", net.joined(parts["boxes"], score, ids, more))
-    net.returns("output1", net.planes(more, 8))
-    return net.model()
 
 
 def fastestdet() -> onnx.ModelProto:
@@ -155,10 +72,10 @@ def by_logit(level: float) -> float:
     return float(1 / (1 + np.exp(-GAIN * (level - 0.5))))
 
 
-def centernet(*, named: bool) -> onnx.ModelProto:
-    """With sizes and offsets in any order, if they are named."""
+def centernet(*, named: bool, one: bool = False) -> onnx.ModelProto:
+    """With sizes and offsets in any order, if they are named; with one class, of any colour."""
     net = Family(CENTERNET)
-    level = net.colours(8)
+    level = net.one(net.colours(8)) if one else net.colours(8)
     offset, size = (net.planes(net.alike(level, each), 8) for each in centres(8))
     logits = net.write("Mul", net.write("Sub", level, 0.5), GAIN)
     net.returns("hm" if named else "401", net.planes(logits, 8))
@@ -215,6 +132,32 @@ def yunet_score(level: float) -> float:
     return float(np.sqrt(level * OBJECTNESS))
 
 
+def ultraface(*, decoded: bool) -> onnx.ModelProto:
+    """With several anchors for each cell; the last of them says the box."""
+    net = Family(Pixels(scale=1.0, mean=(127.0,) * 3, std=(128.0,) * 3))
+    kind = ANCHORED[0]
+    sizes = np.array([WIDTH, HEIGHT])
+    scores, boxes, start = [], [], 0
+    anchors = anchors_of(kind, (HEIGHT, WIDTH)).astype(np.float64)
+    for place, (stride, each) in enumerate(zip(kind.strides, kind.sizes, strict=True)):
+        score = net.one(net.colours(stride, place))
+        count = len(each)
+        nothing = [net.write("Mul", score, 0.0)] * (count - 1)
+        flat = net.write("Reshape", net.joined(*nothing, score), np.array([0, -1, 1]))
+        scores.append(flat)
+        wanted = np.repeat(boxes_of(stride), count, axis=0) / np.tile(sizes, 2)
+        own = anchors[start : start + len(wanted)]
+        start += len(wanted)
+        centre, size = (wanted[:, :2] + wanted[:, 2:]) / 2, wanted[:, 2:] - wanted[:, :2]
+        moved = (centre - own[:, :2]) / own[:, 2:] / 0.1
+        offsets = np.hstack([moved, np.log(size / own[:, 2:]) / 0.2])
+        boxes.append(net.alike(flat, wanted if decoded else offsets))
+    face = net.joined(*scores, axis=1)
+    net.returns("confidences", net.joined(net.write("Sub", np.array([[[1.0]]]), face), face))
+    net.returns("boxes", net.joined(*boxes, axis=1))
+    return net.model()
+
+
 def raw_heads(channels: int) -> onnx.ModelProto:
     """Of a family that is not supported."""
     net = Family(Pixels())
@@ -223,75 +166,3 @@ def raw_heads(channels: int) -> onnx.ModelProto:
         numbers = np.tile(boxes_of(stride), (1, channels // 4 + 1))[:, :channels]
         net.returns(f"p{stride}", net.planes(net.alike(level, numbers), stride))
     return net.model()
-
-
-FACE = ("face",)
-SMALLER = (Light(1, 4, 8, 0, 200),)
-"""Beside a greater one: not a peak of the heat map."""
-
-KNOWN: dict[str, Known] = {
-    "dets and labels": Known(make=dets_and_labels, lights=FINE, name="MMDetection"),
-    "torchvision": Known(
-        make=lambda: without_batch(1, size=False),
-        lights=FINE,
-        name="torchvision",
-        free_batch=False,
-    ),
-    "Detectron2": Known(
-        make=lambda: without_batch(0, size=True), lights=FINE, name="Detectron2", free_batch=False
-    ),
-    "YOLOv7's rows of seven": Known(
-        make=lambda: rows_of_seven(last=True), lights=FINE, name="YOLOv7", free_batch=False
-    ),
-    "DetectionOutput's rows of seven": Known(
-        make=lambda: rows_of_seven(last=False), lights=FINE, name="SSD", free_batch=False
-    ),
-    "rows with masks": Known(make=rows_with_masks, lights=FINE, name="32 more columns"),
-    "FastestDet": Known(make=fastestdet, lights=COARSE, name="FastestDet", score=fastestdet_score),
-    "NanoDet-Plus": Known(
-        make=lambda: nanodet(8, 16, 32, 64, point=0.0), lights=STEPS, name="NanoDet-Plus"
-    ),
-    "NanoDet": Known(make=lambda: nanodet(8, 16, 32, point=0.5), lights=STEPS, name="NanoDet"),
-    "NanoDet's heads": Known(
-        make=lambda: heads(8, apart=True, pixels=IMAGENET_BGR),
-        lights=STEPS,
-        name="NanoDet",
-        score=by_logit,
-    ),
-    "a YOLO's heads": Known(
-        make=lambda: heads(16, apart=False, pixels=Pixels()),
-        lights=STEPS,
-        name="YOLO",
-        score=by_logit,
-    ),
-    "a YOLO's heads, apart": Known(
-        make=lambda: heads(16, apart=True, pixels=Pixels()),
-        lights=STEPS,
-        name="YOLO",
-        score=by_logit,
-    ),
-    "CenterNet": Known(
-        make=lambda: centernet(named=True),
-        lights=FINE,
-        name="CenterNet",
-        score=by_logit,
-        missed=SMALLER,
-    ),
-    "CenterNet without names": Known(
-        make=lambda: centernet(named=False),
-        lights=FINE,
-        name="CenterNet",
-        score=by_logit,
-        missed=SMALLER,
-    ),
-    "CenterFace": Known(make=centerface, lights=FINE, name="CenterFace", classes=FACE),
-    "SCRFD": Known(make=lambda: scrfd(batch=True), lights=STEPS, name="SCRFD", classes=FACE),
-    "SCRFD without a batch": Known(
-        make=lambda: scrfd(batch=False),
-        lights=STEPS,
-        name="SCRFD",
-        classes=FACE,
-        free_batch=False,
-    ),
-    "YuNet": Known(make=yunet, lights=STEPS, name="YuNet", classes=FACE, score=yunet_score),
-}

@@ -19,6 +19,9 @@ NONE, ONES = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 """Of pixels from 0 to 255, red first. Source: torchvision's models, OpenMMLab's configurations."""
 
+MOST_ROWS = 1000
+"""Rows that suppressed outputs rarely exceed."""
+
 SLACK = 1e-3
 """How far scores may be outside [0, 1]."""
 

@@ -28,7 +28,9 @@ def make_manifest(
         UsageError: a setting breaks a rule of manifests.
     """
     metadata = kept(original.metadata)
+    rule = DetectionRule()
     suppressed = signature.output.layout in SUPPRESSED
+    iou_threshold = 1.0 if suppressed else signature.output.iou_threshold or rule.iou_threshold
     asked = {
         "score_threshold": settings.score_threshold,
         "iou_threshold": settings.iou_threshold,
@@ -47,7 +49,7 @@ def make_manifest(
             ),
             output=OutputRule(score_activation=activation),
             detection=replace(
-                DetectionRule(iou_threshold=1.0) if suppressed else DetectionRule(),
+                replace(rule, iou_threshold=iou_threshold),
                 **{name: value for name, value in asked.items() if value is not None},  # type: ignore[arg-type]
             ),
             training={

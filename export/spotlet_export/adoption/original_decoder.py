@@ -15,6 +15,7 @@ from spotlet.errors import ModelFileError
 from spotlet.letterbox import ImageArray
 from spotlet_export.adoption.original_grids import activated, decoded_grids
 from spotlet_export.adoption.signature import (
+    ROWS,
     SUPPRESSED,
     InputSignature,
     OutputSignature,
@@ -101,14 +102,13 @@ def decoded(
     """Returns boxes and scores for the outputs of one canvas, cell by cell."""
     if rule.layout == "4+C,K":
         parts = [parts[0].T]
-    if rule.layout in ("K,7", "1,1,K,7"):
-        rows = [_as_row_of_six(row, rule.layout) for row in parts[0].reshape(-1, 7)]
-        parts = [np.array(rows).reshape(-1, 6)]
+    if rule.layout in ROWS:
+        parts = _split(parts[0], rule.layout)
     if rule.layout == "dets+labels":
         parts = [parts[0], parts[0][:, 4], parts[1]]
     boxes = _corners(parts[0][:, :4], rule, size_hw)
     if rule.layout in SUPPRESSED:
-        row, ids = (parts[0][:, 4], parts[0][:, 5]) if len(parts) == 1 else parts[1:]
+        row, ids = parts[1:]
         row = activated(row[:, np.newaxis], rule)[:, 0]
         if rule.rows is not None:
             boxes, row, ids = (_filled(part, row, rule.rows) for part in (boxes, row, ids))
@@ -132,14 +132,18 @@ def decoded(
     return boxes, scores
 
 
-def _as_row_of_six(row: Wide, layout: str) -> list[float]:
-    """Returns corners, score and class id of a row of seven; class -1 if it is of no picture."""
-    picture, *others = row.tolist()
-    if layout == "K,7":
-        left, top, right, bottom, class_id, score = others
-    else:
-        class_id, score, left, top, right, bottom = others
-    return [left, top, right, bottom, score, class_id if int(picture) == 0 else -1]
+def _split(rows: Wide, layout: str) -> list[Wide]:
+    """Returns corners (K, 4), scores (K,) and class ids (K,); class -1 if it is of no picture."""
+    found: dict[str, list[Any]] = {"box": [], "score": [], "id": [], "batch": []}
+    for row in rows.reshape(-1, rows.shape[-1]):
+        numbers = list(row)
+        for name in ROWS[layout]:
+            taken = [numbers.pop(0) for _ in range(4 if name == "box" else 1)]
+            found[name].append(taken if name == "box" else taken[0])
+    ids = np.array(found["id"])
+    if found["batch"]:
+        ids = np.where(np.array(found["batch"]).astype(int) == 0, ids, -1)
+    return [np.array(found["box"]).reshape(-1, 4), np.array(found["score"]), ids]
 
 
 def _filled(part: Wide, by: Wide, rows: int) -> Wide:

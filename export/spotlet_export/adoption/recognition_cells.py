@@ -58,7 +58,7 @@ def pyramid(
     found = []
     for stride in (each for each in (4, 8, 16, 32, 64, 128) if each <= most):
         high, wide = -(-size_hw[0] // stride), -(-size_hw[1] // stride)
-        for name, tensor in given.items():
+        for name, tensor in ((name, each) for name, each in given.items() if each.size):
             if tensor.ndim == 4 and per_cell == 1 and tensor.shape[2:] == (high, wide):
                 rows = tensor[0].reshape(tensor.shape[1], -1).T
             elif tensor.ndim in (2, 3) and tensor.shape[-2] == high * wide * per_cell:
@@ -86,6 +86,8 @@ def grid_family(
     std: Three = ONES,
     resize: str = "letterbox",
     activation: str = "none",
+    iou_threshold: float | None = None,
+    extra: int = 0,
 ) -> Family:
     """Returns a family of the layout `grids`."""
     output = OutputSignature(
@@ -96,6 +98,8 @@ def grid_family(
         box_unit="pixels",
         activation=activation,
         grids=grids,
+        iou_threshold=iou_threshold,
+        extra=extra,
     )
     return Family(
         name=name,

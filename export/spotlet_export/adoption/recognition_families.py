@@ -7,6 +7,7 @@ no other family's.
 from spotlet.errors import UsageError
 from spotlet_export.adoption.family import Family, Tensors
 from spotlet_export.adoption.recognition_cells import pyramid
+from spotlet_export.adoption.recognition_faces import face_families
 from spotlet_export.adoption.recognition_grids import grid_families
 from spotlet_export.adoption.recognition_pyramids import pyramid_families
 from spotlet_export.adoption.recognition_suppressed import row_families
@@ -37,9 +38,11 @@ def find_family(
         for family in [
             *row_families(given, classes, size_hw, settings),
             *grid_families(given, classes, size_hw),
-            *pyramid_families(given, classes, size_hw),
+            *pyramid_families(given, classes, size_hw, settings.extra),
+            *face_families(given, size_hw),
         ]
         if settings.layout in (None, family.output.layout)
+        and settings.extra in (0, family.output.extra)
         and (not settings.outputs or set(settings.outputs) == set(family.output.outputs))
     ]
     if len(found) > 1:
@@ -53,7 +56,7 @@ def find_family(
 def unsupported_family(given: Tensors, size_hw: tuple[int, int]) -> str | None:
     """Returns what outputs that fit no layout are, if that is known; None otherwise."""
     levels = pyramid(given, size_hw, 1)
-    if len(given) == 1 and next(iter(given.values())).ndim == 2:
+    if len(given) == 1 and next(iter(given.values())).shape[:-1] == (1,):
         return "scores of a classifier"
     five = [tensor.shape for tensor in given.values() if tensor.ndim == 5]
     if five and all(shape[1] == ANCHORS_PER_CELL[0] for shape in five):

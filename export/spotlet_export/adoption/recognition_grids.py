@@ -59,7 +59,16 @@ def _one_grid(given: Tensors, size_hw: tuple[int, int]) -> list[Family]:
         objectness=cells.part(0),
     )
     grids = Grids(grids=(grid,), coding="canvas")
-    return [grid_family("FastestDet", grids, cells.depth - 5, colour="BGR", resize="stretch")]
+    return [
+        grid_family(
+            "FastestDet",
+            grids,
+            cells.depth - 5,
+            colour="BGR",
+            resize="stretch",
+            iou_threshold=0.45,
+        )
+    ]
 
 
 def _one_output(given: Tensors, classes: int | None, size_hw: tuple[int, int]) -> list[Family]:
@@ -117,7 +126,15 @@ def _heat_maps(given: Tensors, size_hw: tuple[int, int]) -> list[Family]:
     if face:
         rule = Grids(grids=(grid,), coding="exponents", point=0.5, y_first=True)
         return [
-            grid_family("CenterFace", rule, 1, scale=1.0, resize="stretch", activation=activation)
+            grid_family(
+                "CenterFace",
+                rule,
+                1,
+                scale=1.0,
+                resize="stretch",
+                activation=activation,
+                iou_threshold=0.3,
+            )
         ]
     rule = Grids(grids=(grid,), coding="sizes", peaks=True)
     return [

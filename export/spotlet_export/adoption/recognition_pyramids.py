@@ -16,16 +16,23 @@ NANODET_BINS, YOLO_BINS = 8, 16
 YOLOv8's documentation of its head (reg_max 16)."""
 
 
-def pyramid_families(given: Tensors, classes: int | None, size_hw: tuple[int, int]) -> list[Family]:
+def pyramid_families(
+    given: Tensors, classes: int | None, size_hw: tuple[int, int], extra: int
+) -> list[Family]:
     """Returns the families with outputs for each stride that fit.
 
     Args:
         given: outputs by name, for one canvas.
         classes: how many there are; None if that is not known.
         size_hw: of the canvas, pixels.
+        extra: columns after the class scores.
     """
     levels = pyramid(given, size_hw, 1)
-    return [*_scrfd(pyramid(given, size_hw, 2)), *_yunet(levels), *_distributions(levels, classes)]
+    return [
+        *_scrfd(pyramid(given, size_hw, 2)),
+        *_yunet(levels),
+        *_distributions(levels, classes, extra),
+    ]
 
 
 def _scrfd(levels: list[list[Cells]]) -> list[Family]:
@@ -50,6 +57,7 @@ def _scrfd(levels: list[list[Cells]]) -> list[Family]:
             std=(128.0,) * 3,
             resize="letterbox_corner",
             activation=activation_of(*values),
+            iou_threshold=0.4,
         )
     ]
 
@@ -82,11 +90,12 @@ def _yunet(levels: list[list[Cells]]) -> list[Family]:
             scale=1.0,
             resize="letterbox_corner",
             activation=activation_of(*(cls.values for cls in scores)),
+            iou_threshold=0.3,
         )
     ]
 
 
-def _distributions(levels: list[list[Cells]], classes: int | None) -> list[Family]:
+def _distributions(levels: list[list[Cells]], classes: int | None, extra: int) -> list[Family]:
     """Scores and distributions of each stride, in one output each or apart.
 
     Source: Li et al. 2020, Generalized Focal Loss, section 3; NanoDet's heads; Feng et al. 2021,
@@ -102,7 +111,7 @@ def _distributions(levels: list[list[Cells]], classes: int | None) -> list[Famil
         sides = 4 * bins
         if len(depth) == 2 and sides in depth and depth != (sides, sides):
             columns = sum(depth) - sides
-        elif len(depth) == 1 and bins == YOLO_BINS and classes == depth[0] - sides:
+        elif len(depth) == 1 and bins == YOLO_BINS and classes == depth[0] - sides - extra:
             columns = classes
         else:
             continue
@@ -113,7 +122,7 @@ def _distributions(levels: list[list[Cells]], classes: int | None) -> list[Famil
             boxes = next(cells for cells in level if len(depth) == 1 or cells.depth == sides)
             score = next(cells for cells in level if len(depth) == 1 or cells.depth == columns)
             first = sides if len(depth) == 1 else 0
-            scores.append(score.values[:, first:])
+            scores.append(score.values[:, first : first + columns])
             part = score.part(first)
             grids.append(Grid(strides=(boxes.stride,), boxes=boxes.part(), scores=part))
         activation = activation_of(*scores)
@@ -123,7 +132,11 @@ def _distributions(levels: list[list[Cells]], classes: int | None) -> list[Famil
         else:
             rule = Grids(grids=tuple(grids), coding="distributions", bins=bins, point=0.5)
             name = "a YOLO's heads with distributions of distances"
-            found.append(grid_family(name, rule, columns, activation=activation))
+            found.append(
+                grid_family(
+                    name, rule, columns, activation=activation, extra=extra * (len(depth) == 1)
+                )
+            )
     return found
 
 
@@ -140,4 +153,5 @@ def nanodet(grids: tuple[Grid, ...], point: float, classes: int, activation: str
         std=(IMAGENET_STD[2], IMAGENET_STD[1], IMAGENET_STD[0]),
         resize="stretch",
         activation=activation,
+        iou_threshold=0.6,
     )

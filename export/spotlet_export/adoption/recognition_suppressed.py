@@ -8,6 +8,7 @@ import numpy.typing as npt
 from spotlet_export.adoption.family import (
     IMAGENET_MEAN,
     IMAGENET_STD,
+    MOST_ROWS,
     SLACK,
     Family,
     Tensors,
@@ -15,14 +16,12 @@ from spotlet_export.adoption.family import (
     is_unit,
     is_whole,
 )
+from spotlet_export.adoption.recognition_orders import rows_in_order
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import OutputSignature
 
 BACKGROUND_NAMES = ("__background__", "background", "bg", "n/a")
 """Names that a list of classes may start with, where the ids count the background."""
-
-MOST_ROWS = 1000
-"""Rows that suppressed outputs rarely exceed."""
 
 
 def row_families(
@@ -44,11 +43,7 @@ def row_families(
             found += _dets_and_labels(name, given)
         if tensor.ndim == 2 and tensor.shape[1] == 4:
             found += _without_batch(name, given, size_hw, settings)
-        if (tensor.ndim == 2 and tensor.shape[1] == 7) or (
-            tensor.ndim == 4 and tensor.shape[:2] == (1, 1) and tensor.shape[3] == 7
-        ):
-            found += _rows_of_seven(name, tensor)
-    return found
+    return found or rows_in_order(given, classes)
 
 
 def _rows_with_more(
@@ -151,39 +146,3 @@ def _without_batch(
         batch_axis=False,
     )
     return [Family(name="Detectron2" if sizes else "torchvision", output=output)]
-
-
-def _rows_of_seven(name: str, tensor: npt.NDArray[Any]) -> list[Family]:
-    """Rows that start with the picture's place in the batch.
-
-    Source: YOLOv7's README on `--end2end` (batch index, corners, class id, score); OpenVINO's
-    specification of DetectionOutput-8 (batch index, class id, score, corners in [0, 1]).
-    """
-    rows = tensor.reshape(-1, 7)
-    rows = rows[rows[:, 0] >= 0]
-    last = is_whole(rows[:, 5]) and is_unit(rows[:, 6]) and is_ordered(rows[:, 1:5])
-    first = is_whole(rows[:, 1]) and is_unit(rows[:, 2]) and is_ordered(rows[:, 3:7])
-    if not is_whole(rows[:, 0]) or not (first or last):
-        return []
-    if last and (tensor.ndim == 2 or not first):
-        output = OutputSignature(
-            layout="K,7",
-            boxes=name,
-            classes=0,
-            box_format="xyxy",
-            box_unit="pixels",
-            batch_axis=False,
-        )
-        return [Family(name="YOLOv7 with --end2end", output=output)]
-    from_zero = bool((rows[rows[:, 2] > SLACK, 1] == 0).any())
-    output = OutputSignature(
-        layout="1,1,K,7",
-        boxes=name,
-        classes=0,
-        box_format="xyxy",
-        box_unit="unit",
-        background="none" if from_zero else "first",
-        batch_axis=False,
-    )
-    ssd = "SSD with DetectionOutput"
-    return [Family(name=ssd, output=output, colour="BGR", scale=1.0, resize="stretch")]

@@ -4,13 +4,7 @@ import numpy as np
 
 from spotlet_export.adoption.rewriting_grids import write_cells
 from spotlet_export.adoption.rewriting_nodes import NodeWriter
-from spotlet_export.adoption.signature import SUPPRESSED, OutputSignature
-
-ROWS_OF_SEVEN = {
-    "K,7": ((0, 1), (6, 7), (5, 6), (1, 5)),
-    "1,1,K,7": ((0, 1), (2, 3), (1, 2), (3, 7)),
-}
-"""Columns of the batch index, the score, the class id and the corners."""
+from spotlet_export.adoption.signature import ROWS, SUPPRESSED, OutputSignature
 
 
 def write_postprocessing(
@@ -57,27 +51,40 @@ def _rows(
 ) -> tuple[str, str, str]:
     """Writes boxes (N, K, 4), scores (N, K, 1) and class ids (N, K, 1) from a layout's rows."""
     boxes, batch = tensors["boxes"], 0 if rule.batch_axis else 1
+    if rule.layout in ROWS:
+        return _rows_of_one(write, rule, boxes)
     as_column = write.constant([batch, -1, 1], np.int64)
-    if rule.layout in ROWS_OF_SEVEN:
-        rows = write.node("Reshape", boxes, write.constant([1, -1, 7], np.int64))
-        of_batch, score, ids, boxes = (
-            write.columns(rows, start, end) for start, end in ROWS_OF_SEVEN[rule.layout]
-        )
-        first = write.node("Equal", write.cast(of_batch, np.int64), write.constant([0], np.int64))
-        # Rows of no picture, or of another, get an unknown class.
-        return boxes, score, write.node("Where", first, ids, write.constant([-1]))
     if not rule.batch_axis:
         columns = 5 if rule.layout == "dets+labels" else 4
         boxes = write.node("Reshape", boxes, write.constant([1, -1, columns], np.int64))
-    if rule.layout == "K,6":
-        ids = write.columns(boxes, 5, 6)
-    else:
-        ids = write.node("Reshape", tensors["ids"], as_column)
-    if rule.layout == "boxes+scores+ids":
-        score = write.node("Reshape", tensors["scores"], as_column)
-    else:
+    if rule.layout == "dets+labels":
         score = write.columns(boxes, 4, 5)
-    return write.columns(boxes, 0, 4), score, ids
+    else:
+        score = write.node("Reshape", tensors["scores"], as_column)
+    return (
+        write.columns(boxes, 0, 4),
+        score,
+        write.node("Reshape", tensors["ids"], as_column),
+    )
+
+
+def _rows_of_one(write: NodeWriter, rule: OutputSignature, rows: str) -> tuple[str, str, str]:
+    """Writes the columns of rows that hold everything; rows of no picture get no class."""
+    order = ROWS[rule.layout]
+    if not rule.batch_axis:
+        wide = len(order) + 3 + rule.extra
+        rows = write.node("Reshape", rows, write.constant([1, -1, wide], np.int64))
+    columns, start = {}, 0
+    for name in order:
+        end = start + (4 if name == "box" else 1)
+        columns[name] = write.columns(rows, start, end)
+        start = end
+    ids = columns["id"]
+    if "batch" in columns:
+        batch = write.cast(columns["batch"], np.int64)
+        first = write.node("Equal", batch, write.constant([0], np.int64))
+        ids = write.node("Where", first, ids, write.constant([-1]))
+    return columns["box"], columns["score"], ids
 
 
 def _best_rows(

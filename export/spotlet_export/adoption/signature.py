@@ -22,13 +22,27 @@ LAYOUTS = {
     "boxes+scores+ids": "three outputs [N, K, 4], [N, K] and [N, K]; already suppressed",
     "ssd": "two outputs: offsets from anchors, and class scores",
     "dets+labels": "two outputs [N, K, 5] and [N, K]: corners and score, class id; suppressed",
-    "K,7": "one output [K, 7]: batch index, corners, class id, score; suppressed",
-    "1,1,K,7": "one output [1, 1, K, 7]: batch index, class id, score, corners; suppressed",
+    "batch,box,id,score": "one output [K, 7]: batch index, corners, class id, score; suppressed",
+    "batch,box,score,id": "one output [K, 7]: batch index, corners, score, class id; suppressed",
+    "batch,id,score,box": "one output [1, 1, K, 7]: batch index, class id, score, corners; "
+    "suppressed",
+    "id,score,box": "one output [K, 6]: class id, score, corners; suppressed",
+    "box,id,score": "one output [N, K, 6]: corners, class id, score; suppressed",
     "grids": "outputs of one or more grids, whose boxes are relative to their cells",
 }
 """Output layouts that can be adopted."""
 
-SUPPRESSED = ("K,6", "boxes+scores+ids", "dets+labels", "K,7", "1,1,K,7")
+ROWS = {
+    "K,6": ("box", "score", "id"),
+    "batch,box,id,score": ("batch", "box", "id", "score"),
+    "batch,box,score,id": ("batch", "box", "score", "id"),
+    "batch,id,score,box": ("batch", "id", "score", "box"),
+    "id,score,box": ("id", "score", "box"),
+    "box,id,score": ("box", "id", "score"),
+}
+"""Layouts with one output of rows: what their columns are, four for a box, one for the others."""
+
+SUPPRESSED = (*ROWS, "boxes+scores+ids", "dets+labels")
 """Layouts with one class in each row and nothing left to suppress."""
 
 BOX_FORMATS = ("xyxy", "cxcywh", "yxyx", "cycxhw")
@@ -104,6 +118,7 @@ class OutputSignature:
         batch_axis: whether the outputs have an axis for the batch; without it, they are those of
             one picture.
         grids: of `grids`.
+        iou_threshold: of the suppression in the family's own programs; None if it is unknown.
     """
 
     layout: str
@@ -123,6 +138,7 @@ class OutputSignature:
     rows: int | None = None
     batch_axis: bool = True
     grids: Grids | None = None
+    iou_threshold: float | None = None
 
     @property
     def outputs(self) -> tuple[str, ...]:
