@@ -19,7 +19,7 @@ from foreign_families import (
 )
 from foreign_networks import HEIGHT, WIDTH
 
-from spotlet_export.adoption.recognition_faces import ANCHORED, anchors_of
+from spotlet_export.adoption.recognition_faces import Anchored, anchors_of
 
 GAIN = 8.0
 
@@ -132,10 +132,9 @@ def yunet_score(level: float) -> float:
     return float(np.sqrt(level * OBJECTNESS))
 
 
-def ultraface(*, decoded: bool) -> onnx.ModelProto:
+def anchored(kind: Anchored, *, decoded: bool) -> onnx.ModelProto:
     """With several anchors for each cell; the last of them says the box."""
-    net = Family(Pixels(scale=1.0, mean=(127.0,) * 3, std=(128.0,) * 3))
-    kind = ANCHORED[0]
+    net = Family(Pixels(colour=kind.colour, scale=1.0, mean=kind.mean, std=kind.std))
     sizes = np.array([WIDTH, HEIGHT])
     scores, boxes, start = [], [], 0
     anchors = anchors_of(kind, (HEIGHT, WIDTH)).astype(np.float64)
@@ -155,6 +154,8 @@ def ultraface(*, decoded: bool) -> onnx.ModelProto:
     face = net.joined(*scores, axis=1)
     net.returns("confidences", net.joined(net.write("Sub", np.array([[[1.0]]]), face), face))
     net.returns("boxes", net.joined(*boxes, axis=1))
+    if kind.points:
+        net.returns("points", net.alike(face, np.full((len(anchors), kind.points), 0.5)))
     return net.model()
 
 

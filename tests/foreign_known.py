@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import onnx
 from foreign_families import COARSE, FINE, IMAGENET_BGR, STEPS, Light, Pixels
 from foreign_heads import (
+    anchored,
     by_logit,
     centerface,
     centernet,
@@ -14,7 +15,6 @@ from foreign_heads import (
     heads,
     nanodet,
     scrfd,
-    ultraface,
     yunet,
     yunet_score,
 )
@@ -25,6 +25,8 @@ from foreign_rows import (
     rows_with_masks,
     without_batch,
 )
+
+from spotlet_export.adoption.recognition_faces import ANCHORED
 
 
 def by_level(level: float) -> float:
@@ -146,10 +148,22 @@ KNOWN: dict[str, Known] = {
         free_batch=False,
     ),
     "UltraFace": Known(
-        make=lambda: ultraface(decoded=True), lights=STEPS, name="UltraFace", classes=FACE
+        make=lambda: anchored(ANCHORED[0], decoded=True),
+        lights=STEPS,
+        name="UltraFace",
+        classes=FACE,
     ),
     "UltraFace, not decoded": Known(
-        make=lambda: ultraface(decoded=False), lights=STEPS, name="UltraFace", classes=FACE
+        make=lambda: anchored(ANCHORED[0], decoded=False),
+        lights=STEPS,
+        name="UltraFace",
+        classes=FACE,
+    ),
+    "RetinaFace": Known(
+        make=lambda: anchored(ANCHORED[1], decoded=False),
+        lights=STEPS,
+        name="RetinaFace",
+        classes=FACE,
     ),
     "YuNet": Known(make=yunet, lights=STEPS, name="YuNet", classes=FACE, score=yunet_score),
 }
