@@ -24,7 +24,7 @@ from spotlet_export.adoption.package import write_adopted
 from spotlet_export.adoption.plausibility import doubts
 from spotlet_export.adoption.preview import Preview, make_preview
 from spotlet_export.adoption.proof import limits_of, prove, same_in_batches
-from spotlet_export.adoption.recognition import classes_of, recognise
+from spotlet_export.adoption.recognition import recognise
 from spotlet_export.adoption.rewriting import rewrite
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import Signature
@@ -100,14 +100,16 @@ def adopt_package(
         raise UsageError("no image; give --image with objects of the model's classes")
     photographs = tuple(read_image(image) for image in images)
     original = load_original(path)
-    classes = classes_of(original, settings)
-    signature, resize = recognise(original, len(classes), settings, listener.on_remark)
-    manifest = make_manifest(original, classes, signature, resize, settings, package)
+    reading = recognise(original, photographs, settings, listener.on_remark)
+    signature = reading.signature
+    manifest = make_manifest(
+        original, reading.classes, signature, reading.resize, settings, package
+    )
     for remark in remarks(manifest, signature):
         listener.on_remark(remark)
     decoder = OriginalDecoder(original.session, signature)
     found = [decoder.uncut(witness_canvas(image, manifest)) for image in photographs]
-    wrong = tuple(doubts(found, signature, manifest))
+    wrong = (*doubts(found, signature, manifest), *reading.doubts)
     if wrong and not settings.force:
         raise GateError(f"nothing written: {'; '.join(wrong)} (--force writes it anyway)")
     with tempfile.TemporaryDirectory(prefix="spotlet-adopt-") as folder:

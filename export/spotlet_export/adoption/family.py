@@ -34,6 +34,8 @@ class Family:
         name: for the user.
         output: what the outputs mean; its `classes` is a placeholder if `classes` is None.
         classes: how many the outputs have; None if their shapes do not say.
+        first_id: of the classes in suppressed rows: 0, or 1 after a background; None if values
+            must tell.
         colour: one of `signature.COLOURS`.
         scale: of a pixel's 0 to 255.
         mean: of the three colours, after the scale.
@@ -44,6 +46,7 @@ class Family:
     name: str
     output: OutputSignature
     classes: int | None = None
+    first_id: int | None = None
     colour: str = "RGB"
     scale: float = BYTE
     mean: Three = NONE

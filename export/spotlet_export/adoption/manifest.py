@@ -29,7 +29,7 @@ def make_manifest(
     """
     metadata = kept(original.metadata)
     rule = DetectionRule()
-    suppressed = signature.output.layout in SUPPRESSED
+    suppressed = signature.output.layout in SUPPRESSED and not signature.output.overlapping
     iou_threshold = 1.0 if suppressed else signature.output.iou_threshold or rule.iou_threshold
     asked = {
         "score_threshold": settings.score_threshold,

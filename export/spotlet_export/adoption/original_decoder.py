@@ -4,6 +4,7 @@ onnxruntime runs the unchanged file. Preprocessing and decoding are done in nump
 the rewriting: this module imports nothing of it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -61,10 +62,7 @@ class OriginalDecoder:
             if rule.grids is not None:
                 numbers = {name: tensors[name].astype(np.float64) for name in names}
                 return decoded_grids(numbers, rule, self.signature.input.size_hw)
-            parts = [tensors[name] if not rule.batch_axis else tensors[name][0] for name in names]
-            return decoded(
-                [part.astype(np.float64) for part in parts], rule, self.signature.input.size_hw
-            )
+            return decoded(parts_of(tensors, rule), rule, self.signature.input.size_hw)
 
 
 def run(
@@ -102,10 +100,8 @@ def decoded(
     """Returns boxes and scores for the outputs of one canvas, cell by cell."""
     if rule.layout == "4+C,K":
         parts = [parts[0].T]
-    if rule.layout in ROWS:
-        parts = _split(parts[0], rule.layout)
-    if rule.layout == "dets+labels":
-        parts = [parts[0], parts[0][:, 4], parts[1]]
+    if rule.layout in SUPPRESSED:
+        parts = split_rows(parts, rule)
     boxes = _corners(parts[0][:, :4], rule, size_hw)
     if rule.layout in SUPPRESSED:
         row, ids = parts[1:]
@@ -132,8 +128,22 @@ def decoded(
     return boxes, scores
 
 
-def _split(rows: Wide, layout: str) -> list[Wide]:
-    """Returns corners (K, 4), scores (K,) and class ids (K,); class -1 if it is of no picture."""
+def parts_of(tensors: Mapping[str, npt.NDArray[Any]], rule: OutputSignature) -> list[Wide]:
+    """Returns the outputs that are used, of one canvas, without a batch."""
+    chosen = [tensors[name][0] if rule.batch_axis else tensors[name] for name in rule.outputs]
+    return [part.astype(np.float64) for part in chosen]
+
+
+def split_rows(parts: list[Wide], rule: OutputSignature) -> list[Wide]:
+    """Returns boxes (K, 4 or more), scores (K,) and class ids (K,) of a suppressed layout.
+
+    The id of a row of no picture is -1.
+    """
+    if rule.layout == "dets+labels":
+        return [parts[0], parts[0][:, 4], parts[1]]
+    if rule.layout not in ROWS:
+        return parts
+    rows, layout = parts[0], rule.layout
     found: dict[str, list[Any]] = {"box": [], "score": [], "id": [], "batch": []}
     for row in rows.reshape(-1, rows.shape[-1]):
         numbers = list(row)

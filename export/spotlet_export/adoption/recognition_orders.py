@@ -27,14 +27,14 @@ class Order(NamedTuple):
         name: of the family.
         axes: of its output; decides where there are no rows.
         unit: whether its boxes are fractions of the canvas; decides where there are no rows.
-        background: whether its class ids start at 1, unless one is 0.
+        first_id: of its classes; None if values must tell.
         resize: one of `spotlet.letterbox.RESIZES`.
     """
 
     name: str
     axes: int | None = None
     unit: bool = False
-    background: bool = False
+    first_id: int | None = 0
     resize: str = "letterbox"
 
 
@@ -45,12 +45,12 @@ ORDERS = {
         "SSD with DetectionOutput",
         axes=4,
         unit=True,
-        background=True,
+        first_id=None,
         resize="stretch",
     ),
     "id,score,box": Order("PaddleDetection", resize="stretch"),
-    "box,id,score": Order("rows of corners, class id and score"),
-    "K,6": Order("rows of corners, score and class id, without a batch"),
+    "box,id,score": Order("rows of corners, class id and score", first_id=None),
+    "K,6": Order("rows of corners, score and class id, without a batch", first_id=None),
 }
 """Source: YOLOv7's documentation of `--end2end`; SuperGradients' documentation of its exports;
 OpenVINO's specification of DetectionOutput-8; PaddleDetection's documentation of its outputs."""
@@ -99,6 +99,8 @@ def _fits(rows: npt.NDArray[Any], layout: str, classes: int | None) -> bool:
             return False
         rows = rows[batch[:, 0] == 0]
     ids, scores = rows[:, columns["id"]], rows[:, columns["score"]]
+    if layout == "box,id,score" and (ids == 1).all():
+        return False  # an objectness that is always 1, as of YOLOv6
     if not is_whole(ids) or (classes is not None and (ids > classes).any()):
         return False
     if not is_unit(scores) or (len(rows) > 1 and is_whole(scores) and np.ptp(ids) > 0):
@@ -110,16 +112,14 @@ def _family(name: str, tensor: npt.NDArray[Any], layout: str) -> Family:
     order, columns = ORDERS[layout], columns_of(layout)
     rows = tensor.reshape(-1, tensor.shape[-1])
     rows = rows[rows[:, columns["score"].start] > SLACK]
-    boxes, ids = rows[:, columns["box"]], rows[:, columns["id"]]
+    boxes = rows[:, columns["box"]]
     unit = bool(np.abs(boxes).max() < MOST_UNIT) if len(rows) else order.unit
-    from_one = order.background and not (ids == 0).any()
     output = OutputSignature(
         layout=layout,
         boxes=name,
         classes=0,
         box_format="xyxy",
         box_unit="unit" if unit else "pixels",
-        background="first" if from_one else "none",
         batch_axis=tensor.ndim == 3 and "batch" not in columns,
     )
-    return Family(name=order.name, output=output, resize=order.resize)
+    return Family(name=order.name, output=output, first_id=order.first_id, resize=order.resize)

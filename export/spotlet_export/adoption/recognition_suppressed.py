@@ -20,9 +20,6 @@ from spotlet_export.adoption.recognition_orders import rows_in_order
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import OutputSignature
 
-BACKGROUND_NAMES = ("__background__", "background", "bg", "n/a")
-"""Names that a list of classes may start with, where the ids count the background."""
-
 
 def row_families(
     given: Tensors, classes: int | None, size_hw: tuple[int, int], settings: AdoptSettings
@@ -42,7 +39,7 @@ def row_families(
         if tensor.ndim in (2, 3) and tensor.shape[-1] == 5:
             found += _dets_and_labels(name, given)
         if tensor.ndim == 2 and tensor.shape[1] == 4:
-            found += _without_batch(name, given, size_hw, settings)
+            found += _without_batch(name, given, size_hw)
     return found or rows_in_order(given, classes)
 
 
@@ -100,6 +97,7 @@ def _dets_and_labels(name: str, given: Tensors) -> list[Family]:
         Family(
             name="MMDetection, exported by MMDeploy",
             output=output,
+            first_id=0,
             scale=1.0,
             mean=IMAGENET_MEAN,
             std=IMAGENET_STD,
@@ -112,9 +110,7 @@ def _are_ids(tensor: npt.NDArray[Any]) -> bool:
     return np.issubdtype(tensor.dtype, np.integer) and is_whole(tensor)
 
 
-def _without_batch(
-    boxes: str, given: Tensors, size_hw: tuple[int, int], settings: AdoptSettings
-) -> list[Family]:
+def _without_batch(boxes: str, given: Tensors, size_hw: tuple[int, int]) -> list[Family]:
     """Torchvision's outputs of one picture, and Detectron2's.
 
     Source: torchvision 0.24, `torchvision.models.detection`: boxes in pixels of the input, labels
@@ -131,9 +127,6 @@ def _without_batch(
     scores = [name for name in rows if name not in ids and is_unit(given[name])]
     if len(ids) != 1 or len(scores) != 1 or not is_ordered(given[boxes]):
         return []
-    whole = given[ids[0]]
-    named = (settings.classes or ("",))[0].lower() in BACKGROUND_NAMES
-    from_zero = bool(sizes) or named or bool((whole == 0).any()) or "classes" in ids[0]
     output = OutputSignature(
         layout="boxes+scores+ids",
         boxes=boxes,
@@ -142,7 +135,7 @@ def _without_batch(
         classes=0,
         box_format="xyxy",
         box_unit="pixels",
-        background="none" if from_zero else "first",
         batch_axis=False,
     )
-    return [Family(name="Detectron2" if sizes else "torchvision", output=output)]
+    name, first_id = ("Detectron2", 0) if sizes else ("torchvision", 1)
+    return [Family(name=name, output=output, first_id=first_id)]

@@ -168,7 +168,7 @@ def read_anchors(path: Path, box_format: str) -> FloatArray:
 
     Args:
         path: of the file.
-        box_format: of its rows, `cxcywh` or `xyxy`.
+        box_format: of its rows, one of `signature.BOX_FORMATS`.
 
     Raises:
         InputError: the file cannot be read.
@@ -185,7 +185,9 @@ def read_anchors(path: Path, box_format: str) -> FloatArray:
         raise UsageError(f"{path}: anchors of shape {values.shape}; must be (K, 4), finite")
     if np.abs(values).max() > MOST_ANCHOR:
         raise UsageError(f"{path}: anchors up to {values.max():g}; must be fractions of the canvas")
-    if box_format == "xyxy":
+    if box_format in ("yxyx", "cycxhw"):
+        values = values[:, [1, 0, 3, 2]]
+    if box_format in ("xyxy", "yxyx"):
         values = np.hstack([(values[:, :2] + values[:, 2:]) / 2, values[:, 2:] - values[:, :2]])
     anchors: FloatArray = values.astype(np.float32)
     return anchors

@@ -113,6 +113,7 @@ class OutputSignature:
         offsets: one of `OFFSETS`, of `ssd`.
         variances: of the offsets, in the order x, y, width, height.
         extra: columns after the class scores that are dropped.
+        overlapping: whether rows of a suppressed layout are duplicates of others all the same.
         rows: how many of the best rows to take from a suppressed output with a free number of
             rows, padded with zeros; None if the number is fixed.
         batch_axis: whether the outputs have an axis for the batch; without it, they are those of
@@ -135,6 +136,7 @@ class OutputSignature:
     offsets: str = "variances"
     variances: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
     extra: int = 0
+    overlapping: bool = False
     rows: int | None = None
     batch_axis: bool = True
     grids: Grids | None = None

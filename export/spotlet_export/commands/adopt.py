@@ -121,7 +121,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
 
 REPEATABLE = ("fixed", "attachments")
 
-ANCHOR_FORMATS = ("cxcywh", "xyxy")
+ANCHOR_FORMATS = ("cxcywh", "xyxy", "cycxhw", "yxyx")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -73,8 +73,8 @@ def refused(known: Known, folder: Path, /, **options: Any) -> str:
 @pytest.mark.parametrize(
     ("channels", "says"),
     [
-        (255, "raw heads with anchors, as of YOLOv3 to v7: this family is not supported"),
-        (44, "raw heads of several strides: this family is not supported"),
+        (255, "raw heads with anchors, as of YOLOv3 to v7, are not decoded boxes; this family"),
+        (44, "raw heads of several strides are not decoded boxes; this family"),
     ],
 )
 def test_a_family_that_is_not_supported_is_named(channels: int, says: str, tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_family_that_is_not_supported_is_named(channels: int, says: str, tmp_p
 def test_the_number_of_classes_of_a_family_is_compared(tmp_path: Path) -> None:
     known = KNOWN["YuNet"]
     said = refused(known, tmp_path, classes=("face", "mask"))
-    assert "YuNet with class count 1, but there are 2 names" in said
+    assert "those of YuNet, classes: 1, but names: 2" in said
 
 
 def test_an_option_that_a_family_does_not_have_is_refused(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_extra_columns_of_rows_are_counted(tmp_path: Path) -> None:
 
 
 def test_wrong_extra_columns_of_rows_are_refused(tmp_path: Path) -> None:
-    assert "do not fit" in refused(KNOWN["rows with masks"], tmp_path, extra=20)
+    assert "column 6 holds whole numbers" in refused(KNOWN["rows with masks"], tmp_path, extra=20)
     assert "do not fit" in refused(KNOWN["class ids before scores"], tmp_path, extra=32)
 
 

@@ -67,7 +67,7 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         ("none.onnx", [], 4, "cannot be read"),
         ("text.onnx", [], 4, "not an ONNX model"),
         ("frame.png", [], 4, "not an ONNX model"),
-        (CENTRES, ["--classes", "red"], 3, "class count 1"),
+        (CENTRES, ["--classes", "red"], 3, "names: 1, outputs: 3"),
         (CENTRES, ["--classes", "HERE/twice.txt"], 2, "duplicate name 'red'"),
         (CENTRES, ["--classes", "names.txt"], 4, "no such file"),
         (CENTRES, ["--classes", "red,,blue"], 2, "no names found"),
