@@ -128,12 +128,14 @@ def centres(stride: int, point: float = 0.0) -> tuple[Numbers, Numbers]:
 class Family:
     """Writes a network of a family; each method returns the name of a tensor."""
 
-    def __init__(self, pixels: Pixels) -> None:
+    def __init__(self, pixels: Pixels, *, alone: bool = False) -> None:
         self.write = Writer("float32")
+        self.alone = alone
         self.outputs: list[tuple[str, str, int]] = []
         order = np.array([2, 1, 0]) if pixels.colour == "BGR" else np.arange(3)
         std, mean = (np.array(each).reshape(1, 3, 1, 1) for each in (pixels.std, pixels.mean))
-        by = self.write("Mul", "image", std / pixels.scale / 255)
+        image = self.write("Unsqueeze", "image", np.array([0])) if alone else "image"
+        by = self.write("Mul", image, std / pixels.scale / 255)
         level = self.write("Add", by, mean / pixels.scale / 255)
         self.level = self.write("Gather", level, order, axis=1)
 
@@ -173,7 +175,8 @@ class Family:
         """Returns the file's content."""
         nodes = list(self.write.nodes)
         nodes += [helper.make_node("Identity", [own], [name]) for name, own, _ in self.outputs]
-        image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 3, HEIGHT, WIDTH])
+        sides = [3, HEIGHT, WIDTH] if self.alone else [batch, 3, HEIGHT, WIDTH]
+        image = helper.make_tensor_value_info("image", TensorProto.FLOAT, sides)
         ends = [helper.make_tensor_value_info(name, kind, None) for name, _, kind in self.outputs]
         graph = helper.make_graph(nodes, "family", [image], ends, self.write.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
@@ -181,12 +184,14 @@ class Family:
         return model
 
 
-def rows(pixels: Pixels, found: float | None = None) -> tuple[Family, dict[str, Any]]:
+def rows(
+    pixels: Pixels, found: float | None = None, *, alone: bool = False
+) -> tuple[Family, dict[str, Any]]:
     """Returns a network with its boxes (1, K, 4), scores and ids (1, K, 1), of the fine grid.
 
-    With `found`, rows with a lesser score are dropped.
+    With `found`, rows with a lesser score are dropped. `alone`, it takes one picture, no batch.
     """
-    net = Family(pixels)
+    net = Family(pixels, alone=alone)
     level = net.colours(8)
     parts = {
         "boxes": net.alike(level, boxes_of(8)),

@@ -68,6 +68,12 @@ KNOWN: dict[str, Known] = {
         name="torchvision",
         free_batch=False,
     ),
+    "torchvision's, of one picture": Known(
+        make=lambda: without_batch(1, size=False, alone=True),
+        lights=FINE,
+        name="torchvision",
+        free_batch=False,
+    ),
     "Detectron2": Known(
         make=lambda: without_batch(0, size=True), lights=FINE, name="Detectron2", free_batch=False
     ),

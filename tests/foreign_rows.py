@@ -16,9 +16,9 @@ def dets_and_labels() -> onnx.ModelProto:
     return net.model()
 
 
-def without_batch(first: int, *, size: bool) -> onnx.ModelProto:
+def without_batch(first: int, *, size: bool, alone: bool = False) -> onnx.ModelProto:
     """Torchvision's, or Detectron2's with the picture's size."""
-    net, parts = rows(Pixels(), found=0.3)
+    net, parts = rows(Pixels(), found=0.3, alone=alone)
     net.returns("3001", net.write("Reshape", parts["boxes"], np.array([-1, 4])))
     flat = {name: net.write("Reshape", parts[name], np.array([-1])) for name in ("ids", "scores")}
     net.returns("3002", net.write("Add", flat["ids"], np.array(first)), INT64)

@@ -84,14 +84,14 @@ def run(
 
 
 def preprocessed(canvas: ImageArray, rule: InputSignature) -> npt.NDArray[Any]:
-    """Returns the network's input for one canvas (H, W, 3) uint8 BGR, a batch of 1."""
+    """Returns the network's input for one canvas (H, W, 3) uint8 BGR: a batch of 1, or alone."""
     colours = {"BGR": (0, 1, 2), "RGB": (2, 1, 0)}[rule.colour]
     planes = []
     for place, colour in enumerate(colours):
         plane = canvas[:, :, colour].astype(np.float64)
         planes.append((plane * rule.scale - rule.mean[place]) / rule.std[place])
     stacked = np.stack(planes, axis={"NCHW": 0, "NHWC": 2}[rule.axes]).astype(np.float32)
-    return stacked[np.newaxis].astype(rule.dtype)
+    return (stacked[np.newaxis] if rule.batch_axis else stacked).astype(rule.dtype)
 
 
 def decoded(

@@ -196,6 +196,7 @@ def _expected(
         mean=settings.mean or mean,
         std=settings.std or std,
         fixed=fixed_values(original, image, settings),
+        batch_axis=len(image.shape) == 4,
     )
     return expects, settings.resize or resize
 

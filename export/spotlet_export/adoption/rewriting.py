@@ -77,6 +77,10 @@ def _write_preprocessing(write: NodeWriter, rule: InputSignature, image: str) ->
         if any(rule.mean):
             shift = (np.array(rule.mean) / np.array(rule.std)).reshape(shape)
             tensor = write.node("Sub", tensor, write.constant(shift))
+    if not rule.batch_axis:
+        high, wide = rule.size_hw
+        sides = [3, high, wide] if rule.axes == "NCHW" else [high, wide, 3]
+        tensor = write.node("Reshape", tensor, write.constant(sides, np.int64))
     return write.cast(tensor, rule.dtype)
 
 

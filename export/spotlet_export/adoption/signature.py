@@ -75,6 +75,7 @@ class InputSignature:
         mean: of the three colours in the order of `colour`, after the scale.
         std: likewise.
         fixed: constant values of other inputs, by name.
+        batch_axis: whether it has the axis N; without it, it takes one picture.
     """
 
     name: str
@@ -86,6 +87,7 @@ class InputSignature:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     fixed: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    batch_axis: bool = True
 
     @property
     def plain(self) -> bool:
