@@ -83,9 +83,10 @@ def _scores(scores: Wide, rule: OutputSignature, classes: tuple[str, ...]) -> li
                 f"{some.max():.3g}, others from 0 to 1: its column holds something else; is the "
                 "number of --classes right?"
             ]
+        likely = "softmax, or sigmoid" if rule.background != "none" else "sigmoid, or softmax"
         return [
             f"scores range from {low:.3g} to {high:.3g}, not from 0 to 1: logits? --activation "
-            "sigmoid, or softmax"
+            f"{likely}"
         ]
     # The sigmoid of 0 and of 1, the range that it makes of scores; with an objectness, squared.
     least, most = 0.5, 1 / (1 + np.exp(-1))

@@ -211,6 +211,12 @@ def _said_of_rows(
 ) -> AdoptSettings:
     """Returns the settings with the background that class ids show, and TensorFlow's boxes."""
     of_file = names == class_names(original.metadata)
+    written = class_names(original.metadata) or names
+    if len(written) != len(names):
+        raise UsageError(
+            f"names: {len(names)}, but those in the file: {len(written)}; --classes must have a "
+            "name for each class id"
+        )
     producer = original.model.producer_name
     background = background_of_ids(
         match,

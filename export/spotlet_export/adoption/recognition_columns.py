@@ -20,8 +20,9 @@ HIGH = 0.5
 SUM_SLACK = 0.02
 """How far the sum of shares may be from 1."""
 
-SPREAD = 0.25
-"""Share of the canvas over which the boxes of all cells are spread, at least."""
+SPREAD, BORDER = 0.25, 0.1
+"""Shares of the canvas: over which the boxes of all cells are spread at least, and by which most of
+them extend beyond it at most."""
 
 
 def is_whole(values: Values) -> bool:
@@ -104,7 +105,7 @@ def background_of(scores: Wide) -> str | None:
 
 
 def are_boxes(columns: Wide) -> bool:
-    """Returns whether four columns of all cells look like boxes: spread over the canvas.
+    """Returns whether four columns of all cells look like boxes: spread over the canvas, from 0.
 
     Args:
         columns: (K, 4).
@@ -112,4 +113,5 @@ def are_boxes(columns: Wide) -> bool:
     if len(columns) < 2 or not np.isfinite(columns).all():
         return False
     low, high = np.percentile(columns[:, :2], [5, 95], axis=0)
-    return bool((high - low > SPREAD * np.percentile(np.abs(columns), 99)).all())
+    most = np.percentile(np.abs(columns), 99)
+    return bool((high - low > SPREAD * most).all() and (low > -BORDER * most).all())

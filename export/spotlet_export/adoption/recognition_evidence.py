@@ -22,9 +22,11 @@ from spotlet_export.adoption.signature import SUPPRESSED, Signature
 OTHER_AXES = {"xyxy": "yxyx", "yxyx": "xyxy", "cxcywh": "cycxhw", "cycxhw": "cxcywh"}
 """Box formats with x and y exchanged."""
 
-SAME_OBJECT, OTHER_PLACES = 0.4, 0.2
-"""Mean IoU of boxes in mirrored pictures and the mirrored boxes: above the first, a reading is
-right; below the second, its boxes are in other places."""
+SAME_OBJECT = 0.45
+"""Mean IoU of boxes in mirrored pictures and the mirrored boxes, from which a reading is right."""
+
+CLEARLY = 0.25
+"""By how much that of another reading must be higher."""
 
 
 class Evidence:
@@ -62,10 +64,13 @@ class Evidence:
 
     def better(self, signature: Signature, others: Sequence[Signature]) -> Signature | None:
         """Returns the one of others that mirrored pictures clearly prefer; None if none is."""
-        if not 0 <= self.agreement(signature) < OTHER_PLACES:
+        own = self.agreement(signature)
+        if not 0 <= own < SAME_OBJECT:
             return None
-        best = max(others, key=self.agreement)
-        return best if self.agreement(best) > SAME_OBJECT else None
+        agreement, best = max(
+            ((self.agreement(each), each) for each in others), key=lambda each: each[0]
+        )
+        return best if agreement > max(SAME_OBJECT, own + CLEARLY) else None
 
 
 def weigh(
@@ -118,6 +123,7 @@ def _anchors(evidence: Evidence, signature: Signature) -> list[str]:
     turned = np.ascontiguousarray(rule.anchors[:, [1, 0, 3, 2]])
     other = OTHER_AXES[rule.box_format]
     of_anchors = _changed(signature, anchors=turned)
+    of_offsets = _changed(signature, box_format=other)
     of_both = _changed(signature, anchors=turned, box_format=other)
     crossed = neighbours_exchanged(
         evidence.found(signature),
@@ -126,18 +132,22 @@ def _anchors(evidence: Evidence, signature: Signature) -> list[str]:
         evidence.threshold,
     )
     # Neighbours say whether anchors and offsets agree; mirrored pictures, whether places are right.
-    turned_too = evidence.better(
-        signature, [*[of_both] * (crossed is not True), *[of_anchors] * (crossed is not False)]
-    )
-    if turned_too is of_both:
-        options = f"--anchor-format cycxhw --box-format {other}"
-    elif turned_too is of_anchors:
-        options = "--anchor-format cycxhw"
-    elif crossed:
-        options = f"--box-format {other}, or --anchor-format cycxhw"
+    if crossed:
+        better = max((of_anchors, of_offsets), key=evidence.agreement)
+        sure = evidence.agreement(better) > SAME_OBJECT
     else:
-        return []
-    return [f"x and y of anchors or offsets are exchanged: {options}"]
+        others = [of_both] if crossed is False else [of_anchors, of_both]
+        preferred = evidence.better(signature, others)
+        if preferred is None:
+            return []
+        better, sure = preferred, True
+    options = {
+        of_anchors: "--anchor-format cycxhw",
+        of_offsets: f"--box-format {other}",
+        of_both: f"--anchor-format cycxhw --box-format {other}",
+    }
+    found = options[better] if sure else f"--anchor-format cycxhw, or --box-format {other}"
+    return [f"x and y of anchors or offsets are exchanged: {found}"]
 
 
 def _changed(signature: Signature, **changes: object) -> Signature:

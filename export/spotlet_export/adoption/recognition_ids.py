@@ -98,7 +98,7 @@ def background_of_ids(
         return _checked(ids, names, "first")
     if not len(ids):
         return "none"
-    if by_metadata is None and 0 not in ids:
+    if by_metadata is None:
         ids = np.union1d(ids, found_ids(match, views.further))
     if 0 in ids or BACKGROUND_NAMES.match(names[0]):
         return _checked(ids, names, "none")

@@ -7,6 +7,8 @@ values of the columns say which one it is.
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from spotlet.errors import UsageError
 from spotlet_export.adoption.recognition_columns import are_boxes
 from spotlet_export.adoption.recognition_match import Match, shapes
@@ -167,6 +169,7 @@ def _of_two(given: Tensors, settings: AdoptSettings) -> list[Match]:
         and scores != boxes
         and columns.shape[:2] == tensor.shape[:2]
         and columns.shape[2] > other
+        and not np.issubdtype(columns.dtype, np.integer)
     ]
 
 

@@ -72,9 +72,13 @@ def unnamed(given: Tensors, found: Sequence[Match], views_of: Callable[[str], Vi
     for match in found:
         count, also = match.classes, ""
         if count is not None:
-            where = background_of(match.class_columns(views_of(match.layout)))
+            where = _background(match, views_of)
             if where is not None and match.layout != "ssd":
                 count, also = count - 1, f" and --background {where}, a column high in most cells"
+            if match.layout == "boxes+scores" and not are_boxes(
+                match.real_cells(views_of(match.layout))[:, :4]
+            ):
+                also += " (boxes look like offsets: --anchors FILE)"
         if count is None:
             ids = found_ids(match, views_of(match.layout).all)
             seen = f" ({ids[0]} to {ids[-1]} on the images)" if len(ids) else ""
@@ -129,7 +133,7 @@ def _hints(
     for match in possible:
         over = (match.classes or 0) - names
         if over == 1 and settings.background is None:
-            where = background_of(match.class_columns(views_of(match.layout)))
+            where = _background(match, views_of)
             if where is not None:
                 return [f"the {where} column is the background: --background {where}"]
         if over > 1 and match.layout in FIRST_COLUMN and _are_other_columns(match, over, views_of):
@@ -145,6 +149,13 @@ def _hints(
     ):
         return ["rows of box, score and class id? --layout K,6"]
     return ["give --classes with the names that it was trained with, in their order"]
+
+
+def _background(match: Match, views_of: Callable[[str], Views]) -> str | None:
+    """Returns where the background is, with the pixels of the layout or of those with anchors."""
+    usual = [match.layout, "ssd"] if match.layout == "boxes+scores" else [match.layout]
+    found = [background_of(match.class_columns(views_of(layout))) for layout in usual]
+    return next((where for where in found if where is not None), None)
 
 
 def _are_other_columns(match: Match, count: int, views_of: Callable[[str], Views]) -> bool:

@@ -95,10 +95,11 @@ def check_columns(match: Match, views_of: Callable[[str], Views], settings: Adop
         values = [match.cells(each)[:, column] for each in views.all]
         if not is_level(values):
             continue
-        if columns.shape[1] + first == 6 and rows_fault(views, match) == "":
+        if column == 5 and match.layout != "4+C,K" and rows_fault(views, match) == "":
+            more = f" --extra {end + settings.extra - 6}" * (end + settings.extra > 6)
             raise GateError(
                 f"output {name}: does not fit any layout: rows of box, score and class id? "
-                "--layout K,6"
+                f"--layout K,6{more}"
             )
         low, high = min(map(min, values)), max(map(max, values))
         what = "an objectness in [0, 1]" if column < first else "scores"

@@ -37,6 +37,9 @@ CHOICES = {
 }
 """The values that a setting may have."""
 
+MOST_NAME = 255
+"""Characters of a file's name; longer text is a list of class names."""
+
 MOST_ANCHOR = 4
 """Sides of the canvas. An anchor with a greater number is in pixels."""
 
@@ -140,7 +143,7 @@ def read_classes(given: str) -> tuple[str, ...]:
         UsageError: there are no names in it, or one is a duplicate.
     """
     path = Path(given)
-    if not path.is_file():
+    if len(path.name) > MOST_NAME or not path.is_file():
         if path.suffix in (".txt", ".json", ".names") or "/" in given:
             raise InputError(f"{given}: no such file of class names")
         names: tuple[str, ...] | None = tuple(name.strip() for name in given.split(","))

@@ -71,6 +71,7 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         (CENTRES, ["--classes", "HERE/twice.txt"], 2, "duplicate name 'red'"),
         (CENTRES, ["--classes", "names.txt"], 4, "no such file"),
         (CENTRES, ["--classes", "red,,blue"], 2, "no names found"),
+        (CENTRES, ["--classes", ",".join(f"a long name {n}" for n in range(80))], 3, "names: 80"),
         (CENTRES, ["--outputs", "det"], 2, "unknown output; there are out_all"),
         (CENTRES, ["--layout", "ssd"], 3, "do not fit layout ssd"),
         (CENTRES, ["--strides", "8,16"], 2, "120 cells on a canvas of 64x96"),

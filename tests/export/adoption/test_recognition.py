@@ -270,6 +270,13 @@ def test_ids_of_names_in_the_file_are_those_of_the_file(bench: Bench) -> None:
     assert_right(found, names[1:])
 
 
+def test_names_that_the_shapes_do_not_count_must_be_as_many_as_in_the_file(bench: Bench) -> None:
+    said = with_metadata(names=str(dict(enumerate(CLASSES))))
+    assert "names: 4, but those in the file: 3" in bench.refused(
+        SUPPRESSED, said, classes=(*CLASSES, "white")
+    )
+
+
 def test_ids_of_names_in_the_file_may_start_at_1(bench: Bench) -> None:
     names = (*CLASSES, "white", "black")
     said = with_metadata(names=str(dict(enumerate(names, 1))))
