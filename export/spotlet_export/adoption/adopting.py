@@ -11,21 +11,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import onnx
-
-from spotlet.errors import GateError, ModelFileError, UsageError
+from spotlet.errors import GateError, UsageError
 from spotlet.image_files import read_image
 from spotlet.manifest import Manifest
 from spotlet.session import ModelSession
+from spotlet_export.adoption.candidates import rewritten
 from spotlet_export.adoption.manifest import make_manifest, remarks
 from spotlet_export.adoption.original_decoder import OriginalDecoder
-from spotlet_export.adoption.original_file import MOST_BYTES, OriginalFile, load_original
+from spotlet_export.adoption.original_file import load_original
 from spotlet_export.adoption.package import write_adopted
 from spotlet_export.adoption.plausibility import doubts
 from spotlet_export.adoption.preview import Preview, make_preview
-from spotlet_export.adoption.proof import limits_of, prove, same_in_batches
+from spotlet_export.adoption.proof import limits_of, prove
 from spotlet_export.adoption.recognition import recognise
-from spotlet_export.adoption.rewriting import rewrite
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import Signature
 from spotlet_export.gate.frames import check_frames
@@ -60,12 +58,14 @@ class Listener:
 
     Attributes:
         on_step: called with the step that starts.
+        on_progress: called with how many frames of that step are done, and how many there are.
         on_remark: called with what was found or assumed.
         on_report: called with what was measured, passed or not.
         confirm: called with the preview; returns whether its boxes are right.
     """
 
     on_step: Callable[[str], None] = field(default=lambda _: None)
+    on_progress: Callable[[int, int], None] = field(default=lambda _, __: None)
     on_remark: Callable[[str], None] = field(default=lambda _: None)
     on_report: Callable[[Report], None] = field(default=lambda _: None)
     confirm: Callable[[Preview], bool] = field(default=lambda _: True)
@@ -99,7 +99,8 @@ def adopt_package(
     if not images:
         raise UsageError("no image; give --image with objects of the model's classes")
     photographs = tuple(read_image(image) for image in images)
-    original = load_original(path)
+    listener.on_step("opening the file")
+    original = load_original(path, listener.on_remark)
     reading = recognise(original, photographs, settings, listener.on_remark)
     signature = reading.signature
     manifest = make_manifest(
@@ -118,9 +119,12 @@ def adopt_package(
         frames = scratch / "frames"
         frames.mkdir()
         checked = check_frames(photographs.__getitem__, len(photographs))
+        decoder.on_canvases = listener.on_progress
         reference = make_reference(decoder, manifest, checked, frames, enough=1)
         listener.on_step("rewriting the graph")
-        model, session = rewritten(original, signature, reference, scratch)
+        model, session = rewritten(
+            original, signature, reference, scratch, listener.on_remark, listener.on_progress
+        )
         report = compare(reference, session, signature, listener)
         preview = make_preview(session.path, images, photographs, scratch)
         if not listener.confirm(preview):
@@ -136,28 +140,6 @@ def adopt_package(
     )
 
 
-def rewritten(
-    original: OriginalFile, signature: Signature, reference: Reference, scratch: Path
-) -> tuple[onnx.ModelProto, ModelSession]:
-    """Returns the rewritten file, with a free batch if that does not change its results.
-
-    Raises:
-        ModelFileError: it is over 2 GB, or onnxruntime cannot run it.
-    """
-    file = scratch / "adopted.onnx"
-    for free_batch in (True, False):
-        model = rewrite(original.model, signature, reference.manifest, free_batch=free_batch)
-        if model.ByteSize() > MOST_BYTES:
-            raise ModelFileError("over 2 GB when rewritten, the limit of one ONNX file")
-        file.write_bytes(model.SerializeToString())
-        if not free_batch or same_in_batches(file, reference):
-            break
-    try:
-        return model, ModelSession(file)
-    except ModelFileError as error:
-        raise ModelFileError(str(error).replace(str(file), str(original.path))) from error
-
-
 def compare(
     reference: Reference, session: ModelSession, signature: Signature, listener: Listener
 ) -> Report:
@@ -167,7 +149,8 @@ def compare(
         GateError: a row failed.
     """
     listener.on_step("comparing tensors and detections of the original and the runtime")
-    report = prove(reference, session, signature, limits_of(session.path))
+    limits = limits_of(session.path)
+    report = prove(reference, session, signature, limits, listener.on_progress)
     listener.on_report(report)
     if not report.passed:
         failed = "; ".join(f"{row.name} ({row.over})" for row in report.failures)

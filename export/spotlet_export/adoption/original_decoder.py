@@ -4,7 +4,7 @@ onnxruntime runs the unchanged file. Preprocessing and decoding are done in nump
 the rewriting: this module imports nothing of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from spotlet_export.adoption.signature import (
     OutputSignature,
     Signature,
 )
+from spotlet_export.gate.interruption import interruptible
 
 Wide = npt.NDArray[np.float64]
 
@@ -32,16 +33,29 @@ class OriginalDecoder:
     Attributes:
         session: of the unchanged file.
         signature: how to read it.
+        on_canvases: called with the number of canvases of a call that are done, and of all.
     """
 
     def __init__(self, session: ort.InferenceSession, signature: Signature) -> None:
         self.session = session
         self.signature = signature
+        self.on_canvases: Callable[[int, int], None] = lambda _, __: None
 
     def __call__(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
-        """Returns boxes (N, K, 4) and scores (N, K, C), both clipped to [0, 1]."""
-        found = [self.uncut(canvas) for canvas in canvases]
+        """Returns boxes (N, K, 4) and scores (N, K, C), both clipped to [0, 1].
+
+        Equal canvases are computed once.
+        """
+        found: list[tuple[FloatArray, FloatArray]] = []
+        for canvas in canvases:
+            twin = next((n for n in range(len(found)) if (canvases[n] == canvas).all()), None)
+            found.append(self._clipped(canvas) if twin is None else found[twin])
+            self.on_canvases(len(found), len(canvases))
         boxes, scores = (np.stack(part) for part in zip(*found, strict=True))
+        return boxes, scores
+
+    def _clipped(self, canvas: ImageArray) -> tuple[FloatArray, FloatArray]:
+        boxes, scores = self.uncut(canvas)
         return (
             np.clip(boxes, 0, 1).astype(np.float32),
             np.clip(scores, 0, 1).astype(np.float32),
@@ -68,19 +82,37 @@ class OriginalDecoder:
 def run(
     session: ort.InferenceSession, names: list[str], feeds: dict[str, npt.NDArray[Any]]
 ) -> dict[str, npt.NDArray[Any]]:
-    """Returns outputs by name.
+    """Returns outputs by name, for one picture.
+
+    A network whose batch is fixed gets the picture as often as it wants; its first results count.
 
     Raises:
-        ModelFileError: onnxruntime fails.
+        ModelFileError: onnxruntime fails, or an output does not have a row for each picture.
     """
+    batch = 1
+    for port in session.get_inputs():
+        value = feeds.get(port.name)
+        if value is not None and value.ndim == 4 and len(value) == 1 and len(port.shape) == 4:
+            batch = port.shape[0] if isinstance(port.shape[0], int) else 1
+            feeds = feeds | {port.name: np.repeat(value, max(batch, 1), axis=0)}
     try:
-        return dict(zip(names, session.run(names, feeds), strict=True))
+        results = interruptible(lambda: session.run(names, feeds))
+        given = dict(zip(names, results, strict=True))
     except Exception as error:  # onnxruntime's exceptions share no public base class
         shapes = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in feeds.items())
         raise ModelFileError(
             f"onnxruntime cannot run the original on {shapes}: {str(error).splitlines()[0]}; set "
             "--size, --axes and --fix as for its export"
         ) from error
+    if batch <= 1:
+        return given
+    for name, value in given.items():
+        if value.shape[:1] != (batch,):
+            raise ModelFileError(
+                f"output {name} {value.shape}: has no row for each of the {batch} pictures of the "
+                "fixed batch; export it with a batch of 1"
+            )
+    return {name: value[:1] for name, value in given.items()}
 
 
 def preprocessed(canvas: ImageArray, rule: InputSignature) -> npt.NDArray[Any]:

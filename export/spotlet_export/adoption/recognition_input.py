@@ -95,7 +95,8 @@ def fixed_values(
     for name, numbers in settings.fixed.items():
         shape = [1 if side is None else side for side in ports[name].shape]
         count = int(np.prod(shape))
-        if len(numbers) not in (1, count):
+        # Of a fixed batch, each picture has the same ones.
+        if len(numbers) not in (1, count // max([*shape, 1][0], 1), count):
             raise UsageError(f"--fix {name}: {len(numbers)} numbers for {ports[name]}")
         values = list(numbers) * (count // len(numbers))
         fixed[name] = np.array(values, ports[name].dtype).reshape(shape)

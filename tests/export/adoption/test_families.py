@@ -131,7 +131,7 @@ def test_extra_columns_of_rows_are_counted(tmp_path: Path) -> None:
 
 
 def test_wrong_extra_columns_of_rows_are_refused(tmp_path: Path) -> None:
-    assert "column 6 holds whole numbers" in refused(KNOWN["rows with masks"], tmp_path, extra=20)
+    assert "--layout K,6 --extra 32" in refused(KNOWN["rows with masks"], tmp_path, extra=20)
     assert "do not fit" in refused(KNOWN["class ids before scores"], tmp_path, extra=32)
 
 
