@@ -67,16 +67,21 @@ class OriginalDecoder:
         Raises:
             ModelFileError: onnxruntime fails on it.
         """
+        with np.errstate(over="ignore", invalid="ignore"):
+            return decoded(
+                self.outputs(canvas), self.signature.output, self.signature.input.size_hw
+            )
+
+    def outputs(self, canvas: ImageArray) -> list[Wide]:
+        """Returns the outputs that the layout uses for one canvas, in its order.
+
+        Raises:
+            ModelFileError: onnxruntime fails on it.
+        """
         rule = self.signature.output
-        names = list(rule.outputs)
         feeds = {self.signature.input.name: preprocessed(canvas, self.signature.input)}
         feeds |= dict(self.signature.input.fixed)
-        tensors = run(self.session, names, feeds)
-        with np.errstate(over="ignore", invalid="ignore"):
-            if rule.grids is not None:
-                numbers = {name: tensors[name].astype(np.float64) for name in names}
-                return decoded_grids(numbers, rule, self.signature.input.size_hw)
-            return decoded(parts_of(tensors, rule), rule, self.signature.input.size_hw)
+        return parts_of(run(self.session, list(rule.outputs), feeds), rule)
 
 
 def run(
@@ -130,6 +135,8 @@ def decoded(
     parts: list[Wide], rule: OutputSignature, size_hw: tuple[int, int]
 ) -> tuple[Wide, Wide]:
     """Returns boxes and scores for the outputs of one canvas, cell by cell."""
+    if rule.grids is not None:
+        return decoded_grids(dict(zip(rule.outputs, parts, strict=True)), rule, size_hw)
     if rule.layout == "4+C,K":
         parts = [parts[0].T]
     if rule.layout in SUPPRESSED:
@@ -161,8 +168,9 @@ def decoded(
 
 
 def parts_of(tensors: Mapping[str, npt.NDArray[Any]], rule: OutputSignature) -> list[Wide]:
-    """Returns the outputs that are used, of one canvas, without a batch."""
-    chosen = [tensors[name][0] if rule.batch_axis else tensors[name] for name in rule.outputs]
+    """Returns the outputs that are used, of one canvas: without a batch, unless of grids."""
+    whole = rule.grids is not None or not rule.batch_axis
+    chosen = [tensors[name] if whole else tensors[name][0] for name in rule.outputs]
     return [part.astype(np.float64) for part in chosen]
 
 
