@@ -192,19 +192,22 @@ def _of_three(given: Tensors, settings: AdoptSettings, views_of: ViewsOf) -> lis
 
 
 def _by_names(possible: list[Match]) -> list[Match]:
-    """Returns the matches without those whose outputs are named for each other's role.
+    """Returns the matches that names leave: if outputs are named boxes and scores, only those.
 
-    Scores of four columns look like boxes.
+    Scores of four columns look like boxes, and networks may return what they compute on the way.
     """
-
-    def named(match: Match) -> bool:
-        return (role_by_name(match.boxes), role_by_name(match.scores or "")) in (
-            ("boxes", "scores"),
-            ("boxes", "ids"),
-        )
-
-    right = {match.outputs for match in possible if match.scores is not None and named(match)}
-    return [match for match in possible if match.outputs[::-1] not in right]
+    roles = [tuple(role_by_name(name) for name in match.outputs) for match in possible]
+    named = [
+        match
+        for match, role in zip(possible, roles, strict=True)
+        if match.scores is not None and role in (("boxes", "scores"), ("boxes", "ids"))
+    ]
+    others = [
+        match
+        for match, role in zip(possible, roles, strict=True)
+        if match.scores is None and role == ("boxes",)
+    ]
+    return [match for match in possible if match in named or match in others] if named else possible
 
 
 def _without_parts(possible: list[Match], views_of: ViewsOf) -> list[Match]:

@@ -222,6 +222,26 @@ def test_roles_follow_from_names_and_values(bench: Bench, names: tuple[str, ...]
     assert_right(found)
 
 
+@pytest.mark.parametrize("classes", [CLASSES, None])
+def test_outputs_on_the_way_are_not_boxes(bench: Bench, classes: tuple[str, ...] | None) -> None:
+    """As transformers have them: hidden states, and boxes and logits of every cell."""
+
+    def verbose(model: onnx.ModelProto) -> None:
+        shapes = {"hidden": (1, PLACES, 7), "points": (1, PLACES, 4)}
+        shapes |= {"enc_coord_logits": (1, 50, 4), "enc_class": (1, 50, 3)}
+        for name, shape in shapes.items():
+            values = np.random.default_rng(3).normal(size=shape).astype(np.float32)
+            model.graph.initializer.append(numpy_helper.from_array(values, f"c_{name}"))
+            model.graph.node.append(helper.make_node("Identity", [f"c_{name}"], [name]))
+            model.graph.output.append(helper.make_tensor_value_info(name, TYPES["float32"], shape))
+
+    if classes:
+        assert_right(bench.adopt(CORNERS, verbose)[1])
+    else:
+        message = bench.refused(CORNERS, verbose, classes=None)
+        assert "layout boxes+scores of out_boxes, out_scores, names: 3." in message
+
+
 @pytest.mark.parametrize("first", [0, 1])
 def test_the_constant_id_of_a_single_class_is_an_id(bench: Bench, first: int) -> None:
     lit = ((1, 3, 0, 230), (4, 7, 0, 210))
