@@ -1,9 +1,9 @@
 """Adopts a model: the file goes in, step by step, and a package comes out if every step passes.
 
-The order of the modules: `settings` and `original_file` (what was given), `recognition` (how the
-file is read: its `signature`), `manifest`, `original_decoder` and `plausibility` (do its results
-look right?), `rewriting`, `proof` (are the results the same?), `preview` (are these the boxes?),
-`package` with its `card`.
+The order of the modules: `settings` and `original_file` (what was given; `original_graph` makes it
+loadable), `recognition` (how the file is read: its `signature`), `manifest`, `original_decoder` and
+`plausibility` (do its results look right?), `candidates` of the `rewriting`, `proof` (are the
+results the same?), `preview` (are these the boxes?), `package` with its `card`.
 """
 
 import tempfile
@@ -27,6 +27,7 @@ from spotlet_export.adoption.recognition import recognise
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import Signature
 from spotlet_export.gate.frames import check_frames
+from spotlet_export.gate.interruption import interruptible
 from spotlet_export.gate.reference import Reference, make_reference
 from spotlet_export.gate.report import Report
 from spotlet_export.gate.witness import witness_canvas
@@ -126,7 +127,7 @@ def adopt_package(
             original, signature, reference, scratch, listener.on_remark, listener.on_progress
         )
         report = compare(reference, session, signature, listener)
-        preview = make_preview(session.path, images, photographs, scratch)
+        preview = interruptible(lambda: make_preview(session.path, images, photographs, scratch))
         if not listener.confirm(preview):
             raise GateError(
                 "nothing written: the boxes were not confirmed; docs/adopt.md says what to try"

@@ -57,8 +57,8 @@ def of_known_opset(model: onnx.ModelProto) -> onnx.ModelProto:
     except ValueError as error:
         if opset > NEWEST_OPSET:
             raise ModelFileError(
-                f"opset {opset}; the oldest supported onnxruntime reads up to {NEWEST_OPSET}, "
-                f"without {error}: export it with opset_version={NEWEST_OPSET} or less"
+                f"opset {opset}; the oldest supported onnxruntime reads up to {NEWEST_OPSET} "
+                f"({error}): export it with opset_version={NEWEST_OPSET} or less"
             ) from error
         raise ModelFileError(
             f"opset {opset}, which cannot be converted to {OLDEST_OPSET} ({error}); export it with "

@@ -14,6 +14,7 @@ from spotlet.session import SessionSettings
 from spotlet.text.plain import first_line
 from spotlet_export.adoption.original_graph import NEWEST_OPSET, flat, make_loadable, of_known_opset
 from spotlet_export.adoption.suppression_inputs import RAW_BOXES
+from spotlet_export.gate.interruption import interruptible
 from spotlet_export.graph.opsets import opset_of
 
 
@@ -55,7 +56,8 @@ def opened(
         names = [each.name for each in other.graph.output]
         other_session = _session(other)
         try:
-            return dict(zip(names, other_session.run(names, dict(feeds)), strict=True))
+            results = interruptible(lambda: other_session.run(names, dict(feeds)))
+            return dict(zip(names, results, strict=True))
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise ModelFileError(f"onnxruntime cannot run it ({first_line(error)})") from error
 
@@ -66,11 +68,10 @@ def opened(
 
 
 def _session(model: onnx.ModelProto) -> ort.InferenceSession:
+    content, options = model.SerializeToString(), session_options(SessionSettings())
     try:
-        return ort.InferenceSession(
-            model.SerializeToString(),
-            session_options(SessionSettings()),
-            providers=[CPU_PROVIDER],
+        return interruptible(
+            lambda: ort.InferenceSession(content, options, providers=[CPU_PROVIDER])
         )
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise ModelFileError(f"onnxruntime cannot load it ({first_line(error)})") from error

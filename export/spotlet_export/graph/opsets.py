@@ -41,7 +41,7 @@ def with_opset(model: onnx.ModelProto, oldest: int, newest: int) -> onnx.ModelPr
 def _lowered(model: onnx.ModelProto, newest: int) -> onnx.ModelProto:
     opset, known = opset_of(model), defs.onnx_opset_version()
     if opset > known:
-        raise ValueError(f"onnx {onnx.__version__} knows opsets up to {known}; upgrade it")
+        raise ValueError(f"onnx {onnx.__version__} knows opsets up to {known}, upgrade it")
     new = sorted({node.op_type for node in _nodes(model.graph) if _schema(node, newest) is None})
     if new:
         try:
@@ -49,18 +49,18 @@ def _lowered(model: onnx.ModelProto, newest: int) -> onnx.ModelProto:
                 _typed(model), [("", name) for name in new], inline_schema_functions=True
             )
         except Exception as error:  # onnx's, or a TypeError of one that is too old for this
-            raise ValueError(f"operator {new[0]}, which is newer") from error
+            raise ValueError(f"operator {new[0]} is newer") from error
     lowered = onnx.ModelProto()
     lowered.CopyFrom(model)
     for node in _nodes(lowered.graph):
         schema = _schema(node, newest)
         if schema is None:
-            raise ValueError(f"operator {node.op_type}, which is newer")
+            raise ValueError(f"operator {node.op_type} is newer")
         unknown = [each.name for each in node.attribute if each.name not in schema.attributes]
         if unknown:
-            raise ValueError(f"attribute {unknown[0]} of {node.op_type}, which is newer")
+            raise ValueError(f"attribute {unknown[0]} of {node.op_type} is newer")
         if len(node.input) > schema.max_input or len(node.output) > schema.max_output:
-            raise ValueError(f"inputs or outputs of {node.op_type}, which are newer")
+            raise ValueError(f"inputs or outputs of {node.op_type} are newer")
     for each in lowered.opset_import:
         if each.domain in ONNX_DOMAINS:
             each.version = newest

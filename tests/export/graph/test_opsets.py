@@ -6,6 +6,8 @@ from onnx import TensorProto, helper
 
 from spotlet_export.graph.opsets import opset_of, with_opset
 
+NEWEST = onnx.defs.onnx_opset_version()
+
 
 def model_of(node: onnx.NodeProto, opset: int) -> onnx.ModelProto:
     ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 3]) for name in "xy"]
@@ -27,6 +29,7 @@ def test_older_operators_are_converted() -> None:
     onnx.checker.check_model(new, full_check=True)
 
 
+@pytest.mark.skipif(NEWEST < 22, reason="this onnx does not know it")
 def test_a_newer_number_becomes_an_older_one() -> None:
     model = model_of(helper.make_node("Elu", ["x"], ["y"], alpha=2.0), 22)
     assert opset_of(with_opset(model, 11, 21)) == 21
@@ -42,7 +45,7 @@ def test_a_newer_number_becomes_an_older_one() -> None:
     ],
 )
 def test_what_is_newer_is_named(node: onnx.NodeProto, opset: int, why: str) -> None:
-    if onnx.defs.onnx_opset_version() < opset < 99:
+    if NEWEST < opset < 99:
         pytest.skip("this onnx does not know it either")
     with pytest.raises(ValueError, match=why):
         with_opset(model_of(node, opset), 11, 21)
