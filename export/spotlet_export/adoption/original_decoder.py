@@ -4,7 +4,7 @@ onnxruntime runs the unchanged file. Preprocessing and decoding are done in nump
 the rewriting: this module imports nothing of it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from spotlet.boxes import FloatArray
 from spotlet.errors import ModelFileError
 from spotlet.letterbox import ImageArray
 from spotlet_export.adoption.original_grids import activated, decoded_grids
+from spotlet_export.adoption.original_rows import parts_of, split_rows
 from spotlet_export.adoption.signature import (
-    ROWS,
     SUPPRESSED,
     InputSignature,
     OutputSignature,
@@ -165,35 +165,6 @@ def decoded(
     if rule.layout == "K,5+C":
         scores = scores * activated(parts[0][:, 4:5], rule)
     return boxes, scores
-
-
-def parts_of(tensors: Mapping[str, npt.NDArray[Any]], rule: OutputSignature) -> list[Wide]:
-    """Returns the outputs that are used, of one canvas: without a batch, unless of grids."""
-    whole = rule.grids is not None or not rule.batch_axis
-    chosen = [tensors[name] if whole else tensors[name][0] for name in rule.outputs]
-    return [part.astype(np.float64) for part in chosen]
-
-
-def split_rows(parts: list[Wide], rule: OutputSignature) -> list[Wide]:
-    """Returns boxes (K, 4 or more), scores (K,) and class ids (K,) of a suppressed layout.
-
-    The id of a row of no picture is -1.
-    """
-    if rule.layout == "dets+labels":
-        return [parts[0], parts[0][:, 4], parts[1]]
-    if rule.layout not in ROWS:
-        return parts
-    rows, layout = parts[0], rule.layout
-    found: dict[str, list[Any]] = {"box": [], "score": [], "id": [], "batch": []}
-    for row in rows.reshape(-1, rows.shape[-1]):
-        numbers = list(row)
-        for name in ROWS[layout]:
-            taken = [numbers.pop(0) for _ in range(4 if name == "box" else 1)]
-            found[name].append(taken if name == "box" else taken[0])
-    ids = np.array(found["id"])
-    if found["batch"]:
-        ids = np.where(np.array(found["batch"]).astype(int) == 0, ids, -1)
-    return [np.array(found["box"]).reshape(-1, 4), np.array(found["score"]), ids]
 
 
 def _filled(part: Wide, by: Wide, rows: int) -> Wide:

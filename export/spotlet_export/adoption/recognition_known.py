@@ -10,8 +10,8 @@ from spotlet.errors import GateError, UsageError
 from spotlet.manifest import DetectionRule
 from spotlet_export.adoption.family import Family, family_output
 from spotlet_export.adoption.metadata import class_names
-from spotlet_export.adoption.original_decoder import parts_of, split_rows
 from spotlet_export.adoption.original_file import OriginalFile
+from spotlet_export.adoption.original_rows import parts_of, split_rows
 from spotlet_export.adoption.recognition_ids import (
     BACKGROUND_NAMES,
     background_of_ids,
