@@ -8,7 +8,7 @@ from typing import Any
 from spotlet.errors import GateError, UsageError
 from spotlet.letterbox import ImageArray
 from spotlet_export.adoption.family import BYTE, NONE, ONES, Three
-from spotlet_export.adoption.metadata import OTHER_TASKS, class_names
+from spotlet_export.adoption.metadata import OTHER_TASKS, class_names, key_point_columns
 from spotlet_export.adoption.original_file import OriginalFile, Port
 from spotlet_export.adoption.recognition_evidence import weigh
 from spotlet_export.adoption.recognition_families import check_supported, find_family
@@ -96,7 +96,11 @@ def recognise(
     # Of all layouts, the shapes are the same for any values of pixels.
     some = views_of("K,4+C").real[0]
     count = None if names is None else len(names)
-    family = find_family(some, count, expected("K,4+C")[0].size_hw, settings)
+    size_hw = expected("K,4+C")[0].size_hw
+    family = find_family(some, count, size_hw, settings)
+    if family is None and not settings.extra:
+        points = replace(settings, extra=key_point_columns(original.metadata))
+        family = find_family(some, count, size_hw, points)
     if family is not None:
         own = (family.colour, family.scale, family.mean, family.std, family.resize)
         expects, resize = _expected(original, image, own, settings)
@@ -112,7 +116,7 @@ def recognise(
             settings,
             on_remark,
         )
-    check_supported(some, expected("K,4+C")[0].size_hw, settings)
+    check_supported(some, size_hw, settings)
     match = find_layout(some, count, settings, views_of, on_remark)
     assert names is not None, "find_layout demands names"
     _check_duplicates(original, names)

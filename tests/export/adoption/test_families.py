@@ -117,6 +117,18 @@ def test_key_points_after_the_scores_of_heads_are_extra(tmp_path: Path) -> None:
     assert_finds(adopt(two, tmp_path, extra=1).package, two)
 
 
+def test_key_points_are_counted_by_the_metadata(tmp_path: Path) -> None:
+    known = KNOWN["a YOLO's heads"]
+
+    def make() -> onnx.ModelProto:
+        model = known.make()
+        onnx.helper.set_model_props(model, {"kpt_shape": "[1, 1]", "task": "pose"})
+        return model
+
+    two = replace(known, make=make, classes=("red", "green"), lights=STEPS[:2])
+    assert_finds(adopt(two, tmp_path).package, two)
+
+
 def test_torchvisions_background_may_be_a_name(tmp_path: Path) -> None:
     known = KNOWN["torchvision"]
     named = replace(known, classes=("__background__", *known.classes))
