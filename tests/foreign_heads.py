@@ -72,11 +72,12 @@ def by_logit(level: float) -> float:
     return float(1 / (1 + np.exp(-GAIN * (level - 0.5))))
 
 
-def centernet(*, named: bool, one: bool = False) -> onnx.ModelProto:
+def centernet(*, named: bool, one: bool = False, large: bool = False) -> onnx.ModelProto:
     """With sizes and offsets in any order, if they are named; with one class, of any colour."""
     net = Family(CENTERNET)
     level = net.one(net.colours(8)) if one else net.colours(8)
-    offset, size = (net.planes(net.alike(level, each), 8) for each in centres(8))
+    numbers = centres(8)[1] if large else centres(8)[0], centres(8)[1]
+    offset, size = (net.planes(net.alike(level, each), 8) for each in numbers)
     logits = net.write("Mul", net.write("Sub", level, 0.5), GAIN)
     net.returns("hm" if named else "401", net.planes(logits, 8))
     for name, tensor in [("reg", offset), ("wh", size)] if named else [("9", size), ("10", offset)]:

@@ -1,8 +1,10 @@
 """Recognises families with one grid, or with all grids in one output."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from spotlet_export.adoption.family import Family, Tensors, is_unit
 from spotlet_export.adoption.recognition_cells import (
@@ -18,6 +20,12 @@ from spotlet_export.adoption.signature_grids import Grid, Grids, Part
 
 SUM_SLACK = 1e-3
 """How far a softmax may be from a sum of 1."""
+
+BEST_CELLS = 10
+"""Of a heat map, whose offsets are looked at."""
+
+MOST_OFFSET = 1.5
+"""Of a centre from its cell, strides; trained ones are from 0 to 1, or from -0.5 to 0.5."""
 
 HEAT_STRIDES = (2, 4, 8)
 """Of heat maps, pixels. Source: Zhou et al. 2019, Objects as Points, section 3: 4."""
@@ -114,6 +122,8 @@ def _heat_maps(given: Tensors, size_hw: tuple[int, int]) -> list[Family]:
     (heat,), (size, offset) = heats, pairs
     if _named(size.name, ("off", "reg")) or _named(offset.name, ("wh", "size", "scale")):
         size, offset = offset, size
+    if not _are_offsets(offset.values, heat.values):
+        return []
     named = _named(size.name, ("wh", "size", "scale")) and _named(offset.name, ("off", "reg"))
     points = [cells.depth for cells in levels[0] if cells.depth == 10]
     face = heat.depth == 1 and len(points) == 1 and len(levels[0]) == 4
@@ -148,6 +158,12 @@ def _heat_maps(given: Tensors, size_hw: tuple[int, int]) -> list[Family]:
             activation=activation,
         )
     ]
+
+
+def _are_offsets(values: npt.NDArray[Any], heat: npt.NDArray[Any]) -> bool:
+    """Returns whether the offsets of the best cells are about as large as a cell, as they must."""
+    best = np.argsort(-heat.max(axis=1), kind="stable")[:BEST_CELLS]
+    return bool((np.abs(values[best]) <= MOST_OFFSET).mean() > 0.5)
 
 
 def _named(name: str, words: Sequence[str]) -> bool:

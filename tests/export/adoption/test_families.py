@@ -110,6 +110,11 @@ def test_a_heat_map_of_one_class_needs_names(named: bool, tmp_path: Path) -> Non
         assert "do not fit" in refused(known, tmp_path)
 
 
+def test_heat_maps_whose_offsets_are_as_large_as_sizes_are_not_centernets(tmp_path: Path) -> None:
+    known = replace(KNOWN["CenterNet"], make=lambda: centernet(named=False, large=True))
+    assert "not supported" in refused(known, tmp_path)
+
+
 def test_key_points_after_the_scores_of_heads_are_extra(tmp_path: Path) -> None:
     known = KNOWN["a YOLO's heads"]
     two = replace(known, classes=("red", "green"), lights=STEPS[:2])
