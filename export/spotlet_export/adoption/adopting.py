@@ -102,6 +102,7 @@ def adopt_package(
     photographs = tuple(read_image(image) for image in images)
     listener.on_step("opening the file")
     original = load_original(path, listener.on_remark)
+    listener.on_step("running the original on the images, to see what its outputs hold")
     reading = recognise(original, photographs, settings, listener.on_remark)
     signature = reading.signature
     manifest = make_manifest(

@@ -114,7 +114,7 @@ def _busy(
     if share[class_id] < BUSY_SHARE:
         return []
     where = {0: "first", len(classes) - 1: "last"}.get(class_id)
-    background = f"the background (--background {where}, without its name), or " if where else ""
+    background = f"the background (--background {where}, without its name), " if where else ""
     return [
         f"class {classes[class_id]!r} fires in {share[class_id]:.0%} of all cells: is it "
         f"{background}no class at all, or is --activation wrong?"

@@ -89,9 +89,14 @@ def recognise(
     def expected(layout: str) -> tuple[InputSignature, str]:
         return _expected(original, image, _defaults(layout, settings), settings)
 
-    @cache
+    looked: dict[tuple[Any, ...], Views] = {}
+
     def views_of(layout: str) -> Views:
-        return Views(original, *expected(layout), photographs, settings)
+        expects, resize = expected(layout)
+        key = (expects.colour, expects.scale, expects.mean, expects.std, resize)
+        if key not in looked:
+            looked[key] = Views(original, expects, resize, photographs, settings)
+        return looked[key]
 
     # Of all layouts, the shapes are the same for any values of pixels.
     some = views_of("K,4+C").real[0]
@@ -221,18 +226,16 @@ def _said_of_rows(
             f"names: {len(names)}, but those in the file: {len(written)}; --classes must have a "
             "name for each class id"
         )
-    producer = original.model.producer_name
     background = background_of_ids(
         match,
         views,
         names=names,
         by_metadata=first_id_by_metadata(original.metadata) if of_file else None,
-        producer=producer,
         given=settings.background,
         on_remark=on_remark,
     )
     changes: dict[str, Any] = {"background": background}
-    if is_of_tensorflow(match, producer):
+    if is_of_tensorflow(match, views.real[0].keys()):
         changes["box_format"] = settings.box_format or "yxyx"
         changes["box_unit"] = settings.box_unit or "unit"
     return replace(settings, **changes)

@@ -4,7 +4,7 @@ An id without a name would vanish: the row would have no score for any class.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,13 @@ BACKGROUND_NAMES = re.compile(r"^_*(background|bg|no.?object|nothing|n/?a|none)_
 TENSORFLOW_OUTPUTS = {"detection_boxes", "detection_scores", "detection_classes"}
 """Of TensorFlow's object detection API. Its ids start at 1, its boxes are yxyx in [0, 1]."""
 
-TENSORFLOW_PRODUCER = "tf2onnx"
+TENSORFLOW_MORE = {
+    "raw_detection_boxes",
+    "raw_detection_scores",
+    "detection_multiclass_scores",
+    "detection_anchor_indices",
+}
+"""What only that API returns as well. Others use the same names for ids from 0."""
 
 
 def first_id_by_metadata(metadata: Mapping[str, str]) -> int | None:
@@ -47,9 +53,9 @@ def first_id_by_metadata(metadata: Mapping[str, str]) -> int | None:
     return ids[0]
 
 
-def is_of_tensorflow(match: Match, producer: str) -> bool:
-    """Returns whether a file has the outputs of TensorFlow's object detection API."""
-    return set(match.outputs) == TENSORFLOW_OUTPUTS and producer == TENSORFLOW_PRODUCER
+def is_of_tensorflow(match: Match, outputs: Set[str]) -> bool:
+    """Returns whether a file's outputs are those of TensorFlow's object detection API."""
+    return set(match.outputs) == TENSORFLOW_OUTPUTS and bool(TENSORFLOW_MORE & outputs)
 
 
 def found_ids(match: Match, views: tuple[Tensors, ...]) -> npt.NDArray[np.int64]:
@@ -72,7 +78,6 @@ def background_of_ids(
     *,
     names: tuple[str, ...],
     by_metadata: int | None,
-    producer: str,
     given: str | None,
     on_remark: Callable[[str], None],
 ) -> str:
@@ -83,7 +88,6 @@ def background_of_ids(
         views: what the network returns.
         names: of the classes.
         by_metadata: the first id by the file's metadata, if the names are of it.
-        producer: of the file.
         given: what the user says.
         on_remark: called with what was found.
 
@@ -107,7 +111,7 @@ def background_of_ids(
     if ids[-1] == len(names):
         on_remark(f"class ids: {_range(ids)} with {len(names)} names: they start at 1")
         return "first"
-    if is_of_tensorflow(match, producer):
+    if is_of_tensorflow(match, views.real[0].keys()):
         on_remark("class ids start at 1, as of TensorFlow's object detection API")
         return "first"
     raise UsageError(

@@ -40,6 +40,11 @@ class RowViews(Views):
         self._output = output
 
     @cached_property
+    def real(self) -> tuple[Tensors, ...]:
+        """For the user's pictures."""
+        return tuple(map(self._rows, self._views.real))
+
+    @cached_property
     def all(self) -> tuple[Tensors, ...]:
         """For the canvases of `views.all`."""
         return tuple(map(self._rows, self._views.all))
@@ -106,7 +111,6 @@ def known_output(
         rows,
         names=names,
         by_metadata=_first_id(original, family, names, rows),
-        producer=original.model.producer_name,
         given=settings.background,
         on_remark=on_remark,
     )

@@ -25,6 +25,9 @@ MOST_EXTRA = 200
 
 USUAL_EXTRA = (32, 51)
 
+FEW = 500
+"""Cells that need not be all over the canvas; networks with anchors have more."""
+
 
 def unsupported(
     given: Tensors, settings: AdoptSettings, why: str = "", others: Sequence[Match] = ()
@@ -75,9 +78,8 @@ def unnamed(given: Tensors, found: Sequence[Match], views_of: Callable[[str], Vi
             where = _background(match, views_of)
             if where is not None and match.layout != "ssd":
                 count, also = count - 1, f" and --background {where}, a column high in most cells"
-            if match.layout == "boxes+scores" and not are_boxes(
-                match.real_cells(views_of(match.layout))[:, :4]
-            ):
+            boxes = match.cells(views_of(match.layout).real[0])[:, :4]
+            if match.layout == "boxes+scores" and len(boxes) > FEW and not are_boxes(boxes):
                 also += " (boxes look like offsets: --anchors FILE)"
         if count is None:
             ids = found_ids(match, views_of(match.layout).all)

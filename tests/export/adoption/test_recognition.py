@@ -473,22 +473,36 @@ def test_a_column_that_is_the_same_everywhere_is_no_background(bench: Bench) -> 
     assert "as no background is" in bench.refused(CENTRES, change, background="last")
 
 
-def test_the_outputs_of_tensorflows_api_are_known(bench: Bench) -> None:
-    """Ids from 1, boxes yxyx in [0, 1]; nothing needs to be said, though no id is 0 or 5."""
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_outputs_of_tensorflows_api_are_known(bench: Bench, whole: bool) -> None:
+    """Ids from 1, boxes yxyx in [0, 1]; nothing needs to be said, though no id is 0 or 5.
+
+    The names of the three outputs alone are used for ids from 0 too.
+    """
     names = ("detection_boxes", "detection_scores", "detection_classes")
 
     def one_more(model: onnx.ModelProto) -> None:
-        model.producer_name = "tf2onnx"
         one = numpy_helper.from_array(np.array(1), "one")
         model.graph.initializer.append(one)
         end = next(node for node in model.graph.node if node.output[0] == "out_ids")
         at = [*model.graph.node].index(end)
         model.graph.node.insert(at, helper.make_node("Add", [end.input[0], "one"], ["ids_1"]))
         end.input[0] = "ids_1"
+        if whole:
+            places = numpy_helper.from_array(np.zeros((1, PLACES), np.float32), "places")
+            model.graph.initializer.append(places)
+            name = "detection_anchor_indices"
+            model.graph.node.append(helper.make_node("Identity", ["places"], [name]))
+            model.graph.output.append(helper.make_tensor_value_info(name, TYPES["float32"], None))
 
     classes = (*CLASSES, "white", "black")
     make = replace(THREE, box_format="yxyx", box_unit="unit")
-    done, found = bench.adopt(make, one_more, cast_ids, named(*names), classes=classes)
+    changes = (one_more, cast_ids, named(*names))
+    if not whole:
+        message = bench.refused(make, *changes, classes=classes, box_unit="unit")
+        assert "--background first" in message
+        return
+    done, found = bench.adopt(make, *changes, classes=classes)
     assert_right(found, classes)
     assert done.manifest.training["reading"]["output"]["background"] == "first"
 

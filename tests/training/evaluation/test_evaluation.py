@@ -9,6 +9,7 @@ from spotlet.detections import Detections
 from spotlet.errors import DatasetError
 from spotlet.letterbox import ImageArray
 from spotlet_training.datasets.class_order import in_class_order
+from spotlet_training.datasets.labels import LabelledImages
 from spotlet_training.evaluation.evaluation import (
     BATCH_SIZE,
     COCO_RULE,
@@ -68,6 +69,19 @@ def test_classes_are_matched_by_name_and_others_refused() -> None:
         in_class_order(pictures, ("square", "cube"))
     with pytest.raises(DatasetError, match="must be the same"):
         in_class_order(pictures, ("square",))
+
+
+def test_one_class_that_differs_is_named_without_the_other_hundred() -> None:
+    names = [f"part {number}" for number in range(160)]
+    one = LabelledImages(tuple(names), [])
+    with pytest.raises(DatasetError) as caught:
+        in_class_order(one, (*names[:-1], "part of another"))
+    assert str(caught.value) == (
+        "the set has 160 classes, the model's are 160: must be the same, in any order "
+        "(missing: part of another; not the model's: part 159)"
+    )
+    with pytest.raises(DatasetError, match=r"missing: x; not .*, part 19 and 140 more\)"):
+        in_class_order(one, ("x",))
 
 
 def test_a_detector_that_knows_the_truth_scores_1() -> None:
