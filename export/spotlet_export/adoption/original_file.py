@@ -100,9 +100,9 @@ def load_original(path: Path, on_remark: Callable[[str], None] = lambda _: None)
         raise ModelFileError(f"{path}: over 2 GB with its weights, the limit of one ONNX file")
     weights = {each.name for each in model.graph.initializer}
     inputs = tuple(_port(each) for each in model.graph.input if each.name not in weights)
-    feeds = {port.name: _anything(port) for port in inputs}
+    feeds = {port.name: _anything(port) for port in inputs if port.dtype in DTYPES}
     image = next((port.name for port in inputs if len(port.shape) == 4), "")
-    batch = feeds[image].shape[0] if image else 1
+    batch = len(feeds[image]) if image in feeds else 1
     try:
         session, graph = opened(model, image, feeds, on_remark)
     except ModelFileError as error:

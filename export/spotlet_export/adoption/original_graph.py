@@ -82,7 +82,7 @@ def make_loadable(model: onnx.ModelProto, image: str, run: Run, on_remark: Remar
     """
     graph = model.graph
     prune(graph)
-    _unroll_loops(model, image, run, on_remark)
+    _unroll_loops(model, run, on_remark)
     refused = _refused(graph)
     left = [each for each in graph.output if each.name not in refused]
     if refused and not left:
@@ -106,12 +106,14 @@ def make_loadable(model: onnx.ModelProto, image: str, run: Run, on_remark: Remar
         prune(graph)
 
 
-def _unroll_loops(model: onnx.ModelProto, image: str, run: Run, on_remark: Remark) -> None:
+def _unroll_loops(model: onnx.ModelProto, run: Run, on_remark: Remark) -> None:
     """Unrolls the loops whose number of turns is fixed, those within a loop after it."""
+    stored = {each.name for each in model.graph.initializer}
+    given = [each.name for each in model.graph.input if each.name not in stored]
     place, unrolled = 0, list[int]()
     while place < len(model.graph.node):
         if model.graph.node[place].op_type == "Loop" and not Dependence(
-            model.graph, [image]
+            model.graph, given
         ).turns_vary(model.graph.node[place]):
             counter, name = turn_counter(model, place)
             turns = run(counter)[name].size

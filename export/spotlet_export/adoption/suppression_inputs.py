@@ -49,6 +49,12 @@ def cut_before(
         return []
     tensors = _tensors(model, place, _in_cell_order(graph, place, image)[-NEAREST:], run)
     boxes = {name: cells for name, (cells, columns, _) in tensors.items() if columns == 4}
+    if not boxes:  # the same for every picture
+        stored = _stored(graph, place)
+        tensors |= stored
+        boxes = {name: cells for name, (cells, columns, _) in stored.items() if columns == 4}
+        if len(boxes) > 1:
+            return []
     most = max(boxes.values(), default=0)
     if most < LEAST_CELLS:
         return []
@@ -86,12 +92,26 @@ def _tensors(
     probe.CopyFrom(model)
     del probe.graph.output[:], probe.graph.node[place:]
     probe.graph.output.extend(map(helper.make_empty_tensor_value_info, names))
-    tensors: dict[str, tuple[int, int, int]] = {}
-    for name, tensor in run(probe).items():
-        sides = [side for side in tensor.shape[:-1] if side != 1] + list(tensor.shape[-1:])
-        if np.issubdtype(tensor.dtype, np.floating) and len(sides) == 2:
-            tensors[name] = sides[0], sides[1], helper.np_dtype_to_tensor_dtype(tensor.dtype)
-    return tensors
+    found = {name: _rows(tensor) for name, tensor in run(probe).items()}
+    return {name: rows for name, rows in found.items() if rows is not None}
+
+
+def _stored(graph: onnx.GraphProto, place: int) -> dict[str, tuple[int, int, int]]:
+    """Returns the same of constants that enter a node."""
+    needed = set().union(*(_ancestors(graph, name) for name in read_by(graph.node[place])))
+    found = {
+        each.name: _rows(numpy_helper.to_array(each))
+        for each in graph.initializer
+        if each.name in needed
+    }
+    return {name: rows for name, rows in found.items() if rows is not None}
+
+
+def _rows(tensor: npt.NDArray[Any]) -> tuple[int, int, int] | None:
+    sides = [side for side in tensor.shape[:-1] if side != 1] + list(tensor.shape[-1:])
+    if not np.issubdtype(tensor.dtype, np.floating) or len(sides) != 2:
+        return None
+    return sides[0], sides[1], helper.np_dtype_to_tensor_dtype(tensor.dtype)
 
 
 def _ancestors(graph: onnx.GraphProto, name: str) -> set[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from foreign_frames import BLACK, assert_finds, make_frame
-from foreign_networks import CLASSES, HEIGHT, PLACES, WIDTH, Make, network
+from foreign_networks import CLASSES, HEIGHT, PLACES, WIDTH, Make, cell_boxes, network
 from onnx import TensorProto, helper, numpy_helper
 
 from spotlet.check import check_model
@@ -229,6 +229,16 @@ def suppressing(make: Make) -> onnx.ModelProto:
 
 def test_the_graph_is_cut_before_a_loop_that_depends_on_the_picture(adopt: Adopt) -> None:
     done, remarks = adopt(suppressing(ROWS))
+    assert any("cut off before it" in each for each in remarks)
+    assert_finds(done.package, ROWS, "letterbox")
+
+
+def test_boxes_that_are_the_same_for_every_picture_enter_the_loop_too(adopt: Adopt) -> None:
+    model = suppressing(ROWS)
+    (made,) = (node for node in model.graph.node if node.output[0] == "out_boxes_before")
+    constant(model, "fixed_boxes", cell_boxes()[np.newaxis].astype(np.float32))
+    made.input[:] = ["fixed_boxes"]
+    done, remarks = adopt(model)
     assert any("cut off before it" in each for each in remarks)
     assert_finds(done.package, ROWS, "letterbox")
 
