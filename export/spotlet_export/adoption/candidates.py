@@ -98,7 +98,7 @@ def _candidates(
     yield Candidate(loose, free_batch=True), False
     yield Candidate(loose, free_batch=False), batch == 1
     if batch > 1:
-        outputs = [name for name in (rule.boxes, rule.scores, rule.ids) if name is not None]
+        outputs = list(rule.outputs)
         for place in narrow_places(model, image, outputs)[: -MOST_PLACES - 1 : -1]:
             late = with_late_copies(model, image, batch, place)
             yield Candidate(late, free_batch=False, rows=batch), False

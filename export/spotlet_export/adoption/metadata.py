@@ -6,6 +6,7 @@ them is ever run.
 
 import ast
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,6 +52,14 @@ def image_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
     if not all(type(side) is int and side > 0 for side in sides):
         return None
     return int(sides[0]), int(sides[1])
+
+
+def key_point_columns(metadata: Mapping[str, str]) -> int:
+    """Returns how many columns of each cell are key points; 0 if there are none, or malformed."""
+    value = literal(metadata.get("kpt_shape", ""))
+    if not isinstance(value, list | tuple) or not all(type(side) is int for side in value):
+        return 0
+    return max(math.prod(value), 0) if value else 0
 
 
 def kept(metadata: Mapping[str, str]) -> dict[str, str]:

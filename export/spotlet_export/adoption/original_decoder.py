@@ -14,7 +14,14 @@ import onnxruntime as ort
 from spotlet.boxes import FloatArray
 from spotlet.errors import ModelFileError
 from spotlet.letterbox import ImageArray
-from spotlet_export.adoption.signature import InputSignature, OutputSignature, Signature
+from spotlet_export.adoption.original_grids import activated, decoded_grids
+from spotlet_export.adoption.original_rows import parts_of, split_rows
+from spotlet_export.adoption.signature import (
+    SUPPRESSED,
+    InputSignature,
+    OutputSignature,
+    Signature,
+)
 from spotlet_export.gate.interruption import interruptible
 
 Wide = npt.NDArray[np.float64]
@@ -60,14 +67,21 @@ class OriginalDecoder:
         Raises:
             ModelFileError: onnxruntime fails on it.
         """
+        with np.errstate(over="ignore", invalid="ignore"):
+            return decoded(
+                self.outputs(canvas), self.signature.output, self.signature.input.size_hw
+            )
+
+    def outputs(self, canvas: ImageArray) -> list[Wide]:
+        """Returns the outputs that the layout uses for one canvas, in its order.
+
+        Raises:
+            ModelFileError: onnxruntime fails on it.
+        """
         rule = self.signature.output
-        names = [name for name in (rule.boxes, rule.scores, rule.ids) if name is not None]
         feeds = {self.signature.input.name: preprocessed(canvas, self.signature.input)}
         feeds |= dict(self.signature.input.fixed)
-        tensors = run(self.session, names, feeds)
-        with np.errstate(over="ignore", invalid="ignore"):
-            parts = [tensors[name][0].astype(np.float64) for name in names]
-            return decoded(parts, rule, self.signature.input.size_hw)
+        return parts_of(run(self.session, list(rule.outputs), feeds), rule)
 
 
 def run(
@@ -107,26 +121,30 @@ def run(
 
 
 def preprocessed(canvas: ImageArray, rule: InputSignature) -> npt.NDArray[Any]:
-    """Returns the network's input for one canvas (H, W, 3) uint8 BGR, a batch of 1."""
+    """Returns the network's input for one canvas (H, W, 3) uint8 BGR: a batch of 1, or alone."""
     colours = {"BGR": (0, 1, 2), "RGB": (2, 1, 0)}[rule.colour]
     planes = []
     for place, colour in enumerate(colours):
         plane = canvas[:, :, colour].astype(np.float64)
         planes.append((plane * rule.scale - rule.mean[place]) / rule.std[place])
     stacked = np.stack(planes, axis={"NCHW": 0, "NHWC": 2}[rule.axes]).astype(np.float32)
-    return stacked[np.newaxis].astype(rule.dtype)
+    return (stacked[np.newaxis] if rule.batch_axis else stacked).astype(rule.dtype)
 
 
 def decoded(
     parts: list[Wide], rule: OutputSignature, size_hw: tuple[int, int]
 ) -> tuple[Wide, Wide]:
     """Returns boxes and scores for the outputs of one canvas, cell by cell."""
+    if rule.grids is not None:
+        return decoded_grids(dict(zip(rule.outputs, parts, strict=True)), rule, size_hw)
     if rule.layout == "4+C,K":
         parts = [parts[0].T]
+    if rule.layout in SUPPRESSED:
+        parts = split_rows(parts, rule)
     boxes = _corners(parts[0][:, :4], rule, size_hw)
-    if rule.layout in ("K,6", "boxes+scores+ids"):
-        row, ids = (parts[0][:, 4], parts[0][:, 5]) if len(parts) == 1 else parts[1:]
-        row = _score(row[:, np.newaxis], rule)[:, 0]
+    if rule.layout in SUPPRESSED:
+        row, ids = parts[1:]
+        row = activated(row[:, np.newaxis], rule)[:, 0]
         if rule.rows is not None:
             boxes, row, ids = (_filled(part, row, rule.rows) for part in (boxes, row, ids))
         scores = np.zeros((len(boxes), rule.classes))
@@ -139,13 +157,13 @@ def decoded(
     else:
         scores = parts[0][:, 5:] if rule.layout == "K,5+C" else parts[0][:, 4:]
     scores = scores[:, : scores.shape[1] - rule.extra] if len(parts) == 1 else scores
-    scores = _score(scores, rule)
+    scores = activated(scores, rule)
     if rule.background == "first":
         scores = scores[:, 1:]
     if rule.background == "last":
         scores = scores[:, :-1]
     if rule.layout == "K,5+C":
-        scores = scores * _score(parts[0][:, 4:5], rule)
+        scores = scores * activated(parts[0][:, 4:5], rule)
     return boxes, scores
 
 
@@ -153,18 +171,6 @@ def _filled(part: Wide, by: Wide, rows: int) -> Wide:
     """Returns the rows with the best scores, (rows, …), padded with zeros."""
     taken = part[np.argsort(-by, kind="stable")][:rows]
     return np.concatenate([taken, np.zeros((rows - len(taken), *part.shape[1:]))])
-
-
-def _score(values: Wide, rule: OutputSignature) -> Wide:
-    if rule.activation == "sigmoid":
-        return np.where(
-            values < 0, np.exp(values) / (1 + np.exp(values)), 1 / (1 + np.exp(-values))
-        )
-    if rule.activation == "softmax":
-        powers = np.exp(values - values.max(axis=1, keepdims=True))
-        shares: Wide = powers / powers.sum(axis=1, keepdims=True)
-        return shares
-    return values
 
 
 def _corners(numbers: Wide, rule: OutputSignature, size_hw: tuple[int, int]) -> Wide:

@@ -170,6 +170,6 @@ def _corners_as_sizes(boxes: Wide) -> bool:
 def _undecoded(cells: int, signature: Signature) -> str:
     """Returns the hint that boxes may be offsets in a grid, if the number of cells fits."""
     rule = signature.output
-    if rule.strides or grid_size(signature.input.size_hw, COMMON_STRIDES) != cells:
+    if rule.strides or rule.grids or grid_size(signature.input.size_hw, COMMON_STRIDES) != cells:
         return ""
     return f"; or not decoded: --strides {','.join(map(str, COMMON_STRIDES))}"

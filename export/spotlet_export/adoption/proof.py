@@ -104,8 +104,10 @@ def tensor_rows(
     reference: Reference, session: ModelSession, signature: Signature, limits: Limits
 ) -> list[Row]:
     """Returns the rows of the report on tensors; `prove` explains the arguments."""
-    if signature.output.layout in SUPPRESSED:
-        # Rows with nearly equal scores may swap: their order depends on the suppression.
+    rule = signature.output
+    if rule.layout in SUPPRESSED or (rule.grids is not None and rule.grids.peaks):
+        # Rows with nearly equal scores may swap: their order depends on the suppression. So may
+        # peaks, if neighbours are nearly equal.
         return _scores_in_order(reference, session, limits)
     return compare_tensors(reference, session, limits, FP32)
 

@@ -7,23 +7,24 @@ from typing import Any
 
 from spotlet.errors import GateError, UsageError
 from spotlet.letterbox import ImageArray
-from spotlet_export.adoption.metadata import OTHER_TASKS, class_names
+from spotlet_export.adoption.family import BYTE, NONE, ONES, Three
+from spotlet_export.adoption.metadata import OTHER_TASKS, class_names, key_point_columns
 from spotlet_export.adoption.original_file import OriginalFile, Port
 from spotlet_export.adoption.recognition_evidence import weigh
+from spotlet_export.adoption.recognition_families import check_supported, find_family
 from spotlet_export.adoption.recognition_ids import (
     background_of_ids,
     first_id_by_metadata,
     is_of_tensorflow,
 )
 from spotlet_export.adoption.recognition_input import axes_of, fixed_values, image_port, size_of
+from spotlet_export.adoption.recognition_known import known_output
 from spotlet_export.adoption.recognition_layout import find_layout
 from spotlet_export.adoption.recognition_match import Match
 from spotlet_export.adoption.recognition_output import check_cells, output_signature
 from spotlet_export.adoption.recognition_views import Views
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import SUPPRESSED, InputSignature, Signature
-
-BYTE = 1 / 255
 
 INPUT_DEFAULTS: dict[str, tuple[str, float, float, float, str]] = {
     "4+C,K": ("RGB", BYTE, 0.0, 1.0, "letterbox"),
@@ -86,7 +87,7 @@ def recognise(
 
     @cache
     def expected(layout: str) -> tuple[InputSignature, str]:
-        return _expected(original, image, layout, settings)
+        return _expected(original, image, _defaults(layout, settings), settings)
 
     looked: dict[tuple[Any, ...], Views] = {}
 
@@ -99,7 +100,29 @@ def recognise(
 
     # Of all layouts, the shapes are the same for any values of pixels.
     some = views_of("K,4+C").real[0]
-    match = find_layout(some, None if names is None else len(names), settings, views_of, on_remark)
+    count = None if names is None else len(names)
+    size_hw = expected("K,4+C")[0].size_hw
+    family = find_family(some, count, size_hw, settings)
+    if family is None and not settings.extra:
+        points = replace(settings, extra=key_point_columns(original.metadata))
+        family = find_family(some, count, size_hw, points)
+    if family is not None:
+        own = (family.colour, family.scale, family.mean, family.std, family.resize)
+        expects, resize = _expected(original, image, own, settings)
+        views = Views(original, expects, resize, photographs, settings)
+        names, output = known_output(original, family, names, views, settings, on_remark)
+        return _weighed(
+            original,
+            image,
+            Signature(input=expects, output=output),
+            resize,
+            names,
+            views,
+            settings,
+            on_remark,
+        )
+    check_supported(some, size_hw, settings)
+    match = find_layout(some, count, settings, views_of, on_remark)
     assert names is not None, "find_layout demands names"
     _check_duplicates(original, names)
     expects, resize = expected(match.layout)
@@ -111,9 +134,23 @@ def recognise(
     output = output_signature(original, match, len(names), rows, said)
     signature = Signature(input=expects, output=output)
     check_cells(signature, some[match.boxes].shape)
-    if not image.dtype.startswith("float") and not expects.plain:
+    return _weighed(original, image, signature, resize, names, views, said, on_remark)
+
+
+def _weighed(
+    original: OriginalFile,
+    image: Port,
+    signature: Signature,
+    resize: str,
+    names: tuple[str, ...],
+    views: Views,
+    settings: AdoptSettings,
+    on_remark: Callable[[str], None],
+) -> Reading:
+    """Returns the reading after a look at the boxes on the user's pictures."""
+    if not image.dtype.startswith("float") and not signature.input.plain:
         raise UsageError(f"input {image}: takes whole numbers; drop --scale, --mean and --std")
-    signature, doubts = weigh(original, signature, views.canvases, said, on_remark)
+    signature, doubts = weigh(original, signature, views.canvases, settings, on_remark)
     return Reading(signature=signature, resize=resize, classes=names, doubts=tuple(doubts))
 
 
@@ -137,17 +174,27 @@ def _check_duplicates(original: OriginalFile, names: Sequence[str]) -> None:
         )
 
 
-def _expected(
-    original: OriginalFile, image: Port, layout: str, settings: AdoptSettings
-) -> tuple[InputSignature, str]:
-    """Returns what the input expects with a layout, and how frames are resized."""
-    axes = settings.axes or axes_of(image)
+Defaults = tuple[str, float, Three, Three, str]
+"""Colour, scale, mean, std and resize."""
+
+
+def _defaults(layout: str, settings: AdoptSettings) -> Defaults:
+    """Returns what most networks with a layout expect."""
     undecoded = layout == "K,5+C" and settings.strides != ()
     colour, scale, mean, std, resize = INPUT_DEFAULTS[layout + " undecoded" * undecoded]
+    return colour, scale, (mean, mean, mean), (std, std, std), resize
+
+
+def _expected(
+    original: OriginalFile, image: Port, defaults: Defaults, settings: AdoptSettings
+) -> tuple[InputSignature, str]:
+    """Returns what the input expects, and how frames are resized."""
+    axes = settings.axes or axes_of(image)
+    colour, scale, mean, std, resize = defaults
     if not image.dtype.startswith("float"):
-        scale, mean, std = 1.0, 0.0, 1.0
+        scale, mean, std = 1.0, NONE, ONES
     if any(each is not None for each in (settings.scale, settings.mean, settings.std)):
-        mean, std = 0.0, 1.0  # the user set a part of the pixels' range: defaults do not mix in
+        mean, std = NONE, ONES  # the user set a part of the pixels' range: defaults do not mix in
     expects = InputSignature(
         name=image.name,
         dtype=image.dtype,
@@ -155,9 +202,10 @@ def _expected(
         size_hw=size_of(original, image, axes, settings),
         colour=settings.colour or colour,
         scale=scale if settings.scale is None else settings.scale,
-        mean=settings.mean or (mean, mean, mean),
-        std=settings.std or (std, std, std),
+        mean=settings.mean or mean,
+        std=settings.std or std,
         fixed=fixed_values(original, image, settings),
+        batch_axis=len(image.shape) == 4,
     )
     return expects, settings.resize or resize
 

@@ -103,7 +103,7 @@ def _axes(
     on_remark: Callable[[str], None],
 ) -> tuple[Signature, list[str]]:
     """Exchanges x and y of boxes if the mirrored pictures show it."""
-    if signature.output.strides:
+    if signature.output.strides or signature.output.grids is not None:
         return signature, []  # the grid's order says where x and y are, not the columns'
     other = OTHER_AXES[signature.output.box_format]
     better = evidence.better(signature, [_changed(signature, box_format=other)])

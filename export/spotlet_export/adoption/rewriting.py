@@ -57,7 +57,7 @@ def rewrite(
     results = dict(moved)
     if rows > 1:
         rule = signature.output
-        for name in filter(None, (rule.boxes, rule.scores, rule.ids)):
+        for name in rule.outputs:
             results[name] = after.columns(moved.get(name, name), 0, 1, axis=0)
     boxes, scores = write_postprocessing(after, signature.output, signature.input.size_hw, results)
     after.named(boxes, manifest.output.boxes)
@@ -95,6 +95,10 @@ def _write_preprocessing(write: NodeWriter, rule: InputSignature, image: str) ->
         if any(rule.mean):
             shift = (np.array(rule.mean) / np.array(rule.std)).reshape(shape)
             tensor = write.node("Sub", tensor, write.constant(shift))
+    if not rule.batch_axis:
+        high, wide = rule.size_hw
+        sides = [3, high, wide] if rule.axes == "NCHW" else [high, wide, 3]
+        tensor = write.node("Reshape", tensor, write.constant(sides, np.int64))
     return write.cast(tensor, rule.dtype)
 
 

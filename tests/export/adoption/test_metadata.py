@@ -1,4 +1,4 @@
-from spotlet_export.adoption.metadata import class_names, image_size, literal
+from spotlet_export.adoption.metadata import class_names, image_size, key_point_columns, literal
 
 
 def test_metadata_is_read_as_python_or_json_and_never_run() -> None:
@@ -21,3 +21,9 @@ def test_an_image_size_is_height_and_width() -> None:
     assert image_size({"imgsz": "320"}) == (320, 320)
     for odd in ("", "[0, 1]", "[1, 2, 3]", "wide", "[1.5, 2]"):
         assert image_size({"imgsz": odd}) is None
+
+
+def test_columns_of_key_points_are_counted() -> None:
+    assert key_point_columns({"kpt_shape": "[5, 3]"}) == 15
+    for odd in ("", "[]", "17", "[1.5, 2]", "[-5, 3]", "plain words"):
+        assert key_point_columns({"kpt_shape": odd}) == 0

@@ -379,18 +379,28 @@ def test_rows_that_were_not_suppressed_are_suppressed(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
+    ("order", "layout"),
+    [([0, 1, 2, 3, 5, 4], "box,id,score"), ([5, 4, 0, 1, 2, 3], "id,score,box")],
+)
+def test_rows_with_columns_in_another_order_are_read_in_that_order(
+    bench: Bench, order: list[int], layout: str
+) -> None:
+    done, found = bench.adopt(SUPPRESSED, ordered(order))
+    assert_right(found)
+    assert done.manifest.training["reading"]["output"]["layout"] == layout
+
+
+@pytest.mark.parametrize(
     ("order", "says"),
     [
         ([0, 1, 2, 3, 5, 4], "columns 5 and 6 of out_all hold class id and score"),
         ([5, 4, 0, 1, 2, 3], "rows of out_all hold class id, score and box"),
     ],
 )
-def test_rows_with_other_columns_are_refused_by_name(
+def test_a_given_layout_that_has_another_order_is_refused(
     bench: Bench, order: list[int], says: str
 ) -> None:
-    message = bench.refused(SUPPRESSED, ordered(order))
-    assert says in message
-    assert "not supported" in message
+    assert says in bench.refused(SUPPRESSED, ordered(order), layout="K,6")
 
 
 def test_two_columns_of_scores_are_not_score_and_class_id(bench: Bench) -> None:
