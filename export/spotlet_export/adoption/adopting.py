@@ -3,31 +3,35 @@
 The order of the modules: `settings` and `original_file` (what was given), `recognition` (how the
 file is read: its `signature`), `manifest`, `original_decoder` and `plausibility` (do its results
 look right?), `rewriting`, `proof` (are the results the same?), `preview` (are these the boxes?),
-`package` with its `card`.
+`package` with its `card`. Where the results do not look right, `proposal` names another reading.
 """
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import onnx
 
 from spotlet.errors import GateError, ModelFileError, UsageError
 from spotlet.image_files import read_image
+from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
 from spotlet.session import ModelSession
+from spotlet_export.adoption.exporters import with_exporter
 from spotlet_export.adoption.manifest import make_manifest, remarks
 from spotlet_export.adoption.original_decoder import OriginalDecoder
 from spotlet_export.adoption.original_file import MOST_BYTES, OriginalFile, load_original
 from spotlet_export.adoption.package import write_adopted
 from spotlet_export.adoption.plausibility import doubts
-from spotlet_export.adoption.preview import Preview, make_preview
+from spotlet_export.adoption.preview import Preview, draw_preview, make_preview
 from spotlet_export.adoption.proof import limits_of, prove, same_in_batches
+from spotlet_export.adoption.proposal import Proposal, propose
 from spotlet_export.adoption.recognition import classes_of, recognise
 from spotlet_export.adoption.rewriting import rewrite
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import Signature
+from spotlet_export.adoption.trials import Budget
 from spotlet_export.gate.frames import check_frames
 from spotlet_export.gate.reference import Reference, make_reference
 from spotlet_export.gate.report import Report
@@ -63,12 +67,15 @@ class Listener:
         on_remark: called with what was found or assumed.
         on_report: called with what was measured, passed or not.
         confirm: called with the preview; returns whether its boxes are right.
+        propose: called where the reading is in doubt and another finds objects, with the preview
+            of that; returns whether to adopt it so. By default it is not.
     """
 
     on_step: Callable[[str], None] = field(default=lambda _: None)
     on_remark: Callable[[str], None] = field(default=lambda _: None)
     on_report: Callable[[Report], None] = field(default=lambda _: None)
     confirm: Callable[[Preview], bool] = field(default=lambda _: True)
+    propose: Callable[[Proposal, Preview], bool] = field(default=lambda *_: False)
 
 
 def adopt_package(
@@ -100,16 +107,15 @@ def adopt_package(
         raise UsageError("no image; give --image with objects of the model's classes")
     photographs = tuple(read_image(image) for image in images)
     original = load_original(path)
-    classes = classes_of(original, settings)
-    signature, resize = recognise(original, len(classes), settings, listener.on_remark)
-    manifest = make_manifest(original, classes, signature, resize, settings, package)
-    for remark in remarks(manifest, signature):
-        listener.on_remark(remark)
-    decoder = OriginalDecoder(original.session, signature)
-    found = [decoder.uncut(witness_canvas(image, manifest)) for image in photographs]
-    wrong = tuple(doubts(found, signature, manifest))
+    decoder, manifest, wrong = read(original, photographs, settings, package, listener)
     if wrong and not settings.force:
-        raise GateError(f"nothing written: {'; '.join(wrong)} (--force writes it anyway)")
+        settings = proposed(
+            decoder, manifest, wrong, images, photographs, settings, package, listener
+        )
+        decoder, manifest, wrong = read(original, photographs, settings, package, listener)
+        if wrong:
+            raise GateError(f"nothing written: {'; '.join(wrong)} (--force writes it anyway)")
+    signature = decoder.signature
     with tempfile.TemporaryDirectory(prefix="spotlet-adopt-") as folder:
         scratch = Path(folder)
         listener.on_step("running the original on the frames of the gate")
@@ -132,6 +138,58 @@ def adopt_package(
     return Adoption(
         package=package, manifest=manifest, report=report, file_bytes=size, doubts=wrong
     )
+
+
+def read(
+    original: OriginalFile,
+    photographs: Sequence[ImageArray],
+    settings: AdoptSettings,
+    package: Path,
+    listener: Listener,
+) -> tuple[OriginalDecoder, Manifest, tuple[str, ...]]:
+    """Returns the original with its reading, the manifest, and what looks wrong on the images."""
+    settings = with_exporter(settings, original.metadata, listener.on_remark)
+    classes = classes_of(original, settings)
+    signature, resize = recognise(original, len(classes), settings, listener.on_remark)
+    manifest = make_manifest(original, classes, signature, resize, settings, package)
+    for remark in remarks(manifest, signature):
+        listener.on_remark(remark)
+    decoder = OriginalDecoder(original.session, signature)
+    found = [decoder.uncut(witness_canvas(image, manifest)) for image in photographs]
+    return decoder, manifest, tuple(doubts(found, signature, manifest))
+
+
+def proposed(
+    decoder: OriginalDecoder,
+    manifest: Manifest,
+    wrong: tuple[str, ...],
+    images: Sequence[Path],
+    photographs: Sequence[ImageArray],
+    settings: AdoptSettings,
+    package: Path,
+    listener: Listener,
+) -> AdoptSettings:
+    """Returns the settings with which the trials found objects, if `propose` agrees to them.
+
+    Raises:
+        GateError: nothing was found with other settings either, or they are not agreed to.
+    """
+    budget = Budget(listener.on_step)
+    proposal = propose(decoder, manifest, photographs, settings, wrong, budget)
+    said = f"nothing written: {'; '.join(wrong)}"
+    if proposal is None:
+        raise GateError(
+            f"{said}; other settings were tried too ({budget}), and none finds the same objects in "
+            "the images and in shifted, scaled and mirrored copies of them: do they show objects "
+            "of its classes? (--force writes it anyway)"
+        )
+    picture = package.with_name(f"{package.name}-proposal.png")
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    preview = draw_preview(picture, images, photographs, proposal.detections)
+    if not listener.propose(proposal, preview):
+        raise GateError(f"{said}; {proposal}, drawn in {picture}: add these options, or --yes")
+    picture.unlink()
+    return replace(settings, **proposal.changes)
 
 
 def rewritten(

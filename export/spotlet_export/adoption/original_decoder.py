@@ -45,14 +45,23 @@ class OriginalDecoder:
         Raises:
             ModelFileError: onnxruntime fails on it.
         """
+        with np.errstate(over="ignore", invalid="ignore"):
+            return decoded(
+                self.outputs(canvas), self.signature.output, self.signature.input.size_hw
+            )
+
+    def outputs(self, canvas: ImageArray) -> list[Wide]:
+        """Returns the outputs that the layout uses for one canvas, in its order.
+
+        Raises:
+            ModelFileError: onnxruntime fails on it.
+        """
         rule = self.signature.output
         names = [name for name in (rule.boxes, rule.scores, rule.ids) if name is not None]
         feeds = {self.signature.input.name: preprocessed(canvas, self.signature.input)}
         feeds |= dict(self.signature.input.fixed)
         tensors = run(self.session, names, feeds)
-        with np.errstate(over="ignore", invalid="ignore"):
-            parts = [tensors[name][0].astype(np.float64) for name in names]
-            return decoded(parts, rule, self.signature.input.size_hw)
+        return [tensors[name][0].astype(np.float64) for name in names]
 
 
 def run(

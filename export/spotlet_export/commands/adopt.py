@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spotlet.text.terminal import table
-from spotlet_export.adoption import AdoptSettings, Listener, Preview, adopt_package
+from spotlet_export.adoption import AdoptSettings, Listener, Preview, Proposal, adopt_package
 from spotlet_export.adoption.settings import CHOICES, read_anchors, read_classes
 from spotlet_export.card.markdown import read_notes
 
@@ -138,7 +138,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="shows objects of the model's classes; repeatable",
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask whether the boxes are right")
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="do not ask: the boxes are right, and what is proposed is adopted",
+    )
     parser.add_argument(
         "--force", action="store_true", help="write it even if its boxes look wrong"
     )
@@ -159,6 +163,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns 0, or raises what the exit code says."""
     ask = sys.stdin is not None and sys.stdin.isatty() and not args.yes
+    agreed: list[Proposal] = []
+
+    def propose(proposal: Proposal, preview: Preview) -> bool:
+        line = f"spotlet adopt {shlex.join(args.words)} {proposal.options}"
+        if _agreed(proposal, preview, line, ask=ask) or args.yes:
+            agreed.append(proposal)
+        return bool(agreed)
+
     done = adopt_package(
         args.model,
         args.out,
@@ -168,7 +180,8 @@ def run(args: argparse.Namespace) -> int:
             on_step=lambda text: print(f"{text} …", file=sys.stderr),
             on_remark=print,
             on_report=lambda report: print(report.table(), flush=True),
-            confirm=lambda preview: _confirmed(preview, ask=ask),
+            confirm=lambda preview: _confirmed(preview, ask=ask and not agreed),
+            propose=propose,
         ),
     )
     for doubt in done.doubts:
@@ -197,8 +210,33 @@ def settings_of(args: argparse.Namespace) -> AdoptSettings:
     return AdoptSettings(**{name: value for name, value in said.items() if value is not None})
 
 
+def _agreed(proposal: Proposal, preview: Preview, line: str, *, ask: bool) -> bool:
+    """Prints a proposal; returns whether the user agrees to it."""
+    for doubt in proposal.doubts:
+        print(doubt)
+    print(proposal)
+    _print_detections(preview)
+    print(f"drawn in {preview.picture}\nto adopt it so:\n{line}")
+    return ask and _answer("Adopt it with these options?")
+
+
 def _confirmed(preview: Preview, *, ask: bool) -> bool:
     """Prints what was found; returns whether the user confirms the boxes."""
+    _print_detections(preview)
+    if not ask:
+        return True
+    print(f"drawn in {preview.picture}")
+    return _answer("Are these the boxes?")
+
+
+def _answer(question: str) -> bool:
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _print_detections(preview: Preview) -> None:
     for name, found in preview.detections.items():
         rows = [
             (each.name, f"{each.score:.3g}", ", ".join(f"{side:.0f}" for side in each.box_xyxy))
@@ -207,10 +245,3 @@ def _confirmed(preview: Preview, *, ask: bool) -> bool:
         print(f"{name}: {len(found)} found" + (" (the best of them)" * (len(found) > MOST_LISTED)))
         if rows:
             print(table(rows, header=("class", "score", "box, pixels of the image")))
-    if not ask:
-        return True
-    print(f"drawn in {preview.picture}")
-    try:
-        return input("Are these the boxes? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        return False

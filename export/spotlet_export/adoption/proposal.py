@@ -1,0 +1,152 @@
+"""Proposes another reading where a network, read as its file says, finds nothing or nonsense.
+
+Axis by axis, not every combination: first pixels (colour order and range) with every meaning of the
+outputs, then the placing of the frame. The best is proposed, never adopted unasked.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from spotlet.detections import Detections
+from spotlet.letterbox import ImageArray
+from spotlet.manifest import Manifest
+from spotlet_export.adoption.original_decoder import OriginalDecoder
+from spotlet_export.adoption.readings import (
+    UNDECODED_RESIZE,
+    Reading,
+    option_line,
+    pixel_readings,
+    placing_readings,
+    reading_of,
+)
+from spotlet_export.adoption.settings import AdoptSettings
+from spotlet_export.adoption.trials import MOST_IMAGES, Budget, Trial, Trials
+
+LEAST_SHARE = 0.5
+"""Consistency of a proposal: half of what is found, found again."""
+
+EQUAL = 0.9
+"""Share of the best quality from which the images cannot tell two readings apart."""
+
+PLACED = 0.75
+"""The same for the placing of the frame: one that enlarges the objects makes any network surer."""
+
+MOST_EQUALS = 4
+"""Readings named beside the proposal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Proposal:
+    """Another reading of a network, with which it finds the same objects in copies of the images.
+
+    Attributes:
+        doubts: about the reading without it.
+        changes: settings that it adds to those given.
+        options: the same, as options of `spotlet adopt` to paste.
+        equals: other options that the images cannot tell from these.
+        share: how consistent the detections are, in [0, 1].
+        runs: of the network, that the trials took.
+        detections: of each of the user's images.
+    """
+
+    doubts: tuple[str, ...]
+    changes: Mapping[str, Any]
+    options: str
+    equals: tuple[str, ...]
+    share: float
+    runs: int
+    detections: tuple[Detections, ...]
+
+    def __str__(self) -> str:
+        count = sum(map(len, self.detections))
+        return (
+            f"with {self.options} it finds {count} object{'s' * (count != 1)}, which agree to "
+            f"{self.share:.0%} with those in shifted, scaled and mirrored copies"
+            + "; the images cannot tell it from " * bool(self.equals)
+            + ", or ".join(self.equals)
+        )
+
+
+def propose(
+    decoder: OriginalDecoder,
+    manifest: Manifest,
+    photographs: Sequence[ImageArray],
+    settings: AdoptSettings,
+    wrong: Sequence[str],
+    budget: Budget,
+) -> Proposal | None:
+    """Returns the reading that finds the surest and most consistent objects, if any does.
+
+    Args:
+        decoder: of the original, with the reading that is in doubt.
+        manifest: of that reading.
+        photographs: the user's images, (H, W, 3) uint8 BGR.
+        settings: what the user said: it is not varied.
+        wrong: the doubts.
+        budget: of the trials; it reports the progress.
+    """
+    default = reading_of(decoder.signature, manifest)
+    trials = Trials(decoder, manifest, photographs[:MOST_IMAGES], settings, budget)
+    dtype = decoder.signature.input.dtype
+    tried: list[Trial] = []
+    for start in placing_readings(default, settings):
+        if start.pad_value == default.pad_value and not tried:
+            budget.on_step(f"trying colour order and range of the pixels, {start.resize}")
+            tried = trials.judge(pixel_readings(start, dtype, settings))
+    if not tried:
+        return None
+    best = _usual(tried)
+    budget.on_step("trying how the frame is placed")
+    placed = _placed(trials, best, default, settings)
+    if placed is not best:
+        tried = [placed, *trials.judge([*pixel_readings(placed.reading, dtype, settings)][1:])]
+        best = _usual(tried)
+    least = manifest.detection.score_threshold
+    found = tuple(each.select(each.scores >= least) for each in best.detections)
+    if best.reading == default or best.agreement.share < LEAST_SHARE or not any(map(len, found)):
+        return None
+    changes = best.reading.changes(default)
+    equals = [each.reading for each in _equals(tried) if each is not best][:MOST_EQUALS]
+    return Proposal(
+        doubts=tuple(wrong),
+        changes=changes,
+        options=option_line(changes),
+        equals=tuple(option_line(each.changes(default)) for each in equals),
+        share=best.agreement.share,
+        runs=budget.runs,
+        detections=found,
+    )
+
+
+def _placed(trials: Trials, best: Trial, default: Reading, settings: AdoptSettings) -> Trial:
+    """Returns the trial with the best placing: the usual one, unless another is much better."""
+    usual = best
+    if best.reading.strides != default.strides and settings.resize is None:
+        corner = trials.judge([replace(best.reading, resize=UNDECODED_RESIZE)])
+        usual = max(corner, key=lambda each: each.agreement.quality, default=best)
+    others = trials.judge([*placing_readings(usual.reading, settings)][1:])
+    other = max(others, key=lambda each: each.agreement.quality, default=usual)
+    return other if usual.agreement.quality < PLACED * other.agreement.quality else usual
+
+
+def _usual(trials: Sequence[Trial]) -> Trial:
+    """Returns the most usual of the best trials: the first of those that cannot be told apart."""
+    return _equals(trials)[0]
+
+
+def _equals(trials: Sequence[Trial]) -> list[Trial]:
+    """Returns the trials that the images cannot tell from the best, in their order.
+
+    Of activations only the consistency counts: one that spreads the scores more is not surer.
+    """
+    least = EQUAL * max(each.agreement.quality for each in trials)
+    best = [each for each in trials if each.agreement.quality >= least]
+    first = best[0].reading
+    twins = [
+        each
+        for each in trials
+        if replace(each.reading, activation=first.activation) == first
+        and each.agreement.share >= EQUAL * best[0].agreement.share
+    ]
+    return [*twins, *(each for each in best if each not in twins)]
