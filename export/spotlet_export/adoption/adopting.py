@@ -18,6 +18,7 @@ from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
 from spotlet.session import ModelSession
+from spotlet_export.adoption.budget import Budget
 from spotlet_export.adoption.exporters import with_exporter
 from spotlet_export.adoption.manifest import make_manifest, remarks
 from spotlet_export.adoption.original_decoder import OriginalDecoder
@@ -31,7 +32,6 @@ from spotlet_export.adoption.recognition import classes_of, recognise
 from spotlet_export.adoption.rewriting import rewrite
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import Signature
-from spotlet_export.adoption.trials import Budget
 from spotlet_export.gate.frames import check_frames
 from spotlet_export.gate.reference import Reference, make_reference
 from spotlet_export.gate.report import Report

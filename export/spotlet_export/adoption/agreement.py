@@ -103,12 +103,17 @@ class Agreement:
         return self.matched / self.total if self.total else 0.0
 
     @property
-    def quality(self) -> float:
-        """How sure and how consistent: many sure objects count more, but consistency counts most.
+    def sureness(self) -> float:
+        """How many objects are found again, and how surely.
 
         The logarithm, because a network that fires everywhere matches some boxes by chance.
         """
-        return math.log1p(self.matched / max(self.copies, 1)) * self.share**2
+        return math.log1p(self.matched / max(self.copies, 1))
+
+    @property
+    def quality(self) -> float:
+        """Sureness and consistency, of which consistency counts more."""
+        return self.sureness * self.share**2
 
     def __add__(self, other: "Agreement") -> "Agreement":
         return Agreement(

@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
+from spotlet_export.adoption.budget import Budget
 from spotlet_export.adoption.original_decoder import OriginalDecoder
 from spotlet_export.adoption.readings import (
     UNDECODED_RESIZE,
@@ -21,16 +24,18 @@ from spotlet_export.adoption.readings import (
     reading_of,
 )
 from spotlet_export.adoption.settings import AdoptSettings
-from spotlet_export.adoption.trials import MOST_IMAGES, Budget, Trial, Trials
+from spotlet_export.adoption.trials import MOST_IMAGES, Trial, Trials
 
 LEAST_SHARE = 0.5
 """Consistency of a proposal: half of what is found, found again."""
 
-EQUAL = 0.9
-"""Share of the best quality from which the images cannot tell two readings apart."""
+NOISE = 0.4
+"""Share by which readings of one object may differ by chance; of n, by its share of sqrt(n).
+Measured on face detectors, which find nearly the same in any colours."""
 
 PLACED = 0.75
-"""The same for the placing of the frame: one that enlarges the objects makes any network surer."""
+"""Share of the best placing of the frame from which the usual one stays: one that enlarges the
+objects makes any network surer."""
 
 MOST_EQUALS = 4
 """Readings named beside the proposal."""
@@ -88,7 +93,7 @@ def propose(
     """
     default = reading_of(decoder.signature, manifest)
     trials = Trials(decoder, manifest, photographs[:MOST_IMAGES], settings, budget)
-    dtype = decoder.signature.input.dtype
+    dtype, least = decoder.signature.input.dtype, manifest.detection.score_threshold
     tried: list[Trial] = []
     for start in placing_readings(default, settings):
         if start.pad_value == default.pad_value and not tried:
@@ -96,18 +101,18 @@ def propose(
             tried = trials.judge(pixel_readings(start, dtype, settings))
     if not tried:
         return None
-    best = _usual(tried)
+    best = _usual(tried, least)
     budget.on_step("trying how the frame is placed")
     placed = _placed(trials, best, default, settings)
     if placed is not best:
         tried = [placed, *trials.judge([*pixel_readings(placed.reading, dtype, settings)][1:])]
-        best = _usual(tried)
-    least = manifest.detection.score_threshold
+        best = _usual(tried, least)
     found = tuple(each.select(each.scores >= least) for each in best.detections)
     if best.reading == default or best.agreement.share < LEAST_SHARE or not any(map(len, found)):
         return None
     changes = best.reading.changes(default)
-    equals = [each.reading for each in _equals(tried) if each is not best][:MOST_EQUALS]
+    others = [each.reading for each in _equals(tried, least) if each is not best]
+    equals = [*best.equals, *others][:MOST_EQUALS]
     return Proposal(
         doubts=tuple(wrong),
         changes=changes,
@@ -124,29 +129,28 @@ def _placed(trials: Trials, best: Trial, default: Reading, settings: AdoptSettin
     usual = best
     if best.reading.strides != default.strides and settings.resize is None:
         corner = trials.judge([replace(best.reading, resize=UNDECODED_RESIZE)])
-        usual = max(corner, key=lambda each: each.agreement.quality, default=best)
+        usual = max(corner, key=_worth, default=best)
     others = trials.judge([*placing_readings(usual.reading, settings)][1:])
-    other = max(others, key=lambda each: each.agreement.quality, default=usual)
-    return other if usual.agreement.quality < PLACED * other.agreement.quality else usual
+    other = max(others, key=_worth, default=usual)
+    return other if _worth(usual) < PLACED * _worth(other) else usual
 
 
-def _usual(trials: Sequence[Trial]) -> Trial:
+def _worth(trial: Trial) -> float:
+    """Returns how sure and how consistent a reading of the input is."""
+    return trial.agreement.sureness * trial.agreement.share
+
+
+def _usual(trials: Sequence[Trial], least: float) -> Trial:
     """Returns the most usual of the best trials: the first of those that cannot be told apart."""
-    return _equals(trials)[0]
+    return _equals(trials, least)[0]
 
 
-def _equals(trials: Sequence[Trial]) -> list[Trial]:
+def _equals(trials: Sequence[Trial], least: float) -> list[Trial]:
     """Returns the trials that the images cannot tell from the best, in their order.
 
-    Of activations only the consistency counts: one that spreads the scores more is not surer.
+    The fewer objects there are of a score of at least `least`, the less the images tell.
     """
-    least = EQUAL * max(each.agreement.quality for each in trials)
-    best = [each for each in trials if each.agreement.quality >= least]
-    first = best[0].reading
-    twins = [
-        each
-        for each in trials
-        if replace(each.reading, activation=first.activation) == first
-        and each.agreement.share >= EQUAL * best[0].agreement.share
-    ]
-    return [*twins, *(each for each in best if each not in twins)]
+    best = max(trials, key=_worth)
+    count = sum(int(np.sum(each.scores >= least)) for each in best.detections)
+    equal = (1 - NOISE / max(count, 1) ** 0.5) * _worth(best)
+    return [each for each in trials if _worth(each) >= equal]

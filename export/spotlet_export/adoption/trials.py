@@ -3,9 +3,8 @@
 A run of the network serves every meaning of its outputs, which costs no further run.
 """
 
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from spotlet.letterbox import PAD_VALUE, ImageArray, Letterbox
 from spotlet.manifest import Manifest
 from spotlet.postprocess import detections_from_outputs
 from spotlet_export.adoption.agreement import Agreement, agreement, copies_of, without
+from spotlet_export.adoption.budget import Budget
 from spotlet_export.adoption.original_decoder import OriginalDecoder, Wide, decoded
 from spotlet_export.adoption.plausibility import BUSY_SHARE, SLACK, doubts
 from spotlet_export.adoption.readings import (
@@ -21,19 +21,16 @@ from spotlet_export.adoption.readings import (
     output_readings,
 )
 from spotlet_export.adoption.settings import AdoptSettings
-from spotlet_export.adoption.signature import Signature
+from spotlet_export.adoption.signature import SUPPRESSED, Signature
 
 MOST_IMAGES, MOST_COPIED = 4, 2
 """Images that are looked at, and those that are copied: the ones on which most is found."""
 
-MOST_RUNS, MOST_SECONDS = 240, 90.0
-"""Bounds of all trials; for a large network, the time ends them first."""
-
-PROGRESS_SECONDS = 5.0
-"""Between two lines of progress."""
-
 MANY_CELLS = 40
 """Of fewer, most may show an object."""
+
+EQUAL = 0.9
+"""Share of the best meaning of the outputs from which another cannot be told from it."""
 
 WEAK = 0.5
 """Share of the threshold from which scores count, so that one near it is not lost in a copy."""
@@ -41,49 +38,19 @@ WEAK = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """A reading, what it finds on the images, and how it was judged."""
+    """A reading and what it finds.
+
+    Attributes:
+        reading: with the meaning of the outputs that suits its input best.
+        detections: on each image, weak ones too.
+        agreement: with those of copies.
+        equals: readings of the same input that the images cannot tell from it.
+    """
 
     reading: Reading
     detections: tuple[Detections, ...]
     agreement: Agreement
-
-
-@dataclass(slots=True)
-class Budget:
-    """Counts runs and time, and reports progress.
-
-    Attributes:
-        on_step: called with the progress.
-        clock: seconds.
-        runs: so far.
-    """
-
-    on_step: Callable[[str], None]
-    clock: Callable[[], float] = time.monotonic
-    runs: int = 0
-    start: float = field(init=False)
-    said: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.start = self.said = self.clock()
-
-    @property
-    def spent(self) -> bool:
-        """Whether no further reading may be tried."""
-        return self.runs >= MOST_RUNS or self.clock() - self.start >= MOST_SECONDS
-
-    def __str__(self) -> str:
-        return f"stopped after {self.runs} runs" if self.spent else f"{self.runs} runs"
-
-    def count(self) -> None:
-        """Counts a run."""
-        self.runs += 1
-        now = self.clock()
-        if now - self.said >= PROGRESS_SECONDS:
-            self.said = now
-            self.on_step(
-                f"{self.runs} runs in {now - self.start:.0f} s, at most {MOST_SECONDS:g} s"
-            )
+    equals: tuple[Reading, ...] = ()
 
 
 @dataclass(slots=True)
@@ -107,65 +74,93 @@ class Trials:
     best: float = 0.0
 
     def judge(self, readings: Iterable[Reading]) -> list[Trial]:
-        """Returns a trial for each reading, and each meaning of its outputs, that looks right."""
+        """Returns a trial of each reading that, with any meaning of its outputs, looks right."""
         trials: list[Trial] = []
         for reading in readings:
+            trial = self._judged(reading)
             if self.budget.spent:
                 break
-            trials += self._judged(reading)
+            if trial is not None:
+                trials.append(trial)
         return trials
 
-    def _judged(self, given: Reading) -> list[Trial]:
+    def _judged(self, given: Reading) -> Trial | None:
+        """Returns the trial of one reading of the input; None if nothing is found again."""
+        if self.budget.slow:
+            self.images = self.images[:1]
         parts = [self._parts(given, image) for image in self.images]
         found = {
             reading: tuple(map(self._detector(reading), parts, self.images))
             for reading in self._sound(given, parts)
         }
-        sums = {
-            reading: [float(np.sum(each.scores**2)) for each in detections]
-            for reading, detections in found.items()
-        }
-        most = max(sums.values(), key=max, default=[0.0])
+        weights = [
+            [float(np.sum(each.scores**2)) for each in detections] for detections in found.values()
+        ]
+        most = max(weights, key=max, default=[0.0])
         if np.log1p(max(most)) < self.best / 2:
-            return []  # even if all of it were found in every copy
-        chosen = sorted(np.argsort(most)[::-1][:MOST_COPIED].tolist())
+            return None  # even if all of it were found in every copy
         total = dict.fromkeys(found, Agreement())
-        for index in chosen:
-            image = self.images[index]
-            frame_hw = (image.shape[0], image.shape[1])
-            grey = np.full_like(image, PAD_VALUE)
-            control = self._parts(given, grey)
-            for copy in copies_of(self._letterbox(given, frame_hw)):
-                copied = self._parts(given, copy.image(image))
-                for reading, detections in found.items():
-                    detect = self._detector(reading)
-                    nothing = detect(control, grey)
-                    total[reading] += agreement(
-                        without(detections[index], nothing),
-                        without(detect(copied, image), nothing),
-                        copy,
-                        frame_hw,
-                    )
-        trials = [Trial(reading, found[reading], total[reading]) for reading in found]
-        self.best = max([self.best, *(each.agreement.quality for each in trials)])
-        return [each for each in trials if each.agreement.matched > 0]
+        for index in np.argsort(most)[::-1][: 1 if self.budget.slow else MOST_COPIED].tolist():
+            for reading, judged in self._compared(given, index, found).items():
+                total[reading] += judged
+        best = max(total, key=lambda reading: total[reading].quality, default=None)
+        if best is None or self.budget.spent or not total[best].matched:
+            return None
+        first, *others = self._alike(best, total)
+        self.best = max(self.best, total[best].quality)
+        return Trial(first, found[first], total[first], tuple(others))
+
+    def _compared(
+        self, given: Reading, index: int, found: Mapping[Reading, tuple[Detections, ...]]
+    ) -> dict[Reading, Agreement]:
+        """Returns how the detections of one image agree with those of its copies."""
+        image = self.images[index]
+        frame_hw = (image.shape[0], image.shape[1])
+        total = dict.fromkeys(found, Agreement())
+        control = self._parts(given, np.full_like(image, PAD_VALUE))
+        for copy in copies_of(self._letterbox(given, frame_hw)):
+            copied = self._parts(given, copy.image(image))
+            for reading, detections in found.items():
+                detect = self._detector(reading)
+                nothing = detect(control, image)
+                total[reading] += agreement(
+                    without(detections[index], nothing),
+                    without(detect(copied, image), nothing),
+                    copy,
+                    frame_hw,
+                )
+        return total
+
+    def _alike(self, best: Reading, total: Mapping[Reading, Agreement]) -> list[Reading]:
+        """Returns the readings of one input that cannot be told from the best, the usual first.
+
+        Of activations only the consistency counts: one that spreads the scores is not surer.
+        """
+        return [
+            reading
+            for reading, judged in total.items()
+            if judged.quality >= EQUAL * total[best].quality
+            or (
+                replace(reading, activation=best.activation) == best
+                and judged.share >= EQUAL * total[best].share
+            )
+        ]
 
     def _sound(self, given: Reading, parts: Sequence[list[Wide]]) -> list[Reading]:
         """Returns the readings of the outputs, for one reading of the input, without a doubt."""
         rule = self.decoder.signature.output
         cells = parts[0][0].shape[1 if rule.layout == "4+C,K" else 0]
         threshold = self.manifest.detection.score_threshold
-        sound, hopeless = [], set()
+        sound: list[Reading] = []
+        hopeless = set()
         for reading in output_readings(given, self.decoder.signature, cells, self.settings):
             if reading.activation in hopeless:
                 continue
             signature, manifest = reading.applied(self.decoder.signature, self.manifest)
             found = [self._decoded(each, signature) for each in parts]
             scores = np.concatenate([each for _, each in found])
-            firing = np.any(scores >= threshold, axis=1)
             in_range = scores.min() >= -SLACK and threshold <= scores.max() <= 1 + SLACK
-            busy = len(scores) >= MANY_CELLS and np.mean(firing) > BUSY_SHARE
-            if busy or not in_range:
+            if not in_range or fires_everywhere(scores, threshold, reading, rule.layout):
                 hopeless.add(reading.activation)
             elif not doubts(found, signature, manifest):
                 sound.append(reading)
@@ -204,3 +199,15 @@ class Trials:
     def _decoded(self, parts: list[Wide], signature: Signature) -> tuple[Wide, Wide]:
         with np.errstate(over="ignore", invalid="ignore"):
             return decoded(parts, signature.output, signature.input.size_hw)
+
+
+def fires_everywhere(scores: Wide, threshold: float, reading: Reading, layout: str) -> bool:
+    """Returns whether most cells fire, or, of suppressed rows, all that are not padding.
+
+    Of rows that are already probabilities, a sigmoid makes 0.5 and more.
+    """
+    best = scores.max(axis=1)
+    if layout not in SUPPRESSED:
+        return len(best) >= MANY_CELLS and bool(np.mean(best >= threshold) > BUSY_SHARE)
+    rows = best[best > 0]
+    return reading.activation == "sigmoid" and len(rows) >= MANY_CELLS and bool(rows.min() >= 0.5)
