@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from spotlet_export.adoption.metadata import literal
-from spotlet_export.adoption.readings import (
+from spotlet_export.adoption.alternatives import (
     CAFFE_MEAN,
     IMAGENET_MEAN,
     IMAGENET_STD,
     RANGE,
     option_line,
 )
+from spotlet_export.adoption.metadata import literal
 from spotlet_export.adoption.settings import AdoptSettings
 
 Said = dict[str, Any]

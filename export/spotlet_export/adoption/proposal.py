@@ -13,21 +13,30 @@ import numpy as np
 from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
+from spotlet_export.adoption.agreement import Agreement
+from spotlet_export.adoption.alternatives import (
+    UNDECODED_RESIZE,
+    Alternative,
+    alternative_of,
+    option_line,
+    pixel_alternatives,
+    placing_alternatives,
+)
 from spotlet_export.adoption.budget import Budget
 from spotlet_export.adoption.original_decoder import OriginalDecoder
-from spotlet_export.adoption.readings import (
-    UNDECODED_RESIZE,
-    Reading,
-    option_line,
-    pixel_readings,
-    placing_readings,
-    reading_of,
-)
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.trials import MOST_IMAGES, Trial, Trials
 
 LEAST_SHARE = 0.5
 """Consistency of a proposal: half of what is found, found again."""
+
+CLEAR, LEAST_OVERLAP = 1.5, 0.8
+"""Of one object in the copies: its score, as a multiple of the threshold, and its overlap. Where
+there is none, detectors of photographs sometimes see one, weakly, in one range of the pixels."""
+
+STEADY = 0.6
+"""Share of the best consistency below which a reading is out, however much it finds: with pixels of
+too great a range, some networks fire in hundreds of places, of which many match by chance."""
 
 NOISE = 0.4
 """Share by which readings of one object may differ by chance; of n, by its share of sqrt(n).
@@ -91,28 +100,31 @@ def propose(
         wrong: the doubts.
         budget: of the trials; it reports the progress.
     """
-    default = reading_of(decoder.signature, manifest)
+    default = alternative_of(decoder.signature, manifest)
     trials = Trials(decoder, manifest, photographs[:MOST_IMAGES], settings, budget)
     dtype, least = decoder.signature.input.dtype, manifest.detection.score_threshold
     tried: list[Trial] = []
-    for start in placing_readings(default, settings):
+    for start in placing_alternatives(default, settings):
         if start.pad_value == default.pad_value and not tried:
             budget.on_step(f"trying colour order and range of the pixels, {start.resize}")
-            tried = trials.judge(pixel_readings(start, dtype, settings))
+            tried = trials.judge(pixel_alternatives(start, dtype, settings))
     if not tried:
         return None
     best = _usual(tried, least)
     budget.on_step("trying how the frame is placed")
     placed = _placed(trials, best, default, settings)
     if placed is not best:
-        tried = [placed, *trials.judge([*pixel_readings(placed.reading, dtype, settings)][1:])]
+        tried = [
+            placed,
+            *trials.judge([*pixel_alternatives(placed.alternative, dtype, settings)][1:]),
+        ]
         best = _usual(tried, least)
     found = tuple(each.select(each.scores >= least) for each in best.detections)
-    if best.reading == default or best.agreement.share < LEAST_SHARE or not any(map(len, found)):
+    if best.alternative == default or not _convinces(best.agreement, least):
         return None
-    changes = best.reading.changes(default)
-    others = [each.reading for each in _equals(tried, least) if each is not best]
-    equals = [*best.equals, *others][:MOST_EQUALS]
+    changes = best.alternative.changes(default)
+    equals = [each.alternative for each in _equals(tried, least) if each is not best]
+    equals = [*best.equals, *equals][:MOST_EQUALS]
     return Proposal(
         doubts=tuple(wrong),
         changes=changes,
@@ -124,15 +136,22 @@ def propose(
     )
 
 
-def _placed(trials: Trials, best: Trial, default: Reading, settings: AdoptSettings) -> Trial:
+def _convinces(judged: Agreement, least: float) -> bool:
+    """Returns whether at least one object is found again in the copies, well over the threshold."""
+    score = min(CLEAR * least, (1 + least) / 2)
+    enough = LEAST_OVERLAP * score**2 * judged.copies
+    return judged.share >= LEAST_SHARE and judged.matched >= enough
+
+
+def _placed(trials: Trials, best: Trial, default: Alternative, settings: AdoptSettings) -> Trial:
     """Returns the trial with the best placing: the usual one, unless another is much better."""
     usual = best
-    if best.reading.strides != default.strides and settings.resize is None:
-        corner = trials.judge([replace(best.reading, resize=UNDECODED_RESIZE)])
-        usual = max(corner, key=_worth, default=best)
-    others = trials.judge([*placing_readings(usual.reading, settings)][1:])
-    other = max(others, key=_worth, default=usual)
-    return other if _worth(usual) < PLACED * _worth(other) else usual
+    if best.alternative.strides != default.strides and settings.resize is None:
+        corner = trials.judge([replace(best.alternative, resize=UNDECODED_RESIZE)])
+        usual = max(corner, key=lambda each: each.agreement.quality, default=best)
+    others = trials.judge([*placing_alternatives(usual.alternative, settings)][1:])
+    other = max(others, key=lambda each: each.agreement.quality, default=usual)
+    return other if usual.agreement.quality < PLACED * other.agreement.quality else usual
 
 
 def _worth(trial: Trial) -> float:
@@ -148,8 +167,12 @@ def _usual(trials: Sequence[Trial], least: float) -> Trial:
 def _equals(trials: Sequence[Trial], least: float) -> list[Trial]:
     """Returns the trials that the images cannot tell from the best, in their order.
 
-    The fewer objects there are of a score of at least `least`, the less the images tell.
+    Inconsistent ones are left out first. The fewer objects there are of a score of at least
+    `least`, the less the images tell.
     """
+    most = max(each.agreement.share for each in trials)
+    steady = min(most, max(LEAST_SHARE, STEADY * most))
+    trials = [each for each in trials if each.agreement.share >= steady]
     best = max(trials, key=_worth)
     count = sum(int(np.sum(each.scores >= least)) for each in best.detections)
     equal = (1 - NOISE / max(count, 1) ** 0.5) * _worth(best)

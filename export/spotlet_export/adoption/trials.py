@@ -13,13 +13,13 @@ from spotlet.letterbox import PAD_VALUE, ImageArray, Letterbox
 from spotlet.manifest import Manifest
 from spotlet.postprocess import detections_from_outputs
 from spotlet_export.adoption.agreement import Agreement, agreement, copies_of, without
+from spotlet_export.adoption.alternatives import (
+    Alternative,
+    output_alternatives,
+)
 from spotlet_export.adoption.budget import Budget
 from spotlet_export.adoption.original_decoder import OriginalDecoder, Wide, decoded
 from spotlet_export.adoption.plausibility import BUSY_SHARE, SLACK, doubts
-from spotlet_export.adoption.readings import (
-    Reading,
-    output_readings,
-)
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import SUPPRESSED, Signature
 
@@ -38,19 +38,19 @@ WEAK = 0.5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trial:
-    """A reading and what it finds.
+    """An alternative reading and what it finds.
 
     Attributes:
-        reading: with the meaning of the outputs that suits its input best.
+        alternative: with the meaning of the outputs that suits its input best.
         detections: on each image, weak ones too.
         agreement: with those of copies.
         equals: readings of the same input that the images cannot tell from it.
     """
 
-    reading: Reading
+    alternative: Alternative
     detections: tuple[Detections, ...]
     agreement: Agreement
-    equals: tuple[Reading, ...] = ()
+    equals: tuple[Alternative, ...] = ()
 
 
 @dataclass(slots=True)
@@ -73,25 +73,25 @@ class Trials:
     budget: Budget
     best: float = 0.0
 
-    def judge(self, readings: Iterable[Reading]) -> list[Trial]:
+    def judge(self, readings: Iterable[Alternative]) -> list[Trial]:
         """Returns a trial of each reading that, with any meaning of its outputs, looks right."""
         trials: list[Trial] = []
-        for reading in readings:
-            trial = self._judged(reading)
+        for other in readings:
+            trial = self._judged(other)
             if self.budget.spent:
                 break
             if trial is not None:
                 trials.append(trial)
         return trials
 
-    def _judged(self, given: Reading) -> Trial | None:
+    def _judged(self, given: Alternative) -> Trial | None:
         """Returns the trial of one reading of the input; None if nothing is found again."""
         if self.budget.slow:
             self.images = self.images[:1]
         parts = [self._parts(given, image) for image in self.images]
         found = {
-            reading: tuple(map(self._detector(reading), parts, self.images))
-            for reading in self._sound(given, parts)
+            other: tuple(map(self._detector(other), parts, self.images))
+            for other in self._sound(given, parts)
         }
         weights = [
             [float(np.sum(each.scores**2)) for each in detections] for detections in found.values()
@@ -101,9 +101,9 @@ class Trials:
             return None  # even if all of it were found in every copy
         total = dict.fromkeys(found, Agreement())
         for index in np.argsort(most)[::-1][: 1 if self.budget.slow else MOST_COPIED].tolist():
-            for reading, judged in self._compared(given, index, found).items():
-                total[reading] += judged
-        best = max(total, key=lambda reading: total[reading].quality, default=None)
+            for other, judged in self._compared(given, index, found).items():
+                total[other] += judged
+        best = max(total, key=lambda other: total[other].quality, default=None)
         if best is None or self.budget.spent or not total[best].matched:
             return None
         first, *others = self._alike(best, total)
@@ -111,8 +111,8 @@ class Trials:
         return Trial(first, found[first], total[first], tuple(others))
 
     def _compared(
-        self, given: Reading, index: int, found: Mapping[Reading, tuple[Detections, ...]]
-    ) -> dict[Reading, Agreement]:
+        self, given: Alternative, index: int, found: Mapping[Alternative, tuple[Detections, ...]]
+    ) -> dict[Alternative, Agreement]:
         """Returns how the detections of one image agree with those of its copies."""
         image = self.images[index]
         frame_hw = (image.shape[0], image.shape[1])
@@ -120,10 +120,10 @@ class Trials:
         control = self._parts(given, np.full_like(image, PAD_VALUE))
         for copy in copies_of(self._letterbox(given, frame_hw)):
             copied = self._parts(given, copy.image(image))
-            for reading, detections in found.items():
-                detect = self._detector(reading)
+            for other, detections in found.items():
+                detect = self._detector(other)
                 nothing = detect(control, image)
-                total[reading] += agreement(
+                total[other] += agreement(
                     without(detections[index], nothing),
                     without(detect(copied, image), nothing),
                     copy,
@@ -131,57 +131,57 @@ class Trials:
                 )
         return total
 
-    def _alike(self, best: Reading, total: Mapping[Reading, Agreement]) -> list[Reading]:
+    def _alike(
+        self, best: Alternative, total: Mapping[Alternative, Agreement]
+    ) -> list[Alternative]:
         """Returns the readings of one input that cannot be told from the best, the usual first.
 
         Of activations only the consistency counts: one that spreads the scores is not surer.
         """
         return [
-            reading
-            for reading, judged in total.items()
+            other
+            for other, judged in total.items()
             if judged.quality >= EQUAL * total[best].quality
             or (
-                replace(reading, activation=best.activation) == best
+                replace(other, activation=best.activation) == best
                 and judged.share >= EQUAL * total[best].share
             )
         ]
 
-    def _sound(self, given: Reading, parts: Sequence[list[Wide]]) -> list[Reading]:
+    def _sound(self, given: Alternative, parts: Sequence[list[Wide]]) -> list[Alternative]:
         """Returns the readings of the outputs, for one reading of the input, without a doubt."""
         rule = self.decoder.signature.output
         cells = parts[0][0].shape[1 if rule.layout == "4+C,K" else 0]
         threshold = self.manifest.detection.score_threshold
-        sound: list[Reading] = []
+        sound: list[Alternative] = []
         hopeless = set()
-        for reading in output_readings(given, self.decoder.signature, cells, self.settings):
-            if reading.activation in hopeless:
+        for other in output_alternatives(given, self.decoder.signature, cells, self.settings):
+            if other.activation in hopeless:
                 continue
-            signature, manifest = reading.applied(self.decoder.signature, self.manifest)
+            signature, manifest = other.applied(self.decoder.signature, self.manifest)
             found = [self._decoded(each, signature) for each in parts]
             scores = np.concatenate([each for _, each in found])
             in_range = scores.min() >= -SLACK and threshold <= scores.max() <= 1 + SLACK
-            if not in_range or fires_everywhere(scores, threshold, reading, rule.layout):
-                hopeless.add(reading.activation)
+            if not in_range or fires_everywhere(scores, threshold, other, rule.layout):
+                hopeless.add(other.activation)
             elif not doubts(found, signature, manifest):
-                sound.append(reading)
+                sound.append(other)
         return sound
 
-    def _parts(self, reading: Reading, image: ImageArray) -> list[Wide]:
+    def _parts(self, other: Alternative, image: ImageArray) -> list[Wide]:
         """Returns the outputs for one image."""
         self.budget.count()
-        signature, _ = reading.applied(self.decoder.signature, self.manifest)
-        canvas = self._letterbox(reading, (image.shape[0], image.shape[1])).apply(image)
+        signature, _ = other.applied(self.decoder.signature, self.manifest)
+        canvas = self._letterbox(other, (image.shape[0], image.shape[1])).apply(image)
         return OriginalDecoder(self.decoder.session, signature).outputs(canvas)
 
-    def _letterbox(self, reading: Reading, frame_hw: tuple[int, int]) -> Letterbox:
+    def _letterbox(self, other: Alternative, frame_hw: tuple[int, int]) -> Letterbox:
         rule = self.manifest.input
-        return Letterbox(
-            frame_hw, rule.size_hw, rule.interpolation, reading.pad_value, reading.resize
-        )
+        return Letterbox(frame_hw, rule.size_hw, rule.interpolation, other.pad_value, other.resize)
 
-    def _detector(self, reading: Reading) -> Callable[[list[Wide], ImageArray], Detections]:
+    def _detector(self, other: Alternative) -> Callable[[list[Wide], ImageArray], Detections]:
         """Returns the function from outputs and their image to detections, weak ones too."""
-        signature, manifest = reading.applied(self.decoder.signature, self.manifest)
+        signature, manifest = other.applied(self.decoder.signature, self.manifest)
         threshold = WEAK * manifest.detection.score_threshold
 
         def detect(parts: list[Wide], image: ImageArray) -> Detections:
@@ -189,7 +189,7 @@ class Trials:
             return detections_from_outputs(
                 np.clip(boxes, 0, 1).astype(np.float32),
                 np.clip(scores, 0, 1).astype(np.float32),
-                self._letterbox(reading, (image.shape[0], image.shape[1])),
+                self._letterbox(other, (image.shape[0], image.shape[1])),
                 manifest.classes,
                 replace(manifest.detection, score_threshold=threshold),
             )
@@ -201,7 +201,7 @@ class Trials:
             return decoded(parts, signature.output, signature.input.size_hw)
 
 
-def fires_everywhere(scores: Wide, threshold: float, reading: Reading, layout: str) -> bool:
+def fires_everywhere(scores: Wide, threshold: float, other: Alternative, layout: str) -> bool:
     """Returns whether most cells fire, or, of suppressed rows, all that are not padding.
 
     Of rows that are already probabilities, a sigmoid makes 0.5 and more.
@@ -210,4 +210,4 @@ def fires_everywhere(scores: Wide, threshold: float, reading: Reading, layout: s
     if layout not in SUPPRESSED:
         return len(best) >= MANY_CELLS and bool(np.mean(best >= threshold) > BUSY_SHARE)
     rows = best[best > 0]
-    return reading.activation == "sigmoid" and len(rows) >= MANY_CELLS and bool(rows.min() >= 0.5)
+    return other.activation == "sigmoid" and len(rows) >= MANY_CELLS and bool(rows.min() >= 0.5)

@@ -55,6 +55,9 @@ PLACINGS = (
 GRIDS = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
 """Strides of undecoded boxes."""
 
+VARIED = (*SUPPRESSED, "4+C,K", "K,4+C", "K,5+C", "boxes+scores", "ssd")
+"""Layouts whose outputs may mean several things; the others are a family's own."""
+
 UNDECODED_RESIZE = "letterbox_corner"
 """What most networks with undecoded boxes expect."""
 
@@ -63,7 +66,7 @@ INPUT = ("colour", *RANGE, "resize", "pad_value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Alternative:
     """The part of a signature and a manifest that is tried; fields as in `AdoptSettings`."""
 
     colour: str
@@ -103,7 +106,7 @@ class Reading:
             ),
         )
 
-    def changes(self, default: "Reading") -> dict[str, Any]:
+    def changes(self, default: "Alternative") -> dict[str, Any]:
         """Returns the settings that turn a default reading into this one."""
         names = [
             each.name
@@ -122,10 +125,10 @@ class Reading:
         }
 
 
-def reading_of(signature: Signature, manifest: Manifest) -> Reading:
+def alternative_of(signature: Signature, manifest: Manifest) -> Alternative:
     """Returns the reading that a signature and a manifest have."""
     given, rule = signature.input, signature.output
-    return Reading(
+    return Alternative(
         colour=given.colour,
         scale=given.scale,
         mean=given.mean,
@@ -139,7 +142,9 @@ def reading_of(signature: Signature, manifest: Manifest) -> Reading:
     )
 
 
-def pixel_readings(start: Reading, dtype: str, settings: AdoptSettings) -> Iterator[Reading]:
+def pixel_alternatives(
+    start: Alternative, dtype: str, settings: AdoptSettings
+) -> Iterator[Alternative]:
     """Yields readings with other colour orders and ranges, the start first.
 
     Args:
@@ -167,7 +172,7 @@ def pixel_readings(start: Reading, dtype: str, settings: AdoptSettings) -> Itera
         )
 
 
-def placing_readings(start: Reading, settings: AdoptSettings) -> Iterator[Reading]:
+def placing_alternatives(start: Alternative, settings: AdoptSettings) -> Iterator[Alternative]:
     """Yields readings with other ways to place the frame, the start first."""
     placings = [(start.resize, start.pad_value), *PLACINGS]
     if settings.pad_value is not None:
@@ -177,9 +182,9 @@ def placing_readings(start: Reading, settings: AdoptSettings) -> Iterator[Readin
             yield replace(start, resize=resize, pad_value=pad_value)
 
 
-def output_readings(
-    start: Reading, signature: Signature, cells: int, settings: AdoptSettings
-) -> Iterator[Reading]:
+def output_alternatives(
+    start: Alternative, signature: Signature, cells: int, settings: AdoptSettings
+) -> Iterator[Alternative]:
     """Yields readings with other meanings of the outputs, the start first.
 
     Args:
@@ -189,6 +194,9 @@ def output_readings(
         settings: what the user said, which stays.
     """
     layout, size_hw = signature.output.layout, signature.input.size_hw
+    if layout not in VARIED:
+        yield start
+        return
     grids = [start.strides]
     if not settings.strides and layout not in (*SUPPRESSED, "ssd"):
         grids += [each for each in GRIDS if grid_size(size_hw, each) == cells]
