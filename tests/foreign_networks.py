@@ -59,7 +59,8 @@ class Make:
 
     `rows` is what becomes of suppressed rows without an object: kept, `dropped`, `zeroed`, or
     `first`: zeroed, and of a batch only the first picture is answered. With `mixed` a black
-    picture of a batch takes the scores of all.
+    picture of a batch takes the scores of all. With `hard_batch` the graph reshapes to the batch;
+    with `merged` also to three times the batch, which only this batch can be.
     """
 
     layout: str
@@ -71,6 +72,7 @@ class Make:
     std: float = 1.0
     batch: int | str = "N"
     hard_batch: bool = False
+    merged: bool = False
     box_format: str = "xyxy"
     box_unit: str = "pixels"
     activation: str = "none"
@@ -119,7 +121,10 @@ def network(make: Make) -> onnx.ModelProto:
     level = w("Add", w("Mul", pooled, make.std / make.scale / 255), make.mean / make.scale / 255)
     if make.colour == "BGR":
         level = w("Gather", level, np.array([2, 1, 0]), axis=1)
-    first = 1 if make.hard_batch else 0
+    batch = make.batch if isinstance(make.batch, int) else 1
+    if make.merged:
+        level = w("Reshape", level, np.array([batch * 3, PLACES]))
+    first = batch if make.hard_batch else 0
     flat = w("Reshape", level, np.array([first, 3, PLACES]))
     level = w("Transpose", flat, perm=[0, 2, 1])
     nothing = w("Mul", w("Slice", level, np.array([0]), np.array([1]), np.array([2])), 0.0)

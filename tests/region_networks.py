@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from foreign_networks import Writer
+from foreign_networks import OBJECTNESS, Writer
 from onnx import TensorProto, helper
 
 from spotlet.letterbox import ImageArray
@@ -67,7 +67,7 @@ def network(make: Region) -> onnx.ModelProto:
     else:
         parts: list[object] = [boxes, scores]
         if make.layout == "K,5+C":
-            parts.insert(1, np.ones((1, len(rows), 1)))
+            parts.insert(1, np.full((1, len(rows), 1), OBJECTNESS))
         whole = w("Concat", *parts, axis=2)
         if make.strides:
             nothing = np.zeros((1, CELLS - len(rows), 5 + len(rows)))

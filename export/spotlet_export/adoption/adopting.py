@@ -1,9 +1,10 @@
 """Adopts a model: the file goes in, step by step, and a package comes out if every step passes.
 
-The order of the modules: `settings` and `original_file` (what was given), `recognition` (how the
-file is read: its `signature`), `manifest`, `original_decoder` and `plausibility` (do its results
-look right?), `rewriting`, `proof` (are the results the same?), `preview` (are these the boxes?),
-`package` with its `card`. Where the results do not look right, `proposal` names another reading.
+The order of the modules: `settings` and `original_file` (what was given; `original_graph` makes it
+loadable), `recognition` (how the file is read: its `signature`), `manifest`, `original_decoder` and
+`plausibility` (do its results look right?), `candidates` of the `rewriting`, `proof` (are the
+results the same?), `preview` (are these the boxes?), `package` with its `card`. Where the
+results do not look right, `proposal` names another reading.
 """
 
 import tempfile
@@ -11,28 +12,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import onnx
-
-from spotlet.errors import GateError, ModelFileError, UsageError
+from spotlet.errors import GateError, UsageError
 from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
 from spotlet.session import ModelSession
 from spotlet_export.adoption.budget import Budget
+from spotlet_export.adoption.candidates import rewritten
 from spotlet_export.adoption.exporters import with_exporter
 from spotlet_export.adoption.manifest import make_manifest, remarks
 from spotlet_export.adoption.original_decoder import OriginalDecoder
-from spotlet_export.adoption.original_file import MOST_BYTES, OriginalFile, load_original
+from spotlet_export.adoption.original_file import OriginalFile, load_original
 from spotlet_export.adoption.package import write_adopted
 from spotlet_export.adoption.plausibility import doubts
 from spotlet_export.adoption.preview import Preview, draw_preview, make_preview
-from spotlet_export.adoption.proof import limits_of, prove, same_in_batches
+from spotlet_export.adoption.proof import limits_of, prove
 from spotlet_export.adoption.proposal import Proposal, propose
-from spotlet_export.adoption.recognition import classes_of, recognise
-from spotlet_export.adoption.rewriting import rewrite
+from spotlet_export.adoption.recognition import recognise
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import Signature
 from spotlet_export.gate.frames import check_frames
+from spotlet_export.gate.interruption import interruptible
 from spotlet_export.gate.reference import Reference, make_reference
 from spotlet_export.gate.report import Report
 from spotlet_export.gate.witness import witness_canvas
@@ -64,6 +64,7 @@ class Listener:
 
     Attributes:
         on_step: called with the step that starts.
+        on_progress: called with how many frames of that step are done, and how many there are.
         on_remark: called with what was found or assumed.
         on_report: called with what was measured, passed or not.
         confirm: called with the preview; returns whether its boxes are right.
@@ -72,6 +73,7 @@ class Listener:
     """
 
     on_step: Callable[[str], None] = field(default=lambda _: None)
+    on_progress: Callable[[int, int], None] = field(default=lambda _, __: None)
     on_remark: Callable[[str], None] = field(default=lambda _: None)
     on_report: Callable[[Report], None] = field(default=lambda _: None)
     confirm: Callable[[Preview], bool] = field(default=lambda _: True)
@@ -106,15 +108,17 @@ def adopt_package(
     if not images:
         raise UsageError("no image; give --image with objects of the model's classes")
     photographs = tuple(read_image(image) for image in images)
-    original = load_original(path)
-    decoder, manifest, wrong = read(original, photographs, settings, package, listener)
-    if wrong and not settings.force:
+    listener.on_step("opening the file")
+    original = load_original(path, listener.on_remark)
+    decoder, manifest, wrong, unclear = read(original, photographs, settings, package, listener)
+    if wrong and not unclear and not settings.force:
         settings = proposed(
             decoder, manifest, wrong, images, photographs, settings, package, listener
         )
-        decoder, manifest, wrong = read(original, photographs, settings, package, listener)
-        if wrong:
-            raise GateError(f"nothing written: {'; '.join(wrong)} (--force writes it anyway)")
+        decoder, manifest, wrong, unclear = read(original, photographs, settings, package, listener)
+    wrong = (*wrong, *unclear)
+    if wrong and not settings.force:
+        raise GateError(f"nothing written: {'; '.join(wrong)} (--force writes it anyway)")
     signature = decoder.signature
     with tempfile.TemporaryDirectory(prefix="spotlet-adopt-") as folder:
         scratch = Path(folder)
@@ -122,11 +126,14 @@ def adopt_package(
         frames = scratch / "frames"
         frames.mkdir()
         checked = check_frames(photographs.__getitem__, len(photographs))
+        decoder.on_canvases = listener.on_progress
         reference = make_reference(decoder, manifest, checked, frames, enough=1)
         listener.on_step("rewriting the graph")
-        model, session = rewritten(original, signature, reference, scratch)
+        model, session = rewritten(
+            original, signature, reference, scratch, listener.on_remark, listener.on_progress
+        )
         report = compare(reference, session, signature, listener)
-        preview = make_preview(session.path, images, photographs, scratch)
+        preview = interruptible(lambda: make_preview(session.path, images, photographs, scratch))
         if not listener.confirm(preview):
             raise GateError(
                 "nothing written: the boxes were not confirmed; docs/adopt.md says what to try"
@@ -146,17 +153,23 @@ def read(
     settings: AdoptSettings,
     package: Path,
     listener: Listener,
-) -> tuple[OriginalDecoder, Manifest, tuple[str, ...]]:
-    """Returns the original with its reading, the manifest, and what looks wrong on the images."""
+) -> tuple[OriginalDecoder, Manifest, tuple[str, ...], tuple[str, ...]]:
+    """Returns the original with its reading, the manifest, and two kinds of doubts.
+
+    The first are about what it finds on the images, which another reading may answer; the others
+    about what the outputs mean, which only the user can.
+    """
     settings = with_exporter(settings, original.metadata, listener.on_remark)
-    classes = classes_of(original, settings)
-    signature, resize = recognise(original, len(classes), settings, listener.on_remark)
-    manifest = make_manifest(original, classes, signature, resize, settings, package)
+    reading = recognise(original, photographs, settings, listener.on_remark)
+    signature = reading.signature
+    manifest = make_manifest(
+        original, reading.classes, signature, reading.resize, settings, package
+    )
     for remark in remarks(manifest, signature):
         listener.on_remark(remark)
     decoder = OriginalDecoder(original.session, signature)
     found = [decoder.uncut(witness_canvas(image, manifest)) for image in photographs]
-    return decoder, manifest, tuple(doubts(found, signature, manifest))
+    return decoder, manifest, tuple(doubts(found, signature, manifest)), reading.doubts
 
 
 def proposed(
@@ -192,28 +205,6 @@ def proposed(
     return replace(settings, **proposal.changes)
 
 
-def rewritten(
-    original: OriginalFile, signature: Signature, reference: Reference, scratch: Path
-) -> tuple[onnx.ModelProto, ModelSession]:
-    """Returns the rewritten file, with a free batch if that does not change its results.
-
-    Raises:
-        ModelFileError: it is over 2 GB, or onnxruntime cannot run it.
-    """
-    file = scratch / "adopted.onnx"
-    for free_batch in (True, False):
-        model = rewrite(original.model, signature, reference.manifest, free_batch=free_batch)
-        if model.ByteSize() > MOST_BYTES:
-            raise ModelFileError("over 2 GB when rewritten, the limit of one ONNX file")
-        file.write_bytes(model.SerializeToString())
-        if not free_batch or same_in_batches(file, reference):
-            break
-    try:
-        return model, ModelSession(file)
-    except ModelFileError as error:
-        raise ModelFileError(str(error).replace(str(file), str(original.path))) from error
-
-
 def compare(
     reference: Reference, session: ModelSession, signature: Signature, listener: Listener
 ) -> Report:
@@ -223,7 +214,8 @@ def compare(
         GateError: a row failed.
     """
     listener.on_step("comparing tensors and detections of the original and the runtime")
-    report = prove(reference, session, signature, limits_of(session.path))
+    limits = limits_of(session.path)
+    report = prove(reference, session, signature, limits, listener.on_progress)
     listener.on_report(report)
     if not report.passed:
         failed = "; ".join(f"{row.name} ({row.over})" for row in report.failures)

@@ -28,7 +28,9 @@ def make_manifest(
         UsageError: a setting breaks a rule of manifests.
     """
     metadata = kept(original.metadata)
-    suppressed = signature.output.layout in SUPPRESSED
+    rule = DetectionRule()
+    suppressed = signature.output.layout in SUPPRESSED and not signature.output.overlapping
+    iou_threshold = 1.0 if suppressed else signature.output.iou_threshold or rule.iou_threshold
     asked = {
         "score_threshold": settings.score_threshold,
         "iou_threshold": settings.iou_threshold,
@@ -47,7 +49,7 @@ def make_manifest(
             ),
             output=OutputRule(score_activation=activation),
             detection=replace(
-                DetectionRule(iou_threshold=1.0) if suppressed else DetectionRule(),
+                replace(rule, iou_threshold=iou_threshold),
                 **{name: value for name, value in asked.items() if value is not None},  # type: ignore[arg-type]
             ),
             training={
@@ -78,6 +80,10 @@ def remarks(manifest: Manifest, signature: Signature) -> list[str]:
         kinds.append(f"strides {_few(found.strides)}")
     if found.anchors is not None:
         kinds.append(f"{len(found.anchors)} anchors, offsets in {found.offsets}")
+    if found.grids is not None:
+        grids = found.grids
+        steps = [stride for grid in grids.grids for stride in grid.strides]
+        kinds.append(f"grids of {_few(steps)} pixels, coding {grids.coding}, point {grids.point:g}")
     licence, rule = manifest.training["licence"], manifest.detection
     return [
         f"preprocessing: {manifest.input.resize} to {given.size_hw[1]}x{given.size_hw[0]} "

@@ -4,6 +4,7 @@ onnxruntime runs the unchanged file. Preprocessing and decoding are done in nump
 the rewriting: this module imports nothing of it.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,15 @@ import onnxruntime as ort
 from spotlet.boxes import FloatArray
 from spotlet.errors import ModelFileError
 from spotlet.letterbox import ImageArray
-from spotlet_export.adoption.signature import InputSignature, OutputSignature, Signature
+from spotlet_export.adoption.original_grids import activated, decoded_grids
+from spotlet_export.adoption.signature import (
+    ROWS,
+    SUPPRESSED,
+    InputSignature,
+    OutputSignature,
+    Signature,
+)
+from spotlet_export.gate.interruption import interruptible
 
 Wide = npt.NDArray[np.float64]
 
@@ -24,16 +33,29 @@ class OriginalDecoder:
     Attributes:
         session: of the unchanged file.
         signature: how to read it.
+        on_canvases: called with the number of canvases of a call that are done, and of all.
     """
 
     def __init__(self, session: ort.InferenceSession, signature: Signature) -> None:
         self.session = session
         self.signature = signature
+        self.on_canvases: Callable[[int, int], None] = lambda _, __: None
 
     def __call__(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
-        """Returns boxes (N, K, 4) and scores (N, K, C), both clipped to [0, 1]."""
-        found = [self.uncut(canvas) for canvas in canvases]
+        """Returns boxes (N, K, 4) and scores (N, K, C), both clipped to [0, 1].
+
+        Equal canvases are computed once.
+        """
+        found: list[tuple[FloatArray, FloatArray]] = []
+        for canvas in canvases:
+            twin = next((n for n in range(len(found)) if (canvases[n] == canvas).all()), None)
+            found.append(self._clipped(canvas) if twin is None else found[twin])
+            self.on_canvases(len(found), len(canvases))
         boxes, scores = (np.stack(part) for part in zip(*found, strict=True))
+        return boxes, scores
+
+    def _clipped(self, canvas: ImageArray) -> tuple[FloatArray, FloatArray]:
+        boxes, scores = self.uncut(canvas)
         return (
             np.clip(boxes, 0, 1).astype(np.float32),
             np.clip(scores, 0, 1).astype(np.float32),
@@ -57,52 +79,72 @@ class OriginalDecoder:
             ModelFileError: onnxruntime fails on it.
         """
         rule = self.signature.output
-        names = [name for name in (rule.boxes, rule.scores, rule.ids) if name is not None]
         feeds = {self.signature.input.name: preprocessed(canvas, self.signature.input)}
         feeds |= dict(self.signature.input.fixed)
-        tensors = run(self.session, names, feeds)
-        return [tensors[name][0].astype(np.float64) for name in names]
+        return parts_of(run(self.session, list(rule.outputs), feeds), rule)
 
 
 def run(
     session: ort.InferenceSession, names: list[str], feeds: dict[str, npt.NDArray[Any]]
 ) -> dict[str, npt.NDArray[Any]]:
-    """Returns outputs by name.
+    """Returns outputs by name, for one picture.
+
+    A network whose batch is fixed gets the picture as often as it wants; its first results count.
 
     Raises:
-        ModelFileError: onnxruntime fails.
+        ModelFileError: onnxruntime fails, or an output does not have a row for each picture.
     """
+    batch = 1
+    for port in session.get_inputs():
+        value = feeds.get(port.name)
+        if value is not None and value.ndim == 4 and len(value) == 1 and len(port.shape) == 4:
+            batch = port.shape[0] if isinstance(port.shape[0], int) else 1
+            feeds = feeds | {port.name: np.repeat(value, max(batch, 1), axis=0)}
     try:
-        return dict(zip(names, session.run(names, feeds), strict=True))
+        results = interruptible(lambda: session.run(names, feeds))
+        given = dict(zip(names, results, strict=True))
     except Exception as error:  # onnxruntime's exceptions share no public base class
         shapes = ", ".join(f"{name} {value.dtype} {value.shape}" for name, value in feeds.items())
         raise ModelFileError(
             f"onnxruntime cannot run the original on {shapes}: {str(error).splitlines()[0]}; set "
             "--size, --axes and --fix as for its export"
         ) from error
+    if batch <= 1:
+        return given
+    for name, value in given.items():
+        if value.shape[:1] != (batch,):
+            raise ModelFileError(
+                f"output {name} {value.shape}: has no row for each of the {batch} pictures of the "
+                "fixed batch; export it with a batch of 1"
+            )
+    return {name: value[:1] for name, value in given.items()}
 
 
 def preprocessed(canvas: ImageArray, rule: InputSignature) -> npt.NDArray[Any]:
-    """Returns the network's input for one canvas (H, W, 3) uint8 BGR, a batch of 1."""
+    """Returns the network's input for one canvas (H, W, 3) uint8 BGR: a batch of 1, or alone."""
     colours = {"BGR": (0, 1, 2), "RGB": (2, 1, 0)}[rule.colour]
     planes = []
     for place, colour in enumerate(colours):
         plane = canvas[:, :, colour].astype(np.float64)
         planes.append((plane * rule.scale - rule.mean[place]) / rule.std[place])
     stacked = np.stack(planes, axis={"NCHW": 0, "NHWC": 2}[rule.axes]).astype(np.float32)
-    return stacked[np.newaxis].astype(rule.dtype)
+    return (stacked[np.newaxis] if rule.batch_axis else stacked).astype(rule.dtype)
 
 
 def decoded(
     parts: list[Wide], rule: OutputSignature, size_hw: tuple[int, int]
 ) -> tuple[Wide, Wide]:
     """Returns boxes and scores for the outputs of one canvas, cell by cell."""
+    if rule.grids is not None:
+        return decoded_grids(dict(zip(rule.outputs, parts, strict=True)), rule, size_hw)
     if rule.layout == "4+C,K":
         parts = [parts[0].T]
+    if rule.layout in SUPPRESSED:
+        parts = split_rows(parts, rule)
     boxes = _corners(parts[0][:, :4], rule, size_hw)
-    if rule.layout in ("K,6", "boxes+scores+ids"):
-        row, ids = (parts[0][:, 4], parts[0][:, 5]) if len(parts) == 1 else parts[1:]
-        row = _score(row[:, np.newaxis], rule)[:, 0]
+    if rule.layout in SUPPRESSED:
+        row, ids = parts[1:]
+        row = activated(row[:, np.newaxis], rule)[:, 0]
         if rule.rows is not None:
             boxes, row, ids = (_filled(part, row, rule.rows) for part in (boxes, row, ids))
         scores = np.zeros((len(boxes), rule.classes))
@@ -115,32 +157,49 @@ def decoded(
     else:
         scores = parts[0][:, 5:] if rule.layout == "K,5+C" else parts[0][:, 4:]
     scores = scores[:, : scores.shape[1] - rule.extra] if len(parts) == 1 else scores
-    scores = _score(scores, rule)
+    scores = activated(scores, rule)
     if rule.background == "first":
         scores = scores[:, 1:]
     if rule.background == "last":
         scores = scores[:, :-1]
     if rule.layout == "K,5+C":
-        scores = scores * _score(parts[0][:, 4:5], rule)
+        scores = scores * activated(parts[0][:, 4:5], rule)
     return boxes, scores
+
+
+def parts_of(tensors: Mapping[str, npt.NDArray[Any]], rule: OutputSignature) -> list[Wide]:
+    """Returns the outputs that are used, of one canvas: without a batch, unless of grids."""
+    whole = rule.grids is not None or not rule.batch_axis
+    chosen = [tensors[name] if whole else tensors[name][0] for name in rule.outputs]
+    return [part.astype(np.float64) for part in chosen]
+
+
+def split_rows(parts: list[Wide], rule: OutputSignature) -> list[Wide]:
+    """Returns boxes (K, 4 or more), scores (K,) and class ids (K,) of a suppressed layout.
+
+    The id of a row of no picture is -1.
+    """
+    if rule.layout == "dets+labels":
+        return [parts[0], parts[0][:, 4], parts[1]]
+    if rule.layout not in ROWS:
+        return parts
+    rows, layout = parts[0], rule.layout
+    found: dict[str, list[Any]] = {"box": [], "score": [], "id": [], "batch": []}
+    for row in rows.reshape(-1, rows.shape[-1]):
+        numbers = list(row)
+        for name in ROWS[layout]:
+            taken = [numbers.pop(0) for _ in range(4 if name == "box" else 1)]
+            found[name].append(taken if name == "box" else taken[0])
+    ids = np.array(found["id"])
+    if found["batch"]:
+        ids = np.where(np.array(found["batch"]).astype(int) == 0, ids, -1)
+    return [np.array(found["box"]).reshape(-1, 4), np.array(found["score"]), ids]
 
 
 def _filled(part: Wide, by: Wide, rows: int) -> Wide:
     """Returns the rows with the best scores, (rows, …), padded with zeros."""
     taken = part[np.argsort(-by, kind="stable")][:rows]
     return np.concatenate([taken, np.zeros((rows - len(taken), *part.shape[1:]))])
-
-
-def _score(values: Wide, rule: OutputSignature) -> Wide:
-    if rule.activation == "sigmoid":
-        return np.where(
-            values < 0, np.exp(values) / (1 + np.exp(values)), 1 / (1 + np.exp(-values))
-        )
-    if rule.activation == "softmax":
-        powers = np.exp(values - values.max(axis=1, keepdims=True))
-        shares: Wide = powers / powers.sum(axis=1, keepdims=True)
-        return shares
-    return values
 
 
 def _corners(numbers: Wide, rule: OutputSignature, size_hw: tuple[int, int]) -> Wide:

@@ -1,26 +1,21 @@
 """The original ONNX file: read whole, with its inputs, outputs and metadata."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime as ort
-from onnx import version_converter
 from onnx.external_data_helper import load_external_data_for_model
 
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.manifest import METADATA_KEY
-from spotlet.model.opening import session_options
-from spotlet.model.providers import CPU_PROVIDER
-from spotlet.session import SessionSettings
+from spotlet_export.adoption.original_session import opened
 from spotlet_export.graph.editing import subgraphs
-
-OLDEST_OPSET, NEWEST_OPSET = 11, 21
-"""Opsets that are adopted. onnxruntime 1.18, the oldest supported, reads up to 21."""
 
 MOST_BYTES = 2**31 - 1
 """Of one ONNX file: Protocol Buffers' limit."""
@@ -38,6 +33,9 @@ OTHER_FORMATS = {
 
 DTYPES = ("float32", "float16", "float64", "uint8", "int8", "int32", "int64")
 """Types that an image input may have."""
+
+ANY_SIDE = 320
+"""Of a picture of any size, to look at what a graph does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +64,10 @@ class OriginalFile:
     Attributes:
         path: of the file.
         sha256: of the file, hexadecimal; with external data, of both, one after the other.
-        model: with all weights inside, opset 11 to 21.
-        session: of onnxruntime, for the unchanged file.
+        model: with all weights inside, opset 11 to 21, its nodes sorted, without loops.
+        session: of onnxruntime, for the unchanged file; or cut off before its suppression.
         inputs: without those that are weights.
-        outputs: all.
+        outputs: those that can be adopted.
         metadata: what the exporter wrote, by key.
     """
 
@@ -82,12 +80,16 @@ class OriginalFile:
     metadata: Mapping[str, str]
 
 
-def load_original(path: Path) -> OriginalFile:
+def load_original(path: Path, on_remark: Callable[[str], None] = lambda _: None) -> OriginalFile:
     """Returns the file, read whole.
 
+    Args:
+        path: of the file.
+        on_remark: called with what had to be changed for the runtime to load it.
+
     Raises:
-        ModelFileError: it cannot be read, is not ONNX, lacks its weights, or is too old, too new or
-            too large.
+        ModelFileError: it cannot be read, is not ONNX, lacks its weights, is too old, too new or
+            too large, or has nothing that the runtime loads.
         UsageError: it is a Spotlet model already.
     """
     model, digest = _read(path)
@@ -96,26 +98,41 @@ def load_original(path: Path) -> OriginalFile:
         raise UsageError(f"{path}: this is a Spotlet model already; run it as it is")
     if model.ByteSize() > MOST_BYTES:
         raise ModelFileError(f"{path}: over 2 GB with its weights, the limit of one ONNX file")
-    try:
-        session = ort.InferenceSession(
-            model.SerializeToString(),
-            session_options(SessionSettings()),
-            providers=[CPU_PROVIDER],
-        )
-    except Exception as error:  # onnxruntime's exceptions share no public base class
-        raise ModelFileError(
-            f"{path}: onnxruntime cannot load it ({str(error).splitlines()[0]})"
-        ) from error
     weights = {each.name for each in model.graph.initializer}
+    inputs = tuple(_port(each) for each in model.graph.input if each.name not in weights)
+    feeds = {port.name: _anything(port) for port in inputs}
+    image = next((port.name for port in inputs if len(port.shape) == 4), "")
+    batch = feeds[image].shape[0] if image else 1
+    try:
+        session, graph = opened(model, image, feeds, on_remark)
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from error
     return OriginalFile(
         path=path,
         sha256=digest,
-        model=_of_known_opset(model, path),
+        model=graph,
         session=session,
-        inputs=tuple(_port(each) for each in model.graph.input if each.name not in weights),
-        outputs=tuple(_port(each) for each in model.graph.output),
+        inputs=inputs,
+        outputs=tuple(each for each in map(_port, graph.graph.output) if _has_rows(each, batch)),
         metadata=metadata,
     )
+
+
+def _has_rows(port: Port, batch: int) -> bool:
+    """Returns whether an output can have a row for each picture of a fixed batch."""
+    return batch == 1 or not port.shape or port.shape[0] in (None, batch)
+
+
+def _anything(port: Port) -> npt.NDArray[Any]:
+    """Returns a value that an input could have: of the image, grey noise."""
+    if len(port.shape) != 4:
+        shape = [1 if side is None else side for side in port.shape]
+        return np.ones(shape, port.dtype)
+    colours = 1 if port.shape[3] != 3 else 3
+    usual = (1, *(3 if axis == colours else ANY_SIDE for axis in (1, 2, 3)))
+    shape = [any_ if side is None else side for side, any_ in zip(port.shape, usual, strict=True)]
+    noise = np.random.default_rng(0).integers(0, 256, shape)
+    return (noise / 255 if port.dtype.startswith("float") else noise).astype(port.dtype)
 
 
 def _read(path: Path) -> tuple[onnx.ModelProto, str]:
@@ -165,25 +182,6 @@ def _external_files(graph: onnx.GraphProto) -> set[str]:
         for inner in subgraphs(node):
             names |= _external_files(inner)
     return names
-
-
-def _of_known_opset(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
-    """Returns the model, converted to opset 11 if it is older."""
-    opset = next((each.version for each in model.opset_import if not each.domain), 0)
-    if opset > NEWEST_OPSET:
-        raise ModelFileError(
-            f"{path}: opset {opset}; the oldest supported onnxruntime reads up to {NEWEST_OPSET}: "
-            f"export it with opset_version={NEWEST_OPSET} or less"
-        )
-    if opset >= OLDEST_OPSET:
-        return model
-    try:
-        return version_converter.convert_version(model, OLDEST_OPSET)
-    except Exception as error:  # the converter raises RuntimeError and others
-        raise ModelFileError(
-            f"{path}: opset {opset}, which cannot be converted to {OLDEST_OPSET} "
-            f"({str(error).splitlines()[0]}); export it with opset_version={OLDEST_OPSET} or more"
-        ) from error
 
 
 def _port(info: onnx.ValueInfoProto) -> Port:

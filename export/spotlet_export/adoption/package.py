@@ -17,6 +17,7 @@ from spotlet_export.adoption.card import AdoptedCard, adopted_card
 from spotlet_export.adoption.proof import limits_of
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.card.letterbox import LETTERBOX_FILE, draw_letterbox
+from spotlet_export.gate.interruption import interruptible
 from spotlet_export.gate.report import Report
 from spotlet_export.gate.variants import FP32
 from spotlet_export.package.folder import PREVIEW_FILE, file_entry, package_folder, write_record
@@ -72,7 +73,7 @@ def write_adopted(
     entry = file_entry(FP32, content, proven, report, limits)
     with package_folder(package, settings.attachments) as folder:
         (folder / MODEL_FILE).write_bytes(content)
-        record = record_golden(proven, golden, limits.golden)
+        record = interruptible(lambda: record_golden(proven, golden, limits.golden))
         write_golden(folder / GOLDEN_FOLDER, golden, {MODEL_FILE: record})
         (folder / CARD_FILE).write_text(card, encoding="utf-8", errors="backslashreplace")
         drawing = draw_letterbox(manifest, next(iter(golden.values())))

@@ -53,7 +53,7 @@ def doubts(
     scores = np.concatenate([each for _, each in found])
     if not np.isfinite(scores).all():
         return ["scores that are NaN or infinite: is the pixels' range right (--scale, --mean)?"]
-    wrong = _scores(scores, signature.output)
+    wrong = _scores(scores, signature.output, manifest.classes)
     if wrong:
         return wrong
     threshold = manifest.detection.score_threshold
@@ -70,13 +70,23 @@ def doubts(
     )
 
 
-def _scores(scores: Wide, rule: OutputSignature) -> list[str]:
+def _scores(scores: Wide, rule: OutputSignature, classes: tuple[str, ...]) -> list[str]:
     """Checks the range of the scores."""
     low, high = float(scores.min()), float(scores.max())
     if low < -SLACK or high > 1 + SLACK:
+        outside = ((scores < -SLACK) | (scores > 1 + SLACK)).any(axis=0)
+        if rule.layout not in SUPPRESSED and outside.mean() <= ODD_SHARE:
+            class_id = int(outside.argmax())
+            some = scores[:, class_id]
+            return [
+                f"class {classes[class_id]!r} has scores from {some.min():.3g} to "
+                f"{some.max():.3g}, others from 0 to 1: its column holds something else; is the "
+                "number of --classes right?"
+            ]
+        likely = "softmax, or sigmoid" if rule.background != "none" else "sigmoid, or softmax"
         return [
             f"scores range from {low:.3g} to {high:.3g}, not from 0 to 1: logits? --activation "
-            "sigmoid, or softmax"
+            f"{likely}"
         ]
     # The sigmoid of 0 and of 1, the range that it makes of scores; with an objectness, squared.
     least, most = 0.5, 1 / (1 + np.exp(-1))
@@ -103,9 +113,11 @@ def _busy(
     class_id = int(share.argmax())
     if share[class_id] < BUSY_SHARE:
         return []
+    where = {0: "first", len(classes) - 1: "last"}.get(class_id)
+    background = f"the background (--background {where}, without its name), or " if where else ""
     return [
-        f"class {classes[class_id]!r} fires in {share[class_id]:.0%} of all cells: is it the "
-        "background (--background first or last), or is --activation wrong?"
+        f"class {classes[class_id]!r} fires in {share[class_id]:.0%} of all cells: is it "
+        f"{background}no class at all, or is --activation wrong?"
     ]
 
 
@@ -158,6 +170,6 @@ def _corners_as_sizes(boxes: Wide) -> bool:
 def _undecoded(cells: int, signature: Signature) -> str:
     """Returns the hint that boxes may be offsets in a grid, if the number of cells fits."""
     rule = signature.output
-    if rule.strides or grid_size(signature.input.size_hw, COMMON_STRIDES) != cells:
+    if rule.strides or rule.grids or grid_size(signature.input.size_hw, COMMON_STRIDES) != cells:
         return ""
     return f"; or not decoded: --strides {','.join(map(str, COMMON_STRIDES))}"

@@ -1,28 +1,30 @@
-"""Recognises how to read the original: from the file, the settings and defaults by layout."""
+"""Recognises how to read the original: from the file, its outputs, the settings and defaults."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from spotlet.errors import UsageError
-from spotlet.manifest import DetectionRule
+from spotlet.errors import GateError, UsageError
+from spotlet.letterbox import ImageArray
+from spotlet_export.adoption.family import BYTE, NONE, ONES, Three
 from spotlet_export.adoption.metadata import OTHER_TASKS, class_names
-from spotlet_export.adoption.original_decoder import run
-from spotlet_export.adoption.original_file import OriginalFile
-from spotlet_export.adoption.recognition_input import axes_of, fixed_values, image_port, size_of
-from spotlet_export.adoption.recognition_layout import Match, find_layout
-from spotlet_export.adoption.settings import AdoptSettings
-from spotlet_export.adoption.signature import (
-    SUPPRESSED,
-    InputSignature,
-    OutputSignature,
-    Signature,
-    grid_size,
+from spotlet_export.adoption.original_file import OriginalFile, Port
+from spotlet_export.adoption.recognition_evidence import weigh
+from spotlet_export.adoption.recognition_families import check_supported, find_family
+from spotlet_export.adoption.recognition_ids import (
+    background_of_ids,
+    first_id_by_metadata,
+    is_of_tensorflow,
 )
-
-BYTE = 1 / 255
+from spotlet_export.adoption.recognition_input import axes_of, fixed_values, image_port, size_of
+from spotlet_export.adoption.recognition_known import known_output
+from spotlet_export.adoption.recognition_layout import find_layout
+from spotlet_export.adoption.recognition_match import Match
+from spotlet_export.adoption.recognition_output import check_cells, output_signature
+from spotlet_export.adoption.recognition_views import Views
+from spotlet_export.adoption.settings import AdoptSettings
+from spotlet_export.adoption.signature import SUPPRESSED, InputSignature, Signature
 
 INPUT_DEFAULTS: dict[str, tuple[str, float, float, float, str]] = {
     "4+C,K": ("RGB", BYTE, 0.0, 1.0, "letterbox"),
@@ -36,145 +38,197 @@ INPUT_DEFAULTS: dict[str, tuple[str, float, float, float, str]] = {
 }
 """Colour, scale, mean, std and resize that most networks with a layout expect."""
 
-OUTPUT_DEFAULTS: dict[str, tuple[str, str, str, str]] = {
-    "4+C,K": ("cxcywh", "pixels", "none", "none"),
-    "K,4+C": ("cxcywh", "pixels", "none", "none"),
-    "K,5+C": ("cxcywh", "pixels", "none", "none"),
-    "K,6": ("xyxy", "pixels", "none", "none"),
-    "boxes+scores": ("xyxy", "pixels", "none", "none"),
-    "boxes+scores+ids": ("xyxy", "pixels", "none", "none"),
-    "ssd": ("cxcywh", "unit", "softmax", "first"),
+BOXLESS_TASKS = {
+    "classify": "a classifier: it says what an image shows, not where",
+    "semantic": "for segmentation: it has a class for each pixel and no boxes",
+    "obb": "for oriented boxes: upright boxes of rotated objects would be wrong",
 }
-"""Box format, box unit, activation and background that most of them have."""
+"""Tasks of exporters that Spotlet cannot adopt, and why."""
 
 
-def classes_of(original: OriginalFile, settings: AdoptSettings) -> tuple[str, ...]:
-    """Returns the names of the classes.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reading:
+    """How to read a file.
+
+    Attributes:
+        signature: of its input and outputs.
+        resize: how its frames are resized.
+        classes: their names; the index is the class id.
+        doubts: what looks wrong in this reading, each with the option to try.
+    """
+
+    signature: Signature
+    resize: str
+    classes: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
+
+
+def recognise(
+    original: OriginalFile,
+    photographs: Sequence[ImageArray],
+    settings: AdoptSettings,
+    on_remark: Callable[[str], None],
+) -> Reading:
+    """Returns how to read a file. The layout comes first, by what the outputs hold; then the names.
+
+    Args:
+        original: the file.
+        photographs: the user's pictures, (H, W, 3) uint8 BGR; at least one.
+        settings: what the user says; the rest is found, or has a default by layout.
+        on_remark: called with what was found.
 
     Raises:
-        UsageError: neither the file nor the settings have them, or one is a duplicate.
+        UsageError: it cannot be recognised, or options contradict the file.
+        GateError: the family is not supported, or the number of names does not fit.
     """
+    _check_task(original, on_remark)
     names = settings.classes or class_names(original.metadata)
-    if names is None:
-        outputs = ", ".join(map(str, original.outputs))
-        raise UsageError(
-            f"{original.path}: has no class names; give --classes a,b,c or a file with one name on "
-            f"each line (outputs: {outputs})"
+    image = image_port(original, settings)
+
+    @cache
+    def expected(layout: str) -> tuple[InputSignature, str]:
+        return _expected(original, image, _defaults(layout, settings), settings)
+
+    @cache
+    def views_of(layout: str) -> Views:
+        return Views(original, *expected(layout), photographs, settings)
+
+    # Of all layouts, the shapes are the same for any values of pixels.
+    some = views_of("K,4+C").real[0]
+    count = None if names is None else len(names)
+    family = find_family(some, count, expected("K,4+C")[0].size_hw, settings)
+    if family is not None:
+        own = (family.colour, family.scale, family.mean, family.std, family.resize)
+        expects, resize = _expected(original, image, own, settings)
+        views = Views(original, expects, resize, photographs, settings)
+        names, output = known_output(original, family, names, views, settings, on_remark)
+        return _weighed(
+            original,
+            image,
+            Signature(input=expects, output=output),
+            resize,
+            names,
+            views,
+            settings,
+            on_remark,
         )
+    check_supported(some, expected("K,4+C")[0].size_hw, settings)
+    match = find_layout(some, count, settings, views_of, on_remark)
+    assert names is not None, "find_layout demands names"
+    _check_duplicates(original, names)
+    expects, resize = expected(match.layout)
+    views = views_of(match.layout)
+    said = settings
+    if match.layout in SUPPRESSED:
+        said = _said_of_rows(original, match, views, names, settings, on_remark)
+    rows = max(each[match.boxes].shape[1] for each in views.real)
+    output = output_signature(original, match, len(names), rows, said)
+    signature = Signature(input=expects, output=output)
+    check_cells(signature, some[match.boxes].shape)
+    return _weighed(original, image, signature, resize, names, views, said, on_remark)
+
+
+def _weighed(
+    original: OriginalFile,
+    image: Port,
+    signature: Signature,
+    resize: str,
+    names: tuple[str, ...],
+    views: Views,
+    settings: AdoptSettings,
+    on_remark: Callable[[str], None],
+) -> Reading:
+    """Returns the reading after a look at the boxes on the user's pictures."""
+    if not image.dtype.startswith("float") and not signature.input.plain:
+        raise UsageError(f"input {image}: takes whole numbers; drop --scale, --mean and --std")
+    signature, doubts = weigh(original, signature, views.canvases, settings, on_remark)
+    return Reading(signature=signature, resize=resize, classes=names, doubts=tuple(doubts))
+
+
+def _check_task(original: OriginalFile, on_remark: Callable[[str], None]) -> None:
+    """Raises GateError if the exporter says that the outputs are not upright boxes."""
+    task = original.metadata.get("task", "").strip()
+    if task in BOXLESS_TASKS:
+        raise GateError(
+            f"{original.path}: task {task!r}: {BOXLESS_TASKS[task]}; only detectors with upright "
+            "boxes can be adopted"
+        )
+    if task in OTHER_TASKS:
+        on_remark(f"the file's task is {task!r}: only its boxes are adopted")
+
+
+def _check_duplicates(original: OriginalFile, names: Sequence[str]) -> None:
     if len(set(names)) < len(names):
         raise UsageError(
             f"{original.path}: duplicate class name in its metadata; give --classes with a "
             "different name for each"
         )
-    return names
 
 
-def recognise(
-    original: OriginalFile, classes: int, settings: AdoptSettings, on_remark: Callable[[str], None]
-) -> tuple[Signature, str]:
-    """Returns how to read a file, and how to resize its frames.
+Defaults = tuple[str, float, Three, Three, str]
+"""Colour, scale, mean, std and resize."""
 
-    Args:
-        original: the file.
-        classes: how many there are.
-        settings: what the user says; the rest has a default by layout.
-        on_remark: called with what was found.
 
-    Raises:
-        UsageError: it cannot be recognised, or options contradict the file.
-        GateError: the number of classes does not fit any output.
-    """
-    task = original.metadata.get("task", "").strip()
-    if task in OTHER_TASKS:
-        on_remark(f"the file's task is {task!r}: only its boxes are adopted")
-    image = image_port(original, settings)
+def _defaults(layout: str, settings: AdoptSettings) -> Defaults:
+    """Returns what most networks with a layout expect."""
+    undecoded = layout == "K,5+C" and settings.strides != ()
+    colour, scale, mean, std, resize = INPUT_DEFAULTS[layout + " undecoded" * undecoded]
+    return colour, scale, (mean, mean, mean), (std, std, std), resize
+
+
+def _expected(
+    original: OriginalFile, image: Port, defaults: Defaults, settings: AdoptSettings
+) -> tuple[InputSignature, str]:
+    """Returns what the input expects, and how frames are resized."""
     axes = settings.axes or axes_of(image)
-    size_hw = size_of(original, image, axes, settings)
-    fixed = fixed_values(original, image, settings)
-    shape = (1, 3, *size_hw) if axes == "NCHW" else (1, *size_hw, 3)
-    feeds: dict[str, npt.NDArray[Any]] = {image.name: np.zeros(shape, image.dtype), **fixed}
-    given = run(original.session, [port.name for port in original.outputs], feeds)
-    match = find_layout(given, classes, settings, on_remark)
-    undecoded = match.layout == "K,5+C" and settings.strides != ()
-    colour, scale, mean, std, resize = INPUT_DEFAULTS[match.layout + " undecoded" * undecoded]
+    colour, scale, mean, std, resize = defaults
     if not image.dtype.startswith("float"):
-        scale, mean, std = 1.0, 0.0, 1.0
+        scale, mean, std = 1.0, NONE, ONES
     if any(each is not None for each in (settings.scale, settings.mean, settings.std)):
-        mean, std = 0.0, 1.0  # the user set a part of the pixels' range: defaults do not mix in
-    rows = _rows(original, match, given[match.boxes].shape[1], settings)
-    signature = Signature(
-        input=InputSignature(
-            name=image.name,
-            dtype=image.dtype,
-            axes=axes,
-            size_hw=size_hw,
-            colour=settings.colour or colour,
-            scale=scale if settings.scale is None else settings.scale,
-            mean=settings.mean or (mean, mean, mean),
-            std=settings.std or (std, std, std),
-            fixed=fixed,
-        ),
-        output=_output_signature(match, classes, rows, settings),
+        mean, std = NONE, ONES  # the user set a part of the pixels' range: defaults do not mix in
+    expects = InputSignature(
+        name=image.name,
+        dtype=image.dtype,
+        axes=axes,
+        size_hw=size_of(original, image, axes, settings),
+        colour=settings.colour or colour,
+        scale=scale if settings.scale is None else settings.scale,
+        mean=settings.mean or mean,
+        std=settings.std or std,
+        fixed=fixed_values(original, image, settings),
+        batch_axis=len(image.shape) == 4,
     )
-    _check_cells(signature, given[match.boxes].shape)
-    if not image.dtype.startswith("float") and not signature.input.plain:
-        raise UsageError(f"input {image}: takes whole numbers; drop --scale, --mean and --std")
-    return signature, settings.resize or resize
+    return expects, settings.resize or resize
 
 
-def _output_signature(
-    match: Match, classes: int, rows: int | None, settings: AdoptSettings
-) -> OutputSignature:
-    box_format, box_unit, activation, background = OUTPUT_DEFAULTS[match.layout]
-    return OutputSignature(
-        layout=match.layout,
-        boxes=match.boxes,
-        scores=match.scores,
-        ids=match.ids,
-        classes=classes,
-        box_format=settings.box_format or box_format,
-        box_unit=settings.box_unit or box_unit,
-        activation=settings.activation or activation,
-        background=settings.background or background,
-        strides=settings.strides,
-        anchors=settings.anchors,
-        offsets=settings.offsets or "variances",
-        variances=settings.variances or (0.1, 0.1, 0.2, 0.2),
-        extra=settings.extra,
-        rows=rows,
+def _said_of_rows(
+    original: OriginalFile,
+    match: Match,
+    views: Views,
+    names: tuple[str, ...],
+    settings: AdoptSettings,
+    on_remark: Callable[[str], None],
+) -> AdoptSettings:
+    """Returns the settings with the background that class ids show, and TensorFlow's boxes."""
+    of_file = names == class_names(original.metadata)
+    written = class_names(original.metadata) or names
+    if len(written) != len(names):
+        raise UsageError(
+            f"names: {len(names)}, but those in the file: {len(written)}; --classes must have a "
+            "name for each class id"
+        )
+    producer = original.model.producer_name
+    background = background_of_ids(
+        match,
+        views,
+        names=names,
+        by_metadata=first_id_by_metadata(original.metadata) if of_file else None,
+        producer=producer,
+        given=settings.background,
+        on_remark=on_remark,
     )
-
-
-def _rows(original: OriginalFile, match: Match, some: int, settings: AdoptSettings) -> int | None:
-    """Returns how many rows to take if their number is free, as after suppression."""
-    (port,) = (port for port in original.outputs if port.name == match.boxes)
-    fixed = len(port.shape) == 3 and port.shape[1] is not None
-    if match.layout not in SUPPRESSED or fixed:
-        return None
-    return max(some, settings.max_detections or DetectionRule().max_detections)
-
-
-def _check_cells(signature: Signature, shape: tuple[int, ...]) -> None:
-    """Raises UsageError if the output does not have as many cells as the grids or anchors."""
-    rule, size_hw = signature.output, signature.input.size_hw
-    cells = shape[2] if rule.layout == "4+C,K" else shape[1]
-    if rule.strides:
-        if rule.box_format not in ("cxcywh", "cycxhw") or rule.layout in ("K,6", "ssd"):
-            raise UsageError("--strides: only for boxes as centre and size, without anchors")
-        if grid_size(size_hw, rule.strides) != cells:
-            strides = ",".join(map(str, rule.strides))
-            raise UsageError(
-                f"--strides {strides}: {grid_size(size_hw, rule.strides)} cells on a canvas of "
-                f"{size_hw[0]}x{size_hw[1]}, but the output has {cells}"
-            )
-    if rule.layout == "ssd":
-        if rule.anchors is None:
-            raise UsageError("layout ssd: needs --anchors FILE, a .npy or .csv of (K, 4)")
-        if len(rule.anchors) != cells:
-            raise UsageError(
-                f"--anchors: {len(rule.anchors)} anchors, but the output has {cells} cells"
-            )
-        if rule.box_format not in ("cxcywh", "cycxhw"):
-            raise UsageError(f"--box-format {rule.box_format}: offsets must be cxcywh or cycxhw")
-    elif rule.anchors is not None:
-        raise UsageError(f"--anchors: only for layout ssd, not for {rule.layout}")
+    changes: dict[str, Any] = {"background": background}
+    if is_of_tensorflow(match, producer):
+        changes["box_format"] = settings.box_format or "yxyx"
+        changes["box_unit"] = settings.box_unit or "unit"
+    return replace(settings, **changes)

@@ -19,6 +19,8 @@ def image_port(original: OriginalFile, settings: AdoptSettings) -> Port:
             no value.
     """
     images = [port for port in original.inputs if len(port.shape) == 4]
+    # Networks that take a list of pictures, as torchvision's, have no axis for the batch.
+    images = images or [port for port in original.inputs if _is_one_picture(port)]
     listed = ", ".join(map(str, original.inputs)) or "none"
     if len(images) != 1:
         raise UsageError(
@@ -38,13 +40,17 @@ def image_port(original: OriginalFile, settings: AdoptSettings) -> Port:
     return images[0]
 
 
+def _is_one_picture(port: Port) -> bool:
+    return len(port.shape) == 3 and 3 in (port.shape[0], port.shape[2])
+
+
 def axes_of(image: Port) -> str:
     """Returns the order of the axes, one of `AXES`.
 
     Raises:
         UsageError: the shape does not determine it.
     """
-    _, second, _, last = image.shape
+    second, _, last = image.shape[-3:]
     if (second == 3) == (last == 3):
         if second is None and last is None:
             raise UsageError(f"input {image}: either axis could be the colours; give --axes")
@@ -61,7 +67,7 @@ def size_of(
     Raises:
         UsageError: they are unknown, or --size contradicts the file.
     """
-    sides = image.shape[2:] if axes == "NCHW" else image.shape[1:3]
+    sides = image.shape[-2:] if axes == "NCHW" else image.shape[-3:-1]
     wanted = settings.size_hw or image_size(original.metadata) or sides
     size = tuple(side or asked for side, asked in zip(sides, wanted, strict=True))
     if None in size:
@@ -89,7 +95,8 @@ def fixed_values(
     for name, numbers in settings.fixed.items():
         shape = [1 if side is None else side for side in ports[name].shape]
         count = int(np.prod(shape))
-        if len(numbers) not in (1, count):
+        # Of a fixed batch, each picture has the same ones.
+        if len(numbers) not in (1, count // max([*shape, 1][0], 1), count):
             raise UsageError(f"--fix {name}: {len(numbers)} numbers for {ports[name]}")
         values = list(numbers) * (count // len(numbers))
         fixed[name] = np.array(values, ports[name].dtype).reshape(shape)

@@ -1,159 +1,244 @@
-"""Recognises the layout of a network's outputs: given, or found from their shapes."""
+"""Recognises the layout of a network's outputs: given, or found from shapes, names and values.
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+The shapes say which layouts are possible and how many classes each has; the number of names and the
+values of the columns say which one it is.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
-from spotlet.errors import GateError, UsageError
+from spotlet.errors import UsageError
+from spotlet_export.adoption.recognition_columns import are_boxes
+from spotlet_export.adoption.recognition_match import Match, shapes
+from spotlet_export.adoption.recognition_mismatch import mismatch, unnamed, unsupported
+from spotlet_export.adoption.recognition_roles import check_roles, role_by_name, scores_and_ids
+from spotlet_export.adoption.recognition_rows import (
+    check_columns,
+    check_fifth_column,
+    rows_fault,
+    rows_order,
+)
+from spotlet_export.adoption.recognition_views import Tensors, Views
 from spotlet_export.adoption.settings import AdoptSettings
 
 MOST_SUPPRESSED = 1000
 """Rows that suppressed outputs rarely exceed; grids have more."""
 
-Tensors = Mapping[str, npt.NDArray[Any]]
-
-
-class Match(NamedTuple):
-    """A layout and the outputs that it uses.
-
-    Attributes:
-        layout: one of `signature.LAYOUTS`.
-        boxes: the output with the boxes, or with all.
-        scores: the output with the scores, if it is a separate one.
-        ids: the output with class ids, if there is one.
-    """
-
-    layout: str
-    boxes: str
-    scores: str | None = None
-    ids: str | None = None
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """The outputs that it uses, in the layout's order."""
-        return tuple(name for name in (self.boxes, self.scores, self.ids) if name is not None)
-
-    def __str__(self) -> str:
-        return f"{self.layout} of {', '.join(self.outputs)}"
+ViewsOf = Callable[[str], Views]
+"""Returns the outputs for several canvases, prepared as a layout expects."""
 
 
 def find_layout(
-    given: Tensors, classes: int, settings: AdoptSettings, on_remark: Callable[[str], None]
+    given: Tensors,
+    names: int | None,
+    settings: AdoptSettings,
+    views_of: ViewsOf,
+    on_remark: Callable[[str], None],
 ) -> Match:
-    """Returns the layout of a network's outputs for one canvas.
+    """Returns the layout of a network's outputs.
 
     Args:
-        given: outputs by name.
-        classes: how many there are.
-        settings: what the user says about them.
+        given: outputs by name, for one of the user's pictures.
+        names: how many class names there are; None if there are none.
+        settings: what the user says about the outputs.
+        views_of: returns the outputs for several canvases.
         on_remark: called with what was found, and what it could be otherwise.
 
     Raises:
-        UsageError: an output does not exist, or several layouts fit.
-        GateError: none fits the number of classes.
+        UsageError: an output does not exist, several layouts fit, or names are missing.
+        GateError: none fits, or the number of names does not.
     """
     missing = sorted(set(settings.outputs) - set(given))
     if missing:
-        raise UsageError(f"--outputs {missing[0]}: unknown output; there are {_shapes(given)}")
-    candidates = {name: given[name] for name in settings.outputs} if settings.outputs else given
-    found = [
-        match
-        for match in [
-            *_of_one(candidates, classes, settings),
-            *_of_more(candidates, classes, settings),
-        ]
-        if settings.layout in (None, match.layout)
-        and (not settings.outputs or match.outputs == tuple(settings.outputs))
-    ]
+        raise UsageError(f"--outputs {missing[0]}: unknown output; there are {shapes(given)}")
+    possible = _possible(given, settings, views_of)
+    if not possible:
+        free = replace(settings, layout=None, outputs=(), anchors=None, strides=(), extra=0)
+        others = [match for match in _possible(given, free, views_of) if _fits(match, names)]
+        raise unsupported(given, settings, others=others)
+    if names is None and settings.layout is None:
+        possible = [match for match in possible if _lies_along(match, given)]
+    fit = [match for match in possible if _fits(match, names)]
+    found, faults = _by_values(fit, views_of)
+    if not found and faults:
+        raise unsupported(given, settings, why="; ".join(faults))
+    along = [match for match in possible if _lies_along(match, given)] or possible
+    levels = _levels(found or along, given)
+    if levels:
+        why = f"each level of a pyramid has its own output ({levels})"
+        raise unsupported(given, settings, why=why)
     if not found:
-        raise _none_fits(candidates, classes, settings)
-    if len(found) > 1:
+        raise mismatch(given, along, names or 0, settings, views_of)
+    for match in found:
+        check_columns(match, views_of, settings)
+        if names is not None and settings.layout is None:
+            check_fifth_column(match, views_of, settings.activation or "none")
+    if len(found) > 1 and names is not None:
         raise UsageError(
-            f"outputs {_shapes(given)}: could be {' or '.join(map(str, found))}; give --layout, or "
+            f"outputs {shapes(given)}: could be {' or '.join(map(str, found))}; give --layout, or "
             "--outputs a,b"
         )
     unused = [name for name in given if name not in found[0].outputs]
-    how = "as given" if settings.layout else f"the only one that fits {classes} classes"
-    other = {"K,4+C": ("K,5+C", classes - 1), "K,5+C": ("K,4+C", classes + 1)}.get(found[0].layout)
-    if other is not None and not settings.layout and other[1] > 0:
+    if names is not None:
+        on_remark(
+            f"outputs: {shapes(given)}; layout {found[0]} ({_why(found[0], names, settings)})"
+            + (f"; unused: {', '.join(unused)}" if unused else "")
+        )
+        return found[0]
+    raise unnamed(given, found, views_of)
+
+
+def _fits(match: Match, names: int | None) -> bool:
+    return names is None or match.classes in (None, names)
+
+
+def _levels(found: list[Match], given: Tensors) -> str:
+    """Returns the outputs with the boxes if each has another number of cells, but the same columns.
+
+    One of them alone would miss what the others find.
+    """
+    two_first = sorted(found, key=lambda match: match.scores is None)
+    for layout, classes in dict.fromkeys((match.layout, match.classes) for match in two_first):
+        same = {each.boxes for each in found if (each.layout, each.classes) == (layout, classes)}
+        if len({given[name].shape for name in same}) > 1:
+            return ", ".join(sorted(same))
+    return ""
+
+
+def _why(match: Match, names: int, settings: AdoptSettings) -> str:
+    if settings.layout:
+        return "as given"
+    how = f"the only one that fits {names} classes"
+    other = {"K,4+C": ("K,5+C", names - 1), "K,5+C": ("K,4+C", names + 1)}.get(match.layout)
+    if other is not None and other[1] > 0:
         how += f"; with {other[1]}, {other[0]} would"
-    on_remark(
-        f"outputs: {_shapes(given)}; layout {found[0]} ({how})"
-        + (f"; unused: {', '.join(unused)}" if unused else "")
-    )
-    return found[0]
+    return how
 
 
-def _of_one(given: Tensors, classes: int, settings: AdoptSettings) -> list[Match]:
-    """Returns the matching layouts with one output."""
+def _possible(given: Tensors, settings: AdoptSettings, views_of: ViewsOf) -> list[Match]:
+    """Returns the layouts that shapes and the user's words allow."""
+    candidates = {name: given[name] for name in settings.outputs} if settings.outputs else given
+    found = [
+        match
+        for match in [*_of_one(candidates, settings), *_of_two(candidates, settings)]
+        if settings.layout in (None, match.layout)
+        and (not settings.outputs or match.outputs == tuple(settings.outputs))
+    ]
+    found = _without_parts(_by_names(found), views_of)
+    rows = _of_three(candidates, settings, views_of)
+    return [*(match for match in found if match.boxes != rows[0].boxes), *rows] if rows else found
+
+
+def _of_one(given: Tensors, settings: AdoptSettings) -> list[Match]:
+    """Returns the possible layouts with one output."""
     found = []
     for name, tensor in given.items():
         if tensor.ndim != 3 or tensor.shape[0] != 1 or settings.anchors is not None:
             continue
         _, rows, columns = tensor.shape
-        wide = classes + settings.extra + (settings.background not in (None, "none"))
-        if rows == 4 + wide and not settings.strides:
-            found.append(Match("4+C,K", name))
-        if columns == 4 + wide:
-            found.append(Match("K,4+C", name))
-        if columns == 5 + wide:
-            found.append(Match("K,5+C", name))
+        other = settings.extra + (settings.background not in (None, "none"))
+        sizes = {"4+C,K": rows - 4, "K,4+C": columns - 4, "K,5+C": columns - 5}
+        if settings.strides:
+            del sizes["4+C,K"]
+        found += [
+            Match(layout, name, classes=size - other)
+            for layout, size in sizes.items()
+            if size > other
+        ]
         few = rows <= MOST_SUPPRESSED or settings.layout == "K,6"
         if columns == 6 and few and not settings.strides:
             found.append(Match("K,6", name))
     return found
 
 
-def _of_more(given: Tensors, classes: int, settings: AdoptSettings) -> list[Match]:
-    """Returns the matching layouts with two and three outputs."""
+def _of_two(given: Tensors, settings: AdoptSettings) -> list[Match]:
+    """Returns the possible layouts with two outputs."""
     anchors = settings.anchors is not None or settings.layout == "ssd"
     layout = "ssd" if anchors else "boxes+scores"
-    background = settings.background or ("first" if anchors else "none")
-    wide = classes + (background != "none")
-    found = []
-    for boxes, tensor in given.items():
-        sides = tensor.shape
+    other = (settings.background or ("first" if anchors else "none")) != "none"
+    return [
+        Match(layout, boxes, scores, classes=columns.shape[2] - other)
+        for boxes, tensor in given.items()
+        for scores, columns in given.items()
         # Key points may follow the box, if the user says that these are offsets.
-        if tensor.ndim != 3 or sides[0] != 1 or not (sides[2] == 4 or (anchors and sides[2] > 4)):
+        if tensor.ndim == columns.ndim == 3
+        and tensor.shape[0] == 1
+        and (tensor.shape[2] == 4 or (anchors and tensor.shape[2] > 4))
+        and scores != boxes
+        and columns.shape[:2] == tensor.shape[:2]
+        and columns.shape[2] > other
+        and not np.issubdtype(columns.dtype, np.integer)
+    ]
+
+
+def _of_three(given: Tensors, settings: AdoptSettings, views_of: ViewsOf) -> list[Match]:
+    """Returns the layout with boxes, and two outputs with one number for each."""
+    layout = "boxes+scores+ids"
+    if settings.layout not in (None, layout) or settings.anchors is not None:
+        return []
+    for boxes, tensor in given.items():
+        if tensor.ndim != 3 or tensor.shape[0] != 1 or tensor.shape[2] != 4:
             continue
-        found += [
-            Match(layout, boxes, scores)
-            for scores, other in given.items()
-            if scores != boxes and other.shape == (1, sides[1], wide)
-        ]
-        if anchors:
-            continue
-        rows = [name for name, other in given.items() if other.shape == (1, sides[1])]
-        whole = [name for name in rows if np.issubdtype(given[name].dtype, np.integer)]
-        if len(rows) == 2:
-            ids = whole[0] if len(whole) == 1 else rows[1]
-            (scores,) = (name for name in rows if name != ids)
-            found.append(Match("boxes+scores+ids", boxes, scores, ids))
-    return found
+        rows = [name for name, other in given.items() if other.shape == tensor.shape[:2]]
+        if len(settings.outputs) == 3 and settings.outputs[0] == boxes and len(rows) == 2:
+            _, scores, ids = settings.outputs
+            check_roles(scores, ids, views_of(layout))
+            return [Match(layout, boxes, scores, ids)]
+        if not settings.outputs and len(rows) > 1:
+            return [Match(layout, boxes, *scores_and_ids(boxes, rows, views_of(layout)))]
+    return []
 
 
-def _none_fits(given: Tensors, classes: int, settings: AdoptSettings) -> GateError:
-    """Returns the error, with hints from the shapes."""
-    wanted = f"layout {settings.layout}" if settings.layout else "any layout"
-    hints = []
-    for tensor in given.values():
-        for side in tensor.shape[1:]:
-            over = side - classes - settings.extra
-            if over in (1, 5, 6) and tensor.ndim == 3:
-                hints.append("is one column the background? --background first or last")
-            elif tensor.ndim == 3 and 4 < over <= 200 and side < max(tensor.shape[1:]):
-                hints.append(
-                    f"{side} columns are {side - 4} or {side - 5} classes, or not only classes: "
-                    f"--extra {over - 4} drops the last ones"
-                )
-    hint = f" ({'; '.join(dict.fromkeys(hints))})" if hints else ""
-    return GateError(
-        f"outputs {_shapes(given)}: do not fit {wanted} with class count {classes}; check "
-        f"--classes, --layout and --outputs{hint}"
-    )
+def _by_names(possible: list[Match]) -> list[Match]:
+    """Returns the matches that names leave: if outputs are named boxes and scores, only those.
+
+    Scores of four columns look like boxes, and networks may return what they compute on the way.
+    """
+    roles = [tuple(role_by_name(name) for name in match.outputs) for match in possible]
+    named = [
+        match
+        for match, role in zip(possible, roles, strict=True)
+        if match.scores is not None and role in (("boxes", "scores"), ("boxes", "ids"))
+    ]
+    others = [
+        match
+        for match, role in zip(possible, roles, strict=True)
+        if match.scores is None and role == ("boxes",)
+    ]
+    return [match for match in possible if match in named or match in others] if named else possible
 
 
-def _shapes(given: Tensors) -> str:
-    return ", ".join(f"{name} {tensor.dtype} {tensor.shape}" for name, tensor in given.items())
+def _without_parts(possible: list[Match], views_of: ViewsOf) -> list[Match]:
+    """Returns the matches without outputs that are only the scores of others."""
+    scores = {match.scores for match in possible if match.scores is not None}
+    return [
+        match
+        for match in possible
+        if match.scores is not None
+        or match.boxes not in scores
+        or are_boxes(match.real_cells(views_of(match.layout))[:, :4])
+    ]
+
+
+def _lies_along(match: Match, given: Tensors) -> bool:
+    """Returns whether the cells lie along the longer side, as they mostly do."""
+    _, rows, columns = given[match.boxes].shape
+    if match.layout == "4+C,K":
+        return bool(rows < columns)
+    return match.layout not in ("K,4+C", "K,5+C") or bool(columns < rows)
+
+
+def _by_values(fit: list[Match], views_of: ViewsOf) -> tuple[list[Match], list[str]]:
+    """Returns the matches that the values of rows of 6 leave, and why others were dropped."""
+    faults = {
+        match: rows_fault(views_of(match.layout), match) for match in fit if match.layout == "K,6"
+    }
+    # Ids and scores in another order are not two columns of scores either.
+    ordered = {match.boxes for match in faults if rows_order(views_of(match.layout), match)}
+    found = [match for match in fit if not faults.get(match) and match.boxes not in ordered]
+    # Rows whose last column is an id are not two columns of scores.
+    certain = {match.boxes for match, fault in faults.items() if fault == ""}
+    found = [match for match in found if match in faults or match.boxes not in certain]
+    return found, [fault for fault in faults.values() if fault]

@@ -15,6 +15,7 @@ from spotlet.manifest import METADATA_KEY, Manifest
 from spotlet_export.adoption.rewriting_nodes import NodeWriter
 from spotlet_export.adoption.rewriting_outputs import write_postprocessing
 from spotlet_export.adoption.signature import InputSignature, Signature
+from spotlet_export.graph.batches import batch_of
 from spotlet_export.graph.editing import prune, rename_tensors, strip_traces
 
 OLDEST_IR, NEWEST_IR = 8, 10
@@ -23,17 +24,25 @@ below 4, weights count as inputs."""
 
 
 def rewrite(
-    model: onnx.ModelProto, signature: Signature, manifest: Manifest, *, free_batch: bool
+    model: onnx.ModelProto,
+    signature: Signature,
+    manifest: Manifest,
+    *,
+    free_batch: bool,
+    copies: int = 1,
+    rows: int = 1,
 ) -> onnx.ModelProto:
     """Returns a file with Spotlet's contract that computes what the original computes.
 
-    Precondition: opset 11 to 21, weights in the model.
+    Precondition: opset 11 to 21, weights in the model, nodes sorted.
 
     Args:
         model: not changed.
         signature: how to read the original.
         manifest: names the input and the outputs, and is stored in the result.
         free_batch: whether the batch side is free, or 1.
+        copies: how often the network gets the picture, to fill its batch.
+        rows: how many results it returns for the picture; the first counts.
     """
     result = copy.deepcopy(model)
     graph = result.graph
@@ -42,16 +51,25 @@ def rewrite(
     rename_tensors(graph, moved)
     before, after = NodeWriter("preprocessing"), NodeWriter("postprocessing")
     given = _write_preprocessing(before, signature.input, manifest.input.name)
+    if copies > 1:
+        given = before.node("Concat", *[given] * copies, axis=0)
     rename_tensors(graph, {moved.get(signature.input.name, signature.input.name): given})
-    boxes, scores = write_postprocessing(after, signature.output, signature.input.size_hw, moved)
+    results = dict(moved)
+    if rows > 1:
+        rule = signature.output
+        for name in rule.outputs:
+            results[name] = after.columns(moved.get(name, name), 0, 1, axis=0)
+    boxes, scores = write_postprocessing(after, signature.output, signature.input.size_hw, results)
     after.named(boxes, manifest.output.boxes)
     after.named(scores, manifest.output.scores)
     body = list(graph.node)
     del graph.node[:]
     graph.node.extend([*before.nodes, *body, *after.nodes])
     graph.initializer.extend([*before.constants, *after.constants])
+    batch = batch_of(model.graph, signature.input.name)
     for name, value in signature.input.fixed.items():
-        graph.initializer.append(onnx.numpy_helper.from_array(value, moved.get(name, name)))
+        one = value[:1] if rows < batch and value.shape[:1] == (batch,) else value
+        graph.initializer.append(onnx.numpy_helper.from_array(one, moved.get(name, name)))
     _declare(graph, manifest, free_batch=free_batch)
     prune(graph)
     result.ir_version = min(max(result.ir_version, OLDEST_IR), NEWEST_IR)
@@ -77,6 +95,10 @@ def _write_preprocessing(write: NodeWriter, rule: InputSignature, image: str) ->
         if any(rule.mean):
             shift = (np.array(rule.mean) / np.array(rule.std)).reshape(shape)
             tensor = write.node("Sub", tensor, write.constant(shift))
+    if not rule.batch_axis:
+        high, wide = rule.size_hw
+        sides = [3, high, wide] if rule.axes == "NCHW" else [high, wide, 3]
+        tensor = write.node("Reshape", tensor, write.constant(sides, np.int64))
     return write.cast(tensor, rule.dtype)
 
 

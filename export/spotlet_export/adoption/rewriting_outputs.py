@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from spotlet_export.adoption.rewriting_grids import write_cells
 from spotlet_export.adoption.rewriting_nodes import NodeWriter
-from spotlet_export.adoption.signature import SUPPRESSED, OutputSignature
+from spotlet_export.adoption.signature import ROWS, SUPPRESSED, OutputSignature
 
 
 def write_postprocessing(
@@ -17,6 +18,8 @@ def write_postprocessing(
         size_hw: of the canvas, pixels.
         moved: new names of tensors, by those that the contract needs itself.
     """
+    if rule.grids is not None:
+        return _grids(write, rule, size_hw, moved)
     tensors = {
         role: write.cast(moved.get(name, name), np.float32)
         for role, name in (("boxes", rule.boxes), ("scores", rule.scores), ("ids", rule.ids))
@@ -33,14 +36,7 @@ def _suppressed(
     write: NodeWriter, rule: OutputSignature, tensors: dict[str, str]
 ) -> tuple[str, str]:
     """Writes cells with one class each, from rows of box, score and class id."""
-    boxes = tensors["boxes"]
-    if rule.layout == "K,6":
-        boxes, score, ids = (
-            write.columns(boxes, start, end) for start, end in ((0, 4), (4, 5), (5, 6))
-        )
-    else:
-        as_column = write.constant([0, -1, 1], np.int64)
-        score, ids = (write.node("Reshape", tensors[each], as_column) for each in ("scores", "ids"))
+    boxes, score, ids = _rows(write, rule, tensors)
     first = 1 if rule.background == "first" else 0
     score = _activated(write, rule, score)
     if rule.rows is not None:
@@ -48,6 +44,47 @@ def _suppressed(
     known = write.constant(np.arange(first, first + rule.classes), np.int64)
     is_class = write.node("Equal", write.cast(ids, np.int64), known)
     return boxes, write.node("Mul", write.cast(is_class, np.float32), score)
+
+
+def _rows(
+    write: NodeWriter, rule: OutputSignature, tensors: dict[str, str]
+) -> tuple[str, str, str]:
+    """Writes boxes (N, K, 4), scores (N, K, 1) and class ids (N, K, 1) from a layout's rows."""
+    boxes, batch = tensors["boxes"], 0 if rule.batch_axis else 1
+    if rule.layout in ROWS:
+        return _rows_of_one(write, rule, boxes)
+    as_column = write.constant([batch, -1, 1], np.int64)
+    if not rule.batch_axis:
+        columns = 5 if rule.layout == "dets+labels" else 4
+        boxes = write.node("Reshape", boxes, write.constant([1, -1, columns], np.int64))
+    if rule.layout == "dets+labels":
+        score = write.columns(boxes, 4, 5)
+    else:
+        score = write.node("Reshape", tensors["scores"], as_column)
+    return (
+        write.columns(boxes, 0, 4),
+        score,
+        write.node("Reshape", tensors["ids"], as_column),
+    )
+
+
+def _rows_of_one(write: NodeWriter, rule: OutputSignature, rows: str) -> tuple[str, str, str]:
+    """Writes the columns of rows that hold everything; rows of no picture get no class."""
+    order = ROWS[rule.layout]
+    if not rule.batch_axis:
+        wide = len(order) + 3 + rule.extra
+        rows = write.node("Reshape", rows, write.constant([1, -1, wide], np.int64))
+    columns, start = {}, 0
+    for name in order:
+        end = start + (4 if name == "box" else 1)
+        columns[name] = write.columns(rows, start, end)
+        start = end
+    ids = columns["id"]
+    if "batch" in columns:
+        batch = write.cast(columns["batch"], np.int64)
+        first = write.node("Equal", batch, write.constant([0], np.int64))
+        ids = write.node("Where", first, ids, write.constant([-1]))
+    return columns["box"], columns["score"], ids
 
 
 def _best_rows(
@@ -62,6 +99,24 @@ def _best_rows(
         write.node("GatherElements", score, best, axis=1),
         write.node("GatherElements", ids, best, axis=1),
     )
+
+
+def _grids(
+    write: NodeWriter, rule: OutputSignature, size_hw: tuple[int, int], moved: dict[str, str]
+) -> tuple[str, str]:
+    """Writes boxes and scores of outputs whose boxes are relative to the cells of grids."""
+    assert rule.grids is not None
+    tensors = {name: write.cast(moved.get(name, name), np.float32) for name in rule.outputs}
+    columns = rule.classes + (rule.background != "none")
+    cells = write_cells(write, rule.grids, size_hw, columns, tensors)
+    scores = _without_background(write, rule, _activated(write, rule, cells.scores))
+    if cells.objectness is not None:
+        scores = write.node("Mul", scores, _activated(write, rule, cells.objectness))
+        scores = write.node("Sqrt", scores) if rule.grids.joining == "root" else scores
+    if cells.peaks is not None:
+        scores = write.node("Mul", scores, cells.peaks)
+    sides = write.constant([1 / size_hw[1], 1 / size_hw[0]] * 2)
+    return write.clipped(write.node("Mul", cells.corners, sides)), scores
 
 
 def _cells(write: NodeWriter, rule: OutputSignature, tensors: dict[str, str]) -> tuple[str, str]:

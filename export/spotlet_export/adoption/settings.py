@@ -37,6 +37,9 @@ CHOICES = {
 }
 """The values that a setting may have."""
 
+MOST_NAME = 255
+"""Characters of a file's name; longer text is a list of class names."""
+
 MOST_ANCHOR = 4
 """Sides of the canvas. An anchor with a greater number is in pixels."""
 
@@ -140,7 +143,7 @@ def read_classes(given: str) -> tuple[str, ...]:
         UsageError: there are no names in it, or one is a duplicate.
     """
     path = Path(given)
-    if not path.is_file():
+    if len(path.name) > MOST_NAME or not path.is_file():
         if path.suffix in (".txt", ".json", ".names") or "/" in given:
             raise InputError(f"{given}: no such file of class names")
         names: tuple[str, ...] | None = tuple(name.strip() for name in given.split(","))
@@ -168,7 +171,7 @@ def read_anchors(path: Path, box_format: str) -> FloatArray:
 
     Args:
         path: of the file.
-        box_format: of its rows, `cxcywh` or `xyxy`.
+        box_format: of its rows, one of `signature.BOX_FORMATS`.
 
     Raises:
         InputError: the file cannot be read.
@@ -185,7 +188,9 @@ def read_anchors(path: Path, box_format: str) -> FloatArray:
         raise UsageError(f"{path}: anchors of shape {values.shape}; must be (K, 4), finite")
     if np.abs(values).max() > MOST_ANCHOR:
         raise UsageError(f"{path}: anchors up to {values.max():g}; must be fractions of the canvas")
-    if box_format == "xyxy":
+    if box_format in ("yxyx", "cycxhw"):
+        values = values[:, [1, 0, 3, 2]]
+    if box_format in ("xyxy", "yxyx"):
         values = np.hstack([(values[:, :2] + values[:, 2:]) / 2, values[:, 2:] - values[:, :2]])
     anchors: FloatArray = values.astype(np.float32)
     return anchors

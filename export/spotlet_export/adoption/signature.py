@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet.boxes import FloatArray
+from spotlet_export.adoption.signature_grids import Grids
 
 LAYOUTS = {
     "4+C,K": "one output [N, 4+C, K]: a box and the class scores, one column for each cell",
@@ -20,10 +21,28 @@ LAYOUTS = {
     "boxes+scores": "two outputs [N, K, 4] and [N, K, C]",
     "boxes+scores+ids": "three outputs [N, K, 4], [N, K] and [N, K]; already suppressed",
     "ssd": "two outputs: offsets from anchors, and class scores",
+    "dets+labels": "two outputs [N, K, 5] and [N, K]: corners and score, class id; suppressed",
+    "batch,box,id,score": "one output [K, 7]: batch index, corners, class id, score; suppressed",
+    "batch,box,score,id": "one output [K, 7]: batch index, corners, score, class id; suppressed",
+    "batch,id,score,box": "one output [1, 1, K, 7]: batch index, class id, score, corners; "
+    "suppressed",
+    "id,score,box": "one output [K, 6]: class id, score, corners; suppressed",
+    "box,id,score": "one output [N, K, 6]: corners, class id, score; suppressed",
+    "grids": "outputs of one or more grids, whose boxes are relative to their cells",
 }
 """Output layouts that can be adopted."""
 
-SUPPRESSED = ("K,6", "boxes+scores+ids")
+ROWS = {
+    "K,6": ("box", "score", "id"),
+    "batch,box,id,score": ("batch", "box", "id", "score"),
+    "batch,box,score,id": ("batch", "box", "score", "id"),
+    "batch,id,score,box": ("batch", "id", "score", "box"),
+    "id,score,box": ("id", "score", "box"),
+    "box,id,score": ("box", "id", "score"),
+}
+"""Layouts with one output of rows: what their columns are, four for a box, one for the others."""
+
+SUPPRESSED = (*ROWS, "boxes+scores+ids", "dets+labels")
 """Layouts with one class in each row and nothing left to suppress."""
 
 BOX_FORMATS = ("xyxy", "cxcywh", "yxyx", "cycxhw")
@@ -56,6 +75,7 @@ class InputSignature:
         mean: of the three colours in the order of `colour`, after the scale.
         std: likewise.
         fixed: constant values of other inputs, by name.
+        batch_axis: whether it has the axis N; without it, it takes one picture.
     """
 
     name: str
@@ -67,6 +87,7 @@ class InputSignature:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     fixed: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    batch_axis: bool = True
 
     @property
     def plain(self) -> bool:
@@ -94,8 +115,13 @@ class OutputSignature:
         offsets: one of `OFFSETS`, of `ssd`.
         variances: of the offsets, in the order x, y, width, height.
         extra: columns after the class scores that are dropped.
+        overlapping: whether rows of a suppressed layout are duplicates of others all the same.
         rows: how many of the best rows to take from a suppressed output with a free number of
             rows, padded with zeros; None if the number is fixed.
+        batch_axis: whether the outputs have an axis for the batch; without it, they are those of
+            one picture.
+        grids: of `grids`.
+        iou_threshold: of the suppression in the family's own programs; None if it is unknown.
     """
 
     layout: str
@@ -112,7 +138,19 @@ class OutputSignature:
     offsets: str = "variances"
     variances: tuple[float, float, float, float] = (0.1, 0.1, 0.2, 0.2)
     extra: int = 0
+    overlapping: bool = False
     rows: int | None = None
+    batch_axis: bool = True
+    grids: Grids | None = None
+    iou_threshold: float | None = None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the outputs that are used, in the layout's order."""
+        if self.grids is not None:
+            parts = (part for grid in self.grids.grids for part in grid.parts)
+            return tuple(dict.fromkeys(part.output for part in parts))
+        return tuple(name for name in (self.boxes, self.scores, self.ids) if name is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from spotlet.text.terminal import table
+from spotlet.text.terminal import Progress, table
 from spotlet_export.adoption import AdoptSettings, Listener, Preview, Proposal, adopt_package
 from spotlet_export.adoption.settings import CHOICES, read_anchors, read_classes
 from spotlet_export.card.markdown import read_notes
@@ -121,7 +121,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
 
 REPEATABLE = ("fixed", "attachments")
 
-ANCHOR_FORMATS = ("cxcywh", "xyxy")
+ANCHOR_FORMATS = ("cxcywh", "xyxy", "cycxhw", "yxyx")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -163,6 +163,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns 0, or raises what the exit code says."""
     ask = sys.stdin is not None and sys.stdin.isatty() and not args.yes
+    steps = _Steps()
     agreed: list[Proposal] = []
 
     def propose(proposal: Proposal, preview: Preview) -> bool:
@@ -177,7 +178,8 @@ def run(args: argparse.Namespace) -> int:
         args.image,
         settings_of(args),
         Listener(
-            on_step=lambda text: print(f"{text} …", file=sys.stderr),
+            on_step=steps.start,
+            on_progress=steps.advance,
             on_remark=print,
             on_report=lambda report: print(report.table(), flush=True),
             confirm=lambda preview: _confirmed(preview, ask=ask and not agreed),
@@ -193,6 +195,35 @@ def run(args: argparse.Namespace) -> int:
         "--save out.mp4`"
     )
     return 0
+
+
+class _Steps:
+    """Prints which step runs; with a bar, or a line now and then, how far it is."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._done = 0
+        self._progress: Progress | None = None
+
+    def start(self, text: str) -> None:
+        self._end()
+        self._text = text
+        print(f"{text} …", file=sys.stderr)
+
+    def advance(self, done: int, total: int) -> None:
+        if done < self._done:  # once more from the start
+            self._end()
+        if self._progress is None:
+            self._progress = Progress(f"{self._text} …", total=total, unit="frames")
+        self._progress.advance(done - self._done)
+        self._done = done
+        if done == total:
+            self._end()
+
+    def _end(self) -> None:
+        if self._progress is not None:
+            self._progress.close()
+        self._progress, self._done = None, 0
 
 
 def settings_of(args: argparse.Namespace) -> AdoptSettings:

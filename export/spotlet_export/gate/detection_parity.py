@@ -1,6 +1,6 @@
 """The second comparison of the gate: detections, the witness against the shipped runtime."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,16 +10,23 @@ from spotlet import Detector, open_stream
 from spotlet.check.agreement import Agreement, agree
 from spotlet.detections import Detections
 from spotlet.session import ModelSession
+from spotlet_export.gate.interruption import interruptible
 from spotlet_export.gate.reference import Reference, judged_by_witness
 from spotlet_export.gate.report import Row
 from spotlet_export.gate.variants import Limits
+
+OnProgress = Callable[[int, int], None]
 
 TIES_ALLOWED = 4
 """One frame in this many may be decided by a tie."""
 
 
 def compare_detections(
-    reference: Reference, session: ModelSession, limits: Limits, variant: str
+    reference: Reference,
+    session: ModelSession,
+    limits: Limits,
+    variant: str,
+    on_progress: OnProgress = lambda _, __: None,
 ) -> list[Row]:
     """Returns the rows for the witness against the shipped runtime, on image files.
 
@@ -33,8 +40,9 @@ def compare_detections(
         session: of the exported file; the shipped runtime loads that file itself.
         limits: the largest differences.
         variant: its name, for the report.
+        on_progress: called with the number of files that were run, and of all.
     """
-    found = _detections_of_files(reference, session)
+    found = _detections_of_files(reference, session, on_progress)
     ties = 0
     agreements = []
     slack = 0.0 if limits.exact else reference.score_threshold + limits.scores
@@ -104,8 +112,13 @@ def detection_rows(
     return rows
 
 
-def _detections_of_files(reference: Reference, session: ModelSession) -> list[Detections]:
+def _detections_of_files(
+    reference: Reference, session: ModelSession, on_progress: OnProgress
+) -> list[Detections]:
     detector = Detector(session.path, score_threshold=reference.score_threshold)
+    found: dict[str, Detections] = {}
     with open_stream(reference.folder) as stream:
-        found = {Path(frame.source).stem: detector(frame.image) for frame in stream}
+        for frame in stream:
+            found[Path(frame.source).stem] = interruptible(partial(detector, frame.image))
+            on_progress(len(found), len(reference.frames))
     return [found[frame.name] for frame in reference.frames]

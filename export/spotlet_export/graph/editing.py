@@ -1,8 +1,54 @@
-"""Edits that any ONNX graph takes: rename tensors, remove what is unused, remove export traces."""
+"""Edits that any ONNX graph takes: sort, rename, remove what is unused, remove export traces."""
 
+import heapq
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 import onnx
+
+
+def sort_nodes(graph: onnx.GraphProto) -> bool:
+    """Sorts nodes so that each follows those whose results it reads, in subgraphs too.
+
+    Stable: of the nodes that could come next, it takes the first. onnxruntime loads unsorted graphs
+    and exporters write them, though ONNX forbids them.
+
+    Args:
+        graph: is changed, unless it is sorted.
+
+    Returns:
+        Whether it changed.
+
+    Raises:
+        ValueError: nodes wait for each other in a circle.
+
+    Source: Kahn 1962, "Topological sorting of large networks".
+    """
+    nodes = list(graph.node)
+    changed = sum(sort_nodes(inner) for node in nodes for inner in subgraphs(node)) > 0
+    makers = {name: place for place, node in enumerate(nodes) for name in node.output if name}
+    readers: dict[int, list[int]] = defaultdict(list)
+    waits = [0] * len(nodes)
+    for place, node in enumerate(nodes):
+        for maker in {makers[name] for name in read_by(node) if name in makers}:
+            readers[maker].append(place)
+            waits[place] += 1
+    ready = [place for place, count in enumerate(waits) if not count]
+    order = []
+    while ready:
+        order.append(heapq.heappop(ready))
+        for reader in readers[order[-1]]:
+            waits[reader] -= 1
+            if not waits[reader]:
+                heapq.heappush(ready, reader)
+    if len(order) < len(nodes):
+        stuck = next(node for place, node in enumerate(nodes) if waits[place])
+        raise ValueError(f"{stuck.op_type} {stuck.name!r} waits for its own result")
+    if order != sorted(order):
+        del graph.node[:]
+        graph.node.extend(nodes[place] for place in order)
+        changed = True
+    return changed
 
 
 def rename_tensors(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
@@ -35,7 +81,7 @@ def prune(graph: onnx.GraphProto) -> None:
     for node in reversed(graph.node):
         if needed.intersection(node.output):
             kept.append(node)
-            needed.update(_read_by(node))
+            needed |= read_by(node)
     constants = [each for each in graph.initializer if each.name in needed]
     del graph.node[:], graph.initializer[:]
     graph.node.extend(reversed(kept))
@@ -71,10 +117,12 @@ def subgraphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
         yield from attribute.graphs
 
 
-def _read_by(node: onnx.NodeProto) -> set[str]:
-    """Returns the names that a node reads, itself or in its subgraphs."""
-    names = set(node.input)
+def read_by(node: onnx.NodeProto) -> set[str]:
+    """Returns the names that a node reads: its inputs, and what its subgraphs take from outside."""
+    names = {name for name in node.input if name}
     for inner in subgraphs(node):
-        for each in inner.node:
-            names |= _read_by(each)
+        own = {each.name for part in (inner.input, inner.initializer) for each in part}
+        own |= {name for each in inner.node for name in each.output}
+        read = {name for each in inner.node for name in read_by(each)}
+        names |= (read | {each.name for each in inner.output}) - own
     return names

@@ -73,10 +73,19 @@ def locate_model(model: str | Path, variant: str | None = None) -> Path:
     if not is_file(file):
         has = ", ".join(variants_of(folder))
         flags = " ".join(f"--{part}" for part in ("int8", "end-to-end") if part in (variant or ""))
-        raise ModelFileError(
-            f"{model}: has no {variant} variant, only {has}; `spotlet export {flags}` makes one"
-        )
+        remedy = f"`spotlet export {flags}` makes one"
+        if _is_adopted(folder):
+            remedy = "it was adopted, and only of a checkpoint `spotlet export` makes others"
+        raise ModelFileError(f"{model}: has no {variant} variant, only {has}; {remedy}")
     return file
+
+
+def _is_adopted(folder: Path) -> bool:
+    """Returns whether a package was made of another exporter's file."""
+    try:
+        return "adopted" in (_read_parity_file(folder / PARITY_FILE) or {})
+    except ModelFileError:  # what is asked for does not depend on it
+        return False
 
 
 def locate_models(model: str | Path, variant: str | None = None) -> tuple[Path, ...]:

@@ -135,9 +135,9 @@ def remedy(provider: str) -> str:
     """Returns which other providers there are, and which package brings this one, in words."""
     usable = usable_providers()
     others = [short_provider_name(name) for name in usable if name != provider]
-    words = f"available: {', '.join(others)}"
+    words = f"installed: {', '.join(others)}"
     if provider in usable:
-        return f"{words}; drop --strict-provider to fall back to the CPU"
+        return f"{words}; leave out --provider to compute on the CPU"
     package = PACKAGES.get(provider)
     if provider == "CoreMLExecutionProvider":
         return f"{words}; onnxruntime for macOS has it"

@@ -1,7 +1,6 @@
 """Networks of other exporters, adopted, find what they must: worked out by hand."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+from foreign_frames import BLACK, LIT, assert_finds, make_frame
 from foreign_networks import (
     CELL,
     CLASSES,
@@ -17,72 +17,18 @@ from foreign_networks import (
     WIDTH,
     Make,
     anchors,
-    cell_boxes,
-    expected_score,
     save,
 )
 
 from spotlet import Detector
 from spotlet.check import check_model
 from spotlet.errors import GateError
-from spotlet.letterbox import ImageArray
 from spotlet_export import AdoptSettings, adopt_package
 from spotlet_export.adoption import recognition_layout
 from spotlet_export.adoption.adopting import Adoption, Listener
 
-BLACK = {"pad_value": 0}
-LIT = ((1, 3, 0, 230), (4, 7, 1, 210), (6, 2, 2, 250))
-"""Row and column of a cell of the canvas, its class, its level; far enough apart."""
-
-SCALE = {"letterbox": (2, 2), "letterbox_corner": (2, 2), "stretch": (2, 3)}
-"""Pixels of the frame for one of the canvas, down and across: whole, so that cells stay flat."""
-
-FRAME_HW = {"letterbox": (128, 128), "letterbox_corner": (128, 128), "stretch": (128, 288)}
-
-
 IN_ORDER = ("out_boxes", "out_scores")
 """Said where four columns of scores look like boxes."""
-
-
-@dataclass(frozen=True)
-class Expected:
-    class_id: int
-    score: float
-    box: np.ndarray[Any, Any]
-
-
-def left_of(resize: str) -> int:
-    """Columns of padding to the left, pixels of the canvas: half of what a square leaves free."""
-    return (WIDTH - HEIGHT) // 2 if resize == "letterbox" else 0
-
-
-def make_frame(resize: str) -> ImageArray:
-    """Returns a black frame with the lit cells in their colours."""
-    frame = np.zeros((*FRAME_HW[resize], 3), np.uint8)
-    down, across = SCALE[resize]
-    for row, column, class_id, level in LIT:
-        left = column * CELL - left_of(resize)
-        rows = slice(row * CELL * down, (row + 1) * CELL * down)
-        frame[rows, left * across : (left + CELL) * across, 2 - class_id] = level
-    return frame
-
-
-def expected(make: Make, resize: str) -> list[Expected]:
-    """Returns what must be found, best first: the letterbox undone by hand."""
-    down, across = SCALE[resize]
-    high, wide = FRAME_HW[resize]
-    found = []
-    for row, column, class_id, level in LIT:
-        left, top, right, bottom = cell_boxes()[row * COLUMNS + column]
-        sides = [
-            (left - left_of(resize)) * across,
-            top * down,
-            (right - left_of(resize)) * across,
-            bottom * down,
-        ]
-        box = np.clip(sides, 0, [wide, high, wide, high])
-        found.append(Expected(class_id, expected_score(make, level / 255), box))
-    return sorted(found, key=lambda each: -each.score)
 
 
 def adopt(make: Make, folder: Path, resize: str, /, **options: Any) -> Adoption:
@@ -90,16 +36,6 @@ def adopt(make: Make, folder: Path, resize: str, /, **options: Any) -> Adoption:
     cv2.imwrite(str(picture), make_frame(resize))
     said = AdoptSettings(**({"classes": CLASSES, "resize": resize} | BLACK | options))
     return adopt_package(save(make, folder / "foreign.onnx"), folder / "package", [picture], said)
-
-
-def assert_finds(package: Path, make: Make, resize: str, *, most: int = len(LIT)) -> None:
-    found = Detector(package)(make_frame(resize))
-    wanted = expected(make, resize)[:most]
-    slack = 2e-2 if make.dtype == "float16" else 1e-4
-    assert found.class_ids.tolist() == [each.class_id for each in wanted]
-    np.testing.assert_allclose(found.scores, [each.score for each in wanted], atol=slack)
-    boxes = np.array([each.box for each in wanted])
-    np.testing.assert_allclose(found.boxes_xyxy, boxes, atol=30 * slack)
 
 
 NETWORKS: dict[str, tuple[Make, str, dict[str, Any]]] = {
@@ -202,6 +138,27 @@ NETWORKS: dict[str, tuple[Make, str, dict[str, Any]]] = {
         "letterbox",
         {},
     ),
+    "a batch of 4 that is only said": (Make(layout="K,6", batch=4), "letterbox", {}),
+    "a batch of 4 in the graph": (
+        Make(layout="4+C,K", box_format="cxcywh", batch=4, hard_batch=True),
+        "letterbox",
+        {},
+    ),
+    "a batch of 10 that the graph needs": (
+        Make(layout="K,4+C", box_format="cxcywh", batch=10, hard_batch=True, merged=True),
+        "letterbox",
+        {},
+    ),
+    "suppressed, a batch of 4 that the graph needs": (
+        Make(layout="boxes+scores+ids", batch=4, hard_batch=True, merged=True, rows="zeroed"),
+        "letterbox",
+        {},
+    ),
+    "of a batch of 4 only the first is answered": (
+        Make(layout="K,6", batch=4, rows="first"),
+        "letterbox",
+        {},
+    ),
     "only the first of a batch is answered": (Make(layout="K,6", rows="first"), "letterbox", {}),
     "the pictures of a batch mix": (
         Make(layout="4+C,K", box_format="cxcywh", mixed=True),
@@ -227,6 +184,10 @@ def test_an_adopted_network_finds_what_it_must(name: str, tmp_path: Path) -> Non
         ("K,6", True),
         ("a batch of 1 that is only said", True),
         ("a batch of 1 in the graph", False),
+        ("a batch of 4 that is only said", True),
+        ("a batch of 4 in the graph", True),
+        ("a batch of 10 that the graph needs", False),
+        ("of a batch of 4 only the first is answered", False),
         ("only the first of a batch is answered", False),
         ("the pictures of a batch mix", False),
         ("K,6, as many as are found", False),
@@ -264,7 +225,7 @@ def test_a_given_layout_may_have_any_number_of_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recognition_layout, "MOST_SUPPRESSED", COLUMNS)
-    with pytest.raises(GateError, match="do not fit any layout"):
+    with pytest.raises(GateError, match=r"does not fit any layout: .* --layout K,6"):
         adopt(Make(layout="K,6"), tmp_path, "letterbox")
     assert_finds(
         adopt(Make(layout="K,6"), tmp_path, "letterbox", layout="K,6").package,

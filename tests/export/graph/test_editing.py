@@ -3,9 +3,10 @@
 import numpy as np
 import onnx
 import onnxruntime as ort
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from spotlet_export.graph.editing import prune, rename_tensors
+from spotlet_export.graph.editing import prune, rename_tensors, sort_nodes
 
 
 def branching() -> onnx.ModelProto:
@@ -65,3 +66,37 @@ def test_what_no_output_needs_goes_and_what_a_branch_reads_stays() -> None:
     assert "Neg" not in {node.op_type for node in model.graph.node}
     assert {each.name for each in model.graph.initializer} == {"ten", "zero", "one"}
     assert answers(model) == [21, -30]
+
+
+def test_nodes_are_sorted_after_those_that_they_read_within_branches_too() -> None:
+    model = branching()
+    choice = model.graph.node[-1]
+    (then,) = (each.g for each in choice.attribute if each.name == "then_branch")
+    (add,) = then.node
+    then.node.insert(0, helper.make_node("Identity", [add.output[0]], ["last"]))
+    then.output[0].name = "last"
+    backwards = list(reversed(model.graph.node))
+    del model.graph.node[:]
+    model.graph.node.extend(backwards)
+    assert sort_nodes(model.graph)
+    onnx.checker.check_model(model, full_check=True)
+    assert answers(model) == [21, -30]
+    assert not sort_nodes(model.graph)
+
+
+def test_sorted_nodes_keep_their_order_and_late_ones_move_no_others() -> None:
+    model = branching()
+    kinds = [node.op_type for node in model.graph.node]
+    first = model.graph.node[0]
+    del model.graph.node[0]
+    model.graph.node.append(first)
+    assert sort_nodes(model.graph)
+    # Neg and the condition need nothing of the late one, so they stay before it.
+    assert [node.op_type for node in model.graph.node] == [*kinds[1:4], kinds[0], kinds[4]]
+
+
+def test_nodes_in_a_circle_are_an_error() -> None:
+    model = branching()
+    model.graph.node[0].input[1] = "y"
+    with pytest.raises(ValueError, match="waits for its own result"):
+        sort_nodes(model.graph)

@@ -87,7 +87,7 @@ def test_a_plugin_whose_library_does_not_load_falls_back_unless_it_is_strict(
     with pytest.raises(UsageError) as raised:
         ModelSession(squares_model, SessionSettings(provider="Abacus", strict_provider=True))
     text = str(raised.value)
-    assert text.startswith(f"provider Abacus: {why}; available: CPU")
+    assert text.startswith(f"provider Abacus: {why}; installed: CPU")
     assert "pip install" not in text
 
 

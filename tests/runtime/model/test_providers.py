@@ -177,7 +177,7 @@ def test_a_provider_that_is_not_had_is_said_so_and_refused_where_strict(
     with pytest.raises(UsageError) as raised:
         ModelSession(squares_model, STRICT)
     text = str(raised.value)
-    assert text.startswith(f"provider CUDA: {why}; available: CPU")
+    assert text.startswith(f"provider CUDA: {why}; installed: CPU")
     assert "\n" not in text
     assert capsys.readouterr().out == ""
 
@@ -233,7 +233,7 @@ def test_run_reports_in_one_line_what_was_got(
         "provider: CUDA requested, CPU used: it took none of the 9 nodes"
     ]
     assert main([*words, "--provider", "cuda", "--strict-provider"]) == 2
-    assert "it took none of the 9 nodes; available: CPU" in capsys.readouterr().err
+    assert "it took none of the 9 nodes; installed: CPU" in capsys.readouterr().err
 
 
 def test_info_and_check_report_what_was_got(

@@ -13,6 +13,9 @@ from spotlet_training.datasets.sample import Dataset, Sample
 SHOWN_CHARACTERS = 60
 """How much of a class name a message has."""
 
+MOST_LISTED = 20
+"""Class names that a message lists."""
+
 
 def name_fault(class_names: tuple[str, ...]) -> str:
     """Returns why no model can have these classes: the manifest's rule; empty if one can."""
@@ -20,6 +23,13 @@ def name_fault(class_names: tuple[str, ...]) -> str:
     bad = [name for name in class_names if class_names_fault([name])]
     named = f"class {bad[0][:SHOWN_CHARACTERS]!r}: " if bad else ""
     return f"{named}{fault}, so the model could not be exported; rename it" if fault else ""
+
+
+def _listed(names: list[str]) -> str:
+    """Returns the first names, and how many more there are."""
+    more = len(names) - MOST_LISTED
+    listed = ", ".join(name[:SHOWN_CHARACTERS] for name in names[:MOST_LISTED]) or "none"
+    return f"{listed} and {more} more" if more > 0 else listed
 
 
 def in_class_order(
@@ -40,12 +50,12 @@ def in_class_order(
         return dataset
     if sorted(own) != sorted(class_names):
         missing, unknown = (
-            ", ".join(name for name in some if name not in others) or "none"
+            _listed([name for name in some if name not in others])
             for some, others in ((class_names, own), (own, class_names))
         )
         raise DatasetError(
-            f"the set's classes are {', '.join(own)}; {whose} are {', '.join(class_names)}: "
-            f"must be the same, in any order (missing: {missing}; not {whose}: {unknown})"
+            f"the set has {len(own)} classes, {whose} are {len(class_names)}: must be the same, in "
+            f"any order (missing: {missing}; not {whose}: {unknown})"
         )
     new_ids = np.array([class_names.index(name) for name in own], np.int64)
     if isinstance(dataset, LabelledImages):

@@ -1,0 +1,135 @@
+"""Tells whether class ids start at 0 or at 1, and whether each has a name.
+
+An id without a name would vanish: the row would have no score for any class.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spotlet.errors import GateError, UsageError
+from spotlet_export.adoption.metadata import literal
+from spotlet_export.adoption.recognition_columns import is_fractional
+from spotlet_export.adoption.recognition_match import Match
+from spotlet_export.adoption.recognition_views import Tensors, Views
+
+BACKGROUND_NAMES = re.compile(r"^_*(background|bg|no.?object|nothing|n/?a|none)_*$", re.IGNORECASE)
+
+TENSORFLOW_OUTPUTS = {"detection_boxes", "detection_scores", "detection_classes"}
+"""Of TensorFlow's object detection API. Its ids start at 1, its boxes are yxyx in [0, 1]."""
+
+TENSORFLOW_PRODUCER = "tf2onnx"
+
+
+def first_id_by_metadata(metadata: Mapping[str, str]) -> int | None:
+    """Returns the first id of the class names in a file; None if there are none with ids in a row.
+
+    Raises:
+        GateError: their ids have gaps.
+    """
+    names = literal(metadata.get("names", ""))
+    if isinstance(names, list | tuple) and names:
+        return 0
+    if not isinstance(names, dict) or not names:
+        return None
+    try:
+        ids = sorted(int(key) for key in names)
+    except (TypeError, ValueError):
+        return None
+    if ids != list(range(ids[0], ids[0] + len(ids))) or ids[0] not in (0, 1):
+        raise GateError(
+            f"the class names in the file have the ids {ids[0]} to {ids[-1]}, but are {len(ids)}; "
+            f"give --classes with a name for each id from 0 to {ids[-1]}"
+        )
+    return ids[0]
+
+
+def is_of_tensorflow(match: Match, producer: str) -> bool:
+    """Returns whether a file has the outputs of TensorFlow's object detection API."""
+    return set(match.outputs) == TENSORFLOW_OUTPUTS and producer == TENSORFLOW_PRODUCER
+
+
+def found_ids(match: Match, views: tuple[Tensors, ...]) -> npt.NDArray[np.int64]:
+    """Returns the different class ids of rows with a score, sorted."""
+    found: list[npt.NDArray[Any]] = []
+    for tensors in views:
+        if match.ids is None or match.scores is None:
+            rows = match.cells(tensors)
+            scores, ids = rows[:, 4], rows[:, 5]
+        else:
+            scores, ids = tensors[match.scores].ravel(), tensors[match.ids].ravel()
+        logits = (scores < 0).any() and is_fractional(scores[scores < 0])
+        found.append(ids[np.isfinite(scores) & ((scores > 0) | logits)])
+    return np.unique(np.concatenate(found)).astype(np.int64)
+
+
+def background_of_ids(
+    match: Match,
+    views: Views,
+    *,
+    names: tuple[str, ...],
+    by_metadata: int | None,
+    producer: str,
+    given: str | None,
+    on_remark: Callable[[str], None],
+) -> str:
+    """Returns `first` if class ids start at 1, `none` if they start at 0.
+
+    Args:
+        match: a layout with ids.
+        views: what the network returns.
+        names: of the classes.
+        by_metadata: the first id by the file's metadata, if the names are of it.
+        producer: of the file.
+        given: what the user says.
+        on_remark: called with what was found.
+
+    Raises:
+        GateError: an id has no name.
+        UsageError: neither names nor values decide.
+    """
+    ids = found_ids(match, views.all)
+    if given is not None:
+        return _checked(ids, names, "first" if given == "first" else "none")
+    if by_metadata == 1:
+        return _checked(ids, names, "first")
+    if not len(ids):
+        return "none"
+    if by_metadata is None:
+        ids = np.union1d(ids, found_ids(match, views.further))
+    if 0 in ids or BACKGROUND_NAMES.match(names[0]):
+        return _checked(ids, names, "none")
+    if by_metadata == 0 or ids[-1] > len(names) or ids[0] < 0:
+        return _checked(ids, names, "none")
+    if ids[-1] == len(names):
+        on_remark(f"class ids: {_range(ids)} with {len(names)} names: they start at 1")
+        return "first"
+    if is_of_tensorflow(match, producer):
+        on_remark("class ids start at 1, as of TensorFlow's object detection API")
+        return "first"
+    raise UsageError(
+        f"class ids: {_range(ids)} on the images, never 0, with {len(names)} names: give "
+        f"--background first if ids start at 1 ({ids[0]} is {names[ids[0] - 1]!r}), --background "
+        f"none if at 0 ({ids[0]} is {names[ids[0]]!r})"
+    )
+
+
+def _checked(ids: npt.NDArray[np.int64], names: tuple[str, ...], background: str) -> str:
+    """Returns the background if every id that was found has a name then."""
+    last = len(names) - (background != "first")
+    if len(ids) and (ids[0] < 0 or ids[-1] > last):
+        hint = f"give --classes with a name for each id to {ids[-1]}"
+        if ids[-1] == len(names) and ids[0] > 0:
+            hint = "do ids start at 1? --background first"
+        raise GateError(
+            f"class ids: {_range(ids)}, but names: {len(names)}, for ids "
+            f"{1 if background == 'first' else 0} to {last}; {hint}"
+        )
+    return background
+
+
+def _range(ids: npt.NDArray[np.int64]) -> str:
+    return f"{ids[0]}" if len(ids) == 1 else f"{ids[0]} to {ids[-1]}"
