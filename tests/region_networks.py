@@ -61,13 +61,13 @@ def network(make: Region) -> onnx.ModelProto:
     if make.colour == "BGR":
         level = w("Gather", level, np.array([2, 1, 0]), axis=1)
     rows = [_row(w, make, level, class_id) for class_id in range(len(make.classes))]
-    boxes, scores = (w("Concat", *parts, axis=1) for parts in zip(*rows, strict=True))
+    boxes, scores, sure = (w("Concat", *parts, axis=1) for parts in zip(*rows, strict=True))
     if make.layout == "boxes+scores":
         outputs = {"boxes": boxes, "scores": scores}
     else:
         parts: list[object] = [boxes, scores]
         if make.layout == "K,5+C":
-            parts.insert(1, np.full((1, len(rows), 1), OBJECTNESS))
+            parts.insert(1, sure)
         whole = w("Concat", *parts, axis=2)
         if make.strides:
             nothing = np.zeros((1, CELLS - len(rows), 5 + len(rows)))
@@ -87,8 +87,8 @@ def network(make: Region) -> onnx.ModelProto:
     return model
 
 
-def _row(w: Writer, make: Region, level: str, class_id: int) -> tuple[str, str]:
-    """Writes a class's box (1, 1, 4) and scores (1, 1, C)."""
+def _row(w: Writer, make: Region, level: str, class_id: int) -> tuple[str, str, str]:
+    """Writes a class's box (1, 1, 4), scores (1, 1, C) and objectness (1, 1, 1)."""
     wanted = np.reshape(np.array(COLOURS[make.classes[class_id]], np.float64), (1, 3, 1, 1))
     apart = w("ReduceMax", w("Abs", w("Sub", level, wanted)), axes=[1], keepdims=1)
     mask = w("Cast", w("Less", apart, NEAR), to=TensorProto.FLOAT)
@@ -114,7 +114,8 @@ def _row(w: Writer, make: Region, level: str, class_id: int) -> tuple[str, str]:
     others = np.full((1, 1, 1), nothing)
     columns = [score if each == class_id else others for each in range(len(make.classes))]
     scores = w("Concat", *columns, axis=2)
-    return _box(w, make, start, end, sides, class_id), scores
+    objectness = w("Reshape", w("Mul", found, OBJECTNESS), np.array([1, 1, 1]))
+    return _box(w, make, start, end, sides, class_id), scores, objectness
 
 
 def _most(w: Writer, tensor: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from spotlet.letterbox import PAD_VALUE
 from spotlet.manifest import Manifest
+from spotlet_export.adoption.family import BYTE, NONE, ONES, Three
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import (
     ACTIVATIONS,
@@ -22,23 +23,18 @@ from spotlet_export.adoption.signature import (
     grid_size,
 )
 
-Three = tuple[float, float, float]
-
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the photographs of ImageNet in [0, 1], RGB: torchvision's models expect them."""
 
 CAFFE_MEAN = (123.0, 117.0, 104.0)
 """The same mean in bytes, RGB; networks of Caffe subtract it and divide by nothing."""
 
-NONE: Three = (0.0, 0.0, 0.0)
-ONE: Three = (1.0, 1.0, 1.0)
-
 PIXELS: tuple[tuple[float, Three, Three], ...] = (
-    (1 / 255, NONE, ONE),
-    (1.0, NONE, ONE),
-    (1 / 255, IMAGENET_MEAN, IMAGENET_STD),
+    (BYTE, NONE, ONES),
+    (1.0, NONE, ONES),
+    (BYTE, IMAGENET_MEAN, IMAGENET_STD),
     (1.0, (127.5, 127.5, 127.5), (127.5, 127.5, 127.5)),
-    (1.0, CAFFE_MEAN, ONE),
+    (1.0, CAFFE_MEAN, ONES),
     (1.0, (127.5, 127.5, 127.5), (128.0, 128.0, 128.0)),
 )
 """Scale, mean and std, RGB. ImageNet's in bytes are the same numbers as in [0, 1]."""
@@ -58,8 +54,8 @@ GRIDS = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
 VARIED = (*SUPPRESSED, "4+C,K", "K,4+C", "K,5+C", "boxes+scores", "ssd")
 """Layouts whose outputs may mean several things; the others are a family's own."""
 
-UNDECODED_RESIZE = "letterbox_corner"
-"""What most networks with undecoded boxes expect."""
+UNDECODED_RESIZE, UNDECODED_PIXELS = "letterbox_corner", ("BGR", 1.0, NONE)
+"""What most networks with undecoded boxes expect; of pixels: colour, scale and mean."""
 
 RANGE = ("scale", "mean", "std")
 INPUT = ("colour", *RANGE, "resize", "pad_value")
@@ -106,6 +102,11 @@ class Alternative:
             ),
         )
 
+    @property
+    def usual(self) -> bool:
+        """Whether it is more usual than its place in the order says."""
+        return self.strides != () and (self.colour, self.scale, self.mean) == UNDECODED_PIXELS
+
     def changes(self, default: "Alternative") -> dict[str, Any]:
         """Returns the settings that turn a default reading into this one."""
         names = [
@@ -121,7 +122,7 @@ class Alternative:
         return {
             name: value
             for name, value in changed.items()
-            if name in names and (name, value) not in (("mean", NONE), ("std", ONE))
+            if name in names and (name, value) not in (("mean", NONE), ("std", ONES))
         }
 
 
@@ -234,7 +235,7 @@ def _text(value: Any) -> str:
         same = len(value) == 3 and len(set(value)) == 1 and isinstance(value[0], float)
         return ",".join(map(_text, value[:1] if same else value))
     if isinstance(value, float):
-        return "1/255" if value == 1 / 255 else f"{value:.9g}"
+        return "1/255" if value == BYTE else f"{value:.9g}"
     return str(value)
 
 

@@ -165,7 +165,7 @@ def _usual(trials: Sequence[Trial], least: float) -> Trial:
 
 
 def _equals(trials: Sequence[Trial], least: float) -> list[Trial]:
-    """Returns the trials that the images cannot tell from the best, in their order.
+    """Returns the trials that the images cannot tell from the best, the usual first.
 
     Inconsistent ones are left out first. The fewer objects there are of a score of at least
     `least`, the less the images tell.
@@ -176,4 +176,5 @@ def _equals(trials: Sequence[Trial], least: float) -> list[Trial]:
     best = max(trials, key=_worth)
     count = sum(int(np.sum(each.scores >= least)) for each in best.detections)
     equal = (1 - NOISE / max(count, 1) ** 0.5) * _worth(best)
-    return [each for each in trials if _worth(each) >= equal]
+    alike = [each for each in trials if _worth(each) >= equal]
+    return sorted(alike, key=lambda each: not each.alternative.usual)

@@ -163,6 +163,16 @@ def test_colours_that_the_image_cannot_tell_are_named_and_the_usual_one_is_propo
     assert "the images cannot tell it from --colour BGR --scale 1" in error
 
 
+def test_with_undecoded_boxes_blue_first_is_the_usual_order(adopt: Adopt) -> None:
+    make = Region(
+        classes=("red", "yellow", "blue", "cyan"), layout="K,5+C", strides=True, scale=1.0
+    )
+    code, output, error = adopt(make)
+    options = "--scale 1 --resize letterbox_corner --pad-value 114 --strides 8,16,32"
+    assert (code, proposed_line(output).endswith(f" --colour BGR {options}")) == (3, True)
+    assert f"the images cannot tell it from --colour RGB {options}" in error
+
+
 def test_an_image_without_objects_brings_no_proposal(adopt: Adopt, tmp_path: Path) -> None:
     code, output, error = adopt(Region(scale=1.0), boxes={})
     assert (code, proposed_line(output)) == (3, "")
