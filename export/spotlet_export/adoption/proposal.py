@@ -27,8 +27,9 @@ from spotlet_export.adoption.original_decoder import OriginalDecoder
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.trials import MOST_IMAGES, Trial, Trials
 
-LEAST_SHARE = 0.5
-"""Consistency of a proposal: half of what is found, found again."""
+LEAST_SHARE, CROWD, CROWD_SHARE = 0.45, 100, 0.7
+"""Consistency of a proposal: about half of what is found, found again; more of a crowd, of which
+some matches by chance."""
 
 CLEAR, LEAST_OVERLAP = 1.5, 0.8
 """Of one object in the copies: its score, as a multiple of the threshold, and its overlap. Where
@@ -120,7 +121,7 @@ def propose(
         ]
         best = _usual(tried, least)
     found = tuple(each.select(each.scores >= least) for each in best.detections)
-    if best.alternative == default or not _convinces(best.agreement, least):
+    if best.alternative == default or not _convinces(best.agreement, max(map(len, found)), least):
         return None
     changes = best.alternative.changes(default)
     equals = [each.alternative for each in _equals(tried, least) if each is not best]
@@ -136,11 +137,12 @@ def propose(
     )
 
 
-def _convinces(judged: Agreement, least: float) -> bool:
+def _convinces(judged: Agreement, count: int, least: float) -> bool:
     """Returns whether at least one object is found again in the copies, well over the threshold."""
     score = min(CLEAR * least, (1 + least) / 2)
     enough = LEAST_OVERLAP * score**2 * judged.copies
-    return judged.share >= LEAST_SHARE and judged.matched >= enough
+    share = CROWD_SHARE if count > CROWD else LEAST_SHARE
+    return judged.share >= share and judged.matched >= enough
 
 
 def _placed(trials: Trials, best: Trial, default: Alternative, settings: AdoptSettings) -> Trial:
