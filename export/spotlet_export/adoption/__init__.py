@@ -2,6 +2,7 @@
 
 from spotlet_export.adoption.adopting import Adoption, Listener, adopt_package
 from spotlet_export.adoption.preview import Preview
+from spotlet_export.adoption.proposal import Proposal
 from spotlet_export.adoption.settings import AdoptSettings
 
-__all__ = ["AdoptSettings", "Adoption", "Listener", "Preview", "adopt_package"]
+__all__ = ["AdoptSettings", "Adoption", "Listener", "Preview", "Proposal", "adopt_package"]

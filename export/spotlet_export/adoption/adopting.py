@@ -3,26 +3,31 @@
 The order of the modules: `settings` and `original_file` (what was given; `original_graph` makes it
 loadable), `recognition` (how the file is read: its `signature`), `manifest`, `original_decoder` and
 `plausibility` (do its results look right?), `candidates` of the `rewriting`, `proof` (are the
-results the same?), `preview` (are these the boxes?), `package` with its `card`.
+results the same?), `preview` (are these the boxes?), `package` with its `card`. Where the
+results do not look right, `proposal` names another reading.
 """
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from spotlet.errors import GateError, UsageError
 from spotlet.image_files import read_image
+from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
 from spotlet.session import ModelSession
+from spotlet_export.adoption.budget import Budget
 from spotlet_export.adoption.candidates import rewritten
+from spotlet_export.adoption.exporters import with_exporter
 from spotlet_export.adoption.manifest import make_manifest, remarks
 from spotlet_export.adoption.original_decoder import OriginalDecoder
-from spotlet_export.adoption.original_file import load_original
+from spotlet_export.adoption.original_file import OriginalFile, load_original
 from spotlet_export.adoption.package import write_adopted
 from spotlet_export.adoption.plausibility import doubts
-from spotlet_export.adoption.preview import Preview, make_preview
+from spotlet_export.adoption.preview import Preview, draw_preview, make_preview
 from spotlet_export.adoption.proof import limits_of, prove
+from spotlet_export.adoption.proposal import Proposal, propose
 from spotlet_export.adoption.recognition import recognise
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import Signature
@@ -63,6 +68,8 @@ class Listener:
         on_remark: called with what was found or assumed.
         on_report: called with what was measured, passed or not.
         confirm: called with the preview; returns whether its boxes are right.
+        propose: called where the reading is in doubt and another finds objects, with the preview
+            of that; returns whether to adopt it so. By default it is not.
     """
 
     on_step: Callable[[str], None] = field(default=lambda _: None)
@@ -70,6 +77,7 @@ class Listener:
     on_remark: Callable[[str], None] = field(default=lambda _: None)
     on_report: Callable[[Report], None] = field(default=lambda _: None)
     confirm: Callable[[Preview], bool] = field(default=lambda _: True)
+    propose: Callable[[Proposal, Preview], bool] = field(default=lambda *_: False)
 
 
 def adopt_package(
@@ -102,19 +110,16 @@ def adopt_package(
     photographs = tuple(read_image(image) for image in images)
     listener.on_step("opening the file")
     original = load_original(path, listener.on_remark)
-    listener.on_step("running the original on the images, to see what its outputs hold")
-    reading = recognise(original, photographs, settings, listener.on_remark)
-    signature = reading.signature
-    manifest = make_manifest(
-        original, reading.classes, signature, reading.resize, settings, package
-    )
-    for remark in remarks(manifest, signature):
-        listener.on_remark(remark)
-    decoder = OriginalDecoder(original.session, signature)
-    found = [decoder.uncut(witness_canvas(image, manifest)) for image in photographs]
-    wrong = (*doubts(found, signature, manifest), *reading.doubts)
+    decoder, manifest, wrong, unclear = read(original, photographs, settings, package, listener)
+    if wrong and not unclear and not settings.force:
+        settings = proposed(
+            decoder, manifest, wrong, images, photographs, settings, package, listener
+        )
+        decoder, manifest, wrong, unclear = read(original, photographs, settings, package, listener)
+    wrong = (*wrong, *unclear)
     if wrong and not settings.force:
         raise GateError(f"nothing written: {'; '.join(wrong)} (--force writes it anyway)")
+    signature = decoder.signature
     with tempfile.TemporaryDirectory(prefix="spotlet-adopt-") as folder:
         scratch = Path(folder)
         listener.on_step("running the original on the frames of the gate")
@@ -140,6 +145,64 @@ def adopt_package(
     return Adoption(
         package=package, manifest=manifest, report=report, file_bytes=size, doubts=wrong
     )
+
+
+def read(
+    original: OriginalFile,
+    photographs: Sequence[ImageArray],
+    settings: AdoptSettings,
+    package: Path,
+    listener: Listener,
+) -> tuple[OriginalDecoder, Manifest, tuple[str, ...], tuple[str, ...]]:
+    """Returns the original with its reading, the manifest, and two kinds of doubts.
+
+    The first are about what it finds on the images, which another reading may answer; the others
+    about what the outputs mean, which only the user can.
+    """
+    settings = with_exporter(settings, original.metadata, listener.on_remark)
+    reading = recognise(original, photographs, settings, listener.on_remark)
+    signature = reading.signature
+    manifest = make_manifest(
+        original, reading.classes, signature, reading.resize, settings, package
+    )
+    for remark in remarks(manifest, signature):
+        listener.on_remark(remark)
+    decoder = OriginalDecoder(original.session, signature)
+    found = [decoder.uncut(witness_canvas(image, manifest)) for image in photographs]
+    return decoder, manifest, tuple(doubts(found, signature, manifest)), reading.doubts
+
+
+def proposed(
+    decoder: OriginalDecoder,
+    manifest: Manifest,
+    wrong: tuple[str, ...],
+    images: Sequence[Path],
+    photographs: Sequence[ImageArray],
+    settings: AdoptSettings,
+    package: Path,
+    listener: Listener,
+) -> AdoptSettings:
+    """Returns the settings with which the trials found objects, if `propose` agrees to them.
+
+    Raises:
+        GateError: nothing was found with other settings either, or they are not agreed to.
+    """
+    budget = Budget(listener.on_step)
+    proposal = propose(decoder, manifest, photographs, settings, wrong, budget)
+    said = f"nothing written: {'; '.join(wrong)}"
+    if proposal is None:
+        raise GateError(
+            f"{said}; other settings were tried too ({budget}), and none finds the same objects in "
+            "the images and in shifted, scaled and mirrored copies of them: do they show objects "
+            "of its classes? (--force writes it anyway)"
+        )
+    picture = package.with_name(f"{package.name}-proposal.png")
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    preview = draw_preview(picture, images, photographs, proposal.detections)
+    if not listener.propose(proposal, preview):
+        raise GateError(f"{said}; {proposal}, drawn in {picture}: add these options, or --yes")
+    picture.unlink()
+    return replace(settings, **proposal.changes)
 
 
 def compare(

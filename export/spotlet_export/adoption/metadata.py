@@ -10,7 +10,19 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-KEPT_KEYS = ("description", "author", "license", "docs", "date", "version", "task", "head")
+KEPT_KEYS = (
+    "description",
+    "author",
+    "license",
+    "docs",
+    "date",
+    "version",
+    "libreyolo_version",
+    "task",
+    "head",
+    "model_family",
+    "end2end",
+)
 """Copied into the manifest as they are."""
 
 MOST_CHARACTERS = 300
@@ -46,6 +58,8 @@ def class_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
 def image_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:
     """Returns height and width in a file's metadata, pixels; None if there are none."""
     value = literal(metadata.get("imgsz", ""))
+    if "imgsz_h" in metadata and "imgsz_w" in metadata:  # LibreYOLO's; its `imgsz` is the longer
+        value = [literal(metadata["imgsz_h"]), literal(metadata["imgsz_w"])]
     sides = [value, value] if isinstance(value, int) else value
     if not isinstance(sides, list | tuple) or len(sides) != 2:
         return None

@@ -38,10 +38,19 @@ def make_preview(
     """Returns what the rewritten file finds on the user's images, drawn and in figures."""
     detector = Detector(file)
     found = [detector(image) for image in photographs]
-    pairs = list(zip(photographs, found, strict=True))[:MOST_SHOWN]
+    return draw_preview(scratch / PREVIEW_FILE, images, photographs, found)
+
+
+def draw_preview(
+    picture: Path,
+    images: Sequence[Path],
+    photographs: Sequence[ImageArray],
+    found: Sequence[Detections],
+) -> Preview:
+    """Returns what was found on the first of the user's images, and writes the picture of it."""
+    pairs = list(zip(photographs, found, strict=False))[:MOST_SHOWN]
     drawn = [draw_detections(image, each) for image, each in pairs]
     columns = math.ceil(math.sqrt(len(drawn)))
-    picture = scratch / PREVIEW_FILE
     write_image(picture, drawn[0] if len(drawn) == 1 else contact_sheet(drawn, columns, CELL_HW))
     names = [image.name for image in images]
-    return Preview(picture=picture, detections=dict(zip(names, found, strict=True)))
+    return Preview(picture=picture, detections=dict(zip(names, found, strict=False)))

@@ -9,13 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from spotlet.text.terminal import Progress, table
-from spotlet_export.adoption import AdoptSettings, Listener, Preview, adopt_package
+from spotlet_export.adoption import AdoptSettings, Listener, Preview, Proposal, adopt_package
 from spotlet_export.adoption.settings import CHOICES, read_anchors, read_classes
 from spotlet_export.card.markdown import read_notes
-
-MOST_LISTED = 20
-"""Detections of one image that are printed."""
+from spotlet_export.commands.dialogue import Steps, agreed_to, confirmed
 
 
 def _numbers(*counts: int) -> Callable[[str], tuple[float, ...]]:
@@ -138,7 +135,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="shows objects of the model's classes; repeatable",
     )
-    parser.add_argument("--yes", action="store_true", help="do not ask whether the boxes are right")
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="do not ask: the boxes are right, and what is proposed is adopted",
+    )
     parser.add_argument(
         "--force", action="store_true", help="write it even if its boxes look wrong"
     )
@@ -159,7 +160,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command; returns 0, or raises what the exit code says."""
     ask = sys.stdin is not None and sys.stdin.isatty() and not args.yes
-    steps = _Steps()
+    steps = Steps()
+    agreed: list[Proposal] = []
+
+    def propose(proposal: Proposal, preview: Preview) -> bool:
+        line = f"spotlet adopt {shlex.join(args.words)} {proposal.options}"
+        if agreed_to(proposal, preview, line, ask=ask) or args.yes:
+            agreed.append(proposal)
+        return bool(agreed)
+
     done = adopt_package(
         args.model,
         args.out,
@@ -170,7 +179,8 @@ def run(args: argparse.Namespace) -> int:
             on_progress=steps.advance,
             on_remark=print,
             on_report=lambda report: print(report.table(), flush=True),
-            confirm=lambda preview: _confirmed(preview, ask=ask),
+            confirm=lambda preview: confirmed(preview, ask=ask and not agreed),
+            propose=propose,
         ),
     )
     for doubt in done.doubts:
@@ -182,35 +192,6 @@ def run(args: argparse.Namespace) -> int:
         "--save out.mp4`"
     )
     return 0
-
-
-class _Steps:
-    """Prints which step runs; with a bar, or a line now and then, how far it is."""
-
-    def __init__(self) -> None:
-        self._text = ""
-        self._done = 0
-        self._progress: Progress | None = None
-
-    def start(self, text: str) -> None:
-        self._end()
-        self._text = text
-        print(f"{text} …", file=sys.stderr)
-
-    def advance(self, done: int, total: int) -> None:
-        if done < self._done:  # once more from the start
-            self._end()
-        if self._progress is None:
-            self._progress = Progress(f"{self._text} …", total=total, unit="frames")
-        self._progress.advance(done - self._done)
-        self._done = done
-        if done == total:
-            self._end()
-
-    def _end(self) -> None:
-        if self._progress is not None:
-            self._progress.close()
-        self._progress, self._done = None, 0
 
 
 def settings_of(args: argparse.Namespace) -> AdoptSettings:
@@ -226,22 +207,3 @@ def settings_of(args: argparse.Namespace) -> AdoptSettings:
     if args.fixed is not None:
         said["fixed"] = dict(args.fixed)
     return AdoptSettings(**{name: value for name, value in said.items() if value is not None})
-
-
-def _confirmed(preview: Preview, *, ask: bool) -> bool:
-    """Prints what was found; returns whether the user confirms the boxes."""
-    for name, found in preview.detections.items():
-        rows = [
-            (each.name, f"{each.score:.3g}", ", ".join(f"{side:.0f}" for side in each.box_xyxy))
-            for each in list(found)[:MOST_LISTED]
-        ]
-        print(f"{name}: {len(found)} found" + (" (the best of them)" * (len(found) > MOST_LISTED)))
-        if rows:
-            print(table(rows, header=("class", "score", "box, pixels of the image")))
-    if not ask:
-        return True
-    print(f"drawn in {preview.picture}")
-    try:
-        return input("Are these the boxes? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        return False

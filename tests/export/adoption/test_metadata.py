@@ -19,6 +19,8 @@ def test_class_names_are_in_the_order_of_their_ids() -> None:
 def test_an_image_size_is_height_and_width() -> None:
     assert image_size({"imgsz": "[480, 640]"}) == (480, 640)
     assert image_size({"imgsz": "320"}) == (320, 320)
+    libreyolo = {"imgsz": "640", "imgsz_h": "480", "imgsz_w": "640"}
+    assert image_size(libreyolo) == (480, 640)
     for odd in ("", "[0, 1]", "[1, 2, 3]", "wide", "[1.5, 2]"):
         assert image_size({"imgsz": odd}) is None
 
