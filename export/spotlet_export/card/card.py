@@ -36,6 +36,7 @@ class CardContents:
         data_name: of the set that the validation images are from; None if it has no name.
         golden_frames: how many are in the package.
         golden_source: a key of `use.GOLDEN_SOURCES`.
+        golden_detections: that a check compares; 0 proves nothing about detections.
         notes: the author's Markdown about purpose, data, licence, failures; may be empty.
     """
 
@@ -47,6 +48,7 @@ class CardContents:
     data_name: str | None = None
     golden_frames: int = 0
     golden_source: str = "data"
+    golden_detections: int = 0
     notes: str = ""
 
 
@@ -66,6 +68,7 @@ def model_card(contents: CardContents) -> str:
             manifest,
             contents.golden_frames,
             contents.golden_source,
+            contents.golden_detections,
             int8=quantisation is not None,
             end_to_end=_has_end_to_end(contents),
         ),

@@ -8,8 +8,16 @@ from spotlet.model.package import GOLDEN_FOLDER, VARIANTS
 from spotlet_export.card.markdown import code_span, fenced, section
 from spotlet_export.gate.variants import END_TO_END, FP32, INT8
 
-GOLDEN_SOURCES = {"data": "from the data", "generated": "drawn"}
+GOLDEN_SOURCES = {
+    "data": "from the data",
+    "generated": "drawn",
+    "cuts": "drawn, and small cuts of the images given, around what was found in them",
+}
 """Where golden frames are from, in the words of a card."""
+
+UNPROVEN = """**It proves nothing about detections**: the model finds nothing in these frames, so
+the command compares tensors only and says WARN. `--golden data` takes frames from your images
+instead.""".replace("\n", " ")
 
 PYTHON = """\
 from spotlet import Detector
@@ -37,6 +45,7 @@ def use_section(
     manifest: Manifest,
     golden_frames: int,
     golden_source: str,
+    golden_detections: int,
     *,
     int8: bool,
     end_to_end: bool = False,
@@ -47,6 +56,7 @@ def use_section(
         manifest: of the model.
         golden_frames: how many are in the package.
         golden_source: a key of `GOLDEN_SOURCES`.
+        golden_detections: that a check compares; 0 proves nothing about detections.
         int8: whether there is an int8 file too.
         end_to_end: whether there are files with suppression in them.
     """
@@ -71,7 +81,7 @@ def use_section(
         "### C, C++, JavaScript, Java",
         *hosts,
         "### On the device",
-        _device(manifest, golden_frames, golden_source),
+        _device(manifest, golden_frames, golden_source, golden_detections),
     )
 
 
@@ -82,7 +92,7 @@ def _as_the_hosts_expect(manifest: Manifest) -> bool:
     return (manifest.input, manifest.output) == (own, names)
 
 
-def _device(manifest: Manifest, golden_frames: int, golden_source: str) -> str:
+def _device(manifest: Manifest, golden_frames: int, golden_source: str, detections: int) -> str:
     """Returns how to see that a device computes what was measured here."""
     command = fenced(f"spotlet check {shlex.quote(manifest.name)}")
     if not golden_frames:
@@ -91,4 +101,5 @@ def _device(manifest: Manifest, golden_frames: int, golden_source: str) -> str:
         f"`{GOLDEN_FOLDER}/` holds {golden_frames} frames ({GOLDEN_SOURCES[golden_source]}) and "
         "what the model must find in them. This command runs them on the device, with its "
         f"onnxruntime, and says PASS or how large the difference is:\n\n{command}"
+        + ("" if detections else f"\n\n{UNPROVEN}")
     )

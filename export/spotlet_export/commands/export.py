@@ -19,6 +19,12 @@ from spotlet_training.datasets.class_order import in_class_order
 from spotlet_training.network.checkpoint import load_checkpoint
 from spotlet_training.scenes import validation_scenes
 
+UNPROVEN = (
+    "WARN: the model finds nothing in the golden frames, so `spotlet check` proves nothing about "
+    "detections; give --data with objects of its classes and --golden data"
+)
+"""Printed for a package whose check compares no detections."""
+
 SCENES = 24
 """Generated scenes to compare on without --data."""
 
@@ -113,6 +119,8 @@ def run(args: argparse.Namespace) -> int:
         absent = f"not in the new package: {', '.join(lost)}"
         print(f"{absent}; --int8, --end-to-end and --attach add such files", file=sys.stderr)
     sizes = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in done.file_bytes.items())
+    if not done.golden_detections:
+        print(UNPROVEN)
     print(
         f"PASS: {done.package} holds the same network ({sizes}); "
         f"try `spotlet run {shlex.quote(str(done.package))} VIDEO --save out.mp4`"
