@@ -3,20 +3,23 @@
 The order of the modules: `settings` and `original_file` (what was given), `recognition` (how the
 file is read: its `signature`), `manifest`, `original_decoder` and `plausibility` (do its results
 look right?), `rewriting`, `proof` (are the results the same?), `preview` (are these the boxes?),
-`package` with its `card`.
+`variants` (int8, suppression in the graph), `package` with its `card`.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import onnx
 
 from spotlet.errors import GateError, ModelFileError, UsageError
 from spotlet.image_files import read_image
 from spotlet.manifest import Manifest
+from spotlet.model.package import MODEL_FILE
 from spotlet.session import ModelSession
+from spotlet_export.adoption.eight_bits import Pictures
 from spotlet_export.adoption.manifest import make_manifest, remarks
 from spotlet_export.adoption.original_decoder import OriginalDecoder
 from spotlet_export.adoption.original_file import MOST_BYTES, OriginalFile, load_original
@@ -28,11 +31,18 @@ from spotlet_export.adoption.recognition import classes_of, recognise
 from spotlet_export.adoption.rewriting import rewrite
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import Signature
+from spotlet_export.adoption.variants import (
+    Variant,
+    make_variants,
+    require_passed,
+    require_possible,
+)
 from spotlet_export.gate.frames import check_frames
 from spotlet_export.gate.reference import Reference, make_reference
 from spotlet_export.gate.report import Report
 from spotlet_export.gate.witness import witness_canvas
 from spotlet_export.package.folder import check_package_folder
+from spotlet_export.package.golden_search import choose_golden_frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,6 +55,9 @@ class Adoption:
         report: what the gate measured; every row passed.
         file_bytes: of the model file.
         doubts: what looked wrong, if it was written all the same.
+        sizes: bytes of all model files, by name.
+        golden_detections: that a check of the package compares; 0 proves nothing about them.
+        quantisation: record of the int8 file; None without one.
     """
 
     package: Path
@@ -52,6 +65,9 @@ class Adoption:
     report: Report
     file_bytes: int
     doubts: tuple[str, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    golden_detections: int = 0
+    quantisation: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +118,7 @@ def adopt_package(
     original = load_original(path)
     classes = classes_of(original, settings)
     signature, resize = recognise(original, len(classes), settings, listener.on_remark)
+    require_possible(original.model.graph, signature, settings)
     manifest = make_manifest(original, classes, signature, resize, settings, package)
     for remark in remarks(manifest, signature):
         listener.on_remark(remark)
@@ -125,12 +142,37 @@ def adopt_package(
             raise GateError(
                 "nothing written: the boxes were not confirmed; docs/adopt.md says what to try"
             )
-        listener.on_step("recording golden frames and writing the package")
-        size = write_adopted(
-            package, model, session.path, report, photographs, preview.picture, settings, wrong
+        made = make_variants(
+            Variant(model=model, proven=session.path, limits=limits_of(session.path)),
+            reference,
+            Pictures(photographs),
+            settings,
+            listener.on_step,
+            listener.on_remark,
         )
+        if made.rows:
+            listener.on_report(Report(tuple(made.rows)))
+            require_passed(made.rows)
+        golden = choose_golden_frames(
+            settings.golden,
+            photographs.__getitem__,
+            len(photographs),
+            [(each.proven, each.limits.golden) for each in made.files.values()],
+            listener.on_step,
+        )
+        listener.on_remark(golden.remark)
+        listener.on_step("recording golden frames and writing the package")
+        report = Report((*report.rows, *made.rows))
+        sizes = write_adopted(package, made, report, golden, preview.picture, settings, wrong)
     return Adoption(
-        package=package, manifest=manifest, report=report, file_bytes=size, doubts=wrong
+        package=package,
+        manifest=manifest,
+        report=report,
+        file_bytes=sizes[MODEL_FILE],
+        doubts=wrong,
+        sizes=sizes,
+        golden_detections=golden.detections,
+        quantisation=made.quantisation,
     )
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from spotlet.manifest import Manifest
 from spotlet.model.package import VARIANTS
+from spotlet_export.card.accuracy import accuracy_section
 from spotlet_export.card.contract import contract_section
 from spotlet_export.card.markdown import code_span, section
-from spotlet_export.card.measured import accuracy_section, int8_section, parity_section
+from spotlet_export.card.measured import int8_section, parity_section
 from spotlet_export.card.use import use_section
 from spotlet_export.gate.report import Report
 from spotlet_export.gate.variants import END_TO_END
@@ -68,9 +69,9 @@ def model_card(contents: CardContents) -> str:
             manifest,
             contents.golden_frames,
             contents.golden_source,
-            contents.golden_detections,
             int8=quantisation is not None,
             end_to_end=_has_end_to_end(contents),
+            proven=contents.golden_detections > 0,
         ),
     ]
     return "\n\n".join(parts) + "\n"

@@ -45,10 +45,10 @@ def use_section(
     manifest: Manifest,
     golden_frames: int,
     golden_source: str,
-    golden_detections: int,
     *,
     int8: bool,
     end_to_end: bool = False,
+    proven: bool = True,
 ) -> str:
     """Returns how to call the model, and how to check it on a device.
 
@@ -56,9 +56,9 @@ def use_section(
         manifest: of the model.
         golden_frames: how many are in the package.
         golden_source: a key of `GOLDEN_SOURCES`.
-        golden_detections: that a check compares; 0 proves nothing about detections.
         int8: whether there is an int8 file too.
         end_to_end: whether there are files with suppression in them.
+        proven: whether the golden frames hold detections.
     """
     name = json.dumps(manifest.name, ensure_ascii=False)  # a string literal of Python too
     python = [fenced(PYTHON.format(name=name), "python")]
@@ -67,9 +67,10 @@ def use_section(
         python += [f"With {code_span(VARIANTS[INT8])} instead:", fenced(eight_bits, "python")]
     with_suppression = code_span(VARIANTS[END_TO_END[FP32]])
     if not end_to_end:
+        command = "adopt" if "adopted_from" in manifest.training else "export"
         with_suppression += (
-            ", which `spotlet export --end-to-end` writes, and `end_to_end.py` beside them for any "
-            "package"
+            f", which `spotlet {command} --end-to-end` writes, and `end_to_end.py` beside them for "
+            "any package"
         )
     hosts = [HOSTS.format(end_to_end=with_suppression).replace("\n", " ")]
     if not _as_the_hosts_expect(manifest):
@@ -81,7 +82,7 @@ def use_section(
         "### C, C++, JavaScript, Java",
         *hosts,
         "### On the device",
-        _device(manifest, golden_frames, golden_source, golden_detections),
+        _device(manifest, golden_frames, golden_source, proven=proven),
     )
 
 
@@ -92,7 +93,7 @@ def _as_the_hosts_expect(manifest: Manifest) -> bool:
     return (manifest.input, manifest.output) == (own, names)
 
 
-def _device(manifest: Manifest, golden_frames: int, golden_source: str, detections: int) -> str:
+def _device(manifest: Manifest, golden_frames: int, golden_source: str, *, proven: bool) -> str:
     """Returns how to see that a device computes what was measured here."""
     command = fenced(f"spotlet check {shlex.quote(manifest.name)}")
     if not golden_frames:
@@ -101,5 +102,5 @@ def _device(manifest: Manifest, golden_frames: int, golden_source: str, detectio
         f"`{GOLDEN_FOLDER}/` holds {golden_frames} frames ({GOLDEN_SOURCES[golden_source]}) and "
         "what the model must find in them. This command runs them on the device, with its "
         f"onnxruntime, and says PASS or how large the difference is:\n\n{command}"
-        + ("" if detections else f"\n\n{UNPROVEN}")
+        + ("" if proven else f"\n\n{UNPROVEN}")
     )

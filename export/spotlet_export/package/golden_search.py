@@ -47,6 +47,10 @@ LONGEST_FRAME = 640
 ON_DRAWINGS, ON_CUTS, ON_DATA = "generated", "cuts", "data"
 """Where the frames are from: drawings only, drawings and cuts of the user's images, the images."""
 
+NOTHING_PROVEN = (
+    "the model finds nothing in them, so `spotlet check` compares tensors only and says WARN"
+)
+
 File = tuple[Path, GoldenTolerance]
 """A model file of the package, and what `spotlet check` allows."""
 
@@ -64,6 +68,19 @@ class GoldenFrames:
     frames: dict[str, ImageArray]
     source: str
     detections: int
+
+    @property
+    def remark(self) -> str:
+        """What they are, and which option forbids it or helps, in one line."""
+        what = {
+            ON_DRAWINGS: "drawn",
+            ON_CUTS: "drawn, and small cuts of your images around what was found in them, because "
+            "no drawing has an object (--golden generated leaves them out)",
+            ON_DATA: "from your images",
+        }[self.source]
+        if not self.detections:
+            return f"golden frames: {len(self.frames)}, {what}; {NOTHING_PROVEN}"
+        return f"golden frames: {len(self.frames)}, {what}; detections in them: {self.detections}"
 
 
 class Jury:

@@ -30,6 +30,9 @@ PARITY_FILE = "parity.json"
 CARD_FILE = "CARD.md"
 """The file of a package that describes the model."""
 
+ADOPTED_KEY = "adopted"
+"""Key in `parity.json` of an adopted package: where the model is from."""
+
 PARITY_SCHEMA = 2
 """The newest `parity.json` that this version reads."""
 
@@ -72,9 +75,11 @@ def locate_model(model: str | Path, variant: str | None = None) -> Path:
     file = package_member(folder, VARIANTS[variant or "fp32"])
     if not is_file(file):
         has = ", ".join(variants_of(folder))
+        content = _read_parity_file(folder / PARITY_FILE) or {}
+        command = "adopt" if ADOPTED_KEY in content else "export"
         flags = " ".join(f"--{part}" for part in ("int8", "end-to-end") if part in (variant or ""))
         raise ModelFileError(
-            f"{model}: has no {variant} variant, only {has}; `spotlet export {flags}` makes one"
+            f"{model}: has no {variant} variant, only {has}; `spotlet {command} {flags}` makes one"
         )
     return file
 
