@@ -13,11 +13,12 @@ import numpy as np
 import onnx
 
 from spotlet.bench.int8_gain import measure_int8_gain
-from spotlet.errors import GateError, InputError, SpotletError, UsageError
+from spotlet.errors import GateError, InputError, SpotletError
 from spotlet.image_files import is_image_file, read_image
 from spotlet.letterbox import ImageArray
 from spotlet.model.package import VARIANTS
 from spotlet.session import ModelSession
+from spotlet_export.adoption.labels import Labels
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.gate.detection_parity import compare_detections
 from spotlet_export.gate.reference import Reference
@@ -35,11 +36,12 @@ ROUNDS = 16
 """In which the layers of a large network go back to float; ranking and measuring each alone would
 take hours."""
 
+NO_CONVOLUTION = "--int8: no convolution that can be in eight bits; adopt it without --int8"
+
 OVER_BUDGET = "int8 is {drop:.3g} over a limit"
 OUT_OF_REACH = (
-    "nothing written: int8 is at least {drop:.3g} over a limit (AP or a row of the gate), even "
-    "with {in_float} of {layers} layers in float; give --calibrate more pictures of what the model "
-    "will see, raise --int8-budget, or adopt it without --int8"
+    "nothing written: int8 loses too much even with {in_float} of {layers} layers in float; give "
+    "--calibrate more pictures of what the model will see, or adopt it without --int8"
 )
 
 
@@ -120,15 +122,16 @@ def make_int8(
     prepared = prepare(model)
     layers = convolution_layers(prepared)
     if not layers:
-        raise GateError("--int8: no convolution that can be in eight bits; adopt it without --int8")
-    labelled = _Labels(settings.data, float_file, reference, on_step) if settings.data else None
+        raise GateError(NO_CONVOLUTION)
+    labelled = Labels(settings.data, float_file, reference, on_step) if settings.data else None
     dataset, kind = _calibration_set(settings, images, labelled)
     calibration = Calibration.of(dataset, reference.manifest)
     few = "; few: --calibrate FOLDER takes more" * (calibration.count < FEW_IMAGES)
-    on_remark(f"int8: calibrated on {calibration.count} {kind}{few}")
+    on_remark(f"int8: calibrated on {kind}: {calibration.count}{few}")
     limits = int8_limits(settings.int8_budget)
     file = float_file.with_name(VARIANTS[INT8])
     rows: list[Row] = []
+    failed: list[Row] = []
 
     def excess(candidate: onnx.ModelProto) -> float:
         """Measures a candidate; returns how far it is over the limits, 0 if it passes."""
@@ -138,12 +141,9 @@ def make_int8(
         rows.extend(compare_detections(reference, session, limits, INT8))
         if labelled is not None:
             rows.append(labelled.row(file, limits))
-        over = [
-            row.limit - row.measured if row.at_least else row.measured - row.limit
-            for row in rows
-            if not row.passed
-        ]
-        return float(np.nan_to_num(max(over, default=0.0), nan=np.inf))
+        failed[:] = [row for row in rows if not row.passed]
+        over = [abs(row.measured - row.limit) for row in failed]
+        return float(np.nan_to_num(np.max(over, initial=0.0), nan=np.inf))
 
     try:
         quantised = quantise_within(
@@ -158,6 +158,9 @@ def make_int8(
             over_budget=OVER_BUDGET,
             out_of_reach=OUT_OF_REACH,
         )
+    except GateError as error:
+        figures = (f"{row.name}: {row.measured:.3g}, limit {row.limit:g}" for row in failed)
+        raise GateError("; ".join([str(error), *figures])) from error
     except SpotletError:
         raise
     except Exception as error:  # onnxruntime's quantiser raises many kinds
@@ -178,54 +181,26 @@ def make_int8(
     return EightBits(model=quantised.model, file=file, limits=limits, rows=rows, record=record)
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """Returns the image files below a folder.
+
+    Raises:
+        InputError: there are none.
+    """
+    if not folder.is_dir():
+        raise InputError(f"--calibrate {folder}: no such folder; give a folder of pictures")
+    files = sorted(path for path in folder.rglob("*") if is_image_file(path))
+    if not files:
+        raise InputError(f"--calibrate {folder}: no pictures in this folder; give another")
+    return files
+
+
 def _calibration_set(
-    settings: AdoptSettings, images: ImageSet, labelled: "_Labels | None"
+    settings: AdoptSettings, images: ImageSet, labelled: Labels | None
 ) -> tuple[ImageSet, str]:
     """Returns the images to calibrate on, and what they are."""
-    folder = settings.calibrate
-    if folder is not None:
-        if not folder.is_dir():
-            raise InputError(f"--calibrate {folder}: no such folder; give a folder of pictures")
-        files = sorted(path for path in folder.rglob("*") if is_image_file(path))
-        if not files:
-            raise InputError(f"--calibrate {folder}: no pictures in this folder; give another")
-        return Pictures(files), "pictures of the folder given"
+    if settings.calibrate is not None:
+        return Pictures(pictures_in(settings.calibrate)), "pictures of --calibrate"
     if labelled is not None:
-        return labelled.training_images(), "training images"
-    return images, "images given with --image"
-
-
-class _Labels:
-    """A labelled set, and what int8 loses on it."""
-
-    def __init__(
-        self, data: Path, float_file: Path, reference: Reference, on_step: Callable[[str], None]
-    ) -> None:
-        # Adopting needs neither torch nor the training, measuring accuracy does.
-        try:
-            from spotlet_training.datasets import open_dataset
-            from spotlet_training.datasets.class_order import in_class_order
-            from spotlet_training.evaluation.evaluation import evaluate_model
-        except ModuleNotFoundError as error:
-            raise UsageError(
-                f'--data: needs {error.name}: pip install "spotlet[training]"'
-            ) from error
-        self._data, self._open = data, open_dataset
-        self._dataset = in_class_order(open_dataset(data, "val"), reference.manifest.classes)
-        on_step(f"measuring the accuracy of float32 on {len(self._dataset)} images")
-        self._before = evaluate_model(float_file, self._dataset)
-        if self._before.accuracy.ap is None:
-            raise GateError(f"--data {data}: no labelled object to measure the loss of int8 on")
-        self.drop = 0.0
-
-    def training_images(self) -> ImageSet:
-        """Returns the set's training images."""
-        return self._open(self._data, "train")
-
-    def row(self, file: Path, limits: Limits) -> Row:
-        """Returns the row for a candidate's AP; `drop` is what it loses."""
-        from spotlet_export.gate.accuracy import compare_accuracy
-
-        row, _ = compare_accuracy(self._before, file, self._dataset, limits, INT8)
-        self.drop = row.measured
-        return row
+        return labelled.training_images(), "training images of --data"
+    return images, "pictures of --image"

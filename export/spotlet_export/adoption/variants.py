@@ -13,7 +13,12 @@ from onnx import version_converter
 
 from spotlet.errors import GateError, ModelFileError, UsageError
 from spotlet.model.package import VARIANTS
-from spotlet_export.adoption.eight_bits import make_int8
+from spotlet_export.adoption.eight_bits import (
+    NO_CONVOLUTION,
+    make_int8,
+    pictures_in,
+)
+from spotlet_export.adoption.labels import open_labels
 from spotlet_export.adoption.proof import HALF_LIMITS, INT8_LIMITS, limits_of_graph
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import SUPPRESSED, Signature
@@ -56,12 +61,22 @@ class Variants:
     quantisation: dict[str, Any] | None = None
 
 
-def require_possible(graph: onnx.GraphProto, signature: Signature, settings: AdoptSettings) -> None:
+def require_possible(
+    graph: onnx.GraphProto, signature: Signature, classes: tuple[str, ...], settings: AdoptSettings
+) -> None:
     """Requires a network of which the files that were asked for can be made.
 
+    Args:
+        graph: of the original.
+        signature: how it is read.
+        classes: of the model.
+        settings: which files, and from what.
+
     Raises:
-        UsageError: int8 was asked for, and the network has less than float32, or suppresses itself;
-            or a package is missing.
+        UsageError: int8 was asked for, and the network has less than float32, suppresses itself or
+            has no convolution; or a distribution is missing.
+        InputError: there are no pictures to calibrate on.
+        DatasetError: the labelled set cannot be read, or has other classes.
     """
     if settings.end_to_end:
         _require_onnxscript()
@@ -82,6 +97,12 @@ def require_possible(graph: onnx.GraphProto, signature: Signature, settings: Ado
             "cannot be measured cell by cell; export the network without suppression (nms=False), "
             "then adopt that file with --int8"
         )
+    if not any(node.op_type == "Conv" for node in graph.node):
+        raise UsageError(NO_CONVOLUTION)
+    if settings.calibrate is not None:
+        pictures_in(settings.calibrate)
+    if settings.data is not None:
+        open_labels(settings.data, classes)
 
 
 def make_variants(

@@ -38,7 +38,7 @@ def int8_section(record: Mapping[str, Any], file_bytes: Mapping[str, int]) -> st
         record: of the quantisation: `calibration_images`, `budget`, `float_layers`, `ap_drop`
             and `latency`, the fields of `spotlet.bench.int8_gain.Int8Gain`; `layers`, how many
             could be quantised, if known. `ap_drop` is None if there were no labels; `calibrated_on`
-            says what the images are, training images by default.
+            says what the images are if they are not training images.
         file_bytes: of the model files, by name.
     """
     before, after = file_bytes[VARIANTS[FP32]], file_bytes[VARIANTS[INT8]]
@@ -66,10 +66,18 @@ def int8_section(record: Mapping[str, Any], file_bytes: Mapping[str, int]) -> st
                 "models that come with Spotlet are about 2 to 2.8 times as fast in int8 with VNNI "
                 "or AMX (one thread), but 1.23 to 1.38 times with AVX2 alone (AMD Zen 3). `spotlet "
                 "bench` measures yours",
-                f"- Calibrated on {record['calibration_images']} "
-                f"{record.get('calibrated_on', 'training images')}",
+                f"- Calibrated on {_calibrated_on(record)}",
                 f"- Layers{layers} that went back to float32 to keep the budget, in order: {kept}. "
                 "The predictions and the decoding of the boxes are always in float32",
             ]
         ),
+    )
+
+
+def _calibrated_on(record: Mapping[str, Any]) -> str:
+    count = record["calibration_images"]
+    return (
+        f"{record['calibrated_on']}: {count}"
+        if "calibrated_on" in record
+        else (f"{count} training images")
     )

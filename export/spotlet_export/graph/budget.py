@@ -98,5 +98,5 @@ def quantise_within(
         if not damage:
             fallen = over_budget.format(drop=drops[-1], budget=budget)
             on_step(f"{fallen}: ranking layers by their damage")
-            damage = damage_by_layer(model, layers, calibration, scratch)
+            damage = damage_by_layer(model, layers, calibration, scratch, on_step)
         in_float += [name for name in damage if name not in in_float][:at_once]

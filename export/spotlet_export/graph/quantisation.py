@@ -7,7 +7,7 @@ boxes and scores, whose ranges differ greatly, never share a scale.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,9 @@ cost 0.0001 to 0.005 AP, without a trend; 16 up to 0.007."""
 
 RANKING_IMAGES = 16
 """How many of them measure the damage of a single layer."""
+
+RANKED_TOGETHER = 10
+"""Layers after whose ranking the progress is reported."""
 
 LEAST_SCORE = 0.05
 """Cells below it, in the float network, see no object, and their boxes mean nothing."""
@@ -177,7 +180,7 @@ def quantise(
         calibration: canvases (H, W, 3) uint8.
         scratch: folder for temporary files.
     """
-    nodes = sorted({node for name in chosen for node in layers[name]})
+    nodes = {node for name in chosen for node in layers[name]}
     kinds = sorted({node.op_type for node in model.graph.node if node.name in nodes})
     source, target = scratch / "float.onnx", scratch / "quantised.onnx"
     source.write_bytes(model.SerializeToString())
@@ -188,7 +191,7 @@ def quantise(
             _Reader(model.graph.input[0].name, calibration),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=kinds,
-            nodes_to_quantize=nodes,
+            nodes_to_quantize=sorted(nodes),
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,
@@ -213,6 +216,7 @@ def damage_by_layer(
     layers: Mapping[str, Sequence[str]],
     calibration: Calibration,
     scratch: Path,
+    on_step: Callable[[str], None] = lambda _: None,
 ) -> dict[str, float]:
     """Returns how much each layer changes the outputs when it alone is in eight bits, worst first.
 
@@ -224,7 +228,9 @@ def damage_by_layer(
     if not objects.any():
         objects[:] = True
     damage = {}
-    for name in layers:
+    for number, name in enumerate(layers):
+        if number and number % RANKED_TOGETHER == 0:
+            on_step(f"ranking layers by their damage: {number} of {len(layers)}")
         alone = quantise(model, layers, [name], iter(canvases), scratch)
         got = _outputs(alone, canvases, scratch)
         damage[name] = float(
