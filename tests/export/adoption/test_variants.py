@@ -53,7 +53,8 @@ def adopt(model: onnx.ModelProto, folder: Path, **options: Any) -> tuple[Adoptio
     onnx.save(model, folder / "foreign.onnx")
     cv2.imwrite(str(folder / "frame.png"), make_frame())
     remarks: list[str] = []
-    said = AdoptSettings(**({"classes": CLASSES, "resize": "stretch", "pad_value": 0} | options))
+    usual: dict[str, Any] = {"classes": CLASSES, "resize": "stretch", "pad_value": 0}
+    said = AdoptSettings(**(usual | options))
     images = [folder / "frame.png"]
     listener = Listener(on_remark=remarks.append)
     done = adopt_package(folder / "foreign.onnx", folder / "package", images, said, listener)
@@ -172,23 +173,20 @@ def test_a_folder_of_pictures_is_calibrated_on(tmp_path: Path) -> None:
     assert done.quantisation["calibration_images"] == 20
 
 
-def eight_bits(folder: Path) -> onnx.ModelProto:
-    model = with_convolutions(network(PLAIN), SAME, SAME)
-    done, _ = adopt(model, folder, int8=True)
-    quantised = onnx.load(done.package / "model.int8.onnx")
+def eight_bits(_: Path) -> onnx.ModelProto:
+    """Returns a network whose image passes eight bits."""
     foreign = network(PLAIN)
-    scale = onnx.numpy_helper.from_array(np.float32(1 / 255), "scale")
-    zero = onnx.numpy_helper.from_array(np.uint8(0), "zero")
+    scale = onnx.numpy_helper.from_array(np.array(1 / 255, np.float32), "scale")
+    zero = onnx.numpy_helper.from_array(np.array(0, np.uint8), "zero")
     foreign.graph.initializer.extend([scale, zero])
-    assert any(node.op_type == "QuantizeLinear" for node in quantised.graph.node)
-    pool = foreign.graph.node[0]
-    nodes = [
-        onnx.helper.make_node("QuantizeLinear", ["image", "scale", "zero"], ["bytes"]),
-        onnx.helper.make_node("DequantizeLinear", ["bytes", "scale", "zero"], ["levels"]),
-    ]
-    pool.input[0] = "levels"
+    foreign.graph.node[0].input[0] = "levels"
     rest = list(foreign.graph.node)
     del foreign.graph.node[:]
+    node = onnx.helper.make_node
+    nodes = [
+        node("QuantizeLinear", ["image", "scale", "zero"], ["bytes"]),
+        node("DequantizeLinear", ["bytes", "scale", "zero"], ["levels"]),
+    ]
     foreign.graph.node.extend([*nodes, *rest])
     return foreign
 
@@ -202,12 +200,22 @@ REFUSED: dict[str, tuple[Callable[[Path], onnx.ModelProto], dict[str, Any], str]
     ),
     "suppressed": (lambda _: network(Make(layout="K,6")), {}, r"layout K,6\) are suppressed"),
     "no convolution": (lambda _: network(PLAIN), {}, "no convolution that can be in eight bits"),
+    "one prediction": (
+        lambda _: with_convolutions(network(PLAIN), SAME),
+        {},
+        "no convolution that can be in eight bits",
+    ),
     "no folder": (
         lambda _: with_convolutions(network(PLAIN), SAME, SAME),
         {"calibrate": Path("nowhere")},
         "--calibrate nowhere: no such folder",
     ),
 }
+
+
+def test_a_network_in_eight_bits_takes_suppression(tmp_path: Path) -> None:
+    done, _ = adopt(eight_bits(tmp_path), tmp_path, end_to_end=True)
+    assert_finds(done.package, PLAIN, "end-to-end", slack=0.02)
 
 
 @pytest.mark.parametrize("name", REFUSED)
