@@ -4,6 +4,7 @@ Another program's graph has its own activations, and may lack names. A convoluti
 another one follows it: predictions, activations of the outputs and decoding stay in float.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
 import onnx
@@ -32,8 +33,10 @@ def prepare(model: onnx.ModelProto) -> onnx.ModelProto:
         else:
             kept.append(node)
     del graph.node[:]
+    times = Counter(node.name for node in kept)
     for number, node in enumerate(kept):
-        node.name = f"{number}_{node.op_type}"
+        if not node.name or times[node.name] > 1:
+            node.name = f"#{number} {node.op_type}"
     graph.node.extend(kept)
     return prepared
 

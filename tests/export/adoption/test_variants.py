@@ -1,6 +1,7 @@
 """The other files of an adopted package: eight bits, suppression in the graph, golden frames."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -313,3 +314,26 @@ def test_images_as_golden_frames_hold_detections_too(tmp_path: Path) -> None:
     done, _ = adopt(model, tmp_path, golden="data", **PURE_ONLY)
     assert done.golden_detections > 0
     assert check_model(done.package).verdict == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("missing", "options", "message"),
+    [
+        ("onnxscript", {"end_to_end": True}, "--end-to-end: needs onnxscript: pip install onnx"),
+        (
+            "torch",
+            {"int8": True, "data": Path("set")},
+            r"--data: needs torch: pip install \"spotlet",
+        ),
+    ],
+)
+def test_a_missing_distribution_is_named_before_anything_is_compared(
+    missing: str,
+    options: dict[str, Any],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(UsageError, match=message):
+        adopt(with_convolutions(network(PLAIN), SAME, SAME), tmp_path, **options)
