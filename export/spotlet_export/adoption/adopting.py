@@ -118,10 +118,10 @@ def adopt_package(
     original = load_original(path)
     classes = classes_of(original, settings)
     signature, resize = recognise(original, len(classes), settings, listener.on_remark)
-    require_possible(original.model.graph, signature, classes, settings)
     manifest = make_manifest(original, classes, signature, resize, settings, package)
     for remark in remarks(manifest, signature):
         listener.on_remark(remark)
+    require_possible(original.model.graph, signature, manifest.classes, settings)
     decoder = OriginalDecoder(original.session, signature)
     found = [decoder.uncut(witness_canvas(image, manifest)) for image in photographs]
     wrong = tuple(doubts(found, signature, manifest))

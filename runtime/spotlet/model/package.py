@@ -75,13 +75,20 @@ def locate_model(model: str | Path, variant: str | None = None) -> Path:
     file = package_member(folder, VARIANTS[variant or "fp32"])
     if not is_file(file):
         has = ", ".join(variants_of(folder))
-        content = _read_parity_file(folder / PARITY_FILE) or {}
-        command = "adopt" if ADOPTED_KEY in content else "export"
+        command = "adopt" if _is_adopted(folder) else "export"
         flags = " ".join(f"--{part}" for part in ("int8", "end-to-end") if part in (variant or ""))
         raise ModelFileError(
             f"{model}: has no {variant} variant, only {has}; `spotlet {command} {flags}` makes one"
         )
     return file
+
+
+def _is_adopted(folder: Path) -> bool:
+    """Returns whether a package was made of another exporter's file."""
+    try:
+        return ADOPTED_KEY in (_read_parity_file(folder / PARITY_FILE) or {})
+    except ModelFileError:  # what is asked for does not depend on it
+        return False
 
 
 def locate_models(model: str | Path, variant: str | None = None) -> tuple[Path, ...]:
