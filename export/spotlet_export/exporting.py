@@ -30,7 +30,8 @@ from spotlet_export.graph.graph import build_graph
 from spotlet_export.graph.quantisation import Calibration
 from spotlet_export.package.describing import make_manifest
 from spotlet_export.package.folder import check_package_folder
-from spotlet_export.package.golden_frames import SOURCES, golden_frames
+from spotlet_export.package.golden_frames import SOURCES
+from spotlet_export.package.golden_search import choose_golden_frames
 from spotlet_export.package.packaging import Contents, write_package
 from spotlet_training.datasets import Dataset
 from spotlet_training.network.checkpoint import Checkpoint
@@ -75,12 +76,14 @@ class Export:
         report: what the gate measured; every row passed.
         file_bytes: of the model files, by name.
         quantisation: record of the int8 variant; None without one.
+        golden_detections: that a check of the package compares; 0 proves nothing about them.
     """
 
     package: Path
     report: Report
     file_bytes: Mapping[str, int] = field(default_factory=dict)
     quantisation: Mapping[str, Any] | None = None
+    golden_detections: int = 0
 
 
 def export_package(
@@ -133,17 +136,27 @@ def export_package(
             on_report(Report(tuple(gate.rows)))
         report = gate.require_passed()
         on_step("recording golden frames and writing the package")
+        golden = choose_golden_frames(
+            settings.golden,
+            lambda index: compare_on.load(index).image_bgr,
+            len(compare_on),
+            [(gate.files[name], limits.golden) for name, (_, limits) in models.items()],
+            on_step,
+        )
         contents = Contents(
-            golden=golden_frames(
-                settings.golden, lambda index: compare_on.load(index).image_bgr, len(compare_on)
-            ),
-            golden_source=settings.golden,
+            golden=golden,
             notes=settings.notes,
             attachments=settings.attachments,
             quantisation=quantisation,
         )
         sizes = write_package(package, gate, report, models, contents)
-    return Export(package=package, report=report, file_bytes=sizes, quantisation=quantisation)
+    return Export(
+        package=package,
+        report=report,
+        file_bytes=sizes,
+        quantisation=quantisation,
+        golden_detections=golden.detections,
+    )
 
 
 def prove_int8(

@@ -49,7 +49,11 @@ HALF_TYPES = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 
 def limits_of(file: Path) -> Limits:
     """Returns the limits for a file, by the types that it computes with."""
-    graph = onnx.load(file).graph
+    return limits_of_graph(onnx.load(file).graph)
+
+
+def limits_of_graph(graph: onnx.GraphProto) -> Limits:
+    """Returns the limits for a graph, by the types that it computes with."""
     if any("Quantize" in node.op_type or "QLinear" in node.op_type for node in graph.node):
         return INT8_LIMITS
     casts = (each.i for node in graph.node if node.op_type == "Cast" for each in node.attribute)

@@ -20,6 +20,7 @@ from spotlet_export.adoption.signature import (
     LAYOUTS,
     OFFSETS,
 )
+from spotlet_export.gate.variants import DEFAULT_BUDGET
 from spotlet_export.package.golden_frames import SOURCES
 
 CHOICES = {
@@ -79,7 +80,14 @@ class AdoptSettings:
         name: of the model; the folder's name by default.
         licence: of the weights, if the file does not have it.
         notes: Markdown for the card.
-        golden: source of the golden frames, one of `golden_frames.SOURCES`.
+        golden: source of the golden frames, one of `golden_frames.SOURCES`. None: drawings, and if
+            the model finds nothing in them, small cuts of the user's images.
+        end_to_end: whether to write each file a second time, with suppression in the graph.
+        int8: whether to write an int8 file too.
+        calibrate: folder of pictures to calibrate int8 on, of the kind that the model will see; by
+            default the training images of `data`, else the user's images.
+        data: labelled set of the model's classes, to measure what int8 costs.
+        int8_budget: AP that int8 may cost, absolute, in [0, 1]; measured with `data` alone.
         attachments: files to copy into the package.
         force: write it even if what it finds looks wrong.
 
@@ -115,7 +123,12 @@ class AdoptSettings:
     name: str | None = None
     licence: str | None = None
     notes: str = ""
-    golden: str = "generated"
+    golden: str | None = None
+    end_to_end: bool = False
+    int8: bool = False
+    calibrate: Path | None = None
+    data: Path | None = None
+    int8_budget: float = DEFAULT_BUDGET
     attachments: Sequence[Path] = ()
     force: bool = False
 
@@ -127,6 +140,10 @@ class AdoptSettings:
                 raise UsageError(f"--{option} {value}: must be one of {', '.join(choices)}")
         if self.std is not None and not all(self.std):
             raise UsageError(f"--std {self.std}: must not contain 0")
+        if not self.int8 and (self.calibrate or self.data):
+            raise UsageError("--calibrate and --data are for int8; add --int8")
+        if not 0 <= self.int8_budget <= 1:
+            raise UsageError(f"--int8-budget {self.int8_budget}: must be from 0 to 1")
         if self.extra < 0 or min(self.strides, default=1) < 1:
             raise UsageError("--extra must be at least 0, and each of --strides at least 1")
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from spotlet.manifest import Manifest
 from spotlet.model.package import VARIANTS
+from spotlet_export.card.accuracy import accuracy_section
 from spotlet_export.card.contract import contract_section
 from spotlet_export.card.markdown import code_span, section
-from spotlet_export.card.measured import accuracy_section, int8_section, parity_section
+from spotlet_export.card.measured import int8_section, parity_section
 from spotlet_export.card.use import use_section
 from spotlet_export.gate.report import Report
 from spotlet_export.gate.variants import END_TO_END
@@ -36,6 +37,7 @@ class CardContents:
         data_name: of the set that the validation images are from; None if it has no name.
         golden_frames: how many are in the package.
         golden_source: a key of `use.GOLDEN_SOURCES`.
+        golden_detections: that a check compares; 0 proves nothing about detections.
         notes: the author's Markdown about purpose, data, licence, failures; may be empty.
     """
 
@@ -47,6 +49,7 @@ class CardContents:
     data_name: str | None = None
     golden_frames: int = 0
     golden_source: str = "data"
+    golden_detections: int = 0
     notes: str = ""
 
 
@@ -68,6 +71,7 @@ def model_card(contents: CardContents) -> str:
             contents.golden_source,
             int8=quantisation is not None,
             end_to_end=_has_end_to_end(contents),
+            proven=contents.golden_detections > 0,
         ),
     ]
     return "\n\n".join(parts) + "\n"

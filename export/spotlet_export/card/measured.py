@@ -1,61 +1,20 @@
-"""The model card's figures: accuracy by class, the gate's report, cost and gain of int8."""
+"""The model card's figures: the gate's report, cost and gain of int8."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from spotlet.evaluation import Accuracy, figure_text
 from spotlet.model.package import VARIANTS
 from spotlet_export.card.markdown import code_span, fenced, section
 from spotlet_export.gate.report import Report
 from spotlet_export.gate.variants import END_TO_END, FP32, INT8
-from spotlet_training.evaluation.evaluation import Evaluation
-from spotlet_training.evaluation.measurement_text import (
-    Column,
-    class_table,
-    size_table,
-    threshold_lines,
-)
 
 NOT_MEASURED = """Not measured: the export had no labelled images of the model's classes. `spotlet
 evaluate MODEL DATASET` measures it on yours."""
 
-
-def accuracy_section(
-    evaluations: Mapping[str, Evaluation], own_threshold: float, data_name: str | None
-) -> str:
-    """Returns the accuracy of each file, by class and by size.
-
-    Args:
-        evaluations: by file name, all on the same images; may be empty.
-        own_threshold: the score threshold of the manifest.
-        data_name: of the set that the images are from; None if it has no name.
-    """
-    title = "Accuracy"
-    base = evaluations.get(VARIANTS[FP32])
-    if base is None:
-        return section(title, NOT_MEASURED)
-    quantised = evaluations.get(VARIANTS[INT8])
-    classes, sizes = [], []
-    if quantised is not None:
-        figures = quantised.accuracy
-        classes = [
-            Column("AP50 int8", [*figures.per_class_ap50.values(), figures.ap50]),
-            Column("AP int8", [*figures.per_class_ap.values(), figures.ap]),
-        ]
-        sizes = [Column("AP int8", _by_size(figures))]
-    lines = [class_table(base.accuracy, classes), "", size_table(base.accuracy, sizes), ""]
-    for label, evaluation in (("", base), ("int8: ", quantised)):
-        if evaluation is not None:
-            lines.append(f"{label}AP75 {figure_text(evaluation.accuracy.ap75)}")
-            lines += [label + line for line in threshold_lines(evaluation, own_threshold)]
-    of = "" if data_name is None else f" of {code_span(data_name)}"
-    return section(
-        title,
-        f"Measured on {len(base.truths)} validation images{of} with the shipped runtime, by COCO's "
-        "protocol: AP50 is average precision at IoU 0.50, AP its mean over IoU 0.50, 0.55, … 0.95; "
-        "a dash means that there was no such object.",
-        fenced("\n".join(lines)),
-    )
+NO_LABELS = (
+    "- AP lost: not measured, for lack of labelled images. The gate compared its detections with "
+    "the original's; `spotlet evaluate` measures the accuracy on your images"
+)
 
 
 def parity_section(report: Report) -> str:
@@ -78,7 +37,8 @@ def int8_section(record: Mapping[str, Any], file_bytes: Mapping[str, int]) -> st
     Args:
         record: of the quantisation: `calibration_images`, `budget`, `float_layers`, `ap_drop`
             and `latency`, the fields of `spotlet.bench.int8_gain.Int8Gain`; `layers`, how many
-            could be quantised, if known.
+            could be quantised, if known. `ap_drop` is None if there were no labels; `calibrated_on`
+            says what the images are if they are not training images.
         file_bytes: of the model files, by name.
     """
     before, after = file_bytes[VARIANTS[FP32]], file_bytes[VARIANTS[INT8]]
@@ -86,13 +46,16 @@ def int8_section(record: Mapping[str, Any], file_bytes: Mapping[str, int]) -> st
     threads = latency["threads"]
     kept = ", ".join(code_span(layer) for layer in record["float_layers"]) or "none"
     layers = f" of {record['layers']}" if "layers" in record else ""
+    aim = "keep the budget" if record["ap_drop"] is not None else "pass the gate"
     return section(
         "int8",
         f"{code_span(VARIANTS[INT8])} is the same network in eight bits, for processors with "
         "instructions for them. It runs only if asked for (`--variant int8`).",
         "\n".join(
             [
-                f"- AP lost: {record['ap_drop']:z.4f}, of at most {record['budget']:g} "
+                NO_LABELS
+                if record["ap_drop"] is None
+                else f"- AP lost: {record['ap_drop']:z.4f}, of at most {record['budget']:g} "
                 "(below 0: a gain)",
                 f"- Size: {after / 1e6:.2f} MB, float32 {before / 1e6:.2f} MB",
                 f"- Latency: {latency['int8_ms']:.1f} ms a frame, float32 "
@@ -104,13 +67,18 @@ def int8_section(record: Mapping[str, Any], file_bytes: Mapping[str, int]) -> st
                 "models that come with Spotlet are about 2 to 2.8 times as fast in int8 with VNNI "
                 "or AMX (one thread), but 1.23 to 1.38 times with AVX2 alone (AMD Zen 3). `spotlet "
                 "bench` measures yours",
-                f"- Calibrated on {record['calibration_images']} training images",
-                f"- Layers{layers} that went back to float32 to keep the budget, in order: {kept}. "
+                f"- Calibrated on {_calibrated_on(record)}",
+                f"- Layers{layers} that went back to float32 to {aim}, in order: {kept}. "
                 "The predictions and the decoding of the boxes are always in float32",
             ]
         ),
     )
 
 
-def _by_size(accuracy: Accuracy) -> list[float | None]:
-    return [accuracy.ap_small, accuracy.ap_medium, accuracy.ap_large]
+def _calibrated_on(record: Mapping[str, Any]) -> str:
+    count = record["calibration_images"]
+    return (
+        f"{record['calibrated_on']}: {count}"
+        if "calibrated_on" in record
+        else (f"{count} training images")
+    )

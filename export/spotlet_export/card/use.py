@@ -8,8 +8,16 @@ from spotlet.model.package import GOLDEN_FOLDER, VARIANTS
 from spotlet_export.card.markdown import code_span, fenced, section
 from spotlet_export.gate.variants import END_TO_END, FP32, INT8
 
-GOLDEN_SOURCES = {"data": "from the data", "generated": "drawn"}
+GOLDEN_SOURCES = {
+    "data": "from the data",
+    "generated": "drawn",
+    "cuts": "drawn, and small cuts of the images given, around what was found in them",
+}
 """Where golden frames are from, in the words of a card."""
+
+UNPROVEN = """**It proves nothing about detections**: the model finds nothing in these frames, so
+the command compares tensors only and says WARN. `--golden data` takes frames from your images
+instead.""".replace("\n", " ")
 
 PYTHON = """\
 from spotlet import Detector
@@ -40,6 +48,7 @@ def use_section(
     *,
     int8: bool,
     end_to_end: bool = False,
+    proven: bool = True,
 ) -> str:
     """Returns how to call the model, and how to check it on a device.
 
@@ -49,6 +58,7 @@ def use_section(
         golden_source: a key of `GOLDEN_SOURCES`.
         int8: whether there is an int8 file too.
         end_to_end: whether there are files with suppression in them.
+        proven: whether the golden frames hold detections.
     """
     name = json.dumps(manifest.name, ensure_ascii=False)  # a string literal of Python too
     python = [fenced(PYTHON.format(name=name), "python")]
@@ -57,9 +67,10 @@ def use_section(
         python += [f"With {code_span(VARIANTS[INT8])} instead:", fenced(eight_bits, "python")]
     with_suppression = code_span(VARIANTS[END_TO_END[FP32]])
     if not end_to_end:
+        command = "adopt" if "adopted_from" in manifest.training else "export"
         with_suppression += (
-            ", which `spotlet export --end-to-end` writes, and `end_to_end.py` beside them for any "
-            "package"
+            f", which `spotlet {command} --end-to-end` writes, and `end_to_end.py` beside them for "
+            "any package"
         )
     hosts = [HOSTS.format(end_to_end=with_suppression).replace("\n", " ")]
     if not _as_the_hosts_expect(manifest):
@@ -71,7 +82,7 @@ def use_section(
         "### C, C++, JavaScript, Java",
         *hosts,
         "### On the device",
-        _device(manifest, golden_frames, golden_source),
+        _device(manifest, golden_frames, golden_source, proven=proven),
     )
 
 
@@ -82,7 +93,7 @@ def _as_the_hosts_expect(manifest: Manifest) -> bool:
     return (manifest.input, manifest.output) == (own, names)
 
 
-def _device(manifest: Manifest, golden_frames: int, golden_source: str) -> str:
+def _device(manifest: Manifest, golden_frames: int, golden_source: str, *, proven: bool) -> str:
     """Returns how to see that a device computes what was measured here."""
     command = fenced(f"spotlet check {shlex.quote(manifest.name)}")
     if not golden_frames:
@@ -91,4 +102,5 @@ def _device(manifest: Manifest, golden_frames: int, golden_source: str) -> str:
         f"`{GOLDEN_FOLDER}/` holds {golden_frames} frames ({GOLDEN_SOURCES[golden_source]}) and "
         "what the model must find in them. This command runs them on the device, with its "
         f"onnxruntime, and says PASS or how large the difference is:\n\n{command}"
+        + ("" if proven else f"\n\n{UNPROVEN}")
     )

@@ -13,6 +13,14 @@ from spotlet_export.adoption import AdoptSettings, Listener, Preview, Proposal, 
 from spotlet_export.adoption.settings import CHOICES, read_anchors, read_classes
 from spotlet_export.card.markdown import read_notes
 from spotlet_export.commands.dialogue import Steps, agreed_to, confirmed
+from spotlet_export.gate.int8_text import int8_text
+from spotlet_export.gate.variants import DEFAULT_BUDGET
+
+UNPROVEN = (
+    "WARN: nothing is proven about detections on another machine: the model finds nothing in the "
+    "golden frames; give --golden data, or images in which it is surer"
+)
+"""Ends the last line for a package whose check compares no detections."""
 
 
 def _numbers(*counts: int) -> Callable[[str], tuple[float, ...]]:
@@ -111,7 +119,8 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
             "golden",
             str,
             None,
-            "frames in the package: drawn, or your images [generated]",
+            "frames in the package for `spotlet check`: drawn, or your images [drawn, and small "
+            "cuts of your images if no drawing has an object]",
         ),
     ),
 }
@@ -142,6 +151,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--force", action="store_true", help="write it even if its boxes look wrong"
+    )
+    files = parser.add_argument_group("more files in the package")
+    files.add_argument(
+        "--end-to-end",
+        action="store_true",
+        help="also write each file with thresholding and suppression in its graph, for programs "
+        "without Spotlet's runtime",
+    )
+    files.add_argument("--int8", action="store_true", help="also write an int8 file")
+    files.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="FOLDER",
+        help="about a hundred pictures like those that the model will see, for --int8 (default: "
+        "--data's training images, else --image)",
+    )
+    files.add_argument(
+        "--data",
+        type=Path,
+        metavar="DATASET",
+        help="a labelled set of the model's classes, to measure what --int8 loses",
+    )
+    files.add_argument(
+        "--int8-budget",
+        type=float,
+        default=DEFAULT_BUDGET,
+        metavar="AP",
+        help="the most that int8 may lose on --data; layers go back to float to keep it "
+        "[%(default)s]",
     )
     for title, options in OPTIONS.items():
         group = parser.add_argument_group(title)
@@ -185,11 +223,17 @@ def run(args: argparse.Namespace) -> int:
     )
     for doubt in done.doubts:
         print(f"written because of --force: {doubt}")
+    if done.quantisation is not None:
+        print(int8_text(done.quantisation))
     package = shlex.quote(str(done.package))
+    sizes = [f"{done.file_bytes / 1e6:.2f} MB"]
+    if len(done.sizes) > 1:
+        sizes = [f"{name} {size / 1e6:.2f} MB" for name, size in done.sizes.items()]
+    unproven = "" if done.golden_detections else f". {UNPROVEN}"
     print(
-        f"PASS: {done.package} finds what the original finds ({done.file_bytes / 1e6:.2f} MB); "
+        f"PASS: {done.package} finds what the original finds ({', '.join(sizes)}); "
         f"look at {done.package / 'preview.png'}, then try `spotlet run {package} VIDEO "
-        "--save out.mp4`"
+        f"--save out.mp4`{unproven}"
     )
     return 0
 

@@ -5,12 +5,12 @@ import shlex
 import sys
 from pathlib import Path
 
-from spotlet.bench.int8_gain import Int8Gain
 from spotlet.errors import UsageError
 from spotlet.model import locate_model
 from spotlet.model.package import MODEL_FILE, bundled_models
 from spotlet_export.card.markdown import read_notes
-from spotlet_export.exporting import Export, ExportSettings, export_package
+from spotlet_export.exporting import ExportSettings, export_package
+from spotlet_export.gate.int8_text import int8_text
 from spotlet_export.gate.variants import DEFAULT_BUDGET
 from spotlet_export.package.golden_frames import SOURCES
 from spotlet_export.package.recovery import recover_checkpoint
@@ -18,6 +18,13 @@ from spotlet_training.datasets import Dataset, open_dataset
 from spotlet_training.datasets.class_order import in_class_order
 from spotlet_training.network.checkpoint import load_checkpoint
 from spotlet_training.scenes import validation_scenes
+
+UNPROVEN = (
+    "WARN: nothing is proven about detections: the model finds nothing in the golden frames, so "
+    "`spotlet check` compares tensors only; give --data with objects of its classes and --golden "
+    "data"
+)
+"""Printed for a package whose check compares no detections."""
 
 SCENES = 24
 """Generated scenes to compare on without --data."""
@@ -108,11 +115,13 @@ def run(args: argparse.Namespace) -> int:
         on_report=lambda report: print(report.table(), flush=True) if report.rows else None,
     )
     if done.quantisation is not None:
-        print(int8_text(done))
+        print(int8_text(done.quantisation))
     if lost := sorted(held - _names(done.package)):
         absent = f"not in the new package: {', '.join(lost)}"
         print(f"{absent}; --int8, --end-to-end and --attach add such files", file=sys.stderr)
     sizes = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in done.file_bytes.items())
+    if not done.golden_detections:
+        print(UNPROVEN)
     print(
         f"PASS: {done.package} holds the same network ({sizes}); "
         f"try `spotlet run {shlex.quote(str(done.package))} VIDEO --save out.mp4`"
@@ -144,17 +153,3 @@ def open_sets(
         return validation_scenes(SCENES, seed=0, objects="sample"), None
     compare_on = in_class_order(open_dataset(data, "val"), class_names)
     return compare_on, open_dataset(data, "train") if int8 else None
-
-
-def int8_text(done: Export) -> str:
-    """Returns the loss of int8, and its gain on this processor, in two lines."""
-    record = done.quantisation
-    assert record is not None
-    in_float = record["float_layers"]
-    gain = Int8Gain(**record["latency"])
-    return (
-        f"int8: {record['layers'] - len(in_float)} of {record['layers']} hidden layers"
-        f"{', in float: ' + ', '.join(in_float) if in_float else ''}; AP "
-        f"{-record['ap_drop']:+.4f} (budget {record['budget']:g})\n{gain}: {gain.int8_ms:.2f} ms "
-        f"against {gain.fp32_ms:.2f} ms, {gain.threads} thread"
-    )

@@ -7,10 +7,11 @@ boxes and scores, whose ranges differ greatly, never share a scale.
 """
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import onnx
@@ -28,7 +29,6 @@ from spotlet.letterbox import ImageArray
 from spotlet.manifest import InputRule, Manifest
 from spotlet.session import ModelSession
 from spotlet_export.graph.folding import fold_columns
-from spotlet_training.datasets import Dataset
 
 CALIBRATION_IMAGES = 128
 """Training images whose activations set the ranges. On two of the shipped models, 64 to 240 images
@@ -37,28 +37,46 @@ cost 0.0001 to 0.005 AP, without a trend; 16 up to 0.007."""
 RANKING_IMAGES = 16
 """How many of them measure the damage of a single layer."""
 
+RANKED_TOGETHER = 10
+"""Layers after whose ranking the progress is reported."""
+
 LEAST_SCORE = 0.05
 """Cells below it, in the float network, see no object, and their boxes mean nothing."""
 
-QUANTISED = ("Conv", "Relu", "Add", "Resize")
+
+class Sample(Protocol):
+    """An image of a set."""
+
+    @property
+    def image_bgr(self) -> ImageArray:
+        """(H, W, 3) uint8."""
+
+
+class ImageSet(Protocol):
+    """A set of images; every `spotlet_training.datasets.Dataset` is one."""
+
+    def __len__(self) -> int: ...
+
+    def load(self, index: int) -> Sample:
+        """Returns an image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Training images, as the network sees them.
+    """Images of the kind that the network is for, best those that it was trained on.
 
     Attributes:
-        dataset: the training split.
+        dataset: the images, best the training split.
         rule: how an image becomes a canvas.
         count: how many images are used, evenly spread.
     """
 
-    dataset: Dataset
+    dataset: ImageSet
     rule: InputRule
     count: int
 
     @classmethod
-    def of(cls, dataset: Dataset, manifest: Manifest) -> "Calibration":
+    def of(cls, dataset: ImageSet, manifest: Manifest) -> "Calibration":
         """Returns the calibration images of a set.
 
         Raises:
@@ -147,8 +165,9 @@ def quantise(
 ) -> onnx.ModelProto:
     """Returns the network with the chosen layers in eight bits.
 
-    Precondition: `model` comes from `build_graph`. Postcondition: the same inputs, outputs and
-    metadata, and every layer that was not chosen in float32.
+    Precondition: nodes have unique names and weights are initializers, as `build_graph` and
+    `convolutions.prepare` return them. Postcondition: the same inputs, outputs and metadata, and
+    every layer that was not chosen in float32.
 
     Weights use seven of their eight bits: processors without VNNI add two eight-bit products in
     sixteen bits, which overflows and would make the file compute something else there (saturation,
@@ -156,12 +175,13 @@ def quantise(
 
     Args:
         model: not changed.
-        layers: of `hidden_layers`.
+        layers: of `hidden_layers` or `convolution_layers`.
         chosen: names of those to quantise, at least one.
         calibration: canvases (H, W, 3) uint8.
         scratch: folder for temporary files.
     """
-    nodes = sorted({node for name in chosen for node in layers[name]})
+    nodes = {node for name in chosen for node in layers[name]}
+    kinds = sorted({node.op_type for node in model.graph.node if node.name in nodes})
     source, target = scratch / "float.onnx", scratch / "quantised.onnx"
     source.write_bytes(model.SerializeToString())
     with _quiet():
@@ -170,8 +190,8 @@ def quantise(
             target,
             _Reader(model.graph.input[0].name, calibration),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(QUANTISED),
-            nodes_to_quantize=nodes,
+            op_types_to_quantize=kinds,
+            nodes_to_quantize=sorted(nodes),
             per_channel=True,
             reduce_range=True,
             activation_type=QuantType.QUInt8,
@@ -196,6 +216,7 @@ def damage_by_layer(
     layers: Mapping[str, Sequence[str]],
     calibration: Calibration,
     scratch: Path,
+    on_step: Callable[[str], None] = lambda _: None,
 ) -> dict[str, float]:
     """Returns how much each layer changes the outputs when it alone is in eight bits, worst first.
 
@@ -207,7 +228,9 @@ def damage_by_layer(
     if not objects.any():
         objects[:] = True
     damage = {}
-    for name in layers:
+    for number, name in enumerate(layers):
+        if number and number % RANKED_TOGETHER == 0:
+            on_step(f"ranking layers by their damage: {number} of {len(layers)}")
         alone = quantise(model, layers, [name], iter(canvases), scratch)
         got = _outputs(alone, canvases, scratch)
         damage[name] = float(

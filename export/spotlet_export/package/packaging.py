@@ -9,7 +9,6 @@ import onnx
 
 from spotlet.check.golden import record_golden, write_golden
 from spotlet.image_files import write_image
-from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY
 from spotlet.model.package import CARD_FILE, GOLDEN_FOLDER, VARIANTS
 from spotlet_export.card.card import CardContents, model_card
@@ -20,6 +19,7 @@ from spotlet_export.gate.variants import Limits
 from spotlet_export.graph.graph import IR_VERSION, OPSET
 from spotlet_export.graph.suppression import manifest_of
 from spotlet_export.package.folder import file_entry, package_folder, write_record
+from spotlet_export.package.golden_search import GoldenFrames
 
 VERSIONS_OF = ("spotlet", "torch", "onnx", "onnxscript", "onnxruntime", "numpy")
 """Distributions whose versions are recorded."""
@@ -30,15 +30,13 @@ class Contents:
     """What goes into a package besides its model files.
 
     Attributes:
-        golden: frames, by name.
-        golden_source: one of `golden_frames.SOURCES`.
+        golden: frames, by name, and where they are from.
         notes: Markdown for the card.
         attachments: files to copy: the licence of the data, pictures that the notes show.
         quantisation: record of the int8 variant; None without one.
     """
 
-    golden: Mapping[str, ImageArray]
-    golden_source: str
+    golden: GoldenFrames
     notes: str
     attachments: Sequence[Path]
     quantisation: Mapping[str, Any] | None
@@ -69,7 +67,7 @@ def write_package(
             model, {METADATA_KEY: replace(manifest_of(model), parity=passed).to_json()}
         )
         files[name] = model.SerializeToString()
-        golden[name] = record_golden(gate.files[variant], contents.golden, limits.golden)
+        golden[name] = record_golden(gate.files[variant], contents.golden.frames, limits.golden)
         entries[name] = file_entry(variant, files[name], gate.files[variant], report, limits) | {
             "accuracy": _accuracy(gate, variant)
         }
@@ -82,16 +80,17 @@ def write_package(
             evaluations={VARIANTS[name]: found for name, found in gate.evaluations.items()},
             quantisation=contents.quantisation,
             data_name=manifest.training.get("data"),
-            golden_frames=len(contents.golden),
-            golden_source=contents.golden_source,
+            golden_frames=len(contents.golden.frames),
+            golden_source=contents.golden.source,
+            golden_detections=contents.golden.detections,
             notes=contents.notes,
         )
     )
-    drawing = draw_letterbox(manifest, next(iter(contents.golden.values())))
+    drawing = draw_letterbox(manifest, next(iter(contents.golden.frames.values())))
     with package_folder(package, contents.attachments) as folder:
         for name, content in files.items():
             (folder / name).write_bytes(content)
-        write_golden(folder / GOLDEN_FOLDER, contents.golden, golden)
+        write_golden(folder / GOLDEN_FOLDER, contents.golden.frames, golden)
         (folder / CARD_FILE).write_text(card, encoding="utf-8", errors="backslashreplace")
         write_image(folder / LETTERBOX_FILE, drawing)
         write_record(

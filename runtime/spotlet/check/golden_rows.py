@@ -1,4 +1,4 @@
-"""The results of replayed golden frames, and the two rows of a check made from them."""
+"""The results of replayed golden frames, and the rows of a check made from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from spotlet.check.tolerances import GoldenTolerance
 
 CANVAS_RULE = "golden frames are resized as at export"
 GOLDEN_RULE = "golden frames match the export"
+DETECTIONS_RULE = "golden frames hold detections"
 
 INFINITE = float("inf")
 
@@ -34,6 +35,8 @@ class GoldenResult:
         tensors: greatest |Δ| of boxes, in [0, 1] of the canvas, and scores; NaN if the model
             returned one, infinite if the picture is not the export's.
         agreement: of the detections, if they were compared.
+        objects: how many detections of the export need a partner here: those that are further over
+            the score threshold than the tolerance.
     """
 
     name: str
@@ -44,6 +47,7 @@ class GoldenResult:
     same_input: bool = True
     tensors: float = INFINITE
     agreement: Agreement | None = None
+    objects: int = 0
 
     @property
     def levels(self) -> int:
@@ -94,6 +98,17 @@ def golden_row(results: Sequence[GoldenResult]) -> CheckRow:
     if rest:
         parts.append(f"{rest} compared loosely: the export's canvas is unknown")
     return CheckRow(GOLDEN_RULE, not bad, "; ".join(parts), largest, warns=bool(rest))
+
+
+def detection_rows(results: Sequence[GoldenResult]) -> list[CheckRow]:
+    """Returns the row that no detection could be compared; none if some were."""
+    if any(result.objects for result in results):
+        return []
+    measured = (
+        f"none in {len(results)} frames, so nothing is proven about detections; export or adopt "
+        "the model again with images that show its objects"
+    )
+    return [CheckRow(DETECTIONS_RULE, True, measured, warns=True, unproven=True)]
 
 
 def _effect_text(effects: Sequence[Agreement]) -> str:

@@ -4,6 +4,7 @@ Two separate verdicts: whether OpenCV resizes a frame to the same canvas, and wh
 returns the same for that canvas.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,9 +46,11 @@ def replay_golden(
         frame = read_golden_frame(folder, name)
         fault = _picture_fault(frame, wanted)
         if fault is None:
-            results.append(compare(name, wanted, detector, frame, tolerance))
+            result = compare(name, wanted, detector, frame, tolerance)
         else:
-            results.append(GoldenResult(name=name, allowed=tolerance, faults=(fault,)))
+            result = GoldenResult(name=name, allowed=tolerance, faults=(fault,))
+        sure = wanted.detections.scores >= detector.rule.score_threshold + tolerance.scores
+        results.append(replace(result, objects=int(sure.sum())))
     return tuple(results)
 
 

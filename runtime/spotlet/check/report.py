@@ -17,6 +17,7 @@ class CheckRow:
         difference: greatest |Δ| of a tensor's number from the export's record; None if the rule
             does not compare with it.
         warns: whether it holds with a difference worth reporting.
+        unproven: whether it holds only because there was nothing to compare.
     """
 
     rule: str
@@ -24,6 +25,7 @@ class CheckRow:
     measured: str
     difference: float | None = None
     warns: bool = False
+    unproven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,13 @@ class CheckReport:
     def warnings(self) -> tuple[CheckRow, ...]:
         """The rows whose rule holds with a difference worth reporting."""
         return tuple(row for row in self.rows if row.passed and row.warns)
+
+    @property
+    def verdict(self) -> str:
+        """`FAIL` if a rule does not hold, `WARN` if nothing was compared by one, else `PASS`."""
+        if not self.passed:
+            return "FAIL"
+        return "WARN" if any(row.unproven for row in self.rows) else "PASS"
 
     @property
     def largest_difference(self) -> float | None:

@@ -10,7 +10,7 @@ import numpy as np
 from spotlet.check.agreement import agree
 from spotlet.check.cross_checks import check_suppression, compare_with_cpu, largest_difference
 from spotlet.check.golden import MOST_FRAMES, read_golden_frame
-from spotlet.check.golden_rows import GOLDEN_RULE, canvas_rows, golden_row
+from spotlet.check.golden_rows import GOLDEN_RULE, canvas_rows, detection_rows, golden_row
 from spotlet.check.probe import (
     PROBE_KEY,
     PROBE_TOLERANCE_KEY,
@@ -68,7 +68,8 @@ def check_model(
     The manifest must fit the graph, and the file must be its package's. Outputs for five synthetic
     canvases must be in range, repeatable and independent of the batch, and match `parity.json`;
     results for the golden frames must match their record. A graph that suppresses is compared by
-    its detections, also with the package's file without suppression, if there is one. Without a
+    its detections, also with the package's file without suppression, if there is one. If no golden
+    frame holds a detection, the verdict is `WARN`: nothing is proven about detections. Without a
     record of its tensors, a provider other than the CPU must match this machine's CPU, within the
     same tolerance except for int8 networks.
 
@@ -202,7 +203,7 @@ def _check_golden(subject: Subject) -> list[CheckRow]:
         results = replay_golden(subject.detector, subject.golden, subject.tolerances.floor)
     except ModelFileError as error:
         return [CheckRow(GOLDEN_RULE, False, str(error), float("inf"))]
-    return [*canvas_rows(results), golden_row(results)]
+    return [*detection_rows(results), *canvas_rows(results), golden_row(results)]
 
 
 CHECKS = (

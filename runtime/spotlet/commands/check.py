@@ -18,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints, for each model file, a line for each rule, then PASS or FAIL.
+    """Prints, for each model file, a line for each rule, then PASS, WARN or FAIL.
+
+    Returns 0 for WARN too: every rule holds, but no golden frame holds a detection.
 
     Raises:
         GateError: a rule does not hold.
@@ -64,7 +66,8 @@ def _print(report: CheckReport) -> None:
     if not report.passed:
         print(f"FAIL: {len(report.failures)} of {len(report.rows)} rules")
     else:
-        count = len(report.warnings)
+        count = sum(not row.unproven for row in report.warnings)
         warned = f", {count} warning{'s' * (count > 1)}" if count else ""
         differs = "" if largest is None else f": largest difference {largest:.2g} from the export"
-        print(f"PASS{warned}{differs}")
+        unproven = ", nothing is proven about detections" * (report.verdict == "WARN")
+        print(f"{report.verdict}{unproven}{warned}{differs}")

@@ -30,6 +30,9 @@ PARITY_FILE = "parity.json"
 CARD_FILE = "CARD.md"
 """The file of a package that describes the model."""
 
+ADOPTED_KEY = "adopted"
+"""Key in `parity.json` of an adopted package: where the model is from."""
+
 PARITY_SCHEMA = 2
 """The newest `parity.json` that this version reads."""
 
@@ -72,18 +75,18 @@ def locate_model(model: str | Path, variant: str | None = None) -> Path:
     file = package_member(folder, VARIANTS[variant or "fp32"])
     if not is_file(file):
         has = ", ".join(variants_of(folder))
+        command = "adopt" if _is_adopted(folder) else "export"
         flags = " ".join(f"--{part}" for part in ("int8", "end-to-end") if part in (variant or ""))
-        remedy = f"`spotlet export {flags}` makes one"
-        if _is_adopted(folder):
-            remedy = "it was adopted, and only of a checkpoint `spotlet export` makes others"
-        raise ModelFileError(f"{model}: has no {variant} variant, only {has}; {remedy}")
+        raise ModelFileError(
+            f"{model}: has no {variant} variant, only {has}; `spotlet {command} {flags}` makes one"
+        )
     return file
 
 
 def _is_adopted(folder: Path) -> bool:
     """Returns whether a package was made of another exporter's file."""
     try:
-        return "adopted" in (_read_parity_file(folder / PARITY_FILE) or {})
+        return ADOPTED_KEY in (_read_parity_file(folder / PARITY_FILE) or {})
     except ModelFileError:  # what is asked for does not depend on it
         return False
 

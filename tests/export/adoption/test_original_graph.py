@@ -17,7 +17,8 @@ from spotlet.cli import main
 from spotlet.errors import ModelFileError
 from spotlet_export import AdoptSettings, adopt_package
 from spotlet_export.adoption import candidates
-from spotlet_export.adoption.adopting import Adoption, Listener
+from spotlet_export.adoption.adopting import Adoption
+from spotlet_export.adoption.listener import Listener
 from spotlet_export.adoption.original_file import load_original
 
 CENTRES = Make(layout="4+C,K", box_format="cxcywh")

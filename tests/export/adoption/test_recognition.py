@@ -32,7 +32,8 @@ from spotlet import Detector
 from spotlet.detections import Detections
 from spotlet.errors import GateError, SpotletError, UsageError
 from spotlet_export import AdoptSettings, adopt_package
-from spotlet_export.adoption.adopting import Adoption, Listener
+from spotlet_export.adoption.adopting import Adoption
+from spotlet_export.adoption.listener import Listener
 
 LIT = ((1, 3, 0, 230), (4, 7, 1, 210), (6, 2, 2, 250))
 """Row and column of a cell of the canvas, its class, its level; none in the middle."""

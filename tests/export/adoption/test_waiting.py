@@ -20,7 +20,7 @@ from onnx import helper, numpy_helper
 
 from spotlet_export import AdoptSettings, adopt_package
 from spotlet_export.adoption import original_decoder
-from spotlet_export.adoption.adopting import Listener
+from spotlet_export.adoption.listener import Listener
 
 Tensors = dict[str, npt.NDArray[Any]]
 CENTRES = Make(layout="4+C,K", box_format="cxcywh")

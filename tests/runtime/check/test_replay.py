@@ -4,6 +4,7 @@ import contextlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -23,9 +24,15 @@ from compatibility.check_packages import (
 
 from spotlet import postprocess
 from spotlet.boxes import FloatArray
-from spotlet.check import replay
-from spotlet.check.golden import record_golden, write_golden
-from spotlet.check.golden_rows import GoldenResult, canvas_rows, golden_row
+from spotlet.check import check_model, replay
+from spotlet.check.golden import read_golden_frame, record_golden, write_golden
+from spotlet.check.golden_rows import (
+    DETECTIONS_RULE,
+    GoldenResult,
+    canvas_rows,
+    detection_rows,
+    golden_row,
+)
 from spotlet.check.replay import replay_golden
 from spotlet.check.tolerances import FP32_TOLERANCE, INT8_TOLERANCE, GoldenTolerance
 from spotlet.detector import Detector
@@ -458,3 +465,33 @@ def _same_box_twice() -> Change:
         return boxes[np.newaxis], scores[np.newaxis]
 
     return change
+
+
+def test_frames_without_detections_prove_nothing_about_detections(package: Path) -> None:
+    street, blots, black = _replay(package)
+    assert street.objects > 3
+    assert black.objects == 0
+    assert detection_rows([street, blots, black]) == []
+    (row,) = detection_rows([black])
+    assert (row.rule, row.passed, row.warns, row.unproven) == (DETECTIONS_RULE, True, True, True)
+    assert "nothing is proven about detections" in row.measured
+    frames = {"black": np.zeros((240, 400, 3), np.uint8)}
+    shutil.rmtree(package / "golden")
+    record = record_golden(package / MODEL, frames, FP32_TOLERANCE)
+    write_golden(package / "golden", frames, {MODEL: record})
+    report = check_model(package)
+    assert (report.passed, report.verdict) == (True, "WARN")
+
+
+def test_a_detection_within_the_tolerance_of_the_threshold_proves_nothing(package: Path) -> None:
+    """It may be missing on another machine, so the check lets it go."""
+    detector = Detector(package)
+    threshold = detector.rule.score_threshold
+    street = read_golden_frame(package / "golden", "street")
+    sure = (detector(street).scores >= threshold + 0.2).sum()
+    with_slack = replace(FP32_TOLERANCE, scores=0.2)
+    record = record_golden(package / MODEL, {"street": street}, with_slack)
+    shutil.rmtree(package / "golden")
+    write_golden(package / "golden", {"street": street}, {MODEL: record})
+    (result,) = _replay(package)
+    assert result.objects == sure < len(detector(street))

@@ -1,0 +1,105 @@
+"""How an original is read, checked on the user's images, and another reading where it fails."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from spotlet.errors import GateError
+from spotlet.letterbox import ImageArray
+from spotlet.manifest import Manifest
+from spotlet_export.adoption.budget import Budget
+from spotlet_export.adoption.exporters import with_exporter
+from spotlet_export.adoption.listener import Listener
+from spotlet_export.adoption.manifest import make_manifest, remarks
+from spotlet_export.adoption.original_decoder import OriginalDecoder
+from spotlet_export.adoption.original_file import OriginalFile
+from spotlet_export.adoption.plausibility import doubts
+from spotlet_export.adoption.preview import draw_preview
+from spotlet_export.adoption.proposal import propose
+from spotlet_export.adoption.recognition import recognise
+from spotlet_export.adoption.settings import AdoptSettings
+from spotlet_export.adoption.variants import require_possible
+from spotlet_export.gate.witness import witness_canvas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CheckedReading:
+    """How an original is read, and what looks wrong with it.
+
+    Attributes:
+        decoder: of the original, with its signature.
+        manifest: of the model.
+        wrong: doubts about what it finds on the images, which another reading may answer.
+        unclear: doubts about what its outputs mean, which only the user can answer.
+    """
+
+    decoder: OriginalDecoder
+    manifest: Manifest
+    wrong: tuple[str, ...]
+    unclear: tuple[str, ...]
+
+
+def read(
+    original: OriginalFile,
+    photographs: Sequence[ImageArray],
+    settings: AdoptSettings,
+    package: Path,
+    listener: Listener,
+) -> CheckedReading:
+    """Returns how an original is read, checked on the user's images.
+
+    Raises:
+        GateError: its outputs do not fit any layout.
+        UsageError: an option is missing or contradicts the file, or a file that was asked for
+            cannot be made of it.
+    """
+    settings = with_exporter(settings, original.metadata, listener.on_remark)
+    reading = recognise(original, photographs, settings, listener.on_remark)
+    signature = reading.signature
+    manifest = make_manifest(
+        original, reading.classes, signature, reading.resize, settings, package
+    )
+    for remark in remarks(manifest, signature):
+        listener.on_remark(remark)
+    require_possible(original.model.graph, signature, manifest.classes, settings)
+    decoder = OriginalDecoder(original.session, signature)
+    found = [decoder.uncut(witness_canvas(image, manifest)) for image in photographs]
+    return CheckedReading(
+        decoder=decoder,
+        manifest=manifest,
+        wrong=tuple(doubts(found, signature, manifest)),
+        unclear=tuple(reading.doubts),
+    )
+
+
+def proposed(
+    reading: CheckedReading,
+    images: Sequence[Path],
+    photographs: Sequence[ImageArray],
+    settings: AdoptSettings,
+    package: Path,
+    listener: Listener,
+) -> AdoptSettings:
+    """Returns the settings with which the trials found objects, if `propose` agrees to them.
+
+    Raises:
+        GateError: nothing was found with other settings either, or they are not agreed to.
+    """
+    budget = Budget(listener.on_step)
+    proposal = propose(
+        reading.decoder, reading.manifest, photographs, settings, reading.wrong, budget
+    )
+    said = f"nothing written: {'; '.join(reading.wrong)}"
+    if proposal is None:
+        raise GateError(
+            f"{said}; other settings were tried too ({budget}), and none finds the same objects in "
+            "the images and in shifted, scaled and mirrored copies of them: do they show objects "
+            "of its classes? (--force writes it anyway)"
+        )
+    picture = package.with_name(f"{package.name}-proposal.png")
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    preview = draw_preview(picture, images, photographs, proposal.detections)
+    if not listener.propose(proposal, preview):
+        raise GateError(f"{said}; {proposal}, drawn in {picture}: add these options, or --yes")
+    picture.unlink()
+    return replace(settings, **proposal.changes)
