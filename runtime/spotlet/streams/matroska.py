@@ -33,7 +33,7 @@ _IN_SEGMENTS = frozenset(
         0x1254C367,
     }
 )
-_SEARCH_BYTES = 1 << 20
+_FEWEST_SEARCH_BYTES, _SEARCH_BYTES = 1 << 10, 1 << 20
 _HEADER_BYTES = 12
 
 
@@ -44,7 +44,7 @@ def is_whole_matroska(file: BinaryIO, size: int) -> bool:
         file.seek(place)
         element = _read_element(file.read(_HEADER_BYTES))
         if element is None:
-            return False
+            return _is_padding(file, place)
         kind, payload, length = element
         place += payload
         if length is not None:
@@ -52,6 +52,15 @@ def is_whole_matroska(file: BinaryIO, size: int) -> bool:
         elif kind not in _WITH_CHILDREN:
             return False
     return place <= size
+
+
+def _is_padding(file: BinaryIO, place: int) -> bool:
+    """Returns whether a file holds zeros alone from `place` on."""
+    file.seek(place)
+    while content := file.read(_SEARCH_BYTES):
+        if content.count(0) < len(content):
+            return False
+    return True
 
 
 def count_breaks(file: BinaryIO, size: int) -> int:
@@ -95,12 +104,14 @@ def _element_at(file: BinaryIO, place: int) -> tuple[int, int, int | None]:
 def _find_cluster(file: BinaryIO, place: int) -> int:
     """Returns where the next cluster begins, or the file ends."""
     file.seek(place)
-    while len(content := file.read(_SEARCH_BYTES)) > len(_CLUSTER_START):
+    at_once = _FEWEST_SEARCH_BYTES  # so that each of many breaks costs little
+    while len(content := file.read(at_once)) > len(_CLUSTER_START):
         found = content.find(_CLUSTER_START)
         if found >= 0:
             return place + found
         place += len(content) - len(_CLUSTER_START)
         file.seek(place)
+        at_once = min(at_once * 2, _SEARCH_BYTES)
     return place + len(content)
 
 

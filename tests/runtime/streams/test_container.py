@@ -53,6 +53,16 @@ def test_a_file_of_which_nothing_is_known_may_be_whole_or_not(tmp_path: Path) ->
     assert is_whole(tmp_path / "missing") is None
 
 
+def test_zeros_behind_a_matroska_file_are_padding(tmp_path: Path) -> None:
+    cluster = bytes.fromhex("1f43b675" + "01ffffffffffffff") + _element("a3", b"\x81\0\0\x80")
+    whole = _element("1a45dfa3", b"") + bytes.fromhex("18538067" + "01ffffffffffffff") + cluster
+    for tail, right in ((b"", True), (bytes(5000), True), (bytes(5000) + b"\1", False)):
+        (tmp_path / "in.mkv").write_bytes(whole + tail)
+        assert is_whole(tmp_path / "in.mkv") is right
+    (tmp_path / "in.mkv").write_bytes(whole[:-1])
+    assert is_whole(tmp_path / "in.mkv") is False
+
+
 def test_boxes_end_where_they_say(tmp_path: Path) -> None:
     def write(*boxes: bytes) -> Path:
         (tmp_path / "in.mp4").write_bytes(b"".join(boxes))
