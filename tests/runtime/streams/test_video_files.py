@@ -17,8 +17,8 @@ from patience import PATIENCE_SECONDS
 from spotlet.letterbox import ImageArray
 from spotlet.sinks.recording.mp4 import read_encoded
 from spotlet.streams import Frame, Reconnection, StatusEvent, open_stream
-from spotlet.streams.container import is_whole
 from spotlet.streams.packets import PacketWatch
+from spotlet.streams.whole import is_whole
 
 WriteClip = Callable[..., Path]
 FPS = 20
@@ -245,6 +245,36 @@ def test_a_file_whose_sound_is_longer_than_its_picture_is_whole(
     assert 0 < len(frames) < 50
     assert early is not None
     assert "truncated" in early
+
+
+def _chunk(kind: bytes, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    return kind + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+
+
+def _avi(pictures: list[bytes]) -> bytes:
+    """Returns an AVI file of JPEGs, of which an empty one repeats the one before it."""
+    height, width = 96, 192
+    main = struct.pack("<14I", 50000, 0, 0, 0, len(pictures), 0, 1, 0, width, height, 0, 0, 0, 0)
+    stream = struct.pack("<4s4s8x6I", b"vids", b"MJPG", 0, 1, FPS, 0, len(pictures), 100000)
+    size = struct.pack("<IiiHH4sI16x", 40, width, height, 1, 24, b"MJPG", 3 * width * height)
+    stream_list = _chunk(b"strh", stream, bytes(16)) + _chunk(b"strf", size)
+    header = _chunk(b"avih", main) + _chunk(b"LIST", b"strl", stream_list)
+    packets = [_chunk(b"00dc", picture) for picture in pictures]
+    lists = _chunk(b"LIST", b"hdrl", header) + _chunk(b"LIST", b"movi", *packets)
+    return _chunk(b"RIFF", b"AVI ", lists)
+
+
+def test_an_avi_file_that_repeats_its_last_picture_is_whole(tmp_path: Path) -> None:
+    jpegs = [cv2.imencode(".jpg", image)[1].tobytes() for image in _numbered(range(40))]
+    path = tmp_path / "in.avi"
+    for empty, missing in ((0, 0), (12, 0), (12, 9)):
+        whole = _avi(jpegs + [b""] * empty)
+        count = 40 - missing
+        path.write_bytes(whole[: whole.index(jpegs[count]) - 8] if missing else whole)
+        frames, early = _read(path)
+        assert len(frames) == count
+        assert (early is None) is (missing == 0)
 
 
 def _of_unknown_length(path: Path) -> bytes:
