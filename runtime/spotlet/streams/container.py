@@ -1,6 +1,7 @@
 """What a video file says of itself: how it is shown, and how many frames it holds.
 
-Source: ISO/IEC 14496-12 (MP4 and MOV).
+Source: ISO/IEC 14496-12 (MP4 and MOV); QuickTime File Format, "fiel"; RFC 9559 (Matroska);
+SMPTE 377-1 (MXF) G.2; the YUV4MPEG2 header.
 """
 
 import os
@@ -13,10 +14,15 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from spotlet.streams import matroska
 from spotlet.streams.matroska import MATROSKA_START, read_turn
 from spotlet.streams.upright import Orientation, orientation_of_matrix
 
 _MOST_INDEX_BYTES = 256 << 20
+_ENTRY_BYTES = 78  # what all formats of pictures state, before their boxes
+_FIELD_ORDERS = (b"\2\1", b"\2\6", b"\2\x09", b"\2\x0e")  # two fields, in that order
+_HEAD_BYTES = 1 << 16
+_MXF_START, _MXF_FIELDS = b"\x06\x0e\x2b\x34", b"\x32\x0c\0\1\1"  # frame layout: separate fields
 _MOST_PICTURES = 10_000_000  # four days at 30 a second
 
 Boxes = list[tuple[bytes, bytes]]
@@ -67,6 +73,26 @@ def read_index(path: Path) -> Index | None:
     except (OSError, ValueError, struct.error):
         pass
     return None
+
+
+def has_field_order(path: Path) -> bool:
+    """Returns whether a file states that its pictures are two fields, and which comes first."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+            if head.startswith(MATROSKA_START):
+                return matroska.has_field_order(file)
+            if head.startswith(b"YUV4MPEG2 "):
+                return {b"It", b"Ib"} & {*head.split(b"\n", 1)[0].split()} != set()
+            if head.startswith(_MXF_START):
+                return _MXF_FIELDS in head
+            for kind, start, end in top_boxes(file):
+                if kind == b"moov" and end - start <= _MOST_INDEX_BYTES:
+                    file.seek(start)
+                    return _has_field_order(_boxes(file.read(end - start)))
+    except (OSError, ValueError):
+        pass
+    return False
 
 
 def top_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
@@ -130,6 +156,18 @@ def _read_movie(movie: Boxes) -> Index | None:
                 is_fragmented=is_fragmented,
             )
     return None
+
+
+def _has_field_order(movie: Boxes) -> bool:
+    for kind, payload in movie:
+        track = _boxes(payload)
+        if kind == b"trak" and _find(track, b"mdia", b"hdlr")[8:12] == b"vide":
+            formats = _boxes(_find(track, b"mdia", b"minf", b"stbl", b"stsd")[8:])
+            return any(
+                _find(_boxes(entry[_ENTRY_BYTES:]), b"fiel") in _FIELD_ORDERS
+                for _, entry in formats
+            )
+    return False
 
 
 def _track_number(header: bytes) -> int:

@@ -8,8 +8,10 @@ import numpy as np
 
 from spotlet.image_files.files import quiet_opencv
 from spotlet.library_paths import path_for_library
+from spotlet.streams.container import has_field_order
 from spotlet.streams.interlaced import (
     LOSES_INTERLACED,
+    MARKED_BY_CONTAINER,
     Rewrite,
     explain_refusal,
     is_interlaced,
@@ -57,8 +59,13 @@ class PacketWatch:
         refusal: why pictures behind a change cannot be read, if that is known.
     """
 
-    def __init__(self, capture: cv2.VideoCapture | None) -> None:
-        """Takes over a capture that reads packets; without effect if its codec is unknown."""
+    def __init__(self, capture: cv2.VideoCapture | None, path: Path | None = None) -> None:
+        """Takes over a capture that reads packets; without effect if its codec is unknown.
+
+        Args:
+            capture: the capture; None if none could be opened.
+            path: its file, which may say more than the packets.
+        """
         self.size_hw: SizeHw | None = None
         self.changed_at: int | None = None
         self.changed_seconds = 0.0
@@ -76,6 +83,11 @@ class PacketWatch:
             self._fourcc = _fourcc_of(self._capture)
         self._may_hide = not is_shown(self._fourcc, b"\0")
         self._read_size = size_reader(self._fourcc)
+        self._states_fields = (
+            path is not None
+            and self._fourcc.lower() in MARKED_BY_CONTAINER
+            and has_field_order(path)
+        )
         if self._read_size is None:
             with quiet_opencv():
                 if self._capture is not None and self._capture.grab():
@@ -203,7 +215,7 @@ class PacketWatch:
         """Whether interlaced pictures begin that must be rewritten, or refused."""
         if self._rewrite is not None or not LOSES_INTERLACED:
             return False
-        if not is_interlaced(self._fourcc, content):
+        if not (self._states_fields or is_interlaced(self._fourcc, content)):
             return False
         self._rewrite = progressive_rewrite(self._fourcc)
         if self._rewrite is None:

@@ -150,7 +150,7 @@ class VideoReader:
         path = Path(str(self._source.location))
         if self._source.kind != "video" or not path.is_file():  # a pipe is read once
             return
-        self._watch = PacketWatch(packet_capture(path))
+        self._watch = PacketWatch(packet_capture(path), path)
         index = read_index(path)
         if index is not None:
             self._orientation = index.orientation
