@@ -26,11 +26,12 @@ from spotlet.streams.jpeg import decode_jpeg
 from spotlet.streams.opencv import (
     NOT_OPENED,
     open_capture,
+    packet_capture,
     read_as_jpegs,
     read_pixel_aspect,
     take_over_orientation,
 )
-from spotlet.streams.packets import PacketWatch, packet_capture, states_interlaced, watch_stream
+from spotlet.streams.packets import PacketWatch, states_interlaced, watch_stream
 from spotlet.streams.part import PartCapture
 from spotlet.streams.source import Source
 from spotlet.streams.upright import make_upright
