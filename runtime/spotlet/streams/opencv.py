@@ -152,7 +152,7 @@ def packet_capture(path: Path) -> cv2.VideoCapture | None:
     """Returns an open capture whose `grab` reads a packet and decodes nothing; None if it fails."""
     capture = cv2.VideoCapture()
     with quiet_opencv(), path_for_library(path) as name:
-        opened = capture.open(name, cv2.CAP_FFMPEG)
+        opened = capture.open(name, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])  # none decodes
         if opened and capture.set(cv2.CAP_PROP_FORMAT, -1):
             return capture
     capture.release()
