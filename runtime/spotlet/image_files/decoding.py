@@ -28,6 +28,7 @@ from spotlet.image_files.orientation import (
     exif_orientation,
 )
 from spotlet.image_files.pixels import exceed, in_eight_bits, turned
+from spotlet.image_files.sequences import is_animated
 from spotlet.letterbox import ImageArray
 
 _CANNOT = {
@@ -56,10 +57,12 @@ class DecodedImage:
         image: (H, W, 3) uint8 BGR, upright.
         guessed_bits: how many bits were taken for a 16-bit picture that states no white; None for
             others, and if it fills all bits.
+        animated: whether it is the first picture of an animation.
     """
 
     image: ImageArray
     guessed_bits: int | None = None
+    animated: bool = False
 
 
 def read_image(path: str | Path) -> ImageArray:
@@ -163,7 +166,7 @@ def decode_content(content: bytes, name: str) -> DecodedImage:
         )
     if image is None:
         raise SourceError(f"{name}: not an image that OpenCV can decode, or a damaged one")
-    return DecodedImage(turned(image, exif_orientation(content)), bits)
+    return DecodedImage(turned(image, exif_orientation(content)), bits, is_animated(content))
 
 
 def _decode_tiff(content: bytes, flags: int) -> npt.NDArray[Any] | None:

@@ -15,7 +15,8 @@ logger = logging.getLogger("spotlet.streams")
 class ImageReader:
     """Image files, one frame each: 8 bit, three channels, upright.
 
-    If bits had to be guessed, it says so when it is closed, once for all files.
+    If bits had to be guessed, or an animation is read as its first picture, it says so when it is
+    closed, once for all files.
     """
 
     def __init__(self, paths: tuple[Path, ...]) -> None:
@@ -27,6 +28,7 @@ class ImageReader:
         self._index = 0
         self._bad: list[SourceError] = []
         self._guessed: Counter[int] = Counter()
+        self._animated: list[Path] = []
 
     def read(self) -> Frame | None:
         """Returns the next image; None after the last.
@@ -50,6 +52,8 @@ class ImageReader:
                 continue
             if decoded.guessed_bits is not None:
                 self._guessed[decoded.guessed_bits] += 1
+            if decoded.animated:
+                self._animated.append(path)
             return take_frame(decoded.image, os.fspath(path), index, None)
         return None
 
@@ -64,4 +68,12 @@ class ImageReader:
                 "were taken (%s); state the white: PNG's sBIT, TIFF's MaxSampleValue",
                 self._paths[0].parent if total > 1 else self._paths[0],
                 ", ".join(f"{bits} bits: {number} of {total}" for bits, number in guessed),
+            )
+        animated, self._animated = self._animated, []
+        if animated:
+            logger.warning(
+                "%s: an animation%s, read as its first picture; for all of them, run an animated "
+                "GIF or PNG, or a video, by its own name",
+                animated[0],
+                f", one of {len(animated)} of {total} images" if total > 1 else "",
             )
