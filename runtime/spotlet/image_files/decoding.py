@@ -44,9 +44,10 @@ EXIF blocks. Of TIFF it ignores the flag; see `_decode_tiff`."""
 
 _PAM_SIZES = b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL"
 
-_ALPHA = 338
+_TILE_WIDTH, _ALPHA = 322, 338
 _UNSPECIFIED, _ASSOCIATED, _UNASSOCIATED = 0, 1, 2
-"""TIFF's tag of its extra samples, and what it says of the first (TIFF 6.0, section 18)."""
+"""TIFF's tags of tiles and of extra samples, and what it says of the first of those (TIFF 6.0,
+sections 15 and 18)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,7 +163,7 @@ def decode_content(content: bytes, name: str) -> DecodedImage:
     if image is None and kind == "TIFF":
         raise SourceError(
             f"{name}: a TIFF that OpenCV cannot decode, or a damaged one; save it as grey or RGB, "
-            "with 8 or 16 bits, without compression or with LZW"
+            "with 8 or 16 bits, in strips, without compression or with LZW"
         )
     if image is None:
         raise SourceError(f"{name}: not an image that OpenCV can decode, or a damaged one")
@@ -217,9 +218,16 @@ def _decode_pam(content: bytes, flags: int) -> npt.NDArray[Any] | None:
 def _imdecode(content: bytes, flags: int) -> npt.NDArray[Any] | None:
     try:
         # OpenCV raises for an empty buffer and for a size over its limit.
-        return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        if image is None and _TILE_WIDTH in tiff_tags(content):
+            # From memory, libtiff refuses uncompressed tiles of other than whole kibibytes.
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "a.tif"
+                path.write_bytes(content)
+                image = cv2.imread(str(path), flags)
     except cv2.error:
         return None
+    return image
 
 
 def _first_picture(content: bytes) -> ImageArray | None:

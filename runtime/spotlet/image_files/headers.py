@@ -40,6 +40,19 @@ _AVIF_BRANDS = frozenset({b"avif", b"avis", b"mif1", b"miaf"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
 _BMP_HEADER_SIZES = frozenset({12, 40, 52, 56, 64, 108, 124})
 _BITS, _PHOTOMETRIC, _CHANNELS, _MOST, _PLANAR, _FORMAT = 258, 262, 277, 281, 284, 339
+_COMPRESSION = 259
+_UNCOMPRESSED = 1
+_LIBTIFF = frozenset({
+    _UNCOMPRESSED, 2, 3, 4, 5, 6, 7, 8, 32766, 32771, 32773, 32809, 32909, 32946, 34661, 34676,
+    34677, 34887, 34925, 50000, 50001,
+})  # fmt: skip
+"""The compressions that libtiff knows: it decodes them or, built without one, fails. Of others
+OpenCV silently makes a black picture."""
+_COMPRESSIONS = {
+    22610: "JPEG XR", 33003: "JPEG 2000", 33004: "JPEG 2000", 33005: "JPEG 2000",
+    34712: "JPEG 2000", 34892: "lossy JPEG of DNG", 34933: "PNG", 34934: "JPEG XR",
+    50002: "JPEG XL", 52546: "JPEG XL",
+}  # fmt: skip
 _SIGNED, _FLOAT = 2, 3
 
 
@@ -175,6 +188,13 @@ def undecodable(content: bytes) -> str:
         return f"a TIFF of {bits} bits a sample in floating point; save it with 8 or 16 bits"
     if bits > 16:
         return f"a TIFF of {bits} bits a sample; save it with 8 or 16 bits"
+    compression = tags.get(_COMPRESSION, (_UNCOMPRESSED,))[0]
+    if compression not in _LIBTIFF:
+        name = _COMPRESSIONS.get(compression, f"scheme {compression}")
+        return (
+            f"a TIFF compressed with {name}, which OpenCV cannot decode; save it without "
+            "compression or with LZW"
+        )
     return ""
 
 
