@@ -33,6 +33,11 @@ RAW_SUFFIXES = frozenset({
 })  # fmt: skip
 """Suffixes of a camera's raw files. Many are TIFFs, of which OpenCV would decode the preview."""
 
+UNREADABLE_SUFFIXES = RAW_SUFFIXES | frozenset({
+    ".dds", ".exr", ".hdr", ".ico", ".jxr", ".pcx", ".psd", ".qoi", ".sgi", ".tga", ".xcf",
+})  # fmt: skip
+"""Suffixes of pictures that OpenCV cannot decode, or not as they are shown, by any content."""
+
 OTHER_SUFFIXES = RAW_SUFFIXES | _MOTION_JPEG_SUFFIXES | frozenset({
     ".avi", ".bak", ".cache", ".crdownload", ".csv", ".json", ".md", ".mkv",
     ".mov", ".mp4", ".ndjson", ".npy", ".orig", ".part", ".py", ".thm", ".tmp", ".txt", ".webm",
@@ -53,6 +58,11 @@ def is_image_file(path: Path) -> bool:
     return suffix in IMAGE_SUFFIXES or (
         suffix not in OTHER_SUFFIXES and path.is_file() and content_kind(path) == "image"
     )
+
+
+def is_unreadable_image(path: Path) -> bool:
+    """Whether a file's suffix is that of a picture, and its content is not one that is read."""
+    return path.suffix.lower() in UNREADABLE_SUFFIXES and not is_image_file(path)
 
 
 def content_kind(path: Path) -> Literal["image", "video"] | None:

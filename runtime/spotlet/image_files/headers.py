@@ -35,6 +35,7 @@ _STARTS = {
     b"\xff\x4f\xff\x51": "JPEG 2000",
     b"\0\0\0\x0cJXL \r\n\x87\n": "JPEG XL",
     b"\xff\x0a": "JPEG XL",
+    b"\x59\xa6\x6a\x95": "Sun raster",
 }
 _AVIF_BRANDS = frozenset({b"avif", b"avis", b"mif1", b"miaf"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})

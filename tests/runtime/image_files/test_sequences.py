@@ -137,7 +137,7 @@ def test_an_animation_is_a_video_alone_and_its_first_picture_in_a_folder(
     with open_stream(tmp_path) as stream:
         assert len(list(stream)) == 2
     (record,) = caplog.records
-    assert f"a{suffix}: an animation, one of 1 of 2 images" in record.getMessage()
+    assert f"(1 of 2 images, the first: a{suffix})" in record.getMessage()
     assert np.array_equal(read_image(path), read_image(tmp_path / f"b{suffix}"))
     path.write_bytes(make(1))
     with open_stream(path) as stream:
@@ -160,7 +160,7 @@ def test_an_animated_webp_is_reported(tmp_path: Path, caplog: pytest.LogCaptureF
     with open_stream(path) as stream:
         assert len(list(stream)) == 1
     (record,) = caplog.records
-    assert "a.webp: an animation, read as its first picture" in record.getMessage()
+    assert "a.webp: only the first picture of an animation was read" in record.getMessage()
 
 
 @pytest.mark.parametrize("start", [JPEG + b"\r\n" + JPEG, JPEG, _gif(3)[:-1], _gif(1)])
