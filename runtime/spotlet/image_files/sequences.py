@@ -18,6 +18,8 @@ _APP1, _APP2, _JPEG_END = 0xE1, 0xE2, 0xD9
 _MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
 """What ends a JPEG's coded data: not a stuffed zero, a restart or a fill byte."""
 
+_GIF_BLOCK = re.compile(rb"[^\0]")
+
 _MOST_PADDING = 2**16
 _MORE_THAN_A_PICTURE = re.compile(rb"MotionPhoto|MicroVideo|:Directory|GDepth|GImage")
 """In the XMP of photographs that are followed by a video, a depth map or another picture."""
@@ -110,7 +112,8 @@ def _gif_pictures(content: bytes) -> Iterator[int]:
     timed = False
     try:
         at = 13 + table(content[10])
-        while True:
+        while found := _GIF_BLOCK.search(content, at):  # some writers put zeros between blocks
+            at = found.start()
             match content[at]:
                 case 0x21:  # an extension
                     timed = timed or content[at + 1] == 0xF9

@@ -96,9 +96,9 @@ def test_a_photograph_followed_by_other_data_stays_one(tmp_path: Path, content: 
     assert is_image_file(path)
 
 
-def _gif(pictures: int, timed: bool = True) -> bytes:
+def _gif(pictures: int, *, timed: bool = True, padding: int = 0) -> bytes:
     control = b"\x21\xf9\x04\0\5\0\0\0" if timed else b""
-    picture = control + b",\0\0\0\0\2\0\1\0\0\2\2D\n\0"
+    picture = control + b",\0\0\0\0\2\0\1\0\0\2\2D\n\0" + bytes(padding)
     comment = b"\x21\xfe\x0b\x21\xf9\x04\0\5\0\0\0\x21,,\0"  # it looks like a control
     return b"GIF89a\2\0\1\0\x80\0\0\xff\0\0\0\0\xff" + comment + picture * pictures + b";"
 
@@ -142,7 +142,11 @@ def test_an_animation_is_a_video_alone_and_its_first_picture_in_a_folder(
     path.write_bytes(make(1))
     with open_stream(path) as stream:
         assert stream.kind == "image"
+
+
+def test_pictures_of_a_gif_without_times_are_parts_of_one() -> None:
     assert not is_animated(_gif(3, timed=False))
+    assert is_animated(_gif(2, padding=3))
 
 
 def test_an_animated_webp_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
