@@ -71,6 +71,15 @@ def test_equal_files_are_in_one_split(tmp_path: Path) -> None:
     assert 0.1 < len(val) / len(labels) < 0.35
 
 
+def test_files_that_are_alike_in_a_part_are_not_equal(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{copy}{number}.bmp" for number in range(24) for copy in ("a", "b")]
+    absent = choose_validation([image(str(path), 0) for path in paths])
+    for path in paths:
+        path.write_bytes(path.name[:1].encode() + path.name[1:].encode() * 2000)
+    present = choose_validation([image(str(path), 0) for path in paths])
+    assert [one.path for one in present[1]] == [one.path for one in absent[1]]
+
+
 @pytest.mark.parametrize("equal", [True, False])
 def test_two_images_are_one_each(equal: bool, tmp_path: Path) -> None:
     for number in range(2):

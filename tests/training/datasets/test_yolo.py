@@ -174,6 +174,9 @@ def test_labels_without_their_image_are_an_error(tmp_path: Path) -> None:
 def test_what_tools_leave_beside_images_and_labels_is_passed_over(tmp_path: Path) -> None:
     root = write_set(tmp_path, SPLITS + "names: [bolt]")
     (root / "train" / "labels" / "classes.txt").write_text("bolt\n")
+    (root / "train" / "labels" / "LICENSE.txt").write_text("\n\nPublic domain\n")
+    (root / "train" / "labels" / "train.txt").write_text("images/a.png\nimages/b.png\n")
+    (root / "train" / "labels" / "drawing.txt").write_bytes(b"\xff\xfe\x00\x80")
     (root / "train" / "labels.cache").write_text("")
     (root / "train" / "images" / "._a.png").write_text("")
     (root / "train" / "images" / "Thumbs.db").write_text("")

@@ -18,6 +18,9 @@ LEAST_PART, MOST_PART = 0.1, 0.35
 """The share of each class's images that may be in the validation split, which chance alone seldom
 leaves if there are many; at least one, unless the class has one image only."""
 
+SAMPLE_BYTES = 1024
+"""Of each file, to find those that may be equal."""
+
 
 def choose_validation(
     labels: Sequence[ImageLabels],
@@ -92,27 +95,33 @@ def _rank(path: Path) -> float:
 
 
 def _groups(paths: Sequence[Path]) -> list[list[int]]:
-    """Returns the indices of the images, equal files together, unless most of them are equal.
-
-    Only files of one length are read.
-    """
-    lengths = [_length(path) for path in paths]
-    shared = {length for length, times in Counter(lengths).items() if times > 1 and length >= 0}
+    """Returns the indices of the images, equal files together, unless most of them are equal."""
+    alike: dict[object, list[int]] = {}
+    for index, path in enumerate(paths):
+        alike.setdefault(_sample(path) or index, []).append(index)
     groups: dict[object, list[int]] = {}
-    for index, (path, length) in enumerate(zip(paths, lengths, strict=True)):
-        same = _digest(path) if length in shared else None
-        groups.setdefault(same or index, []).append(index)
+    for indices in alike.values():
+        for index in indices:
+            same = _digest(paths[index]) if len(indices) > 1 else None
+            groups.setdefault(same or index, []).append(index)
     largest = max(map(len, groups.values()))
     if 2 * largest > len(paths):
         return [[index] for index in range(len(paths))]
-    return list(groups.values())
+    return sorted(groups.values())
 
 
-def _length(path: Path) -> int:
+def _sample(path: Path) -> tuple[int, bytes] | None:
+    """Returns a file's length and a part from its middle: files that differ in it need no reading.
+
+    None if it cannot be read; decoding it will fail.
+    """
     try:
-        return path.stat().st_size
-    except OSError:  # decoding it will fail
-        return -1
+        length = path.stat().st_size
+        with path.open("rb", buffering=0) as file:
+            file.seek(length // 2)
+            return length, file.read(SAMPLE_BYTES)
+    except OSError:
+        return None
 
 
 def _digest(path: Path) -> bytes | None:

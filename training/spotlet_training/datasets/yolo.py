@@ -15,15 +15,12 @@ from spotlet_training.datasets.checks import Problems, read_text
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet
 from spotlet_training.datasets.pictures_below import PictureWalk, Places, Spellings, is_hidden
 from spotlet_training.datasets.yolo_files import read_description
-from spotlet_training.datasets.yolo_labels import LabelFiles, label_path
+from spotlet_training.datasets.yolo_labels import LabelFiles, label_path, may_be_labels
 
 SPLIT_KEYS = {"train": ("train",), "val": ("val", "valid", "validation")}
 """The keys of a split in the description, the usual one first."""
 
 _DRIVE = re.compile(r"[A-Za-z]:/")
-
-LABEL_FOLDER_EXTRAS = frozenset({"classes.txt", "notes.txt", "readme.txt"})
-"""Text files without labels that labelling tools leave among them."""
 
 
 def read_yolo(description: Path) -> LabelledSet:
@@ -173,7 +170,7 @@ def _check_strays(folder: Path, images: list[Path], problems: Problems) -> None:
     for path in there:
         if any(map(is_hidden, path.relative_to(labels).parts)):
             continue
-        if path not in expected and path.name.lower() not in LABEL_FOLDER_EXTRAS:
+        if path not in expected and may_be_labels(path):
             problems.add(
                 path, f"no image for these labels in {folder.name}; put it back, or remove them"
             )

@@ -45,6 +45,19 @@ def label_path(image: Path) -> Path:
     return image.parent / f"{image.stem}.txt"
 
 
+def may_be_labels(path: Path) -> bool:
+    """Returns whether a text file may hold labels, by its first line.
+
+    Lists of names or of images, licences and notes may lie among them.
+    """
+    try:
+        lines = read_text(path).splitlines()
+        first = next((line for line in lines if line.strip()), None)
+        return first is None or len([*map(float, _words(first))]) > 1
+    except (DatasetError, ValueError):
+        return False
+
+
 class LabelFiles:
     """Reads the label files of a set, and gathers what only the whole set can show."""
 
