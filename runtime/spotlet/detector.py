@@ -1,4 +1,7 @@
-"""The detector: a frame in, detections out."""
+"""The detector: a frame in, detections out.
+
+Over 250 lines, most of them the documentation of the class that programs embed.
+"""
 
 from collections.abc import Iterable, Sized
 from dataclasses import dataclass, replace
