@@ -1,7 +1,11 @@
-"""The detector: a frame in, detections out."""
+"""The detector: a frame in, detections out.
 
-from collections.abc import Iterable
+Over 250 lines, most of them the documentation of the class that programs embed.
+"""
+
+from collections.abc import Iterable, Sized
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +18,9 @@ from spotlet.manifest import DetectionRule, Manifest
 from spotlet.model.package import locate_model
 from spotlet.postprocess import detections_from_outputs
 from spotlet.session import ModelSession, SessionSettings
+
+AT_ONCE = 8
+"""The frames of a generator that share a network call."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,8 +136,8 @@ class Detector:
         """Returns the detections of each frame, with one network call for all of them.
 
         Args:
-            frames_bgr: (H, W, 3) uint8 BGR each, of any sizes: a list, a generator, or one array
-                (N, H, W, 3).
+            frames_bgr: (H, W, 3) uint8 BGR each, of any sizes: a list, one array (N, H, W, 3), or
+                a generator, of which `AT_ONCE` at a time share a call and are kept.
 
         Raises:
             UsageError: an array is not such a frame, or it is one frame alone.
@@ -138,15 +145,17 @@ class Detector:
         if not isinstance(frames_bgr, Iterable) or getattr(frames_bgr, "ndim", 4) != 4:
             what = getattr(frames_bgr, "shape", type(frames_bgr).__name__)
             raise UsageError(f"frames {what}: must be several; for one, call detector(frame)")
-        frames = [require_frame(frame) for frame in frames_bgr]
-        if not frames:
-            return []
-        letterboxes = [self.letterbox(frame) for frame in frames]
-        canvases = np.empty((len(frames), *self.manifest.input.size_hw, 3), np.uint8)
-        for letterbox, frame, canvas in zip(letterboxes, frames, canvases, strict=True):
-            letterbox.apply(frame, out=canvas)
-        tensors = zip(letterboxes, canvases, *self.session.run(canvases), strict=True)
-        return [self.found_in(Outputs(*each)) for each in tensors]
+        at_once = max(len(frames_bgr), 1) if isinstance(frames_bgr, Sized) else AT_ONCE
+        frames = map(require_frame, frames_bgr)
+        found: list[Detections] = []
+        while some := list(islice(frames, at_once)):
+            letterboxes = [self.letterbox(frame) for frame in some]
+            canvases = np.empty((len(some), *self.manifest.input.size_hw, 3), np.uint8)
+            for letterbox, frame, canvas in zip(letterboxes, some, canvases, strict=True):
+                letterbox.apply(frame, out=canvas)
+            tensors = zip(letterboxes, canvases, *self.session.run(canvases), strict=True)
+            found += [self.found_in(Outputs(*each)) for each in tensors]
+        return found
 
     def outputs(self, frame_bgr: FrameArray | None, *, canvas: ImageArray | None = None) -> Outputs:
         """Returns what the network computes for a frame, before any threshold; one inference.

@@ -5,6 +5,8 @@ import os
 import pickle
 import subprocess
 import sys
+import weakref
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +23,7 @@ from patience import PATIENCE_SECONDS
 
 from spotlet.boxes import FloatArray
 from spotlet.detections import Detections
-from spotlet.detector import Detector
+from spotlet.detector import AT_ONCE, Detector
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.manifest import METADATA_KEY, InputRule, Manifest
@@ -186,6 +188,24 @@ def test_frames_may_come_from_a_generator_or_in_one_array(detector: Detector) ->
         found = detector.detect(several)
         assert all(equal(*pair) for pair in zip(found, expected, strict=True))
     assert detector.detect(np.zeros((0, 48, 80, 3), np.uint8)) == []
+
+
+def test_a_generator_is_detected_as_it_yields(detector: Detector) -> None:
+    alive: list[weakref.ref[Any]] = []
+    most = 0
+
+    def frames() -> Iterator[Any]:
+        nonlocal most
+        for left in range(30):
+            frame = frame_with_white((48, 80), (left, 5, left + 9, 20))
+            alive.append(weakref.ref(frame))
+            yield frame
+            most = max(most, sum(each() is not None for each in alive))
+
+    found = detector.detect(frames())
+    expected = [detector(frame_with_white((48, 80), (n, 5, n + 9, 20))) for n in range(30)]
+    assert all(equal(*pair) for pair in zip(found, expected, strict=True))
+    assert most <= 2 * AT_ONCE
 
 
 @pytest.mark.parametrize("frames", [np.zeros((48, 80, 3), np.uint8), None, 3])

@@ -25,9 +25,12 @@ _PARTS = frozenset({273, 279, 324, 325})
 """Where strips and tiles are, and their sizes: those of the first plane, then of the next."""
 
 
-def segments(content: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yields marker, start and end of the payload of each JPEG segment, up to the first scan."""
-    at = len(JPEG_START)
+def segments(content: bytes, at: int = 0) -> Iterator[tuple[int, int, int]]:
+    """Yields marker, start and end of the payload of each segment of the JPEG there.
+
+    Up to its first scan.
+    """
+    at += len(JPEG_START)
     while at + 4 <= len(content) and content[at] == 0xFF:
         marker = content[at + 1]
         if marker == 0xFF:  # a fill byte

@@ -28,6 +28,7 @@ from spotlet.image_files.orientation import (
     exif_orientation,
 )
 from spotlet.image_files.pixels import exceed, in_eight_bits, turned
+from spotlet.image_files.sequences import is_animated
 from spotlet.letterbox import ImageArray
 
 _CANNOT = {
@@ -43,9 +44,10 @@ EXIF blocks. Of TIFF it ignores the flag; see `_decode_tiff`."""
 
 _PAM_SIZES = b"WIDTH", b"HEIGHT", b"DEPTH", b"MAXVAL"
 
-_ALPHA = 338
+_TILE_WIDTH, _ALPHA = 322, 338
 _UNSPECIFIED, _ASSOCIATED, _UNASSOCIATED = 0, 1, 2
-"""TIFF's tag of its extra samples, and what it says of the first (TIFF 6.0, section 18)."""
+"""TIFF's tags of tiles and of extra samples, and what it says of the first of those (TIFF 6.0,
+sections 15 and 18)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,10 +58,12 @@ class DecodedImage:
         image: (H, W, 3) uint8 BGR, upright.
         guessed_bits: how many bits were taken for a 16-bit picture that states no white; None for
             others, and if it fills all bits.
+        animated: whether it is the first picture of an animation.
     """
 
     image: ImageArray
     guessed_bits: int | None = None
+    animated: bool = False
 
 
 def read_image(path: str | Path) -> ImageArray:
@@ -159,11 +163,11 @@ def decode_content(content: bytes, name: str) -> DecodedImage:
     if image is None and kind == "TIFF":
         raise SourceError(
             f"{name}: a TIFF that OpenCV cannot decode, or a damaged one; save it as grey or RGB, "
-            "with 8 or 16 bits, without compression or with LZW"
+            "with 8 or 16 bits, in strips, without compression or with LZW"
         )
     if image is None:
         raise SourceError(f"{name}: not an image that OpenCV can decode, or a damaged one")
-    return DecodedImage(turned(image, exif_orientation(content)), bits)
+    return DecodedImage(turned(image, exif_orientation(content)), bits, is_animated(content))
 
 
 def _decode_tiff(content: bytes, flags: int) -> npt.NDArray[Any] | None:
@@ -214,9 +218,16 @@ def _decode_pam(content: bytes, flags: int) -> npt.NDArray[Any] | None:
 def _imdecode(content: bytes, flags: int) -> npt.NDArray[Any] | None:
     try:
         # OpenCV raises for an empty buffer and for a size over its limit.
-        return cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        if image is None and _TILE_WIDTH in tiff_tags(content):
+            # From memory, libtiff refuses uncompressed tiles of other than whole kibibytes.
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "a.tif"
+                path.write_bytes(content)
+                image = cv2.imread(str(path), flags)
     except cv2.error:
         return None
+    return image
 
 
 def _first_picture(content: bytes) -> ImageArray | None:

@@ -14,26 +14,32 @@ from spotlet.errors import OutputError
 from spotlet.image_files.headers import (
     START_BYTES,
     image_format,
-    is_animated_gif,
-    is_motion_jpeg,
 )
+from spotlet.image_files.sequences import LOOKED_AT, is_video
 from spotlet.letterbox import ImageArray
 
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # before any thread starts
 
 IMAGE_SUFFIXES = frozenset({
-    ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png",
-    ".pnm", ".ppm", ".tif", ".tiff", ".webp",
+    ".apng", ".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm",
+    ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp",
 })  # fmt: skip
 """Suffixes of image files, in lower case. Files of other suffixes are recognised by content."""
+
+_MOTION_JPEG_SUFFIXES = frozenset({".mjpeg", ".mjpg"})
 
 RAW_SUFFIXES = frozenset({
     ".arw", ".cr2", ".cr3", ".dng", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".srw",
 })  # fmt: skip
 """Suffixes of a camera's raw files. Many are TIFFs, of which OpenCV would decode the preview."""
 
-OTHER_SUFFIXES = RAW_SUFFIXES | frozenset({
-    ".avi", ".bak", ".cache", ".crdownload", ".csv", ".json", ".md", ".mjpeg", ".mjpg", ".mkv",
+UNREADABLE_SUFFIXES = RAW_SUFFIXES | frozenset({
+    ".dds", ".exr", ".hdr", ".ico", ".jxr", ".pcx", ".psd", ".qoi", ".sgi", ".tga", ".xcf",
+})  # fmt: skip
+"""Suffixes of pictures that OpenCV cannot decode, or not as they are shown, by any content."""
+
+OTHER_SUFFIXES = RAW_SUFFIXES | _MOTION_JPEG_SUFFIXES | frozenset({
+    ".avi", ".bak", ".cache", ".crdownload", ".csv", ".json", ".md", ".mkv",
     ".mov", ".mp4", ".ndjson", ".npy", ".orig", ".part", ".py", ".thm", ".tmp", ".txt", ".webm",
     ".wmv", ".xml", ".yaml", ".yml",
 })  # fmt: skip
@@ -54,17 +60,26 @@ def is_image_file(path: Path) -> bool:
     )
 
 
+def is_unreadable_image(path: Path) -> bool:
+    """Whether a file's suffix is that of a picture, and its content is not one that is read."""
+    return path.suffix.lower() in UNREADABLE_SUFFIXES and not is_image_file(path)
+
+
 def content_kind(path: Path) -> Literal["image", "video"] | None:
-    """Returns what a file's first bytes show; None if they show neither, or cannot be read."""
+    """Returns what a file's first bytes show; None if they show neither, or cannot be read.
+
+    A suffix of Motion JPEG always means a video, and one of JPEG a picture.
+    """
     suffix = path.suffix.lower()
+    if suffix in _MOTION_JPEG_SUFFIXES:
+        return "video"
     try:
         with path.open("rb") as file:
             start = file.read(START_BYTES)
             kind = image_format(start)
-            if kind == "GIF":
-                return "video" if is_animated_gif(start + file.read()) else "image"
-            if kind == "JPEG" and suffix not in IMAGE_SUFFIXES:
-                return "video" if is_motion_jpeg(start + file.read()) else "image"
+            if kind in ("GIF", "PNG") or (kind == "JPEG" and suffix not in IMAGE_SUFFIXES):
+                file.seek(0)
+                return "video" if is_video(file.read(LOOKED_AT)) else "image"
     except OSError:
         return None
     if kind is not None:

@@ -21,7 +21,6 @@ START_BYTES = 64
 """How much of a file `image_format` needs."""
 
 _JPEG_END = b"\xff\xd9"
-_APP2 = 0xE2
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15
 _STARTS = {
     b"\xff\xd8\xff": "JPEG",
@@ -33,14 +32,28 @@ _STARTS = {
     b"II+\0": "TIFF",
     b"MM\0+": "TIFF",
     b"\0\0\0\x0cjP  \r\n\x87\n": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
     b"\0\0\0\x0cJXL \r\n\x87\n": "JPEG XL",
     b"\xff\x0a": "JPEG XL",
+    b"\x59\xa6\x6a\x95": "Sun raster",
 }
-_STILL_BRANDS = frozenset({b"avif", b"mif1", b"miaf"})
+_AVIF_BRANDS = frozenset({b"avif", b"avis", b"mif1", b"miaf"})
 _HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
 _BMP_HEADER_SIZES = frozenset({12, 40, 52, 56, 64, 108, 124})
-_GIF_PICTURE = re.compile(rb"\x21\xf9\x04.{4}\0[\x21\x2c]", re.DOTALL)
 _BITS, _PHOTOMETRIC, _CHANNELS, _MOST, _PLANAR, _FORMAT = 258, 262, 277, 281, 284, 339
+_COMPRESSION = 259
+_UNCOMPRESSED = 1
+_LIBTIFF = frozenset({
+    _UNCOMPRESSED, 2, 3, 4, 5, 6, 7, 8, 32766, 32771, 32773, 32809, 32909, 32946, 34661, 34676,
+    34677, 34887, 34925, 50000, 50001,
+})  # fmt: skip
+"""The compressions that libtiff knows: it decodes them or, built without one, fails. Of others
+OpenCV silently makes a black picture."""
+_COMPRESSIONS = {
+    22610: "JPEG XR", 33003: "JPEG 2000", 33004: "JPEG 2000", 33005: "JPEG 2000",
+    34712: "JPEG 2000", 34892: "lossy JPEG of DNG", 34933: "PNG", 34934: "JPEG XR",
+    50002: "JPEG XL", 52546: "JPEG XL",
+}  # fmt: skip
 _SIGNED, _FLOAT = 2, 3
 
 
@@ -60,9 +73,7 @@ def image_format(start: bytes) -> str | None:
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return "WebP"
     if start[4:8] == b"ftyp":
-        size = int.from_bytes(start[:4], "big")
-        brands = {start[8:12], *(start[at : at + 4] for at in range(16, min(size, 64), 4))}
-        if b"avif" in brands and start[8:12] in _STILL_BRANDS:
+        if b"avif" in brands(start) and start[8:12] in _AVIF_BRANDS:
             return "AVIF"
         return "HEIC" if start[8:12] in _HEIC_BRANDS else None
     if start[:2] == b"BM" and int.from_bytes(start[14:18], "little") in _BMP_HEADER_SIZES:
@@ -70,14 +81,24 @@ def image_format(start: bytes) -> str | None:
     return "PNM" if re.match(rb"P[1-7]\s", start) else None
 
 
-def stored_size_hw(content: bytes) -> tuple[int, int] | None:
+def brands(start: bytes) -> set[bytes]:
+    """Returns the brands of a file that starts with `ftyp`, as image formats of that kind do."""
+    size = int.from_bytes(start[:4], "big")
+    return {start[8:12], *(start[at : at + 4] for at in range(16, min(size, START_BYTES), 4))}
+
+
+def stored_size_hw(content: bytes, at: int = 0) -> tuple[int, int] | None:
     """Returns height and width as a JPEG or PNG states them, before its orientation is applied.
 
     None for other formats, and if they are not stated.
+
+    Args:
+        content: of a file.
+        at: where in it the picture starts, for a JPEG.
     """
-    match image_format(content[:START_BYTES]):
+    match image_format(content[at : at + START_BYTES]):
         case "JPEG":
-            for marker, start, end in segments(content):
+            for marker, start, end in segments(content, at):
                 if marker in _FRAMES and start + 5 <= min(end, len(content)):
                     height, width = struct.unpack_from(">HH", content[start:end], 1)
                     return (height, width) if height and width else None
@@ -100,27 +121,6 @@ def is_cut_short(content: bytes) -> bool:
             # earlier segments, such as a camera's preview, are skipped with their own ends.
             return content.find(_JPEG_END, min(start, end)) < 0
     return True
-
-
-_NEXT_JPEG = re.compile(rb"\xff\xd9(?:\0*|\xff*|\xaa*)\xff\xd8\xff")  # cameras pad
-
-
-def is_motion_jpeg(content: bytes) -> bool:
-    """Whether the bytes are JPEG pictures one after the other, a video.
-
-    A photograph may be followed by more pictures as well, but then says so (CIPA DC-007, MPF).
-    """
-    for marker, start, end in segments(content):
-        if marker == _APP2 and content[start : start + 4] == b"MPF\0":
-            return False
-        if marker == SCAN:
-            return _NEXT_JPEG.search(content, end) is not None
-    return False
-
-
-def is_animated_gif(content: bytes) -> bool:
-    """Whether the bytes are a GIF of several pictures."""
-    return content[:3] == b"GIF" and len(re.findall(_GIF_PICTURE, content)) > 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +189,13 @@ def undecodable(content: bytes) -> str:
         return f"a TIFF of {bits} bits a sample in floating point; save it with 8 or 16 bits"
     if bits > 16:
         return f"a TIFF of {bits} bits a sample; save it with 8 or 16 bits"
+    compression = tags.get(_COMPRESSION, (_UNCOMPRESSED,))[0]
+    if compression not in _LIBTIFF:
+        name = _COMPRESSIONS.get(compression, f"scheme {compression}")
+        return (
+            f"a TIFF compressed with {name}, which OpenCV cannot decode; save it without "
+            "compression or with LZW"
+        )
     return ""
 
 

@@ -1,7 +1,7 @@
-"""What a video file says of itself: how it is shown, how many frames, and whether it is whole.
+"""What a video file says of itself: how it is shown, and how many frames it holds.
 
-Source: ISO/IEC 14496-12 (MP4 and MOV);
-Adobe Flash Video File Format 10.1, annex E (FLV); Microsoft ASF 1.20.03, 3.2 (WMV).
+Source: ISO/IEC 14496-12 (MP4 and MOV); QuickTime File Format, "fiel"; RFC 9559 (Matroska);
+SMPTE 377-1 (MXF) G.2; the YUV4MPEG2 header.
 """
 
 import os
@@ -14,16 +14,16 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from spotlet.streams.matroska import MATROSKA_START, is_whole_matroska, read_turn
+from spotlet.streams import matroska
+from spotlet.streams.matroska import MATROSKA_START, read_turn
 from spotlet.streams.upright import Orientation, orientation_of_matrix
 
 _MOST_INDEX_BYTES = 256 << 20
+_ENTRY_BYTES = 78  # what all formats of pictures state, before their boxes
+_FIELD_ORDERS = (b"\2\1", b"\2\6", b"\2\x09", b"\2\x0e")  # two fields, in that order
+_HEAD_BYTES = 1 << 16
+_MXF_START, _MXF_FIELDS = b"\x06\x0e\x2b\x34", b"\x32\x0c\0\1\1"  # frame layout: separate fields
 _MOST_PICTURES = 10_000_000  # four days at 30 a second
-_TRANSPORT_PACKET_BYTES = 188
-_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
-_ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")  # its properties, with its size
-_ASF_HEADER_BYTES = 1 << 16
-_FLASH_SLACK_SECONDS = 1.0
 
 Boxes = list[tuple[bytes, bytes]]
 
@@ -60,7 +60,7 @@ def read_index(path: Path) -> Index | None:
             if file.read(4) == MATROSKA_START:
                 turn = read_turn(file)
                 return None if turn is None else Index(turn, None, is_counted=False)
-            for kind, start, end in _top_boxes(file):
+            for kind, start, end in top_boxes(file):
                 if kind == b"moov" and end - start <= _MOST_INDEX_BYTES:
                     file.seek(start)
                     index = _read_movie(_boxes(file.read(end - start)))
@@ -75,33 +75,27 @@ def read_index(path: Path) -> Index | None:
     return None
 
 
-def is_whole(path: Path) -> bool | None:
-    """Returns whether a file ends where its container says; None if the container does not say."""
-    if not path.is_file():  # a pipe cannot be read a second time
-        return None
+def has_field_order(path: Path) -> bool:
+    """Returns whether a file states that its pictures are two fields, and which comes first."""
     try:
-        size = path.stat().st_size
         with path.open("rb") as file:
-            head = file.read(_TRANSPORT_PACKET_BYTES + 1)
-            if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-                return all(end <= size for _, _, end in _top_boxes(file))
-            if head[:4] == MATROSKA_START:
-                return is_whole_matroska(file, size)
-            if head[:4] == b"FLV\1":
-                return _is_whole_flash(file, size)
-            if head[:16] == _ASF:
-                file.seek(0)
-                header = file.read(_ASF_HEADER_BYTES)
-                place = header.find(_ASF_FILE) + 40
-                return place < 40 or int.from_bytes(header[place : place + 8], "little") <= size
-            # Of these, FFmpeg takes the length from the last packets.
-            is_transport = head[::_TRANSPORT_PACKET_BYTES] == b"GG"
-            return True if is_transport or head[:4] in (b"OggS", b"\0\0\1\xba") else None
-    except (OSError, ValueError, struct.error):
-        return None
+            head = file.read(_HEAD_BYTES)
+            if head.startswith(MATROSKA_START):
+                return matroska.has_field_order(file)
+            if head.startswith(b"YUV4MPEG2 "):
+                return {b"It", b"Ib"} & {*head.split(b"\n", 1)[0].split()} != set()
+            if head.startswith(_MXF_START):
+                return _MXF_FIELDS in head
+            for kind, start, end in top_boxes(file):
+                if kind == b"moov" and end - start <= _MOST_INDEX_BYTES:
+                    file.seek(start)
+                    return _has_field_order(_boxes(file.read(end - start)))
+    except (OSError, ValueError):
+        pass
+    return False
 
 
-def _top_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+def top_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     """Yields kind, start of the payload and end of each box; an end may lie behind the file's."""
     size = file.seek(0, os.SEEK_END)
     place = 0
@@ -164,6 +158,18 @@ def _read_movie(movie: Boxes) -> Index | None:
     return None
 
 
+def _has_field_order(movie: Boxes) -> bool:
+    for kind, payload in movie:
+        track = _boxes(payload)
+        if kind == b"trak" and _find(track, b"mdia", b"hdlr")[8:12] == b"vide":
+            formats = _boxes(_find(track, b"mdia", b"minf", b"stbl", b"stsd")[8:])
+            return any(
+                _find(_boxes(entry[_ENTRY_BYTES:]), b"fiel") in _FIELD_ORDERS
+                for _, entry in formats
+            )
+    return False
+
+
 def _track_number(header: bytes) -> int:
     place = 20 if header[:1] == b"\1" else 12
     return int.from_bytes(header[place : place + 4], "big")
@@ -172,7 +178,7 @@ def _track_number(header: bytes) -> int:
 def _count_in_fragments(file: BinaryIO, track: int) -> int:
     """Returns how many pictures the fragments of a file say they hold."""
     count = 0
-    for kind, start, end in _top_boxes(file):
+    for kind, start, end in top_boxes(file):
         if kind == b"moof" and end - start <= _MOST_INDEX_BYTES:
             file.seek(start)
             for name, content in _boxes(file.read(end - start)):
@@ -228,20 +234,3 @@ def _run_lengths(content: bytes, kind: str = ">u4") -> npt.NDArray[np.int64]:
     if counts.sum() > _MOST_PICTURES:
         raise ValueError("a table of more pictures than a file can hold")
     return np.repeat(pairs[:, 1].view(kind).astype(np.int64), counts)
-
-
-def _is_whole_flash(file: BinaryIO, size: int) -> bool:
-    """Returns whether the last tag ends with the file, as late as the header says."""
-    file.seek(0)
-    head = file.read(4096)
-    place = head.find(b"duration\0")
-    stated = struct.unpack_from(">d", head, place + 9)[0] if 0 < place < len(head) - 17 else 0.0
-    place, seconds = int.from_bytes(head[5:9], "big") + 4, 0.0
-    while place < size:
-        file.seek(place)
-        tag = file.read(11)
-        if len(tag) < 11:
-            return False
-        seconds = max(seconds, int.from_bytes(tag[7:8] + tag[4:7], "big") / 1000)
-        place += 11 + int.from_bytes(tag[1:4], "big") + 4
-    return place == size and seconds >= stated - _FLASH_SLACK_SECONDS

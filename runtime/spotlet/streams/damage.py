@@ -21,6 +21,7 @@ _SYNC = 0x47
 _LAYOUTS = ((188, 0), (192, 4), (204, 0))  # bytes of a packet, and before its first
 _SURE_PACKETS = 5
 _RESYNC_BYTES = 1 << 20
+_FEWEST_PACKETS = 8  # at once, behind damage
 _MOST_PACKETS = 1 << 20  # at once: 200 MB of a file, and less memory
 _MOST_BREAKS_SHARE = 0.05  # more of them are an encoder that does not count
 
@@ -58,17 +59,22 @@ def _count_in_transport(content: Bytes) -> int:
     else:
         return 0
     place = lost = 0
-    packets = content[:0].reshape(0, size)
-    while True:
-        count = (len(content) - place) // size
-        packets = content[place : place + count * size].reshape(count, size)
-        bad = np.flatnonzero(packets[:, before] != _SYNC)
+    packets = content[: len(content) // size * size].reshape(-1, size)
+    at_once = _FEWEST_PACKETS
+    while count := min((len(content) - place) // size, at_once):
+        syncs = content[place + before : place + count * size : size]
+        bad = np.flatnonzero(syncs != _SYNC)
+        at_once = min(at_once * 2, _MOST_PACKETS)
         if not len(bad):
-            break
-        found = _find_sync(content[place + int(bad[0]) * size :], size, before)
+            place += count * size
+            continue
+        place += int(bad[0]) * size
+        found = _find_sync(content[place : place + _RESYNC_BYTES], size, before)
         if found is None:  # the rest is something else
+            packets = packets[: place // size]
             break
-        place += int(bad[0]) * size + found
+        place += found
+        at_once = _FEWEST_PACKETS
         lost += 1
     parts = range(0, len(packets), _MOST_PACKETS)
     return lost or sum(
@@ -78,14 +84,18 @@ def _count_in_transport(content: Bytes) -> int:
 
 def _find_sync(content: Bytes, size: int, before: int) -> int | None:
     """Returns where packets begin again, which are aligned anew."""
-    whole = len(content) - (_SURE_PACKETS - 1) * size - before
-    count = min(max(whole, 0), _RESYNC_BYTES)
-    starts = np.ones(count, bool)
-    for packet in range(_SURE_PACKETS):
-        first = before + packet * size
-        starts &= content[first : first + count] == _SYNC
-    found = np.flatnonzero(starts)
-    return int(found[0]) if len(found) else None
+    first, count = 0, _FEWEST_PACKETS * size
+    reach = (_SURE_PACKETS - 1) * size + before
+    while (count := min(count, len(content) - reach - first)) > 0:
+        starts = np.ones(count, bool)
+        for packet in range(_SURE_PACKETS):
+            sync = first + before + packet * size
+            starts &= content[sync : sync + count] == _SYNC
+        found = np.flatnonzero(starts)
+        if len(found):
+            return first + int(found[0])
+        first, count = first + count, count * 4
+    return None
 
 
 def _count_missing(packets: Bytes) -> int:

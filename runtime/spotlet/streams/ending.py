@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from spotlet.streams.container import is_whole
 from spotlet.streams.damage import count_damaged_places
 from spotlet.streams.source import Source
+from spotlet.streams.whole import count_repeats, is_whole
 
 COUNTING_SUFFIXES = frozenset({".avi", ".m4v", ".mov", ".mp4"})
 """Containers that store their number of frames. For others OpenCV estimates it from the duration
@@ -85,7 +85,9 @@ def _is_short(end: End, stated_frames: int) -> bool:
             slack_seconds = frame_seconds / 2
         if stated_seconds - (end.seconds + frame_seconds) <= slack_seconds:
             return False
-    return True
+    path = Path(str(end.source.location))
+    repeats = count_repeats(path) if end.source.kind == "video" and path.is_file() else 0
+    return end.frames + end.lost + repeats < stated_frames
 
 
 def _is_whole(end: End) -> bool | None:

@@ -5,7 +5,8 @@ buffer that was never written. Without the mark it converts them, as before: bot
 picture, one in every other row.
 
 Source: ISO/IEC 14496-10 (H.264) 7.3.2.1, D.1.3, E.1.1; 13818-2 (MPEG-2) 6.2.2.3, 6.2.3.1;
-14496-2 (MPEG-4) 6.2.3; 23008-2 (HEVC) 7.3.3; SMPTE 314M (DV); RDD 36 (ProRes) 5.1.
+14496-2 (MPEG-4) 6.2.3; 23008-2 (HEVC) 7.3.3; SMPTE 314M (DV), ST 2019-1 (DNxHD),
+RDD 36 (ProRes) 5.1.
 """
 
 import re
@@ -26,6 +27,9 @@ _HEVC_SPS, _HEVC_MESSAGES = 33, 39
 _FRAME = b"\0\0\1\x06\1\1\x04\x80"  # the message: this picture is a frame
 _DIF_HEADER = b"\x1f\x07\0"
 _PRORES_FRAME = b"icpf"
+_DNX_HEADER = re.compile(b"\0\0\2\x80[\1-\3]")
+MARKED_BY_CONTAINER = frozenset({"\0\0\0\0", "v210", "ffv1"})
+"""Codecs (the first is raw pictures) whose decoder marks what its container calls interlaced."""
 
 
 def is_interlaced(fourcc: str, packet: bytes) -> bool:
@@ -34,6 +38,8 @@ def is_interlaced(fourcc: str, packet: bytes) -> bool:
         return True
     if packet[4:8] == _PRORES_FRAME:
         return bool(packet[20:21] and packet[20] >> 2 & 3)
+    if _DNX_HEADER.match(packet):
+        return bool(packet[5:6] and packet[5] & 2)
     name = codec_name(fourcc)
     try:
         if name == "V_MPEG4/ISO/AVC":
@@ -62,8 +68,9 @@ def progressive_rewrite(fourcc: str) -> Rewrite | None:
 
 def explain_refusal(fourcc: str) -> str:
     """Returns why a codec's interlaced pictures cannot be read, and what helps."""
+    name = fourcc.strip("\0") or "raw"
     return (
-        f"interlaced video ({fourcc}), which OpenCV {cv2.__version__} cannot convert; convert it "
+        f"interlaced video ({name}), which OpenCV {cv2.__version__} cannot convert; convert it "
         "with: ffmpeg -i IN -vf bwdif OUT.mp4, or install opencv-python-headless 4.12"
     )
 

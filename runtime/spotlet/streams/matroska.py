@@ -13,6 +13,8 @@ MATROSKA_START = bytes.fromhex("1a45dfa3")
 
 _SEGMENT, _CLUSTER, _GROUP, _TRACKS = 0x18538067, 0x1F43B675, 0xA0, 0x1654AE6B
 _TRACK, _TYPE, _VIDEO, _PROJECTION, _YAW, _ROLL = 0xAE, 0x83, 0xE0, 0x7670, 0x7673, 0x7675
+_FLAG_INTERLACED, _FIELD_ORDER = 0x9A, 0x9D
+_FIELD_ORDERS = (b"\1", b"\6", b"\x09", b"\x0e")  # not: progressive, not known
 _WITH_CHILDREN = frozenset({_SEGMENT, _CLUSTER, _GROUP})
 _PICTURES = 1
 _MOST_HEADER_BYTES = 16 << 20
@@ -33,7 +35,7 @@ _IN_SEGMENTS = frozenset(
         0x1254C367,
     }
 )
-_SEARCH_BYTES = 1 << 20
+_FEWEST_SEARCH_BYTES, _SEARCH_BYTES = 1 << 10, 1 << 20
 _HEADER_BYTES = 12
 
 
@@ -44,7 +46,7 @@ def is_whole_matroska(file: BinaryIO, size: int) -> bool:
         file.seek(place)
         element = _read_element(file.read(_HEADER_BYTES))
         if element is None:
-            return False
+            return _is_padding(file, place)
         kind, payload, length = element
         place += payload
         if length is not None:
@@ -52,6 +54,15 @@ def is_whole_matroska(file: BinaryIO, size: int) -> bool:
         elif kind not in _WITH_CHILDREN:
             return False
     return place <= size
+
+
+def _is_padding(file: BinaryIO, place: int) -> bool:
+    """Returns whether a file holds zeros alone from `place` on."""
+    file.seek(place)
+    while content := file.read(_SEARCH_BYTES):
+        if content.count(0) < len(content):
+            return False
+    return True
 
 
 def count_breaks(file: BinaryIO, size: int) -> int:
@@ -95,46 +106,58 @@ def _element_at(file: BinaryIO, place: int) -> tuple[int, int, int | None]:
 def _find_cluster(file: BinaryIO, place: int) -> int:
     """Returns where the next cluster begins, or the file ends."""
     file.seek(place)
-    while len(content := file.read(_SEARCH_BYTES)) > len(_CLUSTER_START):
+    at_once = _FEWEST_SEARCH_BYTES  # so that each of many breaks costs little
+    while len(content := file.read(at_once)) > len(_CLUSTER_START):
         found = content.find(_CLUSTER_START)
         if found >= 0:
             return place + found
         place += len(content) - len(_CLUSTER_START)
         file.seek(place)
+        at_once = min(at_once * 2, _SEARCH_BYTES)
     return place + len(content)
 
 
 def read_turn(file: BinaryIO) -> Orientation | None:
     """Returns how the first track of pictures is turned, if it is mirrored; else None."""
+    projection = dict(_elements(_read_video(file).get(_PROJECTION, b"")))
+    if abs(_float(projection.get(_YAW, b""))) != 180:
+        return None
+    turned = orientation_of_angle(_float(projection.get(_ROLL, b"")))
+    return Orientation(turned.transposed, not turned.mirrored, turned.flipped)
+
+
+def has_field_order(file: BinaryIO) -> bool:
+    """Returns whether the first track of pictures states in which order their fields are shown."""
+    video = _read_video(file)
+    order = video.get(_FIELD_ORDER, b"").lstrip(b"\0")
+    return video.get(_FLAG_INTERLACED, b"").lstrip(b"\0") == b"\1" and order in _FIELD_ORDERS
+
+
+def _read_video(file: BinaryIO) -> dict[int, bytes]:
+    """Returns what the first track of pictures says of them; empty if there is none."""
     place = 0
     while True:
         file.seek(place)
         element = _read_element(file.read(_HEADER_BYTES))
         if element is None or element[0] == _CLUSTER:
-            return None
+            return {}
         kind, payload, length = element
         place += payload
         if kind == _TRACKS and length is not None and length <= _MOST_HEADER_BYTES:
             file.seek(place)
-            return _turn_of(file.read(length))
+            return _video_of(file.read(length))
         if kind != _SEGMENT:
             if length is None:
-                return None
+                return {}
             place += length
 
 
-def _turn_of(tracks: bytes) -> Orientation | None:
+def _video_of(tracks: bytes) -> dict[int, bytes]:
     for kind, content in _elements(tracks):
         track = dict(_elements(content)) if kind == _TRACK else {}
         if int.from_bytes(track.get(_TYPE, b""), "big") == _PICTURES:
-            projection = dict(
-                _elements(dict(_elements(track.get(_VIDEO, b""))).get(_PROJECTION, b""))
-            )
-            if abs(_float(projection.get(_YAW, b""))) != 180:
-                return None
-            turned = orientation_of_angle(_float(projection.get(_ROLL, b"")))
-            return Orientation(turned.transposed, not turned.mirrored, turned.flipped)
-    return None
+            return dict(_elements(track.get(_VIDEO, b"")))
+    return {}
 
 
 def _float(content: bytes) -> float:

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from spotlet.errors import SourceError
 from spotlet.image_files.files import quiet_opencv
@@ -133,3 +134,26 @@ def read_as_jpegs(source: Source, capture: cv2.VideoCapture) -> bool:
         and int(capture.get(cv2.CAP_PROP_FOURCC)) == cv2.VideoWriter.fourcc(*"MJPG")
         and capture.set(cv2.CAP_PROP_FORMAT, -1)
     )
+
+
+def extradata_of(capture: cv2.VideoCapture) -> bytes:
+    """Returns what a decoder needs before the packets that are read; empty if nothing."""
+    there, extra = capture.retrieve(flag=int(capture.get(cv2.CAP_PROP_CODEC_EXTRADATA_INDEX)))
+    return np.asarray(extra, np.uint8).tobytes() if there and extra is not None else b""
+
+
+def fourcc_of(capture: cv2.VideoCapture) -> str:
+    """Returns the codec as OpenCV names it."""
+    code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFF_FFFF
+    return code.to_bytes(4, "little").decode("latin-1")
+
+
+def packet_capture(path: Path) -> cv2.VideoCapture | None:
+    """Returns an open capture whose `grab` reads a packet and decodes nothing; None if it fails."""
+    capture = cv2.VideoCapture()
+    with quiet_opencv(), path_for_library(path) as name:
+        opened = capture.open(name, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])  # none decodes
+        if opened and capture.set(cv2.CAP_PROP_FORMAT, -1):
+            return capture
+    capture.release()
+    return None

@@ -157,7 +157,7 @@ def _open(
 
     feed: Feed
     if source.paths:
-        feed = EveryFrame(ImageReader(source.paths))
+        feed = EveryFrame(ImageReader(source.paths, source.left_out))
     elif chosen == "live" and source.is_live:
         feed = Connection(source.name, open_reader, reconnection, changed, on_status)
     elif source.is_live:  # it may hang, and Ctrl-C and the others would wait

@@ -7,16 +7,19 @@ import cv2
 import numpy as np
 
 from spotlet.image_files.files import quiet_opencv
-from spotlet.library_paths import path_for_library
+from spotlet.streams.container import has_field_order
 from spotlet.streams.interlaced import (
     LOSES_INTERLACED,
+    MARKED_BY_CONTAINER,
     Rewrite,
     explain_refusal,
     is_interlaced,
     progressive_rewrite,
 )
+from spotlet.streams.opencv import extradata_of, fourcc_of
 from spotlet.streams.part import PartCapture, open_part
-from spotlet.streams.picture_size import SizeHw, codec_name, is_shown, size_reader
+from spotlet.streams.picture_size import codec_name, is_shown, size_reader
+from spotlet.streams.plain_size import SizeHw
 
 MOST_UNDECODABLE_PACKETS = 1000
 """A stream is entered anywhere; by then a key frame must have come."""
@@ -28,7 +31,7 @@ _HEADER_BYTES = 1 << 17  # the size is within these, behind an EXIF thumbnail at
 
 def watch_stream(capture: cv2.VideoCapture) -> "PacketWatch | None":
     """Returns the watch of an open URL, which then reads packets; None if it cannot be watched."""
-    if not hasattr(cv2, "IStreamReader") or size_reader(_fourcc_of(capture)) is None:
+    if not hasattr(cv2, "IStreamReader") or size_reader(fourcc_of(capture)) is None:
         return None
     return PacketWatch(capture) if capture.set(cv2.CAP_PROP_FORMAT, -1) else None
 
@@ -37,7 +40,7 @@ def states_interlaced(capture: cv2.VideoCapture) -> bool:
     """Whether what an open source says beforehand marks its pictures so that OpenCV loses them."""
     if not LOSES_INTERLACED:
         return False
-    fourcc, content = _fourcc_of(capture), _extradata(capture)
+    fourcc, content = fourcc_of(capture), extradata_of(capture)
     if content[:1] == b"\1" and "AVC" in codec_name(fourcc):  # as MP4 and Matroska store it
         content = b"\0\0\1" + content[8:]
     elif content[:1] == b"\1":
@@ -57,8 +60,13 @@ class PacketWatch:
         refusal: why pictures behind a change cannot be read, if that is known.
     """
 
-    def __init__(self, capture: cv2.VideoCapture | None) -> None:
-        """Takes over a capture that reads packets; without effect if its codec is unknown."""
+    def __init__(self, capture: cv2.VideoCapture | None, path: Path | None = None) -> None:
+        """Takes over a capture that reads packets; without effect if its codec is unknown.
+
+        Args:
+            capture: the capture; None if none could be opened.
+            path: its file, which may say more than the packets.
+        """
         self.size_hw: SizeHw | None = None
         self.changed_at: int | None = None
         self.changed_seconds = 0.0
@@ -68,14 +76,21 @@ class PacketWatch:
         self._rewrite: Rewrite | None = None
         self._feeds_part = False  # a decoder reads these packets, not the file
         self._latest = 0.0  # of the packets before a change
+        self._first: float | None = None  # when the first packet is shown, or decoded
+        self._delay: float | None = None  # of pictures behind their packets
         self._shown = 0
         self._next: tuple[bytes, float] | None = None
         self._capture = capture
         self._fourcc = ""
         if self._capture is not None:
-            self._fourcc = _fourcc_of(self._capture)
+            self._fourcc = fourcc_of(self._capture)
         self._may_hide = not is_shown(self._fourcc, b"\0")
         self._read_size = size_reader(self._fourcc)
+        self._states_fields = (
+            path is not None
+            and self._fourcc.lower() in MARKED_BY_CONTAINER
+            and has_field_order(path)
+        )
         if self._read_size is None:
             with quiet_opencv():
                 if self._capture is not None and self._capture.grab():
@@ -97,8 +112,11 @@ class PacketWatch:
         """Whether a picture shown then is behind a change, whatever the number before it.
 
         A picture may be two packets (fields), or lost without a word. Times say nothing if they
-        start again at the change.
+        start again at the change. In AVI they say when packets are decoded: pictures are later.
         """
+        if self._delay is None:
+            self._delay = max(seconds - max(self._first or 0.0, 0.0), 0.0)
+        seconds -= self._delay
         while self._capture is not None and self.changed_at is None and self._latest < seconds:
             if self._take() is not None:
                 self._shown += 1
@@ -132,7 +150,7 @@ class PacketWatch:
         """
         if self._capture is None or self._read_size is None:
             return None
-        before = _extradata(self._capture)
+        before = extradata_of(self._capture)
         before = before if before.startswith(_START_CODES) else b""
         self._feeds_part = True
         if self._note_interlaced(before) and self._rewrite is not None:
@@ -178,6 +196,7 @@ class PacketWatch:
                 self.close()
                 return None
             seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            self._first = seconds if self._first is None else self._first
             if not self._capture.get(cv2.CAP_PROP_LRF_HAS_KEY_FRAME):
                 self._latest = max(self._latest, seconds)
                 return seconds
@@ -203,7 +222,7 @@ class PacketWatch:
         """Whether interlaced pictures begin that must be rewritten, or refused."""
         if self._rewrite is not None or not LOSES_INTERLACED:
             return False
-        if not is_interlaced(self._fourcc, content):
+        if not (self._states_fields or is_interlaced(self._fourcc, content)):
             return False
         self._rewrite = progressive_rewrite(self._fourcc)
         if self._rewrite is None:
@@ -214,24 +233,3 @@ class PacketWatch:
         assert self._capture is not None
         content = np.asarray(self._capture.retrieve()[1], np.uint8).tobytes()
         return content if self._rewrite is None else self._rewrite(content)
-
-
-def _extradata(capture: cv2.VideoCapture) -> bytes:
-    there, extra = capture.retrieve(flag=int(capture.get(cv2.CAP_PROP_CODEC_EXTRADATA_INDEX)))
-    return np.asarray(extra, np.uint8).tobytes() if there and extra is not None else b""
-
-
-def _fourcc_of(capture: cv2.VideoCapture) -> str:
-    code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFF_FFFF
-    return code.to_bytes(4, "little").decode("latin-1")
-
-
-def packet_capture(path: Path) -> cv2.VideoCapture | None:
-    """Returns an open capture whose `grab` reads a packet and decodes nothing; None if it fails."""
-    capture = cv2.VideoCapture()
-    with quiet_opencv(), path_for_library(path) as name:
-        opened = capture.open(name, cv2.CAP_FFMPEG)
-        if opened and capture.set(cv2.CAP_PROP_FORMAT, -1):
-            return capture
-    capture.release()
-    return None

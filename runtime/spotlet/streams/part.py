@@ -1,13 +1,14 @@
 """A decoder for a part of a file, which OpenCV reads as a file of its own."""
 
 import io
+import struct
 from collections.abc import Callable
 from typing import Any
 
 import cv2
 
 from spotlet.image_files.files import quiet_opencv
-from spotlet.streams.picture_size import SizeHw
+from spotlet.streams.plain_size import SizeHw
 
 TakePacket = Callable[[], tuple[bytes, float] | None]
 
@@ -15,6 +16,7 @@ _TICKS = 1_000_000  # a second
 _BLOCK_HEADER = b"\x81\0\0\x80"  # the first track, at its cluster's time, a key frame
 _FRAME_NANOSECONDS = 40_000_000  # stated, so that FFmpeg does not read twenty to estimate it
 _SHAPE_UNKNOWN = b"\4"  # of a pixel, so that the packets may state it
+_NAMED_BY_CODE = "V_MS/VFW/FOURCC"
 _KEPT_BYTES = 1 << 20  # FFmpeg goes back a little while it recognises a stream
 
 
@@ -25,7 +27,7 @@ def open_part(
 
     Args:
         take: returns a packet and its time in seconds, from 0; None after the last.
-        codec: its name in Matroska.
+        codec: its name in Matroska; that of codecs with a code alone ends in it.
         size_hw: height and width of the pictures, pixels.
         on_one_core: pictures must not be delayed: N cores hold back N - 1 of them.
     """
@@ -78,6 +80,10 @@ class _PacketStream(io.BufferedIOBase):
         sides = _element("b0", _number(width)), _element("ba", _number(height))
         video = _element("e0", *sides, _element("54b2", _SHAPE_UNKNOWN))
         name = _element("86", codec.encode("ascii"))
+        if codec.startswith(_NAMED_BY_CODE):  # as AVI describes it
+            code = codec[-4:].encode("ascii")
+            private = struct.pack("<IiiHH4sI16x", 40, width, height, 1, 24, code, 0)
+            name = _element("86", _NAMED_BY_CODE.encode("ascii")) + _element("63a2", private)
         first = [_element(kind, b"\1") for kind in ("d7", "73c5", "83")]  # number, id, a picture
         header = _element("1a45dfa3", _element("4282", b"matroska"))
         clock = _element("1549a966", _element("2ad7b1", _number(1_000_000_000 // _TICKS)))

@@ -2,19 +2,21 @@
 
 Source: ISO/IEC 14496-10 (H.264) 7.3.2.1.1; 23008-2 (HEVC) 7.3.2.2; 14496-2 (MPEG-4) 6.2.3;
 13818-2 (MPEG-2) 6.2.2.1; RFC 6386 (VP8) 9.1;
-VP9 bitstream specification 0.6, 6.2; ITU-T T.81 (JPEG) B.2.2.
+VP9 bitstream specification 0.6, 6.2.
 """
 
 import re
 from collections.abc import Callable
 
-SizeHw = tuple[int, int]
+from spotlet.streams import plain_size
+from spotlet.streams.plain_size import SizeHw
+
+PRORES_CODES = ("apch", "apcn", "apcs", "apco", "ap4h", "ap4x")
 
 _START = b"\0\0\1"
 _H264_WITH_CHROMA = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 _H264_SPS, _HEVC_SPS = 7, 33
 _PARAMETER_BYTES = 1024  # the size is within these
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 class Bits:
@@ -224,18 +226,6 @@ def _vp9(packet: bytes) -> SizeHw | None:
     return bits.take(16) + 1, width
 
 
-def _jpeg(packet: bytes) -> SizeHw | None:
-    place = 2
-    while packet[place : place + 1] == b"\xff" and len(packet) >= place + 9:
-        if packet[place + 1] in _JPEG_FRAMES:
-            return (
-                int.from_bytes(packet[place + 5 : place + 7], "big"),
-                int.from_bytes(packet[place + 7 : place + 9], "big"),
-            )
-        place += 2 + int.from_bytes(packet[place + 2 : place + 4], "big")
-    return None
-
-
 _CODECS: dict[str, tuple[tuple[str, ...], Callable[[bytes], SizeHw | None]]] = {
     "V_MPEG4/ISO/AVC": (("h264", "avc1", "avc3", "x264"), _h264),
     "V_MPEGH/ISO/HEVC": (("hevc", "hvc1", "hev1", "h265"), _hevc),
@@ -243,6 +233,11 @@ _CODECS: dict[str, tuple[tuple[str, ...], Callable[[bytes], SizeHw | None]]] = {
     "V_MPEG2": (("mpg1", "mpg2", "mpeg", "mp2v", "mp1v"), _mpeg2),
     "V_VP8": (("vp80", "vp8 ", "vp08"), _vp8),
     "V_VP9": (("vp90", "vp9 ", "vp09"), _vp9),
-    "V_MJPEG": (("mjpg", "jpeg"), _jpeg),
+    "V_MJPEG": (("mjpg", "jpeg"), plain_size.read_jpeg),
+    "V_MS/VFW/FOURCC/FLV1": (("flv1",), plain_size.read_sorenson),
+    "V_MS/VFW/FOURCC/MPNG": (("mpng",), plain_size.read_png),
+    "V_MS/VFW/FOURCC/apch": (PRORES_CODES, plain_size.read_prores),
+    "V_MS/VFW/FOURCC/AVdn": (("avdn",), plain_size.read_dnxhd),
+    "V_MS/VFW/FOURCC/mjp2": (("mjp2",), plain_size.read_jpeg2000),
 }
 _NAMES = {code: name for name, (codes, _) in _CODECS.items() for code in codes}

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from spotlet.image_files.files import quiet_opencv
-from spotlet.streams.packets import packet_capture
+from spotlet.streams.opencv import packet_capture
 
 TIMED_PACKETS = 2000
 """So many are read to learn how close frames follow each other: a minute or more."""

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 from spotlet.errors import SourceError, UsageError
-from spotlet.image_files.files import IMAGE_SUFFIXES, content_kind, is_image_file
+from spotlet.image_files.files import (
+    IMAGE_SUFFIXES,
+    UNREADABLE_SUFFIXES,
+    content_kind,
+    is_image_file,
+    is_unreadable_image,
+)
 from spotlet.text.credentials import without_credentials
 
 SourceKind = Literal["image", "images", "video", "camera", "url"]
@@ -29,12 +35,14 @@ class Source:
         location: what OpenCV opens: a path, a URL, or a camera's index or device file. Empty for
             images.
         paths: the image files, in natural order; empty for the other kinds.
+        left_out: files among them that are pictures of kinds that cannot be read, likewise.
     """
 
     kind: SourceKind
     name: str
     location: str | int = field(default="", repr=False)  # it may hold credentials
     paths: tuple[Path, ...] = ()
+    left_out: tuple[Path, ...] = ()
 
     @property
     def files(self) -> frozenset[Path]:
@@ -83,7 +91,9 @@ def locate_source(source: str | int | Path) -> Source:
         return _images(text, list(path.iterdir()), "this folder contains no images")
     if path.is_file():
         kind = content_kind(path)
-        if kind == "image" or (kind is None and path.suffix.lower() in IMAGE_SUFFIXES):
+        if kind == "image" or (
+            kind is None and path.suffix.lower() in IMAGE_SUFFIXES | UNREADABLE_SUFFIXES
+        ):
             return Source("image", text, paths=(path,))
         return Source("video", text, location=text)
     if glob.has_magic(text):
@@ -123,9 +133,13 @@ def _url(text: str) -> Source:
 
 
 def _images(name: str, found: list[Path], nothing: str) -> Source:
-    paths = [
-        path for path in found if path.name[0] != "." and path.is_file() and is_image_file(path)
-    ]
+    files = sorted(
+        (path for path in found if path.name[0] != "." and path.is_file()), key=natural_key
+    )
+    paths = tuple(path for path in files if is_image_file(path))
+    left_out = tuple(path for path in files if is_unreadable_image(path))
     if not paths:
-        raise SourceError(f"{name}: {nothing} (supported: {', '.join(sorted(IMAGE_SUFFIXES))})")
-    return Source("images", name, paths=tuple(sorted(paths, key=natural_key)))
+        other = f"; {left_out[0].name} cannot be read, save it as PNG" if left_out else ""
+        supported = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise SourceError(f"{name}: {nothing} (supported: {supported}{other})")
+    return Source("images", name, paths=paths, left_out=left_out)

@@ -1,7 +1,4 @@
-"""Video files, cameras and URLs as frames, through OpenCV.
-
-Over 250 lines: reading on after damage and across a change of size share the reader's state.
-"""
+"""Video files, cameras and URLs as frames, through OpenCV."""
 
 import math
 import time
@@ -16,7 +13,6 @@ from spotlet.letterbox import ImageArray
 from spotlet.streams.container import read_index
 from spotlet.streams.ending import (
     COUNTING_SUFFIXES,
-    END_PACKETS,
     MOST_DAMAGED_PACKETS,
     End,
     explain_end,
@@ -26,12 +22,13 @@ from spotlet.streams.jpeg import decode_jpeg
 from spotlet.streams.opencv import (
     NOT_OPENED,
     open_capture,
+    packet_capture,
     read_as_jpegs,
     read_pixel_aspect,
     take_over_orientation,
 )
-from spotlet.streams.packets import PacketWatch, packet_capture, states_interlaced, watch_stream
-from spotlet.streams.part import PartCapture
+from spotlet.streams.packets import PacketWatch, states_interlaced, watch_stream
+from spotlet.streams.pictures import Pictures
 from spotlet.streams.source import Source
 from spotlet.streams.upright import make_upright
 
@@ -41,8 +38,6 @@ MAX_PLAUSIBLE_FPS = 1000.0
 LIVE_SLACK_SECONDS = 1.0
 """How much longer the library's own time-outs are in live mode than Spotlet's: which comes first
 must not be chance, and after its time-out FFmpeg returns an old frame before it fails."""
-
-_SAME_SECONDS = 0.002  # the ticks of an edit
 
 
 class VideoReader:
@@ -78,30 +73,28 @@ class VideoReader:
         capture = open_capture(
             source, open_seconds + slack, self._read_seconds, live=live, spare_cores=spare_cores
         )
-        self._capture: cv2.VideoCapture | PartCapture = capture
+        self._pictures = Pictures(capture)
         self._lost = 0  # packets that could not be decoded, with a frame after them
         self._damaged_places = 0
-        self._watch: PacketWatch | None = None
-        self._base_seconds = self._hidden_seconds = 0.0
         # A live stream counts the frames that were there when it was opened.
-        count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self._may_be_file = source.kind != "camera" and 0 < count < 2**53
         self.frame_count: int | None = int(count) if self._may_be_file and not live else None
         self._jpegs = self.frame_count is None and read_as_jpegs(source, capture)
         # FFmpeg makes up the rate and the times of JPEGs over HTTP.
         self._timed = not (self._jpegs and str(source.location).lower().startswith("http"))
         self._learn_how_it_is_shown(capture)
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        fps = capture.get(cv2.CAP_PROP_FPS)
         self.fps: float | None = fps if self._timed and 0 < fps <= MAX_PLAUSIBLE_FPS else None
         self._is_watched_live = live and source.kind == "url" and not self._jpegs
-        is_pipe = source.kind == "video" and self._watch is None
+        is_pipe = source.kind == "video" and self._pictures.watch is None
         is_unending = source.kind == "url" and not self._jpegs and (live or not self._may_be_file)
         if is_unending or ((source.kind == "url" or is_pipe) and states_interlaced(capture)):
             self._watch_packets(capture, open_seconds + slack, live=live)
         image = self._next_image()
         if image is None:
-            self._capture.release()
-            reason = self._watch and self._watch.refusal
+            self._pictures.capture.release()
+            reason = self._pictures.watch and self._pictures.watch.refusal
             raise SourceError(f"{source.name}: {reason or NOT_OPENED[source.kind]}")
         self.size_hw: tuple[int, int] | None = image.shape[0], image.shape[1]
         self._first: Frame | None = self._stamp(image)
@@ -111,21 +104,19 @@ class VideoReader:
         if self._first is not None:
             frame, self._first = self._first, None
             return frame
-        if not self._capture.isOpened():
+        if not self._pictures.capture.isOpened():
             return None
         image = self._next_image()
         if image is None:
             self.ended_early = self._explain_end()
-            self._capture.release()
+            self._pictures.capture.release()
             return None
         return self._stamp(image)
 
     def close(self) -> None:
         """Releases the file or the device."""
         self._first = None
-        self._capture.release()
-        if self._watch is not None:
-            self._watch.close()
+        self._pictures.close()
 
     def _watch_packets(self, capture: cv2.VideoCapture, open_seconds: float, *, live: bool) -> None:
         """Decodes the packets of the one connection apart from it, if they say their size."""
@@ -134,27 +125,28 @@ class VideoReader:
             return
         part = watch.open_first(on_one_core=live)
         if part is not None:
-            self._watch, self._capture = watch, part
+            self._pictures.watch, self._pictures.capture = watch, part
             return
         watch.close()
         if watch.refusal is not None or self._source.kind == "video":  # a pipe is opened once
             raise SourceError(f"{self._source.name}: {watch.refusal or NOT_OPENED['video']}")
-        self._capture = open_capture(self._source, open_seconds, self._read_seconds, live=live)
-        take_over_orientation(self._capture)
+        reopened = open_capture(self._source, open_seconds, self._read_seconds, live=live)
+        take_over_orientation(reopened)
+        self._pictures.capture = reopened
 
     def _learn_how_it_is_shown(self, capture: cv2.VideoCapture) -> None:
         """Notes how pictures become upright and square, and of a file how many are visible."""
-        self._pixel_aspect = 1.0 if self._jpegs else read_pixel_aspect(capture)
+        self._pictures.pixel_aspect = 1.0 if self._jpegs else read_pixel_aspect(capture)
         self._orientation = take_over_orientation(capture)
         self._is_counted = Path(self._source.name).suffix.lower() in COUNTING_SUFFIXES
         path = Path(str(self._source.location))
         if self._source.kind != "video" or not path.is_file():  # a pipe is read once
             return
-        self._watch = PacketWatch(packet_capture(path))
+        self._pictures.watch = PacketWatch(packet_capture(path), path)
         index = read_index(path)
         if index is not None:
             self._orientation = index.orientation
-            self._hidden_seconds = index.hidden_seconds
+            self._pictures.hidden_seconds = index.hidden_seconds
             self._is_counted = self._is_counted or index.is_counted
             if index.is_fragmented and index.visible_count:
                 self.frame_count = index.visible_count
@@ -167,22 +159,22 @@ class VideoReader:
         failures = 0
         with quiet_opencv():
             while failures <= MOST_DAMAGED_PACKETS:
-                if self._is_size_changed(failures):
-                    if self._is_watched_live or not self._follow_change():
+                if self._pictures.is_size_changed(self._index + self._lost, failures):
+                    if self._is_watched_live or not self._pictures.follow_change():
                         return None
                     failures = 0
-                decoded, content = self._capture.read()
-                if decoded and self._is_past_change():
+                decoded, content = self._pictures.capture.read()
+                if decoded and self._pictures.is_past_change():
                     failures = 0
-                    if not self._follow_change():
+                    if not self._pictures.follow_change():
                         return None
-                elif decoded and not self._is_hidden():
+                elif decoded and not self._pictures.is_hidden(self._index):
                     image = np.asarray(content, np.uint8)
                     picture = decode_jpeg(image) if self._jpegs else image
                     if picture is not None:
                         self._lost += failures
                         self._damaged_places += failures > 0
-                        return make_upright(picture, self._orientation, self._pixel_aspect)
+                        return make_upright(picture, self._orientation, self._pictures.pixel_aspect)
                 elif not decoded:
                     failures += 1
                     if self._source.kind == "camera" or self._is_at_end():
@@ -194,49 +186,9 @@ class VideoReader:
     def _is_at_end(self) -> bool:
         """Whether a file has no more frames, so that one more read need not be tried."""
         count = self.frame_count if self._is_counted else None
-        if self._source.kind != "video" or count is None or isinstance(self._capture, PartCapture):
+        if self._source.kind != "video" or count is None or self._pictures.is_part:
             return False
         return self._index >= count > 0
-
-    def _is_size_changed(self, failures: int = 0) -> bool:
-        """Whether the decoder has no more frames of the size before a change."""
-        watch = self._watch
-        if watch is None:
-            return False
-        if isinstance(self._capture, PartCapture):  # it reads on to the change itself
-            return watch.changed_at is not None and failures > END_PACKETS
-        place = self._index + self._lost + failures + watch.held_back
-        watch.advance(place)
-        return watch.changed_at is not None and place >= watch.changed_at
-
-    def _is_past_change(self) -> bool:
-        """Whether the picture just read was squashed: it is shown after a change."""
-        if self._watch is None or isinstance(self._capture, PartCapture):
-            return False
-        return self._watch.is_passed(self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
-
-    def _is_hidden(self) -> bool:
-        """Whether the picture just read is there for others only; OpenCV skips such itself."""
-        if (
-            self._index > 0
-            or self._hidden_seconds == 0
-            or not isinstance(self._capture, PartCapture)
-        ):
-            return False
-        return self._base_seconds + self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 < -_SAME_SECONDS
-
-    def _follow_change(self) -> bool:
-        """Opens a decoder for pictures of another size; returns whether OpenCV could."""
-        assert self._watch is not None
-        capture = self._watch.open_changed()
-        if capture is None:
-            return False
-        self._capture.release()
-        self._capture = capture
-        self._base_seconds = self._watch.changed_seconds - self._hidden_seconds
-        if self._watch.is_resized:
-            self._pixel_aspect = read_pixel_aspect(capture)
-        return True
 
     def _stamp(self, image: ImageArray) -> Frame:
         self._last_pts = self._pts_seconds()
@@ -253,7 +205,7 @@ class VideoReader:
 
     def _pts_seconds(self) -> float:
         """Returns the time of the frame just read, which is OpenCV's position after `read`."""
-        seconds = self._base_seconds + self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        seconds = self._pictures.seconds()
         if math.isfinite(seconds) and (seconds > self._last_pts or self._index == 0):
             return max(seconds, 0.0)
         if self.fps is not None and self._source.kind == "video":
@@ -262,11 +214,15 @@ class VideoReader:
 
     def _explain_end(self) -> str | None:
         """Returns why an end here is too early; None at the end of a complete file."""
-        if self._watch is not None and self._watch.refusal is not None:
-            return f"ended after {self._index} frames; {self._watch.refusal}"
-        if self._is_watched_live and self._watch is not None and self._watch.changed_at is not None:
+        if self._pictures.watch is not None and self._pictures.watch.refusal is not None:
+            return f"ended after {self._index} frames; {self._pictures.watch.refusal}"
+        if (
+            self._is_watched_live
+            and self._pictures.watch is not None
+            and self._pictures.watch.changed_at is not None
+        ):
             return "the size of its frames changed"
-        if self._is_size_changed():
+        if self._pictures.is_size_changed(self._index + self._lost):
             return (
                 f"the size of its frames changes after {self._index}, which OpenCV "
                 f"{cv2.__version__} cannot follow; install opencv-python-headless 4.11 or newer"

@@ -90,12 +90,47 @@ def test_signed_samples_are_scaled_by_the_bits_that_they_have(order: Any) -> Non
         (tiff(SCENE.astype(np.uint32)), "a TIFF of 32 bits a sample; save it with 8 or 16 bits"),
         (tiff(SCENE.astype(np.int32), {339: 2}), "a TIFF of 32 bits a sample"),
         (tiff(SCENE // 16, bits=4), "a TIFF that OpenCV cannot decode, or a damaged one; save it"),
+        (
+            tiff(COLOURS, {259: 34712}),
+            "a TIFF compressed with JPEG 2000, which OpenCV cannot decode",
+        ),
+        (tiff(COLOURS, {259: 33005}), "a TIFF compressed with JPEG 2000"),
+        (tiff(COLOURS, {259: 50002}), "a TIFF compressed with JPEG XL"),
+        (tiff(SCENE, {259: 34933}), "a TIFF compressed with PNG"),
+        (tiff(SCENE, {259: 60000}), "a TIFF compressed with scheme 60000.*save it without"),
         (b"PF\n2 1\n-1.0\n" + struct.pack("<6f", *[0.5] * 6), "a PFM, in floating point; save it"),
     ],
 )
 def test_what_opencv_would_make_a_wrong_picture_of_is_refused(content: bytes, fault: str) -> None:
     with pytest.raises(SourceError, match=f"the image: .*{fault}"):
         decode_image(content)
+
+
+def _tiled(samples: npt.NDArray[np.uint8], size: int) -> bytes:
+    """Returns an RGB TIFF in several square tiles, without compression."""
+    height, width = samples.shape[:2]
+    down, across = -(-height // size), -(-width // size)
+    padded = np.zeros((down * size, across * size, 3), np.uint8)
+    padded[:height, :width] = samples
+    tiles = padded.reshape(down, size, across, size, 3).swapaxes(1, 2).tobytes()
+    count, start = down * across, 8 + len(tiles)
+    one = size * size * 3
+    lists = [*range(8, start, one), *[one] * count]
+    numbers = [(256, width), (257, height), (258, start), (259, 1), (262, 2), (277, 3)]
+    numbers += [(322, size), (323, size), (324, start + 6), (325, start + 6 + 4 * count)]
+    counts = {258: 3, 324: count, 325: count}
+    directory = b"".join(
+        struct.pack("<HHII", tag, 3 if tag == 258 else 4, counts.get(tag, 1), value)
+        for tag, value in numbers
+    )
+    arrays = struct.pack(f"<3H{2 * count}I", 8, 8, 8, *lists)
+    head = struct.pack("<2sHI", b"II", 42, start + len(arrays))
+    return head + tiles + arrays + struct.pack("<H", len(numbers)) + directory + bytes(4)
+
+
+@pytest.mark.parametrize("size", [16, 32, 48])
+def test_tiles_of_any_size_are_read(size: int) -> None:
+    assert np.array_equal(decode_image(_tiled(COLOURS, size)), COLOURS[..., ::-1])
 
 
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])

@@ -184,17 +184,6 @@ def test_a_gif_is_an_image_of_its_first_picture() -> None:
     assert decode_image(two_by_one).tolist() == [[[0, 0, 255], [255, 0, 0]]]
 
 
-def test_pictures_one_after_the_other_are_a_video(tmp_path: Path) -> None:
-    path = tmp_path / "stream"
-    path.write_bytes(with_orientation(PICTURE, ".jpg", 1) * 3)
-    assert content_kind(path) == "video"
-    assert not is_image_file(path)
-    # A photograph may hold a second one, and says so.
-    first = with_orientation(PICTURE, ".jpg", 1)
-    path.write_bytes(first[:2] + b"\xff\xe2\0\x06MPF\0" + first[2:] + first)
-    assert content_kind(path) == "image"
-
-
 @pytest.mark.parametrize("name", ["a.heic", "a.jpg", "IMG_1"])
 def test_an_image_that_opencv_cannot_decode_is_named_with_the_remedy(
     tmp_path: Path, name: str
@@ -270,11 +259,3 @@ def test_a_copy_under_another_name_is_the_same_picture(tmp_path: Path) -> None:
     path.write_bytes(tiff(SAMPLES))
     shutil.copyfile(path, tmp_path / "b.png")
     assert np.array_equal(read_image(path), read_image(tmp_path / "b.png"))
-
-
-@pytest.mark.parametrize("padding", [b"", b"\0", b"\xff" * 5, b"\xaa" * 3000])
-def test_padded_jpegs_one_after_the_other_are_a_video(tmp_path: Path, padding: bytes) -> None:
-    _, jpeg = cv2.imencode(".jpg", np.full((40, 60, 3), 90, np.uint8))
-    path = tmp_path / "clip.mjpeg"
-    path.write_bytes((jpeg.tobytes() + padding) * 3)
-    assert content_kind(path) == "video"

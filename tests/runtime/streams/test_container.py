@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from spotlet.streams.container import is_whole, read_index
+from spotlet.streams.container import read_index
 from spotlet.streams.upright import Orientation, orientation_of_angle, orientation_of_matrix
+from spotlet.streams.whole import is_whole
 
 
 def _element(kind: str, *parts: bytes) -> bytes:
@@ -51,6 +52,25 @@ def test_a_file_of_which_nothing_is_known_may_be_whole_or_not(tmp_path: Path) ->
     (tmp_path / "in.xyz").write_bytes(b"anything at all")
     assert is_whole(tmp_path / "in.xyz") is None
     assert is_whole(tmp_path / "missing") is None
+
+
+def test_zeros_behind_a_matroska_file_are_padding(tmp_path: Path) -> None:
+    cluster = bytes.fromhex("1f43b675" + "01ffffffffffffff") + _element("a3", b"\x81\0\0\x80")
+    whole = _element("1a45dfa3", b"") + bytes.fromhex("18538067" + "01ffffffffffffff") + cluster
+    for tail, right in ((b"", True), (bytes(5000), True), (bytes(5000) + b"\1", False)):
+        (tmp_path / "in.mkv").write_bytes(whole + tail)
+        assert is_whole(tmp_path / "in.mkv") is right
+    (tmp_path / "in.mkv").write_bytes(whole[:-1])
+    assert is_whole(tmp_path / "in.mkv") is False
+
+
+def test_a_nut_file_is_whole_if_its_index_ends_it(tmp_path: Path) -> None:
+    index = bytes.fromhex("4e58dd672f23e64e") + b"times and places"
+    whole = b"nut/multimedia container\0" + bytes(99) + index
+    tail = struct.pack(">Q4x", len(index) + 12)
+    for content, right in ((whole + tail, True), (whole + tail[:-3], None), (whole, None)):
+        (tmp_path / "in.nut").write_bytes(content)
+        assert is_whole(tmp_path / "in.nut") is right
 
 
 def test_boxes_end_where_they_say(tmp_path: Path) -> None:

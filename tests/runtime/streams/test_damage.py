@@ -1,4 +1,5 @@
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -163,3 +164,14 @@ def test_motion_jpeg_is_damaged_where_a_picture_holds_what_none_may_hold(tmp_pat
 def test_a_file_of_next_to_nothing_shows_no_damage(tmp_path: Path, content: bytes) -> None:
     assert _count(tmp_path / "in.bin", content) == 0
     assert count_damaged_places(tmp_path / "missing") == 0
+
+
+def test_damage_in_many_places_takes_no_longer_than_the_file(tmp_path: Path) -> None:
+    places = 5000
+    packets = (b"\x47\x01\0\x10" + bytes(PACKET - 4)) * 20
+    cluster = _element("1f43b675", BLOCK)
+    clusters = HEADER + _element("18538067", is_stated=False) + cluster
+    started = time.process_time()
+    assert _count(tmp_path / "in.ts", (packets + b"lost") * places + packets) == places
+    assert _count(tmp_path / "in.mkv", clusters + (bytes(99) + cluster) * places) == places
+    assert time.process_time() - started < 8  # it is 0.5; each place to the file's end, 40

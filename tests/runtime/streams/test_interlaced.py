@@ -13,6 +13,7 @@ from live_frames import number_in, numbered_image
 
 from spotlet.errors import SourceError
 from spotlet.streams import Reconnection, open_stream
+from spotlet.streams.container import has_field_order
 from spotlet.streams.interlaced import LOSES_INTERLACED, is_interlaced, progressive_rewrite
 from spotlet.streams.packets import states_interlaced
 
@@ -263,19 +264,83 @@ def test_interlaced_video_that_opencv_does_not_convert_is_refused(tmp_path: Path
         _means(path)
 
 
+@pytest.mark.parametrize("order", ["p", "t", "b"])
+def test_raw_pictures_are_refused_if_their_file_calls_them_interlaced(
+    tmp_path: Path, order: str
+) -> None:
+    path = tmp_path / "in.y4m"
+    picture = b"FRAME\n" + bytes([200]) * 64 * 32 + bytes([128]) * 32 * 32
+    path.write_bytes(f"YUV4MPEG2 W64 H32 F25:1 I{order} A1:1 C420jpeg\n".encode() + picture * 3)
+    if order == "p" or not LOSES_INTERLACED:
+        assert len(_means(path)[0]) == 3
+        return
+    with pytest.raises(SourceError, match=r"interlaced video \(raw\), .*-vf bwdif"):
+        _means(path)
+
+
+def _box(kind: bytes, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    return (8 + len(content)).to_bytes(4, "big") + kind + content
+
+
+def _mov(order: str) -> bytes:
+    entry = _box(b"v210", bytes(78), _box(b"colr", b"nclc"), _box(b"fiel", bytes.fromhex(order)))
+    table = _box(b"stbl", _box(b"stsd", bytes(8), entry))
+    handler = _box(b"hdlr", bytes(8) + b"vide")
+    track = _box(b"trak", _box(b"mdia", handler, _box(b"minf", table)))
+    return _box(b"ftyp", b"qt  ") + _box(b"moov", _box(b"mvhd"), track)
+
+
+def _matroska(flag: str, order: str) -> bytes:
+    def element(kind: str, *parts: bytes) -> bytes:
+        content = b"".join(parts)
+        return bytes.fromhex(kind) + (1 << 56 | len(content)).to_bytes(8, "big") + content
+
+    said = element("9a", bytes.fromhex(flag)), element("9d", bytes.fromhex(order))
+    track = element("ae", element("83", b"\1"), element("e0", *said))
+    return element("1a45dfa3") + element("18538067", element("1654ae6b", track))
+
+
+@pytest.mark.parametrize(
+    ("content", "right"),
+    [
+        *((_mov(order), True) for order in ("0201", "0206", "0209", "020e")),
+        *((_mov(order), False) for order in ("0100", "0200", "01")),
+        (_matroska("01", "09"), True),
+        (_matroska("01", "0001"), True),
+        (_matroska("02", "09"), False),  # progressive
+        (_matroska("01", "02"), False),  # an order that is not known
+        (bytes.fromhex("060e2b34 0205 320c0001 01 330b"), True),
+        (bytes.fromhex("060e2b34 0205 320c0001 00 330b"), False),
+        (b"YUV4MPEG2 W2 H2 F25:1 Im A1:1\nFRAME It", False),
+        (b"", False),
+        (_mov("0209")[:-30], False),
+    ],
+)
+def test_containers_state_which_field_comes_first(
+    tmp_path: Path, content: bytes, right: bool
+) -> None:
+    (tmp_path / "in").write_bytes(content)
+    assert has_field_order(tmp_path / "in") is right
+    assert has_field_order(tmp_path / "missing") is False
+
+
 # Headers by x265, FFmpeg's mpeg4 and prores_ks: of interlaced video, and of progressive.
 HEVC = "0000014201010160000003004000000300000300", "0000014201010160000003009000000300000300"
 MPEG4 = (
     "000001b001000001b58913000001000000012000c48d8800cd0a041e1c43000001b2",
     "000001b001000001b58913000001000000012000c48d8800550a141ed443000001b2",
 )
+DNXHD = "000002800102", "000002800101"
 PRORES = (
     "0000a7e969637066009400004c617663014000f084000202",
     "0000a7e969637066009400004c617663014000f080000202",
 )
 
 
-@pytest.mark.parametrize(("fourcc", "headers"), [("hevc", HEVC), ("FMP4", MPEG4), ("apch", PRORES)])
+@pytest.mark.parametrize(
+    ("fourcc", "headers"), [("hevc", HEVC), ("FMP4", MPEG4), ("apch", PRORES), ("AVdn", DNXHD)]
+)
 def test_headers_say_whether_pictures_are_interlaced(fourcc: str, headers: tuple[str, str]) -> None:
     assert [is_interlaced(fourcc, bytes.fromhex(each)) for each in headers] == [True, False]
 

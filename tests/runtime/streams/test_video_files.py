@@ -7,6 +7,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,8 +18,8 @@ from patience import PATIENCE_SECONDS
 from spotlet.letterbox import ImageArray
 from spotlet.sinks.recording.mp4 import read_encoded
 from spotlet.streams import Frame, Reconnection, StatusEvent, open_stream
-from spotlet.streams.container import is_whole
 from spotlet.streams.packets import PacketWatch
+from spotlet.streams.whole import is_whole
 
 WriteClip = Callable[..., Path]
 FPS = 20
@@ -247,6 +248,50 @@ def test_a_file_whose_sound_is_longer_than_its_picture_is_whole(
     assert "truncated" in early
 
 
+def _chunk(kind: bytes, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    return kind + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+
+
+def _avi(pictures: list[bytes], code: bytes = b"MJPG") -> bytes:
+    """Returns an AVI file of pictures, of which an empty one repeats the one before it."""
+    height, width = 96, 192
+    main = struct.pack("<14I", 50000, 0, 0, 0, len(pictures), 0, 1, 0, width, height, 0, 0, 0, 0)
+    stream = struct.pack("<4s4s8x6I", b"vids", code, 0, 1, FPS, 0, len(pictures), 100000)
+    size = struct.pack("<IiiHH4sI16x", 40, width, height, 1, 24, code, 3 * width * height)
+    stream_list = _chunk(b"strh", stream, bytes(16)) + _chunk(b"strf", size)
+    header = _chunk(b"avih", main) + _chunk(b"LIST", b"strl", stream_list)
+    packets = [_chunk(b"00dc", picture) for picture in pictures]
+    lists = _chunk(b"LIST", b"hdrl", header) + _chunk(b"LIST", b"movi", *packets)
+    return _chunk(b"RIFF", b"AVI ", lists)
+
+
+@pytest.mark.parametrize(("code", "suffix"), [(b"MPNG", ".png"), (b"mjp2", ".jp2")])
+def test_pictures_that_stand_alone_have_their_own_size(
+    tmp_path: Path, code: bytes, suffix: str
+) -> None:
+    images = [image for n in range(3) for image in _numbered(range(9 * n, 9 * n + 9), SIZES_HW[n])]
+    pictures = [cv2.imencode(suffix, image)[1].tobytes() for image in images]
+    path = tmp_path / "changes.avi"
+    path.write_bytes(_avi(pictures, code))
+    frames, early = _read(path)
+    assert early is None
+    assert [frame.size_hw for frame in frames] == [image.shape[:2] for image in images]
+    assert [number_in(frame.image) for frame in frames] == list(range(27))
+
+
+def test_an_avi_file_that_repeats_its_last_picture_is_whole(tmp_path: Path) -> None:
+    jpegs = [cv2.imencode(".jpg", image)[1].tobytes() for image in _numbered(range(40))]
+    path = tmp_path / "in.avi"
+    for empty, missing in ((0, 0), (12, 0), (12, 9)):
+        whole = _avi(jpegs + [b""] * empty)
+        count = 40 - missing
+        path.write_bytes(whole[: whole.index(jpegs[count]) - 8] if missing else whole)
+        frames, early = _read(path)
+        assert len(frames) == count
+        assert (early is None) is (missing == 0)
+
+
 def _of_unknown_length(path: Path) -> bytes:
     """Returns a WebM file as a browser's recorder writes it."""
     clip = path.read_bytes()
@@ -404,3 +449,40 @@ def test_no_frame_is_squashed_if_the_numbers_of_packets_and_pictures_differ(
     assert early is None
     assert [frame.size_hw for frame in frames] == [SIZES_HW[n // 30] for n in range(60)]
     assert [number_in(frame.image) for frame in frames] == list(range(60))
+
+
+class _Packets:
+    """JPEGs whose times are those of decoding, as a capture that reads packets."""
+
+    def __init__(self, sizes_hw: list[tuple[int, int]]) -> None:
+        self._sizes_hw = sizes_hw
+        self._number = -1
+
+    def get(self, setting: int) -> float:
+        times = {cv2.CAP_PROP_POS_MSEC: 40.0 * self._number}
+        known = {
+            cv2.CAP_PROP_FOURCC: cv2.VideoWriter.fourcc(*"MJPG"),
+            cv2.CAP_PROP_LRF_HAS_KEY_FRAME: 1,
+        }
+        return {**known, **times}[setting]
+
+    def grab(self) -> bool:
+        self._number += 1
+        return self._number < len(self._sizes_hw)
+
+    def retrieve(self) -> tuple[bool, ImageArray]:
+        image = np.zeros((*self._sizes_hw[self._number], 3), np.uint8)
+        return True, np.asarray(cv2.imencode(".jpg", image)[1], np.uint8)
+
+    def release(self) -> None:
+        pass
+
+
+def test_pictures_later_than_their_packets_are_not_behind_a_change() -> None:
+    capture: Any = _Packets([SIZES_HW[0]] * 5 + [SIZES_HW[1]] * 5)
+    watch = PacketWatch(capture)
+    passed = []
+    for number in range(6):
+        watch.advance(number)
+        passed.append(watch.is_passed(0.04 * number + 0.08))  # as H.264 with B-frames in AVI
+    assert passed == [False] * 5 + [True]
