@@ -40,6 +40,9 @@ from spotlet_export.gate.report import Report
 from spotlet_export.package.folder import check_package_folder
 from spotlet_export.package.golden_search import choose_golden_frames
 
+MOST_PROPOSALS = 3
+"""One after the other: the range of the pixels, then their colour order."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Adoption:
@@ -97,7 +100,9 @@ def adopt_package(
     listener.on_step("opening the file")
     original = load_original(path, listener.on_remark)
     reading = read(original, photographs, settings, package, listener)
-    if reading.wrong and not reading.unclear and not settings.force:
+    for _ in range(MOST_PROPOSALS):
+        if not reading.wrong or reading.unclear or settings.force:
+            break
         settings = proposed(reading, images, photographs, settings, package, listener)
         reading = read(original, photographs, settings, package, listener)
     wrong = (*reading.wrong, *reading.unclear)
