@@ -2,9 +2,10 @@
 
 The order of the modules: `settings` and `original_file` (what was given; `original_graph` makes it
 loadable), `reading` (how the file is read: `recognition` of its `signature`, `manifest`,
-`original_decoder`, `plausibility`: do its results look right? Where they do not, `proposal` names
-another reading), `candidates` of the `rewriting`, `proof` (are the results the same?), `preview`
-(are these the boxes?), `variants` (int8, suppression in the graph), `package` with its `card`.
+`original_decoder`, `plausibility`: do its results look right? `pixels_check`: would other pixels do
+better? If so, `proposal` names another reading), `candidates` of the `rewriting`, `proof` (are the
+results the same?), `preview` (are these the boxes?), `variants` (int8, suppression in the graph),
+`package` with its `card`.
 """
 
 import tempfile
