@@ -76,8 +76,9 @@ def read(
         wrong=tuple(doubts(found, signature, manifest)),
         unclear=tuple(reading.doubts),
     )
-    known = reading.family or knows_pixels(original.metadata, signature.output.layout)
-    if checked.wrong or checked.unclear or (known and not signature.output.strides):
+    output = signature.output
+    decoded = not output.strides and knows_pixels(original.metadata, output.layout)
+    if checked.wrong or checked.unclear or reading.family or decoded:
         return checked
     budget = Budget(listener.on_step, seconds=CHECK_SECONDS)
     check = check_pixels(decoder, manifest, photographs, settings, budget)
