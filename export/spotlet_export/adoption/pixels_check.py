@@ -123,9 +123,12 @@ def check_pixels(
         and fits[each] <= 0
         and _is_better(each, default, index, least)
     ]
-    better = better or [each for each in rivals if fits[each] < 0]
+    why = "other pixels suit the images better than the default"
+    if not better:
+        better = [each for each in rivals if fits[each] < 0]
+        why = "names of colours fit the images with other pixels than the default"
     if better:
-        return PixelsCheck(proposal=_proposal(better, default, least, budget.runs))
+        return PixelsCheck(proposal=_proposal(better, default, least, budget.runs, why))
     for each in rivals:
         if differ[each] and not fits[each]:
             names = list(dict.fromkeys(map(str, differ[each])))[:MOST_NAMED]
@@ -213,7 +216,9 @@ def _is_better(rival: _Seen, default: _Seen, index: int, least: float) -> bool:
     return clearly and steady and convinces(rival.judged, count, least)
 
 
-def _proposal(better: Sequence[_Seen], default: _Seen, least: float, runs: int) -> Proposal:
+def _proposal(
+    better: Sequence[_Seen], default: _Seen, least: float, runs: int, why: str
+) -> Proposal:
     best, *rest = sorted(better, key=lambda each: -each.worth)
     own, changes = default.other, best.other.changes(default.other)
     equals = [
@@ -222,10 +227,7 @@ def _proposal(better: Sequence[_Seen], default: _Seen, least: float, runs: int) 
         if each.worth >= (1 - NOISE / 4) * best.worth
     ]
     return Proposal(
-        doubts=(
-            f"the default pixels suit the images less than others (if {_spelled(own, best.other)} "
-            "is right, say so)",
-        ),
+        doubts=(f"{why} (if {_spelled(own, best.other)} is right, say so)",),
         changes=changes,
         options=option_line(changes),
         equals=tuple(equals[:MOST_EQUALS]),

@@ -85,6 +85,7 @@ def test_where_the_default_contradicts_such_names_the_other_order_is_proposed(
     make, names = Region(classes=SWAPPED, colour="BGR"), ",".join(SWAPPED)
     code, output, error = adopt(make, names=names)
     assert code == 3
+    assert "names of colours fit the images with other pixels than the default" in error
     assert "with --colour BGR it finds 2 objects" in error
     assert output.rstrip().splitlines()[-1].endswith(" --colour BGR")
     code, _, _ = adopt(make, "--yes", names=names)
@@ -110,7 +111,10 @@ def test_pixels_with_which_more_is_found_are_proposed(adopt: Adopt, tmp_path: Pa
     make, names = Region(colour="BGR"), "apple,lemon,plum"
     code, _, error = adopt(make, names=names, boxes=GREEN)
     assert code == 3
-    assert "suit the images less than others (if --colour RGB is right, say so)" in error
+    assert (
+        "other pixels suit the images better than the default (if --colour RGB is right, say so)"
+        in error
+    )
     assert "with --colour BGR it finds 2 objects" in error
     assert adopt(make, "--yes", names=names, boxes=GREEN)[0] == 0
     assert found_names(tmp_path / "package", GREEN) == {"apple", "plum"}
