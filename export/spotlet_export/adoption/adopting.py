@@ -2,9 +2,10 @@
 
 The order of the modules: `settings` and `original_file` (what was given; `original_graph` makes it
 loadable), `reading` (how the file is read: `recognition` of its `signature`, `manifest`,
-`original_decoder`, `plausibility`: do its results look right? Where they do not, `proposal` names
-another reading), `candidates` of the `rewriting`, `proof` (are the results the same?), `preview`
-(are these the boxes?), `variants` (int8, suppression in the graph), `package` with its `card`.
+`original_decoder`, `plausibility`: do its results look right? `pixels_check`: would other pixels do
+better? If so, `proposal` names another reading), `candidates` of the `rewriting`, `proof` (are the
+results the same?), `preview` (are these the boxes?), `variants` (int8, suppression in the graph),
+`package` with its `card`.
 """
 
 import tempfile
@@ -39,6 +40,9 @@ from spotlet_export.gate.reference import Reference, make_reference
 from spotlet_export.gate.report import Report
 from spotlet_export.package.folder import check_package_folder
 from spotlet_export.package.golden_search import choose_golden_frames
+
+MOST_PROPOSALS = 3
+"""One after the other: the range of the pixels, then their colour order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,7 +101,9 @@ def adopt_package(
     listener.on_step("opening the file")
     original = load_original(path, listener.on_remark)
     reading = read(original, photographs, settings, package, listener)
-    if reading.wrong and not reading.unclear and not settings.force:
+    for _ in range(MOST_PROPOSALS):
+        if not reading.wrong or reading.unclear or settings.force:
+            break
         settings = proposed(reading, images, photographs, settings, package, listener)
         reading = read(original, photographs, settings, package, listener)
     wrong = (*reading.wrong, *reading.unclear)

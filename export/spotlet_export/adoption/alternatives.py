@@ -3,8 +3,7 @@
 The order is how usual a value is: where the images cannot tell two readings apart, the first wins.
 """
 
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Any
@@ -38,6 +37,9 @@ PIXELS: tuple[tuple[float, Three, Three], ...] = (
     (1.0, (127.5, 127.5, 127.5), (128.0, 128.0, 128.0)),
 )
 """Scale, mean and std, RGB. ImageNet's in bytes are the same numbers as in [0, 1]."""
+
+COMMON = 4
+"""The first of them, which are tried even where something is found."""
 
 PLACINGS = (
     ("letterbox", PAD_VALUE),
@@ -173,6 +175,23 @@ def pixel_alternatives(
         )
 
 
+def common_pixels(start: Alternative, dtype: str, settings: AdoptSettings) -> Iterator[Alternative]:
+    """Yields the other colour order, then the most usual other ranges, unless the user said them.
+
+    Arguments as of `pixel_alternatives`.
+    """
+    for other in pixel_alternatives(start, dtype, settings):
+        if other.colour != start.colour:
+            yield other
+            break
+    for other in pixel_alternatives(start, dtype, settings):
+        own_range = [getattr(other, name) == getattr(start, name) for name in RANGE]
+        mean = _in_order(other.mean, other.colour)
+        common = (other.scale, mean, _in_order(other.std, other.colour)) in PIXELS[:COMMON]
+        if other.colour == start.colour and common and not all(own_range):
+            yield other
+
+
 def placing_alternatives(start: Alternative, settings: AdoptSettings) -> Iterator[Alternative]:
     """Yields readings with other ways to place the frame, the start first."""
     placings = [(start.resize, start.pad_value), *PLACINGS]
@@ -220,23 +239,6 @@ def output_alternatives(
         yield replace(
             start, activation=activation, strides=strides, box_unit=unit, box_format=box_format
         )
-
-
-def option_line(changes: Mapping[str, Any]) -> str:
-    """Returns settings as options of `spotlet adopt`, quoted for a shell."""
-    words = []
-    for name, value in changes.items():
-        words += [f"--{name.replace('_', '-')}", _text(value)]
-    return shlex.join(words)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        same = len(value) == 3 and len(set(value)) == 1 and isinstance(value[0], float)
-        return ",".join(map(_text, value[:1] if same else value))
-    if isinstance(value, float):
-        return "1/255" if value == BYTE else f"{value:.9g}"
-    return str(value)
 
 
 def _in_order(three: Three, colour: str) -> Three:

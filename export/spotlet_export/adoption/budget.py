@@ -22,11 +22,13 @@ class Budget:
         on_step: called with the progress.
         clock: seconds.
         runs: so far.
+        seconds: bound of the time; `MOST_SECONDS` by default.
     """
 
     on_step: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
     runs: int = 0
+    seconds: float | None = None
     start: float = field(init=False)
     said: float = field(init=False)
 
@@ -36,7 +38,12 @@ class Budget:
     @property
     def spent(self) -> bool:
         """Whether no further reading may be tried."""
-        return self.runs >= MOST_RUNS or self.clock() - self.start >= MOST_SECONDS
+        return self.runs >= MOST_RUNS or self.clock() - self.start >= self.most
+
+    @property
+    def most(self) -> float:
+        """The bound of the time."""
+        return MOST_SECONDS if self.seconds is None else self.seconds
 
     def __str__(self) -> str:
         return f"stopped after {self.runs} runs" if self.spent else f"{self.runs} runs"
@@ -52,6 +59,4 @@ class Budget:
         now = self.clock()
         if now - self.said >= PROGRESS_SECONDS:
             self.said = now
-            self.on_step(
-                f"{self.runs} runs in {now - self.start:.0f} s, at most {MOST_SECONDS:g} s"
-            )
+            self.on_step(f"{self.runs} runs in {now - self.start:.0f} s, at most {self.most:g} s")

@@ -13,9 +13,9 @@ from spotlet_export.adoption.alternatives import (
     IMAGENET_MEAN,
     IMAGENET_STD,
     RANGE,
-    option_line,
 )
 from spotlet_export.adoption.metadata import literal
+from spotlet_export.adoption.option_line import option_line
 from spotlet_export.adoption.settings import AdoptSettings
 
 Said = dict[str, Any]
@@ -99,6 +99,17 @@ def expected_by(metadata: Mapping[str, str]) -> tuple[str, Said]:
             expected = expected | {"resize": "letterbox"}
         return f"{family} of LibreYOLO", expected
     return "the range of its pixels", _normalisation(metadata)
+
+
+def knows_pixels(metadata: Mapping[str, str], layout: str) -> bool:
+    """Returns whether a file says that its exporter's pixels are the default of its layout.
+
+    Args:
+        metadata: of the file, by key.
+        layout: of its outputs.
+    """
+    yolov5 = layout == "K,5+C" and {"stride", "names"} <= metadata.keys()
+    return metadata.get("author") == "Ultralytics" or yolov5
 
 
 def _normalisation(metadata: Mapping[str, str]) -> Said:

@@ -136,6 +136,8 @@ def _boxes(boxes: Wide, cells: int, signature: Signature) -> list[str]:
     sizes = pixels[:, 2:] - pixels[:, :2]
     undecoded = _undecoded(cells, signature)
     turned = "xyxy" if rule.box_format.startswith("c") else "cxcywh"
+    if _makes_no_boxes(boxes, rule.box_format):
+        return [f"neither corners nor centres make boxes{undecoded or _anchored(rule)}"]
     if len(boxes) > 2 and np.ptp(boxes, axis=0).max() < SLACK:
         return [f"the best {len(boxes)} boxes are identical{undecoded or ': wrong --layout?'}"]
     if np.mean(np.abs(pixels[:, 2:]).max(axis=1) < TINY_PIXELS) > ODD_SHARE or (
@@ -154,6 +156,23 @@ def _boxes(boxes: Wide, cells: int, signature: Signature) -> list[str]:
     if np.mean(((boxes < -FAR) | (boxes > 1 + FAR)).any(axis=1)) > ODD_SHARE:
         return [f"boxes extend far beyond the canvas: --box-format {turned}{undecoded}"]
     return []
+
+
+def _makes_no_boxes(boxes: Wide, box_format: str) -> bool:
+    """Returns whether many boxes end before they start, read as centre and size and as corners."""
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    turned = sizes - centres if box_format.startswith("c") else boxes[:, 2:]
+    return all(np.mean((each <= 0).any(axis=1)) > ODD_SHARE / 2 for each in (sizes, turned))
+
+
+def _anchored(rule: OutputSignature) -> str:
+    """Returns the hint that boxes may be offsets from anchors."""
+    if rule.anchors is not None or rule.strides or rule.grids is not None:
+        return ""
+    if rule.layout == "boxes+scores":
+        return ": offsets from anchors? --layout ssd --anchors FILE"
+    return ": offsets from anchors? export it with decoded boxes"
 
 
 def _corners_as_sizes(boxes: Wide) -> bool:

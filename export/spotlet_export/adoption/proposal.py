@@ -18,11 +18,11 @@ from spotlet_export.adoption.alternatives import (
     UNDECODED_RESIZE,
     Alternative,
     alternative_of,
-    option_line,
     pixel_alternatives,
     placing_alternatives,
 )
 from spotlet_export.adoption.budget import Budget
+from spotlet_export.adoption.option_line import option_line
 from spotlet_export.adoption.original_decoder import OriginalDecoder
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.trials import MOST_IMAGES, Trial, Trials
@@ -77,7 +77,7 @@ class Proposal:
         count = sum(map(len, self.detections))
         return (
             f"with {self.options} it finds {count} object{'s' * (count != 1)}, which agree to "
-            f"{self.share:.0%} with those in shifted, scaled and mirrored copies"
+            f"{self.share:.0%} with those in transformed copies of the images"
             + "; the images cannot tell it from " * bool(self.equals)
             + ", or ".join(self.equals)
         )
@@ -121,7 +121,7 @@ def propose(
         ]
         best = _usual(tried, least)
     found = tuple(each.select(each.scores >= least) for each in best.detections)
-    if best.alternative == default or not _convinces(best.agreement, max(map(len, found)), least):
+    if best.alternative == default or not convinces(best.agreement, max(map(len, found)), least):
         return None
     changes = best.alternative.changes(default)
     equals = [each.alternative for each in _equals(tried, least) if each is not best]
@@ -137,10 +137,14 @@ def propose(
     )
 
 
-def _convinces(judged: Agreement, count: int, least: float) -> bool:
+def clear_score(least: float) -> float:
+    """Returns the score from which an object is clear, where the threshold is `least`."""
+    return min(CLEAR * least, (1 + least) / 2)
+
+
+def convinces(judged: Agreement, count: int, least: float) -> bool:
     """Returns whether at least one object is found again in the copies, well over the threshold."""
-    score = min(CLEAR * least, (1 + least) / 2)
-    enough = LEAST_OVERLAP * score**2 * judged.copies
+    enough = LEAST_OVERLAP * clear_score(least) ** 2 * judged.copies
     share = CROWD_SHARE if count > CROWD else LEAST_SHARE
     return judged.share >= share and judged.matched >= enough
 

@@ -8,18 +8,22 @@ from spotlet.errors import GateError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
 from spotlet_export.adoption.budget import Budget
-from spotlet_export.adoption.exporters import with_exporter
+from spotlet_export.adoption.exporters import knows_pixels, with_exporter
 from spotlet_export.adoption.listener import Listener
 from spotlet_export.adoption.manifest import make_manifest, remarks
 from spotlet_export.adoption.original_decoder import OriginalDecoder
 from spotlet_export.adoption.original_file import OriginalFile
+from spotlet_export.adoption.pixels_check import CHECK_SECONDS, check_pixels
 from spotlet_export.adoption.plausibility import doubts
 from spotlet_export.adoption.preview import draw_preview
-from spotlet_export.adoption.proposal import propose
+from spotlet_export.adoption.proposal import Proposal, propose
 from spotlet_export.adoption.recognition import recognise
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.variants import require_possible
 from spotlet_export.gate.witness import witness_canvas
+
+TRIED = ("activation", "box_format", "box_unit")
+"""Options in doubts that the trials vary."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,13 +34,15 @@ class CheckedReading:
         decoder: of the original, with its signature.
         manifest: of the model.
         wrong: doubts about what it finds on the images, which another reading may answer.
-        unclear: doubts about what its outputs mean, which only the user can answer.
+        unclear: doubts about what its outputs or its pixels mean, which only the user can answer.
+        proposal: pixels that are clearly better; None if there are none.
     """
 
     decoder: OriginalDecoder
     manifest: Manifest
     wrong: tuple[str, ...]
     unclear: tuple[str, ...]
+    proposal: Proposal | None = None
 
 
 def read(
@@ -64,11 +70,25 @@ def read(
     require_possible(original.model.graph, signature, manifest.classes, settings)
     decoder = OriginalDecoder(original.session, signature)
     found = [decoder.uncut(witness_canvas(image, manifest)) for image in photographs]
-    return CheckedReading(
+    checked = CheckedReading(
         decoder=decoder,
         manifest=manifest,
         wrong=tuple(doubts(found, signature, manifest)),
         unclear=tuple(reading.doubts),
+    )
+    output = signature.output
+    decoded = not output.strides and knows_pixels(original.metadata, output.layout)
+    if checked.wrong or checked.unclear or reading.family or decoded:
+        return checked
+    budget = Budget(listener.on_step, seconds=CHECK_SECONDS)
+    check = check_pixels(decoder, manifest, photographs, settings, budget)
+    if check.remark:
+        listener.on_remark(check.remark)
+    return replace(
+        checked,
+        wrong=() if check.proposal is None else check.proposal.doubts,
+        unclear=tuple(filter(None, [check.question])),
+        proposal=check.proposal,
     )
 
 
@@ -86,20 +106,31 @@ def proposed(
         GateError: nothing was found with other settings either, or they are not agreed to.
     """
     budget = Budget(listener.on_step)
-    proposal = propose(
+    proposal = reading.proposal or propose(
         reading.decoder, reading.manifest, photographs, settings, reading.wrong, budget
     )
-    said = f"nothing written: {'; '.join(reading.wrong)}"
     if proposal is None:
         raise GateError(
-            f"{said}; other settings were tried too ({budget}), and none finds the same objects in "
-            "the images and in shifted, scaled and mirrored copies of them: do they show objects "
-            "of its classes? (--force writes it anyway)"
+            f"nothing written: {'; '.join(_untried(each, settings) for each in reading.wrong)}; "
+            f"other settings were tried ({budget}), and none finds the same objects in the images "
+            "and in copies of them: do they show objects of its classes? (--force writes it anyway)"
         )
     picture = package.with_name(f"{package.name}-proposal.png")
     picture.parent.mkdir(parents=True, exist_ok=True)
     preview = draw_preview(picture, images, photographs, proposal.detections)
     if not listener.propose(proposal, preview):
-        raise GateError(f"{said}; {proposal}, drawn in {picture}: add these options, or --yes")
+        said = "; ".join(each.partition("; ")[0] for each in reading.wrong)
+        raise GateError(
+            f"nothing written: {said}; {proposal}, drawn in {picture}: add these options, or --yes"
+        )
     picture.unlink()
     return replace(settings, **proposal.changes)
+
+
+def _untried(doubt: str, settings: AdoptSettings) -> str:
+    """Returns a doubt without the remedies that the trials tried; what the user said, they keep."""
+    short = doubt.partition("; give ")[0]
+    cause, _, option = short.partition(": --")
+    field = option.split(" ")[0].replace("-", "_")
+    tried = field in TRIED and getattr(settings, field) is None
+    return cause if tried else short

@@ -55,12 +55,14 @@ class Reading:
         resize: how its frames are resized.
         classes: their names; the index is the class id.
         doubts: what looks wrong in this reading, each with the option to try.
+        family: that its outputs belong to, whose pixels are known; empty if they are not.
     """
 
     signature: Signature
     resize: str
     classes: tuple[str, ...]
     doubts: tuple[str, ...] = ()
+    family: str = ""
 
 
 def recognise(
@@ -111,16 +113,9 @@ def recognise(
         expects, resize = _expected(original, image, own, settings)
         views = Views(original, expects, resize, photographs, settings)
         names, output = known_output(original, family, names, views, settings, on_remark)
-        return _weighed(
-            original,
-            image,
-            Signature(input=expects, output=output),
-            resize,
-            names,
-            views,
-            settings,
-            on_remark,
-        )
+        signature = Signature(input=expects, output=output)
+        reading = _weighed(original, image, signature, resize, names, views, settings, on_remark)
+        return replace(reading, family=family.name)
     check_supported(some, size_hw, settings)
     match = find_layout(some, count, settings, views_of, on_remark)
     assert names is not None, "find_layout demands names"

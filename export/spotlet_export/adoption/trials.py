@@ -88,9 +88,9 @@ class Trials:
         """Returns the trial of one reading of the input; None if nothing is found again."""
         if self.budget.slow:
             self.images = self.images[:1]
-        parts = [self._parts(given, image) for image in self.images]
+        parts = [self.parts(given, image) for image in self.images]
         found = {
-            other: tuple(map(self._detector(other), parts, self.images))
+            other: tuple(map(self.detector(other), parts, self.images))
             for other in self._sound(given, parts)
         }
         weights = [
@@ -117,11 +117,11 @@ class Trials:
         image = self.images[index]
         frame_hw = (image.shape[0], image.shape[1])
         total = dict.fromkeys(found, Agreement())
-        control = self._parts(given, np.full_like(image, PAD_VALUE))
-        for copy in copies_of(self._letterbox(given, frame_hw)):
-            copied = self._parts(given, copy.image(image))
+        control = self.parts(given, np.full_like(image, PAD_VALUE))
+        for copy in copies_of(self.letterbox(given, frame_hw)):
+            copied = self.parts(given, copy.image(image))
             for other, detections in found.items():
-                detect = self._detector(other)
+                detect = self.detector(other)
                 nothing = detect(control, image)
                 total[other] += agreement(
                     without(detections[index], nothing),
@@ -159,7 +159,7 @@ class Trials:
             if other.activation in hopeless:
                 continue
             signature, manifest = other.applied(self.decoder.signature, self.manifest)
-            found = [self._decoded(each, signature) for each in parts]
+            found = [self.decoded(each, signature) for each in parts]
             scores = np.concatenate([each for _, each in found])
             in_range = scores.min() >= -SLACK and threshold <= scores.max() <= 1 + SLACK
             if not in_range or fires_everywhere(scores, threshold, other, rule.layout):
@@ -168,35 +168,37 @@ class Trials:
                 sound.append(other)
         return sound
 
-    def _parts(self, other: Alternative, image: ImageArray) -> list[Wide]:
+    def parts(self, other: Alternative, image: ImageArray) -> list[Wide]:
         """Returns the outputs for one image."""
         self.budget.count()
         signature, _ = other.applied(self.decoder.signature, self.manifest)
-        canvas = self._letterbox(other, (image.shape[0], image.shape[1])).apply(image)
+        canvas = self.letterbox(other, (image.shape[0], image.shape[1])).apply(image)
         return OriginalDecoder(self.decoder.session, signature).outputs(canvas)
 
-    def _letterbox(self, other: Alternative, frame_hw: tuple[int, int]) -> Letterbox:
+    def letterbox(self, other: Alternative, frame_hw: tuple[int, int]) -> Letterbox:
+        """Returns how a reading places a frame."""
         rule = self.manifest.input
         return Letterbox(frame_hw, rule.size_hw, rule.interpolation, other.pad_value, other.resize)
 
-    def _detector(self, other: Alternative) -> Callable[[list[Wide], ImageArray], Detections]:
+    def detector(self, other: Alternative) -> Callable[[list[Wide], ImageArray], Detections]:
         """Returns the function from outputs and their image to detections, weak ones too."""
         signature, manifest = other.applied(self.decoder.signature, self.manifest)
         threshold = WEAK * manifest.detection.score_threshold
 
         def detect(parts: list[Wide], image: ImageArray) -> Detections:
-            boxes, scores = self._decoded(parts, signature)
+            boxes, scores = self.decoded(parts, signature)
             return detections_from_outputs(
                 np.clip(boxes, 0, 1).astype(np.float32),
                 np.clip(scores, 0, 1).astype(np.float32),
-                self._letterbox(other, (image.shape[0], image.shape[1])),
+                self.letterbox(other, (image.shape[0], image.shape[1])),
                 manifest.classes,
                 replace(manifest.detection, score_threshold=threshold),
             )
 
         return detect
 
-    def _decoded(self, parts: list[Wide], signature: Signature) -> tuple[Wide, Wide]:
+    def decoded(self, parts: list[Wide], signature: Signature) -> tuple[Wide, Wide]:
+        """Returns boxes and scores of all cells."""
         with np.errstate(over="ignore", invalid="ignore"):
             return decoded(parts, signature.output, signature.input.size_hw)
 

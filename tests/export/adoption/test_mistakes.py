@@ -156,6 +156,25 @@ def test_boxes_that_are_still_offsets_in_a_grid_are_caught(
     assert adopt(make, "--strides", str(CELL))[0] == 0
 
 
+@pytest.mark.parametrize("words", [[], ["--box-format", "xyxy"], ["--box-format", "cxcywh"]])
+def test_offsets_from_anchors_are_named_in_any_box_format(adopt: Run, words: list[str]) -> None:
+    make = replace(ANCHORED, scale=1 / 255)
+    given = ["--outputs", "out_boxes,out_scores", "--layout", "boxes+scores"]
+    activated = ["--activation", "softmax", "--background", "first"]
+    code, message = adopt(make, *given, *activated, *words)
+    assert (code, "offsets from anchors? --layout ssd --anchors FILE" in message) == (3, True)
+    assert "--box-format" not in message
+    assert len(message) < 400
+
+
+def test_what_the_trials_tried_is_not_advised_after_them(adopt: Run) -> None:
+    code, message = adopt(CENTRES, "--scale", "1e-9")
+    assert (code, "nothing found: the best score is" in message) == (3, True), message
+    assert "none finds the same objects" in message
+    assert "--resize" not in message
+    assert len(message) < 400
+
+
 def test_a_class_that_is_everywhere_is_taken_for_the_background(adopt: Run) -> None:
     make = replace(CORNERS, activation="softmax", background="first")
     words = ["--classes", "nothing,red,green,blue", "--outputs", "out_boxes,out_scores"]
