@@ -31,10 +31,12 @@ def make_manifest(
     rule = DetectionRule()
     suppressed = signature.output.layout in SUPPRESSED and not signature.output.overlapping
     iou_threshold = 1.0 if suppressed else signature.output.iou_threshold or rule.iou_threshold
+    thresholds = ("score_threshold", "iou_threshold", "max_detections")
     asked = {
-        "score_threshold": settings.score_threshold,
-        "iou_threshold": settings.iou_threshold,
-        "max_detections": settings.max_detections,
+        name: value
+        for given in (original.suppression, settings)
+        for name in thresholds
+        if (value := getattr(given, name, None)) is not None
     }
     activation = "softmax" if signature.output.activation == "softmax" else "sigmoid"
     try:
@@ -50,7 +52,7 @@ def make_manifest(
             output=OutputRule(score_activation=activation),
             detection=replace(
                 replace(rule, iou_threshold=iou_threshold),
-                **{name: value for name, value in asked.items() if value is not None},  # type: ignore[arg-type]
+                **asked,
             ),
             training={
                 "adopted_from": original.path.name,

@@ -15,6 +15,7 @@ from onnx.external_data_helper import load_external_data_for_model
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.manifest import METADATA_KEY
 from spotlet_export.adoption.original_session import opened
+from spotlet_export.adoption.suppression_rule import SuppressionRule
 from spotlet_export.graph.editing import subgraphs
 
 MOST_BYTES = 2**31 - 1
@@ -69,6 +70,7 @@ class OriginalFile:
         inputs: without those that are weights.
         outputs: those that can be adopted.
         metadata: what the exporter wrote, by key.
+        suppression: of the file, if it was cut off before that.
     """
 
     path: Path
@@ -78,6 +80,7 @@ class OriginalFile:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     metadata: Mapping[str, str]
+    suppression: SuppressionRule | None = None
 
 
 def load_original(path: Path, on_remark: Callable[[str], None] = lambda _: None) -> OriginalFile:
@@ -104,7 +107,7 @@ def load_original(path: Path, on_remark: Callable[[str], None] = lambda _: None)
     image = next((port.name for port in inputs if len(port.shape) == 4), "")
     batch = len(feeds[image]) if image in feeds else 1
     try:
-        session, graph = opened(model, image, feeds, on_remark)
+        session, graph, suppression = opened(model, image, feeds, on_remark)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
     return OriginalFile(
@@ -115,6 +118,7 @@ def load_original(path: Path, on_remark: Callable[[str], None] = lambda _: None)
         inputs=inputs,
         outputs=tuple(each for each in map(_port, graph.graph.output) if _has_rows(each, batch)),
         metadata=metadata,
+        suppression=suppression,
     )
 
 

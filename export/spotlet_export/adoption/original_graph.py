@@ -13,6 +13,7 @@ from spotlet.errors import ModelFileError
 from spotlet.model.graph_rules import ENDLESS, check_operator
 from spotlet.text.plain import first_line
 from spotlet_export.adoption.suppression_inputs import Run, cut_before
+from spotlet_export.adoption.suppression_rule import SuppressionRule, suppression_rule
 from spotlet_export.graph.dependence import Dependence
 from spotlet_export.graph.editing import prune, read_by, sort_nodes, subgraphs
 from spotlet_export.graph.loops import turn_counter, unroll
@@ -66,7 +67,9 @@ def of_known_opset(model: onnx.ModelProto) -> onnx.ModelProto:
         ) from error
 
 
-def make_loadable(model: onnx.ModelProto, image: str, run: Run, on_remark: Remark) -> None:
+def make_loadable(
+    model: onnx.ModelProto, image: str, run: Run, on_remark: Remark
+) -> SuppressionRule | None:
     """Leaves only operators that the runtime loads; there may be fewer outputs then.
 
     If no output is left, the graph is cut before its suppression, and its outputs are new ones.
@@ -77,10 +80,13 @@ def make_loadable(model: onnx.ModelProto, image: str, run: Run, on_remark: Remar
         run: runs models with the inputs of this one.
         on_remark: called with what was changed.
 
+    Returns:
+        How the file suppresses, if it was cut before that.
+
     Raises:
         ModelFileError: nothing is left that could be adopted.
     """
-    graph = model.graph
+    graph, rule = model.graph, None
     prune(graph)
     _unroll_loops(model, run, on_remark)
     refused = _refused(graph)
@@ -94,9 +100,10 @@ def make_loadable(model: onnx.ModelProto, image: str, run: Run, on_remark: Remar
                 f"{MOST_TURNS})"
             )
         names = " and ".join(each.name for each in left)
+        rule = suppression_rule(graph, _endless(graph))
         on_remark(
             "a Loop of the file takes as many turns as the picture needs, as a suppression does: "
-            f"cut off before it, where {names} enter it; Spotlet suppresses instead"
+            f"cut off before it, where {names} enter it; Spotlet suppresses instead, {rule}"
         )
     elif refused:
         on_remark(f"outputs that need what is not supported are left out: {', '.join(refused)}")
@@ -104,6 +111,7 @@ def make_loadable(model: onnx.ModelProto, image: str, run: Run, on_remark: Remar
         del graph.output[:]
         graph.output.extend(left)
         prune(graph)
+    return rule
 
 
 def _unroll_loops(model: onnx.ModelProto, run: Run, on_remark: Remark) -> None:

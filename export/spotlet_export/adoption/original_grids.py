@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet_export.adoption.signature import OutputSignature
-from spotlet_export.adoption.signature_grids import Grid, Grids, Part
+from spotlet_export.adoption.signature_grids import OBJECTNESS_POWER, SCORE_POWER, Grid, Grids, Part
 
 Wide = npt.NDArray[np.float64]
 
@@ -100,8 +100,13 @@ def _scores(outputs: Mapping[str, Wide], grid: Grid, rule: OutputSignature) -> W
     if rule.background != "none":
         scores = scores[:, 1:] if rule.background == "first" else scores[:, :-1]
     if grid.objectness is not None:
-        scores = scores * activated(_rows(outputs, grid.objectness)[:, :1], rule)
-        scores = np.sqrt(np.maximum(scores, 0)) if rule.grids.joining == "root" else scores
+        objectness = activated(_rows(outputs, grid.objectness)[:, :1], rule)
+        if rule.grids.joining == "powers":
+            scores = np.maximum(scores, 0) ** SCORE_POWER
+            scores = scores * np.maximum(objectness, 0) ** OBJECTNESS_POWER
+        else:
+            scores = scores * objectness
+            scores = np.sqrt(np.maximum(scores, 0)) if rule.grids.joining == "root" else scores
     if rule.grids.peaks:
         high, wide = outputs[grid.scores.output].shape[2:]
         heat = raw.reshape(high, wide, columns)

@@ -13,7 +13,7 @@ from spotlet.model.providers import CPU_PROVIDER
 from spotlet.session import SessionSettings
 from spotlet.text.plain import first_line
 from spotlet_export.adoption.original_graph import NEWEST_OPSET, flat, make_loadable, of_known_opset
-from spotlet_export.adoption.suppression_inputs import RAW_BOXES
+from spotlet_export.adoption.suppression_rule import SuppressionRule
 from spotlet_export.gate.interruption import interruptible
 from spotlet_export.graph.opsets import opset_of
 
@@ -23,8 +23,10 @@ def opened(
     image: str,
     feeds: Mapping[str, npt.NDArray[Any]],
     on_remark: Callable[[str], None],
-) -> tuple[ort.InferenceSession, onnx.ModelProto]:
+) -> tuple[ort.InferenceSession, onnx.ModelProto, SuppressionRule | None]:
     """Returns a session for the file as it is, and a graph that the runtime loads.
+
+    If it was cut off before its suppression, how it suppresses is returned too.
 
     Only where the graph had to be cut off before its suppression, or onnxruntime cannot read the
     opset of the file, the session is for the changed graph as well.
@@ -61,10 +63,10 @@ def opened(
         except Exception as error:  # onnxruntime's exceptions share no public base class
             raise ModelFileError(f"onnxruntime cannot run it ({first_line(error)})") from error
 
-    make_loadable(model, image, run, on_remark)
-    if any(each.name == RAW_BOXES for each in model.graph.output):
+    suppression = make_loadable(model, image, run, on_remark)
+    if suppression is not None:
         session = _session(model)
-    return session, of_known_opset(model)
+    return session, of_known_opset(model), suppression
 
 
 def _session(model: onnx.ModelProto) -> ort.InferenceSession:

@@ -66,7 +66,7 @@ def _one_grid(given: Tensors, size_hw: tuple[int, int]) -> list[Family]:
         scores=cells.part(5),
         objectness=cells.part(0),
     )
-    grids = Grids(grids=(grid,), coding="canvas")
+    grids = Grids(grids=(grid,), coding="canvas", joining="powers")
     return [
         grid_family(
             "FastestDet",

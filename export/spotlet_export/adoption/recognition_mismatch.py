@@ -134,6 +134,8 @@ def _hints(
     found: dict[int, str] = {}
     for match in possible:
         over = (match.classes or 0) - names
+        if over == -1 and settings.background not in (None, "none"):
+            return [f"without --background {settings.background} it has a column for each name"]
         if over == 1 and settings.background is None:
             where = _background(match, views_of)
             if where is not None:

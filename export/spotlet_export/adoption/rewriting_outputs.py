@@ -5,6 +5,7 @@ import numpy as np
 from spotlet_export.adoption.rewriting_grids import write_cells
 from spotlet_export.adoption.rewriting_nodes import NodeWriter
 from spotlet_export.adoption.signature import ROWS, SUPPRESSED, OutputSignature
+from spotlet_export.adoption.signature_grids import OBJECTNESS_POWER, SCORE_POWER
 
 
 def write_postprocessing(
@@ -111,12 +112,21 @@ def _grids(
     cells = write_cells(write, rule.grids, size_hw, columns, tensors)
     scores = _without_background(write, rule, _activated(write, rule, cells.scores))
     if cells.objectness is not None:
-        scores = write.node("Mul", scores, _activated(write, rule, cells.objectness))
+        objectness = _activated(write, rule, cells.objectness)
+        if rule.grids.joining == "powers":
+            scores = _power(write, scores, SCORE_POWER)
+            objectness = _power(write, objectness, OBJECTNESS_POWER)
+        scores = write.node("Mul", scores, objectness)
         scores = write.node("Sqrt", scores) if rule.grids.joining == "root" else scores
     if cells.peaks is not None:
         scores = write.node("Mul", scores, cells.peaks)
     sides = write.constant([1 / size_hw[1], 1 / size_hw[0]] * 2)
     return write.clipped(write.node("Mul", cells.corners, sides)), scores
+
+
+def _power(write: NodeWriter, tensor: str, power: float) -> str:
+    """Writes a power of numbers that rounding may have brought below 0."""
+    return write.node("Pow", write.node("Relu", tensor), write.constant(power))
 
 
 def _cells(write: NodeWriter, rule: OutputSignature, tensors: dict[str, str]) -> tuple[str, str]:

@@ -15,8 +15,11 @@ Source: exponents, Ge et al. 2021, YOLOX; sizes, Zhou et al. 2019, Objects as Po
 distances, Tian et al. 2019, FCOS, section 3.1; distributions, Li et al. 2020, Generalized Focal
 Loss, equation 5; canvas, FastestDet's published decoding (2022)."""
 
-JOININGS = ("product", "root")
-"""Of a score and an objectness: their product, or its square root."""
+JOININGS = ("product", "root", "powers")
+"""Of a score and an objectness: their product, its square root, or that of their powers."""
+
+SCORE_POWER, OBJECTNESS_POWER = 0.4, 0.6
+"""Of `powers`. Source: FastestDet's published decoding (2022)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

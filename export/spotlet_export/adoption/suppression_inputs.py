@@ -59,19 +59,19 @@ def cut_before(
     if most < LEAST_CELLS:
         return []
     of_boxes = [name for name, cells in boxes.items() if cells == most]
-    behind_boxes = _ancestors(graph, of_boxes[-1])
+    behind_boxes = ancestors(graph, of_boxes[-1])
     columns = {
         name: columns
         for name, (cells, columns, _) in tensors.items()
         if cells == most
         and name not in behind_boxes
-        and _ancestors(graph, name).isdisjoint(of_boxes)
+        and ancestors(graph, name).isdisjoint(of_boxes)
     }
     of_scores = [name for name in columns if columns[name] > 1] or list(columns)
     if (
         not of_scores
         or not behind_boxes.issuperset(of_boxes)
-        or not _ancestors(graph, of_scores[-1]).issuperset(of_scores)
+        or not ancestors(graph, of_scores[-1]).issuperset(of_scores)
     ):
         return []
     ports = []
@@ -98,7 +98,7 @@ def _tensors(
 
 def _stored(graph: onnx.GraphProto, place: int) -> dict[str, tuple[int, int, int]]:
     """Returns the same of constants that enter a node."""
-    needed = set().union(*(_ancestors(graph, name) for name in read_by(graph.node[place])))
+    needed = set().union(*(ancestors(graph, name) for name in read_by(graph.node[place])))
     found = {
         each.name: _rows(numpy_helper.to_array(each))
         for each in graph.initializer
@@ -114,7 +114,7 @@ def _rows(tensor: npt.NDArray[Any]) -> tuple[int, int, int] | None:
     return sides[0], sides[1], helper.np_dtype_to_tensor_dtype(tensor.dtype)
 
 
-def _ancestors(graph: onnx.GraphProto, name: str) -> set[str]:
+def ancestors(graph: onnx.GraphProto, name: str) -> set[str]:
     """Returns a tensor and those that it is made of."""
     names = {name}
     for node in reversed(graph.node):

@@ -1,6 +1,6 @@
 """How far a model's results here may differ from those at its export."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spotlet.check.probe import PROBE_KEY, PROBE_TOLERANCE, PROBE_TOLERANCE_KEY, SHA256_KEY
@@ -86,7 +86,8 @@ class Tolerances:
 
     Attributes:
         probe: greatest |Δ| of a tensor's number from the record, for a synthetic canvas.
-        batch: greatest |Δ| between a canvas alone and in a batch.
+        batch: greatest |Δ| between a canvas alone and in a batch: what was recorded for a network
+            in float16 or eight bits, else `BATCH_TOLERANCE`.
         same_machine: for the file's precision, between two runs on one machine.
         floor: allowed at least, whatever the export recorded; None if the record alone counts.
     """
@@ -124,8 +125,12 @@ def choose_tolerances(session: ModelSession, parity: dict[str, Any] | None) -> T
     probe = INT8_TOLERANCE.tensors if int8 else PROBE_TOLERANCE
     if parity is not None:
         probe = _recorded_tolerance(session, parity, probe)
-    # Sums in another order may move an eight-bit value across a step.
-    batch = probe if int8 else BATCH_TOLERANCE
+    # Sums in another order may move a value across a step of eight bits, or of float16. Exports
+    # record more than the default only for these.
+    coarse = int8 or probe > PROBE_TOLERANCE
+    batch = probe if coarse else BATCH_TOLERANCE
+    if coarse and not int8:
+        same_machine = same_machine.at_least(replace(same_machine, tensors=probe, scores=probe))
     if floor is not None:
         probe = max(probe, floor.tensors)
     elif parity is None and elsewhere:  # compared on one machine

@@ -9,8 +9,9 @@ import numpy as np
 import onnx
 import pytest
 from foreign_frames import BLACK, assert_finds, make_frame
+from foreign_loops import constant, info, loop, suppressing
 from foreign_networks import CLASSES, HEIGHT, PLACES, WIDTH, Make, cell_boxes, network
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from spotlet.check import check_model
 from spotlet.cli import main
@@ -45,15 +46,6 @@ def adopt(tmp_path: Path) -> Adopt:
         return done, remarks
 
     return run
-
-
-def info(name: str, kind: int = TensorProto.FLOAT, shape: list[int] | None = None) -> Any:
-    return helper.make_tensor_value_info(name, kind, shape)
-
-
-def constant(model: onnx.ModelProto, name: str, value: object) -> str:
-    model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
-    return name
 
 
 def kinds_of(package: Path) -> set[str]:
@@ -133,23 +125,6 @@ def test_a_newer_operator_is_replaced_by_what_defines_it(adopt: Adopt) -> None:
     assert_finds(done.package, CENTRES, "letterbox")
 
 
-def loop(model: onnx.ModelProto, body: list[onnx.NodeProto], turns: str, **ports: Any) -> Any:
-    """Returns a Loop: the outputs `carried` and `scanned` of the file are those of its body."""
-    carried, scanned = ports.get("carried", {}), ports.get("scanned", {})
-    body = [helper.make_node("Identity", ["go"], ["go_on"]), *body]
-    graph = helper.make_graph(
-        body,
-        "body",
-        [info("turn", TensorProto.INT64, []), info("go", TensorProto.BOOL, [])]
-        + [info(f"{name}_in", kind) for name, kind in carried.items()],
-        [info("go_on", TensorProto.BOOL, [])]
-        + [info(f"{name}_out", kind) for name, kind in {**carried, **scanned}.items()],
-    )
-    always = constant(model, f"always_{turns}", True)
-    starts = [f"{name}_start" for name in carried]
-    return helper.make_node("Loop", [turns, always, *starts], [*carried, *scanned], body=graph)
-
-
 def over_pictures(make: Make) -> onnx.ModelProto:
     """A network whose boxes and scores pass a loop over the pictures of the batch, as TensorFlow's
     do: the loop selects the picture, and stacks what a turn makes."""
@@ -193,39 +168,6 @@ def test_a_loop_over_the_pictures_is_unrolled(batch: int | str, opset: int, adop
     assert f"unrolled Loops that take as many turns for every picture ({turns})" in remarks
     assert "Loop" not in kinds_of(done.package)
     assert_finds(done.package, make, "letterbox")
-
-
-def suppressing(make: Make) -> onnx.ModelProto:
-    """A network whose boxes pass a loop that takes as many turns as cells fire."""
-    model = network(make)
-    for node in model.graph.node[-2:]:
-        node.output[0] = f"{node.output[0]}_before"
-    least = constant(model, "least", np.float32(0.3))
-    scalar = constant(model, "scalar", np.array([], np.int64))
-    body = [
-        helper.make_node("Mul", ["out_boxes_before", "one"], ["boxes_one"]),
-        helper.make_node("Identity", ["boxes_one"], ["out_boxes_out"]),
-        helper.make_node("Mul", ["out_scores_before", "one"], ["scores_one"]),
-        helper.make_node("Identity", ["scores_one"], ["out_scores_out"]),
-    ]
-    constant(model, "one", np.float32(1))
-    model.graph.node.extend(
-        [
-            helper.make_node("Identity", ["out_boxes_before"], ["out_boxes_start"]),
-            helper.make_node("Identity", ["out_scores_before"], ["out_scores_start"]),
-            helper.make_node("Greater", ["out_scores_before", least], ["fires"]),
-            helper.make_node("Cast", ["fires"], ["numbers"], to=TensorProto.INT64),
-            helper.make_node("ReduceMax", ["numbers"], ["most"], keepdims=0),
-            helper.make_node("Reshape", ["most", scalar], ["turns"]),
-            loop(
-                model,
-                body,
-                "turns",
-                carried={"out_boxes": TensorProto.FLOAT, "out_scores": TensorProto.FLOAT},
-            ),
-        ]
-    )
-    return model
 
 
 def test_the_graph_is_cut_before_a_loop_that_depends_on_the_picture(adopt: Adopt) -> None:

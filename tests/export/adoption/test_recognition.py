@@ -353,6 +353,13 @@ def test_the_background_is_proposed_where_its_column_is_high(bench: Bench, where
     assert_right(bench.adopt(make, background=where, activation="softmax")[1])
 
 
+@pytest.mark.parametrize("where", ["first", "last"])
+def test_a_background_that_leaves_too_few_columns_is_named(bench: Bench, where: str) -> None:
+    message = bench.refused(CORNERS, background=where)
+    assert "names: 3, outputs: 2" in message
+    assert f"without --background {where} it has a column for each name" in message
+
+
 @pytest.mark.parametrize(
     "options", [{}, {"background": "last"}, {"extra": 1}, {"classes": (*CLASSES, "angle")}]
 )

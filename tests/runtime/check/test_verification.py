@@ -303,6 +303,19 @@ def test_a_batch_may_differ_by_what_the_variant_may(
         assert _failed(check_model(whole_package, variant=variant)) == failed
 
 
+@pytest.mark.parametrize(("difference", "failed"), [(0.005, []), (0.02, [BATCH_RULE])])
+def test_a_batch_of_a_network_in_float16_may_differ_by_what_was_recorded(
+    whole_package: Path, difference: float, failed: list[str]
+) -> None:
+    def change(boxes: FloatArray, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
+        lower = _scores_lower_by(difference) if len(scores) > 1 else _scores_lower_by(0)
+        return lower(boxes, scores)
+
+    _edit_file(whole_package, "model.onnx", probe_tolerance=0.01)
+    with computing(change):
+        assert _failed(check_model(whole_package)) == failed
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("variant", ["fp32", "int8"])
 def test_outputs_that_are_no_numbers_pass_no_rule_about_numbers(
