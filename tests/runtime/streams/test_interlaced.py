@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from live_frames import number_in, numbered_image
+from opencv_versions import follows_sizes
 
 from spotlet.errors import SourceError
 from spotlet.streams import Reconnection, open_stream
@@ -152,6 +153,7 @@ def test_mpeg2_pictures_of_two_fields_are_read(tmp_path: Path, suffix: str) -> N
 
 
 @pytest.mark.parametrize("size_hw", [(96, 192), (192, 224)])
+@follows_sizes
 def test_a_file_that_becomes_interlaced_is_read_on(
     tmp_path: Path, size_hw: tuple[int, int]
 ) -> None:

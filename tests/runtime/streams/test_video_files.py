@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from live_frames import number_in, numbered_image
+from opencv_versions import follows_sizes
 from patience import PATIENCE_SECONDS
 
 from spotlet.letterbox import ImageArray
@@ -52,6 +53,7 @@ SIZES_HW = [(96, 192), (192, 208), (64, 192)]
     ("suffix", "fourcc", "lost"),  # FFmpeg's MPEG-2 decoder loses the picture before the change
     [(".ts", "mp4v", set()), (".mpg", "mpg2", {29}), (".mjpeg", "MJPG", set())],
 )
+@follows_sizes
 def test_frames_have_their_own_size_when_it_changes_in_the_file(
     tmp_path: Path, suffix: str, fourcc: str, lost: set[int]
 ) -> None:
@@ -70,6 +72,7 @@ def test_frames_have_their_own_size_when_it_changes_in_the_file(
     assert all(0 <= after - before < 0.2 for before, after in itertools.pairwise(times))
 
 
+@follows_sizes
 def test_pixels_are_square_on_both_sides_of_a_change_of_size(tmp_path: Path) -> None:
     parts = [
         _write(tmp_path / "part.mpg", "mpg2", _numbered(range(30), size_hw))
@@ -208,6 +211,7 @@ def _with_fragments(path: Path, fragments: Sequence[Sequence[bytes]]) -> bytes:
 FRAGMENT = 20
 
 
+@follows_sizes
 def test_a_file_in_fragments_is_whole_and_counts_all_of_them(tmp_path: Path) -> None:
     parts = [
         _write(tmp_path / "part.mp4", "mp4v", _numbered(range(first, first + FRAGMENT)))
@@ -267,6 +271,7 @@ def _avi(pictures: list[bytes], code: bytes = b"MJPG") -> bytes:
 
 
 @pytest.mark.parametrize(("code", "suffix"), [(b"MPNG", ".png"), (b"mjp2", ".jp2")])
+@follows_sizes
 def test_pictures_that_stand_alone_have_their_own_size(
     tmp_path: Path, code: bytes, suffix: str
 ) -> None:
@@ -400,6 +405,7 @@ def _live(url: str) -> tuple[list[Frame], list[StatusEvent]]:
         return list(stream), events
 
 
+@follows_sizes
 def test_a_stream_whose_frames_change_their_size_is_lost_and_none_is_squashed(
     tmp_path: Path, served: str
 ) -> None:
@@ -434,6 +440,7 @@ def test_a_live_stream_reads_on_after_a_packet_that_cannot_be_decoded(
     assert number_in(frames[-1].image) == 59
 
 
+@follows_sizes
 def test_no_frame_is_squashed_if_the_numbers_of_packets_and_pictures_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
