@@ -1,5 +1,3 @@
-import functools
-import http.server
 import itertools
 import os
 import re
@@ -15,6 +13,7 @@ import pytest
 from live_frames import number_in, numbered_image
 from opencv_versions import follows_sizes
 from patience import PATIENCE_SECONDS
+from servers.over_http import serve_folder
 
 from spotlet.letterbox import ImageArray
 from spotlet.sinks.recording.mp4 import read_encoded
@@ -360,21 +359,10 @@ def test_damage_in_the_middle_costs_its_frames_alone_and_is_reported(tmp_path: P
     assert re.fullmatch(rf"damaged in [23] places; {len(frames)} frames could be read", early)
 
 
-class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
-    handler = functools.partial(_QuietHandler, directory=str(tmp_path))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serve_folder(tmp_path) as url:
+        yield url
 
 
 def test_a_packet_that_cannot_be_decoded_does_not_end_a_stream(tmp_path: Path, served: str) -> None:
