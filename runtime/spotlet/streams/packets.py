@@ -1,5 +1,6 @@
 """The packets of a video: where their pictures change size, or become interlaced."""
 
+import math
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,7 +76,7 @@ class PacketWatch:
         self.refusal: str | None = None
         self._rewrite: Rewrite | None = None
         self._feeds_part = False  # a decoder reads these packets, not the file
-        self._latest = 0.0  # of the packets before a change
+        self._latest = -math.inf  # time of the packets before a change
         self._first: float | None = None  # when the first packet is shown, or decoded
         self._delay: float | None = None  # of pictures behind their packets
         self._shown = 0

@@ -1,7 +1,6 @@
 import http.server
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import cv2
 import pytest
 from live_frames import numbered_image
 from patience import PATIENCE_SECONDS
+from servers.over_http import serve
 
 PROCESSES = 6
 FPS = 40
@@ -50,13 +50,8 @@ def live_url(tmp_path: Path) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/clip.ts"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serve(Handler) as url:
+        yield f"{url}/clip.ts"
 
 
 def test_a_process_that_leaves_a_live_stream_open_ends_cleanly(live_url: str) -> None:

@@ -1,5 +1,3 @@
-import functools
-import http.server
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 from live_frames import number_in, numbered_image
+from opencv_versions import follows_sizes
+from servers.over_http import serve_folder
 
 from spotlet.errors import SourceError
 from spotlet.streams import Reconnection, open_stream
@@ -152,6 +152,7 @@ def test_mpeg2_pictures_of_two_fields_are_read(tmp_path: Path, suffix: str) -> N
 
 
 @pytest.mark.parametrize("size_hw", [(96, 192), (192, 224)])
+@follows_sizes
 def test_a_file_that_becomes_interlaced_is_read_on(
     tmp_path: Path, size_hw: tuple[int, int]
 ) -> None:
@@ -174,21 +175,10 @@ def test_a_file_that_becomes_interlaced_is_read_on(
     assert [number for number in range(90) if number != 29] == [n for n in numbers if n != 29]
 
 
-class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
-    handler = functools.partial(_QuietHandler, directory=str(tmp_path))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serve_folder(tmp_path) as url:
+        yield url
 
 
 def test_a_url_of_interlaced_video_is_read_in_both_modes(tmp_path: Path, served: str) -> None:

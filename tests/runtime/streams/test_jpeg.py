@@ -1,11 +1,11 @@
 import http.server
-import threading
 from collections.abc import Iterator
 
 import cv2
 import numpy as np
 import pytest
 from live_frames import number_in, numbered_image
+from servers.over_http import serve
 
 from spotlet.streams import open_stream
 from spotlet.streams.jpeg import decode_jpeg, jpeg_end
@@ -74,13 +74,8 @@ class _Padding(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(params=[0, 63, 64, 96, 513, 4000])
 def padded_url(request: pytest.FixtureRequest) -> Iterator[str]:
     handler = type("Handler", (_Padding,), {"padding": request.param})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/stream"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serve(handler) as url:
+        yield f"{url}/stream"
 
 
 def test_a_camera_that_pads_its_pictures_is_read(padded_url: str) -> None:

@@ -1,5 +1,3 @@
-import functools
-import http.server
 import itertools
 import os
 import re
@@ -13,7 +11,9 @@ import cv2
 import numpy as np
 import pytest
 from live_frames import number_in, numbered_image
+from opencv_versions import follows_sizes
 from patience import PATIENCE_SECONDS
+from servers.over_http import serve_folder
 
 from spotlet.letterbox import ImageArray
 from spotlet.sinks.recording.mp4 import read_encoded
@@ -52,6 +52,7 @@ SIZES_HW = [(96, 192), (192, 208), (64, 192)]
     ("suffix", "fourcc", "lost"),  # FFmpeg's MPEG-2 decoder loses the picture before the change
     [(".ts", "mp4v", set()), (".mpg", "mpg2", {29}), (".mjpeg", "MJPG", set())],
 )
+@follows_sizes
 def test_frames_have_their_own_size_when_it_changes_in_the_file(
     tmp_path: Path, suffix: str, fourcc: str, lost: set[int]
 ) -> None:
@@ -70,6 +71,7 @@ def test_frames_have_their_own_size_when_it_changes_in_the_file(
     assert all(0 <= after - before < 0.2 for before, after in itertools.pairwise(times))
 
 
+@follows_sizes
 def test_pixels_are_square_on_both_sides_of_a_change_of_size(tmp_path: Path) -> None:
     parts = [
         _write(tmp_path / "part.mpg", "mpg2", _numbered(range(30), size_hw))
@@ -208,6 +210,7 @@ def _with_fragments(path: Path, fragments: Sequence[Sequence[bytes]]) -> bytes:
 FRAGMENT = 20
 
 
+@follows_sizes
 def test_a_file_in_fragments_is_whole_and_counts_all_of_them(tmp_path: Path) -> None:
     parts = [
         _write(tmp_path / "part.mp4", "mp4v", _numbered(range(first, first + FRAGMENT)))
@@ -267,6 +270,7 @@ def _avi(pictures: list[bytes], code: bytes = b"MJPG") -> bytes:
 
 
 @pytest.mark.parametrize(("code", "suffix"), [(b"MPNG", ".png"), (b"mjp2", ".jp2")])
+@follows_sizes
 def test_pictures_that_stand_alone_have_their_own_size(
     tmp_path: Path, code: bytes, suffix: str
 ) -> None:
@@ -355,21 +359,10 @@ def test_damage_in_the_middle_costs_its_frames_alone_and_is_reported(tmp_path: P
     assert re.fullmatch(rf"damaged in [23] places; {len(frames)} frames could be read", early)
 
 
-class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
-    handler = functools.partial(_QuietHandler, directory=str(tmp_path))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serve_folder(tmp_path) as url:
+        yield url
 
 
 def test_a_packet_that_cannot_be_decoded_does_not_end_a_stream(tmp_path: Path, served: str) -> None:
@@ -400,6 +393,7 @@ def _live(url: str) -> tuple[list[Frame], list[StatusEvent]]:
         return list(stream), events
 
 
+@follows_sizes
 def test_a_stream_whose_frames_change_their_size_is_lost_and_none_is_squashed(
     tmp_path: Path, served: str
 ) -> None:
@@ -434,6 +428,7 @@ def test_a_live_stream_reads_on_after_a_packet_that_cannot_be_decoded(
     assert number_in(frames[-1].image) == 59
 
 
+@follows_sizes
 def test_no_frame_is_squashed_if_the_numbers_of_packets_and_pictures_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
