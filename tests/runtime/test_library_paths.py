@@ -59,7 +59,7 @@ def test_without_links_such_a_name_is_an_error_of_one_line(
 def test_a_video_is_read_and_saved_under_a_name_that_is_not_utf_8(
     odd_folder: Path, suffix: str
 ) -> None:
-    # In a process of its own: OpenCV would crash it.
+    # In a separate process: OpenCV would crash it.
     program = """
 import sys, numpy as np
 from pathlib import Path

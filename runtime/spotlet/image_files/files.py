@@ -53,7 +53,7 @@ _level_before = 0
 
 
 def is_image_file(path: Path) -> bool:
-    """Whether a file is an image: by its suffix or, if that is no usual one, by its content."""
+    """Whether a file is an image: by its suffix or, if that is not a usual one, by its content."""
     suffix = path.suffix.lower()
     return suffix in IMAGE_SUFFIXES or (
         suffix not in OTHER_SUFFIXES and path.is_file() and content_kind(path) == "image"

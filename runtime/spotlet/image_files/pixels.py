@@ -14,7 +14,7 @@ _LIKELY_BITS = (8, 10, 12, 14)
 """The depths of sensors, in files of 16 bits, of which they do not use all."""
 
 FEW = 10_000
-"""One pixel of so many may be over the white that is taken, and is clipped. Defects of a sensor
+"""One pixel in this many may be over the white that is taken, and is clipped. Defects of a sensor
 are fewer. The 16-bit picture of which that is a real highlight is, of 12 bits, black by
 the rule of `spotlet data check`: the highlight costs less than all of the rest."""
 

@@ -1,4 +1,4 @@
-"""A decoder for a part of a file, which OpenCV reads as a file of its own."""
+"""A decoder for a part of a file, which OpenCV reads as a separate file."""
 
 import io
 import struct

@@ -30,7 +30,7 @@ def read_jpeg(packet: bytes) -> SizeHw | None:
 
 
 def read_jpeg2000(packet: bytes) -> SizeHw | None:
-    """Returns the size of a JPEG 2000 picture, in a file of its own or not."""
+    """Returns the size of a JPEG 2000 picture, in its own file or not."""
     place = packet.find(_JPEG2000_SIZE)
     if place < 0 or len(packet) < place + 24:
         return None

@@ -333,7 +333,7 @@ def test_a_pipe_without_a_stated_length_is_not_opened_again_at_its_end(
         frames, early = _read(pipe)
         ends.append((len(frames), early))
 
-    reader = threading.Thread(target=read, daemon=True)  # opened again, it would wait for ever
+    reader = threading.Thread(target=read, daemon=True)  # opened again, it would wait forever
     reader.start()
     reader.join(PATIENCE_SECONDS)
     assert ends == [(20, None)]

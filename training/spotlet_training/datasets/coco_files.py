@@ -48,7 +48,7 @@ def find_coco_files(root: Path) -> dict[str, Path]:
 def other_coco_files(root: Path) -> dict[str, Path]:
     """Returns the COCO files of each split in a folder under any name, or in one just below it.
 
-    They are told by what they hold, and their splits by the words of their names.
+    They are recognised by what they hold, and their splits by the words of their names.
 
     Raises:
         DatasetError: a split has several.

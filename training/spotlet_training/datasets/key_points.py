@@ -50,7 +50,7 @@ def fits_key_points(values: Sequence[float]) -> bool | None:
     points = list(zip(rest[::2], rest[1::2], strict=True))
     if not holds(points):
         return False
-    # The second corner of an outline lies near its others; a box's size is no place at all.
+    # The second corner of an outline lies near its others; a box's size is not a place.
     return None if holds([(width, height)]) else True
 
 
