@@ -121,7 +121,8 @@ def proposed(
     if not listener.propose(proposal, preview):
         said = "; ".join(each.partition("; ")[0] for each in reading.wrong)
         raise GateError(
-            f"nothing written: {said}; {proposal}, drawn in {picture}: add these options, or --yes"
+            f"nothing written: {said}; {proposal.line(1)}, drawn in {picture}: add these options, "
+            "or --yes"
         )
     picture.unlink()
     return replace(settings, **proposal.changes)
