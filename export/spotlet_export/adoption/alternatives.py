@@ -176,10 +176,7 @@ def pixel_alternatives(
 
 
 def common_pixels(start: Alternative, dtype: str, settings: AdoptSettings) -> Iterator[Alternative]:
-    """Yields the other colour order, then the most usual other ranges, unless the user said them.
-
-    Arguments as of `pixel_alternatives`.
-    """
+    """Yields the other colour order, then usual ranges; arguments as of `pixel_alternatives`."""
     for other in pixel_alternatives(start, dtype, settings):
         if other.colour != start.colour:
             yield other

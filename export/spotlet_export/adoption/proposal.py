@@ -74,12 +74,18 @@ class Proposal:
     detections: tuple[Detections, ...]
 
     def __str__(self) -> str:
+        return self.line(MOST_EQUALS)
+
+    def line(self, most: int) -> str:
+        """Returns one line, with at most `most` of the equal options."""
         count = sum(map(len, self.detections))
+        more = len(self.equals) - most
         return (
             f"with {self.options} it finds {count} object{'s' * (count != 1)}, which agree to "
             f"{self.share:.0%} with those in transformed copies of the images"
             + "; the images cannot tell it from " * bool(self.equals)
-            + ", or ".join(self.equals)
+            + ", or ".join(self.equals[:most])
+            + f", or {more} more" * (more > 0)
         )
 
 

@@ -111,7 +111,7 @@ def proposed(
     )
     if proposal is None:
         raise GateError(
-            f"nothing written: {'; '.join(_untried(each, settings) for each in reading.wrong)}; "
+            f"nothing written: {_untried(reading.wrong, settings)}; "
             f"other settings were tried ({budget}), and none finds the same objects in the images "
             "and in copies of them: do they show objects of its classes? (--force writes it anyway)"
         )
@@ -121,16 +121,20 @@ def proposed(
     if not listener.propose(proposal, preview):
         said = "; ".join(each.partition("; ")[0] for each in reading.wrong)
         raise GateError(
-            f"nothing written: {said}; {proposal}, drawn in {picture}: add these options, or --yes"
+            f"nothing written: {said}; {proposal.line(1)}, drawn in {picture}: add these options, "
+            "or --yes"
         )
     picture.unlink()
     return replace(settings, **proposal.changes)
 
 
-def _untried(doubt: str, settings: AdoptSettings) -> str:
-    """Returns a doubt without the remedies that the trials tried; what the user said, they keep."""
-    short = doubt.partition("; give ")[0]
+def _untried(wrong: Sequence[str], settings: AdoptSettings) -> str:
+    """Returns the doubts, and a single one without the remedy that the trials tried.
+
+    They keep what the user said; of several doubts, another may have ended the trials.
+    """
+    short = "; ".join(each.partition("; give ")[0] for each in wrong)
     cause, _, option = short.partition(": --")
     field = option.split(" ")[0].replace("-", "_")
-    tried = field in TRIED and getattr(settings, field) is None
+    tried = len(wrong) == 1 and field in TRIED and getattr(settings, field) is None
     return cause if tried else short
