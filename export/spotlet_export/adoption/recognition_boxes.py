@@ -42,6 +42,12 @@ suppression leave single ones."""
 
 FEWEST_DUPLICATES = 2
 
+FEWEST_SCALED = 2
+"""Boxes that tell a scale: one box agrees with any other of its size in some scale."""
+
+LEAST_SCALE, MOST_SCALES = 0.2, 8
+"""Of scales that are tried: the least, and how many."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
@@ -54,7 +60,7 @@ class _Rows:
 
 
 def mirror_agreement(
-    pairs: Sequence[tuple[Found, Found]], threshold: float, iou: float
+    pairs: Sequence[tuple[Found, Found]], threshold: float, iou: float, *, any_class: bool = False
 ) -> float | None:
     """Returns how well boxes in mirrored pictures are the mirrored boxes: their mean IoU.
 
@@ -62,18 +68,69 @@ def mirror_agreement(
         pairs: what was found on canvases, and on the same mirrored left to right.
         threshold: least score.
         iou: suppression drops a box with more overlap.
+        any_class: whether boxes of other classes count too, as left and right hands.
 
     Returns:
         In [0, 1]; None if nothing was found.
     """
-    overlaps: list[float] = []
+    return _agreed(_both(pairs, threshold, iou, any_class=any_class), 1.0)
+
+
+def mirror_scale(
+    pairs: Sequence[tuple[Found, Found]], threshold: float, iou: float
+) -> tuple[float, float] | None:
+    """Returns the width of the canvas, in the boxes' unit, with which mirrored boxes agree best.
+
+    In the right unit it is 1; with boxes of half the size, 0.5.
+
+    Returns:
+        The width and the agreement, in [0, 1]; None if less than `FEWEST_SCALED` boxes are found.
+    """
+    both = _both(pairs, threshold, iou)
+    if sum(len(rows.ids) for rows, _, _ in both) < FEWEST_SCALED:
+        return None
+    sums = [
+        (rows.boxes[:, np.newaxis, 0] + others.boxes[:, 2])[same] for rows, others, same in both
+    ]
+    likely, counts = np.unique(np.round(np.concatenate(sums), 2), return_counts=True)
+    likely = likely[np.argsort(-counts, kind="stable")]
+    likely = likely[(likely > LEAST_SCALE) & (likely < 1 / LEAST_SCALE)][:MOST_SCALES]
+    return max(
+        ((float(width), _agreed(both, float(width)) or 0.0) for width in likely),
+        key=lambda each: each[1],
+        default=None,
+    )
+
+
+def upright_turned(found: Found) -> Found:
+    """Returns what was found with x and y exchanged, to compare what is mirrored top to bottom."""
+    boxes, scores = found
+    return boxes[:, [1, 0, 3, 2]], scores
+
+
+_Both = list[tuple[_Rows, _Rows, npt.NDArray[np.bool_]]]
+"""Of each pair of canvases: what is found on both, and which of it (M, L) is of one class."""
+
+
+def _both(
+    pairs: Sequence[tuple[Found, Found]], threshold: float, iou: float, *, any_class: bool = False
+) -> _Both:
+    """Returns what fires on both canvases of each pair, suppressed."""
+    both = []
     for found, again in pairs:
         rows, others = (_suppressed(_firing(each, threshold), iou) for each in (found, again))
-        same = rows.ids[:, np.newaxis] == others.ids
-        if not same.size:
-            continue
+        same = (rows.ids[:, np.newaxis] == others.ids) | any_class
+        if same.size:
+            both.append((rows, others, same))
+    return both
+
+
+def _agreed(both: _Both, width: float) -> float | None:
+    """Returns the mean IoU of boxes and mirrored ones on canvases of a width; None if none is."""
+    overlaps: list[float] = []
+    for rows, others, same in both:
         left, top, right, bottom = others.boxes.T
-        boxes = np.stack([1 - right, top, 1 - left, bottom], axis=1)
+        boxes = np.stack([width - right, top, width - left, bottom], axis=1)
         overlaps += list((_iou(rows.boxes, boxes) * same).max(axis=1))
     return float(np.mean(overlaps)) if overlaps else None
 
