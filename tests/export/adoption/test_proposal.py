@@ -128,6 +128,26 @@ def test_a_given_format_that_should_be_corner_and_size_is_a_doubt(adopt: Adopt) 
     assert (code, "--box-format xywh --box-unit unit" in error) == (3, True), error
 
 
+@pytest.mark.parametrize(("share", "clear"), [(0.61, False), (0.7, True)])
+def test_only_a_proposal_that_agrees_well_is_clear(share: float, clear: bool) -> None:
+    proposal = Proposal(
+        doubts=(), changes={}, options="", equals=(), share=share, runs=1, detections=()
+    )
+    assert proposal.clear is clear
+
+
+def test_pixels_that_the_exporter_decides_are_not_varied(adopt: Adopt, tmp_path: Path) -> None:
+    code, _, error = adopt(Region(scale=1.0))
+    assert (code, "with --scale 1 it finds" in error) == (3, True)
+    model = onnx.load(tmp_path / "a model.onnx")
+    onnx.helper.set_model_props(model, {"author": "Ultralytics"})
+    onnx.save(model, tmp_path / "known.onnx")
+    given = tmp_path / "known.onnx", tmp_path / "known", [tmp_path / "frame.png"]
+    settings = AdoptSettings(classes=Region().classes, layout="K,4+C")
+    with pytest.raises(GateError, match="none finds the same objects"):
+        adopt_package(*given, settings, Listener(propose=lambda *_: True))
+
+
 def test_boxes_in_wrong_columns_are_not_proposed(adopt: Adopt) -> None:
     code, output, error = adopt(Region(box_format="x1x2y1y2"), "--yes")
     assert (code, proposed_line(output)) == (3, ""), output
