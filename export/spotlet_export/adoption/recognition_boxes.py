@@ -42,6 +42,9 @@ suppression leave single ones."""
 
 FEWEST_DUPLICATES = 2
 
+WEAK = 0.5
+"""Share of the threshold from which a box in a mirrored picture counts, if one is lenient."""
+
 FEWEST_SCALED = 2
 """Boxes that tell a scale: one box agrees with any other of its size in some scale."""
 
@@ -60,7 +63,7 @@ class _Rows:
 
 
 def mirror_agreement(
-    pairs: Sequence[tuple[Found, Found]], threshold: float, iou: float, *, any_class: bool = False
+    pairs: Sequence[tuple[Found, Found]], threshold: float, iou: float, *, lenient: bool = False
 ) -> float | None:
     """Returns how well boxes in mirrored pictures are the mirrored boxes: their mean IoU.
 
@@ -68,12 +71,13 @@ def mirror_agreement(
         pairs: what was found on canvases, and on the same mirrored left to right.
         threshold: least score.
         iou: suppression drops a box with more overlap.
-        any_class: whether boxes of other classes count too, as left and right hands.
+        lenient: whether boxes of other classes count too, as of left and right hands, and weak ones
+            in the mirrored pictures; then sure boxes count more.
 
     Returns:
         In [0, 1]; None if nothing was found.
     """
-    return _agreed(_both(pairs, threshold, iou, any_class=any_class), 1.0)
+    return _agreed(_both(pairs, threshold, iou, lenient=lenient), 1.0, by_score=lenient)
 
 
 def mirror_scale(
@@ -113,26 +117,29 @@ _Both = list[tuple[_Rows, _Rows, npt.NDArray[np.bool_]]]
 
 
 def _both(
-    pairs: Sequence[tuple[Found, Found]], threshold: float, iou: float, *, any_class: bool = False
+    pairs: Sequence[tuple[Found, Found]], threshold: float, iou: float, *, lenient: bool = False
 ) -> _Both:
     """Returns what fires on both canvases of each pair, suppressed."""
     both = []
     for found, again in pairs:
-        rows, others = (_suppressed(_firing(each, threshold), iou) for each in (found, again))
-        same = (rows.ids[:, np.newaxis] == others.ids) | any_class
+        rows = _suppressed(_firing(found, threshold), iou)
+        others = _suppressed(_firing(again, threshold * (WEAK if lenient else 1)), iou)
+        same = (rows.ids[:, np.newaxis] == others.ids) | lenient
         if same.size:
             both.append((rows, others, same))
     return both
 
 
-def _agreed(both: _Both, width: float) -> float | None:
+def _agreed(both: _Both, width: float, *, by_score: bool = False) -> float | None:
     """Returns the mean IoU of boxes and mirrored ones on canvases of a width; None if none is."""
     overlaps: list[float] = []
+    weights: list[float] = []
     for rows, others, same in both:
         left, top, right, bottom = others.boxes.T
         boxes = np.stack([width - right, top, width - left, bottom], axis=1)
         overlaps += list((_iou(rows.boxes, boxes) * same).max(axis=1))
-    return float(np.mean(overlaps)) if overlaps else None
+        weights += list(rows.scores**2 if by_score else np.ones(len(rows.scores)))
+    return float(np.average(overlaps, weights=weights)) if sum(weights) > 0 else None
 
 
 def neighbours_exchanged(

@@ -35,8 +35,8 @@ CLEARLY = 0.25
 UNITS = {"pixels": "pixels", "unit": "fractions of the canvas"}
 
 NOT_MOVED = 0.45
-"""Agreement, of boxes of any class, below which boxes do not move with the picture. Of 100 networks
-that are read rightly, the least is 0.60; of wrong formats and scales, the most is 0.30."""
+"""Lenient agreement below which boxes do not move with the picture. Of 96 networks that are read
+rightly, the least is 0.60; of corners in a wrong order, the most is 0.30 to 0.49."""
 
 SCALED = 0.6
 """Agreement of scaled boxes from which their scale is certain."""
@@ -66,13 +66,13 @@ class Evidence:
         decoder = OriginalDecoder(self._original.session, signature)
         return [decoder.uncut(change(each) if change else each) for each in self._canvases]
 
-    def agreement(self, signature: Signature, *, any_class: bool = False) -> float:
+    def agreement(self, signature: Signature, *, lenient: bool = False) -> float:
         """Returns how well boxes in mirrored pictures are the mirrored ones; -1 without any."""
         found = self.found(signature)
         if not any((scores >= self.threshold).any() for _, scores in found):
             return -1.0
         pairs = list(zip(found, self.found(signature, mirrored), strict=True))
-        agreement = mirror_agreement(pairs, self.threshold, self._iou, any_class=any_class)
+        agreement = mirror_agreement(pairs, self.threshold, self._iou, lenient=lenient)
         return -1.0 if agreement is None else agreement
 
     def scales(self, signature: Signature) -> list[float | None]:
@@ -172,7 +172,7 @@ def _axes(
 
 def _places(evidence: Evidence, signature: Signature) -> tuple[list[str], list[str]]:
     """Returns doubts about where boxes are: that they have another scale, or do not move."""
-    agreement = evidence.agreement(signature, any_class=True)
+    agreement = evidence.agreement(signature, lenient=True)
     if agreement < 0:
         return [], []
     scales = zip(("wide", "high"), evidence.scales(signature), strict=True)
