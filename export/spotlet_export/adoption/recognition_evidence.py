@@ -173,8 +173,8 @@ def _axes(
 def _places(evidence: Evidence, signature: Signature) -> tuple[list[str], list[str]]:
     """Returns doubts about where boxes are: that they have another scale, or do not move."""
     agreement = evidence.agreement(signature, lenient=True)
-    if agreement < 0:
-        return [], []
+    if agreement < 0 or evidence.agreement(signature) < 0:
+        return [], []  # nothing is found in one of the pictures, or only weakly
     scales = zip(("wide", "high"), evidence.scales(signature), strict=True)
     wrong = [f"{scale:.2g} times as {side}" for side, scale in scales if scale is not None]
     if wrong:
