@@ -173,6 +173,8 @@ def _boxes(make: Make) -> npt.NDArray[np.float64]:
         boxes = as_centres(boxes)
     if make.box_format == "yxyx":
         boxes = boxes[:, [1, 0, 3, 2]]
+    if make.box_format == "xywh":
+        boxes = np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]])
     if make.strides:
         y, x = np.mgrid[:ROWS, :COLUMNS].reshape(2, -1)
         boxes = np.hstack([boxes[:, :2] / CELL - np.stack([x, y], 1), np.log(boxes[:, 2:] / CELL)])

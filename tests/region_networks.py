@@ -37,7 +37,7 @@ Three = tuple[float, float, float]
 class Region:
     """How a network is exported; mean and std in the order of `colour`.
 
-    With `square`, only what is square on the canvas scores.
+    With `square`, only what is square on the canvas scores. `box_scale_xy` multiplies the boxes.
     """
 
     classes: tuple[str, ...] = ("red", "yellow", "green")
@@ -51,6 +51,7 @@ class Region:
     activation: str = "none"
     strides: bool = False
     square: bool = False
+    box_scale_xy: tuple[float, float] = (1.0, 1.0)
 
 
 def network(make: Region) -> onnx.ModelProto:
@@ -127,6 +128,10 @@ def _box(
 ) -> str:
     if make.box_format == "xyxy":
         parts = [*start, *end]
+    elif make.box_format == "xywh":
+        parts = [*start, *sides]
+    elif make.box_format == "x1x2y1y2":
+        parts = [start[0], end[0], start[1], end[1]]
     else:
         centres = [w("Div", w("Add", *pair), 2.0) for pair in zip(start, end, strict=True)]
         parts = [*centres, *sides]
@@ -138,6 +143,8 @@ def _box(
                 *(w("Log", w("Div", side, first)) for side in sides),
             ]
     box = w("Reshape", w("Concat", *parts, axis=1), np.array([1, 1, 4]))
+    if make.box_scale_xy != (1.0, 1.0):
+        box = w("Mul", box, np.array([*make.box_scale_xy] * 2))
     return w("Div", box, float(SIDE)) if make.box_unit == "unit" else box
 
 

@@ -104,7 +104,9 @@ def adopt_package(
     for _ in range(MOST_PROPOSALS):
         if not reading.wrong or reading.unclear or settings.force:
             break
-        settings = proposed(reading, images, photographs, settings, package, listener)
+        settings = proposed(
+            reading, original.metadata, images, photographs, settings, package, listener
+        )
         reading = read(original, photographs, settings, package, listener)
     wrong = (*reading.wrong, *reading.unclear)
     if wrong and not settings.force:

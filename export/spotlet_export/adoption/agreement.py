@@ -91,11 +91,20 @@ class Agreement:
         copies: how many.
         matched: squared scores of detections that are in both, times their overlap.
         total: squared scores of all, the mean of the image's and the copy's.
+        mirrored: matched and total of mirrored copies alone: what is shifted agrees even if boxes
+            are upper left corners with sizes, or have another scale.
     """
 
     copies: int = 0
     matched: float = 0.0
     total: float = 0.0
+    mirrored: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def mirrored_share(self) -> float:
+        """How consistent those of mirrored copies are, in [0, 1]; 1 if there is none."""
+        matched, total = self.mirrored
+        return matched / total if total else 1.0
 
     @property
     def share(self) -> float:
@@ -113,11 +122,14 @@ class Agreement:
     @property
     def quality(self) -> float:
         """Sureness and consistency, of which consistency counts more."""
-        return self.sureness * self.share**2
+        return self.sureness * self.share * min(self.share, self.mirrored_share)
 
     def __add__(self, other: "Agreement") -> "Agreement":
         return Agreement(
-            self.copies + other.copies, self.matched + other.matched, self.total + other.total
+            self.copies + other.copies,
+            self.matched + other.matched,
+            self.total + other.total,
+            (self.mirrored[0] + other.mirrored[0], self.mirrored[1] + other.mirrored[1]),
         )
 
 
@@ -149,7 +161,8 @@ def agreement(
             matched += score**2 * float(candidates[best])
     cut = free & (overlaps[~whole] > 0).any(axis=0)
     sums = [float(np.sum(part**2)) for part in (found.scores[whole], copied.scores[~cut])]
-    return Agreement(1, matched, sum(sums) / 2)
+    total = sum(sums) / 2
+    return Agreement(1, matched, total, (matched, total) if min(copy.scale_xy) < 0 else (0.0, 0.0))
 
 
 def without(found: Detections, control: Detections) -> Detections:

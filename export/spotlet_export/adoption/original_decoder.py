@@ -181,6 +181,8 @@ def _corners(numbers: Wide, rule: OutputSignature, size_hw: tuple[int, int]) -> 
         left, top, right, bottom = first, second, third, fourth
     elif rule.box_format == "yxyx":
         top, left, bottom, right = first, second, third, fourth
+    elif rule.box_format == "xywh":
+        left, top, right, bottom = first, second, first + third, second + fourth
     else:
         x, y, w, h = first, second, third, fourth
         if rule.box_format == "cycxhw":

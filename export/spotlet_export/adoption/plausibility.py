@@ -163,6 +163,8 @@ def _makes_no_boxes(boxes: Wide, box_format: str) -> bool:
     sizes = boxes[:, 2:] - boxes[:, :2]
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     turned = sizes - centres if box_format.startswith("c") else boxes[:, 2:]
+    if box_format == "xywh":
+        turned = sizes - boxes[:, :2]
     return all(np.mean((each <= 0).any(axis=1)) > ODD_SHARE / 2 for each in (sizes, turned))
 
 

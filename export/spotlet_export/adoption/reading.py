@@ -1,6 +1,6 @@
 """How an original is read, checked on the user's images, and another reading where it fails."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def read(
     checked = CheckedReading(
         decoder=decoder,
         manifest=manifest,
-        wrong=tuple(doubts(found, signature, manifest)),
+        wrong=tuple(doubts(found, signature, manifest)) or reading.wrong,
         unclear=tuple(reading.doubts),
     )
     output = signature.output
@@ -94,6 +94,7 @@ def read(
 
 def proposed(
     reading: CheckedReading,
+    metadata: Mapping[str, str],
     images: Sequence[Path],
     photographs: Sequence[ImageArray],
     settings: AdoptSettings,
@@ -106,12 +107,15 @@ def proposed(
         GateError: nothing was found with other settings either, or they are not agreed to.
     """
     budget = Budget(listener.on_step)
+    varied = _with_known_pixels(reading, metadata, settings)
     proposal = reading.proposal or propose(
-        reading.decoder, reading.manifest, photographs, settings, reading.wrong, budget
+        reading.decoder, reading.manifest, photographs, varied, reading.wrong, budget
     )
+    alone = len(reading.wrong) == 1
+    wrong = [_untried(each, settings, alone=alone) for each in reading.wrong]
     if proposal is None:
         raise GateError(
-            f"nothing written: {_untried(reading.wrong, settings)}; "
+            f"nothing written: {'; '.join(wrong)}; "
             f"other settings were tried ({budget}), and none finds the same objects in the images "
             "and in copies of them: do they show objects of its classes? (--force writes it anyway)"
         )
@@ -119,22 +123,34 @@ def proposed(
     picture.parent.mkdir(parents=True, exist_ok=True)
     preview = draw_preview(picture, images, photographs, proposal.detections)
     if not listener.propose(proposal, preview):
-        said = "; ".join(each.partition("; ")[0] for each in reading.wrong)
-        raise GateError(
-            f"nothing written: {said}; {proposal.line(1)}, drawn in {picture}: add these options, "
-            "or --yes"
+        said = "; ".join(each.partition("; ")[0] for each in wrong)
+        how = (
+            "add these options, or --yes"
+            if proposal.clear
+            else "if they are right, add these options; --yes adopts only what is clearer"
         )
+        raise GateError(f"nothing written: {said}; {proposal.line(1)}, drawn in {picture}: {how}")
     picture.unlink()
     return replace(settings, **proposal.changes)
 
 
-def _untried(wrong: Sequence[str], settings: AdoptSettings) -> str:
-    """Returns the doubts, and a single one without the remedy that the trials tried.
+def _with_known_pixels(
+    reading: CheckedReading, metadata: Mapping[str, str], settings: AdoptSettings
+) -> AdoptSettings:
+    """Returns the settings with the pixels that the file's exporter decides: they stay."""
+    rule, output = reading.decoder.signature.input, reading.decoder.signature.output
+    if output.strides or not knows_pixels(metadata, output.layout):
+        return settings
+    return replace(settings, colour=rule.colour, scale=rule.scale, mean=rule.mean, std=rule.std)
+
+
+def _untried(doubt: str, settings: AdoptSettings, *, alone: bool) -> str:
+    """Returns a doubt, and one that is alone without the remedies that the trials tried.
 
     They keep what the user said; of several doubts, another may have ended the trials.
     """
-    short = "; ".join(each.partition("; give ")[0] for each in wrong)
+    short = doubt.partition("; give ")[0]
     cause, _, option = short.partition(": --")
     field = option.split(" ")[0].replace("-", "_")
-    tried = len(wrong) == 1 and field in TRIED and getattr(settings, field) is None
+    tried = alone and field in TRIED and getattr(settings, field) is None
     return cause if tried else short

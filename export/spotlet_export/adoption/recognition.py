@@ -55,6 +55,7 @@ class Reading:
         resize: how its frames are resized.
         classes: their names; the index is the class id.
         doubts: what looks wrong in this reading, each with the option to try.
+        wrong: what looks wrong, and another reading of pixels or boxes may mend.
         family: that its outputs belong to, whose pixels are known; empty if they are not.
     """
 
@@ -62,6 +63,7 @@ class Reading:
     resize: str
     classes: tuple[str, ...]
     doubts: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
     family: str = ""
 
 
@@ -145,8 +147,14 @@ def _weighed(
     """Returns the reading after a look at the boxes on the user's pictures."""
     if not image.dtype.startswith("float") and not signature.input.plain:
         raise UsageError(f"input {image}: takes whole numbers; drop --scale, --mean and --std")
-    signature, doubts = weigh(original, signature, views.canvases, settings, on_remark)
-    return Reading(signature=signature, resize=resize, classes=names, doubts=tuple(doubts))
+    signature, doubts, wrong = weigh(original, signature, views.canvases, settings, on_remark)
+    return Reading(
+        signature=signature,
+        resize=resize,
+        classes=names,
+        doubts=tuple(doubts),
+        wrong=tuple(wrong),
+    )
 
 
 def _check_task(original: OriginalFile, on_remark: Callable[[str], None]) -> None:

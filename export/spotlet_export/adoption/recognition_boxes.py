@@ -42,6 +42,15 @@ suppression leave single ones."""
 
 FEWEST_DUPLICATES = 2
 
+WEAK = 0.5
+"""Share of the threshold from which a box in a mirrored picture counts, if one is lenient."""
+
+FEWEST_SCALED = 2
+"""Boxes that tell a scale: one box agrees with any other of its size in some scale."""
+
+LEAST_SCALE, MOST_SCALES = 0.2, 8
+"""Of scales that are tried: the least, and how many."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
@@ -54,7 +63,7 @@ class _Rows:
 
 
 def mirror_agreement(
-    pairs: Sequence[tuple[Found, Found]], threshold: float, iou: float
+    pairs: Sequence[tuple[Found, Found]], threshold: float, iou: float, *, lenient: bool = False
 ) -> float | None:
     """Returns how well boxes in mirrored pictures are the mirrored boxes: their mean IoU.
 
@@ -62,20 +71,75 @@ def mirror_agreement(
         pairs: what was found on canvases, and on the same mirrored left to right.
         threshold: least score.
         iou: suppression drops a box with more overlap.
+        lenient: whether boxes of other classes count too, as of left and right hands, and weak ones
+            in the mirrored pictures; then sure boxes count more.
 
     Returns:
         In [0, 1]; None if nothing was found.
     """
-    overlaps: list[float] = []
+    return _agreed(_both(pairs, threshold, iou, lenient=lenient), 1.0, by_score=lenient)
+
+
+def mirror_scale(
+    pairs: Sequence[tuple[Found, Found]], threshold: float, iou: float
+) -> tuple[float, float] | None:
+    """Returns the width of the canvas, in the boxes' unit, with which mirrored boxes agree best.
+
+    In the right unit it is 1; with boxes of half the size, 0.5.
+
+    Returns:
+        The width and the agreement, in [0, 1]; None if less than `FEWEST_SCALED` boxes are found.
+    """
+    both = _both(pairs, threshold, iou)
+    if sum(len(rows.ids) for rows, _, _ in both) < FEWEST_SCALED:
+        return None
+    sums = [
+        (rows.boxes[:, np.newaxis, 0] + others.boxes[:, 2])[same] for rows, others, same in both
+    ]
+    likely, counts = np.unique(np.round(np.concatenate(sums), 2), return_counts=True)
+    likely = likely[np.argsort(-counts, kind="stable")]
+    likely = likely[(likely > LEAST_SCALE) & (likely < 1 / LEAST_SCALE)][:MOST_SCALES]
+    return max(
+        ((float(width), _agreed(both, float(width)) or 0.0) for width in likely),
+        key=lambda each: each[1],
+        default=None,
+    )
+
+
+def upright_turned(found: Found) -> Found:
+    """Returns what was found with x and y exchanged, to compare what is mirrored top to bottom."""
+    boxes, scores = found
+    return boxes[:, [1, 0, 3, 2]], scores
+
+
+_Both = list[tuple[_Rows, _Rows, npt.NDArray[np.bool_]]]
+"""Of each pair of canvases: what is found on both, and which of it (M, L) is of one class."""
+
+
+def _both(
+    pairs: Sequence[tuple[Found, Found]], threshold: float, iou: float, *, lenient: bool = False
+) -> _Both:
+    """Returns what fires on both canvases of each pair, suppressed."""
+    both = []
     for found, again in pairs:
-        rows, others = (_suppressed(_firing(each, threshold), iou) for each in (found, again))
-        same = rows.ids[:, np.newaxis] == others.ids
-        if not same.size:
-            continue
+        rows = _suppressed(_firing(found, threshold), iou)
+        others = _suppressed(_firing(again, threshold * (WEAK if lenient else 1)), iou)
+        same = (rows.ids[:, np.newaxis] == others.ids) | lenient
+        if same.size:
+            both.append((rows, others, same))
+    return both
+
+
+def _agreed(both: _Both, width: float, *, by_score: bool = False) -> float | None:
+    """Returns the mean IoU of boxes and mirrored ones on canvases of a width; None if none is."""
+    overlaps: list[float] = []
+    weights: list[float] = []
+    for rows, others, same in both:
         left, top, right, bottom = others.boxes.T
-        boxes = np.stack([1 - right, top, 1 - left, bottom], axis=1)
+        boxes = np.stack([width - right, top, width - left, bottom], axis=1)
         overlaps += list((_iou(rows.boxes, boxes) * same).max(axis=1))
-    return float(np.mean(overlaps)) if overlaps else None
+        weights += list(rows.scores**2 if by_score else np.ones(len(rows.scores)))
+    return float(np.average(overlaps, weights=weights)) if sum(weights) > 0 else None
 
 
 def neighbours_exchanged(

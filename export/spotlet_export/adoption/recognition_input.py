@@ -33,11 +33,25 @@ def image_port(original: OriginalFile, settings: AdoptSettings) -> Port:
     if others:
         raise UsageError(
             f"{original.path}: has other inputs too ({listed}); give each a constant value, such "
-            f"as --fix {others[0]}=640,640"
+            f"as --fix {others[0]}={_likely(original, others[0], images[0], settings)}"
         )
     if images[0].dtype not in DTYPES:
         raise UsageError(f"input {images[0]}: its type must be one of {', '.join(DTYPES)}")
     return images[0]
+
+
+def _likely(original: OriginalFile, name: str, image: Port, settings: AdoptSettings) -> str:
+    """Returns numbers for another input: no scale, or width and height of the canvas."""
+    if "scale" in name.lower():
+        return "1,1"
+    try:
+        axes = settings.axes or axes_of(image)
+        height, width = size_of(original, image, axes, settings)
+    except UsageError:
+        return "WIDTH,HEIGHT, of the canvas"
+    if height == width:
+        return f"{width},{height}"
+    return f"{width},{height} (width, height) or --fix {name}={height},{width} (height, width)"
 
 
 def _is_one_picture(port: Port) -> bool:

@@ -120,3 +120,8 @@ class Views:
 def mirrored(canvas: ImageArray) -> ImageArray:
     """Returns the canvas with left and right exchanged."""
     return np.ascontiguousarray(canvas[:, ::-1])
+
+
+def upside_down(canvas: ImageArray) -> ImageArray:
+    """Returns the canvas with top and bottom exchanged."""
+    return np.ascontiguousarray(canvas[::-1])

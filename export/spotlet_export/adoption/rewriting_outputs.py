@@ -175,6 +175,9 @@ def _boxes(write: NodeWriter, rule: OutputSignature, raw: str, size_hw: tuple[in
         half = write.node("Mul", size, write.constant(0.5))
         corners = [write.node(op, centre, half) for op in ("Sub", "Add")]
         raw = write.node("Concat", *corners, axis=2)
+    if rule.box_format == "xywh":
+        corner, size = write.columns(raw, 0, 2), write.columns(raw, 2, 4)
+        raw = write.node("Concat", corner, write.node("Add", corner, size), axis=2)
     if rule.box_unit == "pixels" and rule.layout != "ssd":
         raw = write.node("Mul", raw, write.constant([1 / width, 1 / height] * 2))
     return write.clipped(raw)

@@ -45,8 +45,8 @@ ROWS = {
 SUPPRESSED = (*ROWS, "boxes+scores+ids", "dets+labels")
 """Layouts with one class in each row and nothing left to suppress."""
 
-BOX_FORMATS = ("xyxy", "cxcywh", "yxyx", "cycxhw")
-"""Two corners, or centre and size; x first, or y first."""
+BOX_FORMATS = ("xyxy", "cxcywh", "yxyx", "cycxhw", "xywh")
+"""Two corners, or centre and size, x first or y first; or upper left corner and size."""
 
 BOX_UNITS = ("pixels", "unit")
 """Pixels of the canvas, or fractions of its sides."""

@@ -147,7 +147,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--yes",
         action="store_true",
-        help="do not ask: the boxes are right, and what is proposed is adopted",
+        help="do not ask: the boxes are right, and what is clearly proposed is adopted",
     )
     parser.add_argument(
         "--force", action="store_true", help="write it even if its boxes look wrong"
@@ -203,7 +203,7 @@ def run(args: argparse.Namespace) -> int:
 
     def propose(proposal: Proposal, preview: Preview) -> bool:
         line = f"spotlet adopt {shlex.join(args.words)} {proposal.options}"
-        if agreed_to(proposal, preview, line, ask=ask) or args.yes:
+        if agreed_to(proposal, preview, line, ask=ask) or (args.yes and proposal.clear):
             agreed.append(proposal)
         return bool(agreed)
 

@@ -72,6 +72,11 @@ NETWORKS: dict[str, tuple[Make, str, dict[str, Any]]] = {
         "stretch",
         {"box_format": "cxcywh", "box_unit": "unit", "activation": "sigmoid"},
     ),
+    "corner and size": (
+        Make(layout="boxes+scores", box_format="xywh"),
+        "letterbox",
+        {"box_format": "xywh"},
+    ),
     "shares with background last": (
         Make(layout="boxes+scores", activation="softmax", background="last", box_format="yxyx"),
         "letterbox",

@@ -92,7 +92,7 @@ def adopt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
         (CENTRES, ["--std", "0"], 2, "must not contain 0"),
         (CENTRES, ["--pad-value", "300"], 2, "from 0 to 255"),
         (CENTRES, ["--score", "7"], 2, "from 0 to 1"),
-        ("sized.onnx", [], 2, "--fix size=640,640"),
+        ("sized.onnx", [], 2, "--fix size=96,64 (width, height)"),
         ("sized.onnx", ["--fix", "size=1,2,3"], 2, "3 numbers for size"),
         (CENTRES, ["--fix", "size=3"], 2, "unknown input"),
         (CENTRES, ["--fix", "size"], 2, "NAME=NUMBERS"),

@@ -110,6 +110,65 @@ def test_the_options_that_a_network_needs_are_proposed_and_work(
     assert_finds(tmp_path / "package", boxes)
 
 
+@pytest.mark.parametrize("unit", ["pixels", "unit"])
+@pytest.mark.parametrize("layout", ["K,4+C", "boxes+scores"])
+def test_boxes_as_corner_and_size_are_recognised_in_a_mirrored_picture(
+    adopt: Adopt, tmp_path: Path, layout: str, unit: str
+) -> None:
+    make = Region(layout=layout, box_format="xywh", box_unit=unit)
+    words = ["--resize", "letterbox", "--colour", "RGB", "--scale", "1/255"]
+    code, output, error = adopt(make, *words)
+    assert (code, "upper left corners and sizes" in output) == (0, True), output + error
+    assert_finds(tmp_path / "package", BOXES)
+
+
+def test_a_given_format_that_should_be_corner_and_size_is_a_doubt(adopt: Adopt) -> None:
+    make = Region(box_format="xywh", box_unit="unit")
+    code, _, error = adopt(make, "--box-format", "cxcywh")
+    assert (code, "--box-format xywh --box-unit unit" in error) == (3, True), error
+
+
+@pytest.mark.parametrize(("share", "clear"), [(0.61, False), (0.7, True)])
+def test_only_a_proposal_that_agrees_well_is_clear(share: float, clear: bool) -> None:
+    proposal = Proposal(
+        doubts=(), changes={}, options="", equals=(), share=share, runs=1, detections=()
+    )
+    assert proposal.clear is clear
+
+
+def test_pixels_that_the_exporter_decides_are_not_varied(adopt: Adopt, tmp_path: Path) -> None:
+    code, _, error = adopt(Region(scale=1.0))
+    assert (code, "with --scale 1 it finds" in error) == (3, True)
+    model = onnx.load(tmp_path / "a model.onnx")
+    onnx.helper.set_model_props(model, {"author": "Ultralytics"})
+    onnx.save(model, tmp_path / "known.onnx")
+    given = tmp_path / "known.onnx", tmp_path / "known", [tmp_path / "frame.png"]
+    settings = AdoptSettings(classes=Region().classes, layout="K,4+C")
+    with pytest.raises(GateError, match="none finds the same objects"):
+        adopt_package(*given, settings, Listener(propose=lambda *_: True))
+
+
+def test_boxes_in_wrong_columns_are_not_proposed(adopt: Adopt) -> None:
+    code, output, error = adopt(Region(box_format="x1x2y1y2"), "--yes")
+    assert (code, proposed_line(output)) == (3, ""), output
+    assert "none finds the same objects" in error
+
+
+@pytest.mark.parametrize(
+    ("scale_xy", "said"),
+    [
+        ((0.5, 0.5), "0.5 times as wide and 0.5 times as high"),
+        ((1.0, 0.75), "0.75 times as high"),
+        ((1.0, 1.33), "1.3 times as high"),
+    ],
+)
+def test_boxes_in_another_scale_are_refused(
+    adopt: Adopt, scale_xy: tuple[float, float], said: str
+) -> None:
+    code, _, error = adopt(Region(box_scale_xy=scale_xy), "--yes")
+    assert (code, f"fit a canvas {said}, not the network's own" in error) == (3, True), error
+
+
 def test_with_yes_the_proposal_is_adopted(adopt: Adopt, tmp_path: Path) -> None:
     code, output, _ = adopt(Region(colour="BGR", scale=1.0), "--yes")
     assert (code, "with --colour BGR --scale 1 it finds 2 objects" in output) == (0, True)
