@@ -30,15 +30,29 @@ TENSORFLOW_MORE = {
 """What only that API returns as well. Others use the same names for ids from 0."""
 
 
+TORCHVISION_OUTPUTS = ("boxes", "labels", "scores")
+"""Of torchvision's Faster R-CNN, in its order. Its ids start at 1; others have the same shapes."""
+
+EXPORTERS_KEYS = {"stride", "task", "imgsz", "names"}
+"""Of Ultralytics' exports, whose class ids start at 0."""
+
+
+def is_of_known_exporter(metadata: Mapping[str, str]) -> bool:
+    """Returns whether a file's class names are those of an exporter whose ids start at 0."""
+    return metadata.keys() >= EXPORTERS_KEYS or "libreyolo_version" in metadata
+
+
 def first_id_by_metadata(metadata: Mapping[str, str]) -> int | None:
-    """Returns the first id of the class names in a file; None if there are none with ids in a row.
+    """Returns the first id of the class names in a file; None if it does not say.
+
+    A list of names does not say where ids start, except in a known exporter's file.
 
     Raises:
         GateError: their ids have gaps.
     """
     names = literal(metadata.get("names", ""))
     if isinstance(names, list | tuple) and names:
-        return 0
+        return 0 if is_of_known_exporter(metadata) else None
     if not isinstance(names, dict) or not names:
         return None
     try:
@@ -80,6 +94,7 @@ def background_of_ids(
     by_metadata: int | None,
     given: str | None,
     on_remark: Callable[[str], None],
+    said_by: str = "the file's metadata",
 ) -> str:
     """Returns `first` if class ids start at 1, `none` if they start at 0.
 
@@ -90,6 +105,7 @@ def background_of_ids(
         by_metadata: the first id by the file's metadata, if the names are of it.
         given: what the user says.
         on_remark: called with what was found.
+        said_by: what `by_metadata` is from, for remarks.
 
     Raises:
         GateError: an id has no name.
@@ -99,14 +115,21 @@ def background_of_ids(
     if given is not None:
         return _checked(ids, names, "first" if given == "first" else "none")
     if by_metadata == 1:
+        on_remark(f"class ids start at 1, as {said_by} says")
         return _checked(ids, names, "first")
     if not len(ids):
         return "none"
     if by_metadata is None:
         ids = np.union1d(ids, found_ids(match, views.further))
-    if 0 in ids or BACKGROUND_NAMES.match(names[0]):
+    if 0 in ids:
         return _checked(ids, names, "none")
-    if by_metadata == 0 or ids[-1] > len(names) or ids[0] < 0:
+    if BACKGROUND_NAMES.match(names[0]):
+        on_remark(f"class ids start at 0, the name of 0 is {names[0]!r}")
+        return _checked(ids, names, "none")
+    if by_metadata == 0:
+        on_remark(f"class ids: {_range(ids)}, never 0; they start at 0, as {said_by} says")
+        return _checked(ids, names, "none")
+    if ids[-1] > len(names) or ids[0] < 0:
         return _checked(ids, names, "none")
     if ids[-1] == len(names):
         on_remark(f"class ids: {_range(ids)} with {len(names)} names: they start at 1")

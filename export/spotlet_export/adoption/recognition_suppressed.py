@@ -16,9 +16,13 @@ from spotlet_export.adoption.family import (
     is_unit,
     is_whole,
 )
+from spotlet_export.adoption.recognition_ids import TORCHVISION_OUTPUTS
 from spotlet_export.adoption.recognition_orders import rows_in_order
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import OutputSignature
+
+TORCHVISION = "torchvision"
+"""Name of the family, which has the shapes of others."""
 
 
 def row_families(
@@ -97,7 +101,6 @@ def _dets_and_labels(name: str, given: Tensors) -> list[Family]:
         Family(
             name="MMDetection, exported by MMDeploy",
             output=output,
-            first_id=0,
             scale=1.0,
             mean=IMAGENET_MEAN,
             std=IMAGENET_STD,
@@ -137,5 +140,7 @@ def _without_batch(boxes: str, given: Tensors, size_hw: tuple[int, int]) -> list
         box_unit="pixels",
         batch_axis=False,
     )
-    name, first_id = ("Detectron2", 0) if sizes else ("torchvision", 1)
-    return [Family(name=name, output=output, first_id=first_id)]
+    if sizes:
+        return [Family(name="Detectron2", output=output)]
+    named = tuple(given)[:3] == TORCHVISION_OUTPUTS
+    return [Family(name=TORCHVISION, output=output, first_id=1 if named else None)]
