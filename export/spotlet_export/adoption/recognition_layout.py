@@ -17,6 +17,7 @@ from spotlet_export.adoption.recognition_roles import check_roles, role_by_name,
 from spotlet_export.adoption.recognition_rows import (
     check_columns,
     check_fifth_column,
+    check_unused,
     rows_fault,
     rows_order,
 )
@@ -72,6 +73,7 @@ def find_layout(
     if not found:
         raise mismatch(given, along, names or 0, settings, views_of)
     for match in found:
+        check_unused(match, given)
         check_columns(match, views_of, settings)
         if names is not None and settings.layout is None:
             check_fifth_column(match, views_of, settings.activation or "none")

@@ -16,7 +16,7 @@ from spotlet_export.adoption.recognition_columns import (
     is_whole,
 )
 from spotlet_export.adoption.recognition_match import FIRST_COLUMN, Match
-from spotlet_export.adoption.recognition_views import Views
+from spotlet_export.adoption.recognition_views import Tensors, Views
 from spotlet_export.adoption.settings import AdoptSettings
 
 Wide = npt.NDArray[np.float64]
@@ -70,6 +70,24 @@ def rows_order(views: Views, match: Match) -> str:
 def _filled(views: Views, match: Match) -> Wide:
     rows: Wide = np.concatenate([match.cells(each) for each in views.all])
     return rows[rows.any(axis=1) & np.isfinite(rows).all(axis=1)]
+
+
+def check_unused(match: Match, given: Tensors) -> None:
+    """Checks that no unused output holds class ids of the rows that the layout has no class for.
+
+    Raises:
+        GateError: one does.
+    """
+    if match.layout not in FIRST_COLUMN or match.classes is None:
+        return
+    rows = len(match.cells(given))
+    for name, tensor in given.items():
+        beside = name not in match.outputs and tensor.size == rows > 1
+        if beside and is_whole(tensor) and tensor.max() >= match.classes:
+            raise GateError(
+                f"output {name}: class ids to {tensor.max():g} beside the rows of {match.boxes}, "
+                f"but {match} has room for {match.classes}; {UNSUPPORTED}"
+            )
 
 
 def check_columns(match: Match, views_of: Callable[[str], Views], settings: AdoptSettings) -> None:

@@ -85,8 +85,7 @@ def _dets_and_labels(name: str, given: Tensors) -> list[Family]:
     batched = len(shape) == 2
     if len(ids) != 1 or (batched and shape[0] != 1):
         return []
-    rows = given[name].reshape(-1, 5)
-    if not (is_unit(rows[:, 4]) and is_ordered(rows[rows[:, 4] > SLACK])):
+    if not is_unit(given[name][..., 4]):
         return []
     output = OutputSignature(
         layout="dets+labels",
@@ -110,7 +109,8 @@ def _dets_and_labels(name: str, given: Tensors) -> list[Family]:
 
 
 def _are_ids(tensor: npt.NDArray[Any]) -> bool:
-    return np.issubdtype(tensor.dtype, np.integer) and is_whole(tensor)
+    """Returns whether all are whole numbers, of any type: some exporters write ids as floats."""
+    return tensor.dtype != np.bool_ and is_whole(tensor)
 
 
 def _without_batch(boxes: str, given: Tensors, size_hw: tuple[int, int]) -> list[Family]:
@@ -127,6 +127,8 @@ def _without_batch(boxes: str, given: Tensors, size_hw: tuple[int, int]) -> list
         if tensor.shape == given[boxes].shape[:1] and name not in sizes
     ]
     ids = [name for name in rows if _are_ids(given[name])]
+    integers = [name for name in ids if np.issubdtype(given[name].dtype, np.integer)]
+    ids = integers or ids
     scores = [name for name in rows if name not in ids and is_unit(given[name])]
     if len(ids) != 1 or len(scores) != 1 or not is_ordered(given[boxes]):
         return []
