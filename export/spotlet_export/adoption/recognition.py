@@ -85,6 +85,11 @@ def recognise(
     """
     _check_task(original, on_remark)
     names = settings.classes or class_names(original.metadata)
+    if names is None and original.metadata.get("names", "").strip():
+        on_remark(
+            "the class names in the file's metadata cannot be read: they must be a list, or names "
+            f"by class id, each one line: {original.metadata['names'][:60]!r}"
+        )
     image = image_port(original, settings)
 
     @cache

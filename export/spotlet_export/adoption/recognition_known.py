@@ -88,8 +88,8 @@ def known_output(
     what = f"outputs {shapes(some)}: those of {family.name}"
     if names is None:
         raise UsageError(
-            f"{what}{_room(family, views)}. The file has no class names: give --classes a,b,c or a "
-            "file with one name on each line, by class id"
+            f"{what}{_room(family, views)}. The file has no class names that can be read: "
+            "give --classes a,b,c or a file with one name on each line, by class id"
         )
     if len(set(names)) < len(names):
         raise UsageError(f"{original.path}: duplicate class name in its metadata; give --classes")

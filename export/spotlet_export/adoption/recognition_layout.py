@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from spotlet.errors import UsageError
-from spotlet_export.adoption.recognition_columns import are_boxes
+from spotlet_export.adoption.recognition_columns import are_boxes, is_unit
 from spotlet_export.adoption.recognition_match import Match, shapes
 from spotlet_export.adoption.recognition_mismatch import mismatch, unnamed, unsupported
 from spotlet_export.adoption.recognition_roles import check_roles, role_by_name, scores_and_ids
@@ -26,6 +26,9 @@ from spotlet_export.adoption.settings import AdoptSettings
 
 MOST_SUPPRESSED = 1000
 """Rows that suppressed outputs rarely exceed; grids have more."""
+
+MOST_ACROSS = 200
+"""Classes of an output with fewer cells than classes; more are cells, along the wrong axis."""
 
 ViewsOf = Callable[[str], Views]
 """Returns the outputs for several canvases, prepared as a layout expects."""
@@ -66,21 +69,24 @@ def find_layout(
     if not found and faults:
         raise unsupported(given, settings, why="; ".join(faults))
     along = [match for match in possible if _lies_along(match, given)] or possible
+    if not found and not settings.layout and all(_lies_across(match, given) for match in along):
+        raise unsupported(given, settings)
     levels = _levels(found or along, given)
     if levels:
         why = f"each level of a pyramid has its own output ({levels})"
         raise unsupported(given, settings, why=why)
     if not found:
         raise mismatch(given, along, names or 0, settings, views_of)
+    found = _with_shares(found, views_of) if names is not None else found
     for match in found:
         check_unused(match, given)
-        check_columns(match, views_of, settings)
+        check_columns(match, views_of, settings, names)
         if names is not None and settings.layout is None:
             check_fifth_column(match, views_of, settings.activation or "none")
     if len(found) > 1 and names is not None:
         raise UsageError(
-            f"outputs {shapes(given)}: could be {' or '.join(map(str, found))}; give --layout, or "
-            "--outputs a,b"
+            f"outputs {shapes(given)}: could be {' or '.join(map(str, found))}; give "
+            + " or ".join(_line(match, found) for match in found)
         )
     unused = [name for name in given if name not in found[0].outputs]
     if names is not None:
@@ -94,6 +100,25 @@ def find_layout(
 
 def _fits(match: Match, names: int | None) -> bool:
     return names is None or match.classes in (None, names)
+
+
+def _with_shares(found: list[Match], views_of: ViewsOf) -> list[Match]:
+    """Returns the match whose scores are in [0, 1] if only the scores differ, such as logits."""
+    if len({(match.layout, match.boxes) for match in found}) > 1 or len(found) < 2:
+        return found
+    shares = [match for match in found if is_unit(match.class_columns(views_of(match.layout)))]
+    return shares if len(shares) == 1 else found
+
+
+def _line(match: Match, found: list[Match]) -> str:
+    """Returns the options that decide for one of several matches."""
+    others = [other for other in found if other is not match]
+    line = ""
+    if any(other.layout != match.layout for other in others):
+        line = f"--layout {match.layout}"
+    if any(other.layout == match.layout for other in others):
+        line = f"{line} --outputs {','.join(match.outputs)}".strip()
+    return line
 
 
 def _levels(found: list[Match], given: Tensors) -> str:
@@ -230,6 +255,11 @@ def _lies_along(match: Match, given: Tensors) -> bool:
     if match.layout == "4+C,K":
         return bool(rows < columns)
     return match.layout not in ("K,4+C", "K,5+C") or bool(columns < rows)
+
+
+def _lies_across(match: Match, given: Tensors) -> bool:
+    """Returns whether the classes of a match are rather the cells of another layout."""
+    return not _lies_along(match, given) and (match.classes or 0) > MOST_ACROSS
 
 
 def _by_values(fit: list[Match], views_of: ViewsOf) -> tuple[list[Match], list[str]]:
