@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from spotlet.errors import UsageError
-from spotlet_export.adoption.recognition_columns import are_boxes, is_unit
+from spotlet_export.adoption.recognition_choices import deciding_line, levels_of, with_shares
+from spotlet_export.adoption.recognition_columns import are_boxes
 from spotlet_export.adoption.recognition_match import Match, shapes
 from spotlet_export.adoption.recognition_mismatch import mismatch, unnamed, unsupported
 from spotlet_export.adoption.recognition_roles import check_roles, role_by_name, scores_and_ids
@@ -71,13 +72,13 @@ def find_layout(
     along = [match for match in possible if _lies_along(match, given)] or possible
     if not found and not settings.layout and all(_lies_across(match, given) for match in along):
         raise unsupported(given, settings)
-    levels = _levels(found or along, given)
+    levels = levels_of(found or along, given)
     if levels:
         why = f"each level of a pyramid has its own output ({levels})"
         raise unsupported(given, settings, why=why)
     if not found:
         raise mismatch(given, along, names or 0, settings, views_of)
-    found = _with_shares(found, views_of) if names is not None else found
+    found = with_shares(found, views_of) if names is not None else found
     for match in found:
         check_unused(match, given)
         check_columns(match, views_of, settings, names)
@@ -86,7 +87,7 @@ def find_layout(
     if len(found) > 1 and names is not None:
         raise UsageError(
             f"outputs {shapes(given)}: could be {' or '.join(map(str, found))}; give "
-            + " or ".join(_line(match, found) for match in found)
+            + " or ".join(deciding_line(match, found) for match in found)
         )
     unused = [name for name in given if name not in found[0].outputs]
     if names is not None:
@@ -100,38 +101,6 @@ def find_layout(
 
 def _fits(match: Match, names: int | None) -> bool:
     return names is None or match.classes in (None, names)
-
-
-def _with_shares(found: list[Match], views_of: ViewsOf) -> list[Match]:
-    """Returns the match whose scores are in [0, 1] if only the scores differ, such as logits."""
-    if len({(match.layout, match.boxes) for match in found}) > 1 or len(found) < 2:
-        return found
-    shares = [match for match in found if is_unit(match.class_columns(views_of(match.layout)))]
-    return shares if len(shares) == 1 else found
-
-
-def _line(match: Match, found: list[Match]) -> str:
-    """Returns the options that decide for one of several matches."""
-    others = [other for other in found if other is not match]
-    line = ""
-    if any(other.layout != match.layout for other in others):
-        line = f"--layout {match.layout}"
-    if any(other.layout == match.layout for other in others):
-        line = f"{line} --outputs {','.join(match.outputs)}".strip()
-    return line
-
-
-def _levels(found: list[Match], given: Tensors) -> str:
-    """Returns the outputs with the boxes if each has another number of cells, but the same columns.
-
-    One of them alone would miss what the others find.
-    """
-    two_first = sorted(found, key=lambda match: match.scores is None)
-    for layout, classes in dict.fromkeys((match.layout, match.classes) for match in two_first):
-        same = {each.boxes for each in found if (each.layout, each.classes) == (layout, classes)}
-        if len({given[name].shape for name in same}) > 1:
-            return ", ".join(sorted(same))
-    return ""
 
 
 def _why(match: Match, names: int, settings: AdoptSettings) -> str:
