@@ -14,6 +14,7 @@ from spotlet_export.adoption.recognition_evidence import weigh
 from spotlet_export.adoption.recognition_families import check_supported, find_family
 from spotlet_export.adoption.recognition_ids import (
     background_of_ids,
+    check_background_name,
     first_id_by_metadata,
     is_of_tensorflow,
 )
@@ -127,6 +128,7 @@ def recognise(
     _check_duplicates(original, names)
     expects, resize = expected(match.layout)
     views = views_of(match.layout)
+    check_background_name(match, views, names, settings.background)
     said = settings
     if match.layout in SUPPRESSED:
         said = _said_of_rows(original, match, views, names, settings, on_remark)

@@ -4,6 +4,7 @@ An id without a name would vanish: the row would have no score for any class.
 """
 
 import re
+import shlex
 from collections.abc import Callable, Mapping, Set
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from spotlet.errors import GateError, UsageError
 from spotlet_export.adoption.metadata import literal
-from spotlet_export.adoption.recognition_columns import is_fractional
+from spotlet_export.adoption.recognition_columns import HIGH, MOST_CELLS, is_fractional
 from spotlet_export.adoption.recognition_match import Match
 from spotlet_export.adoption.recognition_views import Tensors, Views
 
@@ -142,6 +143,27 @@ def background_of_ids(
         f"--background first if ids start at 1 ({ids[0]} is {names[ids[0] - 1]!r}), --background "
         f"none if at 0 ({ids[0]} is {names[ids[0]]!r})"
     )
+
+
+def check_background_name(
+    match: Match, views: Views, names: tuple[str, ...], background: str | None
+) -> None:
+    """Checks that no class is the background by its name and its scores, unless the user says so.
+
+    Raises:
+        UsageError: one is.
+    """
+    if background is not None or match.classes is None or len(names) < 2:
+        return
+    columns = match.class_columns(views)
+    for where, index in (("first", 0), ("last", len(names) - 1)):
+        high = (columns[:, index] > HIGH).mean() > MOST_CELLS
+        if high and BACKGROUND_NAMES.match(names[index]):
+            others = ",".join(name for name in names if name != names[index])
+            raise UsageError(
+                f"class {names[index]!r}, high in most cells, is the background: give "
+                f"--background {where} --classes {shlex.quote(others)}"
+            )
 
 
 def _checked(ids: npt.NDArray[np.int64], names: tuple[str, ...], background: str) -> str:
