@@ -355,6 +355,16 @@ def test_the_number_of_names_is_compared_with_that_of_the_outputs(bench: Bench) 
 
 
 @pytest.mark.parametrize("where", ["first", "last"])
+def test_a_class_named_as_the_background_is_answered_with_the_other_names(
+    bench: Bench, where: str
+) -> None:
+    make = replace(CORNERS, activation="softmax", background=where)
+    names = ("background", *CLASSES) if where == "first" else (*CLASSES, "background")
+    message = bench.refused(make, classes=names, activation="softmax")
+    assert f"--background {where} --classes {','.join(CLASSES)}" in message
+
+
+@pytest.mark.parametrize("where", ["first", "last"])
 def test_the_background_is_proposed_where_its_column_is_high(bench: Bench, where: str) -> None:
     make = replace(CORNERS, activation="softmax", background=where)
     message = bench.refused(make)
