@@ -169,7 +169,7 @@ def test_offsets_from_anchors_are_named_in_any_box_format(adopt: Run, words: lis
 
 def test_what_the_trials_tried_is_not_advised_after_them(adopt: Run) -> None:
     code, message = adopt(CENTRES, "--scale", "1e-9")
-    assert (code, "scene found: the best score is" in message) == (3, True), message
+    assert (code, "nothing found: the best score is" in message) == (3, True), message
     assert "none finds the same objects" in message
     assert "--resize" not in message
     assert len(message) < 400
