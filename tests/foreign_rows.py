@@ -9,10 +9,12 @@ from onnx import TensorProto
 INT64 = TensorProto.INT64
 
 
-def dets_and_labels() -> onnx.ModelProto:
+def dets_and_labels(first: int = 0, kind: int = INT64) -> onnx.ModelProto:
+    """MMDeploy's, or one with ids from another number or of another type."""
     net, parts = rows(IMAGENET)
     net.returns("dets", net.joined(parts["boxes"], parts["scores"]))
-    net.returns("labels", net.write("Reshape", parts["ids"], np.array([0, -1])), INT64)
+    ids = net.write("Add", net.write("Reshape", parts["ids"], np.array([0, -1])), np.array(first))
+    net.returns("labels", net.write("Cast", ids, to=kind), kind)
     return net.model()
 
 

@@ -34,8 +34,8 @@ class Family:
         name: for the user.
         output: what the outputs mean; its `classes` is a placeholder if `classes` is None.
         classes: how many the outputs have; None if their shapes do not say.
-        first_id: of the classes in suppressed rows: 0, or 1 after a background; None if values
-            must tell.
+        first_id: of the classes in suppressed rows, if the outputs' names say it: 0, or 1 after a
+            background; None if values must tell.
         colour: one of `signature.COLOURS`.
         scale: of a pixel's 0 to 255.
         mean: of the three colours, after the scale.

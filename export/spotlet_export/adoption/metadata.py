@@ -28,6 +28,9 @@ KEPT_KEYS = (
 MOST_CHARACTERS = 300
 """Of a value that is copied into the manifest."""
 
+MOST_OF_NAME = 200
+"""Characters of a class name."""
+
 OTHER_TASKS = ("segment", "pose", "obb", "classify", "semantic")
 """Exporters' names of tasks whose outputs are more than boxes, or not boxes."""
 
@@ -43,7 +46,10 @@ def literal(text: str) -> Any:
 
 
 def class_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
-    """Returns the class names in a file's metadata; None if there are none, or malformed ones."""
+    """Returns the class names in a file's metadata; None if there are none, or malformed ones.
+
+    A name is one line without control characters, of at most 200 characters.
+    """
     value = literal(metadata.get("names", ""))
     if isinstance(value, dict):
         try:
@@ -52,7 +58,10 @@ def class_names(metadata: Mapping[str, str]) -> tuple[str, ...] | None:
             return None
     if not isinstance(value, list | tuple) or not value:
         return None
-    return tuple(str(name) for name in value)
+    names = tuple(str(name) for name in value)
+    nested = any(isinstance(name, list | tuple | dict) for name in value)
+    usable = all(0 < len(name) <= MOST_OF_NAME and name.isprintable() for name in names)
+    return names if usable and not nested else None
 
 
 def image_size(metadata: Mapping[str, str]) -> tuple[int, int] | None:

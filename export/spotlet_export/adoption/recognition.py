@@ -14,6 +14,7 @@ from spotlet_export.adoption.recognition_evidence import weigh
 from spotlet_export.adoption.recognition_families import check_supported, find_family
 from spotlet_export.adoption.recognition_ids import (
     background_of_ids,
+    check_background_name,
     first_id_by_metadata,
     is_of_tensorflow,
 )
@@ -87,6 +88,11 @@ def recognise(
     """
     _check_task(original, on_remark)
     names = settings.classes or class_names(original.metadata)
+    if names is None and original.metadata.get("names", "").strip():
+        on_remark(
+            "the class names in the file's metadata cannot be read: they must be a list, or names "
+            f"by class id, each one line: {original.metadata['names'][:60]!r}"
+        )
     image = image_port(original, settings)
 
     @cache
@@ -124,6 +130,7 @@ def recognise(
     _check_duplicates(original, names)
     expects, resize = expected(match.layout)
     views = views_of(match.layout)
+    check_background_name(match, views, names, settings.background)
     said = settings
     if match.layout in SUPPRESSED:
         said = _said_of_rows(original, match, views, names, settings, on_remark)

@@ -4,6 +4,7 @@ An id without a name would vanish: the row would have no score for any class.
 """
 
 import re
+import shlex
 from collections.abc import Callable, Mapping, Set
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 
 from spotlet.errors import GateError, UsageError
 from spotlet_export.adoption.metadata import literal
-from spotlet_export.adoption.recognition_columns import is_fractional
+from spotlet_export.adoption.recognition_columns import HIGH, MOST_CELLS, is_fractional
 from spotlet_export.adoption.recognition_match import Match
 from spotlet_export.adoption.recognition_views import Tensors, Views
 
@@ -30,15 +31,29 @@ TENSORFLOW_MORE = {
 """What only that API returns as well. Others use the same names for ids from 0."""
 
 
+TORCHVISION_OUTPUTS = ("boxes", "labels", "scores")
+"""Of torchvision's Faster R-CNN, in its order. Its ids start at 1; others have the same shapes."""
+
+EXPORTERS_KEYS = {"stride", "task", "imgsz", "names"}
+"""Of Ultralytics' exports, whose class ids start at 0."""
+
+
+def is_of_known_exporter(metadata: Mapping[str, str]) -> bool:
+    """Returns whether a file's class names are those of an exporter whose ids start at 0."""
+    return metadata.keys() >= EXPORTERS_KEYS or "libreyolo_version" in metadata
+
+
 def first_id_by_metadata(metadata: Mapping[str, str]) -> int | None:
-    """Returns the first id of the class names in a file; None if there are none with ids in a row.
+    """Returns the first id of the class names in a file; None if it does not say.
+
+    A list of names does not say where ids start, except in a known exporter's file.
 
     Raises:
         GateError: their ids have gaps.
     """
     names = literal(metadata.get("names", ""))
     if isinstance(names, list | tuple) and names:
-        return 0
+        return 0 if is_of_known_exporter(metadata) else None
     if not isinstance(names, dict) or not names:
         return None
     try:
@@ -80,6 +95,7 @@ def background_of_ids(
     by_metadata: int | None,
     given: str | None,
     on_remark: Callable[[str], None],
+    said_by: str = "the file's metadata",
 ) -> str:
     """Returns `first` if class ids start at 1, `none` if they start at 0.
 
@@ -90,6 +106,7 @@ def background_of_ids(
         by_metadata: the first id by the file's metadata, if the names are of it.
         given: what the user says.
         on_remark: called with what was found.
+        said_by: what `by_metadata` is from, for remarks.
 
     Raises:
         GateError: an id has no name.
@@ -99,14 +116,21 @@ def background_of_ids(
     if given is not None:
         return _checked(ids, names, "first" if given == "first" else "none")
     if by_metadata == 1:
+        on_remark(f"class ids start at 1, as {said_by} says")
         return _checked(ids, names, "first")
     if not len(ids):
         return "none"
     if by_metadata is None:
         ids = np.union1d(ids, found_ids(match, views.further))
-    if 0 in ids or BACKGROUND_NAMES.match(names[0]):
+    if 0 in ids:
         return _checked(ids, names, "none")
-    if by_metadata == 0 or ids[-1] > len(names) or ids[0] < 0:
+    if BACKGROUND_NAMES.match(names[0]):
+        on_remark(f"class ids start at 0, the name of 0 is {names[0]!r}")
+        return _checked(ids, names, "none")
+    if by_metadata == 0:
+        on_remark(f"class ids: {_range(ids)}, never 0; they start at 0, as {said_by} says")
+        return _checked(ids, names, "none")
+    if ids[-1] > len(names) or ids[0] < 0:
         return _checked(ids, names, "none")
     if ids[-1] == len(names):
         on_remark(f"class ids: {_range(ids)} with {len(names)} names: they start at 1")
@@ -119,6 +143,27 @@ def background_of_ids(
         f"--background first if ids start at 1 ({ids[0]} is {names[ids[0] - 1]!r}), --background "
         f"none if at 0 ({ids[0]} is {names[ids[0]]!r})"
     )
+
+
+def check_background_name(
+    match: Match, views: Views, names: tuple[str, ...], background: str | None
+) -> None:
+    """Checks that no class is the background by its name and its scores, unless the user says so.
+
+    Raises:
+        UsageError: one is.
+    """
+    if background is not None or match.classes is None or len(names) < 2:
+        return
+    columns = match.class_columns(views)
+    for where, index in (("first", 0), ("last", len(names) - 1)):
+        high = (columns[:, index] > HIGH).mean() > MOST_CELLS
+        if high and BACKGROUND_NAMES.match(names[index]):
+            others = ",".join(name for name in names if name != names[index])
+            raise UsageError(
+                f"class {names[index]!r}, high in most cells, is the background: give "
+                f"--background {where} --classes {shlex.quote(others)}"
+            )
 
 
 def _checked(ids: npt.NDArray[np.int64], names: tuple[str, ...], background: str) -> str:

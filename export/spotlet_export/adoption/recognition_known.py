@@ -13,12 +13,13 @@ from spotlet_export.adoption.metadata import class_names
 from spotlet_export.adoption.original_file import OriginalFile
 from spotlet_export.adoption.original_rows import parts_of, split_rows
 from spotlet_export.adoption.recognition_ids import (
-    BACKGROUND_NAMES,
     background_of_ids,
     first_id_by_metadata,
     found_ids,
+    is_of_known_exporter,
 )
 from spotlet_export.adoption.recognition_match import Match, shapes
+from spotlet_export.adoption.recognition_suppressed import TORCHVISION
 from spotlet_export.adoption.recognition_views import Tensors, Views
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import SUPPRESSED, OutputSignature
@@ -87,8 +88,8 @@ def known_output(
     what = f"outputs {shapes(some)}: those of {family.name}"
     if names is None:
         raise UsageError(
-            f"{what}{_room(family, views)}. The file has no class names: give --classes a,b,c or a "
-            "file with one name on each line, by class id"
+            f"{what}{_room(family, views)}. The file has no class names that can be read: "
+            "give --classes a,b,c or a file with one name on each line, by class id"
         )
     if len(set(names)) < len(names):
         raise UsageError(f"{original.path}: duplicate class name in its metadata; give --classes")
@@ -106,13 +107,15 @@ def known_output(
     if output.layout not in SUPPRESSED:
         return names, read
     rows = RowViews(views, output)
+    first_id, said_by = _first_id(original, family, names, rows)
     background = background_of_ids(
         ROWS,
         rows,
         names=names,
-        by_metadata=_first_id(original, family, names, rows),
+        by_metadata=first_id,
         given=settings.background,
         on_remark=on_remark,
+        said_by=said_by,
     )
     return names, replace(read, background=background)
 
@@ -127,15 +130,23 @@ def _room(family: Family, views: Views) -> str:
 
 def _first_id(
     original: OriginalFile, family: Family, names: tuple[str, ...], rows: Views
-) -> int | None:
-    """Returns the first class id as the family's contract says, or the file's names; else None."""
-    if BACKGROUND_NAMES.match(names[0]):
-        return 0
+) -> tuple[int | None, str]:
+    """Returns the first class id as the file's names or its outputs' names say, and which; or None.
+
+    Shapes never say it: other networks have the same.
+    """
+    of_outputs, of_file = family.first_id, None
+    if of_outputs == 1 and 0 in found_ids(ROWS, rows.all):
+        of_outputs = None
     if names == class_names(original.metadata):
-        return first_id_by_metadata(original.metadata)
-    if family.first_id == 1 and 0 in found_ids(ROWS, rows.all):
-        return None
-    return family.first_id
+        of_file = first_id_by_metadata(original.metadata)
+    if of_file is None:
+        return of_outputs, f"the contract of {family.name}, whose outputs have these names,"
+    # Torchvision's shapes are also those of networks with ids from 0: neither is certain.
+    doubtful = of_file == 0 and family.name == TORCHVISION
+    if doubtful and not is_of_known_exporter(original.metadata):
+        return None, ""
+    return of_file, "the file's metadata"
 
 
 def _rows(

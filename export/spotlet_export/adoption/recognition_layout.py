@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from spotlet.errors import UsageError
+from spotlet_export.adoption.recognition_choices import deciding_line, levels_of, with_shares
 from spotlet_export.adoption.recognition_columns import are_boxes
 from spotlet_export.adoption.recognition_match import Match, shapes
 from spotlet_export.adoption.recognition_mismatch import mismatch, unnamed, unsupported
@@ -17,6 +18,7 @@ from spotlet_export.adoption.recognition_roles import check_roles, role_by_name,
 from spotlet_export.adoption.recognition_rows import (
     check_columns,
     check_fifth_column,
+    check_unused,
     rows_fault,
     rows_order,
 )
@@ -25,6 +27,9 @@ from spotlet_export.adoption.settings import AdoptSettings
 
 MOST_SUPPRESSED = 1000
 """Rows that suppressed outputs rarely exceed; grids have more."""
+
+MOST_ACROSS = 200
+"""Classes of an output with fewer cells than classes; more are cells, along the wrong axis."""
 
 ViewsOf = Callable[[str], Views]
 """Returns the outputs for several canvases, prepared as a layout expects."""
@@ -65,20 +70,24 @@ def find_layout(
     if not found and faults:
         raise unsupported(given, settings, why="; ".join(faults))
     along = [match for match in possible if _lies_along(match, given)] or possible
-    levels = _levels(found or along, given)
+    if not found and not settings.layout and all(_lies_across(match, given) for match in along):
+        raise unsupported(given, settings)
+    levels = levels_of(found or along, given)
     if levels:
         why = f"each level of a pyramid has its own output ({levels})"
         raise unsupported(given, settings, why=why)
     if not found:
         raise mismatch(given, along, names or 0, settings, views_of)
+    found = with_shares(found, views_of) if names is not None else found
     for match in found:
-        check_columns(match, views_of, settings)
+        check_unused(match, given)
+        check_columns(match, views_of, settings, names)
         if names is not None and settings.layout is None:
             check_fifth_column(match, views_of, settings.activation or "none")
     if len(found) > 1 and names is not None:
         raise UsageError(
-            f"outputs {shapes(given)}: could be {' or '.join(map(str, found))}; give --layout, or "
-            "--outputs a,b"
+            f"outputs {shapes(given)}: could be {' or '.join(map(str, found))}; give "
+            + " or ".join(deciding_line(match, found) for match in found)
         )
     unused = [name for name in given if name not in found[0].outputs]
     if names is not None:
@@ -92,19 +101,6 @@ def find_layout(
 
 def _fits(match: Match, names: int | None) -> bool:
     return names is None or match.classes in (None, names)
-
-
-def _levels(found: list[Match], given: Tensors) -> str:
-    """Returns the outputs with the boxes if each has another number of cells, but the same columns.
-
-    One of them alone would miss what the others find.
-    """
-    two_first = sorted(found, key=lambda match: match.scores is None)
-    for layout, classes in dict.fromkeys((match.layout, match.classes) for match in two_first):
-        same = {each.boxes for each in found if (each.layout, each.classes) == (layout, classes)}
-        if len({given[name].shape for name in same}) > 1:
-            return ", ".join(sorted(same))
-    return ""
 
 
 def _why(match: Match, names: int, settings: AdoptSettings) -> str:
@@ -228,6 +224,11 @@ def _lies_along(match: Match, given: Tensors) -> bool:
     if match.layout == "4+C,K":
         return bool(rows < columns)
     return match.layout not in ("K,4+C", "K,5+C") or bool(columns < rows)
+
+
+def _lies_across(match: Match, given: Tensors) -> bool:
+    """Returns whether the classes of a match are rather the cells of another layout."""
+    return not _lies_along(match, given) and (match.classes or 0) > MOST_ACROSS
 
 
 def _by_values(fit: list[Match], views_of: ViewsOf) -> tuple[list[Match], list[str]]:

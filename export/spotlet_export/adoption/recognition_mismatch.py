@@ -88,8 +88,8 @@ def unnamed(given: Tensors, found: Sequence[Match], views_of: Callable[[str], Vi
         else:
             rooms.append(f"{match}, names: {count}{also}")
     return UsageError(
-        f"outputs {shapes(given)}: layout {' or '.join(rooms)}. The file has no class names: give "
-        "--classes a,b,c or a file with one name on each line, by class id"
+        f"outputs {shapes(given)}: layout {' or '.join(rooms)}. The file has no class names that "
+        "can be read: give --classes a,b,c or a file with one name on each line, by class id"
     )
 
 
@@ -113,7 +113,7 @@ def mismatch(
         GateError: the columns show that no option helps.
     """
     for match in possible:
-        check_columns(match, views_of, settings)
+        check_columns(match, views_of, settings, names)
     rooms = " or ".join(f"{match.classes} ({match})" for match in possible)
     hints = dict.fromkeys(_hints(given, possible, names, settings, views_of))
     wanted = f"layout {settings.layout}" if settings.layout else "any layout"

@@ -27,14 +27,12 @@ class Order(NamedTuple):
         name: of the family.
         axes: of its output; decides where there are no rows.
         unit: whether its boxes are fractions of the canvas; decides where there are no rows.
-        first_id: of its classes; None if values must tell.
         resize: one of `spotlet.letterbox.RESIZES`.
     """
 
     name: str
     axes: int | None = None
     unit: bool = False
-    first_id: int | None = 0
     resize: str = "letterbox"
 
 
@@ -45,12 +43,11 @@ ORDERS = {
         "SSD with DetectionOutput",
         axes=4,
         unit=True,
-        first_id=None,
         resize="stretch",
     ),
     "id,score,box": Order("PaddleDetection", resize="stretch"),
-    "box,id,score": Order("rows of corners, class id and score", first_id=None),
-    "K,6": Order("rows of corners, score and class id, without a batch", first_id=None),
+    "box,id,score": Order("rows of corners, class id and score"),
+    "K,6": Order("rows of corners, score and class id, without a batch"),
 }
 """Source: YOLOv7's documentation of `--end2end`; SuperGradients' documentation of its exports;
 OpenVINO's specification of DetectionOutput-8; PaddleDetection's documentation of its outputs."""
@@ -122,4 +119,4 @@ def _family(name: str, tensor: npt.NDArray[Any], layout: str) -> Family:
         box_unit="unit" if unit else "pixels",
         batch_axis=tensor.ndim == 3 and "batch" not in columns,
     )
-    return Family(name=order.name, output=output, first_id=order.first_id, resize=order.resize)
+    return Family(name=order.name, output=output, resize=order.resize)

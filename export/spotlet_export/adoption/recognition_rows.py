@@ -6,9 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet.errors import GateError, UsageError
+from spotlet_export.adoption.family import MOST_ROWS
 from spotlet_export.adoption.recognition_columns import (
     HIGH,
     MOST_CELLS,
+    SLACK,
     is_angle,
     is_fractional,
     is_level,
@@ -16,7 +18,7 @@ from spotlet_export.adoption.recognition_columns import (
     is_whole,
 )
 from spotlet_export.adoption.recognition_match import FIRST_COLUMN, Match
-from spotlet_export.adoption.recognition_views import Views
+from spotlet_export.adoption.recognition_views import Tensors, Views
 from spotlet_export.adoption.settings import AdoptSettings
 
 Wide = npt.NDArray[np.float64]
@@ -38,7 +40,8 @@ def rows_fault(views: Views, match: Match) -> str | None:
     if not len(rows):
         return None
     score, ids = rows[:, 4], rows[:, 5]
-    if is_whole(ids) and (is_fractional(score) or is_unit(score)):
+    above = bool(score.min() >= 0 and score.max() > 1 + SLACK)  # neither shares nor logits
+    if is_whole(ids) and (is_fractional(score) or is_unit(score)) and not above:
         return ""
     order = rows_order(views, match)
     if order:
@@ -72,8 +75,48 @@ def _filled(views: Views, match: Match) -> Wide:
     return rows[rows.any(axis=1) & np.isfinite(rows).all(axis=1)]
 
 
-def check_columns(match: Match, views_of: Callable[[str], Views], settings: AdoptSettings) -> None:
+def check_unused(match: Match, given: Tensors) -> None:
+    """Checks that no unused output holds class ids of the rows that the layout has no class for.
+
+    Raises:
+        GateError: one does.
+    """
+    if match.layout not in FIRST_COLUMN or match.classes is None:
+        return
+    rows = len(match.cells(given))
+    for name, tensor in given.items():
+        beside = name not in match.outputs and tensor.size == rows > 1
+        if beside and is_whole(tensor) and tensor.max() >= match.classes:
+            raise GateError(
+                f"output {name}: class ids to {tensor.max():g} beside the rows of {match.boxes}, "
+                f"but {match} has room for {match.classes}; {UNSUPPORTED}"
+            )
+
+
+def _are_ids_of_rows(values: list[Wide]) -> bool:
+    """Returns whether a column of few rows holds whole numbers that differ between the images.
+
+    Args:
+        values: of the column, for each image.
+    """
+    whole = all(is_whole(each) for each in values) and len(values[0]) <= MOST_ROWS
+    alike = all(np.array_equal(each, values[0]) for each in values)
+    return whole and not alike and max(map(max, values)) > 1
+
+
+def check_columns(
+    match: Match,
+    views_of: Callable[[str], Views],
+    settings: AdoptSettings,
+    names: int | None = None,
+) -> None:
     """Checks a layout with one score for each class.
+
+    Args:
+        match: the layout.
+        views_of: returns the outputs for several canvases.
+        settings: what the user says about them.
+        names: how many class names there are; None if there are none.
 
     Raises:
         GateError: its boxes are oriented, or a column is something else than the layout says.
@@ -103,14 +146,22 @@ def check_columns(match: Match, views_of: Callable[[str], Views], settings: Adop
             )
         low, high = min(map(min, values)), max(map(max, values))
         what = "an objectness in [0, 1]" if column < first else "scores"
-        end_hint = f"; {UNSUPPORTED}"
-        if column == end - 1:
+        kind, end_hint = "levels", f"; {UNSUPPORTED}"
+        if _are_ids_of_rows(values):
+            kind = "class ids"
+        elif column == end - 1 and names in (None, end - 5):
             layout = "4+C,K" if match.layout == "4+C,K" else "K,4+C"
             end_hint = f"; --layout {layout} --extra {settings.extra + 1} drops it"
         raise GateError(
             f"output {name}: column {column + 1} holds whole numbers from {low:g} to {high:g}, as "
-            f"of levels, not {what}{end_hint}"
+            f"of {kind}, not {what}{end_hint}"
         )
+    for column in range(end, first + columns.shape[1]):
+        if _are_ids_of_rows([match.cells(each)[:, column] for each in views.all]):
+            raise GateError(
+                f"output {name}: column {column + 1}, which --extra drops, holds whole numbers "
+                f"that differ between images, as of class ids; {UNSUPPORTED}"
+            )
     _check_background(match, columns[:, : end - first], settings)
 
 

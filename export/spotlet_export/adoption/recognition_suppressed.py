@@ -16,9 +16,13 @@ from spotlet_export.adoption.family import (
     is_unit,
     is_whole,
 )
+from spotlet_export.adoption.recognition_ids import TORCHVISION_OUTPUTS
 from spotlet_export.adoption.recognition_orders import rows_in_order
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import OutputSignature
+
+TORCHVISION = "torchvision"
+"""Name of the family, which has the shapes of others."""
 
 
 def row_families(
@@ -81,8 +85,7 @@ def _dets_and_labels(name: str, given: Tensors) -> list[Family]:
     batched = len(shape) == 2
     if len(ids) != 1 or (batched and shape[0] != 1):
         return []
-    rows = given[name].reshape(-1, 5)
-    if not (is_unit(rows[:, 4]) and is_ordered(rows[rows[:, 4] > SLACK])):
+    if not is_unit(given[name][..., 4]):
         return []
     output = OutputSignature(
         layout="dets+labels",
@@ -97,7 +100,6 @@ def _dets_and_labels(name: str, given: Tensors) -> list[Family]:
         Family(
             name="MMDetection, exported by MMDeploy",
             output=output,
-            first_id=0,
             scale=1.0,
             mean=IMAGENET_MEAN,
             std=IMAGENET_STD,
@@ -107,7 +109,8 @@ def _dets_and_labels(name: str, given: Tensors) -> list[Family]:
 
 
 def _are_ids(tensor: npt.NDArray[Any]) -> bool:
-    return np.issubdtype(tensor.dtype, np.integer) and is_whole(tensor)
+    """Returns whether all are whole numbers, of any type: some exporters write ids as floats."""
+    return tensor.dtype != np.bool_ and is_whole(tensor)
 
 
 def _without_batch(boxes: str, given: Tensors, size_hw: tuple[int, int]) -> list[Family]:
@@ -124,6 +127,8 @@ def _without_batch(boxes: str, given: Tensors, size_hw: tuple[int, int]) -> list
         if tensor.shape == given[boxes].shape[:1] and name not in sizes
     ]
     ids = [name for name in rows if _are_ids(given[name])]
+    integers = [name for name in ids if np.issubdtype(given[name].dtype, np.integer)]
+    ids = integers or ids
     scores = [name for name in rows if name not in ids and is_unit(given[name])]
     if len(ids) != 1 or len(scores) != 1 or not is_ordered(given[boxes]):
         return []
@@ -137,5 +142,7 @@ def _without_batch(boxes: str, given: Tensors, size_hw: tuple[int, int]) -> list
         box_unit="pixels",
         batch_axis=False,
     )
-    name, first_id = ("Detectron2", 0) if sizes else ("torchvision", 1)
-    return [Family(name=name, output=output, first_id=first_id)]
+    if sizes:
+        return [Family(name="Detectron2", output=output)]
+    named = tuple(given)[:3] == TORCHVISION_OUTPUTS
+    return [Family(name=TORCHVISION, output=output, first_id=1 if named else None)]

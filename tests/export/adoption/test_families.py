@@ -1,5 +1,6 @@
 """Networks of known families, adopted without an option, find what was worked out by hand."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from foreign_families import FINE, STEPS, box_of, frame_of
 from foreign_heads import centernet, raw_heads
 from foreign_known import KNOWN, Known
+from foreign_rows import dets_and_labels, rows_in_order, rows_of_seven, without_batch
 
 from spotlet import Detector
 from spotlet.check import check_model
@@ -133,6 +135,62 @@ def test_key_points_are_counted_by_the_metadata(tmp_path: Path) -> None:
 
     two = replace(known, make=make, classes=("red", "green"), lights=STEPS[:2])
     assert_finds(adopt(two, tmp_path).package, two)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("torchvision", lambda: without_batch(1, size=False)),
+        ("Detectron2", lambda: without_batch(1, size=True)),
+        ("dets and labels", lambda: dets_and_labels(1)),
+        ("DetectionOutput's rows of seven", lambda: rows_of_seven(last=False)),
+    ],
+)
+def test_shapes_do_not_say_where_class_ids_start(
+    name: str, make: Callable[[], onnx.ModelProto], tmp_path: Path
+) -> None:
+    known = KNOWN[name]
+    more = replace(known, make=make, classes=(*known.classes, "white", "black"))
+    message = refused(more, tmp_path)
+    assert "never 0, with 5 names: give --background first" in message
+    assert_finds(adopt(more, tmp_path, background="first").package, more)
+
+
+def test_torchvisions_names_of_outputs_say_where_class_ids_start(tmp_path: Path) -> None:
+    def make() -> onnx.ModelProto:
+        model = without_batch(1, size=False)
+        names = {"scores": "inner", "3001": "boxes", "3002": "labels", "3003": "scores"}
+        for node in model.graph.node:
+            for ports in (node.input, node.output):
+                ports[:] = [names.get(port, port) for port in ports]
+        for output in model.graph.output:
+            output.name = names[output.name]
+        return model
+
+    known, remarks = KNOWN["torchvision"], list[str]()
+    more = replace(known, make=make, classes=(*known.classes, "white", "black"))
+    assert_finds(adopt(more, tmp_path, remarks).package, more)
+    assert any("class ids start at 1, as the contract of torchvision" in each for each in remarks)
+
+
+def test_class_ids_may_be_whole_floats(tmp_path: Path) -> None:
+    known = KNOWN["dets and labels"]
+    floats = replace(known, make=lambda: dets_and_labels(kind=onnx.TensorProto.FLOAT))
+    assert "class ids" in refused(floats, tmp_path, layout="K,4+C", classes=("thing",))
+    assert_finds(adopt(floats, tmp_path).package, floats)
+
+
+def test_a_column_of_class_ids_is_not_dropped(tmp_path: Path) -> None:
+    known = KNOWN["class ids before scores"]
+    order = ("box", "score", "score", "id")
+    rows = replace(known, make=lambda: rows_in_order(*order, batch=True))
+    for classes, options in (
+        (known.classes, {}),
+        (("red", "green"), {"layout": "K,4+C", "extra": 1}),
+    ):
+        message = refused(rows, tmp_path, classes=classes, **options)
+        assert "as of class ids" in message
+        assert "--extra 1 drops" not in message
 
 
 def test_torchvisions_background_may_be_a_name(tmp_path: Path) -> None:

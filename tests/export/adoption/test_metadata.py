@@ -12,7 +12,16 @@ def test_class_names_are_in_the_order_of_their_ids() -> None:
     assert class_names({"names": "{10: 'k', 2: 'c', 0: 'a'}"}) == ("a", "c", "k")
     assert class_names({"names": '{"1": "b", "0": "a"}'}) == ("a", "b")
     assert class_names({"names": "['a', 'b']"}) == ("a", "b")
-    for odd in ("", "{}", "7", "{'a': 1}", "plain words"):
+    for odd in (
+        "",
+        "{}",
+        "7",
+        "{'a': 1}",
+        "plain words",
+        "[['a'], ['b']]",
+        "['a', '']",
+        r"['a\nb']",
+    ):
         assert class_names({"names": odd}) is None
 
 

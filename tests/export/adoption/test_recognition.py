@@ -291,6 +291,16 @@ def test_ids_of_names_in_the_file_are_those_of_the_file(bench: Bench) -> None:
     assert_right(found, names[1:])
 
 
+def test_a_list_of_names_in_the_file_does_not_say_where_ids_start(bench: Bench) -> None:
+    names = ("black", *CLASSES, "white")
+    said = {"names": str(list(names))}
+    assert "never 0" in bench.refused(SUPPRESSED, up_by(1), with_metadata(**said), classes=None)
+    said |= {"stride": "32", "task": "detect", "imgsz": f"[{HEIGHT}, {WIDTH}]"}
+    _, found = bench.adopt(SUPPRESSED, up_by(1), with_metadata(**said), classes=None)
+    assert_right(found, names[1:])
+    assert any("they start at 0, as the file's metadata says" in each for each in bench.remarks)
+
+
 def test_names_that_the_shapes_do_not_count_must_be_as_many_as_in_the_file(bench: Bench) -> None:
     said = with_metadata(names=str(dict(enumerate(CLASSES))))
     assert "names: 4, but those in the file: 3" in bench.refused(
@@ -342,6 +352,16 @@ def test_the_number_of_names_is_compared_with_that_of_the_outputs(bench: Bench) 
         message = bench.refused(make, classes=CLASSES[:2])
         assert "names: 2, outputs: 3" in message
         assert "--background" not in message
+
+
+@pytest.mark.parametrize("where", ["first", "last"])
+def test_a_class_named_as_the_background_is_answered_with_the_other_names(
+    bench: Bench, where: str
+) -> None:
+    make = replace(CORNERS, activation="softmax", background=where)
+    names = ("background", *CLASSES) if where == "first" else (*CLASSES, "background")
+    message = bench.refused(make, classes=names, activation="softmax")
+    assert f"--background {where} --classes {','.join(CLASSES)}" in message
 
 
 @pytest.mark.parametrize("where", ["first", "last"])
