@@ -19,7 +19,7 @@ from foreign_families import (
 )
 from foreign_networks import HEIGHT, WIDTH
 
-from spotlet_export.adoption.recognition_faces import Anchored, anchors_of
+from spotlet_export.adoption.recognition.faces import Anchored, anchors_of
 
 GAIN = 8.0
 

@@ -26,7 +26,7 @@ from foreign_rows import (
     without_batch,
 )
 
-from spotlet_export.adoption.recognition_faces import ANCHORED
+from spotlet_export.adoption.recognition.faces import ANCHORED
 
 
 def by_level(level: float) -> float:

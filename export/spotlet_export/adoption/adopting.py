@@ -1,11 +1,9 @@
 """Adopts a model: the file goes in, step by step, and a package comes out if every step passes.
 
-The order of the modules: `settings` and `original_file` (what was given; `original_graph` makes it
-loadable), `reading` (how the file is read: `recognition` of its `signature`, `manifest`,
-`original_decoder`, `plausibility`: do its results look right? `pixels_check`: would other pixels do
-better? If so, `proposal` names another reading), `candidates` of the `rewriting`, `proof` (are the
-results the same?), `preview` (are these the boxes?), `variants` (int8, suppression in the graph),
-`package` with its `card`.
+In order: `settings` (what was given), `original` (the file, opened and made loadable), `reading`
+(`recognition` of its `signature`, checked on the user's images; `trials` of other readings),
+`rewriting`, `proof` (are the results the same?), `preview` (are these the boxes?), `variants`
+(int8, suppression in the graph) and `package` with its `card`.
 """
 
 import tempfile
@@ -19,14 +17,14 @@ from spotlet.image_files import read_image
 from spotlet.manifest import Manifest
 from spotlet.model.package import MODEL_FILE
 from spotlet.session import ModelSession
-from spotlet_export.adoption.candidates import rewritten
 from spotlet_export.adoption.eight_bits import Pictures
 from spotlet_export.adoption.listener import Listener
-from spotlet_export.adoption.original_file import load_original
+from spotlet_export.adoption.original.file import load_original
 from spotlet_export.adoption.package import write_adopted
 from spotlet_export.adoption.preview import make_preview
 from spotlet_export.adoption.proof import limits_of, prove
 from spotlet_export.adoption.reading import proposed, read
+from spotlet_export.adoption.rewriting.candidates import rewritten
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import Signature
 from spotlet_export.adoption.variants import (

@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from spotlet_export.adoption.alternatives import (
+from spotlet_export.adoption.metadata import literal
+from spotlet_export.adoption.settings import AdoptSettings
+from spotlet_export.adoption.trials.alternatives import (
     CAFFE_MEAN,
     IMAGENET_MEAN,
     IMAGENET_STD,
     RANGE,
 )
-from spotlet_export.adoption.metadata import literal
-from spotlet_export.adoption.option_line import option_line
-from spotlet_export.adoption.settings import AdoptSettings
+from spotlet_export.adoption.trials.option_line import option_line
 
 Said = dict[str, Any]
 """Fields of `AdoptSettings`."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from spotlet_export.adoption.preview import Preview
-from spotlet_export.adoption.proposal import Proposal
+from spotlet_export.adoption.trials.proposal import Proposal
 from spotlet_export.gate.report import Report
 
 

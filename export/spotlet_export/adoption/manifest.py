@@ -9,7 +9,7 @@ from spotlet.errors import ModelFileError, UsageError
 from spotlet.letterbox import PAD_VALUE
 from spotlet.manifest import DetectionRule, InputRule, Manifest, OutputRule
 from spotlet_export.adoption.metadata import kept
-from spotlet_export.adoption.original_file import OriginalFile
+from spotlet_export.adoption.original.file import OriginalFile
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import SUPPRESSED, Signature
 

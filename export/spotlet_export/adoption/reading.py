@@ -7,18 +7,18 @@ from pathlib import Path
 from spotlet.errors import GateError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
-from spotlet_export.adoption.budget import Budget
 from spotlet_export.adoption.exporters import knows_pixels, with_exporter
 from spotlet_export.adoption.listener import Listener
 from spotlet_export.adoption.manifest import make_manifest, remarks
-from spotlet_export.adoption.original_decoder import OriginalDecoder
-from spotlet_export.adoption.original_file import OriginalFile
-from spotlet_export.adoption.pixels_check import CHECK_SECONDS, check_pixels
+from spotlet_export.adoption.original.decoder import OriginalDecoder
+from spotlet_export.adoption.original.file import OriginalFile
 from spotlet_export.adoption.plausibility import doubts
 from spotlet_export.adoption.preview import draw_preview
-from spotlet_export.adoption.proposal import Proposal, propose
-from spotlet_export.adoption.recognition import recognise
+from spotlet_export.adoption.recognition.network import recognise
 from spotlet_export.adoption.settings import AdoptSettings
+from spotlet_export.adoption.trials.budget import Budget
+from spotlet_export.adoption.trials.pixels_check import CHECK_SECONDS, check_pixels
+from spotlet_export.adoption.trials.proposal import Proposal, propose
 from spotlet_export.adoption.variants import require_possible
 from spotlet_export.gate.witness import witness_canvas
 

@@ -24,9 +24,9 @@ from spotlet import Detector
 from spotlet.check import check_model
 from spotlet.errors import GateError
 from spotlet_export import AdoptSettings, adopt_package
-from spotlet_export.adoption import recognition_layout
 from spotlet_export.adoption.adopting import Adoption
 from spotlet_export.adoption.listener import Listener
+from spotlet_export.adoption.recognition import layout as recognition_layout
 
 IN_ORDER = ("out_boxes", "out_scores")
 """Said where four columns of scores look like boxes."""

@@ -7,7 +7,7 @@ from region_networks import BOXES, COLOURS, make_frame
 from spotlet.boxes import FloatArray
 from spotlet.detections import Detections
 from spotlet.letterbox import Letterbox
-from spotlet_export.adoption.agreement import Agreement, Copy, agreement, copies_of, without
+from spotlet_export.adoption.trials.agreement import Agreement, Copy, agreement, copies_of, without
 
 FRAME_HW = (160, 240)
 COPIES = copies_of(Letterbox(FRAME_HW, (128, 128)))

@@ -18,9 +18,9 @@ from spotlet import Detector
 from spotlet.check import check_model
 from spotlet.errors import GateError, UsageError
 from spotlet_export import AdoptSettings, adopt_package
-from spotlet_export.adoption import original_grids
 from spotlet_export.adoption.adopting import Adoption
 from spotlet_export.adoption.listener import Listener
+from spotlet_export.adoption.original import grids as original_grids
 
 STRETCHED = {"resize": "stretch", "pad_value": 0}
 """The frame of the tests is twice as high and three times as wide as the canvas."""

@@ -15,7 +15,7 @@ import pytest
 from foreign_networks import CELL, Make, anchors, network, save
 
 from spotlet.cli import main
-from spotlet_export.adoption.original_decoder import OriginalDecoder
+from spotlet_export.adoption.original.decoder import OriginalDecoder
 from spotlet_export.gate.reference import Tensors
 
 CENTRES = Make(layout="K,4+C", box_format="cxcywh")

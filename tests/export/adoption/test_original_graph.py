@@ -17,10 +17,10 @@ from spotlet.check import check_model
 from spotlet.cli import main
 from spotlet.errors import ModelFileError
 from spotlet_export import AdoptSettings, adopt_package
-from spotlet_export.adoption import candidates
 from spotlet_export.adoption.adopting import Adoption
 from spotlet_export.adoption.listener import Listener
-from spotlet_export.adoption.original_file import load_original
+from spotlet_export.adoption.original.file import load_original
+from spotlet_export.adoption.rewriting import candidates
 
 CENTRES = Make(layout="4+C,K", box_format="cxcywh")
 ROWS = Make(layout="boxes+scores")

@@ -12,8 +12,8 @@ from region_networks import BOXES, Box, Region, make_frame, network
 
 from spotlet import Detector
 from spotlet.cli import main
-from spotlet_export.adoption.name_differences import Difference, named_by_colour
-from spotlet_export.adoption.trials import Trials
+from spotlet_export.adoption.trials.name_differences import Difference, named_by_colour
+from spotlet_export.adoption.trials.trials import Trials
 
 SWAPPED = ("red", "yellow", "blue", "cyan")
 """Names of which two change places where red and blue do."""

@@ -18,7 +18,8 @@ from spotlet import Detector
 from spotlet.cli import main
 from spotlet.errors import GateError
 from spotlet_export import AdoptSettings, adopt_package
-from spotlet_export.adoption import Listener, Preview, Proposal, budget
+from spotlet_export.adoption import Listener, Preview, Proposal
+from spotlet_export.adoption.trials import budget
 
 BYTES = Region(scale=1.0, mean=(127.5, 127.5, 127.5), std=(127.5, 127.5, 127.5))
 IMAGENET = Region(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))

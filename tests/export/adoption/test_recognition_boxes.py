@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from spotlet_export.adoption.original_decoder import decoded
-from spotlet_export.adoption.recognition_boxes import (
+from spotlet_export.adoption.original.decoder import decoded
+from spotlet_export.adoption.recognition.boxes import (
     mirror_agreement,
     neighbours_exchanged,
     not_suppressed,

@@ -14,8 +14,8 @@ from onnx import TensorProto, helper
 
 from spotlet_export import AdoptSettings, adopt_package
 from spotlet_export.adoption.listener import Listener
-from spotlet_export.adoption.original_file import load_original
-from spotlet_export.adoption.suppression_rule import SuppressionRule
+from spotlet_export.adoption.original.file import load_original
+from spotlet_export.adoption.original.suppression_rule import SuppressionRule
 
 ROWS = Make(layout="boxes+scores")
 NODE = helper.make_node

@@ -19,8 +19,8 @@ from foreign_networks import CLASSES, Make, network, save
 from onnx import helper, numpy_helper
 
 from spotlet_export import AdoptSettings, adopt_package
-from spotlet_export.adoption import original_decoder
 from spotlet_export.adoption.listener import Listener
+from spotlet_export.adoption.original import decoder as original_decoder
 
 Tensors = dict[str, npt.NDArray[Any]]
 CENTRES = Make(layout="4+C,K", box_format="cxcywh")

@@ -1,0 +1,1 @@
+"""The original file: opened, made loadable, run, and decoded a second, slow way."""

@@ -1,0 +1,1 @@
+"""How a network is read: its input, its layout or family, and what its outputs mean."""

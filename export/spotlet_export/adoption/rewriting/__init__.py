@@ -1,0 +1,1 @@
+"""The file that is written: the original's graph between the runtime's contract."""

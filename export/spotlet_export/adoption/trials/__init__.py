@@ -1,0 +1,1 @@
+"""Other readings, tried where a network finds nothing or nonsense."""
