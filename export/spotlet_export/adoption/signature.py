@@ -45,6 +45,9 @@ ROWS = {
 SUPPRESSED = (*ROWS, "boxes+scores+ids", "dets+labels")
 """Layouts with one class in each row and nothing left to suppress."""
 
+MOST_SUPPRESSED = 1000
+"""Rows that suppressed outputs rarely exceed; grids have more."""
+
 BOX_FORMATS = ("xyxy", "cxcywh", "yxyx", "cycxhw", "xywh")
 """Two corners, or centre and size, x first or y first; or upper left corner and size."""
 

@@ -26,6 +26,7 @@ from spotlet.errors import GateError
 from spotlet_export import AdoptSettings, adopt_package
 from spotlet_export.adoption.adopting import Adoption
 from spotlet_export.adoption.listener import Listener
+from spotlet_export.adoption.recognition import evidence as recognition_evidence
 from spotlet_export.adoption.recognition import layout as recognition_layout
 
 IN_ORDER = ("out_boxes", "out_scores")
@@ -238,6 +239,14 @@ def test_a_given_layout_may_have_any_number_of_rows(
         Make(layout="K,6"),
         "letterbox",
     )
+
+
+def test_more_rows_than_a_suppression_leaves_are_suppressed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recognition_evidence, "MOST_SUPPRESSED", COLUMNS)
+    done = adopt(Make(layout="K,6"), tmp_path, "letterbox")
+    assert done.manifest.detection.iou_threshold == 0.6
 
 
 def test_the_package_says_where_it_is_from_and_under_which_licence(tmp_path: Path) -> None:

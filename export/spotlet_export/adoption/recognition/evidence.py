@@ -19,7 +19,7 @@ from spotlet_export.adoption.recognition.boxes import (
 )
 from spotlet_export.adoption.recognition.views import mirrored, upside_down
 from spotlet_export.adoption.settings import AdoptSettings
-from spotlet_export.adoption.signature import SUPPRESSED, Signature
+from spotlet_export.adoption.signature import MOST_SUPPRESSED, SUPPRESSED, Signature
 
 Change = Callable[[ImageArray], ImageArray]
 
@@ -129,8 +129,13 @@ def weigh(
     if not doubts:
         doubts, wrong = _places(evidence, signature)
     if signature.output.layout in SUPPRESSED:
-        counts = not_suppressed(evidence.found(signature), evidence.threshold)
-        if counts is not None:
+        found = evidence.found(signature)
+        counts = not_suppressed(found, evidence.threshold)
+        many = len(found[0][0])
+        if counts is None and many > max(MOST_SUPPRESSED, settings.max_detections or 0):
+            on_remark(f"rows: {many}, too many to be suppressed already; Spotlet suppresses them")
+            signature = _changed(signature, overlapping=True)
+        elif counts is not None:
             on_remark(
                 f"rows: {counts[0]} of {counts[1]} are duplicates of better ones (same class, "
                 "almost the same box), so they were not suppressed; Spotlet suppresses them"

@@ -24,9 +24,7 @@ from spotlet_export.adoption.recognition.rows import (
 )
 from spotlet_export.adoption.recognition.views import Tensors, Views
 from spotlet_export.adoption.settings import AdoptSettings
-
-MOST_SUPPRESSED = 1000
-"""Rows that suppressed outputs rarely exceed; grids have more."""
+from spotlet_export.adoption.signature import MOST_SUPPRESSED
 
 MOST_ACROSS = 200
 """Classes of an output with fewer cells than classes; more are cells, along the wrong axis."""
