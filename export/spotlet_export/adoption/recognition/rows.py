@@ -9,7 +9,6 @@ from spotlet.errors import GateError, UsageError
 from spotlet_export.adoption.recognition.columns import (
     HIGH,
     MOST_CELLS,
-    SLACK,
     is_angle,
     is_fractional,
     is_level,
@@ -26,6 +25,9 @@ Wide = npt.NDArray[np.float64]
 FOUND, NOT_FOUND = 0.5, 0.1
 """Scores from which a class goes with an object, and below which none does."""
 
+MOST_LOGIT = 30
+"""No network is surer than that: the sigmoid of it is 1 in float32."""
+
 UNSUPPORTED = "this family of networks is not supported"
 """Said where no option helps."""
 
@@ -40,7 +42,7 @@ def rows_fault(views: Views, match: Match) -> str | None:
     if not len(rows):
         return None
     score, ids = rows[:, 4], rows[:, 5]
-    above = bool(score.min() >= 0 and score.max() > 1 + SLACK)  # neither shares nor logits
+    above = bool(score.min() >= 0 and score.max() > MOST_LOGIT)  # pixels, or percent
     if is_whole(ids) and (is_fractional(score) or is_unit(score)) and not above:
         return ""
     order = rows_order(views, match)
