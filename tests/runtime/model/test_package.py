@@ -87,10 +87,12 @@ def test_a_variant_that_is_not_there_is_an_error_that_says_how_to_get_it(package
     assert list(variants_of(package)) == ["fp32"]
 
 
-def test_a_variant_of_an_adopted_package_is_not_promised_by_the_export(package: Path) -> None:
+def test_a_variant_of_an_adopted_package_is_made_by_adopting(package: Path) -> None:
     (package / VARIANTS["int8"]).unlink()
     (package / "parity.json").write_text(json.dumps({"schema": 2, "files": {}, "adopted": {}}))
-    with pytest.raises(ModelFileError, match=r"has no int8 variant, only fp32.*; it was adopted"):
+    with pytest.raises(
+        ModelFileError, match=r"no int8 variant.*; `spotlet adopt --int8` makes one"
+    ):
         locate_model(package, "int8")
 
 

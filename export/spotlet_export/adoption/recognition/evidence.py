@@ -56,6 +56,7 @@ class Evidence:
     ) -> None:
         self._original = original
         self._canvases = canvases
+        self._found: dict[tuple[Signature, Change | None], list[Found]] = {}
         rule = DetectionRule()
         score, iou = settings.score_threshold, settings.iou_threshold
         self.threshold = rule.score_threshold if score is None else score
@@ -63,8 +64,11 @@ class Evidence:
 
     def found(self, signature: Signature, change: Change | None = None) -> list[Found]:
         """Returns what is found with a signature, in the pictures or in changed ones."""
-        decoder = OriginalDecoder(self._original.session, signature)
-        return [decoder.uncut(change(each) if change else each) for each in self._canvases]
+        if (signature, change) not in self._found:
+            decoder = OriginalDecoder(self._original.session, signature)
+            canvases = [change(each) if change else each for each in self._canvases]
+            self._found[signature, change] = [decoder.uncut(each) for each in canvases]
+        return self._found[signature, change]
 
     def agreement(self, signature: Signature, *, lenient: bool = False) -> float:
         """Returns how well boxes in mirrored pictures are the mirrored ones; -1 without any."""
