@@ -4,6 +4,7 @@ Source: ITU-T T.81, annex B; PNG 3rd edition, 5.3; RFC 9649, section 2.3; ISO/IE
 TIFF 6.0, section 2, and BigTIFF; ISO/IEC 23008-12, 9.3.1 (ipma).
 """
 
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 JPEG_START = b"\xff\xd8"
 SCAN = 0xDA
 """The marker of a JPEG's coded data."""
+
+MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")
+"""What ends a JPEG's coded data: not a stuffed zero, a restart or a fill byte."""
 
 TIFF_DESCRIPTION, TIFF_XMP = 270, 700
 _TEXTS = frozenset({TIFF_DESCRIPTION, TIFF_XMP})
@@ -62,7 +66,7 @@ def webp_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def boxes(content: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yields kind, start and end of the payload of each box of a HEIF file within those bytes."""
+    """Yields kind, start and end of the payload of each HEIF or MP4 box within those bytes."""
     while start + 8 <= end:
         size, kind = struct.unpack_from(">I4s", content, start)  # with these 8 bytes
         if size < 8:

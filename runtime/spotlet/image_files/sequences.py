@@ -7,7 +7,7 @@ Source: ITU-T T.81, annex B; CIPA DC-007 (MPF); GIF89a, sections 20 and 23; PNG 
 import re
 from collections.abc import Iterator
 
-from spotlet.image_files.blocks import JPEG_START, SCAN, png_chunks, segments
+from spotlet.image_files.blocks import JPEG_START, MARKER, SCAN, png_chunks, segments
 from spotlet.image_files.headers import START_BYTES, brands, image_format, stored_size_hw
 
 LOOKED_AT = 2**24
@@ -15,9 +15,6 @@ LOOKED_AT = 2**24
 smaller, and the file may be larger than the memory."""
 
 _APP1, _APP2, _JPEG_END = 0xE1, 0xE2, 0xD9
-_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")
-"""What ends a JPEG's coded data: not a stuffed zero, a restart or a fill byte."""
-
 _GIF_BLOCK = re.compile(rb"[^\0]")
 
 _MOST_PADDING = 2**16
@@ -93,7 +90,7 @@ def _jpeg_end(content: bytes, start: int) -> int | None:
     """Returns where a JPEG ends: after its end marker or, if it has none, where the next starts."""
     scans = (end for marker, _, end in segments(content, start) if marker == SCAN)
     at = next(scans, len(content))
-    while found := _MARKER.search(content, at):
+    while found := MARKER.search(content, at):
         at = found.end()
         if content[at - 1] == _JPEG_END:
             return at

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from spotlet.image_files.blocks import boxes
 from spotlet.streams import matroska
 from spotlet.streams.matroska import MATROSKA_START, read_turn
 from spotlet.streams.upright import Orientation, orientation_of_matrix
@@ -115,22 +116,15 @@ def top_boxes(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
 
 def _boxes(content: bytes) -> Boxes:
     """Returns kind and payload of each box."""
-    boxes, place = [], 0
-    while place + 8 <= len(content):
-        length, kind = struct.unpack_from(">I4s", content, place)
-        if length < 8:
-            break
-        boxes.append((kind, content[place + 8 : place + length]))
-        place += length
-    return boxes
+    return [(kind, content[start:end]) for kind, start, end in boxes(content, 0, len(content))]
 
 
-def _find(boxes: Boxes, *kinds: bytes) -> bytes:
+def _find(around: Boxes, *kinds: bytes) -> bytes:
     """Returns the payload at a path of kinds; empty if there is none."""
     payload = b""
     for kind in kinds:
-        payload = next((each for name, each in boxes if name == kind), b"")
-        boxes = _boxes(payload)
+        payload = next((each for name, each in around if name == kind), b"")
+        around = _boxes(payload)
     return payload
 
 

@@ -8,13 +8,13 @@ Source: ISO/IEC 13818-1 (MPEG-TS) 2.4.3; RFC 8794 and 9559 (Matroska); ITU-T T.8
 
 import mmap
 import os
-import re
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from spotlet.image_files.blocks import JPEG_START, MARKER, SCAN
 from spotlet.streams.matroska import MATROSKA_START, count_breaks
 
 _SYNC = 0x47
@@ -25,9 +25,7 @@ _FEWEST_PACKETS = 8  # at once, behind damage
 _MOST_PACKETS = 1 << 20  # at once: 200 MB of a file, and less memory
 _MOST_BREAKS_SHARE = 0.05  # more of them are an encoder that does not count
 
-_JPEG_START = b"\xff\xd8"
-_JPEG_MARKER = re.compile(rb"\xff[\x02-\xcf\xd8-\xfe]")  # not a stuffed byte, nor a restart
-_FIRST_CODE, _SCAN, _START_CODE, _END_CODE = 0xC0, 0xDA, 0xD8, 0xD9
+_FIRST_CODE, _START_CODE, _END_CODE = 0xC0, 0xD8, 0xD9
 _AFTER_SCANS = frozenset({0xC4, *range(0xDA, 0xDE), *range(0xE0, 0xF0), 0xFE})
 
 Bytes = npt.NDArray[np.uint8]
@@ -42,7 +40,7 @@ def count_damaged_places(path: Path) -> int:
             head = file.read(5)
             if head[:4] == MATROSKA_START:
                 return count_breaks(file, file.seek(0, os.SEEK_END))
-            if head[:2] == _JPEG_START:
+            if head[:2] == JPEG_START:
                 return _count_in_jpegs(file)
             if _SYNC in (*head[:1], *head[4:]):
                 return _count_in_transport(np.memmap(path, np.uint8, "r"))
@@ -143,7 +141,7 @@ def _count_in_jpegs(file: BinaryIO) -> int:
             pictures += 1
             end, is_whole = _walk_jpeg(content, start + 2)
             broken += not is_whole
-            start = content.find(_JPEG_START, end)
+            start = content.find(JPEG_START, end)
         # Some cameras never write the end of a picture.
         return broken if broken * 2 < pictures else 0
 
@@ -151,13 +149,13 @@ def _count_in_jpegs(file: BinaryIO) -> int:
 def _walk_jpeg(content: mmap.mmap, place: int) -> tuple[int, bool]:
     """Returns where a picture ends, and whether as it should; one at the end may be cut."""
     in_scan = False
-    while (marker := _JPEG_MARKER.search(content, place)) is not None:
+    while (marker := MARKER.search(content, place)) is not None:
         code, place = content[marker.start() + 1], marker.end()
         if code == _END_CODE:
             return place, True
         if in_scan and code not in _AFTER_SCANS:
             return marker.start(), False
         if code != _START_CODE and code >= _FIRST_CODE:
-            in_scan = in_scan or code == _SCAN
+            in_scan = in_scan or code == SCAN
             place += int.from_bytes(content[place : place + 2], "big")
     return len(content), True

@@ -3,17 +3,13 @@
 Source: ITU-T T.81, B.1.1 (markers, and the bytes that keep data apart from them).
 """
 
-import re
-
 import cv2
 import numpy as np
 
+from spotlet.image_files.blocks import JPEG_START, MARKER
 from spotlet.letterbox import ImageArray
 
-_START = b"\xff\xd8"
-_END_CODE = 0xD9
-_WITHOUT_LENGTH = frozenset({0x01, 0xD8})
-_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # not a stuffed byte, a restart or a fill byte
+_START_CODE, _END_CODE = 0xD8, 0xD9
 
 
 def jpeg_end(content: bytes) -> int | None:
@@ -22,14 +18,14 @@ def jpeg_end(content: bytes) -> int | None:
     Cameras pad their pictures, with up to some hundred bytes of anything. An end inside of a
     thumbnail does not count.
     """
-    if not content.startswith(_START):
+    if not content.startswith(JPEG_START):
         return None
-    place = len(_START)
-    while (marker := _MARKER.search(content, place)) is not None:
+    place = len(JPEG_START)
+    while (marker := MARKER.search(content, place)) is not None:
         code, place = content[marker.start() + 1], marker.end()
         if code == _END_CODE:
             return place
-        if code not in _WITHOUT_LENGTH:
+        if code != _START_CODE:
             place += int.from_bytes(content[place : place + 2], "big")
     return None
 

@@ -8,6 +8,7 @@ VP9 bitstream specification 0.6, 6.2.
 import re
 from collections.abc import Callable
 
+from spotlet.image_files.headers import stored_size_hw
 from spotlet.streams import plain_size
 from spotlet.streams.plain_size import SizeHw
 
@@ -233,9 +234,9 @@ _CODECS: dict[str, tuple[tuple[str, ...], Callable[[bytes], SizeHw | None]]] = {
     "V_MPEG2": (("mpg1", "mpg2", "mpeg", "mp2v", "mp1v"), _mpeg2),
     "V_VP8": (("vp80", "vp8 ", "vp08"), _vp8),
     "V_VP9": (("vp90", "vp9 ", "vp09"), _vp9),
-    "V_MJPEG": (("mjpg", "jpeg"), plain_size.read_jpeg),
+    "V_MJPEG": (("mjpg", "jpeg"), stored_size_hw),
     "V_MS/VFW/FOURCC/FLV1": (("flv1",), plain_size.read_sorenson),
-    "V_MS/VFW/FOURCC/MPNG": (("mpng",), plain_size.read_png),
+    "V_MS/VFW/FOURCC/MPNG": (("mpng",), stored_size_hw),
     "V_MS/VFW/FOURCC/apch": (PRORES_CODES, plain_size.read_prores),
     "V_MS/VFW/FOURCC/AVdn": (("avdn",), plain_size.read_dnxhd),
     "V_MS/VFW/FOURCC/mjp2": (("mjp2",), plain_size.read_jpeg2000),

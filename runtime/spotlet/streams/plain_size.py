@@ -1,14 +1,13 @@
 """The size that a picture states in plain bytes: a packet in, height and width out.
 
-Source: ITU-T T.81 (JPEG) B.2.2; ISO/IEC 15444-1 (JPEG 2000) A.5.1; the PNG specification, "IHDR";
-RDD 36 (ProRes) 5.1; SMPTE ST 2019-1 (DNxHD); FFmpeg's flvdec.c for the header of Sorenson H.263.
+Source: ISO/IEC 15444-1 (JPEG 2000) A.5.1; RDD 36 (ProRes) 5.1; SMPTE ST 2019-1 (DNxHD); FFmpeg's
+flvdec.c for the header of Sorenson H.263.
 """
 
 import struct
 
 SizeHw = tuple[int, int]
 
-_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG2000_SIZE = b"\xff\x4f\xff\x51"
 _SORENSON_SIZES: dict[int, SizeHw] = {
     2: (288, 352),
@@ -19,16 +18,6 @@ _SORENSON_SIZES: dict[int, SizeHw] = {
 }
 
 
-def read_jpeg(packet: bytes) -> SizeHw | None:
-    """Returns the size of a JPEG."""
-    place = 2
-    while packet[place : place + 1] == b"\xff" and len(packet) >= place + 9:
-        if packet[place + 1] in _JPEG_FRAMES:
-            return _sides(packet, ">2H", place + 5)
-        place += 2 + int.from_bytes(packet[place + 2 : place + 4], "big")
-    return None
-
-
 def read_jpeg2000(packet: bytes) -> SizeHw | None:
     """Returns the size of a JPEG 2000 picture, in its own file or not."""
     place = packet.find(_JPEG2000_SIZE)
@@ -36,12 +25,6 @@ def read_jpeg2000(packet: bytes) -> SizeHw | None:
         return None
     right, bottom, left, top = struct.unpack_from(">4I", packet, place + 8)
     return bottom - top, right - left
-
-
-def read_png(packet: bytes) -> SizeHw | None:
-    """Returns the size of a PNG."""
-    size_hw = _sides(packet, ">2I", 16) if packet[12:16] == b"IHDR" else None
-    return size_hw and size_hw[::-1]
 
 
 def read_prores(packet: bytes) -> SizeHw | None:
