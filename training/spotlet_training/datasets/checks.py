@@ -13,7 +13,7 @@ from spotlet.image_files import is_image_file
 from spotlet_training.datasets.findings import Finding, first_few
 
 SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation")}
-"""The names of a split in files and folders."""
+"""The names of a split in files and folders, and its keys in descriptions, the usual one first."""
 
 _SPLIT_OF = {"test": "test"} | {word: key for key, words in SPLIT_NAMES.items() for word in words}
 

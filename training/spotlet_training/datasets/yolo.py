@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from spotlet.errors import DatasetError
-from spotlet_training.datasets.checks import Problems, read_text
+from spotlet_training.datasets.checks import SPLIT_NAMES, Problems, read_text
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet
 from spotlet_training.datasets.pictures_below import PictureWalk, Places, Spellings, is_hidden
 from spotlet_training.datasets.yolo_files import read_description
 from spotlet_training.datasets.yolo_labels import LabelFiles, label_path, may_be_labels
-
-SPLIT_KEYS = {"train": ("train",), "val": ("val", "valid", "validation")}
-"""The keys of a split in the description, the usual one first."""
 
 _DRIVE = re.compile(r"[A-Za-z]:/")
 
@@ -89,7 +86,7 @@ def _read_split(
     walk: PictureWalk,
     problems: Problems,
 ) -> list[ImageLabels] | None:
-    entries = next((content[key] for key in SPLIT_KEYS[split] if content.get(key)), None)
+    entries = next((content[key] for key in SPLIT_NAMES[split] if content.get(key)), None)
     if not entries:
         return None
     images: list[Path] = []
