@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from spotlet_export.adoption.metadata import literal
+from spotlet_export.adoption.recognition.family import BYTE
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.trials.alternatives import (
     CAFFE_MEAN,
@@ -21,7 +22,7 @@ from spotlet_export.adoption.trials.option_line import option_line
 Said = dict[str, Any]
 """Fields of `AdoptSettings`."""
 
-UNIT: Said = {"colour": "RGB", "scale": 1 / 255}
+UNIT: Said = {"colour": "RGB", "scale": BYTE}
 IMAGENET: Said = {**UNIT, "mean": IMAGENET_MEAN, "std": IMAGENET_STD}
 STRETCHED: Said = {"resize": "stretch"}
 CORNER: Said = {"resize": "letterbox_corner"}
@@ -122,4 +123,4 @@ def _normalisation(metadata: Mapping[str, str]) -> Said:
             return {}
     if not all(std):
         return {}
-    return {"scale": 1 / 255, "mean": tuple(map(float, mean)), "std": tuple(map(float, std))}
+    return {"scale": BYTE, "mean": tuple(map(float, mean)), "std": tuple(map(float, std))}

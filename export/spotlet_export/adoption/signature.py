@@ -42,6 +42,17 @@ ROWS = {
 }
 """Layouts with one output of rows: what their columns are, four for a box, one for the others."""
 
+
+def columns_of(layout: str) -> dict[str, slice]:
+    """Returns the columns of each part of a row, of a layout in `ROWS`."""
+    found, start = {}, 0
+    for name in ROWS[layout]:
+        end = start + (4 if name == "box" else 1)
+        found[name] = slice(start, end)
+        start = end
+    return found
+
+
 SUPPRESSED = (*ROWS, "boxes+scores+ids", "dets+labels")
 """Layouts with one class in each row and nothing left to suppress."""
 

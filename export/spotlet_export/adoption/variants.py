@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import version_converter
 
 from spotlet.errors import GateError, ModelFileError, UsageError
 from spotlet.model.package import VARIANTS
@@ -19,12 +18,14 @@ from spotlet_export.adoption.eight_bits import (
     pictures_in,
 )
 from spotlet_export.adoption.labels import open_labels
+from spotlet_export.adoption.original.graph import NEWEST_OPSET
 from spotlet_export.adoption.proof import HALF_LIMITS, INT8_LIMITS, limits_of_graph
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import SUPPRESSED, Signature
 from spotlet_export.gate.reference import Reference
 from spotlet_export.gate.report import Report, Row
 from spotlet_export.gate.variants import END_TO_END, FP32, INT8, Limits
+from spotlet_export.graph.opsets import opset_of, with_opset
 from spotlet_export.graph.quantisation import ImageSet
 
 LEAST_OPSET = 13
@@ -190,18 +191,15 @@ def _of_opset(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         ModelFileError: onnx cannot convert it.
     """
-    opset = next((each.version for each in model.opset_import if not each.domain), 0)
-    if opset >= LEAST_OPSET:
-        return model
     try:
-        converted = version_converter.convert_version(model, LEAST_OPSET)
-    except Exception as error:  # the converter raises RuntimeError and others
+        converted = with_opset(model, LEAST_OPSET, NEWEST_OPSET)
+    except ValueError as error:
         raise ModelFileError(
-            f"opset {opset}: --int8 and --end-to-end need {LEAST_OPSET}, to which onnx cannot "
-            f"convert it ({str(error).splitlines()[0]}); export it with "
-            f"opset_version={LEAST_OPSET} or more"
+            f"opset {opset_of(model)}: --int8 and --end-to-end need {LEAST_OPSET}, to which onnx "
+            f"cannot convert it ({error}); export it with opset_version={LEAST_OPSET} or more"
         ) from error
-    del converted.metadata_props[:]
-    converted.metadata_props.extend(model.metadata_props)
-    converted.ir_version = model.ir_version
+    if converted is not model:
+        del converted.metadata_props[:]
+        converted.metadata_props.extend(model.metadata_props)
+        converted.ir_version = model.ir_version
     return converted

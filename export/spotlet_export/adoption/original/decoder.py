@@ -67,10 +67,12 @@ class OriginalDecoder:
         Raises:
             ModelFileError: onnxruntime fails on it.
         """
+        return self.decoded(self.outputs(canvas))
+
+    def decoded(self, parts: list[Wide]) -> tuple[Wide, Wide]:
+        """Returns boxes (K, 4) and scores (K, C) of `outputs`, not clipped."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return decoded(
-                self.outputs(canvas), self.signature.output, self.signature.input.size_hw
-            )
+            return decoded(parts, self.signature.output, self.signature.input.size_hw)
 
     def outputs(self, canvas: ImageArray) -> list[Wide]:
         """Returns the outputs that the layout uses for one canvas, in its order.

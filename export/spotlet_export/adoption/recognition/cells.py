@@ -11,10 +11,10 @@ from spotlet_export.adoption.recognition.family import (
     NONE,
     ONES,
     Family,
-    Tensors,
     Three,
     is_unit,
 )
+from spotlet_export.adoption.recognition.views import Tensors
 from spotlet_export.adoption.signature import OutputSignature
 from spotlet_export.adoption.signature_grids import Grids, Part
 

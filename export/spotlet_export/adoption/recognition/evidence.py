@@ -7,7 +7,7 @@ import numpy as np
 
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import DetectionRule
-from spotlet_export.adoption.original.decoder import OriginalDecoder
+from spotlet_export.adoption.original.decoder import OriginalDecoder, Wide
 from spotlet_export.adoption.original.file import OriginalFile
 from spotlet_export.adoption.recognition.boxes import (
     Found,
@@ -45,6 +45,8 @@ SCALED = 0.6
 class Evidence:
     """What a file says about the user's pictures, and about the same mirrored.
 
+    The network runs once on each canvas, however many meanings its outputs may have.
+
     Args:
         original: the file.
         canvases: the user's pictures on the canvas, (H, W, 3) uint8 BGR.
@@ -56,6 +58,7 @@ class Evidence:
     ) -> None:
         self._original = original
         self._canvases = canvases
+        self._outputs: dict[Change | None, list[list[Wide]]] = {}
         self._found: dict[tuple[Signature, Change | None], list[Found]] = {}
         rule = DetectionRule()
         score, iou = settings.score_threshold, settings.iou_threshold
@@ -63,11 +66,16 @@ class Evidence:
         self._iou = rule.iou_threshold if iou is None else iou
 
     def found(self, signature: Signature, change: Change | None = None) -> list[Found]:
-        """Returns what is found with a signature, in the pictures or in changed ones."""
+        """Returns what is found with a signature, in the pictures or in changed ones.
+
+        Precondition: all signatures have the same input and use the same outputs.
+        """
         if (signature, change) not in self._found:
             decoder = OriginalDecoder(self._original.session, signature)
-            canvases = [change(each) if change else each for each in self._canvases]
-            self._found[signature, change] = [decoder.uncut(each) for each in canvases]
+            if change not in self._outputs:
+                canvases = [change(each) if change else each for each in self._canvases]
+                self._outputs[change] = list(map(decoder.outputs, canvases))
+            self._found[signature, change] = list(map(decoder.decoded, self._outputs[change]))
         return self._found[signature, change]
 
     def agreement(self, signature: Signature, *, lenient: bool = False) -> float:

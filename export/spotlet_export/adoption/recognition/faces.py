@@ -10,11 +10,11 @@ from spotlet.boxes import FloatArray
 from spotlet_export.adoption.recognition.family import (
     ONES,
     Family,
-    Tensors,
     Three,
     is_ordered,
     is_unit,
 )
+from spotlet_export.adoption.recognition.views import Tensors
 from spotlet_export.adoption.signature import OutputSignature
 
 SUM_SLACK = 1e-3

@@ -7,11 +7,12 @@ no other family's.
 from spotlet.errors import UsageError
 from spotlet_export.adoption.recognition.cells import pyramid
 from spotlet_export.adoption.recognition.faces import face_families
-from spotlet_export.adoption.recognition.family import Family, Tensors
+from spotlet_export.adoption.recognition.family import Family
 from spotlet_export.adoption.recognition.grids import grid_families
 from spotlet_export.adoption.recognition.mismatch import unsupported
 from spotlet_export.adoption.recognition.pyramids import pyramid_families
 from spotlet_export.adoption.recognition.suppressed import row_families
+from spotlet_export.adoption.recognition.views import Tensors
 from spotlet_export.adoption.settings import AdoptSettings
 
 ANCHORS_PER_CELL = (3, 9)

@@ -1,29 +1,21 @@
 """A family of networks with a published contract: its outputs, its pixels, its classes."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from spotlet.errors import UsageError
+from spotlet_export.adoption.recognition import columns
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import OutputSignature
 
-Tensors = Mapping[str, npt.NDArray[Any]]
 Three = tuple[float, float, float]
 
 BYTE = 1 / 255
 NONE, ONES = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 """Of pixels from 0 to 255, red first. Source: torchvision's models, OpenMMLab's configurations."""
-
-MOST_ROWS = 1000
-"""Rows that suppressed outputs rarely exceed."""
-
-SLACK = 1e-3
-"""How far scores may be outside [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,13 +81,13 @@ def family_output(
 
 
 def is_whole(values: npt.NDArray[Any]) -> bool:
-    """Returns whether all are whole numbers from -1, which pads rows of ids."""
-    return bool((values == np.rint(values)).all() and (values >= -1).all())
+    """Returns whether there are none, or all are whole numbers as `columns.is_whole` has it."""
+    return not values.size or columns.is_whole(values)
 
 
 def is_unit(values: npt.NDArray[Any]) -> bool:
-    """Returns whether all are in [0, 1], as scores are."""
-    return bool(((values >= -SLACK) & (values <= 1 + SLACK)).all())
+    """Returns whether there are none, or all are in [0, 1] as `columns.is_unit` has it."""
+    return not values.size or columns.is_unit(values)
 
 
 def is_ordered(corners: npt.NDArray[Any]) -> bool:

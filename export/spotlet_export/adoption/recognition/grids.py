@@ -14,8 +14,9 @@ from spotlet_export.adoption.recognition.cells import (
     grid_family,
     pyramid,
 )
-from spotlet_export.adoption.recognition.family import Family, Tensors, is_unit
+from spotlet_export.adoption.recognition.family import Family, is_unit
 from spotlet_export.adoption.recognition.pyramids import NANODET_BINS, nanodet
+from spotlet_export.adoption.recognition.views import Tensors
 from spotlet_export.adoption.signature_grids import Grid, Grids, Part
 
 SUM_SLACK = 1e-3

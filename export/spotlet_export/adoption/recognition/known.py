@@ -7,7 +7,6 @@ from functools import cached_property
 import numpy as np
 
 from spotlet.errors import GateError, UsageError
-from spotlet.manifest import DetectionRule
 from spotlet_export.adoption.metadata import class_names
 from spotlet_export.adoption.original.file import OriginalFile
 from spotlet_export.adoption.original.rows import parts_of, split_rows
@@ -19,6 +18,7 @@ from spotlet_export.adoption.recognition.ids import (
     is_of_known_exporter,
 )
 from spotlet_export.adoption.recognition.match import Match, shapes
+from spotlet_export.adoption.recognition.output import check_duplicates, free_rows
 from spotlet_export.adoption.recognition.suppressed import TORCHVISION
 from spotlet_export.adoption.recognition.views import Tensors, Views
 from spotlet_export.adoption.settings import AdoptSettings
@@ -91,8 +91,7 @@ def known_output(
             f"{what}{_room(family, views)}. The file has no class names that can be read: "
             "give --classes a,b,c or a file with one name on each line, by class id"
         )
-    if len(set(names)) < len(names):
-        raise UsageError(f"{original.path}: duplicate class name in its metadata; give --classes")
+    check_duplicates(original, names)
     if family.classes not in (None, len(names)):
         raise GateError(
             f"{what}{_room(family, views)}, but names: {len(names)}; give --classes with the names "
@@ -103,7 +102,12 @@ def known_output(
         f"outputs: {shapes(some)}; layout {output.layout} ({family.name})"
         + (f"; unused: {', '.join(unused)}" if unused else "")
     )
-    read = family_output(family, len(names), _rows(original, output, views, settings), settings)
+    read = family_output(
+        family,
+        len(names),
+        free_rows(original, output.layout, output.boxes, views, settings),
+        settings,
+    )
     if output.layout not in SUPPRESSED:
         return names, read
     rows = RowViews(views, output)
@@ -147,18 +151,3 @@ def _first_id(
     if doubtful and not is_of_known_exporter(original.metadata):
         return None, ""
     return of_file, "the file's metadata"
-
-
-def _rows(
-    original: OriginalFile, output: OutputSignature, views: Views, settings: AdoptSettings
-) -> int | None:
-    """Returns how many rows to take if their number is free, as after suppression."""
-    if output.layout not in SUPPRESSED:
-        return None
-    (port,) = (port for port in original.outputs if port.name == output.boxes)
-    seen = [each[output.boxes].shape for each in views.real]
-    axis = len(seen[0]) - 2
-    if len(port.shape) == len(seen[0]) and port.shape[axis] is not None:
-        return None
-    most = settings.max_detections or DetectionRule().max_detections
-    return max(most, *(int(shape[axis]) for shape in seen))

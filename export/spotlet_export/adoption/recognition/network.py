@@ -22,7 +22,11 @@ from spotlet_export.adoption.recognition.input import axes_of, fixed_values, ima
 from spotlet_export.adoption.recognition.known import known_output
 from spotlet_export.adoption.recognition.layout import find_layout
 from spotlet_export.adoption.recognition.match import Match
-from spotlet_export.adoption.recognition.output import check_cells, output_signature
+from spotlet_export.adoption.recognition.output import (
+    check_cells,
+    check_duplicates,
+    output_signature,
+)
 from spotlet_export.adoption.recognition.views import Views
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import SUPPRESSED, InputSignature, Signature
@@ -101,12 +105,14 @@ def recognise(
 
     looked: dict[tuple[Any, ...], Views] = {}
 
-    def views_of(layout: str) -> Views:
-        expects, resize = expected(layout)
+    def views_with(expects: InputSignature, resize: str) -> Views:
         key = (expects.colour, expects.scale, expects.mean, expects.std, resize)
         if key not in looked:
             looked[key] = Views(original, expects, resize, photographs, settings)
         return looked[key]
+
+    def views_of(layout: str) -> Views:
+        return views_with(*expected(layout))
 
     # Of all layouts, the shapes are the same for any values of pixels.
     some = views_of("K,4+C").real[0]
@@ -119,7 +125,7 @@ def recognise(
     if family is not None:
         own = (family.colour, family.scale, family.mean, family.std, family.resize)
         expects, resize = _expected(original, image, own, settings)
-        views = Views(original, expects, resize, photographs, settings)
+        views = views_with(expects, resize)
         names, output = known_output(original, family, names, views, settings, on_remark)
         signature = Signature(input=expects, output=output)
         reading = _weighed(original, image, signature, resize, names, views, settings, on_remark)
@@ -127,15 +133,14 @@ def recognise(
     check_supported(some, size_hw, settings)
     match = find_layout(some, count, settings, views_of, on_remark)
     assert names is not None, "find_layout demands names"
-    _check_duplicates(original, names)
+    check_duplicates(original, names)
     expects, resize = expected(match.layout)
     views = views_of(match.layout)
     check_background_name(match, views, names, settings.background)
     said = settings
     if match.layout in SUPPRESSED:
         said = _said_of_rows(original, match, views, names, settings, on_remark)
-    rows = max(each[match.boxes].shape[1] for each in views.real)
-    output = output_signature(original, match, len(names), rows, said)
+    output = output_signature(original, match, len(names), views, said)
     signature = Signature(input=expects, output=output)
     check_cells(signature, some[match.boxes].shape)
     return _weighed(original, image, signature, resize, names, views, said, on_remark)
@@ -174,14 +179,6 @@ def _check_task(original: OriginalFile, on_remark: Callable[[str], None]) -> Non
         )
     if task in OTHER_TASKS:
         on_remark(f"the file's task is {task!r}: only its boxes are adopted")
-
-
-def _check_duplicates(original: OriginalFile, names: Sequence[str]) -> None:
-    if len(set(names)) < len(names):
-        raise UsageError(
-            f"{original.path}: duplicate class name in its metadata; give --classes with a "
-            "different name for each"
-        )
 
 
 Defaults = tuple[str, float, Three, Three, str]

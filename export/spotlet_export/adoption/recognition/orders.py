@@ -5,16 +5,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from spotlet_export.adoption.recognition.columns import SLACK
 from spotlet_export.adoption.recognition.family import (
-    MOST_ROWS,
-    SLACK,
     Family,
-    Tensors,
     is_ordered,
     is_unit,
     is_whole,
 )
-from spotlet_export.adoption.signature import ROWS, OutputSignature
+from spotlet_export.adoption.recognition.views import Tensors
+from spotlet_export.adoption.signature import MOST_SUPPRESSED, OutputSignature, columns_of
 
 MOST_UNIT = 2.0
 """Sides of the canvas; boxes with a greater number are in pixels."""
@@ -65,23 +64,13 @@ def rows_in_order(given: Tensors, classes: int | None) -> list[Family]:
         if tensor.ndim not in (2, 3, 4) or tensor.shape[-1] not in (6, 7):
             continue
         rows = tensor.reshape(-1, tensor.shape[-1])
-        if len(rows) > MOST_ROWS or set(tensor.shape[:-2]) - {1}:
+        if len(rows) > MOST_SUPPRESSED or set(tensor.shape[:-2]) - {1}:
             continue
         fits = [layout for layout in ORDERS if _fits(rows, layout, classes)]
         if len(fits) > 1:
             fits = [layout for layout in fits if ORDERS[layout].axes == tensor.ndim]
         if len(fits) == 1 and (fits[0], tensor.ndim) != ("K,6", 3):
             found.append(_family(name, tensor, fits[0]))
-    return found
-
-
-def columns_of(layout: str) -> dict[str, slice]:
-    """Returns the columns of each part of a row."""
-    found, start = {}, 0
-    for name in ROWS[layout]:
-        end = start + (4 if name == "box" else 1)
-        found[name] = slice(start, end)
-        start = end
     return found
 
 

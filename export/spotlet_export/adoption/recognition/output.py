@@ -1,9 +1,12 @@
 """Puts together what the outputs mean, from the layout, its defaults and what the user says."""
 
+from collections.abc import Sequence
+
 from spotlet.errors import UsageError
 from spotlet.manifest import DetectionRule
 from spotlet_export.adoption.original.file import OriginalFile
 from spotlet_export.adoption.recognition.match import Match
+from spotlet_export.adoption.recognition.views import Views
 from spotlet_export.adoption.settings import AdoptSettings
 from spotlet_export.adoption.signature import SUPPRESSED, OutputSignature, Signature, grid_size
 
@@ -20,7 +23,7 @@ OUTPUT_DEFAULTS: dict[str, tuple[str, str, str, str]] = {
 
 
 def output_signature(
-    original: OriginalFile, match: Match, classes: int, rows: int, settings: AdoptSettings
+    original: OriginalFile, match: Match, classes: int, views: Views, settings: AdoptSettings
 ) -> OutputSignature:
     """Returns what the outputs mean.
 
@@ -28,7 +31,7 @@ def output_signature(
         original: the file.
         match: the layout.
         classes: C, without background.
-        rows: of suppressed outputs, as many as were seen.
+        views: what the outputs hold.
         settings: what the user says.
     """
     box_format, box_unit, activation, background = OUTPUT_DEFAULTS[match.layout]
@@ -47,17 +50,40 @@ def output_signature(
         offsets=settings.offsets or "variances",
         variances=settings.variances or (0.1, 0.1, 0.2, 0.2),
         extra=settings.extra,
-        rows=_rows(original, match, rows, settings),
+        rows=free_rows(original, match.layout, match.boxes, views, settings),
     )
 
 
-def _rows(original: OriginalFile, match: Match, some: int, settings: AdoptSettings) -> int | None:
-    """Returns how many rows to take if their number is free, as after suppression."""
-    (port,) = (port for port in original.outputs if port.name == match.boxes)
-    fixed = len(port.shape) == 3 and port.shape[1] is not None
-    if match.layout not in SUPPRESSED or fixed:
+def free_rows(
+    original: OriginalFile, layout: str, boxes: str, views: Views, settings: AdoptSettings
+) -> int | None:
+    """Returns how many rows to take if their number is free, as after suppression.
+
+    Args:
+        original: the file.
+        layout: of its outputs.
+        boxes: the output with the boxes, or with all.
+        views: what the outputs hold.
+        settings: what the user says.
+    """
+    if layout not in SUPPRESSED:
         return None
-    return max(some, settings.max_detections or DetectionRule().max_detections)
+    (port,) = (port for port in original.outputs if port.name == boxes)
+    seen = [each[boxes].shape for each in views.real]
+    axis = len(seen[0]) - 2
+    if len(port.shape) == len(seen[0]) and port.shape[axis] is not None:
+        return None
+    most = settings.max_detections or DetectionRule().max_detections
+    return max(most, *(int(shape[axis]) for shape in seen))
+
+
+def check_duplicates(original: OriginalFile, names: Sequence[str]) -> None:
+    """Raises UsageError if two classes have one name."""
+    if len(set(names)) < len(names):
+        raise UsageError(
+            f"{original.path}: duplicate class name in its metadata; give --classes with a "
+            "different name for each"
+        )
 
 
 def check_cells(signature: Signature, shape: tuple[int, ...]) -> None:

@@ -8,7 +8,8 @@ from spotlet_export.adoption.recognition.cells import (
     grid_family,
     pyramid,
 )
-from spotlet_export.adoption.recognition.family import IMAGENET_MEAN, IMAGENET_STD, Family, Tensors
+from spotlet_export.adoption.recognition.family import IMAGENET_MEAN, IMAGENET_STD, Family
+from spotlet_export.adoption.recognition.views import Tensors
 from spotlet_export.adoption.signature_grids import Grid, Grids
 
 NANODET_BINS, YOLO_BINS = 8, 16

@@ -15,10 +15,10 @@ from spotlet_export.adoption.recognition.columns import (
     is_unit,
     is_whole,
 )
-from spotlet_export.adoption.recognition.family import MOST_ROWS
 from spotlet_export.adoption.recognition.match import FIRST_COLUMN, Match
 from spotlet_export.adoption.recognition.views import Tensors, Views
 from spotlet_export.adoption.settings import AdoptSettings
+from spotlet_export.adoption.signature import MOST_SUPPRESSED
 
 Wide = npt.NDArray[np.float64]
 
@@ -101,7 +101,7 @@ def _are_ids_of_rows(values: list[Wide]) -> bool:
     Args:
         values: of the column, for each image.
     """
-    whole = all(is_whole(each) for each in values) and len(values[0]) <= MOST_ROWS
+    whole = all(is_whole(each) for each in values) and len(values[0]) <= MOST_SUPPRESSED
     alike = all(np.array_equal(each, values[0]) for each in values)
     return whole and not alike and max(map(max, values)) > 1
 

@@ -5,21 +5,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spotlet_export.adoption.recognition.columns import SLACK
 from spotlet_export.adoption.recognition.family import (
     IMAGENET_MEAN,
     IMAGENET_STD,
-    MOST_ROWS,
-    SLACK,
     Family,
-    Tensors,
     is_ordered,
     is_unit,
     is_whole,
 )
 from spotlet_export.adoption.recognition.ids import TORCHVISION_OUTPUTS
 from spotlet_export.adoption.recognition.orders import rows_in_order
+from spotlet_export.adoption.recognition.views import Tensors
 from spotlet_export.adoption.settings import AdoptSettings
-from spotlet_export.adoption.signature import OutputSignature
+from spotlet_export.adoption.signature import MOST_SUPPRESSED, OutputSignature
 
 TORCHVISION = "torchvision"
 """Name of the family, which has the shapes of others."""
@@ -38,7 +37,7 @@ def row_families(
     """
     found = []
     for name, tensor in given.items():
-        if tensor.ndim == 3 and tensor.shape[0] == 1 and 0 < tensor.shape[1] <= MOST_ROWS:
+        if tensor.ndim == 3 and tensor.shape[0] == 1 and 0 < tensor.shape[1] <= MOST_SUPPRESSED:
             found += _rows_with_more(name, tensor[0], classes, settings)
         if tensor.ndim in (2, 3) and tensor.shape[-1] == 5:
             found += _dets_and_labels(name, given)

@@ -4,7 +4,7 @@ import numpy as np
 
 from spotlet_export.adoption.rewriting.grids import write_cells
 from spotlet_export.adoption.rewriting.nodes import NodeWriter
-from spotlet_export.adoption.signature import ROWS, SUPPRESSED, OutputSignature
+from spotlet_export.adoption.signature import ROWS, SUPPRESSED, OutputSignature, columns_of
 from spotlet_export.adoption.signature_grids import OBJECTNESS_POWER, SCORE_POWER
 
 
@@ -71,15 +71,13 @@ def _rows(
 
 def _rows_of_one(write: NodeWriter, rule: OutputSignature, rows: str) -> tuple[str, str, str]:
     """Writes the columns of rows that hold everything; rows of no picture get no class."""
-    order = ROWS[rule.layout]
     if not rule.batch_axis:
-        wide = len(order) + 3 + rule.extra
+        wide = len(ROWS[rule.layout]) + 3 + rule.extra
         rows = write.node("Reshape", rows, write.constant([1, -1, wide], np.int64))
-    columns, start = {}, 0
-    for name in order:
-        end = start + (4 if name == "box" else 1)
-        columns[name] = write.columns(rows, start, end)
-        start = end
+    columns = {
+        name: write.columns(rows, part.start, part.stop)
+        for name, part in columns_of(rule.layout).items()
+    }
     ids = columns["id"]
     if "batch" in columns:
         batch = write.cast(columns["batch"], np.int64)

@@ -120,9 +120,14 @@ class Agreement:
         return math.log1p(self.matched / max(self.copies, 1))
 
     @property
+    def worth(self) -> float:
+        """Sureness and consistency."""
+        return self.sureness * self.share
+
+    @property
     def quality(self) -> float:
         """Sureness and consistency, of which consistency counts more."""
-        return self.sureness * self.share * min(self.share, self.mirrored_share)
+        return self.worth * min(self.share, self.mirrored_share)
 
     def __add__(self, other: "Agreement") -> "Agreement":
         return Agreement(

@@ -71,14 +71,6 @@ class _Seen:
     def judged(self) -> Agreement:
         return self.steps[-1]
 
-    @property
-    def worth(self) -> float:
-        return _worth(self.judged)
-
-
-def _worth(judged: Agreement) -> float:
-    return judged.sureness * judged.share
-
 
 def check_pixels(
     decoder: OriginalDecoder,
@@ -111,7 +103,7 @@ def check_pixels(
     noise = _noise(found[index], least)
     rivals = [
         each
-        for each in _rivals(trials, others, index, default, (1 - noise) * default.worth)
+        for each in _rivals(trials, others, index, default, (1 - noise) * default.judged.worth)
         if each.judged.share >= STEADY * default.judged.share
     ]
     differ = {each: different_names(default.found, each.found, manifest) for each in rivals}
@@ -152,7 +144,8 @@ def _found(trials: Trials, other: Alternative) -> tuple[Detections, ...] | None:
         trials.images = trials.images[:1]
     parts = [trials.parts(other, image) for image in trials.images]
     signature, manifest = other.applied(trials.decoder.signature, trials.manifest)
-    if doubts([trials.decoded(each, signature) for each in parts], signature, manifest):
+    decoder = OriginalDecoder(trials.decoder.session, signature)
+    if doubts(list(map(decoder.decoded, parts)), signature, manifest):
         return None
     return tuple(map(trials.detector(other), parts, trials.images))
 
@@ -169,7 +162,7 @@ def _rivals(
         if found is None or np.log1p(np.sum(found[index].scores ** 2)) < worth:
             continue
         seen = _seen(trials, other, found, index, default)
-        if seen.worth >= worth and len(seen.steps) == len(default.steps):
+        if seen.judged.worth >= worth and len(seen.steps) == len(default.steps):
             yield seen
 
 
@@ -192,7 +185,7 @@ def _seen(
         copied = detect(trials.parts(other, copy.image(image)), image)
         steps.append(steps[-1] + agreement(found[index], copied, copy, frame_hw))
         rival = None if default is None else default.steps[len(steps) - 1]
-        if rival is not None and _worth(steps[-1]) < HOPELESS * _worth(rival):
+        if rival is not None and steps[-1].worth < HOPELESS * rival.worth:
             break
     return _Seen(other, found, tuple(steps))
 
@@ -211,7 +204,7 @@ def _is_better(rival: _Seen, default: _Seen, index: int, least: float) -> bool:
     """Returns whether a reading is clearly surer, not less consistent, and convincing by itself."""
     found = rival.found[index if index < len(rival.found) else 0]
     count = int(np.sum(found.scores >= least))
-    clearly = default.worth < (1 - _noise(found, least)) * rival.worth
+    clearly = default.judged.worth < (1 - _noise(found, least)) * rival.judged.worth
     steady = rival.judged.share >= default.judged.share * (1 - NOISE / 4)
     return clearly and steady and convinces(rival.judged, count, least)
 
@@ -219,12 +212,12 @@ def _is_better(rival: _Seen, default: _Seen, index: int, least: float) -> bool:
 def _proposal(
     better: Sequence[_Seen], default: _Seen, least: float, runs: int, why: str
 ) -> Proposal:
-    best, *rest = sorted(better, key=lambda each: -each.worth)
+    best, *rest = sorted(better, key=lambda each: -each.judged.worth)
     own, changes = default.other, best.other.changes(default.other)
     equals = [
         option_line(each.other.changes(own))
         for each in rest
-        if each.worth >= (1 - NOISE / 4) * best.worth
+        if each.judged.worth >= (1 - NOISE / 4) * best.judged.worth
     ]
     return Proposal(
         doubts=(f"{why} (if {_spelled(own, best.other)} is right, say so)",),

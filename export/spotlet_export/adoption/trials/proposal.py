@@ -180,11 +180,6 @@ def _placed(trials: Trials, best: Trial, default: Alternative, settings: AdoptSe
     return other if usual.agreement.quality < PLACED * other.agreement.quality else usual
 
 
-def _worth(trial: Trial) -> float:
-    """Returns how sure and how consistent a reading of the input is."""
-    return trial.agreement.sureness * trial.agreement.share
-
-
 def _usual(trials: Sequence[Trial], least: float) -> Trial:
     """Returns the most usual of the best trials: the first of those that cannot be told apart."""
     return _equals(trials, least)[0]
@@ -199,8 +194,8 @@ def _equals(trials: Sequence[Trial], least: float) -> list[Trial]:
     most = max(each.agreement.share for each in trials)
     steady = min(most, max(LEAST_SHARE, STEADY * most))
     trials = [each for each in trials if each.agreement.share >= steady]
-    best = max(trials, key=_worth)
+    best = max(trials, key=lambda each: each.agreement.worth)
     count = sum(int(np.sum(each.scores >= least)) for each in best.detections)
-    equal = (1 - NOISE / max(count, 1) ** 0.5) * _worth(best)
-    alike = [each for each in trials if _worth(each) >= equal]
+    equal = (1 - NOISE / max(count, 1) ** 0.5) * best.agreement.worth
+    alike = [each for each in trials if each.agreement.worth >= equal]
     return sorted(alike, key=lambda each: not each.alternative.usual)

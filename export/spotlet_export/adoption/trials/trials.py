@@ -12,10 +12,10 @@ from spotlet.detections import Detections
 from spotlet.letterbox import PAD_VALUE, ImageArray, Letterbox
 from spotlet.manifest import Manifest
 from spotlet.postprocess import detections_from_outputs
-from spotlet_export.adoption.original.decoder import OriginalDecoder, Wide, decoded
+from spotlet_export.adoption.original.decoder import OriginalDecoder, Wide
 from spotlet_export.adoption.plausibility import BUSY_SHARE, SLACK, doubts
 from spotlet_export.adoption.settings import AdoptSettings
-from spotlet_export.adoption.signature import SUPPRESSED, Signature
+from spotlet_export.adoption.signature import SUPPRESSED
 from spotlet_export.adoption.trials.agreement import Agreement, agreement, copies_of, without
 from spotlet_export.adoption.trials.alternatives import (
     Alternative,
@@ -159,7 +159,7 @@ class Trials:
             if other.activation in hopeless:
                 continue
             signature, manifest = other.applied(self.decoder.signature, self.manifest)
-            found = [self.decoded(each, signature) for each in parts]
+            found = list(map(OriginalDecoder(self.decoder.session, signature).decoded, parts))
             scores = np.concatenate([each for _, each in found])
             in_range = scores.min() >= -SLACK and threshold <= scores.max() <= 1 + SLACK
             if not in_range or fires_everywhere(scores, threshold, other, rule.layout):
@@ -183,10 +183,11 @@ class Trials:
     def detector(self, other: Alternative) -> Callable[[list[Wide], ImageArray], Detections]:
         """Returns the function from outputs and their image to detections, weak ones too."""
         signature, manifest = other.applied(self.decoder.signature, self.manifest)
+        decoder = OriginalDecoder(self.decoder.session, signature)
         threshold = WEAK * manifest.detection.score_threshold
 
         def detect(parts: list[Wide], image: ImageArray) -> Detections:
-            boxes, scores = self.decoded(parts, signature)
+            boxes, scores = decoder.decoded(parts)
             return detections_from_outputs(
                 np.clip(boxes, 0, 1).astype(np.float32),
                 np.clip(scores, 0, 1).astype(np.float32),
@@ -196,11 +197,6 @@ class Trials:
             )
 
         return detect
-
-    def decoded(self, parts: list[Wide], signature: Signature) -> tuple[Wide, Wide]:
-        """Returns boxes and scores of all cells."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            return decoded(parts, signature.output, signature.input.size_hw)
 
 
 def fires_everywhere(scores: Wide, threshold: float, other: Alternative, layout: str) -> bool:
