@@ -15,6 +15,7 @@ from spotlet.annotate import class_colour_bgr
 from spotlet.image_files import read_image
 from spotlet.image_files.headers import is_cut_short
 from spotlet.image_files.orientation import exif_orientation
+from spotlet.likeness import ALIKE_BITS, PictureHash, hash_of, nearest_hashes
 from spotlet_training.datasets import ImageLabels, LabelledImages
 from spotlet_training.datasets.labels import LabelRow
 from spotlet_training.inspection import inspect_dataset, labelled_sheet
@@ -25,7 +26,6 @@ from spotlet_training.inspection.box_sizes import (
     larger_canvas,
     measure_boxes,
 )
-from spotlet_training.inspection.likeness import ALIKE_BITS, PictureHash, hash_of, nearest_hashes
 from spotlet_training.inspection.sheet import CELL_HW, spread
 
 

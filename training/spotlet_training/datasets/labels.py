@@ -47,6 +47,7 @@ class ImageLabels:
         size_hw: height and width that the labels declare, pixels; None if they do not.
         label_file: in which the objects are listed.
         places: N numbers, their places in it, see `LabelRow`.
+        unknown_ids: see `Sample`.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class ImageLabels:
     size_hw: tuple[int, int] | None
     label_file: Path
     places: tuple[int, ...]
+    unknown_ids: tuple[int, ...] = ()
 
     @classmethod
     def from_rows(
@@ -141,6 +143,7 @@ class LabelledImages:
             labels.class_ids.copy(),
             labels.ignored.copy(),
             plain_line(labels.path.name),
+            labels.unknown_ids,
         )
 
 

@@ -23,6 +23,8 @@ class Sample:
         ignored: (N,) bool, true for objects neither trained on nor counted: COCO's crowds,
             VOC's difficult objects.
         name: of the image, for messages.
+        unknown_ids: classes of which there may be more in the image than are marked: the rest of
+            it teaches nothing about them and costs nothing in evaluation.
 
     Raises:
         DatasetError: an array has another shape or type.
@@ -33,6 +35,7 @@ class Sample:
     class_ids: npt.NDArray[np.int64]
     ignored: npt.NDArray[np.bool_]
     name: str
+    unknown_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.image_bgr.dtype != np.uint8 or self.image_bgr.shape[2:] != (3,):

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from spotlet.likeness import nearest_hashes
 from spotlet_training.datasets.checks import inside
 from spotlet_training.datasets.findings import NAMED_FINDINGS, Finding, Severity
-from spotlet_training.inspection.likeness import nearest_hashes
 from spotlet_training.inspection.pictures import Picture
 
 LEAK = "validation figures would be too good and choose the wrong epoch; keep both in one split"

@@ -13,11 +13,11 @@ from spotlet.errors import DatasetError
 from spotlet.image_files import guessed_bits
 from spotlet.image_files.headers import is_cut_short
 from spotlet.image_files.orientation import SIDEWAYS, UPRIGHT, exif_orientation
+from spotlet.likeness import PictureHash, hash_of
 from spotlet_training.datasets.ahead import ahead
 from spotlet_training.datasets.checks import without_path
 from spotlet_training.datasets.findings import Finding
 from spotlet_training.datasets.labels import ImageLabels, decode_image, size_fault
-from spotlet_training.inspection.likeness import PictureHash, hash_of
 
 BLACK_LEVEL, BLACK_SHARE = 15, 0.9999
 """A picture whose samples, that share of them, are up to this level of 255 shows nothing."""

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 
 from spotlet.atomic import atomic_folder
+from spotlet.coco_labels import CocoPicture, coco_content
 from spotlet.errors import UsageError
 from spotlet_training.datasets.sample import Dataset
 
@@ -43,12 +45,9 @@ def write_coco_set(
             (whole / "annotations" / f"{name}.json").write_text(text + "\n")
 
 
-def _write_images(
-    folder: Path, dataset: Dataset, on_image: Callable[[], None]
-) -> dict[str, list[dict[str, object]]]:
-    """Writes a split's images and returns its annotations; ids count from 1."""
-    images: list[dict[str, object]] = []
-    annotations: list[dict[str, object]] = []
+def _write_images(folder: Path, dataset: Dataset, on_image: Callable[[], None]) -> dict[str, Any]:
+    """Writes a split's images and returns its COCO tables."""
+    pictures = []
     for index in range(len(dataset)):
         sample = dataset.load(index)
         file_name = f"{sample.name}.jpg"
@@ -56,23 +55,14 @@ def _write_images(
         _, encoded = cv2.imencode(".jpg", sample.image_bgr, setting)
         (folder / file_name).write_bytes(encoded.tobytes())
         height, width = sample.image_bgr.shape[:2]
-        images.append({"id": index + 1, "file_name": file_name, "width": width, "height": height})
-        for box, class_id in zip(
-            sample.boxes_xyxy.tolist(), sample.class_ids.tolist(), strict=True
-        ):
-            sides = [box[2] - box[0], box[3] - box[1]]
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": index + 1,
-                    "category_id": class_id + 1,
-                    "bbox": [*box[:2], *sides],
-                    "area": sides[0] * sides[1],
-                    "iscrowd": 0,
-                }
+        pictures.append(
+            CocoPicture(
+                file_name=file_name,
+                size_hw=(height, width),
+                boxes_xyxy=sample.boxes_xyxy,
+                class_ids=sample.class_ids,
+                ignored=sample.ignored,
             )
+        )
         on_image()
-    categories: list[dict[str, object]] = [
-        {"id": class_id + 1, "name": name} for class_id, name in enumerate(dataset.class_names)
-    ]
-    return {"images": images, "annotations": annotations, "categories": categories}
+    return coco_content(dataset.class_names, pictures)

@@ -1,0 +1,1 @@
+"""A program that computes a network, spoken to over pipes."""

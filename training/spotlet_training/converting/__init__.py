@@ -1,0 +1,1 @@
+"""A labelled set, written in another format."""

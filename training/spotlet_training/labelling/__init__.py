@@ -1,0 +1,1 @@
+"""Pictures labelled by other models, for a person to correct."""
