@@ -1,11 +1,9 @@
 """The folder of a collected set, and the sink that keeps frames in it."""
 
 import logging
-import re
 import time
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,15 @@ import numpy as np
 from spotlet.atomic import atomic_file
 from spotlet.coco_labels import CocoPicture
 from spotlet.collecting.choice import ChosenFrame
+from spotlet.collecting.folder import (
+    LABELS,
+    PICTURES,
+    bytes_in,
+    delete_unfinished,
+    new_path,
+    pictures_of_earlier_runs,
+    require_own,
+)
 from spotlet.collecting.labels import LabelFile, about_of, most_bytes
 from spotlet.collecting.looks import Look, Looks
 from spotlet.collecting.settings import CollectSettings
@@ -22,13 +29,8 @@ from spotlet.detections import Detections
 from spotlet.errors import OutputError, SourceError, UsageError
 from spotlet.image_files import read_image
 from spotlet.lifetime import Closing
-from spotlet.sinks.file_names import source_name
 from spotlet.sinks.sink import OnFailure, writing
 from spotlet.streams import Frame
-
-LABELS = Path("annotations/instances_default.json")
-PICTURES = "images"
-"""As CVAT and datumaro lay out a COCO set, so that it can be zipped and imported."""
 
 JPEG_QUALITY = 95
 """Artefacts of a lower quality would be learnt."""
@@ -36,14 +38,7 @@ JPEG_QUALITY = 95
 LEAST_PAUSE = 10
 """Times the duration of the last writing of the labels: bounds its share of the time to a tenth."""
 
-LEFT_SECONDS = 60.0
-"""An unfinished file of this age was left by a killed run."""
-
 BYTES_PER_MB = 1_000_000
-
-_STAMP = r"\d{8}T\d{6}\.\d{3}Z-"
-_OURS = re.compile(rf"{_STAMP}[^-]+(-\d+)?\.jpg")
-_UNFINISHED = re.compile(rf"\.({_STAMP}|instances_default-).+\.(jpg|json)")
 
 
 def _warn(line: str) -> None:
@@ -88,13 +83,14 @@ class CollectSink(Closing):
         self._is_full = False
         self._pause_until = -np.inf
         self._looks: Looks | None = None
-        _require_own(self.folder)
+        require_own(self.folder)
         with writing(self.folder):
             # Before the folder of the pictures: what is refused stays as it was.
             self._labels = LabelFile(self.folder / LABELS, self._names)
             self._pictures = self.folder / PICTURES
             self._pictures.mkdir(parents=True, exist_ok=True)
-            self._picture_bytes = 0
+            delete_unfinished(self.folder)
+            self._picture_bytes = bytes_in(self.folder)
             self._enter_left()
         self._check_room(0)
 
@@ -122,13 +118,10 @@ class CollectSink(Closing):
         """
         if self._is_full:
             return
-        chosen = isinstance(frame, ChosenFrame)
-        reasons = frame.reasons if chosen else ()
-        look = Look.of(
-            frame.image,
-            frame.focus_xyxy if chosen else None,
-            [each.box_xyxy for each in detections],
+        reasons, focus = (
+            (frame.reasons, frame.focus_xyxy) if isinstance(frame, ChosenFrame) else ((), None)
         )
+        look = Look.of(frame.image, focus, [each.box_xyxy for each in detections])
         looks = self._all_looks()
         if looks.has_alike(look):
             self._alike += 1
@@ -138,7 +131,7 @@ class CollectSink(Closing):
         )
         if not encoded:
             raise OutputError(f"{self.folder}: OpenCV cannot encode a frame of {frame.source}")
-        path = self._new_path(frame)
+        path = new_path(self.folder, frame)
         about = {
             "suggested": True,
             "reasons": list(reasons),
@@ -216,35 +209,19 @@ class CollectSink(Closing):
             about=about,
         )
 
-    def _new_path(self, frame: Frame) -> Path:
-        at = datetime.fromtimestamp(frame.captured_at, UTC)
-        stamp = f"{at:%Y%m%dT%H%M%S}.{at.microsecond // 1000:03}Z"
-        path = self._pictures / f"{stamp}-{source_name(frame.source)}.jpg"
-        number = 1
-        while path.exists():
-            number += 1
-            path = path.with_name(f"{stamp}-{source_name(frame.source)}-{number}.jpg")
-        return path
-
     def _enter_left(self) -> None:
-        """Enters the pictures that a killed run had no time for; deletes its unfinished files."""
+        """Enters the pictures that a killed run had no time for."""
         named = {Path(str(row.get("file_name"))).name for row in self._labels.images}
-        long_ago = time.time() - LEFT_SECONDS
-        for path in [*self._pictures.iterdir(), *(self.folder / LABELS).parent.iterdir()]:
-            if _UNFINISHED.fullmatch(path.name) and path.stat().st_mtime < long_ago:
-                path.unlink(missing_ok=True)
-        for path in sorted(self._pictures.iterdir()):
-            self._picture_bytes += path.stat().st_size if path.is_file() else 0
-            if _OURS.fullmatch(path.name) and path.name not in named:
-                try:
-                    image = read_image(path)
-                except SourceError:
-                    continue
-                look = Look.of(image, None)
-                about = {"suggested": True, "reasons": [], **look.to_json()}
-                size_hw = image.shape[0], image.shape[1]
-                none = Detections.none(self._names)
-                self._labels.add(self._entry(path.name, size_hw, none, about))
+        for path in pictures_of_earlier_runs(self.folder):
+            if path.name in named:
+                continue
+            try:
+                image = read_image(path)
+            except SourceError:
+                continue
+            about = {"suggested": True, "reasons": [], **Look.of(image, None).to_json()}
+            size_hw, none = (image.shape[0], image.shape[1]), Detections.none(self._names)
+            self._labels.add(self._entry(path.name, size_hw, none, about))
         self._save(at_once=True)
 
     def _all_looks(self) -> Looks:
@@ -262,20 +239,3 @@ class CollectSink(Closing):
                 if look is not None:
                     self._looks.add(look)
         return self._looks
-
-
-def _require_own(folder: Path) -> None:
-    """Raises if a folder holds anything but a collected set.
-
-    Raises:
-        UsageError: it does, or it is a file.
-    """
-    if (folder / LABELS).is_file() or not folder.exists():
-        return
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: is not a folder; give one to collect frames in")
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name[0] != ".")
-    if (first := next(files, None)) is not None:
-        raise UsageError(
-            f"{folder}: holds other files ({first.relative_to(folder)}); collect into a new folder"
-        )

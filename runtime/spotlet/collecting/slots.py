@@ -57,6 +57,9 @@ class Slots:
         self._chosen: Counter[Hashable] = Counter()
         self._latest: deque[Hashable] = deque(maxlen=LATEST)
         self._ends = 0.0
+        self._best: _Best | None = None
+        self._value_of_best = 0.0
+        self._frames = 0
         self._begin()
 
     def offer(
@@ -113,13 +116,13 @@ class Slots:
             return None
         frame, findings = best.frame, best.findings
         self._latest.append(_identity(frame, best.source))
-        for each in findings:
-            self._chosen[self._place(each, frame, best.source)] += 1
         reasons = dict.fromkeys(each.reason for each in findings)
         if best.drawn:
             reasons = {"random": None, **reasons}
-        main = max(findings, key=lambda each: each.interest, default=None)
+        main = max(findings, key=lambda each: self._value(each, frame, best.source), default=None)
         focus = None if main is None else main.box_xyxy
+        for each in findings:
+            self._chosen[self._place(each, frame, best.source)] += 1
         return ChosenFrame.of(frame, tuple(reasons), focus), best.found
 
     def _begin(self) -> None:
@@ -127,9 +130,7 @@ class Slots:
         self._turn += self._share
         self._is_drawn = self._turn >= 1
         self._turn -= self._is_drawn
-        self._frames = 0
-        self._best: _Best | None = None
-        self._value_of_best = 0.0
+        self._best, self._value_of_best, self._frames = None, 0.0, 0
 
     def _value(self, finding: Finding, frame: Frame, source: Hashable) -> float:
         return finding.interest / (1 + self._chosen[self._place(finding, frame, source)])
