@@ -11,10 +11,13 @@ changes the picture's hash by this many bits, at a height of
 but the hash of its surroundings, twice its size, by 28 to 134 bits at all of these heights; there,
 noise alone changes up to 28 bits at 3 % (22 pixels), 18 at 5 %, 8 at 10 %.
 
-So a frame with an object of interest shows the same as another if their pictures are within
-`ALIKE_BITS`, and if the other had an object at this place whose surroundings are within them too.
-The surroundings are a tile of a fixed grid: where a box trembles, the tile stays. A frame without
-an object of interest, drawn at random, shows the same within `SAME_PICTURE_BITS`.
+So two frames show the same
+
+- by the picture, within `ALIKE_BITS`, if the object of interest is large;
+- by the picture and by its surroundings, both within `ALIKE_BITS`, if it is small. They are a tile
+  of a fixed grid, since a box trembles. A kept frame has the hashes of the tiles of its own objects
+  and of those of frames before it;
+- by the picture, within `SAME_PICTURE_BITS`, if there is no such object: drawn at random.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,8 +37,8 @@ SAME_PICTURE_BITS = 8
 LEAST_TILE_PIXELS = 64
 """Smaller tiles would be enlarged for the hash."""
 
-MOST_TILES = 50
-"""Objects of a frame whose surroundings are hashed: bounds time and file size."""
+MOST_TILES = 32
+"""Tiles of a frame that are hashed: bounds time and file size."""
 
 Tile = tuple[int, int, int]
 """Top, left and side of a square of the frame, pixels."""
@@ -47,33 +50,46 @@ class Look:
 
     Attributes:
         picture: hash of the picture; None if it is of one colour.
-        tiles: hashes of the surroundings of its objects.
-        focus: the tile of the object of interest; None without one.
+        tiles: hashes of the surroundings of small objects.
+        focus: the tile of the object of interest; None if it is not small.
+        limit_bits: the most in which the picture of a frame that shows the same differs.
     """
 
     picture: PictureHash | None
     tiles: Mapping[Tile, PictureHash] = field(default_factory=dict)
     focus: Tile | None = None
+    limit_bits: int = ALIKE_BITS
 
     @classmethod
-    def of(cls, image_bgr: ImageArray, focus_xyxy: Box | None, boxes: Iterable[Box] = ()) -> "Look":
+    def of(
+        cls,
+        image_bgr: ImageArray,
+        focus_xyxy: Box | None,
+        boxes: Iterable[Box] = (),
+        tiles: Iterable[Tile] = (),
+    ) -> "Look":
         """Returns the look of a frame.
 
         Args:
             image_bgr: (H, W, 3) uint8.
             focus_xyxy: the object of interest, pixels.
             boxes: of all objects, pixels, the most important first.
+            tiles: more to hash, of other frames.
         """
         size_hw = image_bgr.shape[0], image_bgr.shape[1]
         focus = None if focus_xyxy is None else tile_around(focus_xyxy, size_hw)
-        places = [] if focus is None else [focus]
-        places += [tile_around(box, size_hw) for box in boxes]
-        tiles = {}
-        for top, left, side in list(dict.fromkeys(places))[:MOST_TILES]:
-            bits = hash_of(image_bgr[top : top + side, left : left + side])
+        places = [focus, *(tile_around(box, size_hw) for box in boxes), *tiles]
+        hashes: dict[Tile, PictureHash] = {}
+        for place in dict.fromkeys(places):
+            if place is None or len(hashes) == MOST_TILES:
+                continue
+            top, left, side = place
+            part = image_bgr[top : top + side, left : left + side]
+            bits = hash_of(part) if part.shape[:2] == (side, side) else None
             if bits is not None:
-                tiles[top, left, side] = bits
-        return cls(hash_of(image_bgr), tiles, focus if focus in tiles else None)
+                hashes[place] = bits
+        limit = SAME_PICTURE_BITS if focus_xyxy is None else ALIKE_BITS
+        return cls(hash_of(image_bgr), hashes, focus if focus in hashes else None, limit)
 
     @classmethod
     def from_json(cls, about: Mapping[str, Any]) -> "Look | None":
@@ -102,6 +118,11 @@ class Looks:
         self._pictures: list[PictureHash] = []
         self._tiles: dict[Tile, list[tuple[PictureHash, PictureHash]]] = {}
 
+    @property
+    def tiles(self) -> Iterable[Tile]:
+        """The tiles that any of them has, the first first."""
+        return self._tiles
+
     def add(self, look: Look) -> None:
         """Adds a frame's."""
         if look.picture is None:
@@ -119,15 +140,15 @@ class Looks:
             return True
         if look.focus is None:
             apart = _bits_apart(self._pictures, look.picture)
-            return bool((apart <= SAME_PICTURE_BITS).any())
+            return bool((apart <= look.limit_bits).any())
         there = self._tiles.get(look.focus, [])
         pictures = _bits_apart([picture for picture, _ in there], look.picture)
         tiles = _bits_apart([bits for _, bits in there], look.tiles[look.focus])
         return bool(((pictures <= ALIKE_BITS) & (tiles <= ALIKE_BITS)).any())
 
 
-def tile_around(box: Box, size_hw: tuple[int, int]) -> Tile:
-    """Returns the tile of the grid around a box.
+def tile_around(box: Box, size_hw: tuple[int, int]) -> Tile | None:
+    """Returns the tile of the grid around a box; None around a large one.
 
     Its side is the frame's shorter one, halved as long as it is twice the box and enough pixels;
     its corner is on a grid of half its side.
@@ -137,6 +158,8 @@ def tile_around(box: Box, size_hw: tuple[int, int]) -> Tile:
     wanted = max(2 * (right - left), 2 * (bottom - top), LEAST_TILE_PIXELS)
     while side // 2 >= wanted:
         side //= 2
+    if side == min(size_hw):
+        return None
     row = _start((top + bottom) / 2, side, size_hw[0])
     return row, _start((left + right) / 2, side, size_hw[1]), side
 

@@ -121,8 +121,9 @@ class CollectSink(Closing):
         reasons, focus = (
             (frame.reasons, frame.focus_xyxy) if isinstance(frame, ChosenFrame) else ((), None)
         )
-        look = Look.of(frame.image, focus, [each.box_xyxy for each in detections])
         looks = self._all_looks()
+        boxes = [each.box_xyxy for each in detections]
+        look = Look.of(frame.image, focus, boxes, looks.tiles)
         if looks.has_alike(look):
             self._alike += 1
             return
