@@ -123,8 +123,12 @@ class SourceHistory:
         self._epoch: int | None = None
         self._known: dict[int, _Known] = {}
         self._suspect: _Suspect | None = None
-        self._last = -math.inf
+        self._last = self._last_found = -math.inf
         self._seen_at = np.zeros((GRID, GRID))
+
+    def is_quiet(self, at_seconds: float) -> bool:
+        """Whether nothing was found for so long that the tracker has nothing to remember."""
+        return not self._known and at_seconds - self._last_found > KNOWN_SECONDS
 
     def update(
         self, frame: Frame, found: Detections, tracked: Detections, at_seconds: float
@@ -144,6 +148,8 @@ class SourceHistory:
             self._epoch = frame.epoch
             self._known, self._suspect = {}, None
             self._seen_at[:] = at_seconds  # what was there before is not known
+        if len(found):
+            self._last_found = at_seconds
         findings = [each for each in [doubt_in(found, self._threshold)] if each is not None]
         raw_classes = {
             (score, *box): class_id

@@ -141,7 +141,7 @@ class Collector(Closing):
         earlier = None
         if self._has_time:
             tracked = detections
-            if tracked.track_ids is None:
+            if tracked.track_ids is None and (len(found) or not seen.history.is_quiet(now)):
                 tracked = seen.tracker.update(found, now, frame.epoch, frame.size_hw)
             findings, earlier = seen.history.update(frame, found, tracked, now)
         else:
