@@ -137,7 +137,13 @@ def _command(model: Path, count: int, threads: int) -> Callable[[Path], list[str
 
 
 def measure_cameras(
-    model: Path, count: int, fps: float, seconds: float, threads: int, folder: Path
+    model: Path,
+    count: int,
+    fps: float,
+    seconds: float,
+    threads: int,
+    folder: Path,
+    options: Sequence[str] = (),
 ) -> LiveLoad:
     """Returns the cost of `count` cameras.
 
@@ -148,6 +154,7 @@ def measure_cameras(
         seconds: to watch, after a warm-up.
         threads: as `spotlet run --threads`.
         folder: for the program's output.
+        options: more of `spotlet run`.
     """
     jpegs = clip_jpegs()
     lines = folder / f"cameras-{count}.ndjson"
@@ -155,7 +162,7 @@ def measure_cameras(
         cameras = [stack.enter_context(ClipCamera(fps=fps, jpegs=jpegs)) for _ in range(count)]
         command: list[str | Path] = [
             sys.executable, "-m", "spotlet", "run", model, *(camera.url for camera in cameras),
-            "--ndjson", lines, "--threads", str(threads),
+            "--ndjson", lines, "--threads", str(threads), *options,
         ]  # fmt: skip
         log = stack.enter_context((folder / f"cameras-{count}.log").open("w"))
         process = stack.enter_context(_running(command, log.fileno()))

@@ -6,6 +6,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from spotlet.collecting.settings import (
+    MOST_FRAMES,
+    MOST_MEGABYTES,
+    PER_HOUR,
+    CollectSettings,
+)
 from spotlet.commands.options import add_model_arguments, add_session_arguments, given_session
 from spotlet.counting.rules import Anchor, CountingRules, parse_line, parse_zone
 from spotlet.errors import UsageError
@@ -43,6 +49,10 @@ HELP = {
     "--ndjson": "a JSON line for each frame and each change of a live source's state; - is stdout",
     "--rotate-mb": "append to the NDJSON, and start a new file at this size; keep a few old ones",
     "--snapshots": "a JPEG whenever a class appears",
+    "--collect": "keep raw frames that are worth labelling, as a COCO set with suggestions",
+    "--collect-per-hour": f"at most N frames an hour [{PER_HOUR:g}]",
+    "--collect-frames": f"at most N frames in the folder [{MOST_FRAMES}]",
+    "--collect-mb": f"at most MB megabytes in the folder [{MOST_MEGABYTES:g}]",
     "--show": "open a window; q or Esc ends the run",
     "--serve": "watch the run in a browser, with events and metrics; a port alone is on 127.0.0.1, "
     "any other address needs a token",
@@ -88,6 +98,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ndjson", metavar="FILE")
     add("--rotate-mb", type=float, metavar="MB")
     add("--snapshots", metavar="FOLDER")
+    add("--collect", metavar="FOLDER")
+    add("--collect-per-hour", type=float, metavar="N")
+    add("--collect-frames", type=int, metavar="N")
+    add("--collect-mb", type=float, metavar="MB")
     add("--show", action="store_true")
     add("--serve", metavar="HOST:PORT")
     add("--serve-token", metavar="TOKEN")
@@ -172,12 +186,28 @@ def run_settings(args: argparse.Namespace) -> RunSettings:
         ndjson=args.ndjson,
         rotate_mb=args.rotate_mb,
         snapshots=args.snapshots,
+        collect=_collecting(args),
         show=args.show,
         serve=args.serve,
         serve_token=token,
         mqtt=broker,
         mqtt_settings=published,
     )
+
+
+def _collecting(args: argparse.Namespace) -> CollectSettings | None:
+    given: dict[str, Any] = {
+        "per_hour": args.collect_per_hour,
+        "frames": args.collect_frames,
+        "megabytes": args.collect_mb,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    if args.collect is None:
+        for name in given:
+            flag = "mb" if name == "megabytes" else name.replace("_", "-")
+            raise UsageError(f"--collect-{flag}: needs --collect FOLDER")
+        return None
+    return CollectSettings(folder=args.collect, **given)
 
 
 def _mqtt(args: argparse.Namespace) -> "tuple[BrokerAddress | None, MqttSettings | None]":

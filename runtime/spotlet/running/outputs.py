@@ -6,7 +6,9 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from spotlet.collecting import Collector
 from spotlet.detections import Detections
+from spotlet.detector import Detector
 from spotlet.running.settings import RunCallbacks, RunSettings
 from spotlet.running.sinks import open_sinks
 from spotlet.serve.address import Listener
@@ -42,6 +44,7 @@ class Outputs:
         streams: Sequence[Stream],
         model: Path,
         listener: Listener | None = None,
+        detector: Detector | None = None,
     ) -> Iterator[None]:
         """Opens the sinks for the block, and closes each of them whatever happens.
 
@@ -49,7 +52,7 @@ class Outputs:
         Arguments and errors are those of `open_sinks`.
         """
         try:
-            for sink in open_sinks(settings, streams, model, self.notify, listener):
+            for sink in open_sinks(settings, streams, model, self.notify, listener, detector):
                 self.sinks.append(sink)
             self._is_open = True
             self.flush()
@@ -109,7 +112,20 @@ class Outputs:
         self.flush()
         self._raise_error()
         for sink in self.sinks:
-            sink.write(frame, detections)
+            if not isinstance(sink, Collector):
+                sink.write(frame, detections)
+
+    def collect(
+        self, stream: Stream, frame: Frame, found: Detections, detections: Detections
+    ) -> None:
+        """Offers a frame to the collector, if there is one; see `Collector.take`.
+
+        Raises:
+            OutputError: see `write`.
+        """
+        for sink in self.sinks:
+            if isinstance(sink, Collector):
+                sink.take(stream, frame, found, detections)
 
     def stop(self) -> None:
         """Lets the run end soon, even if a reader of the NDJSON stalls or a disk is slow.

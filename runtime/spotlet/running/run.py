@@ -99,7 +99,7 @@ def _run(
                 on_status=outputs.take_status,
                 spare_cores=workers.count == 1,
             ) as group,
-            outputs.open(settings, group.streams, path, listener),
+            outputs.open(settings, group.streams, path, listener, detector),
             stopping(group, stop),
             contextlib.suppress(WindowClosed),
             # Closed here: when it is garbage-collected, an error could not be raised.
@@ -113,6 +113,7 @@ def _run(
                 for (stream, frame), found in detected:
                     detections = tracking.update(stream, frame, found)
                     outputs.write(frame, detections)
+                    outputs.collect(stream, frame, found, detections)
                     totals.add(stream, frame, detections)
                     callbacks.on_frame(frame, detections)
             except (

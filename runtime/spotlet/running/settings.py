@@ -9,6 +9,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING
 
+from spotlet.collecting.settings import CollectSettings
 from spotlet.counting.rules import CountingRules
 from spotlet.detections import Detections
 from spotlet.detector import Detector
@@ -32,6 +33,7 @@ _PARTS = {
     "counting": (CountingRules,),
     "tracking": (TrackingSettings, NoneType),
     "session": (SessionSettings, NoneType),
+    "collect": (CollectSettings, NoneType),
 }
 
 
@@ -73,6 +75,7 @@ class RunSettings:
         rotate_mb: append to the NDJSON, and start a new file at this size, in MB of 1,000,000
             bytes, from 0.001024; None: overwrite the file, and let it grow.
         snapshots: folder for a JPEG whenever a class appears.
+        collect: frames worth labelling to keep as a labelled set; None: none.
         show: open a window; q or Esc ends the run.
         serve: HOST:PORT of a page to watch the run; a port alone is on 127.0.0.1.
         serve_token: what a viewer must present, see `ServeAddress`; None: nothing.
@@ -104,6 +107,7 @@ class RunSettings:
     ndjson: str | Path | None = None
     rotate_mb: float | None = None
     snapshots: str | Path | None = None
+    collect: CollectSettings | None = None
     show: bool = False
     serve: str | None = None
     serve_token: str | None = field(default=None, repr=False)
@@ -170,7 +174,7 @@ class RunSettings:
     @property
     def has_outputs(self) -> bool:
         """Whether results go anywhere but to the callbacks."""
-        places = (self.save, self.ndjson, self.snapshots, self.serve, self.mqtt)
+        places = (self.save, self.ndjson, self.snapshots, self.collect, self.serve, self.mqtt)
         return self.show or any(place is not None for place in places)
 
 

@@ -11,11 +11,16 @@ from spotlet.streams import Frame, SourceClock, Stream, locate_source
 from spotlet.tracking.tracker import Tracker, TrackingSettings
 
 UNSURE_SHARE = 0.5
-"""Detections from this share of the least score up still continue objects that have an id."""
+"""Detections from this share of the least score up still continue objects that have an id, and may
+make a frame worth collecting."""
 
 
 class RunTracking:
-    """Tracks and counts a run's objects, if its settings ask for it."""
+    """Tracks and counts a run's objects, if its settings ask for it.
+
+    Attributes:
+        threshold: the least score that is reported, once it began.
+    """
 
     def __init__(self, settings: RunSettings) -> None:
         """Checks the sources, before anything is opened.
@@ -27,6 +32,8 @@ class RunTracking:
         self._rules = settings.counting
         counts = self._rules.lines or self._rules.zones
         self._tracking = settings.tracking or (TrackingSettings() if counts else None)
+        self._collects = settings.collect is not None
+        self.threshold = 0.0
         self._of: dict[Stream, tuple[SourceClock, Tracker, ObjectCounter | None]] = {}
         for source in settings.sources if self._tracking else ():
             if (found := locate_source(source)).kind in ("image", "images"):
@@ -36,22 +43,24 @@ class RunTracking:
                 )
 
     def begin(self, detector: Detector, streams: Sequence[Stream]) -> None:
-        """Takes the streams; lowers the detector's threshold, so that unsure objects keep ids.
+        """Takes the streams; lowers the detector's threshold, for unsure objects.
 
         Args:
             detector: its `rule` is replaced.
             streams: in the order of the sources.
         """
-        if self._tracking is None:
+        least = self.threshold = detector.rule.score_threshold
+        if self._tracking is None and not self._collects:
             return
-        least = detector.rule.score_threshold
-        start = max(self._tracking.start_score, least)
-        tracking = replace(self._tracking, start_score=start)
         unsure = least * UNSURE_SHARE
         if detector.manifest.output.form == "detections":
             # The graph drops everything below this threshold.
             unsure = max(unsure, detector.manifest.detection.score_threshold)
         detector.rule = replace(detector.rule, score_threshold=unsure)
+        if self._tracking is None:
+            return
+        start = max(self._tracking.start_score, least)
+        tracking = replace(self._tracking, start_score=start)
         for number, stream in enumerate(streams, 1):
             rules = self._rules.of_source(number)
             counts = rules.lines or rules.zones
@@ -65,7 +74,9 @@ class RunTracking:
             UsageError: a line or a zone lies outside the frame.
         """
         if stream not in self._of:
-            return detections
+            if not self._collects:
+                return detections
+            return detections.select(detections.scores >= self.threshold)
         clock, tracker, counter = self._of[stream]
         at_seconds = clock.seconds(frame)
         found = tracker.update(detections, at_seconds, frame.epoch, frame.size_hw)
