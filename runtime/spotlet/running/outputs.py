@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from spotlet.detections import Detections
+from spotlet.identity import ModelEvent
 from spotlet.running.settings import RunCallbacks, RunSettings
 from spotlet.running.sinks import open_sinks
 from spotlet.serve.address import Listener
 from spotlet.sinks import Sink
 from spotlet.sinks.group import close_all, finish_all
-from spotlet.sinks.sink import EventSink
+from spotlet.sinks.sink import EventSink, ModelSink
 from spotlet.streams import Frame, StatusEvent, Stream
 
 EARLY_EVENTS = 1000
@@ -29,7 +30,7 @@ class Outputs:
     def __init__(self, callbacks: RunCallbacks) -> None:
         self.sinks: list[Sink] = []
         self._callbacks = callbacks
-        self._early: deque[StatusEvent] = deque(maxlen=EARLY_EVENTS)
+        self._early: deque[StatusEvent | ModelEvent] = deque(maxlen=EARLY_EVENTS)
         self._is_open = False
         self._stopped = False
         self._error: Exception | None = None
@@ -83,6 +84,18 @@ class Outputs:
             self._callbacks.on_status(event)
         except Exception as error:
             self._error = self._error or error
+        self._queue(event)
+
+    def take_model(self, event: ModelEvent) -> None:
+        """Takes what became of a new package, as `take_status` does a change of state."""
+        self.notify(str(event))
+        try:
+            self._callbacks.on_swap(event)
+        except Exception as error:
+            self._error = self._error or error
+        self._queue(event)
+
+    def _queue(self, event: StatusEvent | ModelEvent) -> None:
         self._early.append(event)
         if threading.current_thread() is self._owner:
             self.flush()
@@ -95,7 +108,10 @@ class Outputs:
                 continue
             try:
                 for sink in self.sinks:
-                    if isinstance(sink, EventSink):
+                    if isinstance(event, ModelEvent):
+                        if isinstance(sink, ModelSink):
+                            sink.write_model(event)
+                    elif isinstance(sink, EventSink):
                         sink.write_status(event)
             except Exception as error:
                 self._error = error

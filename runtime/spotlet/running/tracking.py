@@ -6,6 +6,7 @@ from dataclasses import replace
 from spotlet.counting.counter import ObjectCounter
 from spotlet.detections import Detections
 from spotlet.detector import Detector
+from spotlet.identity import ModelIdentity
 from spotlet.running.settings import RunSettings, SettingError
 from spotlet.streams import Frame, SourceClock, Stream, locate_source
 from spotlet.tracking.tracker import Tracker, TrackingSettings
@@ -27,6 +28,7 @@ class RunTracking:
         self._rules = settings.counting
         counts = self._rules.lines or self._rules.zones
         self._tracking = settings.tracking or (TrackingSettings() if counts else None)
+        self._of_model: dict[ModelIdentity, TrackingSettings] = {}
         self._of: dict[Stream, tuple[SourceClock, Tracker, ObjectCounter | None]] = {}
         for source in settings.sources if self._tracking else ():
             if (found := locate_source(source)).kind in ("image", "images"):
@@ -35,23 +37,28 @@ class RunTracking:
                     "counted; leave out `tracking` and `counting`, or give a video"
                 )
 
-    def begin(self, detector: Detector, streams: Sequence[Stream]) -> None:
-        """Takes the streams; lowers the detector's threshold, so that unsure objects keep ids.
+    def prepare(self, detector: Detector) -> None:
+        """Lowers a detector's threshold, so that unsure objects keep ids.
 
         Args:
-            detector: its `rule` is replaced.
-            streams: in the order of the sources.
+            detector: its `rule` is replaced; its frames are tracked with the threshold before.
         """
         if self._tracking is None:
             return
         least = detector.rule.score_threshold
         start = max(self._tracking.start_score, least)
-        tracking = replace(self._tracking, start_score=start)
+        self._of_model[detector.identity] = replace(self._tracking, start_score=start)
         unsure = least * UNSURE_SHARE
         if detector.manifest.output.form == "detections":
             # The graph drops everything below this threshold.
             unsure = max(unsure, detector.manifest.detection.score_threshold)
         detector.rule = replace(detector.rule, score_threshold=unsure)
+
+    def begin(self, streams: Sequence[Stream]) -> None:
+        """Takes the streams, in the order of the sources."""
+        if self._tracking is None:
+            return
+        tracking = self._tracking
         for number, stream in enumerate(streams, 1):
             rules = self._rules.of_source(number)
             counts = rules.lines or rules.zones
@@ -67,6 +74,8 @@ class RunTracking:
         if stream not in self._of:
             return detections
         clock, tracker, counter = self._of[stream]
+        if detections.model is not None:  # several may be in progress while one replaces another
+            tracker.settings = self._of_model[detections.model]
         at_seconds = clock.seconds(frame)
         found = tracker.update(detections, at_seconds, frame.epoch, frame.size_hw)
         return found if counter is None else counter.update(found, frame.size_hw, at_seconds)
