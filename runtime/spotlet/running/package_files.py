@@ -18,6 +18,9 @@ MOST_GOLDEN_BYTES = 256 * 2**20
 """The limit for all golden frames together: a temporary folder may be in memory. The bundled
 packages' have at most 5 MB."""
 
+GOLDEN_SUFFIXES = (".png", ".json")
+"""Of the files that the check reads."""
+
 PackageState = tuple[tuple[str, int, int, int, int], ...]
 """Of each file its name, device, inode, time of change in ns, and size."""
 
@@ -81,9 +84,10 @@ def _member_names(path: Path) -> list[str]:
     golden = package_member(path.parent, GOLDEN_FOLDER)
     if is_folder(golden):
         try:
-            names += sorted(f"{GOLDEN_FOLDER}/{each}" for each in os.listdir(golden))  # noqa: PTH208
+            found = sorted(os.listdir(golden))  # noqa: PTH208 - `iterdir` lists later
         except OSError as error:
             raise ModelFileError(f"{golden}: cannot be read ({error.strerror})") from error
+        names += [f"{GOLDEN_FOLDER}/{each}" for each in found if each.endswith(GOLDEN_SUFFIXES)]
     return names
 
 

@@ -1,5 +1,6 @@
 """The proof that a new package may take the place of a running one."""
 
+import contextlib
 import os
 import sys
 import threading
@@ -85,7 +86,8 @@ def _at_low_priority(call: Callable[[], CheckReport]) -> CheckReport:
 
     def work() -> None:
         if sys.platform == "linux":  # elsewhere it would be the whole process's
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+            with contextlib.suppress(OSError):  # a service may forbid it
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         try:
             results.append(call())
         except Exception as error:

@@ -92,7 +92,9 @@ class ModelSwap:
                 self._reload.clear()
                 self._asked = True
                 self._changed_at, self._seen = float("-inf"), self._state()
-            elif time.monotonic() - self._looked_at >= POLL_SECONDS:
+            elif (
+                self._watch or self._asked
+            ) and time.monotonic() - self._looked_at >= POLL_SECONDS:
                 self._look()
             else:
                 continue
