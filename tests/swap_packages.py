@@ -15,6 +15,7 @@ from spotlet.check.golden import record_golden, write_golden
 from spotlet.check.probe import record_probe
 from spotlet.check.tolerances import FP32_TOLERANCE
 from spotlet.detector import Detector
+from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import METADATA_KEY, DetectionRule, InputRule, Manifest
 
@@ -82,7 +83,7 @@ def damage(folder: Path, kind: str) -> Path:
         model.write_bytes(model.read_bytes() + b"\x42\x01\x00")  # a field that ONNX does not know
     elif kind == "golden":
         picture = folder / "golden" / "one.png"
-        assert cv2.imwrite(str(picture), 255 - cv2.imread(str(picture)))
+        assert cv2.imwrite(str(picture), 255 - read_image(picture))
     else:
         (folder / "parity.json").unlink()
     return folder

@@ -74,10 +74,14 @@ class RunModel:
         self.detector = detector
         return before
 
-    def free(self, before: "weakref.ref[ModelSession]") -> None:
-        """Returns the memory of the model before to the system, once no frame uses it."""
+    def free(self, before: "weakref.ref[ModelSession] | None" = None) -> None:
+        """Returns memory that no model needs any more to the system.
+
+        Args:
+            before: waits until no frame uses this one.
+        """
         deadline = time.monotonic() + FREED_SECONDS
-        while before() is not None and time.monotonic() < deadline:
+        while before is not None and before() is not None and time.monotonic() < deadline:
             time.sleep(WAKE_SECONDS)
         self.detector.session.release_memory()
         if sys.platform == "linux":

@@ -113,7 +113,7 @@ class ModelSwap:
     def _swap(self) -> None:
         """Swaps, or reports why not; while the package is still changing it does nothing."""
         state, identity = self._seen, self._model.detector.identity
-        sha256, detector, fault, changed = None, None, None, False
+        sha256, detector, reason, changed = None, None, None, False
         try:
             with tempfile.TemporaryDirectory(prefix="spotlet-swap-") as name:
                 self._copy = Path(name)
@@ -126,21 +126,21 @@ class ModelSwap:
                     if sha256 != identity.sha256:
                         detector = prove(self._model, path)
         except Exception as error:  # whatever is wrong with a package, the run continues
-            fault = error
+            reason = self._reason(error)  # the error itself would keep what was loaded
         if self._over.is_set():
             return
         if changed:
             self._look()
             return
         self._handled, self._asked = state, False
+        if detector is None and reason is None:
+            self._notify(f"model {identity}: the package has the same model file, nothing to load")
+            return
+        before = None
         if detector is not None:
             before = self._model.take(detector)
-            self._tell("loaded", sha256)
-            self._model.free(before)
-        elif fault is not None:
-            self._tell("refused", sha256, self._reason(fault))
-        else:
-            self._notify(f"model {identity}: the package has the same model file, nothing to load")
+        self._tell("loaded" if reason is None else "refused", sha256, reason)
+        self._model.free(before)
 
     def _tell(
         self, state: Literal["loaded", "refused"], sha256: str | None, reason: str | None = None
@@ -161,6 +161,6 @@ class ModelSwap:
         text = str(fault) if isinstance(fault, SpotletError) else f"{type(fault).__name__}: {fault}"
         given = Path(self._settings.model)
         for folder in (self._copy, given.resolve(), given.resolve().parent, given.parent):
-            if str(folder) not in (".", "/"):
+            if folder is not None and str(folder) not in (".", "/"):
                 text = text.replace(f"{folder}/", "").replace(str(folder), self._model.name)
         return plain_line(text, MOST_REASON_CHARACTERS)
