@@ -5,8 +5,8 @@ point of the group `spotlet.commands` and imported only when it is called.
 
 Exit codes: 0 done; 2 wrong usage; 3 a gate did not pass; 4 an input cannot be read or an output
 not written; 130 interrupted by Ctrl-C, 143 terminated by SIGTERM or SIGHUP, both after finishing
-the files being written. If the reader of a pipe exits, as `head` does, the command ends quietly
-with 0.
+the files being written. To `spotlet run` of a camera, SIGHUP means to look for a new model. If the
+reader of a pipe exits, as `head` does, the command ends quietly with 0.
 """
 
 import argparse

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from spotlet.boxes import FloatArray
 from spotlet.counts import Counts
+from spotlet.identity import ModelIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Detections:
         class_names: the model's classes.
         track_ids: (N,) int64, see `Detection.track_id`, 0 for None; None without tracking.
         counts: of the source's lines and zones after this frame; None without counting.
+        model: the file that found them; None if they are not from a `Detector`.
 
     Example:
         >>> found = Detections.none(("cat", "dog"))
@@ -56,6 +58,7 @@ class Detections:
     class_names: tuple[str, ...]
     track_ids: npt.NDArray[np.int64] | None = None
     counts: Counts | None = None
+    model: ModelIdentity | None = None
 
     @classmethod
     def none(cls, class_names: tuple[str, ...]) -> "Detections":
@@ -86,6 +89,7 @@ class Detections:
             self.class_names,
             None if self.track_ids is None else self.track_ids[keep],
             self.counts,
+            self.model,
         )
 
     def of_classes(self, names: tuple[str, ...]) -> "Detections":

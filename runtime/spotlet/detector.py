@@ -13,6 +13,7 @@ import numpy as np
 from spotlet.boxes import FloatArray
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
+from spotlet.identity import ModelIdentity, model_name
 from spotlet.letterbox import FrameArray, ImageArray, Letterbox, require_frame
 from spotlet.manifest import DetectionRule, Manifest
 from spotlet.model.package import locate_model
@@ -46,6 +47,11 @@ class Detector:
 
     So may processes: a child of `fork` opens the model's file again when it first needs it, and a
     detector is pickled as the file's path and its settings.
+
+    Attributes:
+        session: the loaded file.
+        rule: thresholds and limits; may be replaced between two calls.
+        identity: the file, as `Detections.model` has it.
 
     Example:
         >>> import numpy as np
@@ -95,6 +101,7 @@ class Detector:
         if max_detections is not None and (type(max_detections) is not int or max_detections < 1):
             raise UsageError(f"max detections {max_detections}: must be a whole number from 1")
         self.session = ModelSession(locate_model(model, variant), session)
+        self.identity = ModelIdentity(model_name(model), self.session.sha256)
         asked = {
             "score_threshold": score_threshold,
             "iou_threshold": iou_threshold,
@@ -226,7 +233,8 @@ class Detector:
 
     def _decode(self, outputs: Outputs, rule: DetectionRule) -> Detections:
         boxes, scores, letterbox = outputs.boxes, outputs.scores, outputs.letterbox
-        return detections_from_outputs(boxes, scores, letterbox, self.class_names, rule)
+        found = detections_from_outputs(boxes, scores, letterbox, self.class_names, rule)
+        return replace(found, model=self.identity)
 
     def _remaining_rule(self, rule: DetectionRule) -> DetectionRule:
         """Returns the part of a rule that the graph has not applied.

@@ -1,4 +1,4 @@
-"""The events of a run: one JSON object for each frame and each change of a source's state.
+"""The events of a run: a JSON object for each frame, change of a source's state, and new model.
 
 NDJSON, server-sent events, MQTT and Python callbacks carry the same objects. `docs/events.md`
 describes them, `events.schema.json` in this folder defines them.
@@ -10,6 +10,7 @@ from importlib import resources
 from typing import Any
 
 from spotlet.detections import Detections
+from spotlet.identity import ModelEvent
 from spotlet.streams import Frame, StatusEvent
 
 SCHEMA = 1
@@ -36,6 +37,7 @@ def frame_event(
         detections: best first: `class` (id), `name`, `score` in [0, 1] to 4 digits, `box`
             [x1, y1, x2, y2] in pixels of the frame to 2 digits, `track` (number or null).
         counts, crossings: only with lines or zones, see `Counts` and `Crossing`.
+        model, digest: see `ModelIdentity`; only if the detections are from a `Detector`.
 
     Args:
         frame: the frame.
@@ -57,7 +59,14 @@ def frame_event(
     if detections.counts is not None:
         event["counts"] = detections.counts.to_json()
         event["crossings"] = [each.to_json() for each in detections.counts.crossings]
-    return event
+    return event | identity_json(detections)
+
+
+def identity_json(detections: Detections) -> Event:
+    """Returns the keys `model` and `digest` of an event; none if the model is unknown."""
+    if detections.model is None:
+        return {}
+    return {"model": detections.model.name, "digest": detections.model.digest}
 
 
 def detections_json(detections: Detections) -> list[Event]:
@@ -85,6 +94,20 @@ def status_event(status: StatusEvent) -> Event:
         "at": round(status.at, 3),
         "reason": status.reason,
         "retry_s": None if status.retry_seconds is None else round(status.retry_seconds, 3),
+    }
+
+
+def model_event(event: ModelEvent) -> Event:
+    """Returns the event of a new package; its key `event` is `model`."""
+    return {
+        "schema": SCHEMA,
+        "event": "model",
+        "state": event.state,
+        "model": event.model,
+        "digest": event.digest,
+        "running": event.running,
+        "at": round(event.at, 3),
+        "reason": event.reason,
     }
 
 

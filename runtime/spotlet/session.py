@@ -1,5 +1,6 @@
 """A loaded model: a session, and a manifest that fits its graph."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ class ModelSession:
         provider_use: the execution provider asked for, the one used, how many nodes of the graph
             it got, and why the two differ, if they do.
         provider: the one used, `provider_use.got`.
+        sha256: of the file as it was loaded.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class ModelSession:
             raise ModelFileError(f"{path}: no such file")
         self.path = path
         self.settings = settings
-        session, self.provider_use = open_session(path, settings)
+        session, self.provider_use, self.sha256 = open_session(path, settings)
         self.provider = self.provider_use.got
         # The process may leave this folder before the file is opened again.
         self._whole_path = whole = path.absolute()
@@ -91,6 +93,17 @@ class ModelSession:
             boxes, scores = (np.concatenate(parts) for parts in zip(*results, strict=True))
             return boxes, scores
         return self._run_once(canvases)
+
+    def release_memory(self) -> None:
+        """Returns the memory to the system that onnxruntime keeps for later; runs a canvas.
+
+        Other threads may run the model meanwhile. Providers other than the CPU keep theirs.
+        """
+        options = ort.RunOptions()
+        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+        canvas = np.zeros((1, *self.manifest.input.size_hw, 3), np.uint8)
+        with contextlib.suppress(Exception):  # a provider or a host program without such memory
+            self._own.get().run(self._output_names, {self.manifest.input.name: canvas}, options)
 
     def _run_once(self, canvases: ImageArray) -> tuple[FloatArray, FloatArray]:
         feeds = {self.manifest.input.name: canvases}

@@ -111,15 +111,19 @@ class _Suspect:
 
 
 class SourceHistory:
-    """What was seen in one source so far. Holds on to one frame of it at most."""
+    """What was seen in one source so far. Holds on to one frame of it at most.
+
+    Attributes:
+        threshold: the least score that is reported.
+    """
 
     def __init__(self, threshold: float) -> None:
         """Starts with an empty history.
 
         Args:
-            threshold: the least score that is reported.
+            threshold: see the attribute.
         """
-        self._threshold = threshold
+        self.threshold = threshold
         self._epoch: int | None = None
         self._known: dict[int, _Known] = {}
         self._suspect: _Suspect | None = None
@@ -150,7 +154,7 @@ class SourceHistory:
             self._seen_at[:] = at_seconds  # what was there before is not known
         if len(found):
             self._last_found = at_seconds
-        findings = [each for each in [doubt_in(found, self._threshold)] if each is not None]
+        findings = [each for each in [doubt_in(found, self.threshold)] if each is not None]
         raw_classes = {
             (score, *box): class_id
             for score, box, class_id in zip(
@@ -162,7 +166,7 @@ class SourceHistory:
         }
         seen: dict[int, Box] = {}
         for each in tracked:
-            if each.score < self._threshold:
+            if each.score < self.threshold:
                 continue
             if each.track_id is not None:
                 seen[each.track_id] = each.box_xyxy

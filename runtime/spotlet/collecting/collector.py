@@ -1,10 +1,8 @@
 """Collects frames of a run: what its loop calls for each frame."""
 
-import hashlib
 import random
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +11,6 @@ from spotlet.collecting.settings import CollectSettings
 from spotlet.collecting.sink import CollectSink
 from spotlet.collecting.slots import Choice, Slots
 from spotlet.detections import Detections
-from spotlet.detector import Detector
 from spotlet.lifetime import Closing
 from spotlet.postprocess import suppress
 from spotlet.sinks.queue import QueuedSink
@@ -23,10 +20,6 @@ from spotlet.streams import Frame, SourceClock, Stream
 from spotlet.tracking.tracker import Tracker, TrackingSettings
 
 HOUR_SECONDS = 3600.0
-
-DIGEST_DIGITS = 16
-"""Hexadecimal digits of the model file's SHA-256: enough to tell files apart."""
-
 
 SAME_OBJECT_IOU = 0.7
 """Boxes that overlap by more are around one object."""
@@ -47,15 +40,18 @@ class Collector(Closing):
     Time is divided into slots, see `Slots`; of each, one frame is kept at most. The time is that
     of the capture if a source is live, else that of the videos. Images have no time: each is a
     slot, and only doubt and chance speak for it.
+
+    Attributes:
+        threshold: the least score that is reported of the frames to come.
     """
 
     def __init__(
         self,
         settings: CollectSettings,
-        detector: Detector,
+        class_names: Sequence[str],
         streams: Sequence[Stream],
         *,
-        threshold: float,
+        threshold: float = 0.0,
         classes: Sequence[str] | None = None,
         on_failure: OnFailure,
         rng: random.Random | None = None,
@@ -64,9 +60,9 @@ class Collector(Closing):
 
         Args:
             settings: where frames are kept, and how many.
-            detector: whose detections will come.
+            class_names: of the models whose detections will come.
             streams: of the run.
-            threshold: the least score that is reported.
+            threshold: see the attribute.
             classes: the only ones to suggest; None: all of the model's.
             on_failure: called with one line when writing fails, works again, or the folder is full.
             rng: draws frames; None: seeded by the system.
@@ -75,12 +71,10 @@ class Collector(Closing):
             UsageError: the folder holds something else, or lacks a class.
             OutputError: it cannot be written.
         """
-        names = [name for name in detector.class_names if classes is None or name in classes]
+        names = [name for name in class_names if classes is None or name in classes]
         self._names = tuple(names)
-        self._threshold = threshold
-        # The file's digest takes a moment, and a refused folder needs none.
+        self.threshold = threshold
         self._folder = CollectSink(settings, names, on_notice=on_failure)
-        self.use_model(detector)
         is_live = [stream.mode == "live" for stream in streams]
         self._uses_captures = any(is_live)
         self._has_time = any(stream.kind not in ("image", "images") for stream in streams)
@@ -99,13 +93,6 @@ class Collector(Closing):
     def written(self) -> str | None:
         """How many frames were kept, where and why; None without any."""
         return self._sink.written
-
-    def use_model(self, detector: Detector) -> None:
-        """Notes the model in the frames that are written from now on."""
-        self._folder.model = {
-            "name": detector.manifest.name,
-            "sha256": model_digest(detector.session.path),
-        }
 
     def write(self, frame: Frame, detections: Detections) -> None:
         """Takes a frame of the source that it names, with all that is known of it."""
@@ -132,10 +119,13 @@ class Collector(Closing):
         if source not in self._seen:
             self._seen[source] = _Seen(
                 clock=SourceClock(),
-                tracker=Tracker(TrackingSettings(start_score=self._threshold)),
-                history=SourceHistory(self._threshold),
+                tracker=Tracker(TrackingSettings(start_score=self.threshold)),
+                history=SourceHistory(self.threshold),
             )
         seen = self._seen[source]
+        if seen.history.threshold != self.threshold:  # another model
+            seen.history.threshold = self.threshold
+            seen.tracker.settings = TrackingSettings(start_score=self.threshold)
         now = seen.clock.seconds(frame)
         self._write(self._slots.due(self._time(frame, now)))
         earlier = None
@@ -145,7 +135,7 @@ class Collector(Closing):
                 tracked = seen.tracker.update(found, now, frame.epoch, frame.size_hw)
             findings, earlier = seen.history.update(frame, found, tracked, now)
         else:
-            doubt = doubt_in(found, self._threshold)
+            doubt = doubt_in(found, self.threshold)
             findings = [] if doubt is None else [doubt]
         self._slots.offer(frame, found, findings, source=source, earlier=earlier)
 
@@ -186,16 +176,10 @@ class Collector(Closing):
         Their class ids are indices into the names that are collected. Of boxes of several classes
         around one object the best stays: a person corrects a class faster than two boxes.
         """
-        sure = found.select(found.scores >= self._threshold - DOUBT_MARGIN).of_classes(self._names)
+        sure = found.select(found.scores >= self.threshold - DOUBT_MARGIN).of_classes(self._names)
         one_class = np.zeros(len(sure), np.int64)
         sure = sure.select(suppress(sure.boxes_xyxy, sure.scores, one_class, SAME_OBJECT_IOU))
         place_of = np.full(len(found.class_names), -1, np.int64)
         for place, name in enumerate(self._names):
             place_of[found.class_names.index(name)] = place
         return replace(sure, class_ids=place_of[sure.class_ids], class_names=self._names)
-
-
-def model_digest(path: Path) -> str:
-    """Returns the first digits of a model file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:DIGEST_DIGITS]

@@ -74,7 +74,6 @@ class CollectSink(Closing):
             OutputError: it cannot be read or written.
         """
         self.folder = Path(settings.folder)
-        self.model: dict[str, str] | None = None
         self._settings = settings
         self._on_notice = on_notice
         self._names = tuple(class_names)
@@ -132,7 +131,7 @@ class CollectSink(Closing):
         )
         if not encoded:
             raise OutputError(f"{self.folder}: OpenCV cannot encode a frame of {frame.source}")
-        path = new_path(self.folder, frame)
+        path, model = new_path(self.folder, frame), detections.model
         about = {
             "suggested": True,
             "reasons": list(reasons),
@@ -140,7 +139,7 @@ class CollectSink(Closing):
             "frame": frame.index,
             "pts_s": None if frame.pts_seconds is None else round(frame.pts_seconds, 6),
             "captured_at": round(frame.captured_at, 3),
-            "model": self.model,
+            "model": model and {"name": model.name, "digest": model.digest},
             **look.to_json(),
         }
         entry = self._entry(path.name, frame.size_hw, detections, about)

@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     rows = [
         ("model", manifest.name),
         ("file", f"{session.path} ({_megabytes(session.path)})"),
+        ("SHA-256", session.sha256),
         *_variants(session.path),
         ("produced by", manifest.producer),
         (

@@ -1,10 +1,15 @@
 """`spotlet run`: detect in images, videos, cameras or URLs, in one or in several at once."""
 
+import _thread
 import argparse
 import contextlib
+import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 
 from spotlet import running
 from spotlet.commands.config import apply_config
@@ -15,6 +20,7 @@ from spotlet.detector import Detector
 from spotlet.errors import SourceError
 from spotlet.running import RunCallbacks, RunSettings, RunSummary
 from spotlet.running.settings import SettingError
+from spotlet.sinks.choice import UNENDING_KINDS
 from spotlet.streams import Frame, StatusEvent, Stream
 from spotlet.text.terminal import PLAIN_SECONDS, Progress
 
@@ -41,17 +47,52 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(settings: RunSettings, *, debug: bool) -> RunSummary:
     terminal = _Terminal(settings, debug=debug)
-    return running.run(
-        settings,
-        RunCallbacks(
-            on_model=terminal.show_model,
-            on_status=terminal.show_status,
-            on_notice=terminal.show_notice,
-            on_open=terminal.begin,
-            on_frame=terminal.show_frame,
-            on_end=terminal.end,
-        ),
+    callbacks = RunCallbacks(
+        on_model=terminal.show_model,
+        on_status=terminal.show_status,
+        on_notice=terminal.show_notice,
+        on_open=terminal.begin,
+        on_frame=terminal.show_frame,
+        on_end=terminal.end,
     )
+    with _reloading(lambda: terminal.is_service) as reload:
+        return running.run(settings, callbacks, reload=reload)
+
+
+@contextlib.contextmanager
+def _reloading(is_service: Callable[[], bool]) -> Iterator[threading.Event | None]:
+    """Turns SIGHUP into an event in the block; it still ends what is no service, as before.
+
+    It also ends a run whose terminal has been closed: nobody would see it go on.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGHUP) if main and hasattr(signal, "SIGHUP") else None
+    if not callable(before):  # `nohup` ignores it, and so it stays
+        yield None
+        return
+    reload, had_terminal = threading.Event(), _has_terminal()
+
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        if is_service() and _has_terminal() == had_terminal:
+            # In a handler `reload.set()` could wait for a lock that the code below it holds.
+            _thread.start_new_thread(reload.set, ())
+        else:
+            before(number, frame)
+
+    signal.signal(signal.SIGHUP, hang_up)
+    try:
+        yield reload
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def _has_terminal() -> bool:
+    """Returns whether this process has a terminal that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 class _Terminal:
@@ -61,6 +102,7 @@ class _Terminal:
         self._settings = settings
         self._debug = debug
         self._progress: Progress | None = None
+        self.is_service = False
 
     def show_model(self, detector: Detector, why: str) -> None:
         if self._debug:
@@ -78,6 +120,7 @@ class _Terminal:
             sys.stderr.flush()
 
     def begin(self, streams: Sequence[Stream]) -> None:
+        self.is_service = any(stream.kind in UNENDING_KINDS for stream in streams)
         if not self._settings.has_outputs:
             return
         limits = [] if self._settings.max_frames is None else [self._settings.max_frames]

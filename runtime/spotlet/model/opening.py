@@ -1,6 +1,7 @@
 """Opening an onnxruntime session: threads, optimisation, and the provider that was asked for."""
 
 import contextlib
+import hashlib
 import io
 from collections import Counter
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from spotlet.text.plain import first_line
 
 RECORD_KEY = "session.record_ep_graph_assignment_info"
 """Makes onnxruntime, from about 1.24 on, remember which provider got which node."""
+
+_Opened = tuple[ort.InferenceSession, str]
+"""A session, and the SHA-256 of the bytes that it was made of."""
 
 MAX_THREADS = 256
 """More is a typo: onnxruntime would start them all."""
@@ -71,8 +75,10 @@ class SessionSettings:
             )
 
 
-def open_session(path: Path, settings: SessionSettings) -> tuple[ort.InferenceSession, ProviderUse]:
-    """Returns a session for a model file, and which provider it uses.
+def open_session(
+    path: Path, settings: SessionSettings
+) -> tuple[ort.InferenceSession, ProviderUse, str]:
+    """Returns a session for a model file, which provider it uses, and the SHA-256 of the file.
 
     Single nodes may be left to the CPU: a provider is used if it got at least one.
 
@@ -84,33 +90,34 @@ def open_session(path: Path, settings: SessionSettings) -> tuple[ort.InferenceSe
     if not path.is_file():
         raise ModelFileError(f"{path}: no such file")
     asked = full_provider_name(settings.provider)
-    session, nodes, why = None, None, None
+    opened, nodes, why = None, None, None
     if asked != CPU_PROVIDER:
-        session, why = _open_with(asked, path, settings)
-        nodes = None if session is None else _node_shares(session)
+        opened, why = _open_with(asked, path, settings)
+        nodes = None if opened is None else _node_shares(opened[0])
         if why is None and nodes and not nodes.get(asked):
             why = f"it took none of the {sum(nodes.values())} nodes"
-    if session is None:  # raises for a damaged file
-        session = _open_on_cpu(path, settings)
+    # The second raises for a damaged file.
+    session, sha256 = _open_on_cpu(path, settings) if opened is None else opened
     if why is None:
-        return session, ProviderUse(asked=asked, got=asked, nodes=nodes)
+        return session, ProviderUse(asked=asked, got=asked, nodes=nodes), sha256
     if settings.strict_provider:
         raise UsageError(f"provider {settings.provider}: {why}; {remedy(asked)}")
-    return session, ProviderUse(asked=asked, got=CPU_PROVIDER, fallback=why)
+    return session, ProviderUse(asked=asked, got=CPU_PROVIDER, fallback=why), sha256
 
 
-def _open_on_cpu(path: Path, settings: SessionSettings) -> ort.InferenceSession:
+def _open_on_cpu(path: Path, settings: SessionSettings) -> _Opened:
     options = session_options(settings)
     content = guard_session(path, options)
     try:
-        return ort.InferenceSession(content, options, providers=[CPU_PROVIDER])
+        session = ort.InferenceSession(content, options, providers=[CPU_PROVIDER])
     except Exception as error:  # onnxruntime's exceptions share no public base class
         raise ModelFileError(f"{path}: onnxruntime cannot load it ({first_line(error)})") from error
+    return session, hashlib.sha256(content).hexdigest()
 
 
 def _open_with(
     provider: str, path: Path, settings: SessionSettings
-) -> tuple[ort.InferenceSession | None, str | None]:
+) -> tuple[_Opened | None, str | None]:
     """Returns a session, if there is one, and why it does not use the provider."""
     options = session_options(settings)
     content = guard_session(path, options)
@@ -136,9 +143,10 @@ def _open_with(
     except Exception as error:  # onnxruntime's exceptions share no public base class
         return None, f"onnxruntime cannot create a session with it ({first_line(error)})"
     session.disable_fallback()  # nor may it change the provider later, during a frame
+    opened = session, hashlib.sha256(content).hexdigest()
     if session.get_providers()[0] == provider:
-        return session, None
-    return session, _why_left_out(provider, printed.getvalue())
+        return opened, None
+    return opened, _why_left_out(provider, printed.getvalue())
 
 
 def _why_left_out(provider: str, printed: str) -> str:

@@ -23,9 +23,20 @@ Components = dict[str, dict[str, Any]]
 
 
 def run_config(topics: Topics) -> Message:
-    """Returns the announcement of the run itself: whether it is connected."""
+    """Returns the announcement of the run itself: whether it is connected, and its model."""
     payloads = {"payload_on": "online", "payload_off": "offline"}
-    components = {"connection": _connectivity("Connection", topics.status) | payloads}
+    components: Components = {
+        "connection": _connectivity("Connection", topics.status) | payloads,
+        "model": {
+            "platform": "sensor",
+            "name": "Model",
+            "entity_category": "diagnostic",
+            "icon": "mdi:cube-scan",
+            "state_topic": topics.model,
+            "value_template": "{{ value_json.model }} {{ value_json.running }}",
+            "json_attributes_topic": topics.model,
+        },
+    }
     return _config(_object_id(topics.prefix), f"Spotlet {topics.prefix}", components, {}, {})
 
 

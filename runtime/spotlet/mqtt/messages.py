@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from spotlet.detections import Detections
-from spotlet.events import SCHEMA, Event
+from spotlet.events import SCHEMA, Event, identity_json
 from spotlet.sinks.file_names import unique_names
 from spotlet.streams import Frame
 
@@ -41,13 +41,14 @@ class Topics:
         """Takes the prefix, without a slash at either end."""
         self.prefix = prefix
         self.status = f"{prefix}/status"
+        self.model = f"{prefix}/model"
         self._slugs: dict[str, str] = {}
 
     def slug(self, source: str) -> str:
         """Returns a source's level: if two would be equal, the later one gets a number."""
         if source not in self._slugs:
-            # `status` is taken: a source with that name gets a number.
-            names = unique_names(["status", *self._slugs, source])
+            # These are taken: a source with such a name gets a number.
+            names = unique_names(["status", "model", *self._slugs, source])
             self._slugs[source] = names[-1]
         return self._slugs[source]
 
@@ -60,7 +61,7 @@ def counts_event(frame: Frame, detections: Detections) -> Event:
     """Returns the numbers of objects, small enough for a sensor.
 
     Keys: `schema`, `source`, `total`, `objects` by class name, without zeros; `lines` and `zones`
-    as in the event of a frame, if there are any.
+    as in the event of a frame, if there are any; `model` and `digest` as there.
     """
     objects = Counter(found.name for found in detections)
     event: Event = {
@@ -71,7 +72,7 @@ def counts_event(frame: Frame, detections: Detections) -> Event:
     }
     if detections.counts is not None:
         event |= detections.counts.to_json()
-    return event
+    return event | identity_json(detections)
 
 
 def present_objects(detections: Detections) -> Counter[tuple[int, int | None]]:

@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Literal
 
 from spotlet.detections import Detections
 from spotlet.errors import InputError, UsageError
-from spotlet.events import encode_event, frame_event, status_event
+from spotlet.events import encode_event, frame_event, model_event, status_event
+from spotlet.identity import ModelEvent, ModelIdentity
 from spotlet.lifetime import Closing
 from spotlet.mqtt.address import BrokerAddress, locate_broker
 from spotlet.mqtt.discovery import run_config, source_config
@@ -108,6 +110,7 @@ class MqttSink(Closing):
         self._present: dict[str, Counter[tuple[int, int | None]]] = {}
         self._announced: set[str] = set()
         self._with_states: set[str] = set()
+        self._model: ModelIdentity | None = None
         self._closed = False
         self._keep(self._topics.status, ONLINE)
         if settings.discovery:
@@ -146,6 +149,8 @@ class MqttSink(Closing):
         if self._settings.discovery and source not in self._announced:
             self._announced.add(source)
             self._announce(source, detections)
+        if self._model is None and detections.model is not None:
+            self._announce_model(detections.model)
         present = present_objects(detections)
         changed = present != self._present.get(source, Counter())
         crossed = detections.counts is not None and detections.counts.crossings
@@ -165,6 +170,12 @@ class MqttSink(Closing):
             self._keep(self._topics.of(event.source, "state"), payload)
             self._sender.wake()
 
+    def write_model(self, event: ModelEvent) -> None:
+        """Takes a loaded or refused package; after `close` it does nothing."""
+        if not self._closed:
+            self._keep(self._topics.model, encode_event(model_event(event)))
+            self._sender.wake()
+
     def finish(self, *, hurry: bool = False) -> None:
         """Starts to send what waits, and `offline`; see `BackgroundSink`."""
         self._closed = True
@@ -180,6 +191,15 @@ class MqttSink(Closing):
 
     def _keep(self, topic: str, payload: bytes) -> None:
         self._outbox.keep(Message(topic, payload, retain=True))
+
+    def _announce_model(self, model: ModelIdentity) -> None:
+        """Publishes the first model of the run as loaded."""
+        self._model, digest = model, model.digest
+        self.write_model(
+            ModelEvent(
+                state="loaded", model=model.name, digest=digest, running=digest, at=time.time()
+            )
+        )
 
     def _announce(self, source: str, detections: Detections) -> None:
         names = detections.class_names

@@ -9,10 +9,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 import cv2
 
 from spotlet.detections import Detections
-from spotlet.detector import Detector
 from spotlet.lifetime import WAKE_SECONDS
 from spotlet.model.providers import CPU_PROVIDER, full_provider_name
 from spotlet.pipeline import Workers, map_in_order, plan_workers
+from spotlet.running.model import RunModel
 from spotlet.running.settings import RunSettings
 from spotlet.session import SessionSettings
 from spotlet.streams import Arrival, StreamGroup
@@ -61,13 +61,15 @@ def prepare_process() -> None:
 
 
 def detect_in_order(
-    detector: Detector,
+    model: RunModel,
     group: StreamGroup,
     workers: Workers,
     settings: RunSettings,
     idle: Callable[[], None],
 ) -> Generator[tuple[Arrival, Detections], None, None]:
     """Yields each frame with its detections; the frames of a stream are in order.
+
+    Each call of the network takes the detector that the model has then, so no frame mixes two.
 
     No thread is left once it is exhausted, which closes the group too, or closed. With several
     workers, `idle` is called now and then in the caller's thread while it waits.
@@ -79,7 +81,7 @@ def detect_in_order(
     classes = None if settings.classes is None else tuple(settings.classes)
 
     def detect(arrivals: list[Arrival]) -> list[Detections]:
-        results = detector.detect([frame.image for _, frame in arrivals])
+        results = model.detector.detect([frame.image for _, frame in arrivals])
         return results if classes is None else [found.of_classes(classes) for found in results]
 
     batches = group.batches(settings.batch)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from spotlet.collecting import Collector
 from spotlet.detections import Detections
-from spotlet.detector import Detector
+from spotlet.identity import ModelEvent
 from spotlet.running.settings import RunCallbacks, RunSettings
 from spotlet.running.sinks import open_sinks
 from spotlet.serve.address import Listener
 from spotlet.sinks import Sink
 from spotlet.sinks.group import close_all, finish_all
-from spotlet.sinks.sink import EventSink
+from spotlet.sinks.sink import EventSink, ModelSink
 from spotlet.streams import Frame, StatusEvent, Stream
 
 EARLY_EVENTS = 1000
@@ -31,7 +31,7 @@ class Outputs:
     def __init__(self, callbacks: RunCallbacks) -> None:
         self.sinks: list[Sink] = []
         self._callbacks = callbacks
-        self._early: deque[StatusEvent] = deque(maxlen=EARLY_EVENTS)
+        self._early: deque[StatusEvent | ModelEvent] = deque(maxlen=EARLY_EVENTS)
         self._is_open = False
         self._stopped = False
         self._error: Exception | None = None
@@ -44,7 +44,7 @@ class Outputs:
         streams: Sequence[Stream],
         model: Path,
         listener: Listener | None = None,
-        detector: Detector | None = None,
+        class_names: Sequence[str] = (),
     ) -> Iterator[None]:
         """Opens the sinks for the block, and closes each of them whatever happens.
 
@@ -52,7 +52,7 @@ class Outputs:
         Arguments and errors are those of `open_sinks`.
         """
         try:
-            for sink in open_sinks(settings, streams, model, self.notify, listener, detector):
+            for sink in open_sinks(settings, streams, model, self.notify, listener, class_names):
                 self.sinks.append(sink)
             self._is_open = True
             self.flush()
@@ -86,6 +86,18 @@ class Outputs:
             self._callbacks.on_status(event)
         except Exception as error:
             self._error = self._error or error
+        self._queue(event)
+
+    def take_model(self, event: ModelEvent) -> None:
+        """Takes what became of a new package, as `take_status` does a change of state."""
+        self.notify(str(event))
+        try:
+            self._callbacks.on_swap(event)
+        except Exception as error:
+            self._error = self._error or error
+        self._queue(event)
+
+    def _queue(self, event: StatusEvent | ModelEvent) -> None:
         self._early.append(event)
         if threading.current_thread() is self._owner:
             self.flush()
@@ -98,7 +110,10 @@ class Outputs:
                 continue
             try:
                 for sink in self.sinks:
-                    if isinstance(sink, EventSink):
+                    if isinstance(event, ModelEvent):
+                        if isinstance(sink, ModelSink):
+                            sink.write_model(event)
+                    elif isinstance(sink, EventSink):
                         sink.write_status(event)
             except Exception as error:
                 self._error = error
@@ -116,15 +131,28 @@ class Outputs:
                 sink.write(frame, detections)
 
     def collect(
-        self, stream: Stream, frame: Frame, found: Detections, detections: Detections
+        self,
+        stream: Stream,
+        frame: Frame,
+        found: Detections,
+        detections: Detections,
+        least_score: float,
     ) -> None:
         """Offers a frame to the collector, if there is one; see `Collector.take`.
+
+        Args:
+            stream: of the frame.
+            frame: see `Collector.take`, as for the next two.
+            found: also below the least score.
+            detections: as reported.
+            least_score: that is reported.
 
         Raises:
             OutputError: see `write`.
         """
         for sink in self.sinks:
             if isinstance(sink, Collector):
+                sink.threshold = least_score
                 sink.take(stream, frame, found, detections)
 
     def stop(self) -> None:

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from spotlet.detector import Detector
 from spotlet.model.package import locate_model
 from spotlet.model.profile import find_profile
 from spotlet.running.loop import detect_in_order, share_cores, stopping
+from spotlet.running.model import RunModel
 from spotlet.running.outputs import Outputs
+from spotlet.running.package_files import package_state
 from spotlet.running.settings import RunCallbacks, RunSettings, SettingError
 from spotlet.running.sinks import listen
 from spotlet.running.summary import RunSummary, Totals
+from spotlet.running.swap import ModelSwap
 from spotlet.running.tracking import RunTracking
 from spotlet.serve.address import Listener
 from spotlet.session import SessionSettings
@@ -27,16 +29,20 @@ def run(
     callbacks: RunCallbacks = RunCallbacks(),  # noqa: B008 - frozen
     *,
     stop: threading.Event | None = None,
+    reload: threading.Event | None = None,
 ) -> RunSummary:
     """Detects in every frame of the sources, writes the results, and returns a summary.
 
     It returns when all sources have ended, `max_frames` is reached, the window is closed, or `stop`
-    is set. However it ends, the files are complete; Ctrl-C drops what is slow to write.
+    is set. However it ends, the files are complete; Ctrl-C drops what is slow to write. If a source
+    is live and the model is a path, a package that changes there is loaded, see `docs/live.md`.
 
     Args:
         settings: what to do.
         callbacks: functions to call during the run.
         stop: set it, in any thread or signal handler, to end the run after the frames in progress.
+        reload: set it likewise to look for a new package now, also where none is looked for
+            otherwise; the run clears it.
 
     Raises:
         SourceError: the only source cannot be read. One of several that cannot be read, or a source
@@ -56,16 +62,18 @@ def run(
     if settings.show:
         require_windows()
     with listen(settings) as listener:
-        return _run(settings, callbacks, stop, listener)
+        return _run(settings, callbacks, stop, reload, listener)
 
 
 def _run(
     settings: RunSettings,
     callbacks: RunCallbacks,
     stop: threading.Event | None,
+    reload: threading.Event | None,
     listener: Listener | None,
 ) -> RunSummary:
     tracking = RunTracking(settings)
+    loaded = package_state(settings.model, settings.variant)
     path = locate_model(settings.model, settings.variant)
     live = settings.mode == "live" or (
         settings.mode is None and all(locate_source(each).is_live for each in settings.sources)
@@ -74,20 +82,25 @@ def _run(
     mode = "live" if live and len(settings.sources) == 1 else "video"
     session, why = choose_session(path, mode, settings.session, strict=settings.strict_provider)
     workers = share_cores(settings, session, live=live)
-    detector = Detector(
-        path,
-        score_threshold=settings.score_threshold,
-        iou_threshold=settings.iou_threshold,
-        session=replace(session, threads=workers.threads),
-    )
-    callbacks.on_model(detector, why)
-    unknown = [name for name in settings.classes or () if name not in detector.class_names]
+    model = RunModel(settings, path, replace(session, threads=workers.threads), tracking.prepare)
+    callbacks.on_model(model.detector, why)
+    names = model.detector.class_names
+    unknown = [name for name in settings.classes or () if name not in names]
     if unknown:
         raise SettingError(
             f"`classes`: unknown class {', '.join(map(repr, unknown))}; this model has "
-            f"{', '.join(detector.class_names)}"
+            f"{', '.join(names)}"
         )
     totals, outputs = Totals(), Outputs(callbacks)
+    swap = ModelSwap(
+        model,
+        settings,
+        loaded,
+        watch=is_service(settings) and Path(settings.model).exists(),
+        reload=reload,
+        report=outputs.take_model,
+        notify=outputs.notify,
+    )
     failures: Mapping[str, str] = {}
     try:
         with (
@@ -99,21 +112,23 @@ def _run(
                 on_status=outputs.take_status,
                 spare_cores=workers.count == 1,
             ) as group,
-            outputs.open(settings, group.streams, path, listener, detector),
+            outputs.open(settings, group.streams, path, listener, names),
             stopping(group, stop),
+            swap.running(),
             contextlib.suppress(WindowClosed),
             # Closed here: when it is garbage-collected, an error could not be raised.
             contextlib.closing(
-                detect_in_order(detector, group, workers, settings, outputs.flush)
+                detect_in_order(model, group, workers, settings, outputs.flush)
             ) as detected,
         ):
-            tracking.begin(detector, group.streams)
+            tracking.begin(group.streams)
             callbacks.on_open(group.streams)
             try:
                 for (stream, frame), found in detected:
                     detections = tracking.update(stream, frame, found)
                     outputs.write(frame, detections)
-                    outputs.collect(stream, frame, found, detections)
+                    least_score = tracking.least_score(found)
+                    outputs.collect(stream, frame, found, detections, least_score)
                     totals.add(stream, frame, detections)
                     callbacks.on_frame(frame, detections)
             except (
@@ -126,6 +141,15 @@ def _run(
         summary = totals.summary(outputs.sinks, failures)
         callbacks.on_end(summary)
     return summary
+
+
+def is_service(settings: RunSettings) -> bool:
+    """Returns whether a run has a camera or a URL, and so may last until another model exists.
+
+    Raises:
+        SourceError: see `locate_source`.
+    """
+    return any(locate_source(each).is_live for each in settings.sources)
 
 
 def choose_session(

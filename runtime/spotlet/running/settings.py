@@ -14,6 +14,7 @@ from spotlet.counting.rules import CountingRules
 from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import UsageError
+from spotlet.identity import ModelEvent
 from spotlet.running.summary import RunSummary
 from spotlet.serve.address import ServeAddress
 from spotlet.session import SessionSettings
@@ -196,8 +197,10 @@ class RunCallbacks:
     Attributes:
         on_model: the model is loaded; gets the reason for its session settings too.
         on_status: a live source changed its state; in any thread, at once.
-        on_notice: one line, when an output fails or recovers, or with the address of the page; in
-            any thread.
+        on_notice: one line, when an output fails or recovers, with the address of the page, or
+            about a new package; in any thread.
+        on_swap: a new package was loaded or refused; in any thread, at once, after `on_notice` got
+            it as a line.
         on_open: the sources and outputs are open; the frames follow.
         on_frame: a frame and its detections, after all outputs have taken them.
         on_end: the outputs are closed; also called before `run` raises, if the sources were read.
@@ -206,6 +209,7 @@ class RunCallbacks:
     on_model: Callable[[Detector, str], None] = _ignore
     on_status: OnStatus = log_status
     on_notice: Callable[[str], None] = logging.getLogger("spotlet.running").warning
+    on_swap: Callable[[ModelEvent], None] = _ignore
     on_open: Callable[[Sequence[Stream]], None] = _ignore
     on_frame: Callable[[Frame, Detections], None] = _ignore
     on_end: Callable[[RunSummary], None] = _ignore

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from spotlet.collecting import Collector
-from spotlet.detector import Detector
 from spotlet.running.settings import BYTES_PER_MB, RunSettings, SettingError
 from spotlet.serve.address import Listener, ServeAddress
 from spotlet.sinks import NdjsonSink, Sink, WindowSink, refuse_source
@@ -40,7 +39,7 @@ def open_sinks(
     model: Path,
     on_failure: OnFailure,
     listener: Listener | None,
-    detector: Detector | None = None,
+    class_names: Sequence[str] = (),
 ) -> Iterator[Sink]:
     """Opens the sinks, and yields each as soon as it is open.
 
@@ -50,7 +49,7 @@ def open_sinks(
         model: the model's file, which no output may replace either.
         on_failure: see `save_sink`.
         listener: see `listen`; taken over.
-        detector: of the run; needed to collect frames.
+        class_names: of the model; needed to collect frames.
 
     Raises:
         UsageError: two outputs have one path, or an output would replace an input.
@@ -70,12 +69,11 @@ def open_sinks(
         yield save_sinks(settings.save, streams, max_fps=fps, keep=keep, on_failure=on_failure)
     if settings.snapshots is not None:
         yield snapshot_sink(settings.snapshots, streams, on_failure=on_failure)
-    if settings.collect is not None and detector is not None:
+    if settings.collect is not None:
         yield Collector(
             settings.collect,
-            detector,
+            class_names,
             streams,
-            threshold=detector.rule.score_threshold,
             classes=settings.classes,
             on_failure=on_failure,
         )

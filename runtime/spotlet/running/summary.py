@@ -3,10 +3,11 @@
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spotlet.counts import Counts, by_class
 from spotlet.detections import Detections
+from spotlet.identity import ModelIdentity
 from spotlet.sinks import Sink
 from spotlet.streams import Frame, Stream
 from spotlet.text.terminal import table
@@ -26,6 +27,7 @@ class RunSummary:
         found: objects found in all frames, by class name, the most frequent first.
         counts: the final counts of lines and zones, by source.
         written: what was written where, a text for each output that wrote.
+        frames_by_model: frames processed, by the model's name and digest.
         failures: why sources ended that should not have, by their names.
     """
 
@@ -38,6 +40,7 @@ class RunSummary:
     counts: Mapping[str, Counts]
     written: tuple[str, ...]
     failures: Mapping[str, str]
+    frames_by_model: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         rate = self.frames / max(self.seconds, 1e-9)
@@ -49,6 +52,8 @@ class RunSummary:
             lines[0] += f", {self.oldest_seconds * 1000:.0f} ms old at most"
         if len(self.frames_by_source) > 1:
             lines.append(table([*self.frames_by_source.items()], header=("source", "frames")))
+        if len(self.frames_by_model) > 1:
+            lines.append(table([*self.frames_by_model.items()], header=("model", "frames")))
         found = [*self.found.items()]
         lines.append(table(found, header=("class", "found")) if found else "nothing found")
         if self.counts:
@@ -76,6 +81,7 @@ class Totals:
         self._dropped = 0
         self._oldest: float | None = None
         self._by_source: Counter[str] = Counter()
+        self._by_model: Counter[ModelIdentity] = Counter()
         self._found: Counter[str] = Counter()
         self._counts: dict[str, Counts] = {}
         self._first = self._last = 0.0
@@ -87,6 +93,8 @@ class Totals:
             self._first = frame.captured_monotonic
         self._dropped += frame.dropped
         self._by_source[stream.source] += 1
+        if detections.model is not None:
+            self._by_model[detections.model] += 1
         self._found.update(found.name for found in detections)
         if detections.counts is not None:
             self._counts[stream.source] = detections.counts
@@ -101,6 +109,7 @@ class Totals:
             seconds=self._last - self._first,
             oldest_seconds=self._oldest,
             frames_by_source=dict(self._by_source),
+            frames_by_model={str(model): count for model, count in self._by_model.items()},
             found=dict(self._found.most_common()),
             counts=self._counts,
             written=tuple(filter(None, (sink.written for sink in sinks))),

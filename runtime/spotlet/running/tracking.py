@@ -6,6 +6,7 @@ from dataclasses import replace
 from spotlet.counting.counter import ObjectCounter
 from spotlet.detections import Detections
 from spotlet.detector import Detector
+from spotlet.identity import ModelIdentity
 from spotlet.running.settings import RunSettings, SettingError
 from spotlet.streams import Frame, SourceClock, Stream, locate_source
 from spotlet.tracking.tracker import Tracker, TrackingSettings
@@ -16,11 +17,7 @@ make a frame worth collecting."""
 
 
 class RunTracking:
-    """Tracks and counts a run's objects, if its settings ask for it.
-
-    Attributes:
-        threshold: the least score that is reported, once it began.
-    """
+    """Tracks and counts a run's objects, if its settings ask for it."""
 
     def __init__(self, settings: RunSettings) -> None:
         """Checks the sources, before anything is opened.
@@ -33,7 +30,7 @@ class RunTracking:
         counts = self._rules.lines or self._rules.zones
         self._tracking = settings.tracking or (TrackingSettings() if counts else None)
         self._collects = settings.collect is not None
-        self.threshold = 0.0
+        self._least_scores: dict[ModelIdentity | None, float] = {}
         self._of: dict[Stream, tuple[SourceClock, Tracker, ObjectCounter | None]] = {}
         for source in settings.sources if self._tracking else ():
             if (found := locate_source(source)).kind in ("image", "images"):
@@ -42,14 +39,13 @@ class RunTracking:
                     "counted; leave out `tracking` and `counting`, or give a video"
                 )
 
-    def begin(self, detector: Detector, streams: Sequence[Stream]) -> None:
-        """Takes the streams; lowers the detector's threshold, for unsure objects.
+    def prepare(self, detector: Detector) -> None:
+        """Lowers a detector's threshold: unsure objects keep ids, and are worth collecting.
 
         Args:
-            detector: its `rule` is replaced.
-            streams: in the order of the sources.
+            detector: its `rule` is replaced; the threshold before is the least that is reported.
         """
-        least = self.threshold = detector.rule.score_threshold
+        least = self._least_scores[detector.identity] = detector.rule.score_threshold
         if self._tracking is None and not self._collects:
             return
         unsure = least * UNSURE_SHARE
@@ -57,15 +53,21 @@ class RunTracking:
             # The graph drops everything below this threshold.
             unsure = max(unsure, detector.manifest.detection.score_threshold)
         detector.rule = replace(detector.rule, score_threshold=unsure)
+
+    def least_score(self, detections: Detections) -> float:
+        """Returns the least score that is reported of the model that found these."""
+        # Several models may be in progress while one replaces another.
+        return self._least_scores[detections.model]
+
+    def begin(self, streams: Sequence[Stream]) -> None:
+        """Takes the streams, in the order of the sources."""
         if self._tracking is None:
             return
-        start = max(self._tracking.start_score, least)
-        tracking = replace(self._tracking, start_score=start)
         for number, stream in enumerate(streams, 1):
             rules = self._rules.of_source(number)
             counts = rules.lines or rules.zones
-            counter = ObjectCounter(rules, tracking.lost_seconds) if counts else None
-            self._of[stream] = SourceClock(), Tracker(tracking), counter
+            counter = ObjectCounter(rules, self._tracking.lost_seconds) if counts else None
+            self._of[stream] = SourceClock(), Tracker(self._tracking), counter
 
     def update(self, stream: Stream, frame: Frame, detections: Detections) -> Detections:
         """Returns the objects of a stream's next frame, with track ids and counts if asked for.
@@ -73,11 +75,14 @@ class RunTracking:
         Raises:
             UsageError: a line or a zone lies outside the frame.
         """
+        least = self.least_score(detections)
         if stream not in self._of:
-            if not self._collects:
-                return detections
-            return detections.select(detections.scores >= self.threshold)
+            return detections.select(detections.scores >= least) if self._collects else detections
         clock, tracker, counter = self._of[stream]
+        assert self._tracking is not None
+        start = max(self._tracking.start_score, least)
+        if tracker.settings.start_score != start:
+            tracker.settings = replace(self._tracking, start_score=start)
         at_seconds = clock.seconds(frame)
         found = tracker.update(detections, at_seconds, frame.epoch, frame.size_hw)
         return found if counter is None else counter.update(found, frame.size_hw, at_seconds)

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from spotlet.events import encode_event
+from spotlet.events import encode_event, model_event
 from spotlet.serve.board import Board, SourceRecord
 from spotlet.serve.metrics import CONTENT_TYPE, RunMetrics
 from spotlet.serve.pictures import Pictures
@@ -71,7 +71,13 @@ def make_app(board: Board, viewers: Viewers, pictures: Pictures, title: str) -> 
         records = board.records()
         up = [board.is_up(record) for record in records]
         sources = [_health(record, is_up) for record, is_up in zip(records, up, strict=True)]
-        content = {"status": "ok" if any(up) else "down", "title": title, "sources": sources}
+        content = {
+            "status": "ok" if any(up) else "down",
+            "title": title,
+            "model": None if board.model is None else str(board.model),
+            "refused": None if board.refusal is None else model_event(board.refusal),
+            "sources": sources,
+        }
         status = 200 if any(up) else 503
         return Response(encode_event(content), status, media_type="application/json")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from spotlet.detections import Detections
+from spotlet.identity import ModelEvent, ModelIdentity
 from spotlet.sinks.file_names import unique_names
 from spotlet.streams import Frame, State, StatusEvent
 
@@ -104,6 +105,9 @@ class Board:
 
     Attributes:
         sources: their names, in the order in which they were given.
+        model: of the newest frame; None before the first.
+        swaps: packages by what became of them: `loaded` or `refused`.
+        refusal: the last refused package; None if there is none, or one was loaded after it.
     """
 
     def __init__(self, streams: Sequence[Watched], *, stale_seconds: float) -> None:
@@ -114,6 +118,9 @@ class Board:
             stale_seconds: after this long without a frame or event a live source counts as down.
         """
         self.sources = list(dict.fromkeys(stream.source for stream in streams))
+        self.model: ModelIdentity | None = None
+        self.swaps: Counter[str] = Counter(loaded=0, refused=0)
+        self.refusal: ModelEvent | None = None
         self._streams = tuple(streams)
         self._stale_seconds = stale_seconds
         self._lock = threading.Lock()
@@ -124,6 +131,7 @@ class Board:
         """Takes a frame. Its picture is not copied, and kept until the next arrives."""
         with self._lock:
             self._records[frame.source].add(frame, detections)
+            self.model = detections.model
 
     def note(self, event: StatusEvent) -> None:
         """Takes a change of state."""
@@ -131,6 +139,11 @@ class Board:
             record = self._records[event.source]
             record.status, record.state = event, event.state
             record.heard_monotonic = time.monotonic()
+
+    def note_model(self, event: ModelEvent) -> None:
+        """Takes a loaded or refused package."""
+        self.swaps[event.state] += 1
+        self.refusal = event if event.state == "refused" else None
 
     def newest(self, source: str) -> Newest | None:
         """Returns the newest frame of a source; None before the first."""

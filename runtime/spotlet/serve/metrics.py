@@ -42,6 +42,13 @@ class RunMetrics(Collector):
 
         text = "1, labelled with the version."
         yield _family("spotlet_build_info", text, [((self._version,), 1)], "version")
+        model = self._board.model
+        text = "1, labelled with the model of the newest frame and the start of its SHA-256."
+        of_model = [] if model is None else [((model.name, model.digest), 1)]
+        yield _family("spotlet_model_info", text, of_model, "model", "digest")
+        text = "New packages for the running model, by what became of them."
+        swaps = [((result,), number) for result, number in self._board.swaps.items()]
+        yield _family("spotlet_model_swaps_total", text, swaps, "result")
         yield each("spotlet_source_up", "1 while the source is live, else 0.", self._board.is_up)
         yield each("spotlet_source_reconnections_total", "Connections after the first.", _epoch)
         yield each("spotlet_frames_total", "Processed frames.", lambda record: record.frames)

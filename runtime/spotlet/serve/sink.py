@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from spotlet.detections import Detections
-from spotlet.events import frame_event, status_event
+from spotlet.events import frame_event, model_event, status_event
+from spotlet.identity import ModelEvent
 from spotlet.serve.address import Listener
 from spotlet.serve.board import Board, Watched
 from spotlet.serve.server import Server
@@ -61,6 +62,14 @@ class ServeSink:
         self._board.note(event)
         if self._server.viewers is not None:
             self._server.viewers.send(event.source, lambda: status_event(event))
+
+    def write_model(self, event: ModelEvent) -> None:
+        """Shows a loaded or refused package; after `close` it does nothing."""
+        if self._closed:
+            return
+        self._board.note_model(event)
+        if self._server.viewers is not None:
+            self._server.viewers.send(None, lambda: model_event(event))
 
     def finish(self, *, hurry: bool = False) -> None:
         """Starts to end the server, and returns at once.

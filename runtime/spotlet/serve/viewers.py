@@ -71,10 +71,15 @@ class Viewers:
         """Whether no more are admitted."""
         return len(self._viewers) >= MOST_VIEWERS
 
-    def send(self, source: str, event: Callable[[], Event]) -> None:
-        """Queues an event for the viewers of its source; makes it only if there are any."""
+    def send(self, source: str | None, event: Callable[[], Event]) -> None:
+        """Queues an event for the viewers of its source; makes it only if there are any.
+
+        Args:
+            source: None for an event of all sources.
+            event: returns it.
+        """
         with self._lock:
-            watching = [viewer for viewer in self._viewers if source in viewer.sources]
+            watching = [v for v in self._viewers if source is None or source in v.sources]
             if not watching or self._ended:
                 return
             message = _message(event())

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from spotlet.detections import Detections
-from spotlet.events import Event, frame_event, status_event
+from spotlet.events import Event, frame_event, model_event, status_event
+from spotlet.identity import ModelEvent
 from spotlet.lifetime import Closing
 from spotlet.streams import Frame, StatusEvent
 
@@ -37,6 +38,11 @@ class CallbackSink(Closing):
         """
         if not self._closed:
             self._on_event(status_event(event))
+
+    def write_model(self, event: ModelEvent) -> None:
+        """Calls the function with a loaded or refused package; ignored after `close`."""
+        if not self._closed:
+            self._on_event(model_event(event))
 
     def close(self) -> None:
         """Ends the calls. A second `close` does nothing."""

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
+from spotlet.identity import ModelEvent
 from spotlet.lifetime import Closing
 from spotlet.streams import Frame, StatusEvent
 
@@ -42,6 +43,18 @@ class EventSink(Sink, Protocol):
 
     def write_status(self, event: StatusEvent) -> None:
         """Takes a change of a source's state; ignored after `close`.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+
+
+@runtime_checkable
+class ModelSink(Sink, Protocol):
+    """A sink that also takes what became of a new package."""
+
+    def write_model(self, event: ModelEvent) -> None:
+        """Takes a loaded or refused package; ignored after `close`.
 
         Raises:
             OutputError: it cannot be written.

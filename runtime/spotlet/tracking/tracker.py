@@ -44,6 +44,9 @@ class Tracker:
         instead of their mixture. Cao 2023, "Observation-centric SORT", corrects how noise grows
         while an object is not seen: here a gap is one step of its length.
 
+    Attributes:
+        settings: may be replaced between two frames.
+
     Example:
         >>> import numpy as np
         >>> from spotlet import Detections, Tracker
@@ -58,7 +61,7 @@ class Tracker:
     """
 
     def __init__(self, settings: TrackingSettings = TrackingSettings()) -> None:  # noqa: B008
-        self._settings = settings
+        self.settings = settings
         self._given = 0
         self._epoch = 0
         self._now = -math.inf
@@ -108,16 +111,16 @@ class Tracker:
             detections,
             class_ids=np.where(ids > 0, classes, detections.class_ids),
             track_ids=ids,
-        ).select((ids > 0) | (detections.scores >= self._settings.start_score))
+        ).select((ids > 0) | (detections.scores >= self.settings.start_score))
 
     def _place(self, found: Detections, steady: Motion, turn: Motion) -> IndexArray:
         """Updates the tracks; returns the track of each object (M,), -1 for none."""
         places = places_of(found.boxes_xyxy)
         if self._class_scores.shape[1] != len(found.class_names):
             self._class_scores = np.zeros((len(self._ids), len(found.class_names)))
-        costs, turns = _costs(steady, places), _costs(turn, places) + self._settings.turn_cost
+        costs, turns = _costs(steady, places), _costs(turn, places) + self.settings.turn_cost
         gains = self._gains(np.minimum(costs, turns), found.class_ids)
-        sure = found.scores >= self._settings.start_score
+        sure = found.scores >= self.settings.start_score
         numbered = self._ids > 0
         free = np.ones(len(numbered), np.bool_)
         tracks = np.full(len(found), -1, np.int64)
@@ -143,7 +146,7 @@ class Tracker:
     def _gains(self, costs: Array, class_ids: IndexArray) -> Array:
         """Returns how much better each pair of track and object is than a new object (N, M)."""
         flips = self._classes()[:, np.newaxis] != class_ids
-        gains: Array = self._settings.most_cost - costs - self._settings.flip_cost * flips
+        gains: Array = self.settings.most_cost - costs - self.settings.flip_cost * flips
         return gains
 
     def _begin(self, places: Array) -> IndexArray:
@@ -159,7 +162,7 @@ class Tracker:
     def _confirm(self) -> None:
         known = self._motion.at_seconds - self._since
         # A source's clock has whole ticks: a tenth of a second may measure shorter.
-        enough = (known > 0) & (known >= self._settings.confirm_seconds - 1e-3)
+        enough = (known > 0) & (known >= self.settings.confirm_seconds - 1e-3)
         ready = (self._ids == 0) & (self._motion.at_seconds == self._now) & enough
         count = int(ready.sum())
         self._ids[ready] = self._given + 1 + np.arange(count)
@@ -169,9 +172,9 @@ class Tracker:
         """Drops tracks that left; returns where the others may be by now, and if they turned."""
         steady = predict(self._motion, at_seconds)
         seen_at = self._motion.at_seconds
-        kept = at_seconds - seen_at <= self._settings.lost_seconds
+        kept = at_seconds - seen_at <= self.settings.lost_seconds
         # Only frames that did not show it count: a slow source has long gaps between two frames.
-        kept &= (self._ids > 0) | (self._now - seen_at <= self._settings.confirm_seconds)
+        kept &= (self._ids > 0) | (self._now - seen_at <= self.settings.confirm_seconds)
         if size_hw is not None:
             centres = steady.places[:, :2]
             is_out = ((centres < 0) | (centres > size_hw[::-1])).any(axis=1)

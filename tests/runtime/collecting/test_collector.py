@@ -38,7 +38,7 @@ def collector(settings: CollectSettings, model: Path, *sources: Source, **words:
     notices: list[str] = words.pop("notices", [])
     return Collector(
         settings,
-        Detector(model),
+        Detector(model).class_names,
         streams,
         threshold=0.5,
         on_failure=notices.append,

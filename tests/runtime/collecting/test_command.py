@@ -87,7 +87,7 @@ def test_objects_below_the_threshold_are_collected_and_not_reported(
     content = labels(tmp_path / "set")
     assert {row["score"] for row in content["annotations"]} == {0.9}
     assert any("doubt" in row["spotlet"]["reasons"] for row in content["images"])
-    assert len(content["images"][0]["spotlet"]["model"]["sha256"]) == 16
+    assert len(content["images"][0]["spotlet"]["model"]["digest"]) == 16
     assert any("frames to label" in each for each in done.written)
 
 

@@ -17,6 +17,7 @@ from spotlet.collecting import CollectSettings, CollectSink
 from spotlet.collecting.choice import ChosenFrame
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
+from spotlet.identity import ModelIdentity
 from spotlet.sinks.retry import RetriedSink
 
 NAMES = ("cat", "dog")
@@ -57,8 +58,8 @@ def test_a_frame_is_kept_as_it_was_with_its_suggestions_and_reasons(
     tmp_path: Path, settings: CollectSettings
 ) -> None:
     with CollectSink(settings, NAMES) as sink:
-        sink.model = {"name": "m", "sha256": "0123456789abcdef"}
-        sink.write(frame(3), cats(0.9, 0.4))
+        model = ModelIdentity("m", "0123456789abcdef" * 4)
+        sink.write(frame(3), replace(cats(0.9, 0.4), model=model))
     content = labels(tmp_path / "set")
     (image,), rows = content["images"], content["annotations"]
     assert image["file_name"] == "20231114T221323.000Z-10.0.0.7_door.jpg"
@@ -74,7 +75,7 @@ def test_a_frame_is_kept_as_it_was_with_its_suggestions_and_reasons(
     assert about["reasons"] == ["doubt"]
     assert about["source"] == "rtsp://10.0.0.7/door"
     assert (about["frame"], about["pts_s"], about["captured_at"]) == (3, None, 1_700_000_003.0)
-    assert about["model"] == {"name": "m", "sha256": "0123456789abcdef"}
+    assert about["model"] == {"name": "m", "digest": "0123456789abcdef"}
     saved = cv2.imread(str(tmp_path / "set/images" / image["file_name"]))
     assert saved is not None
     assert np.abs(saved.astype(int) - frame(3).image).mean() < 6

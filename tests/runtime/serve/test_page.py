@@ -20,6 +20,7 @@ import numpy as np
 
 from spotlet.counts import Counts, LineCount, ZoneCount
 from spotlet.detections import Detections
+from spotlet.identity import ModelEvent, ModelIdentity
 from spotlet.serve.address import Listener, ServeAddress
 from spotlet.serve.sink import ServeSink
 from spotlet.streams import StatusEvent
@@ -86,6 +87,37 @@ class _Run:
 def browser() -> Iterator[Browser]:
     with Browser() as browser:
         yield browser
+
+
+def test_the_page_names_the_model_and_the_last_refused_package(
+    browser: Browser, tmp_path: Path
+) -> None:
+    browser.errors.clear()
+    run = _Run()
+    with contextlib.closing(run.sink):
+        model = ModelIdentity(NASTY, "0123456789abcdef" * 4)
+        image = np.full((240, 320, 3), 60, np.uint8)
+        frame = replace(live_frame(1, source=SOURCE), image=image)
+        run.sink.write(frame, replace(Detections.none(("bolt",)), model=model))
+        event = ModelEvent(
+            state="refused",
+            model=NASTY,
+            digest=None,
+            running=model.digest,
+            at=1.7e9,
+            reason=f"its golden frames are others {NASTY} " + "x" * 200,
+        )
+        run.sink.write_model(event)
+        browser.open(run.url)
+        browser.wait_for(
+            "document.body.innerText.includes('a new package was refused: its golden')"
+        )
+        assert f"{NASTY} 0123456789abcdef" in _text(browser)
+        browser.wait_for("document.documentElement.scrollWidth <= window.innerWidth")
+        browser.screenshot(tmp_path / "refused.png")
+        run.sink.write_model(replace(event, state="loaded", reason=None))
+        browser.wait_for("!document.body.innerText.includes('was refused')")
+    assert browser.errors == []
 
 
 def _text(browser: Browser) -> str:

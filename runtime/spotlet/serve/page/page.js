@@ -234,6 +234,14 @@ function showLink(state, text) {
   }
 }
 
+function showRefusal(refused) {
+  const line = document.getElementById("refused");
+  line.hidden = !refused;
+  line.textContent = refused
+    ? `${clock(refused.at)} · a new package was refused: ${refused.reason}`
+    : "";
+}
+
 function listen() {
   if (events) events.close();
   heardAt = Date.now();
@@ -258,7 +266,8 @@ async function poll() {
     }
     const health = await answer.json();
     answeredAt = Date.now();
-    document.getElementById("model").textContent = health.title;
+    document.getElementById("model").textContent = health.model ?? health.title;
+    showRefusal(health.refused);
     showSources(health.sources);
     const live = health.sources.filter((each) => each.up).length;
     showLink("on", `${live} of ${health.sources.length} live`);

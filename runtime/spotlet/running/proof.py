@@ -1,0 +1,101 @@
+"""The proof that a new package may take the place of a running one."""
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from spotlet.check import CheckReport, check_model
+from spotlet.detector import Detector
+from spotlet.errors import ModelFileError
+from spotlet.manifest import Manifest
+from spotlet.model.package import PARITY_FILE, read_parity
+from spotlet.model.providers import CPU_PROVIDER
+from spotlet.running.model import RunModel
+from spotlet.session import SessionSettings
+
+NICENESS = 10
+"""Of the thread that checks: about a tenth of a core's time if the frames need all of it."""
+
+INPUT_FIELDS = ("size_hw", "colour_order", "resize", "interpolation", "pad_value")
+"""Of the manifest's `input`, what a new package must share."""
+
+
+def prove(model: RunModel, path: Path) -> Detector:
+    """Returns the detector of a model file, warm, once it is proven that it may replace another.
+
+    Args:
+        model: of the run.
+        path: of the file, with its package's record beside it. Nobody else may change them.
+
+    Raises:
+        SpotletError: it must not; the message says why.
+    """
+    if read_parity(path) is None:
+        raise ModelFileError(
+            f"has no {PARITY_FILE} to check it with; export or adopt it as a package, or restart "
+            "the run"
+        )
+    settings = model.pinned()
+    _require_proven(_at_low_priority(lambda: check_model(path, _checking(settings))))
+    detector = model.load(path, settings)
+    _require_same(model.detector.manifest, detector.manifest)
+    detector(np.zeros((*detector.manifest.input.size_hw, 3), np.uint8))
+    return detector
+
+
+def _checking(settings: SessionSettings) -> SessionSettings:
+    return replace(settings, threads=1) if settings.provider == CPU_PROVIDER else settings
+
+
+def _require_proven(report: CheckReport) -> None:
+    if not report.passed:
+        raise ModelFileError("; ".join(f"{row.rule}: {row.measured}" for row in report.failures))
+    for row in report.rows:
+        if row.unproven:
+            raise ModelFileError(f"{row.rule}: {row.measured}")
+
+
+def _require_same(old: Manifest, new: Manifest) -> None:
+    if new.classes != old.classes:
+        raise ModelFileError(
+            f"its classes are {', '.join(new.classes)}, the run's are {', '.join(old.classes)}; "
+            "restart the run to change them"
+        )
+    for name in INPUT_FIELDS:
+        wanted, got = getattr(old.input, name), getattr(new.input, name)
+        if got != wanted:
+            raise ModelFileError(
+                f"its input's {name} is {got}, the run's is {wanted}; restart the run to change it"
+            )
+
+
+def _at_low_priority(call: Callable[[], CheckReport]) -> CheckReport:
+    """Returns what a call returns, or raises what it raises, in a thread that yields to others.
+
+    The threads that onnxruntime starts inherit the priority, so the detector of the run must be
+    loaded elsewhere.
+    """
+    results: list[CheckReport] = []
+    errors: list[Exception] = []
+
+    def work() -> None:
+        if sys.platform == "linux":  # elsewhere it would be the whole process's
+            with contextlib.suppress(OSError):  # a service may forbid it
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        try:
+            results.append(call())
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work, name="spotlet-check", daemon=True)
+    thread.start()
+    thread.join()
+    for error in errors:
+        raise error
+    return results[0]

@@ -1,0 +1,290 @@
+"""A new package into a running service: proven first, then swapped in between two frames."""
+
+import gc
+import os
+import shutil
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from patience import wait_until
+from swap_packages import damage, frame_with_red, write_package
+
+from spotlet.detector import Detector
+from spotlet.identity import ModelEvent
+from spotlet.model.package import locate_model
+from spotlet.running import RunSettings, swap
+from spotlet.running.model import RunModel
+from spotlet.running.package_files import copy_package, package_state
+from spotlet.running.proof import prove
+from spotlet.running.swap import ModelSwap
+from spotlet.running.tracking import RunTracking
+from spotlet.session import SessionSettings
+from spotlet.tracking import TrackingSettings
+
+ONE_THREAD = SessionSettings(threads=1)
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swap, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(swap, "SETTLE_SECONDS", 0.1)
+
+
+def digest_of(folder: Path) -> str:
+    return Detector(folder).identity.digest
+
+
+@dataclass
+class Watched:
+    """A model that is watched without a run."""
+
+    model: RunModel
+    reload: threading.Event = field(default_factory=threading.Event)
+    events: list[ModelEvent] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+    def next_event(self) -> ModelEvent:
+        wait_until(lambda: self.events, lambda: self.notices)
+        return self.events.pop(0)
+
+    def score(self) -> float:
+        (score,) = self.model.detector(frame_with_red()).scores.tolist()
+        return round(float(score), 4)
+
+
+@contextmanager
+def watched(model: Path, *, watch: bool = True, **changes: Any) -> Iterator[Watched]:
+    settings = RunSettings(model=model, sources=["rtsp://camera/1"], **changes)
+    state = package_state(model, settings.variant)
+    tracking = RunTracking(settings)
+    path = locate_model(model, settings.variant)
+    of = Watched(RunModel(settings, path, ONE_THREAD, tracking.prepare))
+    model_swap = ModelSwap(
+        of.model,
+        settings,
+        state,
+        watch=watch,
+        reload=of.reload,
+        report=of.events.append,
+        notify=of.notices.append,
+    )
+    with model_swap.running():
+        yield of
+
+
+def test_a_link_to_another_package_is_followed(tmp_path: Path) -> None:
+    old, new = write_package(tmp_path / "v1"), write_package(tmp_path / "v2", red=0.6)
+    link = tmp_path / "current"
+    link.symlink_to(old)
+    with watched(link) as of:
+        assert of.score() == 0.9
+        (tmp_path / "next").symlink_to(new)
+        (tmp_path / "next").rename(link)
+        event = of.next_event()
+        assert (event.state, event.model, event.reason) == ("loaded", "current", None)
+        assert event.digest == event.running == digest_of(new)
+        assert of.score() == 0.6
+        assert of.model.detector.identity.name == "current"
+
+
+def test_files_that_are_replaced_in_place_are_taken_once_all_are_there(tmp_path: Path) -> None:
+    package, new = write_package(tmp_path / "p"), write_package(tmp_path / "new", red=0.6)
+    with watched(package) as of:
+        shutil.copytree(new, package, dirs_exist_ok=True)
+        assert of.next_event().state == "loaded"
+        assert of.score() == 0.6
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("truncated", "the file is the one in parity.json: sha256 "),
+        ("other bytes", "the file is the one in parity.json: sha256 "),
+        ("golden", "the picture is not the export's"),
+        ("no record", "has no parity.json to check it with"),
+    ],
+)
+def test_a_damaged_package_is_refused_once_and_the_old_one_stays(
+    tmp_path: Path, kind: str, reason: str
+) -> None:
+    package = write_package(tmp_path / "p")
+    old = digest_of(package)
+    new = damage(write_package(tmp_path / "new", red=0.6), kind)
+    with watched(package) as of:
+        shutil.rmtree(package)
+        shutil.copytree(new, package)
+        event = of.next_event()
+        assert event.state == "refused"
+        assert reason in str(event.reason)
+        assert str(tmp_path) not in str(event)
+        assert "spotlet-swap-" not in str(event)
+        assert event.running == old != event.digest
+        assert of.score() == 0.9
+        shutil.copytree(write_package(tmp_path / "whole", red=0.5), package, dirs_exist_ok=True)
+        assert of.next_event().state == "loaded"  # and no second refusal
+        assert of.score() == 0.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"classes": ("blue", "red", "green")}, "its classes are blue, red, green, the run's are"),
+        ({"pad_value": 0}, "its input's pad_value is 0, the run's is 114"),
+        ({"objects": False}, "nothing is proven about detections"),
+    ],
+)
+def test_a_whole_package_that_does_not_suit_the_run_is_refused(
+    tmp_path: Path, changes: dict[str, Any], reason: str
+) -> None:
+    package = write_package(tmp_path / "p")
+    with watched(package, watch=False) as of:
+        write_package(package, red=0.6, **changes)
+        of.reload.set()
+        event = of.next_event()
+        assert (event.state, event.digest) == ("refused", digest_of(package))
+        assert reason in str(event.reason)
+        assert of.score() == 0.9
+
+
+def test_a_package_that_is_taken_away_is_refused_and_may_come_back(tmp_path: Path) -> None:
+    package = write_package(tmp_path / "p")
+    with watched(package) as of:
+        package.rename(tmp_path / "away")
+        event = of.next_event()
+        assert (event.state, event.digest) == ("refused", None)
+        assert "p: no such file" in str(event.reason)
+        (tmp_path / "away").rename(package)
+        wait_until(lambda: of.notices)
+        assert "has the same model file" in of.notices[0]
+        assert of.events == []
+
+
+def test_a_package_that_is_only_touched_is_a_notice(tmp_path: Path) -> None:
+    package = write_package(tmp_path / "p")
+    with watched(package) as of:
+        os.utime(package / "model.onnx")
+        wait_until(lambda: of.notices)
+        assert of.events == []
+
+
+def test_without_watching_only_a_reload_looks_at_the_package(tmp_path: Path) -> None:
+    package = write_package(tmp_path / "p")
+    with watched(package, watch=False) as of:
+        write_package(package, red=0.6)
+        assert not of.events
+        of.reload.set()
+        assert of.next_event().state == "loaded"
+        assert not of.reload.is_set()
+        of.reload.set()
+        wait_until(lambda: of.notices)
+
+
+def test_what_is_proven_is_what_runs_though_the_package_changes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = write_package(tmp_path / "p")
+
+    def prove_late(model: RunModel, path: Path) -> Detector:
+        if not done:
+            done.append(path)
+            damage(write_package(package, red=0.3), "truncated")
+        return prove(model, path)
+
+    done: list[Path] = []
+    with watched(package, watch=False) as of:
+        write_package(package, red=0.6)
+        monkeypatch.setattr(swap, "prove", prove_late)
+        of.reload.set()
+        assert of.next_event().state == "loaded"
+        assert of.score() == 0.6
+        assert not done[0].exists()
+
+
+def test_a_package_that_changes_while_it_is_copied_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = write_package(tmp_path / "p")
+
+    def copy_early(model: str | Path, variant: str | None, folder: Path) -> Path:
+        path = copy_package(model, variant, folder)
+        if not copies:
+            write_package(package, red=0.5)
+        copies.append(path)
+        return path
+
+    copies: list[Path] = []
+    with watched(package, watch=False) as of:
+        damage(write_package(package, red=0.6), "truncated")
+        monkeypatch.setattr(swap, "copy_package", copy_early)
+        of.reload.set()
+        assert of.next_event().state == "loaded"
+        assert of.score() == 0.5
+        assert len(copies) == 2
+
+
+def test_a_fault_that_nobody_foresaw_is_a_refusal_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(model: RunModel, path: Path) -> Detector:
+        raise MemoryError("no room")
+
+    package = write_package(tmp_path / "p")
+    with watched(package) as of:
+        monkeypatch.setattr(swap, "prove", fail)
+        write_package(package, red=0.6)
+        assert of.next_event().reason == "MemoryError: no room"
+
+
+def test_the_settings_of_the_run_hold_for_the_new_model_and_else_its_own(tmp_path: Path) -> None:
+    package = write_package(tmp_path / "p")
+    for given, expected in ((None, 0.2), (0.3, 0.3)):
+        write_package(package, least_score=0.4)
+        with watched(package, watch=False, score_threshold=given, iou_threshold=0.5) as of:
+            write_package(package, red=0.6, least_score=0.2)
+            of.reload.set()
+            assert of.next_event().state == "loaded"
+            rule = of.model.detector.rule
+            assert (rule.score_threshold, rule.iou_threshold) == (expected, 0.5)
+
+
+def test_tracking_lowers_the_new_models_threshold_as_it_did_the_old_ones(tmp_path: Path) -> None:
+    package = write_package(tmp_path / "p")
+    with watched(package, watch=False, tracking=TrackingSettings()) as of:
+        assert of.model.detector.rule.score_threshold == 0.2
+        write_package(package, red=0.85, least_score=0.8)
+        of.reload.set()
+        assert of.next_event().state == "loaded"
+        assert of.model.detector.rule.score_threshold == 0.4
+
+
+def test_the_old_session_is_freed(tmp_path: Path) -> None:
+    package = write_package(tmp_path / "p")
+    with watched(package) as of:
+        of.score()
+        session = weakref.ref(of.model.detector.session._own.get())
+        write_package(package, red=0.6)
+        assert of.next_event().state == "loaded"
+
+        def is_gone() -> bool:
+            gc.collect()
+            return session() is None
+
+        wait_until(is_gone)
+
+
+def test_a_links_target_and_not_its_name_decides_what_has_changed(tmp_path: Path) -> None:
+    package = write_package(tmp_path / "v1")
+    (tmp_path / "current").symlink_to(package)
+    before = package_state(tmp_path / "current", None)
+    assert before == package_state(package, None)
+    (package / "CARD.md").write_text("a note")
+    assert before == package_state(package, None)
+    (package / "golden" / "two.png").write_bytes(b"")
+    assert before != package_state(package, None)
+    assert package_state(tmp_path / "none", None) != before
