@@ -22,6 +22,8 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="runners need Linux or macOS"),
 ]
 
+EXAMPLES = Path(__file__).parents[3] / "examples" / "runner"
+
 SOON_SECONDS = 0.3
 """The time limit where a test waits for it to pass."""
 
@@ -394,7 +396,7 @@ def test_a_program_that_does_not_end_is_killed(
 
 
 def test_the_example_finds_what_is_red() -> None:
-    example = Path(__file__).parents[3] / "examples" / "runner" / "red_things.py"
+    example = EXAMPLES / "red_things.py"
     frame: ImageArray = np.full((200, 400, 3), 90, np.uint8)
     frame[50:90, 100:180] = (10, 20, 220)
     frame[120:160, 200:240] = (220, 20, 10)
@@ -404,8 +406,48 @@ def test_the_example_finds_what_is_red() -> None:
     np.testing.assert_allclose(found.boxes_xyxy, [[100, 50, 180, 90]], atol=2)
 
 
+NCNN = """
+import numpy as np
+class Mat:
+    class PixelType: PIXEL_BGR = 2
+    @staticmethod
+    def from_pixels(pixels, kind, width, height):
+        assert pixels.shape == (width * height * 3,)
+        return Mat()
+    def substract_mean_normalize(self, mean, scale): pass
+class Extractor:
+    def __enter__(self): return self
+    def __exit__(self, *error): pass
+    def input(self, name, mat): assert name == "data"
+    def extract(self, name):
+        output = np.zeros((3598, 112), np.float32)
+        cell = 52 * 52 + 10 * 26 + 12
+        output[cell, 2] = 0.8
+        output[cell, [80 + 2, 88 + 1, 96 + 3, 104 + 0]] = 50
+        return 0, output
+class Net:
+    def load_param(self, path):
+        print("ncnn says what it likes", flush=True)
+        return int("missing" in path)
+    def load_model(self, path): return 0
+    def create_extractor(self): return Extractor()
+"""
+"""A stand-in: one cell of stride 16 in row 10, column 12, with sides of 2, 1, 3 and 0 strides."""
+
+
+def test_the_example_for_nanodet_decodes_a_cell_worked_by_hand(tmp_path: Path) -> None:
+    (tmp_path / "ncnn.py").write_text(NCNN, "utf-8")
+    program = f"env 'PYTHONPATH={tmp_path}' '{sys.executable}' '{EXAMPLES / 'nanodet_plus.py'}'"
+    with start(f"{program} a.param a.bin") as runner:
+        assert len(runner.class_names) == 80
+        found = runner.find(np.zeros((416, 416, 3), np.uint8), 0.3)
+    assert [each.name for each in found] == ["car"]
+    np.testing.assert_allclose(found.boxes_xyxy, [[160, 144, 240, 160]], atol=0.1)
+    assert "cannot load missing.param" in failure(f"{program} missing.param a.bin")
+
+
 def test_the_first_lines_of_the_documentation_are_a_hello_and_an_answer() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "runners.md").read_text("utf-8")
+    page = (EXAMPLES.parents[1] / "docs" / "runners.md").read_text("utf-8")
     lines = [line for line in page.splitlines() if line.startswith('{"')]
     assert read_hello(lines[0].encode()).classes == ("cat", "dog")
     asked = json.loads(lines[1])
