@@ -106,8 +106,7 @@ def learn(
         try:
             code = record.run(step, call)
         finally:
-            if code:
-                record.remove_if_empty()
+            if code and not record.remove_if_empty():
                 print(f"step {number} did not finish; to continue: {again}", file=sys.stderr)
         if code:
             return code

@@ -191,12 +191,14 @@ class LearnRecord:
             self._note("done", step.name, digest)
         return code
 
-    def remove_if_empty(self) -> None:
-        """Removes the record with its folder if no step has left anything there."""
+    def remove_if_empty(self) -> bool:
+        """Removes the record with its folder if no step has left anything; returns whether."""
         folder = self._path.parent
-        if [each.name for each in folder.iterdir()] == [RECORD]:
-            self._path.unlink()
-            folder.rmdir()
+        if [each.name for each in folder.iterdir()] != [RECORD]:
+            return False
+        self._path.unlink()
+        folder.rmdir()
+        return True
 
     def _note(self, kind: str, name: str, digest: str) -> None:
         self._content[kind][name] = digest

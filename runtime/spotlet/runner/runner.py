@@ -20,7 +20,7 @@ RULES = "docs/runners.md has the protocol"
 
 
 class Runner(Closing):
-    """Detects objects in frames of any size by a program of any kind.
+    """Detects objects in frames of any size by a program of any kind; for one thread at a time.
 
     After any error the program has ended, with all that it started.
 
