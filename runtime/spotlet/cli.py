@@ -44,6 +44,7 @@ SUMMARIES = {
     "info": "show a model's manifest",
     "doctor": "show what this installation and machine can do",
     "data": "show what is in a labelled set, and what is wrong with it",
+    "learn": "label pictures with a model, train a small detector on them and export it",
     "train": "train a detector on a labelled set",
     "evaluate": "measure the average precision of a checkpoint or a model on a labelled set",
     "pretrain": "pretrain a backbone on pictures without labels",
@@ -108,6 +109,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{program}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
+
+
+def call(words: Sequence[str]) -> int:
+    """Runs a command as a part of another one and returns its exit code; its errors are raised.
+
+    Args:
+        words: those after `spotlet`.
+
+    Raises:
+        SpotletError: the command failed, or there is no such command.
+    """
+    command = _find_command(words[0])
+    return _run(command, f"spotlet {command.name}", list(words[1:]))
 
 
 def run_process() -> NoReturn:

@@ -9,6 +9,7 @@
         ├── SourceError                 an image, a video, a camera
         ├── DatasetError                a labelled set
         ├── CheckpointError             a trained network's weights
+        ├── RunnerError                 a program that computes a network
         └── OutputError                 a place to write to
 
 A message is one line: what was given, the rule, the remedy.
@@ -57,6 +58,10 @@ class DatasetError(InputError):
 
 class CheckpointError(InputError):
     """A checkpoint cannot be read."""
+
+
+class RunnerError(InputError):
+    """A program that computes a network cannot be started, ended, hung or answered nonsense."""
 
 
 class OutputError(InputError):

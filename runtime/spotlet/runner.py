@@ -1,1 +1,0 @@
-"""A program that computes a network, spoken to over pipes."""
