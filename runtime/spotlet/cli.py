@@ -43,7 +43,7 @@ SUMMARIES = {
     "bench": "measure what a model costs on this machine; --tune finds its best settings",
     "info": "show a model's manifest",
     "doctor": "show what this installation and machine can do",
-    "data": "show what is in a labelled set, and what is wrong with it",
+    "data": "check a labelled set, or convert it to another format",
     "train": "train a detector on a labelled set",
     "evaluate": "measure the average precision of a checkpoint or a model on a labelled set",
     "pretrain": "pretrain a backbone on pictures without labels",

@@ -1,0 +1,76 @@
+"""Writes YOLO txt: `data.yaml`, `images/SPLIT/` and `labels/SPLIT/`.
+
+Source: https://docs.ultralytics.com/datasets/detect/
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from spotlet.coco_labels import CocoPicture
+from spotlet_training.converting.splits import SplitPictures, every, suggestion_notes
+
+LEAST_SIDE = 1e-6
+"""As a fraction; a thinner box, under 0.01 pixels even of 8K, could lose its area in rounding."""
+
+
+def picture_folder(split: str, is_divided: bool) -> Path:
+    """Returns where the pictures of a split go."""
+    return Path("images") / split
+
+
+def write_labels(folder: Path, class_names: tuple[str, ...], pictures: SplitPictures) -> list[str]:
+    """Writes the description and one text file a picture; returns what the format cannot hold."""
+    for split, part in pictures.items():
+        (folder / "labels" / split).mkdir(parents=True)
+        for picture in part:
+            text = "".join(f"{line}\n" for line in _lines(picture))
+            file = folder / "labels" / split / f"{Path(picture.file_name).stem}.txt"
+            file.write_text(text, "utf-8")
+    unknown = {each for one in every(pictures) for each in one.unknown_ids}
+    description: dict[str, Any] = {split: f"images/{split}" for split in pictures}
+    description["names"] = dict(enumerate(class_names))
+    if unknown:
+        names = [name for index, name in enumerate(class_names) if index not in unknown]
+        description["exhaustive"] = names
+    text = yaml.safe_dump(description, allow_unicode=True, sort_keys=False)
+    (folder / "data.yaml").write_text(text, "utf-8")
+    return [*_notes(class_names, pictures, unknown), *suggestion_notes(pictures)]
+
+
+def _lines(picture: CocoPicture) -> list[str]:
+    """Returns the lines of a picture's objects, without the ignored ones."""
+    height, width = picture.size_hw
+    edges = picture.boxes_xyxy.astype(np.float64) / [width, height, width, height]
+    centres, sides = (edges[:, :2] + edges[:, 2:]) / 2, edges[:, 2:] - edges[:, :2]
+    rows = np.hstack([centres, np.maximum(sides, LEAST_SIDE)]).tolist()
+    return [
+        " ".join([str(class_id), *(f"{value:.10g}" for value in row)])
+        for class_id, row, ignored in zip(
+            picture.class_ids.tolist(), rows, picture.ignored.tolist(), strict=True
+        )
+        if not ignored
+    ]
+
+
+def _notes(class_names: tuple[str, ...], pictures: SplitPictures, unknown: set[int]) -> list[str]:
+    notes = []
+    if ignored := sum(int(one.ignored.sum()) for one in every(pictures)):
+        notes.append(
+            f"{ignored} ignored objects are left out, for YOLO cannot mark them: training takes "
+            "them for background, and evaluation counts what is found there as wrong"
+        )
+    if any({*one.unknown_ids} != unknown for one in every(pictures)):
+        listed = ", ".join(class_names[each] for each in sorted(unknown))
+        notes.append(
+            f"YOLO states which classes are labelled completely for the whole set, not for each "
+            f"picture: in none of them are these ({listed}) now taken as complete"
+        )
+    if "val" not in pictures:
+        notes.append(
+            "the set has no validation split: Spotlet chooses one when it trains, but other "
+            "programs need a `val` in data.yaml"
+        )
+    return notes
