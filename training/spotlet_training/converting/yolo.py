@@ -1,4 +1,4 @@
-"""Writes YOLO txt: `data.yaml`, `images/SPLIT/` and `labels/SPLIT/`.
+"""Writes YOLO txt: `data.yaml`, and `labels/` beside `images/`, both by split if there are two.
 
 Source: https://docs.ultralytics.com/datasets/detect/
 """
@@ -17,20 +17,26 @@ LEAST_SIDE = 1e-6
 
 
 def picture_folder(split: str, is_divided: bool) -> Path:
-    """Returns where the pictures of a split go."""
-    return Path("images") / split
+    """Returns where the pictures of a split go; Label Studio reads only undivided folders."""
+    return Path("images") / split if is_divided else Path("images")
 
 
 def write_labels(folder: Path, class_names: tuple[str, ...], pictures: SplitPictures) -> list[str]:
-    """Writes the description and one text file a picture; returns what the format cannot hold."""
+    """Writes the description and one text file a picture; returns what the format cannot hold.
+
+    `classes.txt` has the class names for Label Studio.
+    """
+    description: dict[str, Any] = {}
     for split, part in pictures.items():
-        (folder / "labels" / split).mkdir(parents=True)
+        images = picture_folder(split, len(pictures) > 1)
+        description[split] = images.as_posix()
+        labels = folder / "labels" / images.relative_to("images")
+        labels.mkdir(parents=True)
         for picture in part:
             text = "".join(f"{line}\n" for line in _lines(picture))
-            file = folder / "labels" / split / f"{Path(picture.file_name).stem}.txt"
-            file.write_text(text, "utf-8")
+            (labels / f"{Path(picture.file_name).stem}.txt").write_text(text, "utf-8")
+    (folder / "classes.txt").write_text("".join(f"{name}\n" for name in class_names), "utf-8")
     unknown = {each for one in every(pictures) for each in one.unknown_ids}
-    description: dict[str, Any] = {split: f"images/{split}" for split in pictures}
     description["names"] = dict(enumerate(class_names))
     if unknown:
         names = [name for index, name in enumerate(class_names) if index not in unknown]
