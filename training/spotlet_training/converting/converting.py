@@ -81,7 +81,7 @@ def convert_set(
     """
     if to not in WRITERS:
         raise UsageError(f"format {to!r}; must be one of {', '.join(FORMATS)}")
-    root = source if source.is_dir() else source.parent
+    root = source.parent if source.is_file() else source
     if out.resolve().is_relative_to(root.resolve()):
         raise UsageError(f"{out}: is in the set to convert; give a folder outside it")
     name, content = read_labels(source)

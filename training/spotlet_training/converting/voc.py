@@ -93,7 +93,7 @@ def _notes(class_names: tuple[str, ...], mapped: list[str], pictures: SplitPictu
     unmapped = len(class_names) - len(mapped)
     kinds = (
         (unknown, f"VOC cannot say that classes are not labelled completely ({listed}, in "
-         f"{len(whole)} pictures): read it together with that, or convert to COCO"),
+         f"{len(whole)} pictures): say it with --exhaustive, or convert to COCO"),
         (broken, f"{broken} boxes have edges between pixels, written with decimals: some other "
          "programs read whole numbers only"),
         (padded, f"{padded} class names lose the spaces around them"),
