@@ -1,5 +1,6 @@
 """A Spotlet model as an ML backend of Label Studio; see README.md."""
 
+import http.client
 import os
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +20,11 @@ from spotlet.image_files import decode_image
 MOST_BYTES = 50_000_000
 LABEL_STUDIO_URL = os.environ.get("LABEL_STUDIO_URL", "http://localhost:8080")
 API_KEY = os.environ.get("LABEL_STUDIO_API_KEY", "")
+
+FAULTS = (
+    *(ValueError, KeyError, TypeError, ElementTree.ParseError),  # in the request
+    *(OSError, http.client.HTTPException, SpotletError),  # of a picture
+)
 
 detector = Detector(os.environ.get("SPOTLET_MODEL", "garments"))
 model_version = f"spotlet-{detector.manifest.name}"
@@ -100,14 +106,7 @@ async def predict(request: Request) -> JSONResponse:
     """Answers with the predictions, or with what is wrong in one line."""
     try:
         found = await run_in_threadpool(predict_tasks, await request.json())
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        OSError,
-        ElementTree.ParseError,
-        SpotletError,
-    ) as error:
+    except FAULTS as error:
         return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 400)
     return JSONResponse({"results": found, "model_version": model_version})
 

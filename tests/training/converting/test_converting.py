@@ -149,7 +149,7 @@ def test_ignored_objects_are_kept_where_the_format_has_them_and_counted_where_no
         assert converted(root, to).train[0].ignored.tolist() == [False, True]
     notes = convert_set(root, tmp_path / "yolo", "yolo").notes
     assert read(tmp_path / "yolo").train[0].class_ids.tolist() == [0]
-    assert any(note.startswith("1 ignored objects are left out") for note in notes)
+    assert any(note.startswith("ignored objects left out: 1;") for note in notes)
 
 
 def test_suggestions_keep_their_scores_and_pictures_their_notes_in_coco(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_suggestions_keep_their_scores_and_pictures_their_notes_in_coco(tmp_path
     assert content["images"][0]["spotlet"] == about
     for to in ("yolo", "voc"):
         notes = convert_set(root, tmp_path / to, to).notes
-        assert any("the scores of 1 suggestions and Spotlet's notes on 1" in note for note in notes)
+        assert any("scores of suggestions (1), notes on pictures (1)" in note for note in notes)
 
 
 def test_unknown_classes_stay_unknown_or_are_named(tmp_path: Path) -> None:
@@ -178,9 +178,9 @@ def test_unknown_classes_stay_unknown_or_are_named(tmp_path: Path) -> None:
             folder.mkdir(parents=True)
             notes[write, which] = " ".join(write(folder, names, pictures))
     assert "completely" not in notes[coco.write_labels, "other"]
-    assert "completely" not in notes[yolo.write_labels, "same"]
-    assert "(a, b)" in notes[yolo.write_labels, "other"]
-    assert "(a, b, in 3 pictures)" in notes[voc.write_labels, "other"]
+    assert "incomplete" not in notes[yolo.write_labels, "same"]
+    assert ": a, b now count as incomplete" in notes[yolo.write_labels, "other"]
+    assert "(a, b; pictures: 3)" in notes[voc.write_labels, "other"]
     written = (tmp_path / "same" / yolo.__name__ / "data.yaml").read_text()
     assert yaml.safe_load(written)["exhaustive"] == ["a", "c"]
     written = (tmp_path / "other" / yolo.__name__ / "data.yaml").read_text()
@@ -189,6 +189,20 @@ def test_unknown_classes_stay_unknown_or_are_named(tmp_path: Path) -> None:
     rows = json.loads(path.read_text())["images"]
     assert [row["neg_category_ids"] for row in rows] == [[3], [3], [2, 3]]
     assert [row["not_exhaustive_category_ids"] for row in rows] == [[], [], [1]]
+
+
+def test_outlines_are_left_out_and_counted(tmp_path: Path) -> None:
+    root = write_coco(tmp_path / "set", [picture("a.png", [(10, 10, 20, 20, 0)] * 3)])
+    file = root / "annotations" / "instances_default.json"
+    content = json.loads(file.read_text())
+    content["annotations"][0]["segmentation"] = [[10, 10, 20, 10, 20, 20]]
+    content["annotations"][1]["keypoints"] = [15, 15, 2]
+    file.write_text(json.dumps(content))
+    assert (
+        convert_set(root, tmp_path / "out", "coco")
+        .notes[0]
+        .startswith("outlines and key points left out: 2;")
+    )
 
 
 def test_pictures_get_names_that_every_format_can_hold(tmp_path: Path) -> None:
@@ -204,7 +218,7 @@ def test_pictures_get_names_that_every_format_can_hold(tmp_path: Path) -> None:
     root = write_coco(tmp_path / "set", [picture(name, boxes) for name in names])
     for to in FORMATS:
         done = convert_set(root, tmp_path / to, to)
-        assert any(note.startswith("3 pictures have new names") for note in done.notes)
+        assert any(note.startswith("new file names: 3;") for note in done.notes)
         found = [one.path.name for one in read(tmp_path / to).train]
         kept = [
             "0001-2.png",
@@ -224,7 +238,7 @@ def test_a_turned_picture_is_saved_upright(to: str, tmp_path: Path) -> None:
     stored[-20:, :30] = 255  # turned clockwise, as orientation 6 says, at the upper left
     (root / "images" / "a.jpg").write_bytes(with_orientation(stored, ".jpg", 6))
     notes = convert_set(root, tmp_path / "out", to).notes
-    assert any(note.startswith("1 pictures are saved upright") for note in notes)
+    assert any(note.startswith("pictures saved upright, encoded anew: 1;") for note in notes)
     file = image_file(tmp_path / "out", "a.jpg")
     plain = cv2.imread(str(file), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     assert plain is not None
@@ -283,7 +297,11 @@ def test_voc_names_what_it_loses_of_classes_and_edges(tmp_path: Path) -> None:
     names = (" bolt", "a:b", "nut")
     root = write_coco(tmp_path / "set", [picture("a.png", [(1.5, 2, 30, 40, 0)])], names)
     done = convert_set(root, tmp_path / "out", "voc")
-    assert [note.split(" ")[0] for note in done.notes] == ["1", "1", "1"]
+    assert [note.partition(";")[0] for note in done.notes] == [
+        "boxes with edges between pixels: 1",
+        "class names that lose the spaces around them: 1",
+        "class names with `:` or a leading `#`: 1",
+    ]
     assert (tmp_path / "out" / "labelmap.txt").read_text().splitlines()[1:] == ["bolt:::", "nut:::"]
     assert read(tmp_path / "out").class_names == ("bolt", "a:b", "nut")
     root = write_coco(tmp_path / "twins", [picture("a.png", [(1, 2, 30, 40, 0)])], ("nut ", "nut"))

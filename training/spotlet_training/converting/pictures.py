@@ -86,14 +86,14 @@ class Copies:
     def notes(self) -> list[str]:
         """Returns a line on each thing that was changed."""
         listed = ", ".join(f"{count} {kind}" for kind, count in sorted(self.unusual.items()))
+        outlines = self._suggestions.outlines
         kinds = (
-            (self.renamed, f"{self.renamed} pictures have new names: the old ones are taken, or "
-             "not allowed everywhere"),
-            (self.turned, f"{self.turned} pictures are saved upright, encoded anew: tools disagree "
-             "on whether labels refer to them before or after the turn that EXIF states"),
+            (self.renamed, f"new file names: {self.renamed}; the old ones were taken, or are not "
+             "allowed everywhere"),
+            (self.turned, f"pictures saved upright, encoded anew: {self.turned}; tools disagree on "
+             "whether labels refer to them before or after the turn that EXIF states"),
             (len(self.unusual), f"pictures that not every tool reads: {listed}"),
-            (self._suggestions.outlines, f"{self._suggestions.outlines} outlines or key points are "
-             "left out: only their boxes are written"),
+            (outlines, f"outlines and key points left out: {outlines}; only boxes are written"),
         )  # fmt: skip
         return [line for count, line in kinds if count]
 

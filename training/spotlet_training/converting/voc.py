@@ -11,7 +11,7 @@ import numpy as np
 
 from spotlet.coco_labels import CocoPicture
 from spotlet.errors import DatasetError
-from spotlet_training.converting.splits import SplitPictures, every, suggestion_notes
+from spotlet_training.converting.splits import SplitPictures, every, named, suggestion_notes
 
 PICTURES = "JPEGImages"
 
@@ -89,15 +89,15 @@ def _notes(class_names: tuple[str, ...], mapped: list[str], pictures: SplitPictu
         for each in (one.boxes_xyxy for one in every(pictures))
     )
     padded = sum(name != name.strip() for name in class_names)
-    listed = ", ".join(class_names[each] for each in unknown)
+    listed = named(class_names, unknown)
     unmapped = len(class_names) - len(mapped)
     kinds = (
-        (unknown, f"VOC cannot say that classes are not labelled completely ({listed}, in "
-         f"{len(whole)} pictures): say it with --exhaustive, or convert to COCO"),
-        (broken, f"{broken} boxes have edges between pixels, written with decimals: some other "
-         "programs read whole numbers only"),
-        (padded, f"{padded} class names lose the spaces around them"),
-        (unmapped, f"{unmapped} class names with `:` or a leading `#` are missing in "
-         "labelmap.txt, which CVAT reads"),
+        (unknown, f"VOC cannot say which classes are labelled incompletely ({listed}; pictures: "
+         f"{len(whole)}): name the others with --exhaustive, or convert to COCO"),
+        (broken, f"boxes with edges between pixels: {broken}; they are written with decimals, and "
+         "some programs read whole numbers only"),
+        (padded, f"class names that lose the spaces around them: {padded}"),
+        (unmapped, f"class names with `:` or a leading `#`: {unmapped}; labelmap.txt, which CVAT "
+         "reads, cannot hold them"),
     )  # fmt: skip
     return [line for count, line in kinds if count]

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 
 from spotlet.coco_labels import CocoPicture
-from spotlet_training.converting.splits import SplitPictures, every, suggestion_notes
+from spotlet_training.converting.splits import SplitPictures, every, named, suggestion_notes
 
 LEAST_SIDE = 1e-6
 """As a fraction; a thinner box, under 0.01 pixels even of 8K, could lose its area in rounding."""
@@ -65,14 +65,13 @@ def _notes(class_names: tuple[str, ...], pictures: SplitPictures, unknown: set[i
     notes = []
     if ignored := sum(int(one.ignored.sum()) for one in every(pictures)):
         notes.append(
-            f"{ignored} ignored objects are left out, for YOLO cannot mark them: training takes "
-            "them for background, and evaluation counts what is found there as wrong"
+            f"ignored objects left out: {ignored}; YOLO cannot mark them, so training takes them "
+            "for background, and evaluation counts what is found there as wrong"
         )
     if any({*one.unknown_ids} != unknown for one in every(pictures)):
-        listed = ", ".join(class_names[each] for each in sorted(unknown))
         notes.append(
-            f"YOLO states which classes are labelled completely for the whole set, not for each "
-            f"picture: in none of them are these ({listed}) now taken as complete"
+            "YOLO lists the completely labelled classes once for the whole set: "
+            f"{named(class_names, sorted(unknown))} now count as incomplete in all pictures"
         )
     if "val" not in pictures:
         notes.append(
