@@ -30,7 +30,7 @@ class CocoPicture:
         boxes_xyxy: (N, 4) float32, pixels, on the grid's edges.
         class_ids: (N,) int64, indices into the class names.
         ignored: (N,) bool: neither learnt nor counted; written as `iscrowd`.
-        scores: (N,) in [0, 1] of suggestions; None for labels that a person made.
+        scores: (N,) in [0, 1] of suggestions, NaN for labels that a person made; None if all are.
         unknown_ids: classes that may also be elsewhere in the picture, unlabelled.
         about: more to note of the picture, for JSON; written under `ABOUT_KEY`.
     """
@@ -110,7 +110,7 @@ def annotation_rows(image: int, picture: CocoPicture, first: int) -> list[dict[s
             "segmentation": [],
             "iscrowd": int(picture.ignored[index]),
         }
-        if picture.scores is not None:
+        if picture.scores is not None and not np.isnan(picture.scores[index]):
             row["score"] = round(float(picture.scores[index]), 4)
         rows.append(row)
     return rows

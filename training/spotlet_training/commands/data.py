@@ -1,13 +1,15 @@
-"""`spotlet data check`: lists what is in a labelled set, and what is wrong with it."""
+"""`spotlet data`: lists what is in a labelled set and what is wrong with it, or converts it."""
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 
 from spotlet.errors import GateError, UsageError
 from spotlet.image_files import write_image
 from spotlet.text.terminal import Progress
 from spotlet_training.commands.recipe_options import parse_size
+from spotlet_training.converting import FORMATS, convert_set
 from spotlet_training.datasets.findings import errors
 from spotlet_training.inspection import (
     inspect_dataset,
@@ -18,13 +20,16 @@ from spotlet_training.inspection import (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the command's arguments."""
-    parser.add_argument(
-        "action",
-        choices=("check",),
-        help="check: counts, box sizes, damaged images, wrong labels, copies across splits",
-    )
-    parser.add_argument("dataset", type=Path, help="folder of a COCO, YOLO or Pascal VOC set")
+    """Adds the command's actions, each with its arguments."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    check = "counts, box sizes, damaged images, wrong labels, copies across splits"
+    _add_check_arguments(actions.add_parser("check", help=check, description=check))
+    convert = "write the set, with its pictures, in another format"
+    _add_convert_arguments(actions.add_parser("convert", help=convert, description=convert))
+
+
+def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_dataset(parser)
     parser.add_argument(
         "--image-size",
         default="320",
@@ -40,13 +45,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print all findings as JSON")
 
 
+def _add_convert_arguments(parser: argparse.ArgumentParser) -> None:
+    _add_dataset(parser)
+    parser.add_argument("--to", choices=FORMATS, required=True, help="the format to write")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FOLDER", help="a new folder, outside the set"
+    )
+
+
+def _add_dataset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", type=Path, help="folder of a COCO, YOLO or Pascal VOC set")
+
+
 def run(args: argparse.Namespace) -> int:
-    """Prints what is in the set; with --out, writes a contact sheet.
+    """Checks or converts a set.
 
     Raises:
         DatasetError: the set cannot be read.
-        GateError: the set has errors.
+        GateError: the set to check has errors.
+        OutputError: the folder to convert to holds files, or cannot be written.
     """
+    return _convert(args) if args.action == "convert" else _check(args)
+
+
+def _check(args: argparse.Namespace) -> int:
+    """Prints what is in the set; with --out, writes a contact sheet."""
     if args.out is not None and args.out.suffix.lower() != ".png":
         raise UsageError(
             f"--out {args.out}: a contact sheet is a PNG; give a name that ends in .png"
@@ -73,4 +96,18 @@ def run(args: argparse.Namespace) -> int:
         )
     if not args.json:
         print("PASS")
+    return 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    """Writes the set in another format, and prints what it could not hold."""
+    with Progress("convert", unit="images") as progress:
+        done = convert_set(args.dataset, args.out, args.to, on_picture=progress.advance)
+    print(f"{args.dataset}: {done.source_format}, {len(done.class_names)} classes")
+    for split, pictures, objects in done.counts:
+        print(f"  {split:<5}  {pictures} pictures, {objects} objects")
+    for note in (*done.read_notes, *done.notes):
+        print(f"note: {note}")
+    print(f"wrote {args.out}: {args.to}")
+    print(f"next: {shlex.join(['spotlet', 'data', 'check', str(args.out)])}")
     return 0
