@@ -1,13 +1,14 @@
 """The classes of a set: names that a model can have, in the order of a model."""
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from spotlet.errors import DatasetError
 from spotlet.manifest import class_names_fault
-from spotlet_training.datasets.labels import LabelledImages
+from spotlet_training.datasets.labels import ImageLabels, LabelledImages
 from spotlet_training.datasets.sample import Dataset, Sample
 
 SHOWN_CHARACTERS = 60
@@ -59,9 +60,21 @@ def in_class_order(
         )
     new_ids = np.array([class_names.index(name) for name in own], np.int64)
     if isinstance(dataset, LabelledImages):
-        labels = [replace(one, class_ids=new_ids[one.class_ids]) for one in dataset.labels]
-        return LabelledImages(class_names, labels)
+        return LabelledImages(class_names, [renumbered(one, new_ids) for one in dataset.labels])
     return _Reordered(dataset, class_names, new_ids)
+
+
+Labelled = TypeVar("Labelled", ImageLabels, Sample)
+
+
+def renumbered(labelled: Labelled, new_ids: npt.NDArray[np.int64]) -> Labelled:
+    """Returns an image with other class ids: `new_ids` has one for each of the old ones."""
+    unknown = new_ids[list(labelled.unknown_ids)].tolist()
+    return replace(
+        labelled,
+        class_ids=new_ids[labelled.class_ids],
+        unknown_ids=tuple(sorted(unknown)),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,5 +90,4 @@ class _Reordered:
 
     def load(self, index: int) -> Sample:
         """Returns the image at `index`, from 0."""
-        sample = self.dataset.load(index)
-        return replace(sample, class_ids=self.new_ids[sample.class_ids])
+        return renumbered(self.dataset.load(index), self.new_ids)

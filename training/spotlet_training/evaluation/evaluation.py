@@ -170,7 +170,12 @@ def network_detector(network: Network, class_names: tuple[str, ...], rule: Detec
 
 def truth_of(sample: Sample) -> Truth:
     """Returns the labels of a sample in the evaluator's form."""
-    return Truth(boxes_xyxy=sample.boxes_xyxy, class_ids=sample.class_ids, ignored=sample.ignored)
+    return Truth(
+        boxes_xyxy=sample.boxes_xyxy,
+        class_ids=sample.class_ids,
+        ignored=sample.ignored,
+        unknown_ids=sample.unknown_ids,
+    )
 
 
 def _evaluation(
