@@ -8,6 +8,7 @@ from spotlet.errors import GateError, UsageError
 from spotlet.image_files import write_image
 from spotlet.text.terminal import Progress
 from spotlet_training.commands.recipe_options import parse_size
+from spotlet_training.commands.set_options import add_exhaustive_argument, asked_exhaustive
 from spotlet_training.datasets.findings import errors
 from spotlet_training.inspection import (
     inspect_dataset,
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="check: counts, box sizes, damaged images, wrong labels, copies across splits",
     )
     parser.add_argument("dataset", type=Path, help="folder of a COCO, YOLO or Pascal VOC set")
+    add_exhaustive_argument(parser)
     parser.add_argument(
         "--image-size",
         default="320",
@@ -53,7 +55,12 @@ def run(args: argparse.Namespace) -> int:
         )
     canvas_hw = parse_size(args.image_size)
     with Progress("check", unit="images") as progress:
-        inspection = inspect_dataset(args.dataset, canvas_hw, on_picture=progress.advance)
+        inspection = inspect_dataset(
+            args.dataset,
+            canvas_hw,
+            exhaustive=asked_exhaustive([args.dataset], args.exhaustive).get(args.dataset),
+            on_picture=progress.advance,
+        )
     if args.json:
         print(json.dumps(inspection_record(inspection)))
     else:

@@ -26,11 +26,11 @@ def name_fault(class_names: tuple[str, ...]) -> str:
     return f"{named}{fault}, so the model could not be exported; rename it" if fault else ""
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str], most: int = MOST_LISTED) -> str:
     """Returns the first names, and how many more there are."""
-    more = len(names) - MOST_LISTED
-    listed = ", ".join(name[:SHOWN_CHARACTERS] for name in names[:MOST_LISTED]) or "none"
-    return f"{listed} and {more} more" if more > 0 else listed
+    more = len(names) - most
+    text = ", ".join(name[:SHOWN_CHARACTERS] for name in names[:most]) or "none"
+    return f"{text} and {more} more" if more > 0 else text
 
 
 def in_class_order(
@@ -51,7 +51,7 @@ def in_class_order(
         return dataset
     if sorted(own) != sorted(class_names):
         missing, unknown = (
-            _listed([name for name in some if name not in others])
+            listed([name for name in some if name not in others])
             for some, others in ((class_names, own), (own, class_names))
         )
         raise DatasetError(
