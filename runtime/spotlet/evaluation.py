@@ -181,12 +181,12 @@ def protocol_precision(
     if not any(len(truth.class_ids) for truth in truths):
         count = 10 if iou_threshold is None else 1
         return np.full((count, len(RECALLS), class_count, 4), -1.0)
+    marked = _records(truths, "iscrowd", [each.ignored for each in truths])
     dataset = {
         "images": [{"id": number} for number in range(1, len(truths) + 1)],
         "categories": [{"id": number, "name": str(number)} for number in range(class_count)],
-        "annotations": _records(truths, "iscrowd", [each.ignored for each in truths]),
+        "annotations": marked + _unknown_records(truths, first=len(marked) + 1),
     }
-    dataset["annotations"] += _unknown_records(truths, first=len(dataset["annotations"]) + 1)
     results = _records(found, "score", [each.scores for each in found])
     truth_index = COCO(dataset, print_function=_discard)
     found_index = COCO({**dataset, "annotations": results}, print_function=_discard)

@@ -110,7 +110,7 @@ def test_precision_is_that_of_an_evaluator_of_lvis(seed: int) -> None:
                 unknown,
             )
         )  # fmt: skip
-        scores = rng.permutation(16).astype(np.float32) / 16
+        scores = (rng.permutation(16) / 16).astype(np.float32)
         found.append(Detections(near.astype(np.float32), scores, guessed, NAMES))
     own = protocol_precision(truths, found, 2)
     plain = protocol_precision([replace(each, unknown_ids=()) for each in truths], found, 2)

@@ -51,7 +51,7 @@ def _listed(
     found: set[int] = set()
     for value in values:
         category = whole_number({"id": value}, "id")
-        if category not in index_of:
+        if category is None or category not in index_of:
             raise ValueError(
                 f"{key} has {value!r}, which is not in `categories`; correct it, or add it there"
             )

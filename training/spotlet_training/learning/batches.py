@@ -39,9 +39,14 @@ class Batch(NamedTuple):
     def map(self, move: Callable[[Tensor], Tensor]) -> "Batch":
         """Returns the batch with each of its tensors moved."""
         objects = self.objects
-        moved = (objects.image_ids, objects.boxes_xyxy, objects.class_ids, objects.ignored)
-        unknown = objects.unknown and UnknownRegions(*map(move, objects.unknown))
-        return Batch(move(self.images), Objects(*map(move, moved), unknown), self.names)
+        moved = Objects(
+            move(objects.image_ids),
+            move(objects.boxes_xyxy),
+            move(objects.class_ids),
+            move(objects.ignored),
+            objects.unknown and UnknownRegions(*map(move, objects.unknown)),
+        )
+        return Batch(move(self.images), moved, self.names)
 
 
 class CachedDataset:
