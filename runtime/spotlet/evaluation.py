@@ -187,7 +187,8 @@ def protocol_precision(
         "categories": [{"id": number, "name": str(number)} for number in range(class_count)],
         "annotations": marked + _unknown_records(truths, first=len(marked) + 1),
     }
-    results = _records(found, "score", [each.scores for each in found])
+    counted = [_where_known(*pair) for pair in zip(truths, found, strict=True)]
+    results = _records(counted, "score", [each.scores for each in counted])
     truth_index = COCO(dataset, print_function=_discard)
     found_index = COCO({**dataset, "annotations": results}, print_function=_discard)
     evaluation = COCOeval_faster(truth_index, found_index, "bbox", print_function=_discard)
@@ -247,8 +248,14 @@ def _records(
     return records
 
 
+def _where_known(truth: Truth, found: Detections) -> Detections:
+    """Returns the detections without those of unknown classes that have no object to find."""
+    unmarked = set(truth.unknown_ids) - set(truth.class_ids.tolist())
+    return found.select(~np.isin(found.class_ids, [*unmarked])) if unmarked else found
+
+
 def _unknown_records(truths: Sequence[Truth], first: int) -> list[dict[str, Any]]:
-    """Returns a crowd around each frame for each of its unknown classes, numbered from `first`.
+    """Returns a crowd around each frame for each unknown class with objects, from number `first`.
 
     A crowd takes every detection of its class that finds no object, and needs none. That is how
     LVIS counts (Gupta et al. 2019, arXiv:1908.03195, section 3.3).
@@ -256,7 +263,7 @@ def _unknown_records(truths: Sequence[Truth], first: int) -> list[dict[str, Any]
     pairs = [
         (image_id, class_id)
         for image_id, truth in enumerate(truths, start=1)
-        for class_id in truth.unknown_ids
+        for class_id in sorted(set(truth.unknown_ids) & set(truth.class_ids.tolist()))
     ]
     return [
         {

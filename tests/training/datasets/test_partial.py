@@ -247,7 +247,7 @@ def test_completeness_is_counted_and_noted(tmp_path: Path) -> None:
         Completeness(2, 0, 0),
     ]
     told = "\n".join(splits.notes)
-    assert "of the 2 training images, there may be more than is marked of nut of 2, bolt" in told
+    assert "of 2 training images, there may be more than is marked of nut in 2, bolt in 2" in told
     assert "no training image is complete for nut, bolt" in told
     assert "no validation image is complete for nut, bolt" in told
     one, other = splits.train.labels

@@ -85,11 +85,11 @@ def partial_notes(
     partial = {name: one for name, one in figures.items() if one.complete < len(train)}
     if partial:
         named = [
-            f"{name} of {len(train) - one.complete}"
+            f"{name} in {len(train) - one.complete}"
             for name, one in sorted(partial.items(), key=lambda item: item[1].complete)
         ]
         notes.append(
-            f"labels are partial: of the {len(train)} training images, there may be more than is "
+            f"labels are partial: of {len(train)} training images, there may be more than is "
             f"marked of {_few(named)}; what is unknown teaches nothing"
         )
     nowhere = [name for name, one in partial.items() if not one.complete]
