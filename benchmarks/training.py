@@ -33,7 +33,7 @@ from benchmarks.peers.yolo_files import write_yolo_set
 
 from spotlet.atomic import atomic_file
 from spotlet.errors import SpotletError, UsageError
-from spotlet_training.commands.train import dataset_name
+from spotlet_training.commands.set_options import sets_name
 from spotlet_training.datasets import open_splits
 
 
@@ -97,7 +97,7 @@ def make_plans(args: argparse.Namespace, work: Path) -> list[Plan]:
         UsageError: two sets have the same name.
         DatasetError: a set cannot be read.
     """
-    names = [dataset_name(dataset) for dataset in args.datasets]
+    names = [sets_name([dataset]) for dataset in args.datasets]
     if len(set(names)) < len(names):
         raise UsageError(f"sets {', '.join(names)}: must have different names")
     plans = []

@@ -24,6 +24,8 @@ medium, otherwise large, as in the COCO protocol."""
 ALL, SMALL, MEDIUM, LARGE = range(4)
 """The protocol's ranges of area."""
 
+_EVERYWHERE = (-1e6, -1e6, 2e6, 2e6)  # xywh, pixels: around any detection
+
 _IOU_50, _IOU_75 = 0, 5  # rows of the protocol's ten thresholds 0.50, 0.55, … 0.95
 
 PrecisionArray = npt.NDArray[np.float64]
@@ -39,6 +41,8 @@ class Truth:
         ignored: (N,) bool: objects that may be found but need not be (COCO's `iscrowd`, VOC's
             `difficult`). A detection matches one by the share of the detection that it covers,
             as in COCO.
+        unknown_ids: classes of which the frame may show more than is marked: a detection of one
+            that finds no object is neither right nor wrong, as in LVIS.
 
     Raises:
         UsageError: the shapes do not fit together.
@@ -47,6 +51,7 @@ class Truth:
     boxes_xyxy: FloatArray
     class_ids: npt.NDArray[np.int64]
     ignored: npt.NDArray[np.bool_]
+    unknown_ids: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.class_ids)
@@ -176,12 +181,14 @@ def protocol_precision(
     if not any(len(truth.class_ids) for truth in truths):
         count = 10 if iou_threshold is None else 1
         return np.full((count, len(RECALLS), class_count, 4), -1.0)
+    marked = _records(truths, "iscrowd", [each.ignored for each in truths])
     dataset = {
         "images": [{"id": number} for number in range(1, len(truths) + 1)],
         "categories": [{"id": number, "name": str(number)} for number in range(class_count)],
-        "annotations": _records(truths, "iscrowd", [each.ignored for each in truths]),
+        "annotations": marked + _unknown_records(truths, first=len(marked) + 1),
     }
-    results = _records(found, "score", [each.scores for each in found])
+    counted = [_where_known(*pair) for pair in zip(truths, found, strict=True)]
+    results = _records(counted, "score", [each.scores for each in counted])
     truth_index = COCO(dataset, print_function=_discard)
     found_index = COCO({**dataset, "annotations": results}, print_function=_discard)
     evaluation = COCOeval_faster(truth_index, found_index, "bbox", print_function=_discard)
@@ -239,6 +246,36 @@ def _records(
                 }
             )
     return records
+
+
+def _where_known(truth: Truth, found: Detections) -> Detections:
+    """Returns the detections without those of unknown classes that have no object to find."""
+    unmarked = set(truth.unknown_ids) - set(truth.class_ids.tolist())
+    return found.select(~np.isin(found.class_ids, [*unmarked])) if unmarked else found
+
+
+def _unknown_records(truths: Sequence[Truth], first: int) -> list[dict[str, Any]]:
+    """Returns a crowd around each frame for each unknown class with objects, from number `first`.
+
+    A crowd takes every detection of its class that finds no object, and needs none. That is how
+    LVIS counts (Gupta et al. 2019, arXiv:1908.03195, section 3.3).
+    """
+    pairs = [
+        (image_id, class_id)
+        for image_id, truth in enumerate(truths, start=1)
+        for class_id in sorted(set(truth.unknown_ids) & set(truth.class_ids.tolist()))
+    ]
+    return [
+        {
+            "id": number,
+            "image_id": image_id,
+            "category_id": class_id,
+            "bbox": list(_EVERYWHERE),
+            "area": _EVERYWHERE[2] * _EVERYWHERE[3],
+            "iscrowd": 1,
+        }
+        for number, (image_id, class_id) in enumerate(pairs, start=first)
+    ]
 
 
 def _discard(*_: object) -> None:

@@ -11,7 +11,7 @@ from shapes import Shapes
 from torch import Tensor
 
 from spotlet_training.evaluation.evaluation import evaluate_network
-from spotlet_training.learning.assignment import Objects
+from spotlet_training.learning.assignment import Objects, UnknownRegions
 from spotlet_training.learning.batches import Batch, on_device, training_batches
 from spotlet_training.learning.hardware import fast_kernels, float32_products
 from spotlet_training.learning.learner import Learner, Reading
@@ -44,7 +44,8 @@ def batches(shapes: Shapes) -> list[Batch]:
 @pytest.fixture(scope="module")
 def empty_batch(batches: list[Batch]) -> Batch:
     """A batch of pictures without an object."""
-    none = Objects(*(each[:0] for each in _tensors(batches[0])[1:]))
+    image_ids, boxes_xyxy, class_ids, ignored = (each[:0] for each in _tensors(batches[0])[1:])
+    none = Objects(image_ids, boxes_xyxy, class_ids, ignored)
     return batches[0]._replace(objects=none)
 
 
@@ -146,6 +147,20 @@ def test_an_evaluation_is_in_exact_float32_whatever_the_training_is_in(shapes: S
         see()
     assert seen == {(False, "highest"), (True, "high")}
     assert len(evaluation.found) == len(shapes)
+
+
+def test_what_is_unknown_teaches_what_it_teaches_on_the_cpu(batches: list[Batch]) -> None:
+    unknown = UnknownRegions(
+        torch.tensor([0, 2]),
+        torch.tensor([[0.0, 0.0, 96.0, 96.0], [0.0, 48.0, 96.0, 96.0]]),
+        torch.tensor([[True, False], [True, True]]),
+    )
+    batch = batches[0]._replace(objects=replace(batches[0].objects, unknown=unknown))
+    mine, _ = _first_step(batch, SETTINGS)
+    theirs, _ = _first_step(batch, replace(SETTINGS, device="cpu"))
+    assert mine == pytest.approx(theirs, rel=1e-4)
+    plain, _ = _first_step(batches[0], SETTINGS)
+    assert mine.scores < plain.scores
 
 
 @pytest.mark.parametrize("device", ["cuda", "cpu"])

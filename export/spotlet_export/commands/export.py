@@ -14,7 +14,8 @@ from spotlet_export.gate.int8_text import int8_text
 from spotlet_export.gate.variants import DEFAULT_BUDGET
 from spotlet_export.package.golden_frames import SOURCES
 from spotlet_export.package.recovery import recover_checkpoint
-from spotlet_training.datasets import Dataset, open_dataset
+from spotlet_training.commands.set_options import add_exhaustive_argument, asked_sets
+from spotlet_training.datasets import Dataset, Splits
 from spotlet_training.datasets.class_order import in_class_order
 from spotlet_training.network.checkpoint import load_checkpoint
 from spotlet_training.scenes import validation_scenes
@@ -44,10 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         type=Path,
+        action="append",
         metavar="DATASET",
-        help="the model's own set: the gate compares on its labelled validation images (default: "
-        "generated scenes, without labels)",
+        help="the model's own set: the gate compares on its labelled validation images; "
+        "repeatable (default: generated scenes, without labels)",
     )
+    add_exhaustive_argument(parser)
     parser.add_argument(
         "--int8",
         action="store_true",
@@ -97,7 +100,10 @@ def run(args: argparse.Namespace) -> int:
     is_package = _is_package(args.checkpoint)
     checkpoint = (recover_checkpoint if is_package else load_checkpoint)(args.checkpoint)
     held = _names(locate_model(args.checkpoint).parent) if is_package else set()
-    compare_on, calibrate_on = open_sets(args.data, checkpoint.class_names, int8=args.int8)
+    if args.exhaustive and args.data is None:
+        raise UsageError("--exhaustive: needs --data, whose labels it describes")
+    splits = None if args.data is None else asked_sets(args.data, args.exhaustive)
+    compare_on, calibrate_on = gate_sets(splits, checkpoint.class_names, int8=args.int8)
     done = export_package(
         checkpoint,
         args.out,
@@ -140,16 +146,15 @@ def _is_package(path: Path) -> bool:
     return path.suffix == ".onnx" or (not path.exists() and str(path) in bundled_models())
 
 
-def open_sets(
-    data: Path | None, class_names: tuple[str, ...], *, int8: bool
+def gate_sets(
+    splits: Splits | None, class_names: tuple[str, ...], *, int8: bool
 ) -> tuple[Dataset, Dataset | None]:
     """Returns the images to compare on, and those to calibrate int8 on.
 
     Raises:
-        DatasetError: the set cannot be read, or its classes are not the model's.
+        DatasetError: the set's classes are not the model's.
     """
-    if data is None:
+    if splits is None:
         print("no --data: comparing on generated scenes, without accuracy", file=sys.stderr)
         return validation_scenes(SCENES, seed=0, objects="sample"), None
-    compare_on = in_class_order(open_dataset(data, "val"), class_names)
-    return compare_on, open_dataset(data, "train") if int8 else None
+    return in_class_order(splits.val, class_names), splits.train if int8 else None

@@ -30,13 +30,13 @@ from spotlet.errors import DatasetError, GateError, OutputError
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.manifest import METADATA_KEY, Manifest
 from spotlet_export import exporting
-from spotlet_export.commands.export import open_sets
+from spotlet_export.commands.export import gate_sets
 from spotlet_export.exporting import ExportSettings
 from spotlet_export.gate.frames import check_frames
 from spotlet_export.gate.report import Report, Row
 from spotlet_export.package import packaging
 from spotlet_export.package.describing import make_manifest
-from spotlet_training.datasets import open_dataset
+from spotlet_training.datasets import open_dataset, open_splits
 from spotlet_training.learning.settings import TrainingSettings
 from spotlet_training.network.checkpoint import Checkpoint, load_checkpoint
 from spotlet_training.training import BEST_CHECKPOINT, train
@@ -334,10 +334,10 @@ def test_the_set_of_an_export_is_read_in_the_order_of_the_model(
         file.write_text("\n".join(lines))
     own, order = open_dataset(shapes_folder, "val"), ("square", "disc")
     assert open_dataset(turned, "val").class_names != own.class_names
-    read, calibrated = open_sets(turned, order, int8=True)
+    read, calibrated = gate_sets(open_splits(turned), order, int8=True)
     assert calibrated is not None
     assert read.class_names == order
     for index in range(len(own)):
         assert read.load(index).class_ids.tolist() == own.load(index).class_ids.tolist()
     with pytest.raises(DatasetError, match="must be the same"):
-        open_sets(turned, ("square", "cube"), int8=False)
+        gate_sets(open_splits(turned), ("square", "cube"), int8=False)

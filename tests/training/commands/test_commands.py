@@ -70,16 +70,16 @@ def test_train_does_not_replace_a_checkpoint_unasked(
     assert main(["train", str(shapes_folder), "--out", str(tmp_path), *QUICK]) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert checkpoint.read_bytes() == b"weeks of work"
-    assert pick_folder(tmp_path, shapes_folder, overwrite=True) == tmp_path
+    assert pick_folder(tmp_path, "shapes", overwrite=True) == tmp_path
 
 
 def test_the_default_folder_is_always_a_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert pick_folder(None, Path("birds"), overwrite=False) == Path("runs/birds")
+    assert pick_folder(None, "birds", overwrite=False) == Path("runs/birds")
     Path("runs/birds").mkdir(parents=True)
-    assert pick_folder(None, Path("birds"), overwrite=False) == Path("runs/birds-2")
+    assert pick_folder(None, "birds", overwrite=False) == Path("runs/birds-2")
 
 
 @pytest.mark.parametrize("text", ["", "big", "320x", "32x32x3", "-32"])

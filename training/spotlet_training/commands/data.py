@@ -3,12 +3,14 @@
 import argparse
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from spotlet.errors import GateError, UsageError
 from spotlet.image_files import write_image
 from spotlet.text.terminal import Progress
 from spotlet_training.commands.recipe_options import parse_size
+from spotlet_training.commands.set_options import add_exhaustive_argument, asked_exhaustive
 from spotlet_training.converting import FORMATS, convert_set
 from spotlet_training.datasets.findings import errors
 from spotlet_training.inspection import (
@@ -55,6 +57,7 @@ def _add_convert_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_dataset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", type=Path, help="folder of a COCO, YOLO or Pascal VOC set")
+    add_exhaustive_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -68,6 +71,10 @@ def run(args: argparse.Namespace) -> int:
     return _convert(args) if args.action == "convert" else _check(args)
 
 
+def _exhaustive(args: argparse.Namespace) -> Sequence[str] | None:
+    return asked_exhaustive([args.dataset], args.exhaustive).get(args.dataset)
+
+
 def _check(args: argparse.Namespace) -> int:
     """Prints what is in the set; with --out, writes a contact sheet."""
     if args.out is not None and args.out.suffix.lower() != ".png":
@@ -75,8 +82,11 @@ def _check(args: argparse.Namespace) -> int:
             f"--out {args.out}: a contact sheet is a PNG; give a name that ends in .png"
         )
     canvas_hw = parse_size(args.image_size)
+    exhaustive = _exhaustive(args)
     with Progress("check", unit="images") as progress:
-        inspection = inspect_dataset(args.dataset, canvas_hw, on_picture=progress.advance)
+        inspection = inspect_dataset(
+            args.dataset, canvas_hw, exhaustive=exhaustive, on_picture=progress.advance
+        )
     if args.json:
         print(json.dumps(inspection_record(inspection)))
     else:
@@ -101,8 +111,11 @@ def _check(args: argparse.Namespace) -> int:
 
 def _convert(args: argparse.Namespace) -> int:
     """Writes the set in another format, and prints what it could not hold."""
+    exhaustive = _exhaustive(args)
     with Progress("convert", unit="images") as progress:
-        done = convert_set(args.dataset, args.out, args.to, on_picture=progress.advance)
+        done = convert_set(
+            args.dataset, args.out, args.to, exhaustive=exhaustive, on_picture=progress.advance
+        )
     print(f"{args.dataset}: {done.source_format}, {len(done.class_names)} classes")
     for split, pictures, objects in done.counts:
         print(f"  {split:<5}  {pictures} pictures, {objects} objects")

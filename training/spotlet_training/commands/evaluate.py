@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spotlet.atomic import check_replaceable
 from spotlet.errors import UsageError
-from spotlet_training.datasets import open_dataset
+from spotlet_training.commands.set_options import add_set_arguments, asked_sets
 from spotlet_training.evaluation.curves import precision_curves
 from spotlet_training.evaluation.measurement import measure
 from spotlet_training.evaluation.measurement_text import measurement_text
@@ -16,7 +16,7 @@ from spotlet_training.report import PAGE_FILE, write_report
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("model", help="a .safetensors checkpoint, or a model as for `spotlet run`")
-    parser.add_argument("dataset", type=Path, help="folder of a COCO, YOLO or Pascal VOC set")
+    add_set_arguments(parser)
     parser.add_argument(
         "--split", choices=("train", "val"), default="val", help="to measure on [%(default)s]"
     )
@@ -43,7 +43,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--iou {args.iou}: must be over 0 and at most 1")
     if args.plots is not None:
         check_replaceable(args.plots, marker=PAGE_FILE)
-    dataset = open_dataset(args.dataset, args.split)
+    splits = asked_sets(args.dataset, args.exhaustive)
+    dataset = splits.train if args.split == "train" else splits.val
     measured = measure(args.model, dataset, threads=args.threads)
     evaluation = measured.evaluation
     asked = None

@@ -4,6 +4,7 @@ import argparse
 import os
 import shlex
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -14,7 +15,12 @@ from spotlet.cores import automatic_threads
 from spotlet.errors import UsageError
 from spotlet.text.terminal import Progress, duration, table
 from spotlet_training.commands.recipe_options import add_recipe_arguments, asked_settings
-from spotlet_training.datasets import open_splits
+from spotlet_training.commands.set_options import (
+    add_set_arguments,
+    asked_sets,
+    set_words,
+    sets_name,
+)
 from spotlet_training.datasets.fingerprint import fingerprint
 from spotlet_training.inspection import require_harmless
 from spotlet_training.learning.distributed import Ranks, joined
@@ -29,7 +35,7 @@ DEFAULTS = TrainingSettings()
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("dataset", type=Path, help="folder of a COCO, YOLO or Pascal VOC set")
+    add_set_arguments(parser)
     add_recipe_arguments(parser)
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="default: a new folder runs/DATASET"
@@ -65,23 +71,24 @@ def _run(args: argparse.Namespace, ranks: Ranks) -> int:
     if args.resume:
         check_resume(args)
     elif ranks.first:
-        out = pick_folder(out, args.dataset, overwrite=args.overwrite)
+        out = pick_folder(out, sets_name(args.dataset), overwrite=args.overwrite)
     out = ranks.from_first(out)
     saved = load_state(out / LAST_STATE) if args.resume else None
     settings = asked_settings(args, saved.settings if saved else DEFAULTS)
     epochs = list(saved.epochs) if saved else []
-    splits = open_splits(args.dataset)
+    splits = asked_sets(args.dataset, args.exhaustive)
+    shown = ", ".join(map(str, args.dataset))
     if saved:
         check_resumable(saved, settings, fingerprint(splits.train, splits.val))
     # Problems of a resumed training were accepted when it was started.
     accept = args.accept_problems or args.resume
-    problems = require_harmless(args.dataset, splits, settings.size_hw, accept=accept)
+    problems = require_harmless(shown, splits, settings.size_hw, accept=accept)
     device = pick_device(settings)
     dtype = str(pick_precision(settings, device)).removeprefix("torch.")
     for note in (*splits.notes, *problems):
         print(f"note: {note}")
     print(
-        f"{args.dataset}: {splits.format}, {len(splits.train)} images to train on, "
+        f"{shown}: {splits.format}, {len(splits.train)} images to train on, "
         f"{len(splits.val)} to validate on, classes {', '.join(splits.class_names)}"
     )
     together = f", {ranks.count} processes" if ranks.count > 1 else ""
@@ -122,14 +129,15 @@ def _run(args: argparse.Namespace, ranks: Ranks) -> int:
                 out,
                 resume=args.resume,
                 ranks=ranks,
-                data_name=dataset_name(args.dataset),
+                data_name=sets_name(args.dataset),
                 on_step=after_step,
                 on_epoch=after_epoch,
                 on_note=progress.message,
             )
         except KeyboardInterrupt:
             if saved or steps_done:
-                progress.message(stopped_line(out, args.dataset))
+                given = set_words(args.dataset, args.exhaustive)
+                progress.message(stopped_line(out, given))
             raise
     best = [epoch for epoch in epochs if epoch.best][-1]
     print(table(best.accuracy.rows(), header=("class", "AP50", "AP")))
@@ -139,8 +147,9 @@ def _run(args: argparse.Namespace, ranks: Ranks) -> int:
     )
     if ranks.first:
         print(report_training(out / BEST_CHECKPOINT, splits.val))
-    words = ["spotlet", "export", str(out / BEST_CHECKPOINT), "--data", str(args.dataset)]
-    words += ["--out", f"models/{dataset_name(args.dataset)}"]
+    words = ["spotlet", "export", str(out / BEST_CHECKPOINT)]
+    words += set_words(args.dataset, args.exhaustive, "--data")
+    words += ["--out", f"models/{sets_name(args.dataset)}"]
     print(f"next: {shlex.join(words)}")
     return 0
 
@@ -158,20 +167,20 @@ def check_resume(args: argparse.Namespace) -> None:
             raise UsageError(f"--resume: continues the training in --out; drop --{name}")
 
 
-def stopped_line(out: Path, dataset: Path) -> str:
-    """Returns the line to print after an interrupted training."""
+def stopped_line(out: Path, sets: Sequence[str]) -> str:
+    """Returns the line to print after an interrupted training; `sets` are words that give them."""
     if not (out / LAST_STATE).exists():
         return "stopped before the end of the first epoch: nothing to resume"
     state = load_state(out / LAST_STATE)
-    words = ["spotlet", "train", str(dataset), "--out", str(out), "--resume"]
+    words = ["spotlet", "train", *sets, "--out", str(out), "--resume"]
     return (
         f"stopped after epoch {len(state.epochs)} of {state.settings.epochs}; "
         f"to resume: {shlex.join(words)}"
     )
 
 
-def pick_folder(asked: Path | None, dataset: Path, *, overwrite: bool) -> Path:
-    """Returns the output folder: the one given, or a new one.
+def pick_folder(asked: Path | None, name: str, *, overwrite: bool) -> Path:
+    """Returns the output folder: the one given, or a new one, named after the sets.
 
     Raises:
         UsageError: the given folder contains a checkpoint, and `overwrite` is off.
@@ -182,14 +191,7 @@ def pick_folder(asked: Path | None, dataset: Path, *, overwrite: bool) -> Path:
                 f"{asked}: contains a checkpoint; give another --out, or --overwrite to replace it"
             )
         return asked
-    name = dataset_name(dataset)
     number = 1
     while (folder := Path("runs") / (name if number == 1 else f"{name}-{number}")).exists():
         number += 1
     return folder
-
-
-def dataset_name(dataset: Path) -> str:
-    """Returns a set's name: that of its folder, even if its `data.yaml` was given."""
-    path = dataset.resolve()
-    return path.parent.name if path.is_file() else path.name

@@ -1,6 +1,6 @@
 """Writes a labelled set, with its pictures, in another format, whole or not at all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -63,6 +63,7 @@ def convert_set(
     out: Path,
     to: str,
     *,
+    exhaustive: Sequence[str] | None = None,
     on_picture: Callable[[], None] = lambda: None,
 ) -> Conversion:
     """Writes a labelled set in another format; the splits stay as they are.
@@ -71,6 +72,7 @@ def convert_set(
         source: the set's folder, or the `data.yaml` of a YOLO set.
         out: a new or empty folder, outside the set.
         to: one of `FORMATS`.
+        exhaustive: see `spotlet_training.datasets.open_splits`.
         on_picture: called after each picture.
 
     Raises:
@@ -84,7 +86,7 @@ def convert_set(
     root = source.parent if source.is_file() else source
     if out.resolve().is_relative_to(root.resolve()):
         raise UsageError(f"{out}: is in the set to convert; give a folder outside it")
-    name, content = read_labels(source)
+    name, content = read_labels(source, exhaustive)
     content.problems.raise_if_any()
     parts = {"train": content.train} | ({} if content.val is None else {"val": content.val})
     if not content.class_names or not any(parts.values()):

@@ -3,6 +3,7 @@
 from spotlet_training.datasets.discover import Splits, open_dataset, open_splits
 from spotlet_training.datasets.labels import ImageLabels, LabelledImages
 from spotlet_training.datasets.sample import Dataset, Sample
+from spotlet_training.datasets.several import open_sets
 
 __all__ = [
     "Dataset",
@@ -11,5 +12,6 @@ __all__ = [
     "Sample",
     "Splits",
     "open_dataset",
+    "open_sets",
     "open_splits",
 ]

@@ -1,13 +1,14 @@
 """The classes of a set: names that a model can have, in the order of a model."""
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from spotlet.errors import DatasetError
 from spotlet.manifest import class_names_fault
-from spotlet_training.datasets.labels import LabelledImages
+from spotlet_training.datasets.labels import ImageLabels, LabelledImages
 from spotlet_training.datasets.sample import Dataset, Sample
 
 SHOWN_CHARACTERS = 60
@@ -25,11 +26,11 @@ def name_fault(class_names: tuple[str, ...]) -> str:
     return f"{named}{fault}, so the model could not be exported; rename it" if fault else ""
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str], most: int = MOST_LISTED) -> str:
     """Returns the first names, and how many more there are."""
-    more = len(names) - MOST_LISTED
-    listed = ", ".join(name[:SHOWN_CHARACTERS] for name in names[:MOST_LISTED]) or "none"
-    return f"{listed} and {more} more" if more > 0 else listed
+    more = len(names) - most
+    text = ", ".join(name[:SHOWN_CHARACTERS] for name in names[:most]) or "none"
+    return f"{text} and {more} more" if more > 0 else text
 
 
 def in_class_order(
@@ -50,7 +51,7 @@ def in_class_order(
         return dataset
     if sorted(own) != sorted(class_names):
         missing, unknown = (
-            _listed([name for name in some if name not in others])
+            listed([name for name in some if name not in others])
             for some, others in ((class_names, own), (own, class_names))
         )
         raise DatasetError(
@@ -59,9 +60,21 @@ def in_class_order(
         )
     new_ids = np.array([class_names.index(name) for name in own], np.int64)
     if isinstance(dataset, LabelledImages):
-        labels = [replace(one, class_ids=new_ids[one.class_ids]) for one in dataset.labels]
-        return LabelledImages(class_names, labels)
+        return LabelledImages(class_names, [renumbered(one, new_ids) for one in dataset.labels])
     return _Reordered(dataset, class_names, new_ids)
+
+
+Labelled = TypeVar("Labelled", ImageLabels, Sample)
+
+
+def renumbered(labelled: Labelled, new_ids: npt.NDArray[np.int64]) -> Labelled:
+    """Returns an image with other class ids: `new_ids` has one for each of the old ones."""
+    unknown = new_ids[list(labelled.unknown_ids)].tolist()
+    return replace(
+        labelled,
+        class_ids=new_ids[labelled.class_ids],
+        unknown_ids=tuple(sorted(unknown)),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,5 +90,4 @@ class _Reordered:
 
     def load(self, index: int) -> Sample:
         """Returns the image at `index`, from 0."""
-        sample = self.dataset.load(index)
-        return replace(sample, class_ids=self.new_ids[sample.class_ids])
+        return renumbered(self.dataset.load(index), self.new_ids)

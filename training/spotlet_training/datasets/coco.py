@@ -25,6 +25,7 @@ from spotlet_training.datasets.coco_rows import (
     rotation_degrees,
     whole_number,
 )
+from spotlet_training.datasets.federated import unknown_classes
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
 from spotlet_training.datasets.pictures_below import Places
 
@@ -58,9 +59,8 @@ def read_coco(root: Path) -> LabelledSet:
     labels = {}
     for split, content in contents.items():
         index_of = {
-            category: names.index(name)
+            category: names.index(name) if name in names else None
             for category, name in categories[split].items()
-            if name in names
         }
         finder = PictureFinder(root, split, files[split])
         labels[split] = _read_split(finder, files[split], content, index_of, problems)
@@ -146,9 +146,18 @@ def _read_split(
     finder: PictureFinder,
     file: Path,
     content: Tables,
-    index_of: dict[int, int],
+    index_of: dict[int, int | None],
     problems: Problems,
 ) -> list[ImageLabels]:
+    """Returns the labels of a split.
+
+    Args:
+        finder: of its pictures.
+        file: its label file.
+        content: of that file.
+        index_of: class id of each category; None for one that is skipped.
+        problems: to add to.
+    """
     images = _read_images(finder, file, content, problems)
     rows: dict[int, list[LabelRow]] = {identity: [] for identity in images}
     known = {whole_number(row, "id") for row in content["images"]} - {None}
@@ -157,7 +166,7 @@ def _read_split(
         image, category = whole_number(row, "image_id"), whole_number(row, "category_id")
         if image not in known:
             problems.add(file, f"{where}image {row.get('image_id')!r} is not in `images`")
-        elif category not in index_of:
+        elif category is None or (class_id := index_of.get(category)) is None:
             what = f"unknown class: category {row.get('category_id')!r} is not in `categories`"
             problems.add(file, f"{where}{what}; correct it, or add it there")
         elif image in images:
@@ -170,11 +179,17 @@ def _read_split(
             except (ValueError, OverflowError) as error:
                 problems.add(file, f"{where}{error}")
                 continue
-            rows[image].append(
-                LabelRow(box, index_of[category], crowd, whole_number(row, "id") or 0)
-            )
+            rows[image].append(LabelRow(box, class_id, crowd, whole_number(row, "id") or 0))
+    unknown = dict[int, tuple[int, ...]]()
+    for row in content["images"]:
+        if (identity := whole_number(row, "id")) in images:
+            try:
+                boxed = {each.class_id for each in rows[identity]}
+                unknown[identity] = unknown_classes(row, index_of, boxed)
+            except ValueError as error:
+                problems.add(file, f"image {identity}: {error}")
     return [
-        ImageLabels.from_rows(path, rows[identity], file, size_hw)
+        ImageLabels.from_rows(path, rows[identity], file, size_hw, unknown.get(identity, ()))
         for identity, (path, size_hw) in images.items()
         if path is not None
     ]

@@ -12,6 +12,7 @@ from spotlet_training.datasets.coco import read_coco
 from spotlet_training.datasets.coco_files import find_coco_files, other_coco_files
 from spotlet_training.datasets.findings import Finding
 from spotlet_training.datasets.labels import ImageLabels, LabelledImages, LabelledSet
+from spotlet_training.datasets.partial import declared, partial_notes
 from spotlet_training.datasets.pictures_below import folders_below
 from spotlet_training.datasets.splitting import choose_validation
 from spotlet_training.datasets.voc import is_voc, read_voc
@@ -58,7 +59,12 @@ def open_dataset(root: str | Path, split: Literal["train", "val"]) -> LabelledIm
     return splits.train if split == "train" else splits.val
 
 
-def open_splits(root: str | Path) -> Splits:
+def open_splits(
+    root: str | Path,
+    exhaustive: Sequence[str] | None = None,
+    *,
+    with_partial_notes: bool = True,
+) -> Splits:
     """Returns both splits of a labelled set, its format recognised by its files.
 
     All labels are read and checked now; images are decoded when they are loaded. If a set has no
@@ -67,13 +73,17 @@ def open_splits(root: str | Path) -> Splits:
 
     Args:
         root: the set's folder, or the `data.yaml` of a YOLO set.
+        exhaustive: the classes whose labels are complete in every image, whatever the files say;
+            all others are unknown beyond their boxes. None leaves it to the files.
+        with_partial_notes: whether notes say which labels are not complete.
 
     Raises:
         DatasetError: no such folder, no known format or several, no image or object in a split,
-            or labels that break a rule; the message names files and lines.
+            an exhaustive class that is not one of the set, or labels that break a rule; the
+            message names files and lines.
     """
     root = Path(root)
-    name, content = read_labels(root)
+    name, content = read_labels(root, exhaustive)
     content.problems.raise_if_any()
     if content.val is None and len(content.train) < 2:
         raise DatasetError(
@@ -91,19 +101,23 @@ def open_splits(root: str | Path) -> Splits:
             )
     notes = [*notes, *_odd_traits(train, val)]
     names = content.class_names
+    if with_partial_notes:
+        notes += partial_notes(train, val, names)
     return Splits(
         LabelledImages(names, train), LabelledImages(names, val), names, name, tuple(notes)
     )
 
 
-def read_labels(root: Path) -> tuple[str, LabelledSet]:
+def read_labels(root: Path, exhaustive: Sequence[str] | None = None) -> tuple[str, LabelledSet]:
     """Returns the format of a labelled set, and its labels with the problems in them.
 
     Args:
         root: the set's folder, or the `data.yaml` of a YOLO set.
+        exhaustive: see `open_splits`.
 
     Raises:
-        DatasetError: no such folder, no known format or several, or a whole file cannot be used.
+        DatasetError: no such folder, no known format or several, a whole file cannot be used, or
+            an exhaustive class is not one of the set.
     """
     try:
         name, content = _read(root)
@@ -113,6 +127,8 @@ def read_labels(root: Path) -> tuple[str, LabelledSet]:
         ) from error
     if content.class_names and (fault := name_fault(content.class_names)):
         content.problems.found.insert(0, Finding("error", "class", fault))
+    if exhaustive is not None:
+        content = declared(content, exhaustive, root)
     return name, content
 
 

@@ -20,6 +20,7 @@ Kind = Literal[
     "black",
     "bits",
     "set",
+    "partial labels",
 ]
 """The kinds of findings, in the order in which to read them."""
 

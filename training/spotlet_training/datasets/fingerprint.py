@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from spotlet_training.datasets.labels import LabelledImages
-from spotlet_training.datasets.sample import Dataset
+from spotlet_training.datasets.labels import ImageLabels, LabelledImages
+from spotlet_training.datasets.sample import Dataset, Sample
 
 SAMPLED = 16
 """Images that are hashed if labels cannot be read without images."""
@@ -30,11 +31,13 @@ def fingerprint(*datasets: Dataset) -> str:
 
 
 def _labels(dataset: Dataset) -> Sequence[tuple[Any, ...]]:
-    """Returns name, boxes, class ids and ignored flags of images."""
+    """Returns name, boxes, class ids, ignored flags and unknown classes of images."""
     if isinstance(dataset, LabelledImages):
-        return [
-            (one.path.name, one.boxes_xyxy, one.class_ids, one.ignored) for one in dataset.labels
-        ]
+        return [(one.path.name, *_arrays(one)) for one in dataset.labels]
     chosen = np.linspace(0, len(dataset) - 1, min(SAMPLED, len(dataset))).astype(int).tolist()
     samples = [dataset.load(index) for index in chosen]
-    return [(one.name, one.boxes_xyxy, one.class_ids, one.ignored) for one in samples]
+    return [(one.name, *_arrays(one)) for one in samples]
+
+
+def _arrays(one: ImageLabels | Sample) -> tuple[npt.NDArray[Any], ...]:
+    return one.boxes_xyxy, one.class_ids, one.ignored, np.array(one.unknown_ids, np.int64)

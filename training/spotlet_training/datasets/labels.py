@@ -66,6 +66,7 @@ class ImageLabels:
         rows: Sequence[LabelRow],
         label_file: Path,
         size_hw: tuple[int, int] | None = None,
+        unknown_ids: tuple[int, ...] = (),
     ) -> "ImageLabels":
         """Returns the labels of an image, in the order of the rows."""
         return cls(
@@ -76,6 +77,7 @@ class ImageLabels:
             size_hw,
             label_file,
             tuple(row.place for row in rows),
+            unknown_ids,
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from spotlet.errors import DatasetError
 from spotlet_training.datasets.checks import SPLIT_NAMES, Problems, read_text
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet
+from spotlet_training.datasets.partial import declared
 from spotlet_training.datasets.pictures_below import PictureWalk, Places, Spellings, is_hidden
 from spotlet_training.datasets.yolo_files import read_description
 from spotlet_training.datasets.yolo_labels import LabelFiles, label_path, may_be_labels
@@ -40,7 +41,9 @@ def read_yolo(description: Path) -> LabelledSet:
         raise DatasetError(f"{description}: no `train`; must name the folder of training images")
     val = _read_split(description, content, "val", files, walk, problems)
     notes = [*walk.notes(description.parent), *files.notes()]
-    return LabelledSet(names, train, val, notes, problems)
+    found = LabelledSet(names, train, val, notes, problems)
+    exhaustive = _exhaustive(description, content, names)
+    return found if exhaustive is None else declared(found, exhaustive, description)
 
 
 def _class_names(description: Path, content: dict[str, Any], written: Any) -> tuple[str, ...]:
@@ -76,6 +79,25 @@ def _class_names(description: Path, content: dict[str, Any], written: Any) -> tu
             f"{description}: `nc` is {count}, but `names` has {len(texts)}; must be equal"
         )
     return texts
+
+
+def _exhaustive(
+    description: Path, content: dict[str, Any], names: tuple[str, ...]
+) -> list[str] | None:
+    """Returns the classes that `exhaustive` lists by name or number; None without that key."""
+    entries = content.get("exhaustive")
+    if entries is None:
+        return None
+    if not isinstance(entries, list):
+        raise DatasetError(
+            f"{description}: `exhaustive` is {entries!r}; must be a list of class names or numbers"
+        )
+    return [
+        names[entry]
+        if type(entry) is int and str(entry) not in names and 0 <= entry < len(names)
+        else str(entry)
+        for entry in entries
+    ]
 
 
 def _read_split(

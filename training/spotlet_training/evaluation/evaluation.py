@@ -1,5 +1,6 @@
 """Measures detectors on a labelled set, through the device's pixel path."""
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -67,6 +68,12 @@ class Evaluation:
     def operating_point(self) -> OperatingPoint | None:
         """The score threshold with the best F1; None if no object was found."""
         return best_operating_point(self.curves)
+
+    @property
+    def unknown_images(self) -> dict[str, int]:
+        """In how many images each class is unknown, by name; complete classes are left out."""
+        counts = Counter(index for truth in self.truths for index in truth.unknown_ids)
+        return {self.class_names[index]: counts[index] for index in sorted(counts)}
 
     def point_at(self, score_threshold: float) -> OperatingPoint:
         """Returns the figures at a score threshold, 0.05 or more."""
@@ -170,7 +177,12 @@ def network_detector(network: Network, class_names: tuple[str, ...], rule: Detec
 
 def truth_of(sample: Sample) -> Truth:
     """Returns the labels of a sample in the evaluator's form."""
-    return Truth(boxes_xyxy=sample.boxes_xyxy, class_ids=sample.class_ids, ignored=sample.ignored)
+    return Truth(
+        boxes_xyxy=sample.boxes_xyxy,
+        class_ids=sample.class_ids,
+        ignored=sample.ignored,
+        unknown_ids=sample.unknown_ids,
+    )
 
 
 def _evaluation(

@@ -26,7 +26,7 @@ class Reason(StrEnum):
 
     `FOUND`: an object of its class. `WRONG_CLASS`: an object of another class. `TWICE`: a duplicate
     on an object that is already found. `BAD_BOX`: an object of its class, with too little overlap.
-    `FALSE`: no object. `IGNORED`: an object that is not counted.
+    `FALSE`: no object. `IGNORED`: an object that is not counted, or of an unknown class.
     """
 
     FOUND = "found"
@@ -75,19 +75,20 @@ def match_objects(
 
     Returns:
         (N,) int64, index of an object; `IGNORED_OBJECT` for a detection of one that is not
-        counted, else `NO_OBJECT`.
+        counted, or of a class that is unknown in the frame; else `NO_OBJECT`.
     """
     overlaps = _overlaps(truth, found)
     possible = overlaps >= iou_threshold
     possible &= found.class_ids[:, None] == truth.class_ids[None, :]
     free = ~truth.ignored
     matched = np.full(len(found), NO_OBJECT)
+    unknown = np.isin(found.class_ids, truth.unknown_ids)
     for index in np.argsort(-found.scores, kind="stable").tolist():
         best = _best(overlaps[index], possible[index] & free)
         if best != NO_OBJECT:
             free[best] = False
             matched[index] = best
-        elif np.any(possible[index] & truth.ignored):
+        elif unknown[index] or np.any(possible[index] & truth.ignored):
             matched[index] = IGNORED_OBJECT
     return matched
 

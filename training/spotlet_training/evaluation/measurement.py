@@ -59,6 +59,7 @@ class Measurement:
         return {
             "model": self.name,
             "images": len(self.evaluation.truths),
+            "unknown_images": self.evaluation.unknown_images,
             **asdict(self.evaluation.accuracy),
             "operating_point": None if best is None else asdict(best),
             "own_threshold": self.own_threshold,

@@ -5,9 +5,13 @@ from typing import NamedTuple
 
 from spotlet.evaluation import Accuracy, figure_text
 from spotlet.text.terminal import table
+from spotlet_training.datasets.class_order import listed
 from spotlet_training.evaluation.curves import PrecisionCurves
 from spotlet_training.evaluation.evaluation import SHOWN_RULE, Evaluation
 from spotlet_training.evaluation.measurement import Measurement
+
+NAMED = 5
+"""Classes that a line names; the rest are counted."""
 
 
 class Column(NamedTuple):
@@ -43,6 +47,7 @@ def measurement_text(measured: Measurement, asked: PrecisionCurves | None = None
         *threshold_lines(evaluation, measured.own_threshold),
         f"latency: {measured.latency}",
         f"{measured.name} on {len(evaluation.truths)} images",
+        *partial_lines(evaluation),
     ]
     return "\n".join(lines)
 
@@ -88,6 +93,18 @@ def threshold_lines(evaluation: Evaluation, own_threshold: float | None) -> list
         f"{what} {point.score_threshold:.2f}: mean F1 of the classes {point.f1:.3f}; of all boxes "
         f"precision {point.precision:.3f}, recall {point.recall:.3f}"
         for what, point in points
+    ]
+
+
+def partial_lines(evaluation: Evaluation) -> list[str]:
+    """Returns a line on what was not counted; none if the labels are complete."""
+    images = len(evaluation.truths)
+    unknown = [f"{name} in {count}" for name, count in evaluation.unknown_images.items()]
+    if not unknown:
+        return []
+    return [
+        f"false detections do not count where labels are not complete: {listed(unknown, NAMED)} "
+        f"of {images} images"
     ]
 
 

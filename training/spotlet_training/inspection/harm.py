@@ -17,14 +17,14 @@ from spotlet_training.inspection.label_rules import (
 
 
 def require_harmless(
-    root: Path, splits: Splits, canvas_hw: tuple[int, int], *, accept: bool = False
+    root: str | Path, splits: Splits, canvas_hw: tuple[int, int], *, accept: bool = False
 ) -> list[str]:
     """Raises if a set has an error that would silently harm a training.
 
     No image is decoded, so this is quick; `inspect_dataset` checks more.
 
     Args:
-        root: of the set, for the message.
+        root: of the set or sets, for the message.
         splits: the set.
         canvas_hw: height and width of the network's canvas, pixels.
         accept: return the errors as lines to show, and raise nothing.

@@ -144,11 +144,19 @@ def stray_findings(
     return findings
 
 
-def empty_findings(labels: Sequence[ImageLabels]) -> list[Finding]:
-    """Returns the images without any object, which teach the background."""
-    message = "no labelled object; if there is one to see, label it"
+def empty_findings(labels: Sequence[ImageLabels], class_count: int) -> list[Finding]:
+    """Returns the images without any object, which teach the background, or nothing."""
+    background = "no labelled object; if there is one to see, label it"
+    nothing = "no labelled object and no class known to be absent, so it teaches nothing; label it"
     return [
-        Finding("note", "no objects", message, one.path) for one in labels if not len(one.class_ids)
+        Finding(
+            "note",
+            "no objects",
+            nothing if len(one.unknown_ids) == class_count else background,
+            one.path,
+        )
+        for one in labels
+        if not len(one.class_ids)
     ]
 
 

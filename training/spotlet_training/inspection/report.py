@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from spotlet.text.terminal import table
+from spotlet_training.datasets.partial import Completeness, completeness
 from spotlet_training.inspection.box_sizes import SIZE_NAMES
 from spotlet_training.inspection.label_rules import count_boxes
 from spotlet_training.inspection.survey import Inspection
@@ -30,6 +31,15 @@ def inspection_lines(inspection: Inspection) -> Iterator[str]:
     yield table(_class_rows(inspection), classes)
     yield f"(px: the longer side of training boxes on a canvas of {width} x {height})"
     yield ""
+    if partial := _partial_rows(inspection):
+        yield table(
+            partial, ("images by class", "train", "more", "unknown", "val", "more", "unknown")
+        )
+        yield (
+            "(train, val: its labels are complete; more: there may be more than is marked; "
+            "unknown: none is marked, and there may be some)"
+        )
+        yield ""
     sizes = _image_sizes(inspection).most_common()
     named = [f"{width} x {height} ({count})" for (height, width), count in sizes[:NAMED_SIZES]]
     more = f" and {len(sizes) - NAMED_SIZES} more" if len(sizes) > NAMED_SIZES else ""
@@ -60,8 +70,12 @@ def inspection_record(inspection: Inspection) -> dict[str, Any]:
                 "train_boxes": train,
                 "val_boxes": val,
                 "train_boxes_by_size": dict(zip(SIZE_NAMES, sizes, strict=True)),
+                "train_images": in_train._asdict(),
+                "val_images": in_val._asdict(),
             }
-            for name, train, _, val, *sizes in _class_rows(inspection)
+            for (name, train, _, val, *sizes), (in_train, in_val) in zip(
+                _class_rows(inspection), _completeness(inspection), strict=True
+            )
         ],
         "image_sizes": [
             {"height": height, "width": width, "images": count}
@@ -98,6 +112,23 @@ def _class_rows(inspection: Inspection) -> list[tuple[Any, ...]]:
             *inspection.sizes.counts(index),
         )
         for index, name in enumerate(names)
+    ]
+
+
+def _completeness(inspection: Inspection) -> list[tuple[Completeness, Completeness]]:
+    """Returns in how many training and validation images each class is how far labelled."""
+    count = len(inspection.class_names)
+    train, val = completeness(inspection.train, count), completeness(inspection.val, count)
+    return list(zip(train, val, strict=True))
+
+
+def _partial_rows(inspection: Inspection) -> list[tuple[Any, ...]]:
+    """Returns name, and both splits' figures, of each class that is not complete everywhere."""
+    named = zip(inspection.class_names, _completeness(inspection), strict=True)
+    return [
+        (name, *train, *val)
+        for name, (train, val) in named
+        if any((train.more, train.unknown, val.more, val.unknown))
     ]
 
 

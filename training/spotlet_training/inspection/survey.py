@@ -1,6 +1,6 @@
 """A labelled set, checked by every rule."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from spotlet_training.datasets import ImageLabels
 from spotlet_training.datasets.checks import inside
 from spotlet_training.datasets.discover import divide, read_labels
 from spotlet_training.datasets.findings import Finding
+from spotlet_training.datasets.partial import partial_notes
 from spotlet_training.inspection.box_sizes import BoxSizes, measure_boxes
 from spotlet_training.inspection.copies import leaked_findings, repeated_findings
 from spotlet_training.inspection.label_rules import (
@@ -53,6 +54,7 @@ def inspect_dataset(
     root: str | Path,
     canvas_hw: tuple[int, int] = (320, 320),
     *,
+    exhaustive: Sequence[str] | None = None,
     on_picture: Callable[[], None] = lambda: None,
 ) -> Inspection:
     """Inspects a labelled set by every rule; decodes every image.
@@ -60,6 +62,7 @@ def inspect_dataset(
     Args:
         root: the set's folder, or the `data.yaml` of a YOLO set.
         canvas_hw: height and width of the network's canvas, pixels, multiples of 32.
+        exhaustive: the classes whose labels are complete; see `open_splits`.
         on_picture: called after each image file.
 
     Raises:
@@ -70,7 +73,7 @@ def inspect_dataset(
     check_canvas(canvas_hw)
     root = Path(root)
     folder = root.parent if root.is_file() else root
-    format_name, content = read_labels(root)
+    format_name, content = read_labels(root, exhaustive)
     train, val, notes = divide(content)
     both, names = [*train, *val], content.class_names
     pictures = read_pictures([one.path for one in both], on_picture)
@@ -87,6 +90,7 @@ def inspect_dataset(
             if not labels
         ),
         *(Finding("note", "set", note) for note in notes),
+        *(Finding("note", "partial labels", note) for note in partial_notes(train, val, names)),
         *picture_findings(both, pictures),
         *class_findings(train, val, names),
         *size_findings(sizes, canvas_hw, names),
@@ -96,7 +100,7 @@ def inspect_dataset(
         *repeated_findings(val_pictures, folder),
         *doubled_findings(both, names, format_name),
         *stray_findings(both, sizes_hw, format_name),
-        *empty_findings(both),
+        *empty_findings(both, len(names)),
     ]
     return Inspection(
         root=folder,

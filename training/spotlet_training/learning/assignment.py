@@ -37,6 +37,22 @@ PHASE_IN = 0.1
 MIN_SHARE = 1e-9
 
 
+class UnknownRegions(NamedTuple):
+    """Where a batch's images may show more objects of a class than are labelled.
+
+    The regions of one image don't overlap: each is a picture placed on its canvas.
+
+    Attributes:
+        image_ids: (R,) int64, which image of the batch.
+        boxes_xyxy: (R, 4) float32, canvas pixels.
+        classes: (R, C) bool, the classes that are unknown in it.
+    """
+
+    image_ids: Tensor
+    boxes_xyxy: Tensor
+    classes: Tensor
+
+
 @dataclass(frozen=True, slots=True)
 class Objects:
     """The labelled objects of a batch, all images in one list.
@@ -46,12 +62,14 @@ class Objects:
         boxes_xyxy: (G, 4) float32, canvas pixels.
         class_ids: (G,) int64.
         ignored: (G,) bool: neither learnt nor counted as background.
+        unknown: where classes are not background either; None if the labels are complete.
     """
 
     image_ids: Tensor
     boxes_xyxy: Tensor
     class_ids: Tensor
     ignored: Tensor
+    unknown: UnknownRegions | None = None
 
 
 class Assignment(NamedTuple):

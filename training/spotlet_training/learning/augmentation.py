@@ -78,12 +78,15 @@ class Canvas:
         boxes_xyxy: (N, 4) float32, canvas pixels, clipped.
         class_ids: (N,) int64.
         ignored: (N,) bool.
+        unknown: where a picture with unknown classes lies, xyxy in canvas pixels, and these
+            classes; see `Sample.unknown_ids`.
     """
 
     image_bgr: ImageArray
     boxes_xyxy: FloatArray
     class_ids: npt.NDArray[np.int64]
     ignored: npt.NDArray[np.bool_]
+    unknown: tuple[tuple[FloatArray, tuple[int, ...]], ...] = ()
 
 
 def augmented_canvas(
@@ -115,15 +118,20 @@ def augmented_canvas(
         _place(sample, image, region, settings, rng)
         for sample, region in zip(samples, regions, strict=True)
     ]
-    boxes = np.concatenate([boxes for boxes, _ in placed])
+    boxes = np.concatenate([boxes for boxes, _, _ in placed])
     class_ids = np.concatenate([sample.class_ids for sample in samples])
     ignored = np.concatenate([sample.ignored for sample in samples])
-    ignored |= np.concatenate([share for _, share in placed]) < settings.least_visible
+    ignored |= np.concatenate([share for _, share, _ in placed]) < settings.least_visible
     sides = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf)
     ignored |= sides < LEAST_SIDE
     seen = sides > 0
     image = recoloured(image, settings, rng)
-    return Canvas(image, boxes[seen], class_ids[seen], ignored[seen])
+    unknown = tuple(
+        (outline, sample.unknown_ids)
+        for sample, (_, _, outline) in zip(samples, placed, strict=True)
+        if sample.unknown_ids
+    )
+    return Canvas(image, boxes[seen], class_ids[seen], ignored[seen], unknown)
 
 
 def _place(
@@ -132,8 +140,12 @@ def _place(
     region: tuple[int, int, int, int],
     settings: AugmentationSettings,
     rng: np.random.Generator,
-) -> tuple[FloatArray, FloatArray]:
-    """Draws a picture into a region of the canvas; returns its boxes and their visible shares."""
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Draws a picture into a region of the canvas.
+
+    Returns:
+        Its boxes, their visible shares, and the picture's own box, clipped.
+    """
     if settings.flips == "all" and rng.random() < 0.5:
         sample = transposed(sample)
     left, top, right, bottom = region
@@ -173,14 +185,15 @@ def _place(
         borderMode=cv2.BORDER_CONSTANT,
         borderValue=(PAD_VALUE,) * 3,
     )
-    moved = sample.boxes_xyxy * np.tile(gain, 2) + np.tile(offset, 2)
+    outline = np.array([[0, 0, *source_hw[::-1]]], np.float32)
+    moved = np.concatenate([sample.boxes_xyxy, outline]) * np.tile(gain, 2) + np.tile(offset, 2)
     moved = np.concatenate(
         [np.minimum(moved[:, :2], moved[:, 2:]), np.maximum(moved[:, :2], moved[:, 2:])], axis=1
     ).astype(np.float32)
     clipped = np.clip(moved, [left, top, left, top], [right, bottom, right, bottom])
     clipped = clipped.astype(np.float32)
-    share = box_area(clipped) / np.maximum(box_area(moved), 1e-6)
-    return clipped, share.astype(np.float32)
+    share = box_area(clipped[:-1]) / np.maximum(box_area(moved[:-1]), 1e-6)
+    return clipped[:-1], share.astype(np.float32), clipped[-1]
 
 
 def transposed(sample: Sample) -> Sample:

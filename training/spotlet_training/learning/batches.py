@@ -17,7 +17,7 @@ from torch import Tensor
 from spotlet.errors import UsageError
 from spotlet_training.datasets import Dataset, Sample
 from spotlet_training.datasets.ahead import ahead
-from spotlet_training.learning.assignment import Objects
+from spotlet_training.learning.assignment import Objects, UnknownRegions
 from spotlet_training.learning.augmentation import Canvas, augmented_canvas
 from spotlet_training.learning.distributed import ALONE, Ranks
 from spotlet_training.learning.settings import TrainingSettings
@@ -39,8 +39,14 @@ class Batch(NamedTuple):
     def map(self, move: Callable[[Tensor], Tensor]) -> "Batch":
         """Returns the batch with each of its tensors moved."""
         objects = self.objects
-        moved = (objects.image_ids, objects.boxes_xyxy, objects.class_ids, objects.ignored)
-        return Batch(move(self.images), Objects(*map(move, moved)), self.names)
+        moved = Objects(
+            move(objects.image_ids),
+            move(objects.boxes_xyxy),
+            move(objects.class_ids),
+            move(objects.ignored),
+            objects.unknown and UnknownRegions(*map(move, objects.unknown)),
+        )
+        return Batch(move(self.images), moved, self.names)
 
 
 class CachedDataset:
@@ -124,10 +130,10 @@ def training_batches(
     for _ in range(count):
         made = [next(canvases) for _ in places]
         names = dict.fromkeys(name for _, names in made for name in names)
-        yield collate([each for each, _ in made], tuple(names))
+        yield collate([each for each, _ in made], len(dataset.class_names), tuple(names))
 
 
-def collate(canvases: Sequence[Canvas], names: tuple[str, ...] = ()) -> Batch:
+def collate(canvases: Sequence[Canvas], class_count: int, names: tuple[str, ...] = ()) -> Batch:
     """Returns the canvases as one batch; `names` are the image files they were made from."""
     counts = torch.tensor([len(canvas.class_ids) for canvas in canvases])
     return Batch(
@@ -137,8 +143,28 @@ def collate(canvases: Sequence[Canvas], names: tuple[str, ...] = ()) -> Batch:
             torch.from_numpy(np.concatenate([canvas.boxes_xyxy for canvas in canvases])),
             torch.from_numpy(np.concatenate([canvas.class_ids for canvas in canvases])),
             torch.from_numpy(np.concatenate([canvas.ignored for canvas in canvases])),
+            _unknown_regions(canvases, class_count),
         ),
         names,
+    )
+
+
+def _unknown_regions(canvases: Sequence[Canvas], class_count: int) -> UnknownRegions | None:
+    """Returns the regions of all canvases; None if their labels are complete."""
+    regions = [
+        (image, box, class_ids)
+        for image, canvas in enumerate(canvases)
+        for box, class_ids in canvas.unknown
+    ]
+    if not regions:
+        return None
+    classes = torch.zeros(len(regions), class_count, dtype=torch.bool)
+    for row, (_, _, class_ids) in zip(classes, regions, strict=True):
+        row[list(class_ids)] = True
+    return UnknownRegions(
+        torch.tensor([image for image, _, _ in regions]),
+        torch.from_numpy(np.stack([box for _, box, _ in regions])),
+        classes,
     )
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from spotlet_training.learning.assignment import Assignment, Objects, assign
+from spotlet_training.learning.assignment import Assignment, Objects, UnknownRegions, assign
 from spotlet_training.learning.overlap import paired_giou
 from spotlet_training.network import RawPrediction
 from spotlet_training.network.detector import cell_grid
@@ -57,7 +57,7 @@ def detection_losses(
     target = torch.zeros_like(prediction.logits)
     target[pairs.image_ids, pairs.cells, objects.class_ids[pairs.objects]] = pairs.iou
     weight = total(pairs.iou.sum()).clamp(min=1.0)
-    counted = counted_cells(target, objects, pairs, size_hw)[..., None]
+    counted = counted_cells(target, objects, pairs, size_hw)
     scores = (quality_focal_loss(prediction.logits, target) * counted).sum() / weight
     own = prediction.boxes[pairs.image_ids, pairs.cells]
     giou = paired_giou(own, objects.boxes_xyxy[pairs.objects])
@@ -82,12 +82,15 @@ def quality_focal_loss(logits: Tensor, target: Tensor) -> Tensor:
 def counted_cells(
     like: Tensor, objects: Objects, pairs: Assignment, size_hw: tuple[int, int]
 ) -> Tensor:
-    """Returns (N, K): 0 for a cell whose centre lies in an ignored box, unless it is assigned.
+    """Returns (N, K, C), or (N, K, 1) for all classes alike: 0 where a cell's score is left out.
+
+    That is where the cell's centre lies in an ignored box, and for the classes that are unknown
+    where it lies. A cell that is assigned counts for all classes: what it shows is known.
 
     A box narrower than a cell hides the cell under its own centre, as one that is learnt takes it.
 
     Args:
-        like: (N, K, …), for the shape and the device.
+        like: (N, K, C), for the shape and the device.
         objects: of the batch.
         pairs: the assignment.
         size_hw: of the canvas, pixels.
@@ -101,6 +104,26 @@ def counted_cells(
     covers = torch.zeros(like.shape[:2], device=like.device)
     hidden = inside & objects.ignored[:, None]
     covers.index_add_(0, objects.image_ids, hidden.to(covers.dtype))
-    counted = (covers == 0).to(like.dtype)
+    counted = (covers == 0)[..., None]
+    if objects.unknown is not None:
+        counted = counted & ~unknown_classes(centres, objects.unknown, len(like))
+    counted = counted.to(like.dtype)
     counted[pairs.image_ids, pairs.cells] = 1.0
     return counted
+
+
+def unknown_classes(centres: Tensor, regions: UnknownRegions, images: int) -> Tensor:
+    """Returns (N, K, C) bool: the classes that are unknown at each cell's centre.
+
+    Args:
+        centres: (K, 2) of the cells, canvas pixels.
+        regions: that don't overlap within an image.
+        images: N.
+    """
+    first, last = regions.boxes_xyxy[:, None, :2], regions.boxes_xyxy[:, None, 2:]
+    inside = ((first <= centres) & (centres < last)).all(dim=-1)
+    # A cell is in one region at most, so the sum is that region's number, or 0 for none.
+    numbers = torch.arange(1, len(inside) + 1, device=centres.device)
+    region_of = numbers.new_zeros(images, len(centres))
+    region_of.index_add_(0, regions.image_ids, inside * numbers[:, None])
+    return F.pad(regions.classes, (0, 0, 1, 0))[region_of]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from spotlet_training.evaluation.measurement import Measurement
+from spotlet_training.evaluation.measurement_text import partial_lines
 from spotlet_training.report.confusion import ConfusionMatrix
 from spotlet_training.report.history import EpochFigures
 
@@ -39,6 +40,7 @@ def sentences(
     """
     lines = [_overall(measured, matrix), _confused(matrix), *_missed_and_false(matrix)]
     lines += [_sizes(measured), _boxes(measured), _few(matrix), _longer(measured, history)]
+    lines += [f"{line[0].upper()}{line[1:]}." for line in partial_lines(measured.evaluation)]
     return [line for line in lines if line]
 
 

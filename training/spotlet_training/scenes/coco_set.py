@@ -62,6 +62,7 @@ def _write_images(folder: Path, dataset: Dataset, on_image: Callable[[], None]) 
                 boxes_xyxy=sample.boxes_xyxy,
                 class_ids=sample.class_ids,
                 ignored=sample.ignored,
+                unknown_ids=sample.unknown_ids,
             )
         )
         on_image()
