@@ -43,6 +43,7 @@ SUMMARIES = {
     "bench": "measure what a model costs on this machine; --tune finds its best settings",
     "info": "show a model's manifest",
     "doctor": "show what this installation and machine can do",
+    "label": "label pictures or videos with models, for a person to correct",
     "data": "show what is in a labelled set, and what is wrong with it",
     "train": "train a detector on a labelled set",
     "evaluate": "measure the average precision of a checkpoint or a model on a labelled set",
