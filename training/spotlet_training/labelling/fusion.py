@@ -93,26 +93,17 @@ def fuse(assignments: Sequence[Assignment], found: Sequence[Found], agree: str =
     for class_id in range(len(assignments[0].thresholds)):
         knowing = sum(bool(each.knows[class_id]) for each in assignments)
         needed = {"any": 1, "majority": knowing // 2 + 1, "all": knowing}[agree]
-        for group in _groups(assignments, found, class_id):
-            share = group.score / float(np.mean(group.thresholds))
-            is_disputed = 0 < group.votes < needed
-            doubt = 1.0 if is_disputed else max(1 - abs(share - 1), 0.0)
-            rows.append(
-                _Label(group.box, group.score, class_id, group.votes < needed, share, doubt)
-            )
-    rows = _without_clashes(rows)
-    rows.sort(key=lambda row: -row.score)
-    labels = Labels(
+        rows += _without_covered(
+            [_label_of(group, class_id, needed) for group in _groups(assignments, found, class_id)]
+        )
+    rows = sorted(_without_clashes(rows), key=lambda row: -row.score)
+    return Labels(
         np.array([row.box for row in rows], np.float32).reshape(-1, 4),
         np.array([row.score for row in rows], np.float32),
         np.array([row.class_id for row in rows], np.int64),
         np.array([row.ignored for row in rows], np.bool_),
         np.array([row.doubt for row in rows], np.float32),
     )
-    sure = labels.select(~labels.ignored)
-    same = labels.class_ids[:, None] == sure.class_ids[None, :]
-    shares = covered_share(labels.boxes_xyxy, sure.boxes_xyxy)
-    return labels.select(~(labels.ignored & (same & (shares >= COVERED_SHARE)).any(axis=1)))
 
 
 @dataclass(slots=True)
@@ -125,6 +116,26 @@ class _Label:
     ignored: bool
     share: float
     doubt: float
+
+
+def _label_of(group: _Group, class_id: int, needed: int) -> _Label:
+    """Returns the label of a group that needs so many votes to be an object."""
+    share = group.score / float(np.mean(group.thresholds))
+    is_disputed = 0 < group.votes < needed
+    doubt = 1.0 if is_disputed else max(1 - abs(share - 1), 0.0)
+    return _Label(group.box, group.score, class_id, group.votes < needed, share, doubt)
+
+
+def _without_covered(rows: Sequence[_Label]) -> list[_Label]:
+    """Returns the labels of a class without ignored ones that an object covers."""
+    boxes = np.array([row.box for row in rows], np.float32).reshape(-1, 4)
+    sure = np.array([not row.ignored for row in rows], np.bool_)
+    covered = (covered_share(boxes, boxes[sure]) >= COVERED_SHARE).any(axis=1)
+    return [
+        row
+        for row, is_covered in zip(rows, covered, strict=True)
+        if not (row.ignored and is_covered)
+    ]
 
 
 def _without_clashes(rows: Sequence[_Label]) -> list[_Label]:
