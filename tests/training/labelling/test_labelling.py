@@ -29,10 +29,11 @@ from spotlet_training.labelling import (
     LabelSummary,
     label,
     labelling,
-    picture,
     sources,
 )
 from spotlet_training.labelling.folder import LABEL_FILE
+from spotlet_training.labelling.fusion import Labels
+from spotlet_training.labelling.picture import completed
 
 BOX = (10.0, 10.0, 50.0, 60.0)
 FAR = (70.0, 10.0, 110.0, 60.0)
@@ -165,11 +166,11 @@ def test_labels_of_a_person_stay_and_teachers_add_the_classes_that_they_lack(
 
 
 def test_a_teachers_class_on_a_labelled_object_is_not_added() -> None:
-    own = picture.Labels(*labels([BOX], [0]))
+    own = Labels(*labels([BOX], [0]))
     near = (12.0, 10.0, 52.0, 60.0)
-    found = picture.Labels(*labels([near, near, FAR], [0, 1, 1]))
-    assert picture.completed(own, found, {0, 1}).class_ids.tolist() == [0, 1]
-    assert picture.completed(own, found, {0}).boxes_xyxy.tolist() == [list(BOX)]
+    found = Labels(*labels([near, near, FAR], [0, 1, 1]))
+    assert completed(own, found, {0, 1}).class_ids.tolist() == [0, 1]
+    assert completed(own, found, {0}).boxes_xyxy.tolist() == [list(BOX)]
 
 
 def labels(boxes: list[tuple[float, ...]], class_ids: list[int]) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from teachers import FakeTeacher, Row, bright_parts
 
 from spotlet.errors import UsageError
+from spotlet.letterbox import ImageArray
 from spotlet_training.labelling.classes import UNWANTED, choose_classes
 from spotlet_training.labelling.fusion import Labels, fuse
 from spotlet_training.labelling.passes import View, find_objects, views_of
@@ -207,7 +208,7 @@ def test_an_object_that_every_tile_cuts_and_no_view_shows_whole_is_in_doubt() ->
     image = np.zeros((100, 250, 3), np.uint8)
     image[30:60, 60:90] = 255
 
-    def near_sighted(part: np.ndarray) -> list[Row]:  # type: ignore[type-arg]
+    def near_sighted(part: ImageArray) -> list[Row]:
         return bright_parts("cat", 0.9)(part)[: part.shape[1] < 250]
 
     views = [View((0, 0, 250, 100)), View((0, 0, 75, 100))]

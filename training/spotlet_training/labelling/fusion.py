@@ -130,12 +130,8 @@ def _without_covered(rows: Sequence[_Label]) -> list[_Label]:
     """Returns the labels of a class without ignored ones that an object covers."""
     boxes = np.array([row.box for row in rows], np.float32).reshape(-1, 4)
     sure = np.array([not row.ignored for row in rows], np.bool_)
-    covered = (covered_share(boxes, boxes[sure]) >= COVERED_SHARE).any(axis=1)
-    return [
-        row
-        for row, is_covered in zip(rows, covered, strict=True)
-        if not (row.ignored and is_covered)
-    ]
+    hidden = ~sure & (covered_share(boxes, boxes[sure]) >= COVERED_SHARE).any(axis=1)
+    return [rows[index] for index in np.flatnonzero(~hidden).tolist()]
 
 
 def _without_clashes(rows: Sequence[_Label]) -> list[_Label]:
