@@ -135,7 +135,7 @@ def test_ctrl_c_leaves_a_valid_set_and_says_how_to_continue(
         [sys.executable, "-c", code, *words], stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (out / "images/p20.png").exists():
+    while not (out / "images/p100.png").exists():
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -216,3 +216,5 @@ def test_an_object_that_every_tile_cuts_and_no_view_shows_whole_is_in_doubt() ->
     found = find_objects(each, image, views, 0.5)
     assert found.cut.tolist() == [True]
     assert fuse([each], [found]).ignored.tolist() == [True]
+    unsure = assigned(each.teacher, [0], [0.95])  # type: ignore[arg-type]
+    assert find_objects(unsure, image, views, 0.5).scores.tolist() == []

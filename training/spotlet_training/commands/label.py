@@ -88,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--every", type=int, metavar="N", help=f"each n-th frame of a video [{EVERY}]"
     )
     parser.add_argument(
-        "--by-change", action="store_true", help="frames that differ from the last one taken"
+        "--by-change", action="store_true", help="frames that differ from all taken before"
     )
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="cores to use [all]")
     add_provider_argument(parser)

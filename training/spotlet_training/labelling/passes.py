@@ -138,7 +138,9 @@ def find_objects(
     shares = covered_share(both.boxes_xyxy, whole.boxes_xyxy)
     same = both.class_ids[:, None] == whole.class_ids[None, :]
     covered = ((shares >= COVERED_SHARE) & same).any(axis=1)
-    both = both.select(~(both.cut & covered))
+    # On a part of a larger thing, or of nothing, models guess: without a sure score it says little.
+    doubtful = both.scores < assignment.thresholds[both.class_ids]
+    both = both.select(~(both.cut & (covered | doubtful)))
     return both.select(suppress(both.boxes_xyxy, both.scores, both.class_ids, SAME_IOU))
 
 

@@ -142,7 +142,7 @@ def _figure(folder: SetFolder, image: Row, rows: Sequence[Row]) -> str:
     name = str(image["file_name"])
     width, height = int(image["width"]), int(image["height"])
     ignored = sum(bool(row.get("iscrowd")) for row in rows)
-    caption = f"{name}: {len(rows) - ignored} objects, {ignored} in doubt"
+    caption = f"{name}: {len(rows) - ignored} sure, {ignored} in doubt"
     boxes = "".join(_box(row, folder.class_names, max(width, height)) for row in rows)
     return (
         f'<figure><svg viewBox="0 0 {width} {height}">'

@@ -44,7 +44,7 @@ class LabelSettings:
         passes: of `PASSES`; the plain one is always among them.
         tile_pixels: side of a tile, pixels.
         every: label each n-th frame of a video; None: `EVERY`, or with `by_change` 1.
-        by_change: of those frames, only such that differ from the last one taken.
+        by_change: of those frames, only such that differ from all that were taken.
         threads: cores to use; 0 for all.
         provider: execution provider of onnxruntime.
 

@@ -196,8 +196,8 @@ def source_name(path: Path) -> str:
 
 def _frames(path: Path, step: int, *, by_change: bool) -> Iterator[Input]:
     """Yields frames of a video; at a fault one input that says so."""
-    source, last = source_name(path), None
-    is_first = True
+    source = source_name(path)
+    taken: list[PictureHash | None] = []
     try:
         with open_stream(path, mode="video") as stream:
             for frame in stream:
@@ -205,9 +205,9 @@ def _frames(path: Path, step: int, *, by_change: bool) -> Iterator[Input]:
                     continue
                 if by_change:
                     now = hash_of(frame.image)
-                    if not is_first and _is_alike(last, now):
+                    if any(_is_alike(each, now) for each in reversed(taken)):
                         continue
-                    last, is_first = now, False
+                    taken.append(now)
                 name = f"{path.stem}-{frame.index:06d}.jpg"
                 yield Input(name, source, image_bgr=frame.image, frame=frame.index)
             early = stream.ended_early
