@@ -191,6 +191,7 @@ def test_a_class_that_no_teacher_knows_is_unknown_in_pictures_without_labels(
     assert images["q.png"]["neg_category_ids"] == [2]
     assert images["q.png"]["not_exhaustive_category_ids"] == []
     assert "neg_category_ids" not in images["p0.png"]
+    assert "1 pictures may show objects of classes" in (tmp_path / "set/report.html").read_text()
 
 
 def test_suggestions_of_a_collected_folder_are_replaced(tmp_path: Path) -> None:

@@ -39,16 +39,21 @@ figure text { paint-order: stroke; stroke: #fff; font-weight: 600; }
 </style>"""
 
 REVIEW = (
-    ("CVAT", f"Create a task with the classes above and the files of {PICTURE_FOLDER}/. Actions > "
-     f"Upload annotations > COCO 1.0: {LABEL_FILE}. Correct the boxes, then Export job dataset > "
-     f"COCO 1.0, and replace {LABEL_FILE} by the one in the archive."),
-    ("Label Studio", f"pip install label-studio-converter; label-studio-converter import coco -i "
-     f"{LABEL_FILE} -o tasks.json; serve {PICTURE_FOLDER}/ as local files and import tasks.json. "
-     "Correct the boxes, then Export > COCO."),
-    ("dashed boxes", "In doubt: not taught as objects, not as background either (`iscrowd` in the "
-     "label file, `is_crowd` in CVAT). Delete those that are none; clear the mark of those that "
-     "are."),
+    ("CVAT", f"Create a task with the files of {PICTURE_FOLDER}/ and the classes above, each with a "
+     f"checkbox attribute is_crowd. Actions > Upload annotations > COCO 1.0: {LABEL_FILE}. Correct "
+     f"the boxes, then Export task dataset > COCO 1.0, and replace {LABEL_FILE} by the one in the "
+     "archive."),
+    ("Label Studio", "pip install label-studio-sdk; label-studio-converter import coco -i "
+     f"{LABEL_FILE} -o tasks.json --image-root-url ADDRESS, that of {PICTURE_FOLDER}/; import "
+     "tasks.json. Correct the boxes, then Export > COCO. It does not mark what is in doubt."),
+    ("dashed boxes", "In doubt: neither object nor background for the training (iscrowd in the "
+     "label file, is_crowd in CVAT). Delete those that show nothing; clear the mark of the others."),
 )  # fmt: skip
+
+INCOMPLETE = (
+    "{} pictures may show objects of classes that no model of the run knows. The label file says "
+    "which (neg_category_ids); CVAT and Label Studio drop that, so label these classes there too."
+)
 
 
 def write_page(folder: SetFolder, counts: Sequence[ClassCount], teachers: Sequence[str]) -> Path:
@@ -102,7 +107,7 @@ def page_text(folder: SetFolder, counts: Sequence[ClassCount], teachers: Sequenc
             '<p class="quiet">Boxes by their score: objects dark, regions in doubt light.</p>',
             _histogram(entries),
             "<h2>How to correct them</h2>",
-            facts_table(REVIEW),
+            facts_table([*REVIEW, *_incomplete(entries)]),
             f"<h2>Most in doubt ({len(shown)} of {len(doubtful)})</h2>",
             _legend(folder.class_names),
             _sheet(folder, shown),
@@ -116,6 +121,11 @@ def page_text(folder: SetFolder, counts: Sequence[ClassCount], teachers: Sequenc
 def thresholds_text(thresholds: Sequence[float]) -> str:
     """Returns the thresholds of the teachers, those that are equal once."""
     return " / ".join(dict.fromkeys(f"{each:.2f}" for each in thresholds)) or "none knows it"
+
+
+def _incomplete(entries: Sequence[tuple[Row, list[Row]]]) -> list[tuple[str, str]]:
+    count = sum("neg_category_ids" in image for image, _ in entries)
+    return [("incomplete", INCOMPLETE.format(count))] if count else []
 
 
 def _doubt(image: Row) -> float:
