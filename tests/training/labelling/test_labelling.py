@@ -97,6 +97,20 @@ def test_pictures_of_one_name_get_numbers_and_folders_are_searched_deep(tmp_path
     assert sorted(rows_of(tmp_path / "set")) == ["p0-2.png", "p0.png"]
 
 
+def test_a_picture_that_is_given_twice_is_labelled_once(tmp_path: Path) -> None:
+    pictures = write_pictures(tmp_path / "in", 2)
+    both = [pictures, pictures / "p1.png"]
+    assert label_with([CAT], both, tmp_path / "set").added == 2
+
+
+def test_a_labelled_set_below_a_folder_is_noted(tmp_path: Path) -> None:
+    write_set(tmp_path / "in/deep", "coco", clean_pictures(2, 0))
+    notes: list[str] = []
+    settings = LabelSettings(pictures=(tmp_path / "in",), out=tmp_path / "set")
+    label(settings, LabelCallbacks(on_note=notes.append), teachers=[CAT])
+    assert [note for note in notes if "its labels are not used" in note]
+
+
 def test_a_second_call_keeps_what_a_person_corrected_and_adds_what_is_new(tmp_path: Path) -> None:
     pictures = write_pictures(tmp_path / "in", 2)
     out = tmp_path / "set"

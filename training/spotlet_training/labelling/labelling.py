@@ -29,6 +29,9 @@ from spotlet_training.labelling.teachers import (
 SAVE_SECONDS = 20.0
 """How often the label file is replaced: a kill loses no more than the labels since."""
 
+MOST_SAVING = 0.1
+"""Share of the time that replacing it may take, which grows with the set."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelCallbacks:
@@ -153,7 +156,7 @@ def _label_all(
 
     added = kept = 0
     skipped: list[str] = []
-    saved = time.monotonic()
+    due = time.monotonic() + SAVE_SECONDS
     callbacks.on_start(inputs.count)
     try:
         with closing(map_in_order(placed(), work, workers)) as results:
@@ -166,9 +169,11 @@ def _label_all(
                 else:
                     skipped.append(str(result))
                     callbacks.on_note(f"skipped: {result}")
-                if time.monotonic() - saved >= SAVE_SECONDS:
+                now = time.monotonic()
+                if now >= due:
                     folder.save()
-                    saved = time.monotonic()
+                    took = time.monotonic() - now
+                    due = now + max(SAVE_SECONDS, took / MOST_SAVING)
                 callbacks.on_picture()
     except SpotletError as error:
         if added:

@@ -39,15 +39,15 @@ figure text { paint-order: stroke; stroke: #fff; font-weight: 600; }
 </style>"""
 
 REVIEW = (
-    ("CVAT", f"Create a task with the files of {PICTURE_FOLDER}/ and the classes above, each with a "
-     f"checkbox attribute is_crowd. Actions > Upload annotations > COCO 1.0: {LABEL_FILE}. Correct "
+    ("CVAT", f"Create a task with the files of {PICTURE_FOLDER}/ and the classes above, each with "
+     f"a checkbox attribute is_crowd. Actions > Upload annotations > COCO 1.0: {LABEL_FILE}. Correct "
      f"the boxes, then Export task dataset > COCO 1.0, and replace {LABEL_FILE} by the one in the "
      "archive."),
     ("Label Studio", "pip install label-studio-sdk; label-studio-converter import coco -i "
      f"{LABEL_FILE} -o tasks.json --image-root-url ADDRESS, that of {PICTURE_FOLDER}/; import "
      "tasks.json. Correct the boxes, then Export > COCO. It does not mark what is in doubt."),
     ("dashed boxes", "In doubt: neither object nor background for the training (iscrowd in the "
-     "label file, is_crowd in CVAT). Delete those that show nothing; clear the mark of the others."),
+     "label file, is_crowd in CVAT). Delete those that show nothing; clear the mark of others."),
 )  # fmt: skip
 
 INCOMPLETE = (

@@ -16,8 +16,10 @@ from spotlet.likeness import ALIKE_BITS, PictureHash, hash_of
 from spotlet.streams import locate_source, open_stream
 from spotlet_training.datasets import ImageLabels, LabelledImages, Sample
 from spotlet_training.datasets.checks import read_text
-from spotlet_training.datasets.discover import formats_of, read_labels
-from spotlet_training.datasets.pictures_below import PictureWalk
+from spotlet_training.datasets.coco_files import find_coco_files
+from spotlet_training.datasets.discover import NESTED_LEVELS, formats_of, read_labels
+from spotlet_training.datasets.pictures_below import PictureWalk, folders_below
+from spotlet_training.datasets.yolo_files import find_yolo_file
 from spotlet_training.labelling.settings import LabelSettings
 
 SUGGESTED_KEY = "suggested"
@@ -85,8 +87,17 @@ class Inputs:
     count: int | None = 0
     notes: list[str] = field(default_factory=list)
     _pictures: list[list[Input] | Path] = field(default_factory=list)
+    _seen: set[Path] = field(default_factory=set)
     _step: int = 1
     _by_change: bool = False
+
+    def add(self, pictures: Sequence[Input]) -> None:
+        """Adds picture files, each file once."""
+        files = {each.path.resolve(): each for each in pictures if each.path is not None}
+        new = [each for file, each in files.items() if file not in self._seen]
+        self._seen.update(files)
+        self._pictures.append(new)
+        self.count = (self.count or 0) + len(new)
 
     def __iter__(self) -> Iterator[Input]:
         for part in self._pictures:
@@ -126,6 +137,12 @@ def _add_files(inputs: Inputs, source: str | Path) -> None:
         walk = PictureWalk()
         paths: Sequence[Path] = walk.images(path)
         inputs.notes += walk.notes(path)
+        for folder in folders_below(path, NESTED_LEVELS):
+            if find_coco_files(folder) or find_yolo_file(folder) is not None:
+                inputs.notes.append(
+                    f"{folder}: is a labelled set, but {path} is not: its labels are not used; give "
+                    "the set itself to keep them"
+                )
         if not paths:
             locate_source(path)  # says so, and which suffixes are pictures
             raise SourceError(f"{path}: this folder contains no images")
@@ -140,8 +157,7 @@ def _add_files(inputs: Inputs, source: str | Path) -> None:
             inputs._pictures.append(path)
             return
         paths = found.paths
-    inputs._pictures.append([Input(each.name, source_name(each), each) for each in paths])
-    inputs.count = (inputs.count or 0) + len(paths)
+    inputs.add([Input(each.name, source_name(each), each) for each in paths])
 
 
 def _add_set(inputs: Inputs, root: Path) -> None:
@@ -167,8 +183,7 @@ def _add_set(inputs: Inputs, root: Path) -> None:
         )
         for one in labels
     ]
-    inputs._pictures.append(pictures)
-    inputs.count = (inputs.count or 0) + len(pictures)
+    inputs.add(pictures)
 
 
 def suggested_pictures(label_files: set[Path]) -> set[Path]:
