@@ -350,6 +350,7 @@ def test_the_label_file_is_written_during_long_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(labelling, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(labelling, "MOST_SAVING", float("inf"))
     seen = []
     callbacks = LabelCallbacks(on_picture=lambda: seen.append(len(rows_of(tmp_path / "set"))))
     settings = LabelSettings(pictures=(write_pictures(tmp_path / "in"),), out=tmp_path / "set")

@@ -140,8 +140,8 @@ def _add_files(inputs: Inputs, source: str | Path) -> None:
         for folder in folders_below(path, NESTED_LEVELS):
             if find_coco_files(folder) or find_yolo_file(folder) is not None:
                 inputs.notes.append(
-                    f"{folder}: is a labelled set, but {path} is not: its labels are not used; give "
-                    "the set itself to keep them"
+                    f"{folder}: is a labelled set, but {path} is not: its labels are not used; "
+                    "give the set itself to keep them"
                 )
         if not paths:
             locate_source(path)  # says so, and which suffixes are pictures
