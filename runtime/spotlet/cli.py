@@ -43,6 +43,7 @@ SUMMARIES = {
     "bench": "measure what a model costs on this machine; --tune finds its best settings",
     "info": "show a model's manifest",
     "doctor": "show what this installation and machine can do",
+    "label": "label pictures or videos with models, for a person to correct",
     "learn": "label pictures with a model, train a small detector on them and export it",
     "data": "check a labelled set, or convert it to another format",
     "train": "train a detector on a labelled set",

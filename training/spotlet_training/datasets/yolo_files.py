@@ -7,8 +7,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from spotlet.errors import DatasetError
 from spotlet_training.datasets.checks import read_text
 from spotlet_training.datasets.pictures_below import PictureWalk
@@ -63,6 +61,12 @@ def read_description(description: Path) -> tuple[dict[str, Any], Any]:
     """
     if description.suffix not in (".yaml", ".yml"):
         return _described_by_names(description)
+    try:
+        import yaml  # a device that only labels need not have it
+    except ModuleNotFoundError as error:
+        raise DatasetError(
+            f'{description}: needs PyYAML to be read: pip install "spotlet[training]"'
+        ) from error
     # On Windows, paths have backslashes, which quoted text in YAML takes for something else.
     text = _PATH_LINE.sub(lambda line: line[0].replace("\\", "/"), read_text(description))
     try:

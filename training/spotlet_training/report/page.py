@@ -1,37 +1,14 @@
 """The report as one HTML page that needs no other file and no network."""
 
-import base64
 import html
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
 from spotlet.evaluation import figure_text
+from spotlet.text.page import facts_table, figure_tiles, figures_table, html_page, inline_picture
 from spotlet_training.evaluation.measurement import Measurement
 from spotlet_training.report.confusion import ConfusionMatrix
-
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #222; background: #fff;
-       max-width: 62rem; margin: 0 auto; padding: 1rem 1.2rem 4rem; }
-h1 { font-size: 1.6rem; margin: 1rem 0 0; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2.4rem 0 .5rem; }
-p, ul { margin: .4rem 0; }
-.quiet { color: #666; font-size: .9rem; }
-.figures { display: flex; flex-wrap: wrap; gap: .6rem; margin: 1.2rem 0; }
-.figures div { flex: 1 1 7.5rem; background: #f4f5f7; border-radius: .4rem; padding: .5rem .8rem; }
-.figures b { display: block; font-size: 1.45rem; line-height: 1.3; }
-.figures span { color: #666; font-size: .85rem; }
-.pair { display: flex; flex-wrap: wrap; gap: 1rem; }
-.pair img { flex: 1 1 20rem; min-width: 0; }
-img { max-width: 100%; height: auto; align-self: flex-start; }
-table { border-collapse: collapse; font-size: .92rem; }
-.wide { overflow-x: auto; }
-th, td { padding: .22rem .7rem; border-bottom: 1px solid #e3e3e3; text-align: left; }
-td { overflow-wrap: break-word; }
-summary { cursor: pointer; margin: .6rem 0; color: #666; }
-th + th, td.number { text-align: right; white-space: nowrap; }
-table.facts th { font-weight: normal; color: #666; white-space: nowrap; vertical-align: top; }
-"""
 
 GLOSSARY = (
     ("IoU", "how well two boxes agree: the area they share over the area they cover together"),
@@ -66,14 +43,12 @@ def make_page(
     def picture(name: str, about: str) -> str:
         if name not in pictures:
             return ""
-        kind, content = pictures[name]
-        data = base64.b64encode(content).decode()
-        return f'<img alt="{html.escape(about)}" src="data:{kind};base64,{data}">'
+        return inline_picture(*pictures[name], about)
 
-    title = html.escape(f"{_title(measured)}: how well it detects")
+    title = f"{_title(measured)}: how well it detects"
     images = len(measured.evaluation.truths)
     parts = [
-        f"<h1>{title}</h1>",
+        f"<h1>{html.escape(title)}</h1>",
         f'<p class="quiet">{html.escape(measured.name)}, measured on {images} images; '
         f"timed on {html.escape(measured.latency.engine)}</p>",
         _figures(measured),
@@ -105,15 +80,9 @@ def make_page(
         "<h2>How it was trained</h2>",
         *_recipe_parts(measured.training),
         "<h2>Glossary</h2>",
-        _facts(GLOSSARY),
+        facts_table(GLOSSARY),
     ]
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        + "\n".join(parts)
-        + "\n</body>\n</html>\n"
-    )
+    return html_page(title, parts)
 
 
 def recipe(training: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -142,9 +111,9 @@ def _recipe_parts(training: Mapping[str, Any]) -> list[str]:
     """Returns the record's own entries, and the nested ones folded away."""
     own = {key: value for key, value in training.items() if not isinstance(value, Mapping)}
     inner = {key: value for key, value in training.items() if isinstance(value, Mapping)}
-    parts = [_facts(recipe(own)) or "<p>The file does not say.</p>"]
+    parts = [facts_table(recipe(own)) or "<p>The file does not say.</p>"]
     if inner:
-        settings = _facts(recipe(inner))
+        settings = facts_table(recipe(inner))
         parts.append(f"<details><summary>Every setting</summary>{settings}</details>")
     return parts
 
@@ -158,8 +127,7 @@ def _figures(measured: Measurement) -> str:
         (f"{measured.score_threshold:.2f}", "score threshold"),
         (f"{measured.latency.median_ms:.1f} ms", "per image, median"),
     ]
-    cells = [f"<div><b>{html.escape(a)}</b><span>{html.escape(b)}</span></div>" for a, b in figures]
-    return f'<div class="figures">{"".join(cells)}</div>'
+    return figure_tiles(figures)
 
 
 def _class_table(measured: Measurement, matrix: ConfusionMatrix) -> str:
@@ -173,30 +141,9 @@ def _class_table(measured: Measurement, matrix: ConfusionMatrix) -> str:
         for (name, ap50, ap), row in zip(measured.evaluation.accuracy.rows(), counts, strict=False)
     ]
     header = ("class", "objects", "AP50", "AP", "found", "as another", "missed", "false")
-    return _table(header, rows)
+    return figures_table(header, rows)
 
 
 def _size_table(measured: Measurement) -> str:
     rows = measured.evaluation.accuracy.size_rows()
-    return "<h2>By size in pixels</h2>" + _table(("size", "objects", "AP"), rows)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-    body = "".join(
-        f"<tr><td>{html.escape(str(row[0]))}</td>"
-        + "".join(f'<td class="number">{html.escape(str(cell))}</td>' for cell in row[1:])
-        + "</tr>\n"
-        for row in rows
-    )
-    return f'<div class="wide"><table><tr>{head}</tr>\n{body}</table></div>'
-
-
-def _facts(rows: Sequence[tuple[str, str]]) -> str:
-    if not rows:
-        return ""
-    body = "".join(
-        f"<tr><th>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>\n"
-        for name, text in rows
-    )
-    return f'<table class="facts">{body}</table>'
+    return "<h2>By size in pixels</h2>" + figures_table(("size", "objects", "AP"), rows)

@@ -1,0 +1,179 @@
+"""The views of a picture that a teacher is shown, and what it finds in all of them.
+
+Source of tiles for small objects: Akyon et al. 2022, "Slicing Aided Hyper Inference",
+arXiv:2202.06934, section 3.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from spotlet.boxes import FloatArray, box_area
+from spotlet.letterbox import ImageArray
+from spotlet.postprocess import suppress
+from spotlet_training.labelling.classes import UNWANTED, ClassIds
+from spotlet_training.labelling.teachers import Assignment
+
+TILE_OVERLAP = 0.25
+"""Least share of a tile that its neighbour shows too: an object up to that size is whole in one."""
+
+SAME_IOU = 0.6
+"""Overlap over which the weaker of two boxes of one class, of different views or classes, is
+dropped: the default of a model's own suppression."""
+
+BORDER_PIXELS = 2.0
+"""A box that ends this close to a tile's border may be cut."""
+
+COVERED_SHARE = 0.5
+"""A box of which another covers this share shows the same, or a part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A part of a picture, perhaps mirrored.
+
+    Attributes:
+        part_xyxy: edges, whole pixels of the picture.
+        mirrored: whether left and right are swapped.
+    """
+
+    part_xyxy: tuple[int, int, int, int]
+    mirrored: bool = False
+
+    def crop(self, image_bgr: ImageArray) -> ImageArray:
+        """Returns the view of a picture, (h, w, 3) uint8."""
+        left, top, right, bottom = self.part_xyxy
+        part = image_bgr[top:bottom, left:right]
+        return np.ascontiguousarray(part[:, ::-1] if self.mirrored else part)
+
+    def to_picture(self, boxes_xyxy: FloatArray) -> FloatArray:
+        """Maps boxes (N, 4) from pixels of the view to those of the picture."""
+        left, top, right, _ = self.part_xyxy
+        if self.mirrored:
+            boxes_xyxy = boxes_xyxy[:, [2, 1, 0, 3]] * np.array([-1, 1, -1, 1], np.float32)
+            left = right
+        moved: FloatArray = boxes_xyxy + np.array([left, top, left, top], np.float32)
+        return moved
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What one teacher found in a picture, best score first.
+
+    Attributes:
+        boxes_xyxy: (N, 4) float32, pixels of the picture.
+        scores: (N,) float32 in [0, 1].
+        class_ids: (N,) int64, of the set.
+        cut: (N,) bool: whether a border between tiles may cut the object.
+    """
+
+    boxes_xyxy: FloatArray
+    scores: FloatArray
+    class_ids: ClassIds
+    cut: npt.NDArray[np.bool_]
+
+    def select(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Found":
+        """Returns those that a mask (N,) or indices select."""
+        return Found(self.boxes_xyxy[keep], self.scores[keep], self.class_ids[keep], self.cut[keep])
+
+
+def views_of(size_hw: tuple[int, int], passes: Sequence[str], tile_pixels: int) -> list[View]:
+    """Returns the views of a picture; the first is the whole one.
+
+    A picture that fits into a tile has none: the whole picture is as large.
+
+    Args:
+        size_hw: of the picture, pixels.
+        passes: of `settings.PASSES`.
+        tile_pixels: side of a tile.
+    """
+    height, width = size_hw
+    whole = (0, 0, width, height)
+    views = [View(whole)]
+    if "mirrored" in passes:
+        views.append(View(whole, mirrored=True))
+    if "tiled" in passes and max(size_hw) > tile_pixels:
+        views += [
+            View((left, top, min(left + tile_pixels, width), min(top + tile_pixels, height)))
+            for top in _starts(height, tile_pixels)
+            for left in _starts(width, tile_pixels)
+        ]
+    return views
+
+
+def find_objects(
+    assignment: Assignment, image_bgr: ImageArray, views: Sequence[View], doubt: float
+) -> Found:
+    """Returns what a teacher finds in the views of a picture, each object once.
+
+    Args:
+        assignment: the teacher and its classes.
+        image_bgr: (H, W, 3) uint8.
+        views: of that picture.
+        doubt: share of a class's threshold from which detections are returned.
+    """
+    least = assignment.thresholds * np.float32(doubt)
+    low = float(least[assignment.knows].min())
+    height, width = image_bgr.shape[:2]
+    parts: list[Found] = []
+    for view in views:
+        found = assignment.teacher.find(view.crop(image_bgr), low)
+        ids = assignment.class_ids[found.class_ids]
+        boxes = view.to_picture(found.boxes_xyxy)
+        cut = _touches_inner_border(boxes, view.part_xyxy, (height, width))
+        parts.append(Found(boxes, found.scores, ids, cut))
+    both = Found(
+        np.concatenate([part.boxes_xyxy for part in parts]).astype(np.float32, copy=False),
+        np.concatenate([part.scores for part in parts]).astype(np.float32, copy=False),
+        np.concatenate([part.class_ids for part in parts]),
+        np.concatenate([part.cut for part in parts]),
+    )
+    both = both.select(both.class_ids != UNWANTED)
+    both = both.select(both.scores >= least[both.class_ids])
+    if len(views) == 1 and not assignment.merges:
+        return both
+    whole = both.select(~both.cut)
+    shares = covered_share(both.boxes_xyxy, whole.boxes_xyxy)
+    same = both.class_ids[:, None] == whole.class_ids[None, :]
+    covered = ((shares >= COVERED_SHARE) & same).any(axis=1)
+    # On a part of a larger thing, or of nothing, models guess: without a sure score it says little.
+    doubtful = both.scores < assignment.thresholds[both.class_ids]
+    both = both.select(~(both.cut & (covered | doubtful)))
+    return both.select(suppress(both.boxes_xyxy, both.scores, both.class_ids, SAME_IOU))
+
+
+def covered_share(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> FloatArray:
+    """Returns which share of each box each of the others covers, (N, M) in [0, 1].
+
+    Example:
+        >>> small = np.array([[0, 0, 1, 1]], np.float32)
+        >>> large = np.array([[0, 0, 2, 1]], np.float32)
+        >>> covered_share(small, large).tolist(), covered_share(large, small).tolist()
+        ([[1.0]], [[0.5]])
+    """
+    top_left = np.maximum(boxes_xyxy[:, None, :2], others_xyxy[None, :, :2])
+    bottom_right = np.minimum(boxes_xyxy[:, None, 2:], others_xyxy[None, :, 2:])
+    shared = np.prod(np.clip(bottom_right - top_left, 0, None), axis=2)
+    share: FloatArray = shared / np.maximum(box_area(boxes_xyxy), 1e-6)[:, None]
+    return share
+
+
+def _starts(side: int, tile: int) -> list[int]:
+    """Returns where tiles begin that cover a side evenly, with at least the overlap."""
+    if side <= tile:
+        return [0]
+    count = 1 + int(np.ceil((side - tile) / (tile * (1 - TILE_OVERLAP))))
+    return [round(start) for start in np.linspace(0, side - tile, count).tolist()]
+
+
+def _touches_inner_border(
+    boxes_xyxy: FloatArray, part_xyxy: tuple[int, int, int, int], size_hw: tuple[int, int]
+) -> npt.NDArray[np.bool_]:
+    """Returns which boxes end at a border of a part that is not the picture's."""
+    height, width = size_hw
+    inner = np.array(part_xyxy) != np.array([0, 0, width, height])
+    near = np.abs(boxes_xyxy - np.array(part_xyxy, np.float32)) <= BORDER_PIXELS
+    touches: npt.NDArray[np.bool_] = (near & inner).any(axis=1)
+    return touches
