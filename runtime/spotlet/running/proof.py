@@ -4,15 +4,17 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 
 from spotlet.check import CheckReport, check_model
 from spotlet.detector import Detector
 from spotlet.errors import ModelFileError
+from spotlet.lifetime import Closing
 from spotlet.manifest import Manifest
 from spotlet.model.package import PARITY_FILE, read_parity
 from spotlet.model.providers import CPU_PROVIDER
@@ -26,12 +28,52 @@ INPUT_FIELDS = ("size_hw", "colour_order", "resize", "interpolation", "pad_value
 """Of the manifest's `input`, what a new package must share."""
 
 
-def prove(model: RunModel, path: Path) -> Detector:
+class QuietThread(Closing):
+    """A thread of low priority (on Linux) that checks models, one after the other.
+
+    It is one thread for all of them, because each thread has its own part of the heap, of which
+    pieces stay. The threads that onnxruntime starts inherit the priority, so the detector of the
+    run must be loaded elsewhere.
+    """
+
+    def __init__(self) -> None:
+        """Starts no thread yet."""
+        self._calls: SimpleQueue[tuple[Future[CheckReport], Path, SessionSettings] | None]
+        self._calls = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="spotlet-check", daemon=True)
+
+    def check(self, path: Path, settings: SessionSettings) -> CheckReport:
+        """Returns what `check_model` returns, or raises what it raises."""
+        if not self._thread.is_alive():
+            self._thread.start()
+        report: Future[CheckReport] = Future()
+        self._calls.put((report, path, settings))
+        return report.result()
+
+    def close(self) -> None:
+        """Ends the thread after the check in progress, without waiting for it."""
+        self._calls.put(None)
+
+    def _work(self) -> None:
+        if sys.platform == "linux":  # elsewhere it would be the whole process's
+            with contextlib.suppress(OSError):  # a service may forbid it
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        while (call := self._calls.get()) is not None:
+            report, path, settings = call
+            try:
+                report.set_result(check_model(path, settings))
+            except Exception as error:
+                report.set_exception(error)
+            del call, report  # an error would keep what was loaded
+
+
+def prove(model: RunModel, path: Path, quiet: QuietThread) -> Detector:
     """Returns the detector of a model file, warm, once it is proven that it may replace another.
 
     Args:
         model: of the run.
         path: of the file, with its package's record beside it. Nobody else may change them.
+        quiet: where to check it.
 
     Raises:
         SpotletError: it must not; the message says why.
@@ -42,7 +84,7 @@ def prove(model: RunModel, path: Path) -> Detector:
             "the run"
         )
     settings = model.pinned()
-    _require_proven(_at_low_priority(lambda: check_model(path, _checking(settings))))
+    _require_proven(quiet.check(path, _checking(settings)))
     detector = model.load(path, settings)
     _require_same(model.detector.manifest, detector.manifest)
     detector(np.zeros((*detector.manifest.input.size_hw, 3), np.uint8))
@@ -73,29 +115,3 @@ def _require_same(old: Manifest, new: Manifest) -> None:
             raise ModelFileError(
                 f"its input's {name} is {got}, the run's is {wanted}; restart the run to change it"
             )
-
-
-def _at_low_priority(call: Callable[[], CheckReport]) -> CheckReport:
-    """Returns what a call returns, or raises what it raises, in a thread that yields to others.
-
-    The threads that onnxruntime starts inherit the priority, so the detector of the run must be
-    loaded elsewhere.
-    """
-    results: list[CheckReport] = []
-    errors: list[Exception] = []
-
-    def work() -> None:
-        if sys.platform == "linux":  # elsewhere it would be the whole process's
-            with contextlib.suppress(OSError):  # a service may forbid it
-                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-        try:
-            results.append(call())
-        except Exception as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=work, name="spotlet-check", daemon=True)
-    thread.start()
-    thread.join()
-    for error in errors:
-        raise error
-    return results[0]

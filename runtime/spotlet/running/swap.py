@@ -15,7 +15,7 @@ from spotlet.identity import ModelEvent, ModelIdentity
 from spotlet.lifetime import WAKE_SECONDS
 from spotlet.running.model import RunModel
 from spotlet.running.package_files import PackageState, copy_package, package_state
-from spotlet.running.proof import prove
+from spotlet.running.proof import QuietThread, prove
 from spotlet.running.settings import RunSettings
 from spotlet.text.plain import plain_line
 
@@ -70,6 +70,7 @@ class ModelSwap:
         self._asked = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="spotlet-swap", daemon=True)
+        self._quiet = QuietThread()
         self._copy: Path | None = None
 
     @contextlib.contextmanager
@@ -81,6 +82,7 @@ class ModelSwap:
             yield
         finally:
             self._over.set()
+            self._quiet.close()
             if self._thread.is_alive():
                 self._thread.join(WAKE_SECONDS)
             if self._copy is not None:  # the process may end before the thread
@@ -124,7 +126,7 @@ class ModelSwap:
                 if not changed:
                     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
                     if sha256 != identity.sha256:
-                        detector = prove(self._model, path)
+                        detector = prove(self._model, path, self._quiet)
         except Exception as error:  # whatever is wrong with a package, the run continues
             reason = self._reason(error)  # the error itself would keep what was loaded
         if self._over.is_set():

@@ -21,7 +21,7 @@ from spotlet.model.package import locate_model
 from spotlet.running import RunSettings, swap
 from spotlet.running.model import RunModel
 from spotlet.running.package_files import copy_package, package_state
-from spotlet.running.proof import prove
+from spotlet.running.proof import QuietThread, prove
 from spotlet.running.swap import ModelSwap
 from spotlet.running.tracking import RunTracking
 from spotlet.session import SessionSettings
@@ -190,11 +190,11 @@ def test_what_is_proven_is_what_runs_though_the_package_changes_meanwhile(
 ) -> None:
     package = write_package(tmp_path / "p")
 
-    def prove_late(model: RunModel, path: Path) -> Detector:
+    def prove_late(model: RunModel, path: Path, quiet: QuietThread) -> Detector:
         if not done:
             done.append(path)
             damage(write_package(package, red=0.3), "truncated")
-        return prove(model, path)
+        return prove(model, path, quiet)
 
     done: list[Path] = []
     with watched(package, watch=False) as of:
@@ -231,7 +231,7 @@ def test_a_package_that_changes_while_it_is_copied_is_read_again(
 def test_a_fault_that_nobody_foresaw_is_a_refusal_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(model: RunModel, path: Path) -> Detector:
+    def fail(model: RunModel, path: Path, quiet: QuietThread) -> Detector:
         raise MemoryError("no room")
 
     package = write_package(tmp_path / "p")
