@@ -67,6 +67,8 @@ def main(param: str, weights: str) -> None:
     while line := sys.stdin.buffer.readline():
         asked = json.loads(line)
         picture = sys.stdin.buffer.read(SIDE * SIDE * 3)
+        if len(picture) < SIDE * SIDE * 3:  # Spotlet was killed
+            break
         mat = ncnn.Mat.from_pixels(
             np.frombuffer(picture, np.uint8), ncnn.Mat.PixelType.PIXEL_BGR, SIDE, SIDE
         )

@@ -28,6 +28,8 @@ def main() -> None:
         asked = json.loads(line)
         size = asked["height"], asked["width"], 3
         picture = np.frombuffer(sys.stdin.buffer.read(size[0] * size[1] * 3), np.uint8)
+        if picture.size < size[0] * size[1] * 3:  # Spotlet was killed
+            break
         red, green, blue = picture.reshape(size).astype(np.int16).transpose(2, 0, 1)
         mask = (red - np.maximum(green, blue) > 60).astype(np.uint8)
         _, _, stats, _ = cv2.connectedComponentsWithStats(mask)

@@ -185,6 +185,9 @@ class LearnRecord:
     def run(self, step: Step, call: Callable[[Sequence[str]], int]) -> int:
         """Runs a step and returns its exit code; notes that it has begun, and that it is done."""
         words, digest = self.words(step), _digest(step.source)
+        if step.name == "train" and step.product is not None and "--resume" not in words:
+            # Of other labels: it must not be taken for that of the training which begins.
+            step.product.with_name(LAST_STATE).unlink(missing_ok=True)
         self._note("begun", step.name, digest)
         code = call(words)
         if code == 0:

@@ -143,6 +143,19 @@ def test_corrected_labels_are_checked_trained_on_afresh_and_exported(
     assert commands.called[1][-1] == "--overwrite"
 
 
+def test_a_training_on_corrected_labels_that_is_stopped_at_once_starts_afresh_again(
+    out: Path, commands: Commands
+) -> None:
+    learn(SETTINGS, out, AGAIN, call=commands)
+    (out / LABELS).write_text("[]", "utf-8")
+    commands.fails["train"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        learn(SETTINGS, out, AGAIN, call=commands)
+    del commands.fails["train"]
+    learn(SETTINGS, out, AGAIN, call=commands)
+    assert commands.called[-2][-1] == "--overwrite"
+
+
 def test_a_removed_model_is_exported_again(out: Path, commands: Commands) -> None:
     learn(SETTINGS, out, AGAIN, call=commands)
     (out / "model" / "model.onnx").unlink()
