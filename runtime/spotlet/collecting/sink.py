@@ -115,8 +115,19 @@ class CollectSink(Closing):
         Raises:
             OutputError: it cannot be written.
         """
-        if self._is_full:
-            return
+        if not self._is_full:
+            with writing(self.folder):
+                self._keep(frame, detections)
+
+    def close(self) -> None:
+        """Writes what waits.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        self._save(at_once=True)
+
+    def _keep(self, frame: Frame, detections: Detections) -> None:
         reasons, focus = (
             (frame.reasons, frame.focus_xyxy) if isinstance(frame, ChosenFrame) else ((), None)
         )
@@ -153,14 +164,6 @@ class CollectSink(Closing):
         self._kept += 1
         self._reasons.update(reasons)
         self._save()
-
-    def close(self) -> None:
-        """Writes what waits.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        self._save(at_once=True)
 
     def _save(self, *, at_once: bool = False) -> None:
         started = time.monotonic()
