@@ -7,11 +7,12 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from live_frames import live_frame
 from patience import wait_until
 from swap_packages import damage, frame_with_red, write_package
 
@@ -25,6 +26,7 @@ from spotlet.running.proof import QuietThread, prove
 from spotlet.running.swap import ModelSwap
 from spotlet.running.tracking import RunTracking
 from spotlet.session import SessionSettings
+from spotlet.streams import open_streams
 from spotlet.tracking import TrackingSettings
 
 ONE_THREAD = SessionSettings(threads=1)
@@ -261,6 +263,24 @@ def test_tracking_lowers_the_new_models_threshold_as_it_did_the_old_ones(tmp_pat
         of.reload.set()
         assert of.next_event().state == "loaded"
         assert of.model.detector.rule.score_threshold == 0.4
+
+
+def test_each_frame_is_tracked_with_the_threshold_of_the_model_that_saw_it(tmp_path: Path) -> None:
+    strict = Detector(write_package(tmp_path / "strict", red=0.85, least_score=0.8))
+    easy = Detector(write_package(tmp_path / "easy", red=0.6, least_score=0.55))
+    settings = RunSettings(
+        model="x", sources=["rtsp://camera/1"], tracking=TrackingSettings(start_score=0.5)
+    )
+    tracking = RunTracking(settings)
+    for detector in (strict, easy):
+        tracking.prepare(detector)
+    with open_streams([tmp_path / "strict" / "golden" / "one.png"]) as group:
+        stream = group.streams[0]
+        tracking.begin(group.streams)
+        for index, detector in enumerate([easy, strict, easy]):
+            found = replace(easy(frame_with_red()), model=detector.identity)
+            frame = replace(live_frame(index), pts_seconds=float(10 * index))
+            assert len(tracking.update(stream, frame, found)) == (detector is easy)
 
 
 def test_the_old_session_is_freed(tmp_path: Path) -> None:

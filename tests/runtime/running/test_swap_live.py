@@ -113,6 +113,41 @@ def test_no_frame_is_lost_or_mixed_and_tracks_go_on(
     assert [event.state for event in events] == ["loaded"]
 
 
+def test_a_run_of_a_camera_watches_its_package_and_a_run_of_a_file_does_not(
+    packages: tuple[Path, Path, Path],
+    tmp_path: Path,
+    write_clip: Callable[..., Path],
+    moving_square: Callable[..., list[ImageArray]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    current, _, second = packages
+    monkeypatch.setattr(swap, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(swap, "SETTLE_SECONDS", 0.1)
+    stop, states = threading.Event(), list[str]()
+
+    def on_swap(event: ModelEvent) -> None:
+        states.append(event.state)
+        stop.set()
+
+    def on_frame(frame: Frame, detections: Detections) -> None:
+        if not current.samefile(second):  # not at a certain frame: it may be dropped
+            replace_by(current, second)
+
+    callbacks = RunCallbacks(
+        on_swap=on_swap,
+        on_frame=on_frame,
+        on_notice=lambda line: None,
+        on_status=lambda event: None,
+    )
+    with MjpegServer(fps=20) as camera:
+        run(RunSettings(model=current, sources=[camera.url], max_frames=2000), callbacks, stop=stop)
+    assert states == ["loaded"]
+    clip = write_clip(tmp_path / "clip.avi", moving_square(40))
+    replace_by(current, packages[1])
+    run(RunSettings(model=current, sources=[clip], max_fps=30), callbacks)
+    assert states == ["loaded"]
+
+
 def _scores(event: dict[str, Any], expected: float) -> list[float]:
     scores = [found["score"] for found in event["detections"]]
     assert scores == [expected] * len(scores)
