@@ -1,5 +1,6 @@
 """A Spotlet model as an ML backend of Label Studio; see README.md."""
 
+import hashlib
 import http.client
 import os
 import urllib.request
@@ -27,7 +28,9 @@ FAULTS = (
 )
 
 detector = Detector(os.environ.get("SPOTLET_MODEL", "garments"))
-model_version = f"spotlet-{detector.manifest.name}"
+digest = hashlib.sha256(detector.session.path.read_bytes()).hexdigest()
+# Label Studio asks a version only once for a task, so that a retrained model must have another.
+model_version = f"{detector.manifest.name}@{digest[:16]}"
 
 
 def rectangles_of(label_config: str) -> tuple[str, str, str, set[str]]:

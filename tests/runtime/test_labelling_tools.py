@@ -1,5 +1,6 @@
 """The examples for CVAT and Label Studio, with the tools' own packages and stand-in servers."""
 
+import hashlib
 import http.client
 import http.server
 import importlib.util
@@ -234,7 +235,8 @@ def test_label_studio_gets_one_prediction_a_task_in_per_cent_of_the_upright_pict
     code, content = backend.predict(*(f"/data/upload/{name}" for name in pictures))
     assert code == 200, content
     version = backend.ask("POST", "/setup", {"project": "7", "schema": CONFIG})[1]["model_version"]
-    assert content["model_version"] == version
+    digest = hashlib.sha256(squares_model.read_bytes()).hexdigest()
+    assert content["model_version"] == version == f"squares@{digest[:16]}"
     detector = Detector(squares_model)
     for prediction, (_, image) in zip(content["results"], pictures.values(), strict=True):
         wanted = [one for one in detector(image) if one.name != "blue"]  # not a label there
