@@ -41,8 +41,8 @@ figure text { paint-order: stroke; stroke: #fff; font-weight: 600; }
 REVIEW = (
     ("CVAT", f"Create a task with the files of {PICTURE_FOLDER}/ and the classes above, each with "
      f"a checkbox attribute is_crowd. Actions > Upload annotations > COCO 1.0: {LABEL_FILE}. "
-     f"Correct the boxes, then Export task dataset > COCO 1.0, and replace {LABEL_FILE} by the one in the "
-     "archive."),
+     f"Correct the boxes, then Export task dataset > COCO 1.0, and replace "
+     f"{LABEL_FILE} by the one in the archive."),
     ("Label Studio", "pip install label-studio-sdk; label-studio-converter import coco -i "
      f"{LABEL_FILE} -o tasks.json --image-root-url ADDRESS, that of {PICTURE_FOLDER}/; import "
      "tasks.json. Correct the boxes, then Export > COCO. It does not mark what is in doubt."),
