@@ -1,7 +1,7 @@
 """Measures what labels that are not complete cost, with and without saying so.
 
     python -m benchmarks.partial_labels DATASET --class NAME --out DIR
-        [--seeds 0 1 2] [--epochs 50] [--batch-size 4] [--size pico] [--image-size 192x256]
+        [--seeds 0 1 2] [--epochs 36] [--batch-size 4] [--size pico] [--image-size 288x384]
         [--share 0.5] [--threads 1]
 
 From a share of the training pictures, the boxes of one class are removed. Three trainings each
@@ -48,10 +48,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder of all runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=VARIANTS)
-    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--epochs", type=int, default=36)
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--size", default="pico")
-    parser.add_argument("--image-size", default="192x256")
+    parser.add_argument("--image-size", default="288x384")
     parser.add_argument("--share", type=float, default=0.5, help="of the training pictures")
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
