@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from image_bytes import with_orientation
 from labelled_sets import clean_pictures, scenery, write_set
 from teachers import FakeTeacher, Row, bright_parts
 
@@ -270,6 +271,21 @@ def test_by_change_takes_frames_that_differ_from_all_before(
     clip = write_clip(tmp_path / "clip.avi", [one] * 6 + [other] * 6 + [one] * 2)
     label_with([CAT], [clip], tmp_path / "set", by_change=True)
     assert sorted(rows_of(tmp_path / "set")) == [f"clip-{n:06d}.jpg" for n in (0, 6)]
+
+
+def test_boxes_of_a_turned_photograph_are_those_of_the_upright_picture(tmp_path: Path) -> None:
+    image = np.zeros((60, 100, 3), np.uint8)
+    image[10:20, 70:90] = 255
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.png").write_bytes(with_orientation(image, ".png", 6))  # a quarter clockwise
+    teacher = FakeTeacher(("cat",), bright_parts("cat", 0.9))
+    label_with([teacher], [tmp_path / "in"], tmp_path / "set")
+    row = images_of(tmp_path / "set")["a.png"]
+    assert (row["height"], row["width"]) == (100, 60)
+    assert rows_of(tmp_path / "set")["a.png"][0]["bbox"] == [40, 70, 10, 20]
+    _, content = read_labels(tmp_path / "set")
+    assert content.problems.found == []
+    assert content.train[0].boxes_xyxy.tolist() == [[40, 70, 50, 90]]
 
 
 def test_pictures_that_cannot_be_read_are_skipped_and_named(tmp_path: Path) -> None:

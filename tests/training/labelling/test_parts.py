@@ -122,6 +122,11 @@ def test_a_doubtful_box_on_a_sure_one_of_its_class_is_dropped() -> None:
     ]
 
 
+def test_of_doubtful_boxes_on_one_place_the_likeliest_stays() -> None:
+    found = labels_of([("cat", 0.4, BOX), ("cat", 0.3, NEAR), ("cat", 0.3, FAR)])
+    assert found.boxes_xyxy.tolist() == [list(BOX), list(FAR)]
+
+
 def test_of_two_classes_on_one_object_the_likelier_stays_and_is_in_doubt() -> None:
     found = labels_of([("cat", 0.9, BOX), ("dog", 0.81, NEAR)])
     assert found.class_ids.tolist() == [0]

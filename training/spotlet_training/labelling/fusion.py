@@ -81,8 +81,8 @@ def fuse(assignments: Sequence[Assignment], found: Sequence[Found], agree: str =
 
     An object needs the votes of one, of most or of all teachers that know its class; a teacher
     votes if its score reaches its threshold, and no border between tiles may cut the box. What has
-    fewer votes is ignored, unless an object of its class covers it. Of boxes of two classes on one
-    place the likelier stays, the more in doubt the closer the other is.
+    fewer votes is ignored, unless an object of its class, or what is likelier one, covers it. Of
+    boxes of two classes on one place the likelier stays, the more in doubt the closer the other is.
 
     Args:
         assignments: the teachers.
@@ -127,11 +127,17 @@ def _label_of(group: _Group, class_id: int, needed: int) -> _Label:
 
 
 def _without_covered(rows: Sequence[_Label]) -> list[_Label]:
-    """Returns the labels of a class without ignored ones that an object covers."""
-    boxes = np.array([row.box for row in rows], np.float32).reshape(-1, 4)
-    sure = np.array([not row.ignored for row in rows], np.bool_)
-    hidden = ~sure & (covered_share(boxes, boxes[sure]) >= COVERED_SHARE).any(axis=1)
-    return [rows[index] for index in np.flatnonzero(~hidden).tolist()]
+    """Returns the labels of a class without ignored ones that an object or a likelier one covers.
+
+    Args:
+        rows: the likeliest first.
+    """
+    kept = [row for row in rows if not row.ignored]
+    for row in rows:
+        boxes = np.array([each.box for each in kept], np.float32).reshape(-1, 4)
+        if row.ignored and not (covered_share(row.box[None], boxes) >= COVERED_SHARE).any():
+            kept.append(row)
+    return kept
 
 
 def _without_clashes(rows: Sequence[_Label]) -> list[_Label]:

@@ -16,7 +16,7 @@ from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import UsageError
 from spotlet.letterbox import ImageArray
-from spotlet.model.package import MODEL_FILE
+from spotlet.model.package import VARIANTS
 from spotlet.session import SessionSettings
 from spotlet_training.labelling.classes import UNWANTED, ClassIds, close_name, listed
 from spotlet_training.labelling.settings import LabelSettings
@@ -69,7 +69,7 @@ class DetectorTeacher:
         path = self._detector.session.path
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()[:DIGEST_CHARACTERS]
-        stem = path.parent.name if path.name == MODEL_FILE else path.stem
+        stem = path.parent.name if path.name in VARIANTS.values() else path.stem
         self.name = f"{stem}@{digest}"
 
         suppresses = self._detector.manifest.output.form == "detections"
