@@ -80,7 +80,9 @@ def train(
         raise DatasetError("training needs at least one image to train on and one to validate on")
     if fault := name_fault(train_set.class_names):
         raise DatasetError(fault)
-    val_set = in_class_order(val_set, train_set.class_names, whose="the training set's")
+    val_set = in_class_order(
+        val_set, train_set.class_names, whose="the training set's", may_lack=False
+    )
     steps = settings.steps_per_epoch(len(train_set))
     data = fingerprint(train_set, val_set)
     class_names = train_set.class_names

@@ -67,8 +67,18 @@ def test_classes_are_matched_by_name_and_others_refused() -> None:
         np.testing.assert_array_equal(own.image_bgr, other.image_bgr)
     with pytest.raises(DatasetError, match=r"missing: cube; not the model's: disc"):
         in_class_order(pictures, ("square", "cube"))
-    with pytest.raises(DatasetError, match="must be the same"):
+    with pytest.raises(DatasetError, match="may lack some of them, but have no others"):
         in_class_order(pictures, ("square",))
+
+
+def test_a_class_that_a_set_does_not_list_is_unknown_in_its_images() -> None:
+    pictures = Shapes(3)
+    names = ("cube", "disc", "square")
+    assert [in_class_order(pictures, names).load(n).unknown_ids for n in range(3)] == [(0,)] * 3
+    files = LabelledImages(("disc",), [])
+    assert in_class_order(files, names).class_names == names
+    with pytest.raises(DatasetError, match="must be the same, in any order"):
+        in_class_order(pictures, names, may_lack=False)
 
 
 def test_one_class_that_differs_is_named_without_the_other_hundred() -> None:
@@ -77,8 +87,8 @@ def test_one_class_that_differs_is_named_without_the_other_hundred() -> None:
     with pytest.raises(DatasetError) as caught:
         in_class_order(one, (*names[:-1], "part of another"))
     assert str(caught.value) == (
-        "the set has 160 classes, the model's are 160: must be the same, in any order "
-        "(missing: part of another; not the model's: part 159)"
+        "the set has 160 classes, the model's are 160: may lack some of them, but have no "
+        "others (missing: part of another; not the model's: part 159)"
     )
     with pytest.raises(DatasetError, match=r"missing: x; not .*, part 19 and 140 more\)"):
         in_class_order(one, ("x",))

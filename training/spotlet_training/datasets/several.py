@@ -76,6 +76,4 @@ def _joined(
     labels: ImageLabels, new_ids: npt.NDArray[np.int64], unknown: set[int], keep: bool
 ) -> ImageLabels:
     """Returns labels with ids of the joined classes, and further unknown ones or only these."""
-    moved = renumbered(labels, new_ids)
-    own = set(moved.unknown_ids) if keep else set[int]()
-    return replace(moved, unknown_ids=tuple(sorted(own | unknown)))
+    return renumbered(labels if keep else replace(labels, unknown_ids=()), new_ids, unknown)
