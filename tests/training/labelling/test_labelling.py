@@ -259,7 +259,7 @@ def test_each_nth_frame_of_a_video_is_labelled(
         assert row["bbox"] == pytest.approx([20 + 40 * number, 80, 60, 60], abs=4)
     about = images_of(tmp_path / "set")["clip-000010.jpg"]["spotlet"]
     assert about["frame"] == 10
-    assert about["teachers"][0].startswith("squares@")
+    assert about["teachers"][0].startswith("squares.onnx@")
     again = label(replace(settings, every=5))
     assert (again.added, again.kept) == (2, 3)
 

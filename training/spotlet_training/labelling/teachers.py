@@ -1,7 +1,5 @@
 """Who labels: models of the runtime, and programs."""
 
-import hashlib
-import importlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -16,13 +14,10 @@ from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import UsageError
 from spotlet.letterbox import ImageArray
-from spotlet.model.package import VARIANTS
+from spotlet.runner import Runner
 from spotlet.session import SessionSettings
 from spotlet_training.labelling.classes import UNWANTED, ClassIds, close_name, listed
 from spotlet_training.labelling.settings import LabelSettings
-
-DIGEST_CHARACTERS = 16
-"""How much of the model file's SHA-256 a teacher's name has."""
 
 LEAST_THRESHOLD = 0.01
 """Of a class, whatever the teacher says: from 0 up, everything would be an object."""
@@ -66,12 +61,8 @@ class DetectorTeacher:
     def __init__(self, model: str | Path, session: SessionSettings) -> None:
         """Loads a model; see `Detector`."""
         self._detector = Detector(model, session=session)
-        path = self._detector.session.path
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()[:DIGEST_CHARACTERS]
-        stem = path.parent.name if path.name in VARIANTS.values() else path.stem
-        self.name = f"{stem}@{digest}"
-
+        identity = self._detector.identity
+        self.name = f"{identity.name}@{identity.digest}"
         suppresses = self._detector.manifest.output.form == "detections"
         self.least_score = self.score_threshold if suppresses else 0.0
 
@@ -127,9 +118,8 @@ def open_teachers(
         SpotletError: a model cannot be loaded, or a program does not start.
     """
     teachers: list[Teacher] = [DetectorTeacher(model, session) for model in settings.models]
-    if settings.runners:
-        runner = importlib.import_module("spotlet.runner").Runner
-        teachers += [stack.enter_context(runner(command)) for command in settings.runners]
+    for command in settings.runners:
+        teachers.append(stack.enter_context(Runner(command)))
     return teachers
 
 
