@@ -356,11 +356,11 @@ def test_a_picture_without_an_entry_is_entered_and_what_is_unfinished_deleted(
 @pytest.mark.parametrize(
     ("words", "rule"),
     [
-        ({"per_hour": 0}, "per_hour 0: must be over 0"),
-        ({"per_hour": float("nan")}, "per_hour nan: must be over 0"),
-        ({"frames": 0}, "frames 0: must be a whole number from 1"),
-        ({"megabytes": -1}, "megabytes -1: must be over 0"),
-        ({"random_share": 1.5}, "random_share 1.5: must be from 0 to 1"),
+        ({"per_hour": 0}, "`per_hour` 0: must be over 0"),
+        ({"per_hour": float("nan")}, "`per_hour` nan: must be over 0"),
+        ({"frames": 0}, "`frames` 0: must be a whole number from 1"),
+        ({"megabytes": -1}, "`megabytes` -1: must be over 0"),
+        ({"random_share": 1.5}, "`random_share` 1.5: must be from 0 to 1"),
         ({"folder": ""}, "folder must not be empty"),
     ],
 )
