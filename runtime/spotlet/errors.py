@@ -2,6 +2,7 @@
 
     SpotletError              exit  1   never raised itself: catch it to catch all
     ├── UsageError            exit  2   an argument or a setting breaks a rule
+    │   └── SettingError                a setting of a run
     ├── GateError             exit  3   a check did not pass; nothing was written
     │   └── TrainingError               training cannot continue
     └── InputError            exit  4   something outside cannot be read or written
@@ -26,6 +27,10 @@ class UsageError(SpotletError):
     """An argument, an option or a setting breaks a stated rule."""
 
     exit_code = 2
+
+
+class SettingError(UsageError):
+    """A setting of a run breaks its rule; the names of settings are in backquotes."""
 
 
 class GateError(SpotletError):

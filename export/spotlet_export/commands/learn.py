@@ -8,18 +8,20 @@ from dataclasses import fields
 from pathlib import Path
 
 from spotlet.cli import call
+from spotlet_export.commands.learning_record import LearnRecord
 from spotlet_export.commands.learning_steps import (
     LABELS,
     MODEL,
     SET,
-    LearnRecord,
     LearnSettings,
+    Step,
     learning_steps,
 )
 from spotlet_training.commands import train
 from spotlet_training.commands.recipe_options import asked_settings
 from spotlet_training.learning.settings import TrainingSettings
 from spotlet_training.network.settings import SIZES
+from spotlet_training.run_folder.folder import claimed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +88,8 @@ def learn(
         The exit code: 0, or that of the step that failed.
 
     Raises:
-        UsageError: a setting breaks a rule, or the folder was begun with other settings.
+        UsageError: a setting breaks a rule, or the folder was begun with other settings, or is
+            being written by another process.
         SpotletError: that of the step that failed.
     """
     steps = learning_steps(settings, out)
@@ -96,6 +99,22 @@ def learn(
     words = next(step.words for step in steps if step.name == "train")
     asked_settings(recipe.parse_args(words[1:]), TrainingSettings())
     record = LearnRecord(out, steps)
+    with claimed(out):
+        code = _take(steps, record, again, call)
+    if code == 0:
+        model = shlex.quote(str(out / MODEL))
+        print(
+            "done. AP here is against the labels of the teacher, not of a person: correct those of "
+            f"{out / LABELS} in a labelling tool (see {out / SET / 'report.html'}) and repeat the "
+            f"command to train on them.\nrun it: spotlet run {model} SOURCE"
+        )
+    return code
+
+
+def _take(
+    steps: Sequence[Step], record: LearnRecord, again: str, call: Callable[[Sequence[str]], int]
+) -> int:
+    """Takes the steps that are due; returns the exit code of one that failed, or 0."""
     for number, step in enumerate(steps, 1):
         done = record.is_done(step)
         line = shlex.join(["spotlet", *(step.words if done else record.words(step))])
@@ -107,13 +126,10 @@ def learn(
             code = record.run(step, call)
         finally:
             if code and not record.remove_if_empty():
-                print(f"step {number} did not finish; to continue: {again}", file=sys.stderr)
+                way = f"to continue: {again}"
+                if record.has_failed:
+                    way = f"the same command would fail again: {step.remedy}, and repeat it"
+                print(f"step {number} did not finish; {way}", file=sys.stderr)
         if code:
             return code
-    model = shlex.quote(str(out / MODEL))
-    print(
-        f"done. AP here is against the labels of the teacher, not of a person: correct those of "
-        f"{out / LABELS} in a labelling tool (see {out / SET / 'report.html'}) and repeat the "
-        f"command to train on them.\nrun it: spotlet run {model} SOURCE"
-    )
     return 0

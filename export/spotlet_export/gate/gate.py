@@ -187,7 +187,10 @@ class Gate:
         report = Report(tuple(self.rows))
         if not report.passed:
             failed = "; ".join(f"{row.variant} {row.name} ({row.over})" for row in report.failures)
-            raise GateError(f"the ONNX file is not the same network; nothing written: {failed}")
+            raise GateError(
+                f"the ONNX file is not proven to be the same network; nothing written: {failed}. "
+                "Scores of one that has hardly learnt tie: train it longer, or on more pictures"
+            )
         return report
 
 

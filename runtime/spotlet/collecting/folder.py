@@ -17,6 +17,9 @@ LEFT_SECONDS = 60.0
 """An unfinished file of this age was left by a killed run."""
 
 _STAMP = r"\d{8}T\d{6}\.\d{3}Z-"
+STAMP_LENGTH = len("20260131T235959.123Z-")
+"""Names of our pictures sort by time up to here."""
+
 _OURS = re.compile(rf"{_STAMP}[^-]+(-\d+)?\.jpg")
 _UNFINISHED = re.compile(rf"\.({_STAMP}|instances_default-).+\.(jpg|json)")
 
@@ -55,6 +58,12 @@ def delete_unfinished(folder: Path) -> None:
     for path in [*(folder / PICTURES).iterdir(), *(folder / LABELS).parent.iterdir()]:
         if _UNFINISHED.fullmatch(path.name) and path.stat().st_mtime < long_ago:
             path.unlink(missing_ok=True)
+
+
+def own_name(text: str) -> str:
+    """Returns the name that `new_path` made, whatever a tool put before it; empty without one."""
+    found = _OURS.search(text)
+    return found[0] if found else ""
 
 
 def pictures_of_earlier_runs(folder: Path) -> list[Path]:

@@ -1,11 +1,13 @@
 """The label file of a collected set: read, added to, and written whole.
 
 A person may correct it or replace it by an export of a labelling tool at any time, so it is read
-again when it has changed, and nothing in it but what is added is touched.
+again when it has changed, and nothing in it but what is added is touched. An export is as old as
+its newest picture: those after it came since and are entered again, those before it that have no
+entry were deleted in the tool.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from spotlet.coco_labels import (
     coco_content,
     image_row,
 )
+from spotlet.collecting.folder import STAMP_LENGTH, own_name
 from spotlet.errors import OutputError, UsageError
 
 TABLES = ("images", "annotations", "categories")
@@ -50,6 +53,7 @@ class LabelFile:
         self.path = path
         self.size_bytes = 0
         self._names = tuple(class_names)
+        self._added: list[CocoPicture] = []
         self._waiting: list[CocoPicture] = []
         self._state: tuple[int, int] | None = None
         self._content: Content = coco_content(self._names, [])
@@ -71,23 +75,36 @@ class LabelFile:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing waits."""
-        return not self._waiting
+        """Whether nothing waits, and the file is as it was written."""
+        return not self._waiting and self._state_now() == self._state
+
+    def came_since(self, names: Iterable[str]) -> list[str]:
+        """Returns those names of pictures without an entry that are newer than all with one."""
+        named = {own_name(str(row.get("file_name"))) for row in self.images}
+        newest = max(named, default="")[:STAMP_LENGTH]
+        return [name for name in names if name not in named and name[:STAMP_LENGTH] >= newest]
 
     def add(self, picture: CocoPicture) -> None:
         """Adds a picture, whose class ids are indices into the names given first."""
+        self._added.append(picture)
         self._waiting.append(picture)
         self.size_bytes += most_bytes(picture)
 
     def save(self) -> None:
-        """Writes what waits, after the entries that are in the file now.
+        """Writes what waits, and what an export that replaced the file lacks, after its entries.
 
         Raises:
             UsageError: the file was replaced by one that lacks a class.
             OutputError: it cannot be read or written; what waits still does.
         """
-        if self.path.exists() and self._state_now() != self._state:
+        if self._state_now() not in (None, self._state):
             self._read()
+            since = self.came_since(picture.file_name for picture in self._added)
+            self._waiting = [
+                picture
+                for picture in self._added
+                if picture in self._waiting or picture.file_name in since
+            ]
         before = {key: list(self._content[key]) for key in TABLES}
         self._append()
         try:
@@ -124,8 +141,8 @@ class LabelFile:
 
     def _read(self) -> None:
         try:
-            state = self._state_now()
-            content = json.loads(self.path.read_bytes())
+            state, text = self._state_now(), self.path.read_bytes()
+            content = json.loads(text)
         except OSError as error:
             raise OutputError(f"{self.path}: cannot be read ({error.strerror})") from error
         except (ValueError, RecursionError) as error:
@@ -152,18 +169,22 @@ class LabelFile:
                 f"{self.path}: has no class {', '.join(map(repr, missing))}, which the model "
                 f"finds; its classes are {', '.join(map(str, known))}; collect into a new folder"
             )
-        self._content, self._state, self.size_bytes = content, state, state[1]
+        self._content, self._state, self.size_bytes = content, state, len(text)
 
     def _write(self) -> None:
-        text = json.dumps(self._content, ensure_ascii=False, separators=(",", ":"))
+        content = json.dumps(self._content, ensure_ascii=False, separators=(",", ":"))
+        # A lone surrogate in a name of a file cannot be written as UTF-8 otherwise.
+        text = content.encode("utf-8", errors="backslashreplace")
         with atomic_file(self.path) as temporary:
-            # A lone surrogate in a name of a file cannot be written as UTF-8 otherwise.
-            temporary.write_bytes(text.encode("utf-8", errors="backslashreplace"))
-        self._state = self._state_now()
-        self.size_bytes = self._state[1]
+            temporary.write_bytes(text)
+        self._state, self.size_bytes = self._state_now(), len(text)
 
-    def _state_now(self) -> tuple[int, int]:
-        status = self.path.stat()
+    def _state_now(self) -> tuple[int, int] | None:
+        """Returns the time and size of the file; None without one."""
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return None
         return status.st_mtime_ns, status.st_size
 
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from spotlet.errors import UsageError
+from spotlet.errors import SettingError
 
 PER_HOUR = 60.0
 
@@ -39,15 +39,15 @@ class CollectSettings:
 
     def __post_init__(self) -> None:
         if not str(self.folder).strip():
-            raise UsageError("collect: the folder must not be empty; give a path")
+            raise SettingError("`collect`: the folder must not be empty; give a path")
         for name in ("per_hour", "megabytes"):
             number = getattr(self, name)
             if not (_is_number(number) and 0 < number < math.inf):
-                raise UsageError(f"collect: {name} {number!r}: must be over 0, and finite")
+                raise SettingError(f"`{name}` {number!r}: must be over 0, and finite")
         if type(self.frames) is not int or self.frames < 1:
-            raise UsageError(f"collect: frames {self.frames!r}: must be a whole number from 1")
+            raise SettingError(f"`frames` {self.frames!r}: must be a whole number from 1")
         if not (_is_number(self.random_share) and 0 <= self.random_share <= 1):
-            raise UsageError(f"collect: random_share {self.random_share!r}: must be from 0 to 1")
+            raise SettingError(f"`random_share` {self.random_share!r}: must be from 0 to 1")
 
 
 def _is_number(value: object) -> bool:

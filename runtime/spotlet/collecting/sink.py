@@ -213,18 +213,17 @@ class CollectSink(Closing):
         )
 
     def _enter_left(self) -> None:
-        """Enters the pictures that a killed run had no time for."""
-        named = {Path(str(row.get("file_name"))).name for row in self._labels.images}
-        for path in pictures_of_earlier_runs(self.folder):
-            if path.name in named:
-                continue
+        """Enters the pictures that a killed run had no time for, or that an export lacks."""
+        left = (path.name for path in pictures_of_earlier_runs(self.folder))
+        for name in self._labels.came_since(left):
+            path = self._pictures / name
             try:
                 image = read_image(path)
             except SourceError:
                 continue
             about = {"suggested": True, "reasons": [], **Look.of(image, None).to_json()}
             size_hw, none = (image.shape[0], image.shape[1]), Detections.none(self._names)
-            self._labels.add(self._entry(path.name, size_hw, none, about))
+            self._labels.add(self._entry(name, size_hw, none, about))
         self._save(at_once=True)
 
     def _all_looks(self) -> Looks:

@@ -17,9 +17,8 @@ from spotlet.commands.options import print_provider
 from spotlet.commands.run_arguments import add_arguments, in_flags, run_settings
 from spotlet.detections import Detections
 from spotlet.detector import Detector
-from spotlet.errors import SourceError
+from spotlet.errors import SettingError, SourceError
 from spotlet.running import RunCallbacks, RunSettings, RunSummary
-from spotlet.running.settings import SettingError
 from spotlet.sinks.choice import UNENDING_KINDS
 from spotlet.streams import Frame, StatusEvent, Stream
 from spotlet.text.terminal import PLAIN_SECONDS, Progress

@@ -14,8 +14,8 @@ from spotlet.collecting.settings import (
 )
 from spotlet.commands.options import add_model_arguments, add_session_arguments, given_session
 from spotlet.counting.rules import Anchor, CountingRules, parse_line, parse_zone
-from spotlet.errors import UsageError
-from spotlet.running.settings import RunSettings, SettingError
+from spotlet.errors import SettingError, UsageError
+from spotlet.running.settings import RunSettings
 from spotlet.serve.address import TOKEN_VARIABLE
 from spotlet.sinks.recording.sink import KEPT_RECORDINGS
 from spotlet.streams import Reconnection
@@ -34,6 +34,9 @@ FLAGS = {
     "iou_threshold": "--iou",
     "tracking": "--track",
     "counting": "--line, --zone",
+    "per_hour": "--collect-per-hour",
+    "frames": "--collect-frames",
+    "megabytes": "--collect-mb",
 }
 """Of the settings that are named differently on the command line."""
 
@@ -204,8 +207,7 @@ def _collecting(args: argparse.Namespace) -> CollectSettings | None:
     given = {name: value for name, value in given.items() if value is not None}
     if args.collect is None:
         for name in given:
-            flag = "mb" if name == "megabytes" else name.replace("_", "-")
-            raise UsageError(f"--collect-{flag}: needs --collect FOLDER")
+            raise SettingError(f"`{name}`: needs `collect` FOLDER")
         return None
     return CollectSettings(folder=args.collect, **given)
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from spotlet.errors import SettingError
 from spotlet.model.package import locate_model
 from spotlet.model.profile import find_profile
 from spotlet.running.loop import detect_in_order, share_cores, stopping
 from spotlet.running.model import RunModel
 from spotlet.running.outputs import Outputs
 from spotlet.running.package_files import package_state
-from spotlet.running.settings import RunCallbacks, RunSettings, SettingError
+from spotlet.running.settings import RunCallbacks, RunSettings
 from spotlet.running.sinks import listen
 from spotlet.running.summary import RunSummary, Totals
 from spotlet.running.swap import ModelSwap

@@ -13,7 +13,7 @@ from spotlet.collecting.settings import CollectSettings
 from spotlet.counting.rules import CountingRules
 from spotlet.detections import Detections
 from spotlet.detector import Detector
-from spotlet.errors import UsageError
+from spotlet.errors import SettingError, UsageError
 from spotlet.identity import ModelEvent
 from spotlet.running.summary import RunSummary
 from spotlet.serve.address import ServeAddress
@@ -36,10 +36,6 @@ _PARTS = {
     "session": (SessionSettings, NoneType),
     "collect": (CollectSettings, NoneType),
 }
-
-
-class SettingError(UsageError):
-    """A setting of a run breaks its rule; the names of settings are in backquotes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from spotlet.collecting import Collector
-from spotlet.running.settings import BYTES_PER_MB, RunSettings, SettingError
+from spotlet.errors import SettingError
+from spotlet.running.settings import BYTES_PER_MB, RunSettings
 from spotlet.serve.address import Listener, ServeAddress
 from spotlet.sinks import NdjsonSink, Sink, WindowSink, refuse_source
 from spotlet.sinks.choice import save_sinks, snapshot_sink

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from spotlet.errors import UsageError
+from spotlet.errors import SettingError
 
 State = Literal["connecting", "live", "stalled", "lost", "ended"]
 
@@ -71,11 +71,11 @@ class Reconnection:
 
     def __post_init__(self) -> None:
         if self.retries is not None and self.retries < 0:
-            raise UsageError(f"retries {self.retries}: must be 0 or more")
+            raise SettingError(f"`retries` {self.retries}: must be 0 or more")
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name.endswith("_seconds") and not 0 < value < float("inf"):
-                raise UsageError(f"{field.name.replace('_', ' ')} {value}: must be over 0")
+                raise SettingError(f"`{field.name}` {value}: must be over 0")
 
     def wait_seconds(self, failures: int, chance: float | None = None) -> float:
         """Returns how long to wait after one or more failures in a row.

@@ -3,15 +3,17 @@
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from labelled_sets import clean_pictures, write_set
 
 from spotlet import cli
-from spotlet.errors import DatasetError, GateError, UsageError
+from spotlet.errors import DatasetError, GateError, OutputError, UsageError
 from spotlet_export.commands.learn import add_arguments, learn, run
-from spotlet_export.commands.learning_steps import LABELS, RECORD, LearnSettings
+from spotlet_export.commands.learning_record import RECORD
+from spotlet_export.commands.learning_steps import LABELS, LearnSettings
 
 SETTINGS = LearnSettings(pictures=("photos",), models=("garments",), epochs=2, size="pico")
 AGAIN = "spotlet learn photos --with garments"
@@ -108,17 +110,67 @@ def test_a_second_call_skips_what_is_done(
 def test_a_call_continues_with_the_step_that_failed(
     out: Path, commands: Commands, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    commands.fails[name] = GateError("the gate did not pass")
-    with pytest.raises(GateError):
+    commands.fails[name] = OutputError("the disk is full")
+    with pytest.raises(OutputError):
         learn(SETTINGS, out, AGAIN, call=commands)
     assert name == "label" or f"to continue: {AGAIN}\n" in capsys.readouterr().err
-    commands.fails[name] = 3
-    assert learn(SETTINGS, out, AGAIN, call=commands) == 3
+    commands.fails[name] = 4
+    assert learn(SETTINGS, out, AGAIN, call=commands) == 4
     del commands.fails[name]
     commands.called.clear()
     assert learn(SETTINGS, out, AGAIN, call=commands) == 0
     names = ["label", "data", "train", "export"]
     assert commands.names == names[names.index(name) :]
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [("data", "correct the labels"), ("train", "correct the labels"), ("export", "more --epochs")],
+)
+def test_after_a_failed_gate_the_way_out_is_named_and_other_options_are_taken(
+    out: Path, commands: Commands, name: str, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands.fails[name] = GateError("the gate did not pass")
+    for _ in range(2):
+        with pytest.raises(GateError):
+            learn(SETTINGS, out, AGAIN, call=commands)
+        said = capsys.readouterr().err
+        assert way in said
+        assert "to continue" not in said
+    with pytest.raises(UsageError, match="begun with other options"):
+        learn(replace(SETTINGS, classes="nut"), out, AGAIN, call=commands)
+    del commands.fails[name]
+    commands.called.clear()
+    assert learn(replace(SETTINGS, epochs=9), out, AGAIN, call=commands) == 0
+    assert commands.names[-2:] == ["train", "export"]
+    assert "9" in commands.called[-2]
+    assert (commands.called[-2][-1] == "--overwrite") is (name == "export")
+    with pytest.raises(UsageError, match="--epochs 9 "):
+        learn(SETTINGS, out, AGAIN, call=commands)
+
+
+def test_a_labelling_that_was_interrupted_after_its_first_labels_is_repeated(
+    out: Path, commands: Commands
+) -> None:
+    def call(words: Sequence[str]) -> int:
+        commands(words)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learn(SETTINGS, out, AGAIN, call=call)
+    assert (out / LABELS).is_file()
+    assert learn(SETTINGS, out, AGAIN, call=commands) == 0
+    assert commands.names == ["label", "label", "data", "train", "export"]
+
+
+def test_one_folder_is_for_one_process_at_a_time(out: Path, commands: Commands) -> None:
+    def call(words: Sequence[str]) -> int:
+        with pytest.raises(UsageError, match="another training is writing here"):
+            learn(SETTINGS, out, AGAIN, call=commands)
+        return commands(words)
+
+    assert learn(SETTINGS, out, AGAIN, call=call) == 0
+    assert commands.names == ["label", "data", "train", "export"]
 
 
 def test_an_interrupted_training_is_resumed(out: Path, commands: Commands) -> None:

@@ -148,7 +148,13 @@ def test_a_camera_is_collected_until_the_run_is_stopped_and_its_password_is_nowh
     [
         (("--collect-frames", "5"), "--collect-frames: needs --collect FOLDER"),
         (("--collect-mb", "5"), "--collect-mb: needs --collect FOLDER"),
-        (("--collect", "{set}", "--collect-per-hour", "0"), "per_hour 0.0: must be over 0"),
+        (
+            ("--collect", "{set}", "--collect-per-hour", "0"),
+            "--collect-per-hour 0.0: must be over 0",
+        ),
+        (("--collect", "{set}", "--collect-frames", "0"), "--collect-frames 0: must be a whole"),
+        (("--collect", "{set}", "--collect-mb", "0"), "--collect-mb 0.0: must be over 0"),
+        (("--stall-seconds", "0"), "--stall-seconds 0.0: must be over 0"),
         (("--collect", "{clip}"), "is not a folder"),
     ],
 )

@@ -164,6 +164,49 @@ def test_a_correction_during_the_run_stays(tmp_path: Path, settings: CollectSett
     assert [row["image_id"] for row in content["annotations"]] == [2]
 
 
+def export(folder: Path, *numbers: int) -> None:
+    """Replaces the labels by those of a tool that has only these pictures, and drops our notes."""
+    rows = [
+        {"id": 1 + number, "file_name": f"images\\0a1b2c3d-{pictures(folder)[number]}"}
+        for number in numbers
+    ]
+    content = labels(folder) | {"images": rows, "annotations": [], "note": "exported"}
+    (folder / LABELS).write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_an_export_during_the_run_keeps_what_came_since_with_its_suggestions(
+    tmp_path: Path, settings: CollectSettings, more: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spotlet.collecting.sink.LEAST_PAUSE", 0)
+    with CollectSink(settings, NAMES) as sink:
+        for number in range(6):
+            sink.write(frame(number), cats(0.9))
+        export(tmp_path / "set", 0, 3)
+        for number in range(6, 6 + more):
+            sink.write(frame(number), cats(0.9))
+    content = labels(tmp_path / "set")
+    names = pictures(tmp_path / "set")
+    assert content["note"] == "exported"
+    assert [row["file_name"] for row in content["images"][2:]] == names[4:]
+    boxed = [row["id"] for row in content["images"][2:]]
+    assert [row["image_id"] for row in content["annotations"]] == boxed
+    assert content["images"][2]["spotlet"]["reasons"] == ["doubt"]
+
+
+def test_after_an_export_a_start_enters_what_came_since_and_nothing_that_was_deleted(
+    tmp_path: Path, settings: CollectSettings
+) -> None:
+    with CollectSink(settings, NAMES) as sink:
+        for number in range(6):
+            sink.write(frame(number), cats(0.9))
+    export(tmp_path / "set", 0, 3)
+    for _ in range(2):
+        CollectSink(settings, NAMES).close()
+        rows = labels(tmp_path / "set")["images"]
+        assert [row["file_name"] for row in rows[2:]] == pictures(tmp_path / "set")[4:]
+
+
 def test_a_set_without_one_of_the_classes_is_refused_and_left_as_it_was(
     tmp_path: Path, settings: CollectSettings
 ) -> None:
@@ -313,11 +356,11 @@ def test_a_picture_without_an_entry_is_entered_and_what_is_unfinished_deleted(
 @pytest.mark.parametrize(
     ("words", "rule"),
     [
-        ({"per_hour": 0}, "per_hour 0: must be over 0"),
-        ({"per_hour": float("nan")}, "per_hour nan: must be over 0"),
-        ({"frames": 0}, "frames 0: must be a whole number from 1"),
-        ({"megabytes": -1}, "megabytes -1: must be over 0"),
-        ({"random_share": 1.5}, "random_share 1.5: must be from 0 to 1"),
+        ({"per_hour": 0}, "`per_hour` 0: must be over 0"),
+        ({"per_hour": float("nan")}, "`per_hour` nan: must be over 0"),
+        ({"frames": 0}, "`frames` 0: must be a whole number from 1"),
+        ({"megabytes": -1}, "`megabytes` -1: must be over 0"),
+        ({"random_share": 1.5}, "`random_share` 1.5: must be from 0 to 1"),
         ({"folder": ""}, "folder must not be empty"),
     ],
 )

@@ -347,3 +347,14 @@ def test_a_real_set_has_what_was_seen_in_it(
     assert wrong == leaked
     notes = [one.kind for one in findings if one.severity == "note"]
     assert {kind: notes.count(kind) for kind in set(notes)} == kinds
+
+
+def test_pictures_of_a_coco_set_without_an_entry_are_counted(tmp_path: Path) -> None:
+    root = write_set(tmp_path / "set", "coco", clean_pictures())
+    for name in ("p9.png", "p7.png"):
+        (root / "train" / name).write_bytes(image_file(root, "p0.png").read_bytes())
+    inspection = inspect_dataset(root)
+    (note,) = of_kind(inspection, "note", "set")
+    assert note.file == Path("train/p7.png")
+    assert "the first of 2 pictures beside labelled ones that have no entry" in note.message
+    assert len(inspection.train) == 4

@@ -1,7 +1,7 @@
 """The image files of a set, each opened once, and findings that need them decoded."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,10 @@ from spotlet.image_files.headers import is_cut_short
 from spotlet.image_files.orientation import SIDEWAYS, UPRIGHT, exif_orientation
 from spotlet.likeness import PictureHash, hash_of
 from spotlet_training.datasets.ahead import ahead
-from spotlet_training.datasets.checks import without_path
+from spotlet_training.datasets.checks import is_image, without_path
 from spotlet_training.datasets.findings import Finding
 from spotlet_training.datasets.labels import ImageLabels, decode_image, size_fault
+from spotlet_training.datasets.pictures_below import Places
 
 BLACK_LEVEL, BLACK_SHARE = 15, 0.9999
 """A picture whose samples, that share of them, are up to this level of 255 shows nothing."""
@@ -130,6 +131,19 @@ def picture_findings(
             )
             findings.append(Finding("note", "bits", message, path))
     return findings
+
+
+def unused_findings(used: Iterable[Path]) -> list[Finding]:
+    """Returns a note on the pictures that are in the folders of used ones without an entry."""
+    places = Places()
+    known = {places.of(path): path.parent for path in used}
+    beside = (path for folder in {*known.values()} for path in folder.iterdir())
+    unused = sorted(path for path in beside if places.of(path) not in known and is_image(path))
+    message = (
+        f"the first of {len(unused)} pictures beside labelled ones that have no entry and so are "
+        "not used"
+    )
+    return [Finding("note", "set", message, unused[0])] if unused else []
 
 
 def is_turned_unseen(labels: ImageLabels, picture: Picture) -> bool:

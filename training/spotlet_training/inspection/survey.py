@@ -19,7 +19,12 @@ from spotlet_training.inspection.label_rules import (
     stray_findings,
     thin_findings,
 )
-from spotlet_training.inspection.pictures import Picture, picture_findings, read_pictures
+from spotlet_training.inspection.pictures import (
+    Picture,
+    picture_findings,
+    read_pictures,
+    unused_findings,
+)
 from spotlet_training.network.settings import check_canvas
 
 
@@ -91,6 +96,7 @@ def inspect_dataset(
         ),
         *(Finding("note", "set", note) for note in notes),
         *(Finding("note", "partial labels", note) for note in partial_notes(train, val, names)),
+        *(unused_findings(pictures) if format_name == "coco" else ()),
         *picture_findings(both, pictures),
         *class_findings(train, val, names),
         *size_findings(sizes, canvas_hw, names),
