@@ -79,6 +79,10 @@ class CollectSink(Closing):
         self._names = tuple(class_names)
         self._kept = self._alike = 0
         self._reasons: Counter[str] = Counter()
+        self._pictures = self.folder / PICTURES
+        self._open()
+
+    def _open(self) -> None:
         self._is_full = False
         self._pause_until = -np.inf
         self._looks: Looks | None = None
@@ -86,7 +90,6 @@ class CollectSink(Closing):
         with writing(self.folder):
             # Before the folder of the pictures: what is refused stays as it was.
             self._labels = LabelFile(self.folder / LABELS, self._names)
-            self._pictures = self.folder / PICTURES
             self._pictures.mkdir(parents=True, exist_ok=True)
             delete_unfinished(self.folder)
             self._picture_bytes = bytes_in(self.folder)
@@ -115,8 +118,11 @@ class CollectSink(Closing):
         Raises:
             OutputError: it cannot be written.
         """
-        if not self._is_full:
-            with writing(self.folder):
+        with writing(self.folder):
+            if not self._pictures.is_dir():
+                self._on_notice(f"{self.folder}: was moved or deleted; an empty set begins there")
+                self._open()
+            if not self._is_full:
                 self._keep(frame, detections)
 
     def close(self) -> None:
@@ -137,9 +143,8 @@ class CollectSink(Closing):
         if looks.has_alike(look):
             self._alike += 1
             return
-        encoded, content = cv2.imencode(
-            ".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-        )
+        quality = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+        encoded, content = cv2.imencode(".jpg", frame.image, quality)
         if not encoded:
             raise OutputError(f"{self.folder}: OpenCV cannot encode a frame of {frame.source}")
         path, model = new_path(self.folder, frame), detections.model
@@ -167,6 +172,8 @@ class CollectSink(Closing):
 
     def _save(self, *, at_once: bool = False) -> None:
         started = time.monotonic()
+        if not self._pictures.is_dir():  # moved away with all that is known
+            return
         if self._labels.is_complete or not (at_once or started >= self._pause_until):
             return
         with writing(self.folder):
@@ -179,19 +186,19 @@ class CollectSink(Closing):
 
     def _check_room(self, more_bytes: int) -> bool:
         """Returns whether another picture may be kept; says so once if not."""
-        reached = None
+        limit = self._settings.megabytes * BYTES_PER_MB
         if self._labels.count >= self._settings.frames:
-            reached = f"{self._labels.count} frames, the most it may hold"
-        elif (
-            self._picture_bytes + self._labels.size_bytes + more_bytes
-            > self._settings.megabytes * BYTES_PER_MB
-        ):
-            reached = f"{self._settings.megabytes:g} MB, the most it may hold"
-        if reached is None:
+            reached = f"{self._labels.count} frames"
+        elif self._picture_bytes + self._labels.size_bytes + more_bytes > limit:
+            reached = f"{self._settings.megabytes:g} MB"
+        else:
             return True
         if not self._is_full:
             self._is_full = True
-            self._on_notice(f"{self.folder}: {reached}; no more frames are collected")
+            self._save(at_once=True)
+            self._on_notice(
+                f"{self.folder}: {reached}, the most it may hold; no more frames are collected"
+            )
         return False
 
     def _entry(

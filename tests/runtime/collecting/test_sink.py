@@ -367,3 +367,24 @@ def test_a_picture_without_an_entry_is_entered_and_what_is_unfinished_deleted(
 def test_a_setting_outside_its_range_is_refused(words: dict[str, Any], rule: str) -> None:
     with pytest.raises(UsageError, match=rule):
         CollectSettings(**{"folder": "f", **words})
+
+
+def test_a_folder_moved_away_to_be_labelled_is_begun_anew(
+    tmp_path: Path, settings: CollectSettings
+) -> None:
+    notices: list[str] = []
+    moved = tmp_path / "batch-1"
+    with CollectSink(replace(settings, frames=2), NAMES, on_notice=notices.append) as sink:
+        for number in (1, 2, 3):
+            sink.write(frame(number), cats(0.9))
+        (tmp_path / "set").rename(moved)
+        sink.write(frame(4), cats(0.9))
+        assert [len(pictures(each)) for each in (moved, tmp_path / "set")] == [2, 1]
+        (tmp_path / "set").rename(tmp_path / "batch-2")
+    assert not (tmp_path / "set").exists()
+    assert len(labels(moved)["images"]) == 2
+    assert [row["file_name"] for row in labels(tmp_path / "batch-2")["images"]] == pictures(
+        tmp_path / "batch-2"
+    )
+    assert "2 frames, the most it may hold" in notices[0]
+    assert "was moved or deleted" in notices[1]
