@@ -105,7 +105,8 @@ def learning_steps(settings: LearnSettings, out: Path) -> tuple[Step, ...]:
             words=(*export, "--out", model),
             source=best,
             product=out / MODEL / MODEL_FILE,
-            remedy=f"give more --epochs, or label more pictures into {data} (step 1)",
+            remedy=f"give more --epochs, label more pictures into {data} (step 1)"
+            + (", or leave out --int8" if settings.int8 else ", or both"),
         ),
     )
 
