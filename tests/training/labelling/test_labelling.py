@@ -30,10 +30,10 @@ from spotlet_training.labelling import (
     LabelSummary,
     label,
     labelling,
-    sources,
 )
-from spotlet_training.labelling.folder import LABEL_FILE
 from spotlet_training.labelling.fusion import Labels
+from spotlet_training.labelling.input import source_name
+from spotlet_training.labelling.label_file import LABEL_FILE
 from spotlet_training.labelling.picture import completed
 
 BOX = (10.0, 10.0, 50.0, 60.0)
@@ -200,7 +200,9 @@ def test_a_class_that_no_teacher_knows_is_unknown_in_pictures_without_labels(
     write_pictures(tmp_path / "plain", 1)
     (tmp_path / "plain/p0.png").rename(tmp_path / "plain/q.png")
     teacher = FakeTeacher(("bolt", "cat"), [("bolt", 0.9, BOX)])
-    label_with([teacher], [tmp_path / "labelled", tmp_path / "plain"], tmp_path / "set")
+    chosen = (("bolt", "bolt"), ("cat", "cat"))
+    pictures = [tmp_path / "labelled", tmp_path / "plain"]
+    label_with([teacher], pictures, tmp_path / "set", classes=chosen)
     images = images_of(tmp_path / "set")
     # bolt is found, cat is looked for, nut is unknown: it is in neither list and has no box.
     assert images["q.png"]["neg_category_ids"] == [2]
@@ -328,7 +330,7 @@ def test_a_damaged_label_file_is_not_replaced(tmp_path: Path) -> None:
     pictures = write_pictures(tmp_path / "in", 1)
     (tmp_path / "set/annotations").mkdir(parents=True)
     (tmp_path / "set" / LABEL_FILE).write_text("{")
-    with pytest.raises(DatasetError, match="is not COCO JSON"):
+    with pytest.raises(DatasetError, match="is not JSON"):
         label_with([CAT], [pictures], tmp_path / "set")
     assert (tmp_path / "set" / LABEL_FILE).read_text() == "{"
 
@@ -351,7 +353,7 @@ def test_a_teacher_that_fails_leaves_a_valid_set_that_continues(
     with pytest.raises(type(failure)) as caught:
         label_with([teacher], [pictures], tmp_path / "set")
     if isinstance(failure, InputError):
-        assert "runner: ended; 2 pictures are in" in str(caught.value)
+        assert "runner: ended; 2 pictures are new in" in str(caught.value)
     assert sorted(rows_of(tmp_path / "set")) == ["p0.png", "p1.png"]
     assert read_labels(tmp_path / "set")[1].problems.found == []
     summary = label_with([teacher], [pictures], tmp_path / "set")
@@ -445,7 +447,7 @@ def test_the_page_is_bounded(tmp_path: Path) -> None:
 
 
 def test_pictures_are_named_without_the_folders_of_this_machine(tmp_path: Path) -> None:
-    assert sources.source_name(tmp_path / "a/b/c.png") == "b/c.png"
+    assert source_name(tmp_path / "a/b/c.png") == "b/c.png"
 
 
 def test_the_command_needs_no_library_of_the_workshops() -> None:
