@@ -96,7 +96,7 @@ def image_row(identity: int, picture: CocoPicture, class_count: int) -> dict[str
     if picture.about:
         row[ABOUT_KEY] = dict(picture.about)
         if picture.about.get(SUGGESTED_KEY):
-            row[ABOUT_KEY][BOXES_KEY] = len(picture.class_ids)
+            row[ABOUT_KEY].setdefault(BOXES_KEY, len(picture.class_ids))
     return row
 
 

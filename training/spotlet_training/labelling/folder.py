@@ -62,6 +62,7 @@ class SetFolder:
     Attributes:
         path: of the folder.
         content: of the label file, as last saved.
+        replaced: pictures whose suggestions labels of a person replace.
         contested: pictures that the set holds with labels of a person, given with labels again.
     """
 
@@ -79,7 +80,7 @@ class SetFolder:
             UsageError: the set that exists has other classes.
         """
         self.path = path
-        self.contested = 0
+        self.replaced = self.contested = 0
         self._every_class = every_class
         self.content = SetContent(tuple(class_names))
         # Each picture with its labels: one step adds both, wherever Ctrl-C arrives.
@@ -124,8 +125,9 @@ class SetFolder:
             name = f"{stem}-{number}{suffix}"
         known = self._known.get(name)
         stays = known is not None and (item.labels is None or not known.suggested)
-        if known is not None and stays and item.labels is not None:
-            self.contested += known.about.get("source") != item.source
+        if known is not None and item.labels is not None:
+            self.replaced += not stays
+            self.contested += stays and known.about.get("source") != item.source
         if not stays:
             # Another picture of this run must not take the name.
             about = {"source": item.source, "frame": item.frame, "film": item.film}

@@ -143,6 +143,8 @@ def _label_all(
         raise
     finally:
         folder.save(run)
+    if folder.replaced:
+        callbacks.on_note(f"{folder.replaced} pictures: labels of a person replaced suggestions")
     if folder.contested:
         callbacks.on_note(
             f"{folder.contested} pictures with labels are in {settings.out} already, with labels "
