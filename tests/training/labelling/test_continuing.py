@@ -15,6 +15,7 @@ from spotlet.errors import DatasetError, OutputError, UsageError
 from spotlet.letterbox import ImageArray
 from spotlet_training.labelling import LabelCallbacks, LabelSettings, label
 from spotlet_training.labelling.folder import SetFolder
+from spotlet_training.labelling.input import Input
 from spotlet_training.labelling.label_file import LABEL_FILE
 
 BOLT = FakeTeacher(("bolt", "nut"), [("bolt", 0.9, BOX)])
@@ -48,14 +49,15 @@ def films(folder: Path, write_clip: Callable[..., Path], count: int = 2) -> list
 def test_films_of_one_name_are_told_apart_also_after_an_export(
     tmp_path: Path, write_clip: Callable[..., Path], export: bool
 ) -> None:
-    both, out = films(tmp_path, write_clip), tmp_path / "set"
+    *both, third = films(tmp_path, write_clip, 3)
+    out = tmp_path / "set"
     assert label_with([CAT], both, out, every=2).added == 4
     assert len(rows_of(out)) == 4
     if export:
         edit(out, as_a_tool_exports)
     again = label_with([CAT], both, out, every=2)
     assert (again.added, again.kept) == (0, 4)
-    assert label_with([CAT], both, out, every=1).added == 4
+    assert label_with([CAT], [third], out, every=2).added == 2
 
 
 def test_a_film_that_was_recorded_anew_is_labelled(
@@ -93,6 +95,13 @@ def test_a_file_that_is_given_bare_and_in_a_set_has_the_labels_of_the_set(tmp_pa
     pictures = [tmp_path / "known/train/p0.png", tmp_path / "known"]
     assert label_with([BOLT], pictures, tmp_path / "set").added == 2
     assert not any("score" in row for rows in rows_of(tmp_path / "set").values() for row in rows)
+
+
+def test_equal_pictures_are_one_before_the_first_is_written(tmp_path: Path) -> None:
+    folder = SetFolder(tmp_path / "set", ("cat",))
+    paths = [write_pictures(tmp_path / name, 1) / "p0.png" for name in ("a", "b")]
+    placed = [folder.place(Input(path.name, str(path), path)) for path in paths]
+    assert placed == [("p0.png", False), ("p0.png", True)]
 
 
 def test_other_labels_of_a_person_stay_and_are_noted(tmp_path: Path) -> None:
@@ -160,6 +169,7 @@ def test_rows_that_a_tool_writes_otherwise_are_continued(tmp_path: Path) -> None
     summary = label_with([CAT], [pictures], out)
     assert (summary.added, summary.kept) == (1, 2)
     assert rows_of(out)["images/p0.png"][0]["bbox"] == [10, 10, 40, 50]
+    assert images_of(out)["images/p0.png"]["height"] == 96
     assert summary.classes[0].ignored == 3
     # The others are reviewed: nothing is in doubt there.
     assert summary.page.read_text().count('href="data:image/jpeg') == 1
@@ -226,6 +236,7 @@ def test_a_class_without_an_object_is_not_listed_but_kept(tmp_path: Path) -> Non
     content = json.loads((out / LABEL_FILE).read_text())
     assert content["categories"] == [{"id": 3, "name": "cat"}]
     assert [row["category_id"] for row in content["annotations"]] == [3]
+    assert content["images"][0]["spotlet"]["boxes"] == 1
     assert cv2.imwrite(str(pictures / "p7.png"), scenery(7))
     dog = FakeTeacher(("cow", "dog", "cat"), [("dog", 0.9, BOX)])
     label_with([dog], [pictures], out)

@@ -409,6 +409,17 @@ def test_classes_that_cannot_be_measured_are_named(tmp_path: Path) -> None:
     assert [note for note in notes if note.startswith("fake: nut, cat: cannot be measured")]
 
 
+def test_a_merged_class_is_not_measured_where_a_part_is_not_labelled(tmp_path: Path) -> None:
+    write_set(tmp_path / "known", "coco", clean_pictures(3, 1), names=("tie", "nut"))
+    box = read_labels(tmp_path / "known")[1].train[0].boxes_xyxy[1].tolist()
+    teacher = FakeTeacher(("nut", "bolt"), [("nut", 0.31, box), ("bolt", 0.2, (0, 0, 9, 9))])
+    settings: dict[str, Any] = {"classes": parse_classes("nut=part,bolt=part")}
+    settings["thresholds_from"] = tmp_path / "known"
+    pictures = [write_pictures(tmp_path / "in", 1)]
+    summary = label_with([teacher], pictures, tmp_path / "set", **settings)
+    assert summary.classes[0].thresholds == (0.5,)
+
+
 def test_own_labels_of_merged_classes_are_renamed(tmp_path: Path) -> None:
     write_set(tmp_path / "known", "coco", clean_pictures(2, 0))
     settings = {"classes": parse_classes("bolt=part,nut=part")}
