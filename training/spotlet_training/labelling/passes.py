@@ -132,8 +132,8 @@ def find_objects(
         np.concatenate([part.cut for part in parts]),
     )
     # A teacher may be anyone's code, and readers refuse a set with a box that has no area.
-    has_area: npt.NDArray[np.bool_] = (both.boxes_xyxy[:, 2:] > both.boxes_xyxy[:, :2]).all(axis=1)
-    both = both.select(has_area)
+    sides = both.boxes_xyxy[:, 2:] - both.boxes_xyxy[:, :2]
+    both = both.select(sides.min(axis=1) > 0)
     both = both.select(both.class_ids != UNWANTED)
     both = both.select(both.scores >= least[both.class_ids])
     if len(views) == 1 and not assignment.merges:
