@@ -16,6 +16,12 @@ from spotlet.boxes import FloatArray
 ABOUT_KEY = "spotlet"
 """Key of an image's entry for what only Spotlet writes and reads there."""
 
+SUGGESTED_KEY = "suggested"
+"""In that note: whether the labels are a model's, and no person has reviewed them."""
+
+BOXES_KEY = "boxes"
+"""In the note on suggestions: how many there are. After a correction there may be others."""
+
 FIRST_ID = 1
 """Of images, annotations and categories: to some tools 0 means none."""
 
@@ -32,7 +38,8 @@ class CocoPicture:
         ignored: (N,) bool: neither learnt nor counted; written as `iscrowd`.
         scores: (N,) in [0, 1] of suggestions, NaN for labels that a person made; None if all are.
         unknown_ids: classes that may also be elsewhere in the picture, unlabelled.
-        about: more to note of the picture, for JSON; written under `ABOUT_KEY`.
+        about: more to note of the picture, for JSON; written under `ABOUT_KEY`. Of suggestions,
+            their number is added.
     """
 
     file_name: str
@@ -88,7 +95,28 @@ def image_row(identity: int, picture: CocoPicture, class_count: int) -> dict[str
         row["not_exhaustive_category_ids"] = sorted(FIRST_ID + each for each in unknown & there)
     if picture.about:
         row[ABOUT_KEY] = dict(picture.about)
+        if picture.about.get(SUGGESTED_KEY):
+            row[ABOUT_KEY].setdefault(BOXES_KEY, len(picture.class_ids))
     return row
+
+
+def is_suggested(image: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the labels of a picture are suggestions that no person has reviewed.
+
+    A tool may keep the note that says so; a box without a score, or another number of boxes, shows
+    that it has corrected them.
+
+    Args:
+        image: the row of the picture in `images`.
+        rows: its rows in `annotations`.
+    """
+    about = image.get(ABOUT_KEY)
+    return (
+        isinstance(about, Mapping)
+        and about.get(SUGGESTED_KEY) is True
+        and about.get(BOXES_KEY, len(rows)) == len(rows)
+        and all("score" in row for row in rows)
+    )
 
 
 def annotation_rows(image: int, picture: CocoPicture, first: int) -> list[dict[str, Any]]:

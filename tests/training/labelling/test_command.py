@@ -23,7 +23,7 @@ from spotlet.letterbox import ImageArray
 from spotlet_export.graph.suppression import with_suppression
 from spotlet_training.commands import label
 from spotlet_training.datasets.discover import read_labels
-from spotlet_training.labelling.folder import LABEL_FILE
+from spotlet_training.labelling.label_file import LABEL_FILE
 
 DEMO = Path(str(resources.files("spotlet_models"))) / "demo"
 

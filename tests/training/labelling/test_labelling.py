@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from image_bytes import with_orientation
+from label_calls import BOX, CAT, FAR, images_of, label_with, rows_of, write_pictures
 from labelled_sets import clean_pictures, scenery, write_set
 from teachers import FakeTeacher, Row, bright_parts
 
@@ -27,47 +28,14 @@ from spotlet_training.datasets.discover import read_labels
 from spotlet_training.labelling import (
     LabelCallbacks,
     LabelSettings,
-    LabelSummary,
     label,
     labelling,
-    sources,
 )
-from spotlet_training.labelling.folder import LABEL_FILE
 from spotlet_training.labelling.fusion import Labels
+from spotlet_training.labelling.input import source_name
+from spotlet_training.labelling.label_file import LABEL_FILE
 from spotlet_training.labelling.picture import completed
-
-BOX = (10.0, 10.0, 50.0, 60.0)
-FAR = (70.0, 10.0, 110.0, 60.0)
-CAT = FakeTeacher(("cat",), [("cat", 0.9, BOX), ("cat", 0.3, FAR)])
-
-
-def write_pictures(folder: Path, count: int = 3) -> Path:
-    folder.mkdir(parents=True)
-    for number in range(count):
-        assert cv2.imwrite(str(folder / f"p{number}.png"), scenery(number))
-    return folder
-
-
-def label_with(
-    teachers: list[FakeTeacher], pictures: list[Path], out: Path, **settings: Any
-) -> LabelSummary:
-    asked = LabelSettings(pictures=tuple(pictures), out=out, **settings)
-    return label(asked, teachers=teachers)
-
-
-def rows_of(out: Path) -> dict[str, list[dict[str, Any]]]:
-    """The annotations of each picture of a set, by its name."""
-    content = json.loads((out / LABEL_FILE).read_text())
-    names = {row["id"]: row["file_name"] for row in content["images"]}
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in names.values()}
-    for row in content["annotations"]:
-        rows[names[row["image_id"]]].append(row)
-    return rows
-
-
-def images_of(out: Path) -> dict[str, dict[str, Any]]:
-    content = json.loads((out / LABEL_FILE).read_text())
-    return {row["file_name"]: row for row in content["images"]}
+from spotlet_training.labelling.settings import parse_classes
 
 
 def test_a_folder_becomes_a_set_with_suggestions_and_regions_of_doubt(tmp_path: Path) -> None:
@@ -200,7 +168,9 @@ def test_a_class_that_no_teacher_knows_is_unknown_in_pictures_without_labels(
     write_pictures(tmp_path / "plain", 1)
     (tmp_path / "plain/p0.png").rename(tmp_path / "plain/q.png")
     teacher = FakeTeacher(("bolt", "cat"), [("bolt", 0.9, BOX)])
-    label_with([teacher], [tmp_path / "labelled", tmp_path / "plain"], tmp_path / "set")
+    chosen = (("bolt", "bolt"), ("cat", "cat"))
+    pictures = [tmp_path / "labelled", tmp_path / "plain"]
+    label_with([teacher], pictures, tmp_path / "set", classes=chosen)
     images = images_of(tmp_path / "set")
     # bolt is found, cat is looked for, nut is unknown: it is in neither list and has no box.
     assert images["q.png"]["neg_category_ids"] == [2]
@@ -328,7 +298,7 @@ def test_a_damaged_label_file_is_not_replaced(tmp_path: Path) -> None:
     pictures = write_pictures(tmp_path / "in", 1)
     (tmp_path / "set/annotations").mkdir(parents=True)
     (tmp_path / "set" / LABEL_FILE).write_text("{")
-    with pytest.raises(DatasetError, match="is not COCO JSON"):
+    with pytest.raises(DatasetError, match="is not JSON"):
         label_with([CAT], [pictures], tmp_path / "set")
     assert (tmp_path / "set" / LABEL_FILE).read_text() == "{"
 
@@ -351,7 +321,7 @@ def test_a_teacher_that_fails_leaves_a_valid_set_that_continues(
     with pytest.raises(type(failure)) as caught:
         label_with([teacher], [pictures], tmp_path / "set")
     if isinstance(failure, InputError):
-        assert "runner: ended; 2 pictures are in" in str(caught.value)
+        assert "runner: ended; 2 pictures are new in" in str(caught.value)
     assert sorted(rows_of(tmp_path / "set")) == ["p0.png", "p1.png"]
     assert read_labels(tmp_path / "set")[1].problems.found == []
     summary = label_with([teacher], [pictures], tmp_path / "set")
@@ -406,6 +376,109 @@ def test_thresholds_are_measured_on_a_labelled_set(tmp_path: Path) -> None:
         label_with([CAT], [pictures], tmp_path / "three", **settings)
 
 
+def noted(teachers: list[FakeTeacher], **settings: Any) -> list[str]:
+    """Labels, and returns the notes."""
+    notes: list[str] = []
+    label(LabelSettings(**settings), LabelCallbacks(on_note=notes.append), teachers=teachers)
+    return notes
+
+
+@pytest.mark.parametrize("names", ["nut=bolt,bolt", "nut=part,bolt=part"])
+def test_thresholds_of_merged_classes_are_measured_on_both(tmp_path: Path, names: str) -> None:
+    write_set(tmp_path / "known", "coco", clean_pictures(3, 1))
+    box = read_labels(tmp_path / "known")[1].train[0].boxes_xyxy[1].tolist()
+    teacher = FakeTeacher(("bolt", "nut"), [("nut", 0.31, box), ("bolt", 0.2, (0, 0, 9, 9))])
+    settings: dict[str, Any] = {"classes": parse_classes(names)}
+    pictures = [write_pictures(tmp_path / "in", 1)]
+    settings["thresholds_from"] = tmp_path / "known"
+    summary = label_with([teacher], pictures, tmp_path / "set", **settings)
+    assert 0.2 < summary.classes[0].thresholds[0] <= 0.31
+
+
+def test_classes_that_cannot_be_measured_are_named(tmp_path: Path) -> None:
+    write_set(tmp_path / "known", "coco", clean_pictures(3, 1))
+    pictures = write_pictures(tmp_path / "in", 1)
+    teacher = FakeTeacher(("nut", "cat", "dog"))
+    notes = noted(
+        [teacher],
+        pictures=(pictures,),
+        out=tmp_path / "set",
+        thresholds_from=tmp_path / "known",
+        class_scores={"dog": 0.3},
+    )
+    assert [note for note in notes if note.startswith("fake: nut, cat: cannot be measured")]
+
+
+def test_a_merged_class_is_not_measured_where_a_part_is_not_labelled(tmp_path: Path) -> None:
+    write_set(tmp_path / "known", "coco", clean_pictures(3, 1), names=("tie", "nut"))
+    box = read_labels(tmp_path / "known")[1].train[0].boxes_xyxy[1].tolist()
+    teacher = FakeTeacher(("nut", "bolt"), [("nut", 0.31, box), ("bolt", 0.2, (0, 0, 9, 9))])
+    settings: dict[str, Any] = {"classes": parse_classes("nut=part,bolt=part")}
+    settings["thresholds_from"] = tmp_path / "known"
+    pictures = [write_pictures(tmp_path / "in", 1)]
+    summary = label_with([teacher], pictures, tmp_path / "set", **settings)
+    assert summary.classes[0].thresholds == (0.5,)
+
+
+def test_own_labels_of_merged_classes_are_renamed(tmp_path: Path) -> None:
+    write_set(tmp_path / "known", "coco", clean_pictures(2, 0))
+    settings = {"classes": parse_classes("bolt=part,nut=part")}
+    label_with([FakeTeacher(("bolt",))], [tmp_path / "known"], tmp_path / "set", **settings)
+    rows = rows_of(tmp_path / "set")["p0.png"]
+    assert [row["category_id"] for row in rows] == [1, 1]
+    assert read_labels(tmp_path / "set")[1].class_names == ("part",)
+    assert "neg_category_ids" not in images_of(tmp_path / "set")["p0.png"]
+
+
+def test_agreement_on_a_class_of_different_names_is_noted(tmp_path: Path) -> None:
+    teachers = [FakeTeacher(("bag",)), FakeTeacher(("king",))]
+    settings: dict[str, Any] = {"pictures": (write_pictures(tmp_path / "in", 1),), "agree": "all"}
+    merged = {"classes": parse_classes("bag=thing,king=thing")}
+    assert (
+        "agree all: thing: put together"
+        in noted(teachers, out=tmp_path / "a", **settings, **merged)[0]
+    )
+    assert noted(teachers, out=tmp_path / "b", **settings) == []
+
+
+def test_choosing_frames_of_no_video_is_noted(tmp_path: Path) -> None:
+    pictures = (write_pictures(tmp_path / "in", 1),)
+    for choice in ({"every": 3}, {"by_change": True}):
+        notes = noted([CAT], pictures=pictures, out=tmp_path / "set", **choice)
+        assert notes[0].startswith("no video is given")
+
+
+@pytest.mark.parametrize("pattern", ["", "*", "*.avi"])
+def test_films_of_a_folder_or_a_glob_are_taken(
+    tmp_path: Path, write_clip: Callable[..., Path], pattern: str
+) -> None:
+    folder = write_pictures(tmp_path / "in", 1)
+    write_clip(folder / "b.avi", [scenery(number) for number in range(3)])
+    (folder / "diary.txt").write_text("dear")
+    label_with([CAT], [folder / pattern], tmp_path / "set", every=2)
+    pictures = [] if pattern == "*.avi" else ["p0.png"]
+    assert sorted(rows_of(tmp_path / "set")) == ["b-000000.jpg", "b-000002.jpg", *pictures]
+    with pytest.raises(SourceError, match="give a film of another kind by its own name"):
+        label_with([CAT], [folder / "*.txt"], tmp_path / "other")
+
+
+def test_an_animation_in_a_folder_is_a_film(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    picture = b"!\xf9\4\0\n\0\0\0,\0\0\0\0\2\0\1\0\0\2\2D\n\0"
+    start = b"GIF89a\2\0\1\0\x80\0\0\xff\0\0\0\0\xff"
+    (tmp_path / "in/a.gif").write_bytes(start + picture * 3 + b";")
+    label_with([CAT], [tmp_path / "in"], tmp_path / "set", every=1)
+    assert len(rows_of(tmp_path / "set")) == 3
+
+
+def test_a_name_that_is_too_long_is_cut(tmp_path: Path) -> None:
+    folder = write_pictures(tmp_path / "in", 2)
+    for number in range(2):
+        (folder / f"p{number}.png").rename(folder / (f"{number}".rjust(124, "\xe4") + ".png"))
+    assert label_with([CAT], [folder], tmp_path / "set").added == 2
+    assert label_with([CAT], [folder], tmp_path / "set").kept == 2
+
+
 def test_small_objects_are_found_in_tiles(tmp_path: Path) -> None:
     image = np.zeros((300, 400, 3), np.uint8)
     image[200:206, 300:308] = 255
@@ -445,7 +518,7 @@ def test_the_page_is_bounded(tmp_path: Path) -> None:
 
 
 def test_pictures_are_named_without_the_folders_of_this_machine(tmp_path: Path) -> None:
-    assert sources.source_name(tmp_path / "a/b/c.png") == "b/c.png"
+    assert source_name(tmp_path / "a/b/c.png") == "b/c.png"
 
 
 def test_the_command_needs_no_library_of_the_workshops() -> None:

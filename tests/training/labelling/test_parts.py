@@ -8,7 +8,7 @@ from teachers import FakeTeacher, Row, bright_parts
 
 from spotlet.errors import UsageError
 from spotlet.letterbox import ImageArray
-from spotlet_training.labelling.classes import UNWANTED, choose_classes
+from spotlet_training.labelling.classes import UNWANTED, choose_classes, classes_of_set
 from spotlet_training.labelling.fusion import Labels, fuse
 from spotlet_training.labelling.passes import View, find_objects, views_of
 from spotlet_training.labelling.settings import LabelSettings, parse_classes, parse_scores
@@ -56,6 +56,32 @@ def test_classes_of_labelled_sets_come_last() -> None:
     assert names == ("dog", "bird")
 
 
+def test_classes_of_labelled_sets_are_renamed_too() -> None:
+    chosen = parse_classes("sneaker=shoe,sandal=shoe,bird=fowl")
+    names, _ = choose_classes([("a", ("sneaker", "sandal"))], chosen, ["sandal", "bird", "bag"])
+    assert names == ("shoe", "fowl", "bag")
+
+
+@pytest.mark.parametrize(
+    ("own", "unknown", "ids", "is_open"),
+    [
+        (("sneaker", "sandal"), (), [0, 0], False),
+        (("sneaker", "sandal"), (1,), [0, 0], True),
+        (("sneaker", "tie"), (), [0, UNWANTED], True),  # sandals were not labelled there
+        (("sneaker", "shoe"), (), [0, 0], False),
+        ((), (), [], True),
+    ],
+)
+def test_a_merged_class_is_complete_where_all_its_parts_are(
+    own: tuple[str, ...], unknown: tuple[int, ...], ids: list[int], is_open: bool
+) -> None:
+    chosen = parse_classes("sneaker=shoe,sandal=shoe,bag")
+    found, open_ids = classes_of_set(own, unknown, ("shoe", "bag"), chosen)
+    assert found.tolist() == ids
+    assert (0 in open_ids) is is_open
+    assert 1 in open_ids
+
+
 def test_a_class_that_no_teacher_has_is_refused_with_the_closest_and_what_there_is() -> None:
     with pytest.raises(UsageError, match=r"'Persn'.*did you mean person\?.*a has person, car") as e:
         choose_classes([("a", ("person", "car"))], parse_classes("Persn"))
@@ -77,6 +103,9 @@ def test_scores_are_for_all_classes_or_for_one() -> None:
     assert parse_scores("0.4,car=0.3") == (0.4, {"car": 0.3})
     with pytest.raises(UsageError, match="number"):
         parse_scores("car=high")
+    for text in ("0.4,0.9", "car=0.3,car=0.4"):
+        with pytest.raises(UsageError, match="is given twice"):
+            parse_scores(text)
     settings = LabelSettings(pictures=("a",), out="b", score=0.4, class_scores={"dog": 0.3})  # type: ignore[arg-type]
     thresholds = default_thresholds(FakeTeacher(("x",)), ("cat", "dog"), settings)
     assert thresholds.tolist() == pytest.approx([0.4, 0.3])
@@ -94,6 +123,7 @@ def test_scores_are_for_all_classes_or_for_one() -> None:
         {"class_scores": {"cat": 1.5}},
         {"doubt": 0.0},
         {"agree": "some"},
+        {"score": 0.9, "thresholds_from": "set"},
         {"passes": ("upside down",)},
         {"tile_pixels": 8},
         {"every": 0},
@@ -169,6 +199,15 @@ def test_merged_classes_suppress_each_other() -> None:
     assert merged.boxes_xyxy.tolist() == [list(BOX)]
     apart = find_objects(assigned(teacher, [0, 1], [0.5, 0.5]), BLACK, views, 0.5)
     assert len(apart.scores) == 2
+
+
+def test_boxes_are_inside_the_picture_and_have_an_area() -> None:
+    rows: list[Row] = [
+        ("cat", 0.9, (-50.0, 10.0, 300.0, 50.0)),
+        ("cat", 0.8, (5.0, 5.0, 5.0, 9.0)),
+        ("cat", 0.7, (5.0, 5.0, float("nan"), 9.0)),
+    ]
+    assert labels_of(rows).boxes_xyxy.tolist() == [[0, 10, 200, 50]]
 
 
 def test_a_mirrored_view_maps_boxes_back() -> None:

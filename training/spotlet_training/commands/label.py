@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "pictures",
         nargs="+",
-        help="pictures, folders, globs, videos, collected folders, labelled sets (whose labels "
-        "stay)",
+        help="pictures, videos, folders and globs of both, collected folders, labelled sets (whose "
+        "labels stay)",
     )
     parser.add_argument(
         "--with",
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="SET", help="an existing one is continued"
     )
     parser.add_argument(
-        "--classes", metavar="A,B=C", help="which classes, and their names in the set [all]"
+        "--classes", metavar="A,B=C", help="which classes, and their names in the set [those found]"
     )
     parser.add_argument(
         "--score",

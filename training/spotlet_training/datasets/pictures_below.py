@@ -20,11 +20,13 @@ class PictureWalk:
             of notebooks, macOS's `._` files) or the folder is `__MACOSX`.
         linked: folders that were reached through a link.
         broken: links left out because they lead nowhere, or to themselves.
+        others: visible files that are not pictures.
     """
 
     hidden: list[Path] = field(default_factory=list)
     linked: list[Path] = field(default_factory=list)
     broken: list[Path] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
 
     def images(self, root: Path) -> list[Path]:
         """Returns the pictures below a folder, sorted.
@@ -58,7 +60,7 @@ class PictureWalk:
                 elif entry.is_symlink() and is_broken_link(path):
                     self.broken.append(path)
                 elif not _is_folder(entry):
-                    found += [path] if is_image(path) else []
+                    (found if is_image(path) else self.others).append(path)
                 else:
                     (links if entry.is_symlink() else folders).append(path)
         return sorted(found)

@@ -17,17 +17,19 @@ MOST_LISTED = 20
 
 ClassIds = npt.NDArray[np.int64]
 
+Chosen = Sequence[tuple[str, str]] | None
+
 
 def choose_classes(
     teachers: Sequence[tuple[str, tuple[str, ...]]],
-    chosen: Sequence[tuple[str, str]] | None,
+    chosen: Chosen,
     labelled: Iterable[str] = (),
 ) -> tuple[tuple[str, ...], list[ClassIds]]:
     """Returns the set's class names, and for each teacher the set's id of each of its classes.
 
     Args:
         teachers: name and class names of each.
-        chosen: a teacher's class and its name in the set; None for all.
+        chosen: a class and its name in the set; None for all.
         labelled: classes of sets among the pictures; those that no teacher has are at the end.
 
     Returns:
@@ -38,10 +40,11 @@ def choose_classes(
     """
     known = list(dict.fromkeys(name for _, names in teachers for name in names))
     pairs = [(name, name) for name in known] if chosen is None else list(chosen)
+    labelled = list(labelled)
     for name, _ in pairs:
-        if name not in known:
+        if name not in (*known, *labelled):
             raise UsageError(f"class {name!r}: {_missing(name, teachers, known)}")
-    names = tuple(dict.fromkeys([*(new for _, new in pairs), *labelled]))
+    names = tuple(dict.fromkeys([*(new for _, new in pairs), *_renamed(labelled, chosen)]))
     if fault := class_names_fault(names):
         raise UsageError(f"classes {listed(names)}: {fault}")
     new_ids = {old: names.index(new) for old, new in pairs}
@@ -55,6 +58,37 @@ def choose_classes(
     return names, ids
 
 
+def classes_of_set(
+    own: Sequence[str], unknown: Iterable[int], class_names: Sequence[str], chosen: Chosen
+) -> tuple[ClassIds, set[int]]:
+    """Returns what the classes of a labelled set are in the written one.
+
+    A class that is put together from several is complete in a picture if that picture is complete
+    for all of them, or for a class of the new name.
+
+    Args:
+        own: classes of the labelled set.
+        unknown: ids of those that are not complete in a picture.
+        class_names: of the written set.
+        chosen: a class and its name in the written set; None for all.
+
+    Returns:
+        The id of each of its classes, (S,), `UNWANTED` for what is not in the written set, and the
+        ids of the written set's classes that are not complete.
+    """
+    new_names = _renamed(own, chosen)
+    ids = np.array([_index(class_names, name) for name in new_names], np.int64)
+    merged: dict[str, set[str]] = {}
+    for old, new in chosen or ():
+        merged.setdefault(new, set()).add(old)
+    open_ids = {
+        index
+        for index, name in enumerate(class_names)
+        if name not in own and not merged.get(name, {name}) <= {*own}
+    }
+    return ids, open_ids | ({*ids[[*unknown]].tolist()} - {UNWANTED})
+
+
 def listed(names: Sequence[str]) -> str:
     """Returns the first names, and how many more there are."""
     more = len(names) - MOST_LISTED
@@ -66,6 +100,15 @@ def close_name(name: str, names: Sequence[str]) -> str:
     folded = {each.casefold(): each for each in reversed(names)}
     close = difflib.get_close_matches(name.casefold(), folded, n=1)
     return f"did you mean {folded[close[0]]}?" if close else ""
+
+
+def _renamed(names: Iterable[str], chosen: Chosen) -> list[str]:
+    new_of = dict(chosen or ())
+    return [new_of.get(name, name) for name in names]
+
+
+def _index(names: Sequence[str], name: str) -> int:
+    return names.index(name) if name in names else UNWANTED
 
 
 def _missing(name: str, teachers: Sequence[tuple[str, tuple[str, ...]]], known: list[str]) -> str:

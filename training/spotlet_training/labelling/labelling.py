@@ -3,28 +3,21 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass
 
 from spotlet.errors import DatasetError, SourceError, SpotletError, UsageError
 from spotlet.pipeline import Workers, map_in_order, plan_workers
 from spotlet.session import SessionSettings
-from spotlet_training.labelling.classes import UNWANTED, choose_classes
+from spotlet_training.labelling.assigning import assign
 from spotlet_training.labelling.folder import SetFolder
-from spotlet_training.labelling.measured import measured_thresholds
+from spotlet_training.labelling.input import Input
+from spotlet_training.labelling.label_file import Run
 from spotlet_training.labelling.picture import LabelledPicture, label_picture
 from spotlet_training.labelling.report import write_page
 from spotlet_training.labelling.settings import LabelSettings
-from spotlet_training.labelling.sources import Input, Inputs, find_inputs
+from spotlet_training.labelling.sources import Inputs, find_inputs
 from spotlet_training.labelling.summary import LabelSummary, count_classes
-from spotlet_training.labelling.teachers import (
-    Assignment,
-    DetectorTeacher,
-    Teacher,
-    default_thresholds,
-    open_teachers,
-)
+from spotlet_training.labelling.teachers import Assignment, Teacher, open_teachers
 
 SAVE_SECONDS = 20.0
 """How often the label file is replaced: a kill loses no more than the labels since."""
@@ -81,53 +74,10 @@ def label(
     session = SessionSettings(threads=workers.threads, provider=settings.provider)
     with ExitStack() as stack:
         everyone = [*open_teachers(settings, session, stack), *teachers]
-        folder, assignments = _assign(settings, inputs, everyone, callbacks)
+        folder, assignments = assign(
+            settings, inputs.class_names, everyone, stack, callbacks.on_note
+        )
         return _label_all(settings, inputs, folder, assignments, workers, callbacks)
-
-
-def _assign(
-    settings: LabelSettings, inputs: Inputs, teachers: Sequence[Teacher], callbacks: LabelCallbacks
-) -> tuple[SetFolder, list[Assignment]]:
-    """Returns the folder, and the teachers with the classes and thresholds they are asked for."""
-    named = [(teacher.name, teacher.class_names) for teacher in teachers]
-    names, ids = choose_classes(named, settings.classes, inputs.class_names)
-    folder = SetFolder(settings.out, names)
-    order = np.array([folder.class_names.index(name) for name in names], np.int64)
-    assignments = []
-    for teacher, own in zip(teachers, ids, strict=True):
-        own = np.where(own == UNWANTED, UNWANTED, order[own])
-        thresholds = default_thresholds(teacher, folder.class_names, settings)
-        each = Assignment(teacher, own, thresholds)
-        if settings.thresholds_from is not None:
-            callbacks.on_note(f"{teacher.name}: measuring thresholds on {settings.thresholds_from}")
-            measured = measured_thresholds(
-                each, folder.class_names, settings.thresholds_from, settings
-            )
-            given = [name in settings.class_scores for name in folder.class_names]
-            each = replace(each, thresholds=np.where(given, thresholds, measured))
-        _check_graph(each, folder.class_names, callbacks)
-        assignments.append(each)
-    return folder, assignments
-
-
-def _check_graph(
-    assignment: Assignment, class_names: Sequence[str], callbacks: LabelCallbacks
-) -> None:
-    """Raises, or notes, if a teacher's graph drops what is asked for."""
-    teacher = assignment.teacher
-    least = teacher.least_score if isinstance(teacher, DetectorTeacher) else 0.0
-    low = assignment.knows & (assignment.thresholds < np.float32(least))
-    if low.any():
-        name = class_names[int(low.argmax())]
-        raise UsageError(
-            f"score {name}={assignment.thresholds[low][0]:.2f}: the graph of {teacher.name} has "
-            f"already suppressed with {least}; use the model's file without suppression"
-        )
-    if least:
-        callbacks.on_note(
-            f"{teacher.name}: its graph drops what scores below {least}, so that less is ignored "
-            "as doubtful; the model's file without suppression keeps it"
-        )
 
 
 def _label_all(
@@ -154,7 +104,16 @@ def _label_all(
         except (DatasetError, SourceError) as error:
             return error
 
-    added = kept = 0
+    run: Run = {
+        each.teacher.name: {
+            name: round(float(each.thresholds[index]), 4)
+            for index, name in enumerate(folder.class_names)
+            if each.knows[index]
+        }
+        for each in assignments
+    }
+    added: set[str] = set()
+    kept = 0
     skipped: list[str] = []
     due = time.monotonic() + SAVE_SECONDS
     callbacks.on_start(inputs.count)
@@ -165,34 +124,41 @@ def _label_all(
                     kept += 1
                 elif isinstance(result, LabelledPicture):
                     folder.add(item, result.picture, result.content, result.own)
-                    added += 1
+                    added.add(result.picture.file_name)
                 else:
                     skipped.append(str(result))
                     callbacks.on_note(f"skipped: {result}")
                 now = time.monotonic()
                 if now >= due:
-                    folder.save()
+                    folder.save(run)
                     took = time.monotonic() - now
                     due = now + max(SAVE_SECONDS, took / MOST_SAVING)
                 callbacks.on_picture()
     except SpotletError as error:
         if added:
             error.args = (
-                f"{error}; {len(folder.entries)} pictures are in {settings.out}, and the same "
+                f"{error}; {len(added)} pictures are new in {settings.out}, and the same "
                 "command continues",
             )
         raise
     finally:
-        folder.save()
-    if not folder.entries:
+        folder.save(run)
+    if folder.replaced:
+        callbacks.on_note(f"{folder.replaced} pictures: labels of a person replaced suggestions")
+    if folder.contested:
+        callbacks.on_note(
+            f"{folder.contested} pictures with labels are in {settings.out} already, with labels "
+            "of a person, which stay"
+        )
+    if not folder.content.entries:
         raise SourceError(f"no picture can be read ({len(skipped)} tried); the first: {skipped[0]}")
-    counts = count_classes(folder, assignments)
-    page = write_page(folder, counts, [each.teacher.name for each in assignments])
+    counts, teachers = count_classes(folder.content)
     return LabelSummary(
         out=settings.out,
-        added=added,
+        added=len(added),
         kept=kept,
         skipped=tuple(skipped),
         classes=counts,
-        page=page,
+        teachers=teachers,
+        page=write_page(folder, counts, teachers),
     )

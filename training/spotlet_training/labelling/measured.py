@@ -12,7 +12,7 @@ from spotlet.errors import UsageError
 from spotlet.evaluation import Truth
 from spotlet_training.datasets import LabelledImages
 from spotlet_training.datasets.discover import read_labels
-from spotlet_training.labelling.classes import listed
+from spotlet_training.labelling.classes import UNWANTED, classes_of_set, listed
 from spotlet_training.labelling.passes import find_objects, views_of
 from spotlet_training.labelling.settings import LabelSettings
 from spotlet_training.labelling.teachers import Assignment
@@ -27,14 +27,14 @@ def measured_thresholds(
 ) -> FloatArray:
     """Returns the threshold with the best F1 at IoU 0.5 of each class, (C,) float32.
 
-    A class that the teacher lacks, that has no object in the set, or of which the teacher finds
-    none, keeps its threshold.
+    It is NaN for a class that the teacher lacks, that has no object in the set or is not complete
+    there, or of which the teacher finds none.
 
     Args:
         assignment: the teacher.
-        class_names: of the set that is written; the labelled set's are matched by name.
+        class_names: of the set that is written; the labelled set's are renamed likewise.
         root: of the labelled set; all its pictures are used.
-        settings: of the passes.
+        settings: of the classes and passes.
         on_picture: called after each picture.
 
     Raises:
@@ -54,10 +54,8 @@ def measured_thresholds(
         ) from error
     _, content = read_labels(root)
     content.problems.raise_if_any()
-    ids = np.array(
-        [class_names.index(n) if n in class_names else -1 for n in content.class_names], np.int64
-    )
-    if (ids < 0).all():
+    ids, _ = classes_of_set(content.class_names, (), class_names, settings.classes)
+    if (ids == UNWANTED).all():
         raise UsageError(
             f"thresholds from {root}: has the classes {listed(content.class_names)}, none of "
             f"{listed(class_names)}"
@@ -72,14 +70,17 @@ def measured_thresholds(
         views = views_of(size_hw, settings.passes, settings.tile_pixels)
         each = find_objects(asked, sample.image_bgr, views, doubt=1.0)
         # Of an incompletely labelled class, a correct detection would count as false.
-        each = each.select(~np.isin(each.class_ids, ids[list(sample.unknown_ids)]))
-        kept = ids[sample.class_ids] >= 0
+        _, unknown = classes_of_set(
+            content.class_names, sample.unknown_ids, class_names, settings.classes
+        )
+        each = each.select(~np.isin(each.class_ids, sorted(unknown)))
+        kept = ids[sample.class_ids] != UNWANTED
         class_ids = ids[sample.class_ids[kept]]
         truths.append(Truth(sample.boxes_xyxy[kept], class_ids, sample.ignored[kept]))
         found.append(Detections(each.boxes_xyxy, each.scores, each.class_ids, class_names))
         on_picture()
     curves = threshold_curves(truths, found, len(class_names))
-    thresholds = assignment.thresholds.copy()
+    thresholds = np.full_like(assignment.thresholds, np.nan)
     for class_id in np.flatnonzero(assignment.knows & (curves.objects > 0)).tolist():
         one = slice(class_id, class_id + 1)
         own = ThresholdCurves(

@@ -106,7 +106,7 @@ def views_of(size_hw: tuple[int, int], passes: Sequence[str], tile_pixels: int) 
 def find_objects(
     assignment: Assignment, image_bgr: ImageArray, views: Sequence[View], doubt: float
 ) -> Found:
-    """Returns what a teacher finds in the views of a picture, each object once.
+    """Returns what a teacher finds in the views of a picture, inside it, each object once.
 
     Args:
         assignment: the teacher and its classes.
@@ -124,12 +124,16 @@ def find_objects(
         boxes = view.to_picture(found.boxes_xyxy)
         cut = _touches_inner_border(boxes, view.part_xyxy, (height, width))
         parts.append(Found(boxes, found.scores, ids, cut))
+    boxes = np.concatenate([part.boxes_xyxy for part in parts]).astype(np.float32)
     both = Found(
-        np.concatenate([part.boxes_xyxy for part in parts]).astype(np.float32, copy=False),
+        np.clip(boxes, 0, np.array([width, height, width, height], np.float32)),
         np.concatenate([part.scores for part in parts]).astype(np.float32, copy=False),
         np.concatenate([part.class_ids for part in parts]),
         np.concatenate([part.cut for part in parts]),
     )
+    # A teacher may be anyone's code, and readers refuse a set with a box that has no area.
+    sides = both.boxes_xyxy[:, 2:] - both.boxes_xyxy[:, :2]
+    both = both.select(sides.min(axis=1) > 0)
     both = both.select(both.class_ids != UNWANTED)
     both = both.select(both.scores >= least[both.class_ids])
     if len(views) == 1 and not assignment.merges:

@@ -3,20 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from spotlet.boxes import box_iou
-from spotlet.coco_labels import CocoPicture
+from spotlet.coco_labels import SUGGESTED_KEY, CocoPicture
 from spotlet_training.datasets import Sample
+from spotlet_training.labelling.classes import classes_of_set
 from spotlet_training.labelling.fusion import CLASH_IOU, Labels, fuse
+from spotlet_training.labelling.input import Input
 from spotlet_training.labelling.passes import find_objects, views_of
 from spotlet_training.labelling.settings import LabelSettings
-from spotlet_training.labelling.sources import SUGGESTED_KEY, Input
 from spotlet_training.labelling.teachers import Assignment
-
-JPEG_QUALITY = 95
-"""Of the frames of videos: a picture to learn from should show no blocks."""
 
 SAME_IOU = 0.5
 """Overlap from which a teacher's box is that of an object already labelled."""
@@ -62,7 +59,7 @@ def label_picture(
         SpotletError: a teacher fails.
     """
     sample = item.load()
-    own, unknown = _own_labels(item, sample, class_names)
+    own, unknown = _own_labels(item, sample, class_names, settings)
     taught = {int(index) for each in assignments for index in np.flatnonzero(each.knows).tolist()}
     size_hw = (sample.image_bgr.shape[0], sample.image_bgr.shape[1])
     labels, asked = own, unknown & taught
@@ -74,7 +71,7 @@ def label_picture(
         labels = completed(own, fuse(assignments, found, settings.agree), asked)
     about: dict[str, object] = {"source": item.source}
     if item.frame is not None:
-        about["frame"] = item.frame
+        about |= {"frame": item.frame, "film": item.film}
     if asked:
         about["teachers"] = [each.teacher.name for each in assignments]
         about["doubt"] = round(float(labels.doubts.sum()), 3)
@@ -82,10 +79,6 @@ def label_picture(
         about[SUGGESTED_KEY] = True
     elif asked:
         about["added"] = [class_names[index] for index in sorted(asked)]
-    content = None
-    if item.path is None:
-        settings_jpeg = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-        content = cv2.imencode(".jpg", sample.image_bgr, settings_jpeg)[1].tobytes()
     picture = CocoPicture(
         file_name=file_name,
         size_hw=size_hw,
@@ -96,7 +89,7 @@ def label_picture(
         unknown_ids=sorted(unknown - taught),
         about=about,
     )
-    return LabelledPicture(picture, content, len(own.scores))
+    return LabelledPicture(picture, item.frame_content(), len(own.scores))
 
 
 def completed(own: Labels, found: Labels, asked: set[int]) -> Labels:
@@ -122,17 +115,13 @@ def completed(own: Labels, found: Labels, asked: set[int]) -> Labels:
 
 
 def _own_labels(
-    item: Input, sample: Sample, class_names: tuple[str, ...]
+    item: Input, sample: Sample, class_names: tuple[str, ...], settings: LabelSettings
 ) -> tuple[Labels, set[int]]:
     """Returns the labels that a person made, and the classes that they leave open."""
     count = len(sample.class_ids)
-    every = set(range(len(class_names)))
-    if item.labels is None:
-        ids, unknown = sample.class_ids, every
-    else:
-        new_ids = np.array([class_names.index(name) for name in item.class_names], np.int64)
-        ids = new_ids[sample.class_ids]
-        unknown = every - set(new_ids.tolist()) | set(new_ids[list(sample.unknown_ids)].tolist())
+    own_names = () if item.labels is None else item.class_names
+    new_ids, unknown = classes_of_set(own_names, sample.unknown_ids, class_names, settings.classes)
+    ids = new_ids[sample.class_ids]
     zeros = np.zeros(count, np.float32)
     own = Labels(sample.boxes_xyxy, zeros + 1, ids, sample.ignored, zeros)
     return own, unknown

@@ -14,7 +14,8 @@ from spotlet.coco_labels import ABOUT_KEY, FIRST_ID
 from spotlet.errors import SourceError
 from spotlet.image_files import read_image
 from spotlet.text.page import facts_table, figure_tiles, figures_table, html_page
-from spotlet_training.labelling.folder import LABEL_FILE, PAGE_FILE, PICTURE_FOLDER, Row, SetFolder
+from spotlet_training.labelling.folder import PAGE_FILE, PICTURE_FOLDER, SetFolder
+from spotlet_training.labelling.label_file import LABEL_FILE, Entry, Row, unknown_ids
 from spotlet_training.labelling.summary import ClassCount
 
 MOST_DOUBTFUL, MOST_EMPTY = 48, 12
@@ -56,13 +57,16 @@ INCOMPLETE = (
 )
 
 
+NOBODY = "a person, or a model that a tool has not kept note of"
+
+
 def write_page(folder: SetFolder, counts: Sequence[ClassCount], teachers: Sequence[str]) -> Path:
     """Writes the page of a set into its folder; returns its path.
 
     Args:
         folder: the set.
         counts: of its classes.
-        teachers: their names.
+        teachers: names of those that labelled its pictures.
 
     Raises:
         OutputError: it cannot be written.
@@ -76,9 +80,9 @@ def write_page(folder: SetFolder, counts: Sequence[ClassCount], teachers: Sequen
 
 def page_text(folder: SetFolder, counts: Sequence[ClassCount], teachers: Sequence[str]) -> str:
     """Returns the page; see `write_page`."""
-    entries = list(folder.entries)
-    empty = [entry for entry in entries if not entry[1]]
-    doubtful = sorted((entry for entry in entries if _doubt(entry[0])), key=_order)
+    entries = list(folder.content.entries.values())
+    empty = [entry for entry in entries if not entry.rows]
+    doubtful = sorted((entry for entry in entries if _doubt(entry.image)), key=_order)
     shown = doubtful[:MOST_DOUBTFUL]
     title = f"{folder.path.resolve().name}: labels to review"
     header = ("class", "objects", "in doubt", "pictures", "threshold")
@@ -92,7 +96,7 @@ def page_text(folder: SetFolder, counts: Sequence[ClassCount], teachers: Sequenc
         [
             STYLE,
             f"<h1>{html.escape(title)}</h1>",
-            f'<p class="quiet">labelled by {html.escape(", ".join(teachers))}</p>',
+            f'<p class="quiet">labelled by {html.escape(", ".join(teachers) or NOBODY)}</p>',
             figure_tiles(
                 [
                     (str(len(entries)), "pictures"),
@@ -107,7 +111,7 @@ def page_text(folder: SetFolder, counts: Sequence[ClassCount], teachers: Sequenc
             '<p class="quiet">Boxes by their score: objects dark, regions in doubt light.</p>',
             _histogram(entries),
             "<h2>How to correct them</h2>",
-            facts_table([*REVIEW, *_incomplete(entries)]),
+            facts_table([*REVIEW, *_incomplete(folder, entries)]),
             f"<h2>Most in doubt ({len(shown)} of {len(doubtful)})</h2>",
             _legend(folder.class_names),
             _sheet(folder, shown),
@@ -120,11 +124,13 @@ def page_text(folder: SetFolder, counts: Sequence[ClassCount], teachers: Sequenc
 
 def thresholds_text(thresholds: Sequence[float]) -> str:
     """Returns the thresholds of the teachers, those that are equal once."""
-    return " / ".join(dict.fromkeys(f"{each:.2f}" for each in thresholds)) or "none knows it"
+    return " / ".join(dict.fromkeys(f"{each:.2f}" for each in thresholds)) or "not noted"
 
 
-def _incomplete(entries: Sequence[tuple[Row, list[Row]]]) -> list[tuple[str, str]]:
-    count = sum("neg_category_ids" in image for image, _ in entries)
+def _incomplete(folder: SetFolder, entries: Sequence[Entry]) -> list[tuple[str, str]]:
+    names = folder.class_names
+    ids = {row["category_id"] for entry in entries for row in entry.rows}
+    count = sum(bool(unknown_ids(image, rows, ids, len(names))) for image, rows, _ in entries)
     return [("incomplete", INCOMPLETE.format(count))] if count else []
 
 
@@ -134,29 +140,29 @@ def _doubt(image: Row) -> float:
     return float(doubt) if isinstance(doubt, int | float) else 0.0
 
 
-def _order(entry: tuple[Row, list[Row]]) -> tuple[float, str]:
-    return -_doubt(entry[0]), str(entry[0]["file_name"])
+def _order(entry: Entry) -> tuple[float, str]:
+    return -_doubt(entry.image), entry.path.name
 
 
 def _spread(count: int, most: int) -> list[int]:
     return sorted({round(at) for at in np.linspace(0, count - 1, min(count, most)).tolist()})
 
 
-def _sheet(folder: SetFolder, entries: Sequence[tuple[Row, list[Row]]]) -> str:
-    figures = [_figure(folder, image, rows) for image, rows in entries]
+def _sheet(folder: SetFolder, entries: Sequence[Entry]) -> str:
+    figures = [_figure(folder, entry) for entry in entries]
     return f'<div class="sheet">{"".join(figures)}</div>' if figures else "<p>None.</p>"
 
 
-def _figure(folder: SetFolder, image: Row, rows: Sequence[Row]) -> str:
+def _figure(folder: SetFolder, entry: Entry) -> str:
     """Returns a picture with its boxes as vectors; the boxes alone if it cannot be read."""
-    name = str(image["file_name"])
+    image, rows, path = entry
     width, height = int(image["width"]), int(image["height"])
     ignored = sum(bool(row.get("iscrowd")) for row in rows)
-    caption = f"{name}: {len(rows) - ignored} sure, {ignored} in doubt"
+    caption = f"{path.name}: {len(rows) - ignored} sure, {ignored} in doubt"
     boxes = "".join(_box(row, folder.class_names, max(width, height)) for row in rows)
     return (
         f'<figure><svg viewBox="0 0 {width} {height}">'
-        f"{_embedded(folder.path / PICTURE_FOLDER / name, width, height)}{boxes}</svg>"
+        f"{_embedded(path, width, height)}{boxes}</svg>"
         f"<figcaption>{html.escape(caption)}</figcaption></figure>\n"
     )
 
@@ -204,10 +210,10 @@ def _colour(class_id: int) -> str:
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
-def _histogram(entries: Sequence[tuple[Row, list[Row]]]) -> str:
+def _histogram(entries: Sequence[Entry]) -> str:
     """Returns bars of the scores of objects, and above them those of regions in doubt."""
     counts = np.zeros((2, BARS), int)
-    for _, rows in entries:
+    for _, rows, _ in entries:
         for row in rows:
             if isinstance(score := row.get("score"), float | int):
                 bar = min(max(int(score * BARS), 0), BARS - 1)

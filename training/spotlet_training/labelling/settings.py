@@ -27,13 +27,14 @@ class LabelSettings:
     """What to label, with what, and how.
 
     Attributes:
-        pictures: picture files, folders of them, globs, videos, and labelled sets, whose labels
+        pictures: picture files, videos, folders and globs of them, and labelled sets, whose labels
             stay.
         out: folder of the labelled set; an existing one is continued.
         models: teachers as `spotlet.Detector` takes them.
         runners: command lines of programs that are teachers; see `spotlet.runner`.
-        classes: a teacher's name for a class, and the set's; several may have one name in the set.
-            None: all classes of all teachers.
+        classes: a class's name for a teacher or in a labelled set, and its name in the set that is
+            written, which several may share. None: all classes of all teachers; the label file
+            then lists those of which there is an object.
         score: threshold of every class, in (0, 1]; None: each teacher's own.
         class_scores: threshold by the set's class name, instead.
         thresholds_from: a labelled set on which each teacher's best threshold of each class is
@@ -77,6 +78,11 @@ class LabelSettings:
             if not 0 < score <= 1:
                 of = f"{name}=" if name else ""
                 raise UsageError(f"score {of}{score}: must be over 0 and at most 1")
+        if self.score is not None and self.thresholds_from is not None:
+            raise UsageError(
+                f"score {self.score}: the thresholds are measured on {self.thresholds_from}; give "
+                "only scores of single classes with it, NAME=SCORE"
+            )
         if not 0 < self.doubt <= 1:
             raise UsageError(f"doubt {self.doubt}: must be over 0 and at most 1, which is no doubt")
         if self.agree not in AGREEMENTS:
@@ -122,22 +128,23 @@ def parse_scores(text: str) -> tuple[float | None, dict[str, float]]:
     """Returns the threshold of all classes, if any, and those of single ones.
 
     Raises:
-        UsageError: a part is neither a number nor NAME=NUMBER.
+        UsageError: a part is neither a number nor NAME=NUMBER, or is given twice.
 
     Example:
         >>> parse_scores("0.4,car=0.3")
         (0.4, {'car': 0.3})
     """
-    of_all: float | None = None
-    by_class: dict[str, float] = {}
+    scores: dict[str, float] = {}
     for part in text.split(","):
         name, _, number = part.rpartition("=")
         try:
             value = float(number)
         except ValueError as error:
             raise UsageError(f"score {part!r}: must be a number or NAME=NUMBER") from error
-        if name.strip():
-            by_class[name.strip()] = value
-        else:
-            of_all = value
-    return of_all, by_class
+        if name.strip() in scores:
+            raise UsageError(
+                f"score {text!r}: {name.strip() or 'that of all classes'} is given twice; give it "
+                "once, and NAME=SCORE for others"
+            )
+        scores[name.strip()] = value
+    return scores.pop("", None), scores

@@ -102,6 +102,12 @@ class Assignment:
         """(C,) bool: which of the set's classes it finds."""
         return np.isin(np.arange(len(self.thresholds)), self.class_ids)
 
+    def names_of(self, class_id: int) -> set[str]:
+        """Returns what the teacher calls a class of the set."""
+        return {
+            self.teacher.class_names[each] for each in np.flatnonzero(self.class_ids == class_id)
+        }
+
     @property
     def merges(self) -> bool:
         """Whether several of its classes are one in the set."""
