@@ -105,7 +105,9 @@ def test_a_graph_that_suppresses_cannot_go_below_its_own_threshold(
     onnx.save(with_suppression(onnx.load(squares_model)), tmp_path / "end2end.onnx")
     assert cv2.imwrite(str(tmp_path / "a.png"), draw_squares((120, 160), red=(10, 10, 40, 40)))
     words = (tmp_path / "a.png", "--with", tmp_path / "end2end.onnx", "--out", tmp_path / "set")
-    with pytest.raises(UsageError, match=r"blue=0.20: the graph of end2end.onnx@.* suppressed with 0.4"):
+    with pytest.raises(
+        UsageError, match=r"blue=0.20: the graph of end2end.onnx@.* suppressed with 0.4"
+    ):
         run(*words, "--score", 0.2)
     assert not (tmp_path / "set").exists()
     assert run(*words) == 0
