@@ -85,7 +85,7 @@ def renumbered(
         new_ids: one for each of the old ones.
         unknown: new ids of more classes that are unknown in it.
     """
-    own = new_ids[list(labelled.unknown_ids)].tolist()
+    own: list[int] = new_ids[list(labelled.unknown_ids)].tolist()
     return replace(
         labelled,
         class_ids=new_ids[labelled.class_ids],

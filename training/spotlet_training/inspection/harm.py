@@ -21,7 +21,7 @@ def require_harmless(
 ) -> list[str]:
     """Raises if a set has an error that would silently harm a training.
 
-    No image is decoded, so this is quick; `inspect_dataset` checks more.
+    No image is decoded, so this is quick; `inspect_sets` checks more.
 
     Args:
         root: of the set or sets, for the message.
