@@ -4,6 +4,7 @@ Source: https://cocodataset.org/#format-data
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from spotlet_training.datasets.coco_rows import (
     has_bbox,
     is_crowd,
     rotation_degrees,
+    suggested_score,
     whole_number,
 )
-from spotlet_training.datasets.federated import unknown_classes
+from spotlet_training.datasets.federated import ContradictionError, unknown_classes
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
 from spotlet_training.datasets.pictures_below import Places
 
@@ -82,6 +84,10 @@ def read_coco(root: Path) -> LabelledSet:
         notes.append(
             f"{outlined} annotations without `bbox` are taken as the boxes around outlines"
         )
+    if wrong := sum(
+        math.isnan(suggested_score(row)) for row in rows if row.get("score") is not None
+    ):
+        notes.append(f"scores left out, as they are not numbers from 0 to 1: {wrong}")
     return LabelledSet(names, labels["train"], labels.get("val"), notes, problems)
 
 
@@ -179,15 +185,21 @@ def _read_split(
             except (ValueError, OverflowError) as error:
                 problems.add(file, f"{where}{error}")
                 continue
-            rows[image].append(LabelRow(box, class_id, crowd, whole_number(row, "id") or 0))
-    unknown = dict[int, tuple[int, ...]]()
+            place, score = whole_number(row, "id") or 0, suggested_score(row)
+            rows[image].append(LabelRow(box, class_id, crowd, place, score))
+    unknown, contradictory = dict[int, tuple[int, ...]](), list[str]()
     for row in content["images"]:
         if (identity := whole_number(row, "id")) in images:
             try:
                 boxed = {each.class_id for each in rows[identity]}
                 unknown[identity] = unknown_classes(row, index_of, boxed)
+            except ContradictionError as error:
+                contradictory.append(f"image {identity}: {error}")
             except ValueError as error:
                 problems.add(file, f"image {identity}: {error}")
+    if contradictory:
+        more = f" ({len(contradictory)} such images)" if len(contradictory) > 1 else ""
+        problems.add(file, contradictory[0] + more)
     return [
         ImageLabels.from_rows(path, rows[identity], file, size_hw, unknown.get(identity, ()))
         for identity, (path, size_hw) in images.items()
