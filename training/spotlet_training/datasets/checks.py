@@ -24,7 +24,7 @@ ROUNDING_PIXELS = 2.0
 ROUNDING_FRACTION = 0.01
 """The same as a share of the side, if that is more."""
 
-ROTATED_NOTE = "{} rotated boxes are taken as the upright boxes around them"
+ROTATED_NOTE = "rotated boxes, taken as the upright boxes around them: {}"
 
 
 class Problems:

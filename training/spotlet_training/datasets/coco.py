@@ -69,21 +69,19 @@ def read_coco(root: Path) -> LabelledSet:
         if finder.moved:
             (name, path), count = finder.moved[0], len(finder.moved)
             notes.append(
-                f"{count} pictures of {split} are not where the labels say; each is the only one "
-                f"whose path ends alike ({name!r} is {inside(root, path)})"
+                f"pictures of {split} that are not where the labels say: {count}; each is the only "
+                f"one whose path ends alike ({name!r} is {inside(root, path)})"
             )
         if finder.measured:
             notes.append(
-                f"{finder.measured} images of {split} state no width and height, which are read "
-                "from the pictures"
+                f"images of {split} without width and height, which are read from the pictures: "
+                f"{finder.measured}"
             )
     rows = [row for content in contents.values() for row in content["annotations"]]
     if rotated := sum(rotation_degrees(row) != 0 for row in rows):
         notes.append(ROTATED_NOTE.format(rotated))
     if outlined := sum(not has_bbox(row) for row in rows):
-        notes.append(
-            f"{outlined} annotations without `bbox` are taken as the boxes around outlines"
-        )
+        notes.append(f"annotations without `bbox`, taken as the boxes around outlines: {outlined}")
     if wrong := sum(
         math.isnan(suggested_score(row)) for row in rows if row.get("score") is not None
     ):

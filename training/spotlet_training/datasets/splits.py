@@ -131,13 +131,13 @@ def _odd_traits(train: Sequence[ImageLabels], val: Sequence[ImageLabels]) -> lis
     shared = {one.path.resolve() for one in train} & {one.path.resolve() for one in val}
     if shared:
         notes.append(
-            f"{len(shared)} images are in both splits ({min(shared).name}): validation figures "
-            "would be too good"
+            f"images in both splits: {len(shared)} ({min(shared).name}); validation figures would "
+            "be too good"
         )
     for split, labels in (("training", train), ("validation", val)):
         empty = sum(len(one.class_ids) == 0 for one in labels)
         if empty:
-            notes.append(f"{empty} of {len(labels)} {split} images have no labelled object")
+            notes.append(f"{split} images without a labelled object: {empty} of {len(labels)}")
     tiny = [
         one.path.name
         for one in (*train, *val)
@@ -146,7 +146,7 @@ def _odd_traits(train: Sequence[ImageLabels], val: Sequence[ImageLabels]) -> lis
     ]
     if tiny:
         notes.append(
-            f"{len(tiny)} boxes are smaller than {STRAY_CLICK_PIXELS} pixels, likely stray clicks "
-            f"({', '.join(tiny[:3])}); they are kept"
+            f"boxes smaller than {STRAY_CLICK_PIXELS} pixels, likely stray clicks, which are kept: "
+            f"{len(tiny)} ({', '.join(tiny[:3])})"
         )
     return notes
