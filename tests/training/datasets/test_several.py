@@ -99,7 +99,9 @@ def test_class_names_that_look_alike_are_noted(tmp_path: Path) -> None:
 def test_a_class_is_declared_with_or_without_the_spaces_around_it(tmp_path: Path) -> None:
     root = write_set(tmp_path / "set", [" nut", "bolt"], {"0.png": 0, "1.png": 1})
     assert open_sets([root], {root: [" nut", " bolt "]}).train.labels[0].unknown_ids == ()
-    with pytest.raises(DatasetError, match=r"class 'other=nut' is not .*'other' is meant as a set"):
+    with pytest.raises(
+        DatasetError, match=r"class 'other=nut' is not .*'other' is a set, it must be"
+    ):
         open_sets([root], {root: ["other=nut"]})
 
 

@@ -61,7 +61,7 @@ def unknown_beyond(exhaustive: Collection[str], names: tuple[str, ...], where: P
     exact = [name if name in names else name.strip() for name in exhaustive]
     wrong = [name for name in exact if name not in names]
     if wrong:
-        hint = f"; if {wrong[0].partition('=')[0]!r} is meant as a set, it is not given that way"
+        hint = f"; if {wrong[0].partition('=')[0]!r} is a set, it must be one that is given"
         raise DatasetError(
             f"{where}: exhaustive class {wrong[0]!r} is not a class of the set; must be of "
             f"{listed([*names])}{hint if '=' in wrong[0] else ''}"
