@@ -2,12 +2,12 @@
 
 import argparse
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 from spotlet.cli import call
-from spotlet.text.terminal import write_notice
 from spotlet_export.commands.learning_steps import (
     LABELS,
     MODEL,
@@ -107,7 +107,7 @@ def learn(
             code = record.run(step, call)
         finally:
             if code and not record.remove_if_empty():
-                write_notice(f"step {number} did not finish; to continue: {again}\n")
+                print(f"step {number} did not finish; to continue: {again}", file=sys.stderr)
         if code:
             return code
     model = shlex.quote(str(out / MODEL))
