@@ -26,6 +26,7 @@ from typing import NoReturn
 from spotlet.distributions import OURS, library_fault
 from spotlet.errors import InputError, SpotletError, UsageError
 from spotlet.text.credentials import hide_credentials
+from spotlet.text.terminal import write_notice
 
 COMMAND_GROUP = "spotlet.commands"
 """Entry points of this group are commands."""
@@ -95,20 +96,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             return code
     except SpotletError as error:
         if "--debug" in words:
-            print(hide_credentials(traceback.format_exc()), end="", file=sys.stderr)
-        print(hide_credentials(f"{program}: {error}"), file=sys.stderr)
+            write_notice(hide_credentials(traceback.format_exc()))
+        write_notice(hide_credentials(f"{program}: {error}") + "\n")
         return error.exit_code
     except OSError as error:
         if not isinstance(error, BrokenPipeError):
-            print(f"{program}: cannot write or read ({error.strerror})", file=sys.stderr)
+            write_notice(f"{program}: cannot write or read ({error.strerror})\n")
         # What is still buffered has nowhere to go, and Python would report that when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0 if isinstance(error, BrokenPipeError) else InputError.exit_code
     except Terminated:
-        print(f"{program}: terminated", file=sys.stderr)
+        write_notice(f"{program}: terminated\n")
         return EXIT_TERMINATED
     except KeyboardInterrupt:
-        print(f"{program}: interrupted", file=sys.stderr)
+        write_notice(f"{program}: interrupted\n")
         return EXIT_INTERRUPTED
 
 

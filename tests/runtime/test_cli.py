@@ -1,4 +1,5 @@
 import importlib.metadata
+import os
 import signal
 import subprocess
 import sys
@@ -255,3 +256,13 @@ def test_flags_may_stand_between_the_model_and_its_sources(
     missing = str(tmp_path / "none.mp4")
     assert main(["run", "--score", "0.5", "cards", "--threads", "1", missing]) == 4
     assert capsys.readouterr().err == f"spotlet run: {missing}: no such file or folder\n"
+
+
+def test_an_error_keeps_its_exit_code_if_nobody_reads_standard_error() -> None:
+    read, written = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "spotlet", "frobnicate"]
+    try:
+        assert subprocess.run(command, stderr=written, check=False).returncode == 2
+    finally:
+        os.close(written)

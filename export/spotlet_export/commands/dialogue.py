@@ -1,8 +1,6 @@
 """What `spotlet adopt` prints while it runs, and asks."""
 
-import sys
-
-from spotlet.text.terminal import Progress, table
+from spotlet.text.terminal import Progress, table, write_notice
 from spotlet_export.adoption import Preview, Proposal
 
 MOST_LISTED = 20
@@ -58,7 +56,7 @@ class Steps:
         """Prints the step that starts."""
         self._end()
         self._text = text
-        print(f"{text} …", file=sys.stderr)
+        write_notice(f"{text} …\n")
 
     def advance(self, done: int, total: int) -> None:
         """Reports how many frames of the step are done, and of how many."""

@@ -2,12 +2,12 @@
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
 
 from spotlet.errors import UsageError
 from spotlet.model import locate_model
 from spotlet.model.package import MODEL_FILE, bundled_models
+from spotlet.text.terminal import write_notice
 from spotlet_export.card.markdown import read_notes
 from spotlet_export.exporting import ExportSettings, export_package
 from spotlet_export.gate.int8_text import int8_text
@@ -117,14 +117,14 @@ def run(args: argparse.Namespace) -> int:
             attachments=args.attach,
         ),
         calibrate_on=calibrate_on,
-        on_step=lambda text: print(f"{text} …", file=sys.stderr),
+        on_step=lambda text: write_notice(f"{text} …\n"),
         on_report=lambda report: print(report.table(), flush=True) if report.rows else None,
     )
     if done.quantisation is not None:
         print(int8_text(done.quantisation))
     if lost := sorted(held - _names(done.package)):
         absent = f"not in the new package: {', '.join(lost)}"
-        print(f"{absent}; --int8, --end-to-end and --attach add such files", file=sys.stderr)
+        write_notice(f"{absent}; --int8, --end-to-end and --attach add such files\n")
     sizes = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in done.file_bytes.items())
     if not done.golden_detections:
         print(UNPROVEN)
@@ -155,6 +155,6 @@ def gate_sets(
         DatasetError: the set's classes are not the model's.
     """
     if splits is None:
-        print("no --data: comparing on generated scenes, without accuracy", file=sys.stderr)
+        write_notice("no --data: comparing on generated scenes, without accuracy\n")
         return validation_scenes(SCENES, seed=0, objects="sample"), None
     return in_class_order(splits.val, class_names), splits.train if int8 else None

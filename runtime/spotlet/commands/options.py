@@ -1,7 +1,6 @@
 """Arguments that several commands share."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from spotlet.detector import Detector
@@ -10,6 +9,7 @@ from spotlet.model.package import VARIANTS
 from spotlet.model.providers import CPU_PROVIDER
 from spotlet.running.run import choose_session
 from spotlet.session import SessionSettings
+from spotlet.text.terminal import write_notice
 
 
 def add_session_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +86,7 @@ def session_settings(args: argparse.Namespace, path: Path, mode: str = "live") -
     """
     chosen, why = choose_session(path, mode, given_session(args), strict=args.strict_provider)
     if getattr(args, "debug", False):
-        print(f"session settings: {why}", file=sys.stderr)
+        write_notice(f"session settings: {why}\n")
     return chosen
 
 
@@ -98,7 +98,7 @@ def print_provider(detector: Detector, *, debug: bool = False) -> None:
     """
     use = detector.session.provider_use
     if debug or use.asked != CPU_PROVIDER:
-        print(f"provider: {use.text}", file=sys.stderr)
+        write_notice(f"provider: {use.text}\n")
         for module in OURS:
             if (why := overwritten(module)) is not None:
-                print(f"{module}: {why}", file=sys.stderr)
+                write_notice(f"{module}: {why}\n")

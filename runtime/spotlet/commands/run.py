@@ -21,7 +21,7 @@ from spotlet.errors import SettingError, SourceError
 from spotlet.running import RunCallbacks, RunSettings, RunSummary
 from spotlet.sinks.choice import UNENDING_KINDS
 from spotlet.streams import Frame, StatusEvent, Stream
-from spotlet.text.terminal import PLAIN_SECONDS, Progress
+from spotlet.text.terminal import PLAIN_SECONDS, Progress, write_notice
 
 __all__ = ["add_arguments", "run"]
 
@@ -105,7 +105,7 @@ class _Terminal:
 
     def show_model(self, detector: Detector, why: str) -> None:
         if self._debug:
-            print(f"session settings: {why}", file=sys.stderr)
+            write_notice(f"session settings: {why}\n")
         print_provider(detector, debug=self._debug)
 
     def show_status(self, event: StatusEvent) -> None:
@@ -114,9 +114,7 @@ class _Terminal:
     def show_notice(self, line: str, at: float | None = None) -> None:
         """Prints a line with its UTC time on standard error, unless that is gone."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
-        with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(f"{stamp} {line}\n")  # in one call: other threads print too
-            sys.stderr.flush()
+        write_notice(f"{stamp} {line}\n")  # in one call: other threads print too
 
     def begin(self, streams: Sequence[Stream]) -> None:
         self.is_service = any(stream.kind in UNENDING_KINDS for stream in streams)

@@ -22,6 +22,9 @@ COLOURS = ("bgr", "rgb")
 
 DEFAULT_SCORE_THRESHOLD = 0.5
 
+MOST_REPORTED = 200
+"""Characters that are kept of an error that a program reports."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canvas:
@@ -162,11 +165,10 @@ def read_answer(
         ValueError: it is not such a line, it answers another picture, or it says that the program
             failed.
     """
+    _require(not (reported := _reported(line)), f"reports an error: {reported}")
     content = _object(line)
     given = content.get("id")
     _require(type(given) is int and given == number, f"has id {given!r}; the picture has {number}")
-    if "error" in content:
-        raise ValueError(f"reports an error: {content['error']}")
     _keys(content, ("id", "boxes", "scores", "class_ids"), ())
     boxes, scores, class_ids = content["boxes"], content["scores"], content["class_ids"]
     lists = all(isinstance(values, list) for values in (boxes, scores, class_ids))
@@ -191,6 +193,18 @@ def read_answer(
     unit = np.array(boxes, np.float64).reshape(-1, 4) / (width, height, width, height)
     clipped = np.clip(unit, 0, 1).astype(np.float32)
     return clipped, np.array(scores, np.float32), np.array(class_ids, np.int64)
+
+
+def _reported(line: bytes) -> str:
+    """Returns the end of the error that a line reports, such as a traceback, in one line."""
+    try:
+        content = json.loads(line, strict=False)
+    except (ValueError, RecursionError):  # which is reported when the line is read for all else
+        return ""
+    if not isinstance(content, dict) or "error" not in content:
+        return ""
+    words = " ".join(str(content["error"]).split()) or "without a text"
+    return words if len(words) <= MOST_REPORTED else "…" + words[1 - MOST_REPORTED :]
 
 
 def _require(condition: bool, fault: str) -> None:

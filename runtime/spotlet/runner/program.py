@@ -11,13 +11,13 @@ import selectors
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 
 from spotlet.errors import RunnerError, UsageError
 from spotlet.lifetime import WAKE_SECONDS, Closing
 from spotlet.text.plain import plain_line
+from spotlet.text.terminal import write_notice
 
 MOST_LINE_BYTES = 4 << 20
 """Limit of a line: 20,000 boxes with all digits of their coordinates have 2 MB."""
@@ -157,8 +157,7 @@ class Program(Closing):
         if not chunk and self._errors in self._selector.get_map():
             self._selector.unregister(self._errors)
         self._tail = (self._tail + chunk)[-TAIL_BYTES:]
-        sys.stderr.write(self._decoder.decode(chunk))
-        sys.stderr.flush()
+        write_notice(self._decoder.decode(chunk))
         return bool(chunk)
 
     def _ended(self, awaited: str) -> RunnerError:
@@ -167,7 +166,9 @@ class Program(Closing):
         code = self._process.returncode
         how = "closed its standard output" if code is None else f"ended with exit code {code}"
         if code is not None and code < 0:
-            how = f"was ended by {signal.Signals(-code).name}"
+            how = f"was ended by signal {-code}"
+            with contextlib.suppress(ValueError):  # a real-time signal has no name
+                how = f"was ended by {signal.Signals(-code).name}"
         return self.fault(f"{how} instead of giving its {awaited}; run it alone to see why")
 
     def fault(self, what: str) -> RunnerError:

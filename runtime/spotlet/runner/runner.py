@@ -12,6 +12,7 @@ from spotlet.manifest import DetectionRule
 from spotlet.postprocess import MAX_CANDIDATES, cells_from_detections, detections_from_outputs
 from spotlet.runner.messages import picture_parts, read_answer, read_hello
 from spotlet.runner.program import Program
+from spotlet.text.plain import plain_line
 
 NOT_SUPPRESSED = 1.0
 """An IoU threshold over which no overlap lies: the program has suppressed."""
@@ -56,8 +57,8 @@ class Runner(Closing):
             self._hello = read_hello(line)
         except ValueError as error:
             raise self._program.fault(
-                f"wrote a first line that {error}; its hello must come first, and everything else "
-                "goes to standard error"
+                f"wrote a first line that {plain_line(str(error))}; its hello must come first, "
+                "and everything else goes to standard error"
             ) from error
         self.name = self._hello.name or command
         self.class_names = self._hello.classes
@@ -95,7 +96,8 @@ class Runner(Closing):
                 line, self._sent, letterbox.canvas_hw, len(self.class_names)
             )
         except ValueError as error:
-            raise self._program.fault(f"wrote an {awaited} that {error}; {RULES}") from error
+            why = plain_line(str(error))
+            raise self._program.fault(f"wrote an {awaited} that {why}; {RULES}") from error
         best = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
         count = np.array([len(best)])
         cells = cells_from_detections(

@@ -1,5 +1,7 @@
 """Progress and tables, on a terminal and in a log."""
 
+import contextlib
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -73,8 +75,7 @@ class Progress(Closing):
         if self._bar is not None:
             self._bar.write(text, file=self._file)
         else:
-            self._file.write(f"{text}\n")
-            self._file.flush()
+            write_notice(f"{text}\n", self._file)
 
     def close(self) -> None:
         """Ends the bar and leaves it visible. A second call does nothing."""
@@ -89,6 +90,24 @@ class Progress(Closing):
         if self._total is not None and self._done < self._total:
             parts.append(f"{duration((self._total - self._done) / rate)} left")
         return ", ".join([*parts, *([self._note] if self._note else [])])
+
+
+def write_notice(text: str, file: TextIO | None = None) -> None:
+    """Writes a text, in one call, to a file that nothing depends on; if that fails, so be it.
+
+    Args:
+        text: as it is to be written, with its line ends.
+        file: where to; None is standard error.
+    """
+    stream = sys.stderr if file is None else file
+    with contextlib.suppress(OSError, ValueError):
+        try:
+            stream.write(text)
+            stream.flush()
+        except BrokenPipeError:  # what it still holds would fail again when Python ends
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
 
 
 def duration(seconds: float) -> str:

@@ -230,6 +230,11 @@ ANSWER_FAULTS = {
     "say(id=1, boxes=[[1, 2, 3, 4]], scores=[1], class_ids=[2])": "class id 2; it must be from 0",
     "say(id=1, boxes=[[1, 2, 3, 4]], scores=[1], class_ids=[0.0])": "class id 0.0",
     "say(id=1, error='out of memory')": "reports an error: out of memory",
+    "say(id=1, error='')": "reports an error: without a text",
+    "say(id=None, error='Traceback:\\n\\x1b[1m  line 7\\r\\n')": "Traceback: ?[1m line 7",
+    "say(id=1, error='File ' * 100 + 'ncnn failed')": "error: …le File File",
+    "say(id=1, error='File ' * 100 + 'ncnn  failed')": "File ncnn failed;",
+    "say(id=1, boxes=[['x' * 9999]], scores=[1], class_ids=[0])": "has the box ['xxx",
 }
 
 
@@ -238,6 +243,7 @@ def test_an_answer_that_breaks_a_rule_is_refused_by_it(write: Writer, code: str)
     text = failure(write(f"hello()\nfor asked in pictures():\n    {code}"))
     assert ANSWER_FAULTS[code] in text
     assert "answer to picture 1" in text
+    assert len(text) < 700
 
 
 ENDS: dict[str, tuple[str, ...]] = {
@@ -245,6 +251,7 @@ ENDS: dict[str, tuple[str, ...]] = {
     "raise ImportError('ncnn')": ("exit code 1", "ImportError: ncnn"),
     "pass": ("exit code 0 instead of giving its hello",),
     "os.kill(os.getpid(), 9)": ("ended by SIGKILL",),
+    "os.kill(os.getpid(), 40)": ("ended by signal 40",),
     "hello(); next(pictures()); sys.exit(3)": ("exit code 3", "answer to picture 1"),
     "hello(); sys.exit(3)": ("exit code 3", "answer to picture 1"),
     "hello(); os.close(1); os.close(0); time.sleep(99)": ("closed its standard output",),
@@ -453,3 +460,15 @@ def test_the_first_lines_of_the_documentation_are_a_hello_and_an_answer() -> Non
     asked = json.loads(lines[1])
     boxes, _, _ = read_answer(lines[2].encode(), asked["id"], (asked["height"], asked["width"]), 2)
     assert boxes.shape == (2, 4)
+
+
+def test_a_closed_standard_error_is_not_taken_for_the_end_of_the_output(
+    write: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, written = os.pipe()
+    os.close(read)
+    with open(written, "w", encoding="utf-8") as nobody_reads:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stderr", nobody_reads)
+        noisy = "print('loading', file=sys.stderr, flush=True); time.sleep(0.1); "
+        with start(write(noisy + GOOD.format(answer=ONE, hello=""))) as runner:
+            assert len(runner.find(FRAME, 0.1)) == 1

@@ -115,7 +115,7 @@ def test_evaluate_refuses_a_set_of_other_classes(
     squares_model: Path, shapes_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["evaluate", str(squares_model), str(shapes_folder)]) == 4
-    assert "must be the same" in capsys.readouterr().err
+    assert "may lack some of them, but have no others" in capsys.readouterr().err
 
 
 def test_training_starts_no_more_threads_than_a_containers_quota_allows(

@@ -83,7 +83,8 @@ def test_a_wrong_exhaustive_class_is_one_line(
 def test_exhaustive_is_for_the_set_before_its_equals_sign() -> None:
     a, b = Path("sets/a"), Path("b=1")
     found = asked_exhaustive([a, b], ["sets/a/=person, car", "b=1=dog"])
-    assert found == {a: ("person", "car"), b: ("dog",)}
+    assert found == {a: ("person", " car"), b: ("dog",)}
+    assert asked_exhaustive([a, b], [f"{a.absolute()}=person"]) == {a: ("person",)}
     assert asked_exhaustive([a], ["person"]) == {a: ("person",)}
     assert asked_exhaustive([a], [""]) == {a: ()}
 
@@ -106,3 +107,21 @@ def test_words_give_the_same_sets_again() -> None:
     assert set_words(sets, ["a=car"]) == ["a", "b", "--exhaustive", "a=car"]
     assert set_words(sets, [], "--data") == ["--data", "a", "--data", "b"]
     assert sets_name(sets) == "a+b"
+
+
+def test_data_check_takes_several_sets(
+    shapes_folder: Path, squares_only: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = [root / "images" for root in (shapes_folder, squares_only)]
+    shutil.copy(pictures[0] / "val" / "shapes-0.png", pictures[1] / "train" / "shapes-0.png")
+    words = ["data", "check", str(shapes_folder), str(squares_only), "--image-size", "96"]
+    assert main([*words, "--exhaustive", f"{squares_only}=square", "--json"]) == 3
+    printed = capsys.readouterr()
+    record = json.loads(printed.out)
+    assert record["dataset"] == f"{shapes_folder}, {squares_only}"
+    assert record["splits"][0]["images"] == 32
+    assert record["classes"][1]["train_images"]["complete"] == 16
+    copied = [one for one in record["findings"] if one["severity"] == "error"]
+    assert copied[0]["file"] == str(pictures[0] / "val" / "shapes-0.png")
+    assert str(pictures[1] / "train" / "shapes-0.png") in copied[0]["message"]
+    assert f"{shapes_folder}, {squares_only}: " in printed.err

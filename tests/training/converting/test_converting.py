@@ -180,6 +180,29 @@ def test_suggestions_keep_their_scores_and_pictures_their_notes_in_coco(tmp_path
         assert any("scores of suggestions (1), notes on pictures (1)" in note for note in notes)
 
 
+@pytest.mark.parametrize("ids", [(7, 7, 8, 8), (None, None, None, None)])
+def test_scores_stay_with_their_objects_whatever_their_ids(
+    ids: tuple[int | None, ...], tmp_path: Path
+) -> None:
+    boxes = [(10, 10, 20, 20, 0), (30, 30, 60, 60, 1)]
+    pictures = [picture("a.png", boxes), picture("b.png", boxes)]
+    root = write_coco(tmp_path / "set", pictures)
+    file = root / "annotations" / "instances_default.json"
+    content = json.loads(file.read_text())
+    scores = (0.5, 0.25, 7.5, None)
+    rows = content["annotations"]
+    for row, identity, score in zip(rows, ids, scores, strict=True):
+        row |= {"score": score, "id": identity}
+    file.write_text(json.dumps(content | {"annotations": rows[::-1]}))
+    notes = convert_set(root, tmp_path / "coco", "coco").read_notes
+    assert "scores left out, as they are not numbers from 0 to 1: 1" in notes
+    written = json.loads((tmp_path / "coco/annotations/instances_default.json").read_text())
+    found = {
+        (row["image_id"], row["category_id"]): row.get("score") for row in written["annotations"]
+    }
+    assert found == {(1, 1): 0.5, (1, 2): 0.25, (2, 1): None, (2, 2): None}
+
+
 def test_unknown_classes_stay_unknown_or_are_named(tmp_path: Path) -> None:
     names, boxes = ("a", "b", "c"), [(10, 10, 20, 20, 0)]
     same = {"train": [picture(f"{at}.png", boxes, unknown_ids=(1,)) for at in range(2)]}
@@ -251,6 +274,17 @@ def test_a_turned_picture_is_saved_upright(to: str, tmp_path: Path) -> None:
     assert (plain == read_image(file)).all()
     assert plain[:25, :15].mean() > 250
     assert plain[40:, 30:].mean() < 5
+
+
+def test_a_turned_png_is_saved_without_warnings(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = write_coco(tmp_path / "set", [picture("a.png", [(0, 0, 20, 30, 0)], (96, 128))])
+    stored = np.zeros((128, 96, 3), np.uint8)
+    (root / "images" / "a.png").write_bytes(with_orientation(stored, ".png", 6))
+    notes = convert_set(root, tmp_path / "out", "coco").notes
+    assert any(note.startswith("pictures saved upright, encoded anew: 1;") for note in notes)
+    assert not capfd.readouterr().err
 
 
 def test_an_unusual_picture_is_copied_and_named(tmp_path: Path) -> None:

@@ -207,7 +207,7 @@ def test_a_size_that_is_not_stated_is_that_of_the_picture(
     content = content_of("train.png", images=[{"id": 1, "file_name": "train.png", **size}])
     splits = open_splits(write_set(tmp_path, content))
     assert splits.train.labels[0].size_hw == (30, 40)
-    what = "1 images of train state no width and height, which are read from the pictures"
+    what = "images of train without width and height, which are read from the pictures: 1"
     assert splits.notes == (what,)
     (tmp_path / "train" / "train.png").write_bytes(b"none")
     with pytest.raises(DatasetError, match=r"train\.json: image 1: .*train\.png: not an image"):
@@ -238,7 +238,9 @@ def test_a_path_of_another_machine_is_found_by_its_end(
     splits = open_splits(root)
     assert [one.path for one in splits.train.labels] == [root / folder / "a.png"]
     (note,) = splits.notes
-    assert note.startswith("1 pictures of train are not where the labels say; each is the only")
+    assert note.startswith(
+        "pictures of train that are not where the labels say: 1; each is the only"
+    )
     assert note.endswith(f"({name!r} is {folder}/a.png)")
 
 
@@ -360,7 +362,7 @@ def test_an_outline_without_a_box_becomes_the_box_around_it(
     splits = open_splits(write_set(tmp_path, content_of("train.png", annotations=[row, other])))
     edges = [10, 0, 22, 30] if kind == "column" else [10, 5, 22, 20]
     assert splits.train.labels[0].boxes_xyxy.tolist() == [edges, [1, 2, 4, 6]]
-    assert splits.notes == ("1 annotations without `bbox` are taken as the boxes around outlines",)
+    assert splits.notes == ("annotations without `bbox`, taken as the boxes around outlines: 1",)
 
 
 @pytest.mark.parametrize(
@@ -447,7 +449,7 @@ def test_a_rotated_box_becomes_the_upright_one_around_it_and_is_counted(tmp_path
         [20 - wide / 2, 15 - high / 2, 20 + wide / 2, 15 + high / 2],
     ]
     np.testing.assert_allclose(splits.train.load(0).boxes_xyxy, expected, atol=1e-4)
-    assert splits.notes == ("2 rotated boxes are taken as the upright boxes around them",)
+    assert splits.notes == ("rotated boxes, taken as the upright boxes around them: 2",)
 
 
 def test_categories_that_each_split_numbers_anew_are_matched_by_name(tmp_path: Path) -> None:

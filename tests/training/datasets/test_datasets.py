@@ -175,7 +175,7 @@ def test_the_chosen_validation_images_stay_when_others_are_added(tmp_path: Path)
 def test_an_image_in_both_splits_is_told(tmp_path: Path) -> None:
     write_yolo(tmp_path)
     edit(tmp_path / "data.yaml", "val: images/val", "val: [images/val, images/train]")
-    assert any("2 images are in both splits" in note for note in open_splits(tmp_path).notes)
+    assert any("images in both splits: 2" in note for note in open_splits(tmp_path).notes)
 
 
 def test_images_without_objects_are_kept_and_told(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_images_without_objects_are_kept_and_told(tmp_path: Path) -> None:
     splits = open_splits(tmp_path)
     assert len(splits.train) == 2
     assert len(splits.train.load(1).class_ids) == 0
-    assert splits.notes == ("1 of 2 training images have no labelled object",)
+    assert splits.notes == ("training images without a labelled object: 1 of 2",)
 
 
 @pytest.mark.parametrize("there", ["nothing", "file", "empty folder"])

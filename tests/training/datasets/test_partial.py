@@ -14,6 +14,7 @@ from spotlet.coco_labels import CocoPicture, coco_content
 from spotlet.errors import DatasetError
 from spotlet_training.datasets import Dataset, open_dataset, open_sets, open_splits
 from spotlet_training.datasets.class_order import in_class_order
+from spotlet_training.datasets.discover import read_labels
 from spotlet_training.datasets.fingerprint import fingerprint
 from spotlet_training.datasets.partial import Completeness, completeness
 from spotlet_training.datasets.sample import Sample
@@ -101,6 +102,11 @@ def test_a_class_with_only_a_crowd_box_is_known(tmp_path: Path) -> None:
         ({"neg_category_ids": [4]}, "image 1: neg_category_ids has 4, which is not in `categories"),
         ({"not_exhaustive_category_ids": 7}, "image 1: not_exhaustive_category_ids 7 is not a l"),
         ({"neg_category_ids": [True]}, "image 1: neg_category_ids has True"),
+        ({"neg_category_ids": [GEAR, NUT]}, "image 1: .* none of category 7, which has a box;"),
+        (
+            {"neg_category_ids": [GEAR], "not_exhaustive_category_ids": [GEAR]},
+            "image 1: .* none of category 5, which is in not_exhaustive_category_ids too;",
+        ),
     ],
 )
 def test_lists_of_other_categories_are_problems(
@@ -108,6 +114,14 @@ def test_lists_of_other_categories_are_problems(
 ) -> None:
     with pytest.raises(DatasetError, match="instances_default.json: " + message):
         open_splits(write_coco(tmp_path, row, {}))
+
+
+def test_images_that_contradict_themselves_are_counted_in_one_problem(tmp_path: Path) -> None:
+    wrong = {"neg_category_ids": [NUT]}
+    _, content = read_labels(write_coco(tmp_path, {}, wrong, wrong))
+    (problem,) = content.problems.found
+    assert problem.message.startswith("image 2: neg_category_ids says")
+    assert problem.message.endswith("(2 such images)")
 
 
 def test_what_is_written_as_unknown_is_read_as_unknown(tmp_path: Path) -> None:
@@ -150,6 +164,8 @@ def test_the_classes_that_a_description_lists_are_complete_in_every_picture(
         ("[cog]", "exhaustive class 'cog' is not a class of the set; must be of nut, bolt"),
         ("[2]", "exhaustive class '2' is not"),
         ("nut", "`exhaustive` is 'nut'; must be a list"),
+        ("", "`exhaustive` is None; must be a list"),
+        ("[nut, on]", "`exhaustive` has True; must be .* in quotes"),
     ],
 )
 def test_other_classes_in_a_description_are_an_error(

@@ -47,7 +47,7 @@ def test_a_box_of_one_pixel_is_kept_and_told(tmp_path: Path) -> None:
     body = SIZE + an_object() + an_object(edges=(5, 6, 5, 6))
     splits = open_splits(write_set(tmp_path, body))
     assert len(splits.train.load(0).boxes_xyxy) == 2
-    assert "1 boxes are smaller than 2 pixels" in splits.notes[0]
+    assert "boxes smaller than 2 pixels, likely stray clicks, which are kept: 1" in splits.notes[0]
 
 
 def test_difficult_objects_are_ignored_and_truncated_ones_are_not(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_size_that_is_not_stated_is_that_of_the_picture_as_it_is_shown(
     splits = open_splits(root)
     assert splits.train.labels[0].size_hw == (40, 30)
     assert splits.train.load(0).boxes_xyxy.tolist() == [[2, 3, 30, 40]]
-    assert "1 XML files state no size of their picture, which is read instead" in splits.notes
+    assert "XML files without a picture's size, which is read instead: 1" in splits.notes
 
 
 def test_without_a_size_and_a_picture_the_picture_is_named(tmp_path: Path) -> None:
@@ -477,7 +477,7 @@ def test_rotated_boxes_become_upright_ones_and_are_counted(tmp_path: Path) -> No
     splits = open_splits(write_set(tmp_path, SIZE + first + second))
     expected = [[18, 5, 22, 25]] * 2
     np.testing.assert_allclose(splits.train.load(0).boxes_xyxy, expected, atol=1e-4)
-    assert splits.notes == ("2 rotated boxes are taken as the upright boxes around them",)
+    assert splits.notes == ("rotated boxes, taken as the upright boxes around them: 2",)
 
 
 @pytest.mark.parametrize(("value", "ignored"), [("true", True), ("False", False)])

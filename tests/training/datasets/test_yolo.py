@@ -333,8 +333,8 @@ def test_outlines_are_not_taken_for_key_points_and_are_counted(tmp_path: Path, s
     splits = open_splits(root)
     assert len(splits.train.load(0).class_ids) == 2
     assert splits.notes == (
-        "1 outlines are taken as the upright boxes around them",
-        "1 rotated boxes or outlines are taken as the upright boxes around them",
+        "outlines, taken as the upright boxes around them: 1",
+        "rotated boxes or outlines, taken as the upright boxes around them: 1",
     )
 
 

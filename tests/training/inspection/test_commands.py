@@ -118,7 +118,7 @@ def tiny_boxes() -> list[Picture]:
     ("pictures", "words"),
     [
         (class_without_box(), "class 'nut' has no training box"),
-        (equal_file_in_both_splits(), "1 of 3 validation images are training images too"),
+        (equal_file_in_both_splits(), "validation images that are training images too: 1 of 3"),
         (tiny_boxes(), "8 of 8 training boxes are under 8 pixels"),
     ],
     ids=["class", "copy", "tiny"],

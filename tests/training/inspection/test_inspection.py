@@ -17,7 +17,7 @@ from labelled_sets import (
 )
 
 from spotlet_training.datasets import open_splits
-from spotlet_training.inspection import Finding, Inspection, inspect_dataset
+from spotlet_training.inspection import Finding, Inspection, inspect_sets
 
 LABELS = {
     "coco": "annotations/train.json",
@@ -38,7 +38,7 @@ def format_name(request: pytest.FixtureRequest) -> str:
 def inspect(tmp_path: Path) -> Inspect:
     def write_and_inspect(format_name: str, pictures: list[Picture], *names: str) -> Inspection:
         root = write_set(tmp_path / "set", format_name, pictures, names or ("bolt", "nut"))
-        return inspect_dataset(root)
+        return inspect_sets([root])
 
     return write_and_inspect
 
@@ -100,7 +100,7 @@ def test_a_missing_image_is_listed_and_hides_no_other_fault(
     root = write_set(tmp_path, format_name, pictures)
     for name in ("p0.png", "p1.png"):
         image_file(root, name).unlink()
-    found = of_kind(inspect_dataset(root), "error", "labels")
+    found = of_kind(inspect_sets([root]), "error", "labels")
     missing = [one for one in found if "no image" in one.message or "no such" in one.message]
     assert len(missing) == 2
     outside = [one for one in found if "outside its image" in one.message]
@@ -112,7 +112,7 @@ def test_an_image_that_cannot_be_decoded_is_an_error(format_name: str, tmp_path:
     root = write_set(tmp_path, format_name, clean_pictures())
     image_file(root, "p1.png").write_bytes(b"")
     image_file(root, "p4.png").write_bytes(b"this is no picture")
-    found = of_kind(inspect_dataset(root), "error", "image")
+    found = of_kind(inspect_sets([root]), "error", "image")
     assert [one.file and one.file.name for one in found] == ["p1.png", "p4.png"]
 
 
@@ -123,7 +123,7 @@ def test_a_jpeg_that_broke_off_is_an_error(format_name: str, share: float, tmp_p
     root = write_set(tmp_path, format_name, pictures)
     path = image_file(root, "broken.jpg")
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    found = of_kind(inspect_dataset(root), "error", "image")
+    found = of_kind(inspect_sets([root]), "error", "image")
     assert [one.file for one in found] == [path.relative_to(root)]
 
 
@@ -132,7 +132,7 @@ def test_an_image_of_another_size_than_labelled_is_an_error(tmp_path: Path) -> N
         root = write_set(tmp_path / name, name, clean_pictures())
         path = image_file(root, "p2.png")
         cv2.imwrite(str(path), scenery(77, (96, 130)))
-        (found,) = of_kind(inspect_dataset(root), "error", "size")
+        (found,) = of_kind(inspect_sets([root]), "error", "size")
         assert found.file == path.relative_to(root)
         assert "is 130 x 96 pixels, but its labels say 128 x 96" in found.message
 
@@ -208,7 +208,7 @@ def test_a_copy_across_splits_that_spotlet_chose_is_not_the_fault_of_the_set(
         pictures.append(Picture(f"copy{number}.png", "train", copy, picture.boxes))
     root = write_set(tmp_path, "yolo", pictures)
     (root / "data.yaml").write_text("train: images/train\nnames: [bolt, nut]\n")
-    inspection = inspect_dataset(root)
+    inspection = inspect_sets([root])
     assert not [one for one in inspection.findings if one.severity == "error"]
     assert any("give the set a validation split" in one.message for one in inspection.findings)
 
@@ -223,7 +223,7 @@ def test_an_equal_file_across_the_splits_is_told_as_one(format_name: str, inspec
 def test_one_file_in_both_splits_is_an_error(tmp_path: Path) -> None:
     root = write_set(tmp_path, "voc", clean_pictures())
     (root / "ImageSets" / "Main" / "val.txt").write_text("p4\np5\np0\n")
-    (found,) = of_kind(inspect_dataset(root), "error", "copies")
+    (found,) = of_kind(inspect_sets([root]), "error", "copies")
     assert str(found).startswith("JPEGImages/p0.png: is in both splits")
 
 
@@ -260,10 +260,10 @@ def test_mostly_tiny_boxes_are_an_error_whose_remedy_helps(
         picture.boxes = [(50, 50, 60, 58, 0), (100, 90, 108, 100, 1)]
     root = write_set(tmp_path, format_name, pictures)
     # 10 pixels of 800 are 4 of 320: twice the canvas makes them 8.
-    (found,) = of_kind(inspect_dataset(root), "error", "tiny boxes")
+    (found,) = of_kind(inspect_sets([root]), "error", "tiny boxes")
     assert "8 of 8 training boxes are under 8 pixels on a canvas of 320 x 320" in found.message
     assert "--image-size 640 or more" in found.message
-    assert inspect_dataset(root, (640, 640)).findings == ()
+    assert inspect_sets([root], (640, 640)).findings == ()
 
 
 def test_a_class_of_mostly_tiny_boxes_is_a_note(inspect: Inspect) -> None:
@@ -297,13 +297,13 @@ def test_a_class_of_mostly_thin_boxes_is_told_with_the_size_that_helps(
             (300, 300, 600, 600, 1),
         ]
     root = write_set(tmp_path, format_name, pictures)
-    (found,) = inspect_dataset(root).findings
+    (found,) = inspect_sets([root]).findings
     assert (found.severity, found.kind) == (severity, "tiny boxes")
     assert (
         f"8 of 8 training boxes of class 'bolt' are under {thickness // 4} pixel" in found.message
     )
     assert words in found.message
-    after = inspect_dataset(root, (larger, larger)).findings
+    after = inspect_sets([root], (larger, larger)).findings
     assert not [one for one in after if one.severity == "error"]
     assert severity == "error" or not after
 
@@ -313,14 +313,14 @@ def test_a_set_without_a_usable_image_is_told_and_no_crash(tmp_path: Path) -> No
         root = write_set(tmp_path / format_name, format_name, clean_pictures())
         for number in range(6):
             image_file(root, f"p{number}.png").unlink()
-        inspection = inspect_dataset(root)
+        inspection = inspect_sets([root])
         assert len(of_kind(inspection, "error", "set")) == 2
         assert len(of_kind(inspection, "error", "labels")) == 6
 
 
 def test_what_is_inspected_without_error_can_be_opened(format_name: str, tmp_path: Path) -> None:
     root = write_set(tmp_path, format_name, clean_pictures())
-    inspection, splits = inspect_dataset(root), open_splits(root)
+    inspection, splits = inspect_sets([root]), open_splits(root)
     for ours, theirs in ((inspection.train, splits.train), (inspection.val, splits.val)):
         assert [one.path for one in ours] == [one.path for one in theirs.labels]
 
@@ -342,7 +342,7 @@ def test_a_real_set_has_what_was_seen_in_it(
 ) -> None:
     if not (DATA / name).is_dir():
         pytest.skip(f"the real set {name} is not on this machine")
-    findings = inspect_dataset(DATA / name).findings
+    findings = inspect_sets([DATA / name]).findings
     wrong = [one.file.name for one in findings if one.severity == "error" and one.file]
     assert wrong == leaked
     notes = [one.kind for one in findings if one.severity == "note"]

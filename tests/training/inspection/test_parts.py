@@ -18,7 +18,7 @@ from spotlet.image_files.orientation import exif_orientation
 from spotlet.likeness import ALIKE_BITS, PictureHash, hash_of, nearest_hashes
 from spotlet_training.datasets import ImageLabels, LabelledImages
 from spotlet_training.datasets.labels import LabelRow
-from spotlet_training.inspection import inspect_dataset, labelled_sheet
+from spotlet_training.inspection import inspect_sets, labelled_sheet
 from spotlet_training.inspection.box_sizes import (
     FINEST_STRIDE,
     SIZE_NAMES,
@@ -90,9 +90,9 @@ def test_a_picture_turned_by_exif_is_told_where_the_labels_are_no_witness(tmp_pa
         # Stored lying, shown upright, as the labels have it.
         lying = cv2.imencode(".jpg", cv2.rotate(pictures[0].image, cv2.ROTATE_90_CLOCKWISE))[1]
         path.write_bytes(with_exif(lying.tobytes(), 8))
-        findings = [one for one in inspect_dataset(root).findings if one.kind == "turned"]
+        findings = [one for one in inspect_sets([root]).findings if one.kind == "turned"]
         assert len(findings) == expected
-        assert not [one for one in inspect_dataset(root).findings if one.severity == "error"]
+        assert not [one for one in inspect_sets([root]).findings if one.severity == "error"]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tif"])
@@ -105,7 +105,7 @@ def test_a_picture_is_turned_in_every_format_as_the_device_shows_it(
     path = image_file(root, "p0.png")
     path.unlink()
     path.with_suffix(suffix).write_bytes(with_orientation(np.asarray(lying, np.uint8), suffix, 8))
-    inspection = inspect_dataset(root)
+    inspection = inspect_sets([root])
     assert [one.kind for one in inspection.findings] == ["turned"]
     sample = LabelledImages(inspection.class_names, inspection.train).load(0)
     assert np.array_equal(sample.image_bgr, pictures[0].image)
@@ -119,7 +119,7 @@ def test_a_deep_picture_is_shown_and_named_and_a_black_one_is_an_error(tmp_path:
     black = np.full((96, 128), 12, np.uint16)
     black[0, 0] = 65535  # a faulty pixel
     assert cv2.imwrite(str(image_file(root, "p1.png")), black)
-    found = [one for one in inspect_dataset(root).findings if one.kind in ("bits", "black")]
+    found = [one for one in inspect_sets([root]).findings if one.kind in ("bits", "black")]
     assert [(one.severity, one.kind, Path(str(one.file)).name) for one in found] == [
         ("error", "black", "p1.png"),
         ("note", "bits", "p0.png"),
@@ -139,7 +139,7 @@ def test_a_picture_whose_name_is_not_utf_8_is_inspected_and_drawn(tmp_path: Path
             path.rename(path.with_name(odd + path.suffix))
     except OSError:
         pytest.skip("this file system has no such names")
-    inspection = inspect_dataset(root)
+    inspection = inspect_sets([root])
     assert [str(one) for one in inspection.findings] == []
     assert labelled_sheet(inspection) is not None
     samples = LabelledImages(inspection.class_names, inspection.train)
@@ -152,7 +152,7 @@ def test_labels_made_before_exif_turned_the_picture_are_an_error(tmp_path: Path)
     root = write_set(tmp_path, "coco", pictures)
     path = image_file(root, "turned.jpg")
     path.write_bytes(with_exif(path.read_bytes(), 6))
-    (found,) = (one for one in inspect_dataset(root).findings if one.severity == "error")
+    (found,) = (one for one in inspect_sets([root]).findings if one.severity == "error")
     assert "EXIF orientation" in found.message
 
 
@@ -268,7 +268,7 @@ def test_the_sheet_has_the_boxes_where_the_labels_have_them(tmp_path: Path) -> N
         picture.image[picture.image.shape[0] // 2 :] = 100
     pictures[0].boxes = [(40, 20, 140, 180, 0)]
     pictures[1].boxes = [(200, 60, 390, 160, 1)]
-    sheet = labelled_sheet(inspect_dataset(write_set(tmp_path, "voc", pictures)))
+    sheet = labelled_sheet(inspect_sets([write_set(tmp_path, "voc", pictures)]))
     assert sheet is not None
     height, width = CELL_HW
     tile_width = sheet.shape[1] // 4

@@ -38,14 +38,14 @@ def regions(*rows: tuple[int, tuple[float, ...], tuple[bool, bool]]) -> UnknownR
     return UnknownRegions(torch.tensor(images), torch.tensor(boxes), torch.tensor(classes))
 
 
-def scene(unknown: UnknownRegions | None) -> tuple[Losses, Tensor]:
-    """The losses of two images, a square in the first, and the gradient of their logits."""
+def scene(unknown: UnknownRegions | None, class_id: int = SQUARE) -> tuple[Losses, Tensor]:
+    """The losses of two images, an object in the first, and the gradient of their logits."""
     generator = torch.Generator().manual_seed(3)
     box = torch.tensor([[24.0, 24.0, 56.0, 56.0]])
     objects = Objects(
         torch.zeros(1, dtype=torch.int64),
         box,
-        torch.tensor([SQUARE]),
+        torch.tensor([class_id]),
         torch.zeros(1, dtype=torch.bool),
         unknown,
     )
@@ -84,13 +84,26 @@ def test_regions_of_one_image_have_their_own_unknown_classes() -> None:
     assert torch.equal(gradient == 0, expected)
 
 
-def test_the_cells_of_a_labelled_object_learn_every_class() -> None:
+@pytest.mark.parametrize("unknown", [(False, True), (True, True)])
+def test_the_cells_of_an_object_learn_its_class_and_those_that_are_known(
+    unknown: tuple[bool, bool],
+) -> None:
     _, plain = scene(None)
-    _, gradient = scene(regions((0, (0.0, 0.0, 96.0, 96.0), (True, True))))
-    taught = (gradient[0] != 0).all(dim=1)
-    assert 0 < int(taught.sum()) < len(CENTRES)
-    assert torch.equal(gradient[0, taught], plain[0, taught])
-    assert bool((gradient[0, ~taught] == 0).all())
+    _, gradient = scene(regions((0, (0.0, 0.0, 96.0, 96.0), unknown)))
+    assert bool((gradient[0, :, DISC] == 0).all())
+    taught = gradient[0, :, SQUARE] != 0
+    assert torch.equal(gradient[0, taught, SQUARE], plain[0, taught, SQUARE])
+    # If squares are unknown too, those of the labelled square's cells alone are taught.
+    assert int(taught.sum()) == len(CENTRES) if not unknown[SQUARE] else 0 < int(taught.sum()) < 40
+
+
+def test_the_cells_of_a_disc_learn_that_they_are_no_square_where_that_is_known() -> None:
+    _, plain = scene(None, DISC)
+    _, gradient = scene(regions((0, (0.0, 0.0, 96.0, 96.0), (False, True))), DISC)
+    assert torch.equal(gradient[0, :, SQUARE], plain[0, :, SQUARE])
+    taught = gradient[0, :, DISC] != 0
+    assert 0 < int(taught.sum()) < 40
+    assert torch.equal(gradient[0, taught, DISC], plain[0, taught, DISC])
 
 
 def sample(colour: int, *unknown: int, size_hw: tuple[int, int] = (60, 80)) -> Sample:

@@ -3,18 +3,21 @@
 import argparse
 import json
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 from spotlet.errors import GateError, UsageError
 from spotlet.image_files import write_image
 from spotlet.text.terminal import Progress
 from spotlet_training.commands.recipe_options import parse_size
-from spotlet_training.commands.set_options import add_exhaustive_argument, asked_exhaustive
+from spotlet_training.commands.set_options import (
+    add_exhaustive_argument,
+    add_set_arguments,
+    asked_exhaustive,
+)
 from spotlet_training.converting import FORMATS, convert_set
 from spotlet_training.datasets.findings import errors
 from spotlet_training.inspection import (
-    inspect_dataset,
+    inspect_sets,
     inspection_lines,
     inspection_record,
     labelled_sheet,
@@ -31,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_dataset(parser)
+    add_set_arguments(parser)
     parser.add_argument(
         "--image-size",
         default="320",
@@ -48,49 +51,41 @@ def _add_check_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_convert_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_dataset(parser)
+    parser.add_argument("dataset", type=Path, help="folder of a COCO, YOLO or Pascal VOC set")
+    add_exhaustive_argument(parser)
     parser.add_argument("--to", choices=FORMATS, required=True, help="the format to write")
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FOLDER", help="a new folder, outside the set"
     )
 
 
-def _add_dataset(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dataset", type=Path, help="folder of a COCO, YOLO or Pascal VOC set")
-    add_exhaustive_argument(parser)
-
-
 def run(args: argparse.Namespace) -> int:
-    """Checks or converts a set.
+    """Checks sets or converts one.
 
     Raises:
         DatasetError: the set cannot be read.
-        GateError: the set to check has errors.
+        GateError: the sets to check have errors.
         OutputError: the folder to convert to holds files, or cannot be written.
     """
     return _convert(args) if args.action == "convert" else _check(args)
 
 
-def _exhaustive(args: argparse.Namespace) -> Sequence[str] | None:
-    return asked_exhaustive([args.dataset], args.exhaustive).get(args.dataset)
-
-
 def _check(args: argparse.Namespace) -> int:
-    """Prints what is in the set; with --out, writes a contact sheet."""
+    """Prints what is in the sets; with --out, writes a contact sheet."""
     if args.out is not None and args.out.suffix.lower() != ".png":
         raise UsageError(
             f"--out {args.out}: a contact sheet is a PNG; give a name that ends in .png"
         )
-    canvas_hw = parse_size(args.image_size)
-    exhaustive = _exhaustive(args)
+    canvas_hw, shown = parse_size(args.image_size), ", ".join(map(str, args.dataset))
+    exhaustive = asked_exhaustive(args.dataset, args.exhaustive)
     with Progress("check", unit="images") as progress:
-        inspection = inspect_dataset(
+        inspection = inspect_sets(
             args.dataset, canvas_hw, exhaustive=exhaustive, on_picture=progress.advance
         )
     if args.json:
         print(json.dumps(inspection_record(inspection)))
     else:
-        print(f"{args.dataset}: {inspection.format}\n")
+        print(f"{shown}: {inspection.format}\n")
         for line in inspection_lines(inspection):
             print(line)
     sheet = None if args.out is None else labelled_sheet(inspection)
@@ -101,7 +96,7 @@ def _check(args: argparse.Namespace) -> int:
     found = errors(inspection.findings)
     if found:
         raise GateError(
-            f"{args.dataset}: {len(found)} error{'' if len(found) == 1 else 's'} in the set, "
+            f"{shown}: {len(found)} error{'' if len(found) == 1 else 's'} in the set, "
             "listed above; correct them before training"
         )
     if not args.json:
@@ -111,7 +106,7 @@ def _check(args: argparse.Namespace) -> int:
 
 def _convert(args: argparse.Namespace) -> int:
     """Writes the set in another format, and prints what it could not hold."""
-    exhaustive = _exhaustive(args)
+    exhaustive = asked_exhaustive([args.dataset], args.exhaustive).get(args.dataset)
     with Progress("convert", unit="images") as progress:
         done = convert_set(
             args.dataset, args.out, args.to, exhaustive=exhaustive, on_picture=progress.advance

@@ -2,11 +2,10 @@
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
 
 from spotlet.commands.options import add_provider_argument
-from spotlet.text.terminal import Progress, table
+from spotlet.text.terminal import Progress, table, write_notice
 from spotlet_training.labelling import LabelCallbacks, LabelSettings, LabelSummary, label
 from spotlet_training.labelling.report import thresholds_text
 from spotlet_training.labelling.settings import (
@@ -152,7 +151,7 @@ class _Terminal:
 
     def note(self, line: str) -> None:
         if self._progress is None:
-            print(f"note: {line}", file=sys.stderr, flush=True)
+            write_notice(f"note: {line}\n")
         else:
             self._progress.message(line)
 

@@ -59,7 +59,12 @@ def asked_exhaustive(roots: Sequence[Path], texts: Sequence[str]) -> dict[Path, 
     found: dict[Path, tuple[str, ...]] = {}
     for text in texts:
         cuts = [place for place, letter in enumerate(text) if letter == "="]
-        named = [(Path(text[:cut]), text[cut + 1 :]) for cut in cuts if Path(text[:cut]) in roots]
+        named = [
+            (root, text[cut + 1 :])
+            for cut in cuts
+            for root in roots
+            if Path(text[:cut]).resolve() == root.resolve()
+        ]
         if not named and len(roots) > 1:
             listed = ", ".join(map(str, roots))
             raise UsageError(
@@ -69,7 +74,7 @@ def asked_exhaustive(roots: Sequence[Path], texts: Sequence[str]) -> dict[Path, 
         root, classes = named[0] if named else (roots[0], text)
         if root in found:
             raise UsageError(f"--exhaustive {text}: is the second for {root}; give all in one")
-        found[root] = tuple(name.strip() for name in classes.split(",") if name.strip())
+        found[root] = tuple(name for name in classes.split(",") if name.strip())
     return found
 
 

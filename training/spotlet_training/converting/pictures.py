@@ -14,7 +14,7 @@ from spotlet.image_files import IMAGE_SUFFIXES, decode_image, read_image_size
 from spotlet.image_files.headers import START_BYTES, image_format
 from spotlet.image_files.orientation import UPRIGHT, exif_orientation
 from spotlet.text.plain import plain_line
-from spotlet_training.converting.suggestions import Suggestions
+from spotlet_training.converting.extras import Extras
 from spotlet_training.datasets.labels import ImageLabels, size_fault
 from spotlet_training.datasets.pictures_below import plain_name
 
@@ -41,7 +41,7 @@ class Copies:
     renamed: int = 0
     turned: int = 0
     unusual: Counter[str] = field(default_factory=Counter)
-    _suggestions: Suggestions = field(default_factory=Suggestions)
+    _extras: Extras = field(default_factory=Extras)
 
     def copy(self, labels: ImageLabels, folder: Path, taken: set[str]) -> CocoPicture:
         """Copies a picture and returns it with its labels, boxes in pixels.
@@ -78,15 +78,15 @@ class Copies:
             boxes_xyxy=labels.boxes_xyxy * np.tile(np.array(scale, np.float32), 2),
             class_ids=labels.class_ids,
             ignored=labels.ignored,
-            scores=self._suggestions.scores(labels),
+            scores=labels.scores,
             unknown_ids=labels.unknown_ids,
-            about=self._suggestions.about(labels),
+            about=self._extras.about(labels),
         )
 
     def notes(self) -> list[str]:
         """Returns a line on each thing that was changed."""
         listed = ", ".join(f"{count} {kind}" for kind, count in sorted(self.unusual.items()))
-        outlines = self._suggestions.outlines
+        outlines = self._extras.outlines
         kinds = (
             (self.renamed, f"new file names: {self.renamed}; the old ones were taken, or are not "
              "allowed everywhere"),
@@ -120,8 +120,10 @@ def _upright(content: bytes, kind: str) -> tuple[str, bytes]:
         image = decode_image(content, name="the picture")
     except SourceError as error:
         raise ValueError(str(error)) from error
-    suffix = ".jpg" if kind == "JPEG" else ".png"
-    _, encoded = cv2.imencode(suffix, image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    is_jpeg = kind == "JPEG"
+    suffix = ".jpg" if is_jpeg else ".png"
+    setting = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if is_jpeg else []
+    _, encoded = cv2.imencode(suffix, image, setting)
     return suffix, encoded.tobytes()
 
 

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,14 +24,14 @@ ROUNDING_PIXELS = 2.0
 ROUNDING_FRACTION = 0.01
 """The same as a share of the side, if that is more."""
 
-ROTATED_NOTE = "{} rotated boxes are taken as the upright boxes around them"
+ROTATED_NOTE = "rotated boxes, taken as the upright boxes around them: {}"
 
 
 class Problems:
     """Gathers the errors in a set's labels, so that one message names the first few.
 
     Attributes:
-        found: all of them, in order.
+        found: all of them, in order, with whole paths.
     """
 
     def __init__(self, root: Path) -> None:
@@ -40,7 +41,7 @@ class Problems:
 
     def add(self, file: Path, message: str, line: int | None = None) -> None:
         """Notes a problem: the file, what is wrong, and the line from 1."""
-        self.found.append(Finding("error", "labels", message, inside(self._root, file), line))
+        self.found.append(Finding("error", "labels", message, file, line))
 
     def raise_if_any(self) -> None:
         """Raises one error for all of them.
@@ -49,7 +50,10 @@ class Problems:
             DatasetError: there is a problem.
         """
         if self.found:
-            raise DatasetError(f"{self._root}: {first_few(self.found)}")
+            shown = [
+                replace(one, file=one.file and inside(self._root, one.file)) for one in self.found
+            ]
+            raise DatasetError(f"{self._root}: {first_few(shown)}")
 
 
 def inside(root: Path, path: Path) -> Path:

@@ -4,6 +4,7 @@ Source: https://cocodataset.org/#format-data
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from spotlet_training.datasets.coco_rows import (
     has_bbox,
     is_crowd,
     rotation_degrees,
+    suggested_score,
     whole_number,
 )
-from spotlet_training.datasets.federated import unknown_classes
+from spotlet_training.datasets.federated import ContradictionError, unknown_classes
 from spotlet_training.datasets.labels import ImageLabels, LabelledSet, LabelRow
 from spotlet_training.datasets.pictures_below import Places
 
@@ -67,21 +69,23 @@ def read_coco(root: Path) -> LabelledSet:
         if finder.moved:
             (name, path), count = finder.moved[0], len(finder.moved)
             notes.append(
-                f"{count} pictures of {split} are not where the labels say; each is the only one "
-                f"whose path ends alike ({name!r} is {inside(root, path)})"
+                f"pictures of {split} that are not where the labels say: {count}; each is the only "
+                f"one whose path ends alike ({name!r} is {inside(root, path)})"
             )
         if finder.measured:
             notes.append(
-                f"{finder.measured} images of {split} state no width and height, which are read "
-                "from the pictures"
+                f"images of {split} without width and height, which are read from the pictures: "
+                f"{finder.measured}"
             )
     rows = [row for content in contents.values() for row in content["annotations"]]
     if rotated := sum(rotation_degrees(row) != 0 for row in rows):
         notes.append(ROTATED_NOTE.format(rotated))
     if outlined := sum(not has_bbox(row) for row in rows):
-        notes.append(
-            f"{outlined} annotations without `bbox` are taken as the boxes around outlines"
-        )
+        notes.append(f"annotations without `bbox`, taken as the boxes around outlines: {outlined}")
+    if wrong := sum(
+        math.isnan(suggested_score(row)) for row in rows if row.get("score") is not None
+    ):
+        notes.append(f"scores left out, as they are not numbers from 0 to 1: {wrong}")
     return LabelledSet(names, labels["train"], labels.get("val"), notes, problems)
 
 
@@ -179,15 +183,21 @@ def _read_split(
             except (ValueError, OverflowError) as error:
                 problems.add(file, f"{where}{error}")
                 continue
-            rows[image].append(LabelRow(box, class_id, crowd, whole_number(row, "id") or 0))
-    unknown = dict[int, tuple[int, ...]]()
+            place, score = whole_number(row, "id") or 0, suggested_score(row)
+            rows[image].append(LabelRow(box, class_id, crowd, place, score))
+    unknown, contradictory = dict[int, tuple[int, ...]](), list[str]()
     for row in content["images"]:
         if (identity := whole_number(row, "id")) in images:
             try:
                 boxed = {each.class_id for each in rows[identity]}
                 unknown[identity] = unknown_classes(row, index_of, boxed)
+            except ContradictionError as error:
+                contradictory.append(f"image {identity}: {error}")
             except ValueError as error:
                 problems.add(file, f"image {identity}: {error}")
+    if contradictory:
+        more = f" ({len(contradictory)} such images)" if len(contradictory) > 1 else ""
+        problems.add(file, contradictory[0] + more)
     return [
         ImageLabels.from_rows(path, rows[identity], file, size_hw, unknown.get(identity, ()))
         for identity, (path, size_hw) in images.items()

@@ -3,6 +3,7 @@
 Source: https://github.com/cocodataset/cocoapi, common/maskApi.c (rleFrString)
 """
 
+import math
 import re
 from itertools import accumulate, pairwise
 from typing import Any
@@ -38,6 +39,14 @@ def is_crowd(row: dict[str, Any]) -> bool:
     if text in ("1", "1.0", "true"):
         return True
     raise ValueError(f"iscrowd {value!r} must be 0 or 1; correct it")
+
+
+def suggested_score(row: dict[str, Any]) -> float:
+    """Returns the score that a suggestion has, in [0, 1]; NaN without one."""
+    score = row.get("score")
+    if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
+        return math.nan
+    return float(score)
 
 
 def rotation_degrees(row: dict[str, Any]) -> float:

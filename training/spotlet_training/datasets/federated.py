@@ -15,6 +15,10 @@ from spotlet_training.datasets.coco_rows import whole_number
 ABSENT_KEY, MORE_KEY = "neg_category_ids", "not_exhaustive_category_ids"
 
 
+class ContradictionError(ValueError):
+    """An image's lists contradict each other or its boxes."""
+
+
 def unknown_classes(
     row: Mapping[str, Any], index_of: Mapping[int, int | None], boxed: set[int]
 ) -> tuple[int, ...]:
@@ -29,9 +33,17 @@ def unknown_classes(
         boxed: class ids of the image's boxes.
 
     Raises:
-        ValueError: a list is not one of the file's categories; the message continues a sentence.
+        ContradictionError: a class that is said to be absent has a box, or is in both lists.
+        ValueError: a list is not one of the file's categories. Both messages continue a sentence.
     """
     absent, more = (_listed(row, key, index_of) for key in (ABSENT_KEY, MORE_KEY))
+    for there, what in ((boxed, "has a box"), (more or set(), f"is in {MORE_KEY} too")):
+        for index in (absent or set()) & there:
+            category = next(key for key, value in index_of.items() if value == index)
+            raise ContradictionError(
+                f"{ABSENT_KEY} says that there is none of category {category}, which {what}; "
+                "correct one of them"
+            )
     unknown = set(more or ())
     if absent is not None:
         known = {index for index in index_of.values() if index is not None}

@@ -36,7 +36,7 @@ class Finding:
         severity: `error` if training would stop, or its result would suffer.
         kind: of problem or oddity.
         message: what was found, which rule it breaks, the remedy.
-        file: relative to the set's folder if inside it; None for the set as a whole.
+        file: None for the set as a whole.
         line: of that file, from 1; None in formats without lines.
     """
 

@@ -1,5 +1,6 @@
 """Labels read up front, and their image files, decoded on demand."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +27,14 @@ class LabelRow(NamedTuple):
         ignored: whether it is neither trained on nor counted.
         place: where in the label file: the line (YOLO), the object (VOC), both from 1, or the
             annotation's id (COCO).
+        score: of a model's suggestion, in [0, 1] (COCO); NaN of all other objects.
     """
 
     box_xyxy: tuple[float, float, float, float]
     class_id: int
     ignored: bool
     place: int
+    score: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,6 +51,7 @@ class ImageLabels:
         label_file: in which the objects are listed.
         places: N numbers, their places in it, see `LabelRow`.
         unknown_ids: see `Sample`.
+        scores: (N,) float32, see `LabelRow`; None without any.
     """
 
     path: Path
@@ -58,6 +62,7 @@ class ImageLabels:
     label_file: Path
     places: tuple[int, ...]
     unknown_ids: tuple[int, ...] = ()
+    scores: FloatArray | None = None
 
     @classmethod
     def from_rows(
@@ -69,6 +74,7 @@ class ImageLabels:
         unknown_ids: tuple[int, ...] = (),
     ) -> "ImageLabels":
         """Returns the labels of an image, in the order of the rows."""
+        scores = np.array([row.score for row in rows], np.float32)
         return cls(
             path,
             np.array([row.box_xyxy for row in rows], np.float32).reshape(-1, 4),
@@ -78,6 +84,7 @@ class ImageLabels:
             label_file,
             tuple(row.place for row in rows),
             unknown_ids,
+            None if np.isnan(scores).all() else scores,
         )
 
 

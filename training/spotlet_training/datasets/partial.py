@@ -39,9 +39,7 @@ def declared(content: LabelledSet, exhaustive: Collection[str], where: Path) -> 
     Raises:
         DatasetError: a name is not one of the set's classes.
     """
-    names = content.class_names
-    require_listed(exhaustive, names, where)
-    unknown = tuple(index for index, name in enumerate(names) if name not in exhaustive)
+    unknown = tuple(sorted(unknown_beyond(exhaustive, content.class_names, where)))
     train, val = (
         labels and [replace(one, unknown_ids=unknown) for one in labels]
         for labels in (content.train, content.val)
@@ -49,18 +47,26 @@ def declared(content: LabelledSet, exhaustive: Collection[str], where: Path) -> 
     return replace(content, train=train or [], val=val)
 
 
-def require_listed(exhaustive: Collection[str], names: tuple[str, ...], where: Path) -> None:
-    """Raises if one of the classes that are said to be complete is not a class.
+def unknown_beyond(exhaustive: Collection[str], names: tuple[str, ...], where: Path) -> set[int]:
+    """Returns the ids of the classes that are not listed as complete.
+
+    Args:
+        exhaustive: names of the complete ones, which may have spaces around them.
+        names: of all classes.
+        where: for the message.
 
     Raises:
-        DatasetError: it is not one of the names.
+        DatasetError: a listed name is not one of the classes.
     """
-    wrong = [name for name in exhaustive if name not in names]
+    exact = [name if name in names else name.strip() for name in exhaustive]
+    wrong = [name for name in exact if name not in names]
     if wrong:
+        hint = f"; if {wrong[0].partition('=')[0]!r} is a set, it must be one that is given"
         raise DatasetError(
             f"{where}: exhaustive class {wrong[0]!r} is not a class of the set; must be of "
-            f"{listed([*names])}"
+            f"{listed([*names])}{hint if '=' in wrong[0] else ''}"
         )
+    return {index for index, name in enumerate(names) if name not in exact}
 
 
 def completeness(labels: Sequence[ImageLabels], class_count: int) -> list[Completeness]:
@@ -96,15 +102,15 @@ def partial_notes(
     if nowhere:
         notes.append(
             f"no training image is complete for {_few(nowhere)}: nothing teaches where there is "
-            "none, so expect false detections; say of some images that it is (--exhaustive, "
+            "none, so expect false detections; declare some images complete (--exhaustive, "
             "`exhaustive` in data.yaml, `neg_category_ids` in COCO)"
         )
     measured = completeness(val, len(names))
     free = [name for name, one in zip(names, measured, strict=True) if not one.complete]
     if free and val:
         notes.append(
-            f"no validation image is complete for {_few(free)}: false detections of it do not "
-            "count there, so its figures are too good"
+            f"no validation image is complete for {_few(free)}: false detections do not count "
+            "there, so the figures are too good"
         )
     return notes
 

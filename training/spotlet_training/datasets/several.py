@@ -1,27 +1,27 @@
-"""Several labelled sets taken as one, their classes matched by name."""
+"""Several labelled sets read as one, their classes matched by name."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from spotlet.errors import DatasetError
 from spotlet_training.datasets.class_order import listed, renumbered
-from spotlet_training.datasets.discover import Splits, open_splits
-from spotlet_training.datasets.labels import ImageLabels, LabelledImages
-from spotlet_training.datasets.partial import partial_notes, require_listed
+from spotlet_training.datasets.discover import read_labels
+from spotlet_training.datasets.labels import LabelledSet
+from spotlet_training.datasets.partial import unknown_beyond
 
 
-def open_sets(
-    roots: Sequence[str | Path], exhaustive: Mapping[Path, Sequence[str]] | None = None
-) -> Splits:
-    """Returns both splits of one or more labelled sets, joined; see `open_splits`.
+def read_sets(
+    roots: Sequence[Path], exhaustive: Mapping[Path, Sequence[str]] | None = None
+) -> tuple[list[str], list[LabelledSet]]:
+    """Returns the formats of one or more labelled sets, and the labels of each.
 
-    Classes are matched by name, in the order in which the sets first list them. A class that a set
-    does not list is unknown in all its images, unless `exhaustive` names it for that set: then it
-    is absent.
+    All have the same classes, matched by name, in the order in which the sets first list them. A
+    class that a set does not list is unknown in all its images, unless `exhaustive` names it for
+    that set: then it is absent.
 
     Args:
         roots: folder, or `data.yaml`, of each set, at least one.
@@ -30,50 +30,74 @@ def open_sets(
 
     Raises:
         DatasetError: a set is given twice, an exhaustive class is none of the classes, or as for
-            `open_splits`.
+            `read_labels`.
     """
-    paths = [Path(root) for root in roots]
-    asked = dict(exhaustive or {})
-    if len(paths) == 1:
-        return open_splits(paths[0], asked.get(paths[0]))
-    repeated = [path for path in paths if [p.resolve() for p in paths].count(path.resolve()) > 1]
-    if repeated:
-        raise DatasetError(f"{repeated[0]}: is given twice; give each set once")
-    opened = {path: open_splits(path, with_partial_notes=False) for path in paths}
-    names = tuple(dict.fromkeys(name for one in opened.values() for name in one.class_names))
-    train: list[ImageLabels] = []
-    val: list[ImageLabels] = []
-    notes = []
-    for path, splits in opened.items():
-        new_ids = np.array([names.index(name) for name in splits.class_names], np.int64)
-        unlisted = set(range(len(names))) - set(new_ids.tolist())
-        known = asked.get(path)
-        if known is not None:
-            require_listed(known, names, path)
-        elif unlisted:
-            notes.append(
-                f"{path} does not list {listed([names[index] for index in sorted(unlisted)])}: "
-                "unknown in its images"
-            )
-        unknown = (
-            unlisted
-            if known is None
-            else {index for index, name in enumerate(names) if name not in known}
-        )
-        for images, into in ((splits.train, train), (splits.val, val)):
-            into += [_joined(one, new_ids, unknown, known is None) for one in images.labels]
-        notes += [f"{path}: {note}" for note in splits.notes]
-    return Splits(
-        LabelledImages(names, train),
-        LabelledImages(names, val),
-        names,
-        ", ".join(dict.fromkeys(one.format for one in opened.values())),
-        (*notes, *partial_notes(train, val, names)),
-    )
+    asked = exhaustive or {}
+    if len(roots) == 1:
+        name, content = read_labels(roots[0], asked.get(roots[0]))
+        return [name], [content]
+    opened = [read_labels(root) for root in roots]
+    _require_different(roots, [content for _, content in opened])
+    names = tuple(dict.fromkeys(name for _, one in opened for name in one.class_names))
+    contents = [
+        _joined(root, content, names, asked.get(root))
+        for root, (_, content) in zip(roots, opened, strict=True)
+    ]
+    contents[0].notes[:0] = _alike_notes(names)
+    return list(dict.fromkeys(name for name, _ in opened)), contents
 
 
 def _joined(
-    labels: ImageLabels, new_ids: npt.NDArray[np.int64], unknown: set[int], keep: bool
-) -> ImageLabels:
-    """Returns labels with ids of the joined classes, and further unknown ones or only these."""
-    return renumbered(labels if keep else replace(labels, unknown_ids=()), new_ids, unknown)
+    root: Path, content: LabelledSet, names: tuple[str, ...], exhaustive: Sequence[str] | None
+) -> LabelledSet:
+    """Returns a set with the joined classes, and further unknown ones or only these."""
+    new_ids = np.array([names.index(name) for name in content.class_names], np.int64)
+    unknown = set(range(len(names))) - set(new_ids.tolist())
+    notes = [f"{root}: {note}" for note in content.notes]
+    if exhaustive is None and unknown:
+        lacking = listed([names[index] for index in sorted(unknown)])
+        notes.insert(0, f"{root} does not list {lacking}: unknown in its images")
+    if exhaustive is not None:
+        unknown = unknown_beyond(exhaustive, names, root)
+    train, val = (
+        labels
+        and [
+            renumbered(
+                one if exhaustive is None else replace(one, unknown_ids=()), new_ids, unknown
+            )
+            for one in labels
+        ]
+        for labels in (content.train, content.val)
+    )
+    return LabelledSet(names, train or [], val, notes, content.problems)
+
+
+def _require_different(roots: Sequence[Path], contents: Sequence[LabelledSet]) -> None:
+    """Raises if two sets are read from one label file, by whatever path.
+
+    Raises:
+        DatasetError: they are.
+    """
+    first_with: dict[Path, Path] = {}
+    for root, content in zip(roots, contents, strict=True):
+        files = {one.label_file for one in (*content.train, *(content.val or ()))}
+        for file in {file.resolve() for file in files}:
+            if file in first_with:
+                raise DatasetError(
+                    f"{root}: is given twice: {first_with[file]} is read from the same "
+                    f"{file.name}; give each set once"
+                )
+        first_with |= {file.resolve(): root for file in files}
+
+
+def _alike_notes(names: Sequence[str]) -> list[str]:
+    """Returns lines on the classes whose names look like one to a person."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(re.sub(r"[\s_-]+", "", name.casefold()), []).append(name)
+    return [
+        f"classes {listed([repr(name) for name in group])} differ only in case, spaces, hyphens "
+        "or underscores and count as different classes; if they are the same, rename one"
+        for group in alike.values()
+        if len(group) > 1
+    ]

@@ -1,4 +1,4 @@
-"""Chooses validation images for a set without such a split.
+"""Chooses validation images for sets without such a split.
 
 By a hash of the names, so that adding images does not change the choice; then a few images change
 sides, so that every class can be learnt and measured, and equal files stay together.
@@ -24,13 +24,28 @@ SAMPLE_BYTES = 1024
 
 def choose_validation(
     labels: Sequence[ImageLabels],
-) -> tuple[list[ImageLabels], list[ImageLabels], int]:
-    """Returns training images, validation images, and how many were moved for their classes.
+    own_train: Sequence[ImageLabels] = (),
+    own_val: Sequence[ImageLabels] = (),
+) -> tuple[set[ImageLabels], int]:
+    """Returns the validation images, and how many were moved for their classes.
 
     Args:
-        labels: of at least two images.
+        labels: of the images to choose from; none are chosen if fewer than two can be.
+        own_train: of images that are training images. Their copies are too.
+        own_val: of images that are validation images. Their copies are too.
     """
-    groups = _groups([one.path for one in labels])
+    groups = _groups([one.path for one in (*labels, *own_train, *own_val)])
+    count, first_val = len(labels), len(labels) + len(own_train)
+    chosen = {
+        labels[index]
+        for group in groups
+        if group[-1] >= first_val
+        for index in group
+        if index < count
+    }
+    groups = [group for group in groups if group[-1] < count]
+    if len(groups) < 2:
+        return chosen, 0
     ranks = [min(_rank(labels[index].path) for index in group) for group in groups]
     classes = [
         frozenset(class_id for index in group for class_id in _learnt(labels[index]))
@@ -39,12 +54,9 @@ def choose_validation(
     # In a small set all names may rank high, or all of them low.
     limit = min(max(VALIDATION_PART, min(ranks)), sorted(ranks)[-2])
     by_hash = {group for group, rank in enumerate(ranks) if rank <= limit}
-    chosen = _balanced(by_hash, ranks, classes)
-    indices = {index for group in chosen for index in groups[group]}
-    moved = sum(len(groups[group]) for group in chosen ^ by_hash)
-    val = [one for index, one in enumerate(labels) if index in indices]
-    train = [one for index, one in enumerate(labels) if index not in indices]
-    return train, val, moved
+    in_val = _balanced(by_hash, ranks, classes)
+    chosen |= {labels[index] for group in in_val for index in groups[group]}
+    return chosen, sum(len(groups[group]) for group in in_val ^ by_hash)
 
 
 def _balanced(
@@ -104,7 +116,7 @@ def _groups(paths: Sequence[Path]) -> list[list[int]]:
         for index in indices:
             same = _digest(paths[index]) if len(indices) > 1 else None
             groups.setdefault(same or index, []).append(index)
-    largest = max(map(len, groups.values()))
+    largest = max(map(len, groups.values()), default=0)
     if 2 * largest > len(paths):
         return [[index] for index in range(len(paths))]
     return sorted(groups.values())

@@ -83,7 +83,7 @@ def read_voc(root: Path) -> LabelledSet:
         for split, part in splits.items()
     }
     if unstated := sum(not one.states_size for one in everything):
-        notes.append(f"{unstated} XML files state no size of their picture, which is read instead")
+        notes.append(f"XML files without a picture's size, which is read instead: {unstated}")
     if rotated := sum(each.degrees != 0 for one in everything for each in one.objects):
         notes.append(ROTATED_NOTE.format(rotated))
     return LabelledSet(names, labels["train"], labels.get("val"), notes, problems)

@@ -85,12 +85,18 @@ def _exhaustive(
     description: Path, content: dict[str, Any], names: tuple[str, ...]
 ) -> list[str] | None:
     """Returns the classes that `exhaustive` lists by name or number; None without that key."""
-    entries = content.get("exhaustive")
-    if entries is None:
+    if "exhaustive" not in content:
         return None
+    entries = content["exhaustive"]
     if not isinstance(entries, list):
         raise DatasetError(
-            f"{description}: `exhaustive` is {entries!r}; must be a list of class names or numbers"
+            f"{description}: `exhaustive` is {entries!r}; must be a list of class names or "
+            "numbers, [] if no class is complete"
+        )
+    if wrong := [entry for entry in entries if isinstance(entry, bool | None)]:
+        raise DatasetError(
+            f"{description}: `exhaustive` has {wrong[0]!r}; must be class names or numbers, names "
+            "that YAML takes for something else, such as on and no, in quotes"
         )
     return [
         names[entry]

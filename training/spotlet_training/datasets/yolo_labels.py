@@ -146,7 +146,7 @@ class LabelFiles:
             (self._corners, "rotated boxes or outlines"),
         )
         return [
-            f"{number} {kind} are taken as the upright boxes around them"
+            f"{kind}, taken as the upright boxes around them: {number}"
             for number, kind in kinds
             if number
         ]

@@ -4,12 +4,12 @@ from spotlet_training.datasets.findings import Finding
 from spotlet_training.inspection.harm import require_harmless
 from spotlet_training.inspection.report import inspection_lines, inspection_record
 from spotlet_training.inspection.sheet import labelled_sheet
-from spotlet_training.inspection.survey import Inspection, inspect_dataset
+from spotlet_training.inspection.survey import Inspection, inspect_sets
 
 __all__ = [
     "Finding",
     "Inspection",
-    "inspect_dataset",
+    "inspect_sets",
     "inspection_lines",
     "inspection_record",
     "labelled_sheet",

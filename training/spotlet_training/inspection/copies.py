@@ -1,6 +1,6 @@
 """Pictures that are in a set more than once."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from spotlet.likeness import nearest_hashes
@@ -19,17 +19,16 @@ OWN_LEAK = (
 
 
 def leaked_findings(
-    train: Sequence[Picture], val: Sequence[Picture], root: Path, *, chosen: bool = False
+    train: Sequence[Picture], val: Sequence[Picture], root: Path, chosen: Collection[Path] = ()
 ) -> list[Finding]:
     """Returns the validation pictures that are training pictures too, or copies of them.
 
     Args:
         train: the training pictures.
         val: the validation pictures.
-        root: the set's folder.
-        chosen: whether spotlet chose the validation pictures, so that the set is not at fault.
+        root: the folder to name files from.
+        chosen: those of them that spotlet chose for validation, so that the set is not at fault.
     """
-    severity: Severity = "note" if chosen else "error"
     files = {picture.path.resolve() for picture in train}
     bytes_of = {picture.digest: picture for picture in train if picture.digest}
     nearest = nearest_hashes([one.hash for one in val], [one.hash for one in train])
@@ -45,7 +44,9 @@ def leaked_findings(
             what = f"shows the same as the training picture {copied} ({alike[1]} of 255 bits apart)"
         else:
             continue
-        message = f"{what}; {OWN_LEAK if chosen else LEAK}"
+        own = picture.path in chosen
+        severity: Severity = "note" if own else "error"
+        message = f"{what}; {OWN_LEAK if own else LEAK}"
         findings.append(Finding(severity, "copies", message, picture.path))
     return findings
 
@@ -58,7 +59,7 @@ def repeated_findings(pictures: Sequence[Picture], root: Path) -> list[Finding]:
         if len(others) > NAMED_FINDINGS:
             named.append(f"{len(others) - NAMED_FINDINGS} more")
         listed = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
-        message = f"shows the same as {listed}, of the same split; one of them is enough"
+        message = f"shows the same as {listed}, of the same split; keep one, with the boxes of all"
         findings.append(Finding("note", "copies", message, first.path))
     return findings
 

@@ -21,7 +21,7 @@ def require_harmless(
 ) -> list[str]:
     """Raises if a set has an error that would silently harm a training.
 
-    No image is decoded, so this is quick; `inspect_dataset` checks more.
+    No image is decoded, so this is quick; `inspect_sets` checks more.
 
     Args:
         root: of the set or sets, for the message.
@@ -56,7 +56,7 @@ def harmful_findings(splits: Splits, canvas_hw: tuple[int, int]) -> list[Finding
     shared = same_files([one.path for one in train], [one.path for one in val])
     if shared:
         message = (
-            f"{len(shared)} of {len(val)} validation images are training images too "
+            f"validation images that are training images too: {len(shared)} of {len(val)} "
             f"({shared[0].name}); {LEAK}"
         )
         findings.append(Finding("error", "copies", message))

@@ -7,8 +7,8 @@ import numpy as np
 
 from spotlet.boxes import box_iou
 from spotlet_training.datasets import ImageLabels
-from spotlet_training.datasets.discover import STRAY_CLICK_PIXELS
 from spotlet_training.datasets.findings import Finding, Kind, Severity
+from spotlet_training.datasets.splits import STRAY_CLICK_PIXELS
 from spotlet_training.inspection.box_sizes import FINEST_STRIDE, BoxSizes, larger_canvas
 
 DOUBLED_IOU = 0.7
@@ -20,8 +20,8 @@ VANISHING_PIXELS, THIN_PIXELS = 1, 2
 """Shorter sides on the canvas. Under the first, the device's letterbox, which interpolates between
 two pixels of a frame, may leave an object out; under the second, its edges are blurred."""
 
-PLACE_WORDS = {"coco": "annotation", "yolo": "line", "voc": "object"}
-"""What `ImageLabels.places` counts in each format."""
+PLACE_WORDS = {".json": "annotation", ".txt": "line", ".xml": "object"}
+"""What `ImageLabels.places` counts in each kind of label file: COCO's, YOLO's, VOC's."""
 
 
 def count_boxes(labels: Sequence[ImageLabels], class_count: int) -> list[int]:
@@ -97,13 +97,11 @@ def thin_findings(
     return findings
 
 
-def doubled_findings(
-    labels: Sequence[ImageLabels], class_names: tuple[str, ...], format_name: str
-) -> list[Finding]:
+def doubled_findings(labels: Sequence[ImageLabels], class_names: tuple[str, ...]) -> list[Finding]:
     """Returns findings on objects that two boxes mark."""
     findings = []
-    word = PLACE_WORDS[format_name]
     for one in labels:
+        word = _place_word(one)
         iou = np.triu(box_iou(one.boxes_xyxy, one.boxes_xyxy), 1)
         iou[one.ignored] = iou[:, one.ignored] = 0
         for first, second in np.argwhere(iou >= DOUBLED_IOU).tolist():
@@ -114,19 +112,18 @@ def doubled_findings(
                 f"{word} {places[0]} and {word} {places[1]} ({both}) overlap by IoU "
                 f"{iou[first, second]:.2f} and count as two objects in {one.path.name}; keep one"
             )
-            findings.append(_at("doubled box", message, one, places[1], format_name))
+            findings.append(_at("doubled box", message, one, places[1]))
     return findings
 
 
 def stray_findings(
-    labels: Sequence[ImageLabels], sizes_hw: Mapping[Path, tuple[int, int]], format_name: str
+    labels: Sequence[ImageLabels], sizes_hw: Mapping[Path, tuple[int, int]]
 ) -> list[Finding]:
     """Returns findings on boxes that are too small in their image to be intended.
 
     Args:
         labels: of the images.
         sizes_hw: height and width of those that could be decoded.
-        format_name: `coco`, `yolo` or `voc`.
     """
     findings = []
     for one in labels:
@@ -135,12 +132,12 @@ def stray_findings(
             continue
         sides = (one.boxes_xyxy[:, 2:] - one.boxes_xyxy[:, :2]) * (width, height)
         for index in np.flatnonzero(sides.max(axis=1, initial=0.0) < STRAY_CLICK_PIXELS):
-            place = f"{PLACE_WORDS[format_name]} {one.places[index]}"
+            place = f"{_place_word(one)} {one.places[index]}"
             message = (
                 f"{place} is a box under {STRAY_CLICK_PIXELS} pixels in {one.path.name}, likely a "
                 "stray click; remove it if so"
             )
-            findings.append(_at("tiny boxes", message, one, one.places[index], format_name))
+            findings.append(_at("tiny boxes", message, one, one.places[index]))
     return findings
 
 
@@ -160,11 +157,15 @@ def empty_findings(labels: Sequence[ImageLabels], class_count: int) -> list[Find
     ]
 
 
-def _at(kind: Kind, message: str, labels: ImageLabels, place: int, format_name: str) -> Finding:
+def _at(kind: Kind, message: str, labels: ImageLabels, place: int) -> Finding:
     """Returns a note on a place in a label file."""
     return Finding(
-        "note", kind, message, labels.label_file, place if format_name == "yolo" else None
+        "note", kind, message, labels.label_file, place if _place_word(labels) == "line" else None
     )
+
+
+def _place_word(labels: ImageLabels) -> str:
+    return PLACE_WORDS[labels.label_file.suffix.lower()]
 
 
 def _too_small(

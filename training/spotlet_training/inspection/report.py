@@ -57,7 +57,7 @@ def inspection_record(inspection: Inspection) -> dict[str, Any]:
     """Returns the whole inspection as a dict for JSON."""
     return {
         "schema": SCHEMA,
-        "dataset": str(inspection.root),
+        "dataset": ", ".join(map(str, inspection.folders)),
         "format": inspection.format,
         "canvas_hw": list(inspection.canvas_hw),
         "splits": [

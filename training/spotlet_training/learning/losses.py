@@ -84,8 +84,9 @@ def counted_cells(
 ) -> Tensor:
     """Returns (N, K, C), or (N, K, 1) for all classes alike: 0 where a cell's score is left out.
 
-    That is where the cell's centre lies in an ignored box, and for the classes that are unknown
-    where it lies. A cell that is assigned counts for all classes: what it shows is known.
+    That is where the cell's centre lies in an ignored box, unless the cell is assigned, and for
+    the classes that are unknown where it lies. Of these, an assigned cell counts for the class of
+    its object alone: what looks like that object may be one of an unknown class as well.
 
     A box narrower than a cell hides the cell under its own centre, as one that is learnt takes it.
 
@@ -105,11 +106,11 @@ def counted_cells(
     hidden = inside & objects.ignored[:, None]
     covers.index_add_(0, objects.image_ids, hidden.to(covers.dtype))
     counted = (covers == 0)[..., None]
+    counted[pairs.image_ids, pairs.cells] = True
     if objects.unknown is not None:
         counted = counted & ~unknown_classes(centres, objects.unknown, len(like))
-    counted = counted.to(like.dtype)
-    counted[pairs.image_ids, pairs.cells] = 1.0
-    return counted
+        counted[pairs.image_ids, pairs.cells, objects.class_ids[pairs.objects]] = True
+    return counted.to(like.dtype)
 
 
 def unknown_classes(centres: Tensor, regions: UnknownRegions, images: int) -> Tensor:
