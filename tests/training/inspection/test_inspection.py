@@ -353,7 +353,7 @@ def test_pictures_of_a_coco_set_without_an_entry_are_counted(tmp_path: Path) -> 
     root = write_set(tmp_path / "set", "coco", clean_pictures())
     for name in ("p9.png", "p7.png"):
         (root / "train" / name).write_bytes(image_file(root, "p0.png").read_bytes())
-    inspection = inspect_dataset(root)
+    inspection = inspect_sets([root])
     (note,) = of_kind(inspection, "note", "set")
     assert note.file == Path("train/p7.png")
     assert "the first of 2 pictures beside labelled ones that have no entry" in note.message

@@ -104,7 +104,7 @@ def inspect_sets(
         ),
         *(Finding("note", "set", note) for note in notes),
         *(Finding("note", "partial labels", note) for note in partial_notes(train, val, names)),
-        *(unused_findings(pictures) if format_name == "coco" else ()),
+        *unused_findings([one.path for one in both if one.label_file.suffix == ".json"]),
         *picture_findings(both, pictures),
         *class_findings(train, val, names),
         *size_findings(sizes, canvas_hw, names),
