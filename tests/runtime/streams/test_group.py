@@ -153,6 +153,18 @@ def test_a_slow_camera_waits_one_round_at_most_and_fast_ones_share_alike(most: i
     assert "d" not in turns
 
 
+def test_idle_is_called_though_nothing_arrives() -> None:
+    with _group("d") as (group, (camera,)):
+
+        def idle() -> None:
+            calls.append(1)
+            camera.left = len(calls) // 3
+
+        calls: list[int] = []
+        next(group.batches(1, idle))
+        assert len(calls) == 3
+
+
 def test_max_fps_takes_every_nth_frame_of_each_stream_of_a_group(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
