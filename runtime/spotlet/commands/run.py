@@ -26,8 +26,8 @@ from spotlet.text.terminal import PLAIN_SECONDS, Progress
 
 __all__ = ["add_arguments", "run"]
 
-GONE_SECONDS = 1.0
-"""After SIGHUP, the time until the terminal of a shell that ended has gone."""
+GONE_SECONDS = 30
+"""How long after SIGHUP a terminal may go, if a shell has sent it that ends."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -85,8 +85,12 @@ def _reloading(service: bool) -> Iterator[threading.Event | None]:
     def look() -> None:
         reload.set()
         # A shell that ends sends the signal to its jobs while its terminal is still there.
-        if had_terminal and not over.wait(GONE_SECONDS) and not _has_terminal():
-            os.kill(os.getpid(), signal.SIGHUP)
+        for _ in range(GONE_SECONDS * had_terminal):
+            if over.wait(1):
+                return
+            if not _has_terminal():
+                os.kill(os.getpid(), signal.SIGHUP)
+                return
 
     signal.signal(signal.SIGHUP, hang_up)
     try:

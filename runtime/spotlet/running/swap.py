@@ -15,7 +15,7 @@ from spotlet.lifetime import WAKE_SECONDS
 from spotlet.running.model import RunModel
 from spotlet.running.package_copies import PackageCopies, remove_abandoned
 from spotlet.running.package_files import PackageState, package_state
-from spotlet.running.proof import QuietThread, call_ms, prove
+from spotlet.running.proof import QuietThread, compare_ms, prove
 from spotlet.running.settings import RunSettings
 from spotlet.text.plain import plain_line
 
@@ -150,7 +150,7 @@ class ModelSwap:
         self._handled, self._asked, self._retries = state, passing, passing
         before = None
         if detector is not None:
-            ms = call_ms(self._model.detector), call_ms(detector)
+            ms = compare_ms(self._model.detector, detector)
             before = self._model.take(detector)
             self._refusal = None
             self._tell("loaded", sha256, ms=ms)

@@ -10,10 +10,11 @@ import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,7 +26,9 @@ from spotlet.detector import Detector
 from spotlet.errors import ModelFileError
 from spotlet.identity import ModelEvent
 from spotlet.model.package import locate_model
+from spotlet.pipeline import Workers
 from spotlet.running import RunSettings, package_copies, package_files, swap
+from spotlet.running.loop import detect_in_order
 from spotlet.running.model import RunModel
 from spotlet.running.package_copies import PackageCopies
 from spotlet.running.package_files import copy_package, package_state
@@ -33,7 +36,7 @@ from spotlet.running.proof import QuietThread, prove
 from spotlet.running.swap import ModelSwap
 from spotlet.running.tracking import RunTracking
 from spotlet.session import SessionSettings
-from spotlet.streams import open_streams
+from spotlet.streams import Arrival, open_streams
 from spotlet.tracking import TrackingSettings
 
 ONE_THREAD = SessionSettings(threads=1)
@@ -448,6 +451,20 @@ def test_the_old_session_is_freed(tmp_path: Path) -> None:
             return session() is None
 
         wait_until(is_gone)
+
+
+def test_events_reach_the_outputs_of_one_camera_while_it_sends_nothing() -> None:
+    def batches(most: int, idle: Callable[[], None]) -> Iterator[list[Arrival]]:
+        idle()
+        yield from ()
+
+    flushed: list[int] = []
+    settings = RunSettings(model="p", sources=["rtsp://camera/1"])
+    group: Any = SimpleNamespace(batches=batches, stop=None)
+    model: Any = None
+    detected = detect_in_order(model, group, Workers(), settings, lambda: flushed.append(1))
+    assert list(detected) == []
+    assert flushed
 
 
 def test_a_links_target_and_not_its_name_decides_what_has_changed(tmp_path: Path) -> None:

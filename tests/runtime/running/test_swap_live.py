@@ -290,12 +290,13 @@ def test_a_shell_that_ends_takes_its_background_run_with_it(
     """It sends SIGHUP to its jobs while its terminal is still there."""
     ndjson = tmp_path / "out.ndjson"
     shell = (  # the first process of a terminal, with a job in the background
-        "import os, signal, subprocess, sys\n"
+        "import os, signal, subprocess, sys, time\n"
         "run = subprocess.Popen([sys.executable, *sys.argv[2:]], process_group=0)\n"
         "with open(sys.argv[1], 'w') as file:\n"
         "    file.write(str(run.pid))\n"
         "sys.stdin.readline()\n"
         "run.send_signal(signal.SIGHUP)\n"
+        "time.sleep(0.5)\n"
     )
     outer = (
         "import os, pty, sys\n"
