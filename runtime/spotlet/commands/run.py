@@ -58,7 +58,10 @@ def _run(settings: RunSettings, *, debug: bool) -> RunSummary:
         on_frame=terminal.show_frame,
         on_end=terminal.end,
     )
-    with _reloading(is_service(settings)) as reload:
+    service = False
+    with contextlib.suppress(SourceError):  # the run reports it, after what comes first
+        service = is_service(settings)
+    with _reloading(service) as reload:
         return running.run(settings, callbacks, reload=reload)
 
 
