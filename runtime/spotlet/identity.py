@@ -49,6 +49,8 @@ class ModelEvent:
         running: digest of the file that runs from now on.
         at: seconds since 1970 (UTC).
         reason: why it was refused; None if it was loaded.
+        ms: milliseconds that a blank frame took just before the swap, in the model before and in
+            this one; None if there was no swap.
     """
 
     state: Literal["loaded", "refused"]
@@ -57,7 +59,13 @@ class ModelEvent:
     running: str
     at: float
     reason: str | None = None
+    ms: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         which = f"model {self.model}{f' {self.digest}' if self.digest else ''}: {self.state}"
-        return which if self.reason is None else f"{which}: {self.reason}; {self.running} stays"
+        if self.reason is not None:
+            return f"{which}: {self.reason}; {self.running} stays"
+        if self.ms is not None:
+            before, after = self.ms
+            which += f"; {after:.3g} ms a frame, {before:.3g} ms before"
+        return which

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from spotlet import running
@@ -19,11 +19,14 @@ from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import SettingError, SourceError
 from spotlet.running import RunCallbacks, RunSettings, RunSummary
-from spotlet.sinks.choice import UNENDING_KINDS
+from spotlet.running.run import is_service
 from spotlet.streams import Frame, StatusEvent, Stream
 from spotlet.text.terminal import PLAIN_SECONDS, Progress, write_notice
 
 __all__ = ["add_arguments", "run"]
+
+GONE_SECONDS = 30
+"""How long after SIGHUP a terminal may go, if a shell has sent it that ends."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,13 +57,16 @@ def _run(settings: RunSettings, *, debug: bool) -> RunSummary:
         on_frame=terminal.show_frame,
         on_end=terminal.end,
     )
-    with _reloading(lambda: terminal.is_service) as reload:
+    service = False
+    with contextlib.suppress(SourceError):  # the run reports it, after what comes first
+        service = is_service(settings)
+    with _reloading(service) as reload:
         return running.run(settings, callbacks, reload=reload)
 
 
 @contextlib.contextmanager
-def _reloading(is_service: Callable[[], bool]) -> Iterator[threading.Event | None]:
-    """Turns SIGHUP into an event in the block; it still ends what is no service, as before.
+def _reloading(service: bool) -> Iterator[threading.Event | None]:
+    """Turns SIGHUP into an event in the block; it still ends other runs than services, as before.
 
     It also ends a run whose terminal has been closed: nobody would see it go on.
     """
@@ -69,19 +75,30 @@ def _reloading(is_service: Callable[[], bool]) -> Iterator[threading.Event | Non
     if not callable(before):  # `nohup` ignores it, and so it stays
         yield None
         return
-    reload, had_terminal = threading.Event(), _has_terminal()
+    reload, over, had_terminal = threading.Event(), threading.Event(), _has_terminal()
 
     def hang_up(number: int, frame: FrameType | None) -> None:
-        if is_service() and _has_terminal() == had_terminal:
+        if service and _has_terminal() == had_terminal:
             # In a handler `reload.set()` could wait for a lock that the code below it holds.
-            _thread.start_new_thread(reload.set, ())
+            _thread.start_new_thread(look, ())
         else:
             before(number, frame)
+
+    def look() -> None:
+        reload.set()
+        # A shell that ends sends the signal to its jobs while its terminal is still there.
+        for _ in range(GONE_SECONDS * had_terminal):
+            if over.wait(1):
+                return
+            if not _has_terminal():
+                os.kill(os.getpid(), signal.SIGHUP)
+                return
 
     signal.signal(signal.SIGHUP, hang_up)
     try:
         yield reload
     finally:
+        over.set()
         signal.signal(signal.SIGHUP, before)
 
 
@@ -101,7 +118,6 @@ class _Terminal:
         self._settings = settings
         self._debug = debug
         self._progress: Progress | None = None
-        self.is_service = False
 
     def show_model(self, detector: Detector, why: str) -> None:
         if self._debug:
@@ -117,7 +133,6 @@ class _Terminal:
         write_notice(f"{stamp} {line}\n")  # in one call: other threads print too
 
     def begin(self, streams: Sequence[Stream]) -> None:
-        self.is_service = any(stream.kind in UNENDING_KINDS for stream in streams)
         if not self._settings.has_outputs:
             return
         limits = [] if self._settings.max_frames is None else [self._settings.max_frames]

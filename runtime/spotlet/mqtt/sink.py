@@ -110,7 +110,7 @@ class MqttSink(Closing):
         self._present: dict[str, Counter[tuple[int, int | None]]] = {}
         self._announced: set[str] = set()
         self._with_states: set[str] = set()
-        self._model: ModelIdentity | None = None
+        self._has_model = False
         self._closed = False
         self._keep(self._topics.status, ONLINE)
         if settings.discovery:
@@ -149,7 +149,7 @@ class MqttSink(Closing):
         if self._settings.discovery and source not in self._announced:
             self._announced.add(source)
             self._announce(source, detections)
-        if self._model is None and detections.model is not None:
+        if not self._has_model and detections.model is not None:
             self._announce_model(detections.model)
         present = present_objects(detections)
         changed = present != self._present.get(source, Counter())
@@ -173,6 +173,7 @@ class MqttSink(Closing):
     def write_model(self, event: ModelEvent) -> None:
         """Takes a loaded or refused package; after `close` it does nothing."""
         if not self._closed:
+            self._has_model = True
             self._keep(self._topics.model, encode_event(model_event(event)))
             self._sender.wake()
 
@@ -193,8 +194,8 @@ class MqttSink(Closing):
         self._outbox.keep(Message(topic, payload, retain=True))
 
     def _announce_model(self, model: ModelIdentity) -> None:
-        """Publishes the first model of the run as loaded."""
-        self._model, digest = model, model.digest
+        """Publishes the first model of the run as loaded, unless a package was tried before."""
+        digest = model.digest
         self.write_model(
             ModelEvent(
                 state="loaded", model=model.name, digest=digest, running=digest, at=time.time()

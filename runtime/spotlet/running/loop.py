@@ -71,8 +71,8 @@ def detect_in_order(
 
     Each call of the network takes the detector that the model has then, so no frame mixes two.
 
-    No thread is left once it is exhausted, which closes the group too, or closed. With several
-    workers, `idle` is called now and then in the caller's thread while it waits.
+    No thread is left once it is exhausted, which closes the group too, or closed. `idle` is called
+    now and then in the caller's thread while it waits.
 
     Raises:
         SourceError: the only source cannot be read.
@@ -84,7 +84,10 @@ def detect_in_order(
         results = model.detector.detect([frame.image for _, frame in arrivals])
         return results if classes is None else [found.of_classes(classes) for found in results]
 
-    batches = group.batches(settings.batch)
+    if workers.count == 1:  # the group then waits in the caller's thread
+        batches = group.batches(settings.batch, idle)
+    else:
+        batches = group.batches(settings.batch)
     first = _first(settings.max_frames, batches)
     with contextlib.closing(map_in_order(first, detect, workers, group.stop, idle)) as detected:
         for arrivals, results in detected:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from spotlet.errors import ModelFileError, SpotletError
+from spotlet.errors import ModelFileError
 from spotlet.model.files import (
     MOST_JSON_BYTES,
     MOST_MODEL_BYTES,
@@ -34,7 +34,7 @@ def package_state(model: str | Path, variant: str | None) -> PackageState:
         path = locate_model(model, variant)
         names = _member_names(path)
         folder = path.parent.resolve()
-    except (OSError, RuntimeError, SpotletError) as error:
+    except Exception as error:
         return ((str(error), 0, 0, 0, 0),)
     return tuple(_file_state(folder, name) for name in names)
 
@@ -62,11 +62,16 @@ def copy_package(model: str | Path, variant: str | None, folder: Path) -> Path:
         limit = MOST_MODEL_BYTES if name.endswith(".onnx") else MOST_JSON_BYTES
         is_golden = name.startswith(f"{GOLDEN_FOLDER}/")
         if is_golden:
-            limit = min(max(left, 0), MOST_PICTURE_BYTES)
+            limit = MOST_PICTURE_BYTES
         # A single file may be a link to anywhere, as for a `Detector`.
         member = source / name if name == path.name else package_member(source, name)
         content = read_bounded(member, limit)
         left -= len(content) if is_golden else 0
+        if left < 0:
+            raise ModelFileError(
+                f"{source / GOLDEN_FOLDER}: holds over {MOST_GOLDEN_BYTES // 2**20} MB, the most "
+                "for a running model; export it with fewer frames, or restart the run"
+            )
         target = folder / name
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(content)

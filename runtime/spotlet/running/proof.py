@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from spotlet.check import CheckReport, check_model
 from spotlet.detector import Detector
 from spotlet.errors import ModelFileError
+from spotlet.letterbox import ImageArray
 from spotlet.lifetime import Closing
 from spotlet.manifest import Manifest
 from spotlet.model.package import PARITY_FILE, read_parity
@@ -26,6 +28,9 @@ NICENESS = 10
 
 INPUT_FIELDS = ("size_hw", "colour_order", "resize", "interpolation", "pad_value")
 """Of the manifest's `input`, what a new package must share."""
+
+TIMED_CALLS, TIMED_SECONDS = 8, 2.0
+"""How often the old and the new model are timed, and when that ends early."""
 
 
 class QuietThread(Closing):
@@ -85,10 +90,31 @@ def prove(model: RunModel, path: Path, quiet: QuietThread) -> Detector:
         )
     settings = model.pinned()
     _require_proven(quiet.check(path, _checking(settings)))
+    model.free()  # what the check needed, so that no third model is in memory
     detector = model.load(path, settings)
     _require_same(model.detector.manifest, detector.manifest)
-    detector(np.zeros((*detector.manifest.input.size_hw, 3), np.uint8))
+    detector(_blank(detector))  # the first call may compile
     return detector
+
+
+def compare_ms(old: Detector, new: Detector) -> tuple[float, float]:
+    """Returns the milliseconds that a frame takes in each: the fastest of `TIMED_CALLS` in turn.
+
+    Fewer if they are slow. The frame has the size of the network's input, and no objects.
+    """
+    least, start = [float("inf")] * 2, time.perf_counter()
+    for _ in range(TIMED_CALLS):
+        for index, detector in enumerate((old, new)):
+            before = time.perf_counter()
+            detector(_blank(detector))
+            least[index] = min(least[index], (time.perf_counter() - before) * 1000)
+        if time.perf_counter() - start > TIMED_SECONDS:
+            break
+    return least[0], least[1]
+
+
+def _blank(detector: Detector) -> ImageArray:
+    return np.zeros((*detector.manifest.input.size_hw, 3), np.uint8)
 
 
 def _checking(settings: SessionSettings) -> SessionSettings:

@@ -97,7 +97,7 @@ def _run(
         model,
         settings,
         loaded,
-        watch=is_service(settings) and Path(settings.model).exists(),
+        watch=is_service(settings),
         reload=reload,
         report=outputs.take_model,
         notify=outputs.notify,

@@ -2,20 +2,20 @@
 
 import contextlib
 import hashlib
-import shutil
-import tempfile
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from spotlet.errors import SpotletError
+from spotlet.errors import ModelFileError, SpotletError
 from spotlet.identity import ModelEvent, ModelIdentity
 from spotlet.lifetime import WAKE_SECONDS
 from spotlet.running.model import RunModel
-from spotlet.running.package_files import PackageState, copy_package, package_state
-from spotlet.running.proof import QuietThread, prove
+from spotlet.running.package_copies import PackageCopies, remove_abandoned
+from spotlet.running.package_files import PackageState, package_state
+from spotlet.running.proof import QuietThread, compare_ms, prove
 from spotlet.running.settings import RunSettings
 from spotlet.text.plain import plain_line
 
@@ -24,6 +24,12 @@ POLL_SECONDS = 2.0
 
 SETTLE_SECONDS = 2.0
 """A package is read once it has not changed for this long: a copy in progress changes."""
+
+RETRY_SECONDS = 30.0
+"""The time until a package is tried again that something else kept from being checked."""
+
+SLOW_SECONDS = 10.0
+"""A check that takes longer is a notice."""
 
 MOST_REASON_CHARACTERS = 500
 
@@ -54,24 +60,29 @@ class ModelSwap:
             model: of the run.
             settings: of the run.
             loaded: the state of the package before `model` was loaded.
-            watch: whether changes of the files count; else only `reload` does.
+            watch: whether changes of the files count, unless the model is a bundled name; else only
+                `reload` does.
             reload: set it to look at the package now; cleared when that begins.
             report: called in this object's thread for each package that is loaded or refused.
             notify: called there with a line if there was nothing to do.
         """
         self._model = model
-        self._settings = settings
-        self._watch = watch
+        is_path = os.path.exists(settings.model)  # noqa: PTH110 - never raises
+        # Absolute, because the folder in which the run was started may be deleted.
+        self._given = Path(settings.model).absolute() if is_path else settings.model
+        self._variant = settings.variant
+        self._watch = watch and is_path
         self._reload = reload
         self._report = report
         self._notify = notify
         self._handled = self._seen = loaded
         self._changed_at = self._looked_at = time.monotonic()
-        self._asked = False
+        self._asked = self._retries = False
+        self._refusal: str | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="spotlet-swap", daemon=True)
         self._quiet = QuietThread()
-        self._copy: Path | None = None
+        self._copies = PackageCopies()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -85,24 +96,29 @@ class ModelSwap:
             self._quiet.close()
             if self._thread.is_alive():
                 self._thread.join(WAKE_SECONDS)
-            if self._copy is not None:  # the process may end before the thread
-                shutil.rmtree(self._copy, ignore_errors=True)
+            self._copies.close()
 
     def _run(self) -> None:
+        remove_abandoned()
         while not self._over.wait(WAKE_SECONDS):
-            if self._reload is not None and self._reload.is_set():
-                self._reload.clear()
-                self._asked = True
-                self._changed_at, self._seen = float("-inf"), self._state()
-            elif (
-                self._watch or self._asked
-            ) and time.monotonic() - self._looked_at >= POLL_SECONDS:
-                self._look()
-            else:
-                continue
-            is_new = self._asked or (self._watch and self._seen != self._handled)
-            if is_new and time.monotonic() - self._changed_at >= SETTLE_SECONDS:
-                self._swap()
+            try:
+                self._step()
+            except Exception as error:  # nothing may end the watch
+                self._handled, self._asked = self._seen, False
+                self._refuse(None, self._reason(error))
+
+    def _step(self) -> None:
+        if self._reload is not None and self._reload.is_set():
+            self._reload.clear()
+            self._asked, self._retries = True, False
+            self._changed_at, self._seen = float("-inf"), self._state()
+        elif (self._watch or self._asked) and time.monotonic() - self._looked_at >= POLL_SECONDS:
+            self._look()
+        else:
+            return
+        is_new = self._asked or self._seen != self._handled
+        if is_new and time.monotonic() - self._changed_at >= SETTLE_SECONDS:
+            self._swap()
 
     def _look(self) -> None:
         self._looked_at, state = time.monotonic(), self._state()
@@ -110,42 +126,72 @@ class ModelSwap:
             self._seen, self._changed_at = state, time.monotonic()
 
     def _state(self) -> PackageState:
-        return package_state(self._settings.model, self._settings.variant)
+        return package_state(self._given, self._variant)
 
     def _swap(self) -> None:
-        """Swaps, or reports why not; while the package is still changing it does nothing."""
+        """Swaps, or reports why not; if the package changes meanwhile it does nothing."""
         state, identity = self._seen, self._model.detector.identity
-        sha256, detector, reason, changed = None, None, None, False
+        sha256, detector, reason, passing = None, None, None, False
         try:
-            with tempfile.TemporaryDirectory(prefix="spotlet-swap-") as name:
-                self._copy = Path(name)
-                try:
-                    path = copy_package(self._settings.model, self._settings.variant, self._copy)
-                finally:
-                    changed = self._state() != state
-                if not changed:
-                    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-                    if sha256 != identity.sha256:
+            with self._copies.copy(self._given, self._variant) as path:
+                sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+                if sha256 != identity.sha256 and self._state() == state:
+                    with self._saying_slow(ModelIdentity(identity.name, sha256)):
                         detector = prove(self._model, path, self._quiet)
         except Exception as error:  # whatever is wrong with a package, the run continues
             reason = self._reason(error)  # the error itself would keep what was loaded
+            passing = not isinstance(error, ModelFileError)
         if self._over.is_set():
             return
-        if changed:
+        if self._state() != state:  # so the copy may be a mixture, or there is a newer package
             self._look()
             return
-        self._handled, self._asked = state, False
-        if detector is None and reason is None:
-            self._notify(f"model {identity}: the package has the same model file, nothing to load")
-            return
+        is_repeated = self._retries and reason == self._refusal
+        self._handled, self._asked, self._retries = state, passing, passing
         before = None
         if detector is not None:
+            ms = compare_ms(self._model.detector, detector)
             before = self._model.take(detector)
-        self._tell("loaded" if reason is None else "refused", sha256, reason)
+            self._refusal = None
+            self._tell("loaded", sha256, ms=ms)
+        elif reason is not None:
+            self._changed_at = time.monotonic() + RETRY_SECONDS  # counts only if `passing`
+            if not is_repeated:
+                self._refuse(sha256, reason)
+        elif self._refusal is not None:
+            self._refusal = None
+            self._tell("loaded", sha256)
+        else:
+            self._notify(f"model {identity}: the package has the same model file, nothing to load")
         self._model.free(before)
 
+    @contextlib.contextmanager
+    def _saying_slow(self, new: ModelIdentity) -> Iterator[None]:
+        """Notifies once if the block takes long."""
+        line = f"model {new}: still being checked, {self._model.detector.identity.digest} runs on"
+
+        def notify() -> None:
+            if not self._over.is_set():
+                self._notify(line)
+
+        timer = threading.Timer(SLOW_SECONDS, notify)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _refuse(self, sha256: str | None, reason: str) -> None:
+        self._refusal = reason
+        self._tell("refused", sha256, reason)
+
     def _tell(
-        self, state: Literal["loaded", "refused"], sha256: str | None, reason: str | None = None
+        self,
+        state: Literal["loaded", "refused"],
+        sha256: str | None,
+        reason: str | None = None,
+        ms: tuple[float, float] | None = None,
     ) -> None:
         self._report(
             ModelEvent(
@@ -155,14 +201,18 @@ class ModelSwap:
                 running=self._model.detector.identity.digest,
                 at=time.time(),
                 reason=reason,
+                ms=ms,
             )
         )
 
     def _reason(self, fault: Exception) -> str:
         """Returns a fault in one line, without the folders, which are private or temporary."""
         text = str(fault) if isinstance(fault, SpotletError) else f"{type(fault).__name__}: {fault}"
-        given = Path(self._settings.model)
-        for folder in (self._copy, given.resolve(), given.resolve().parent, given.parent):
-            if folder is not None and str(folder) not in (".", "/"):
-                text = text.replace(f"{folder}/", "").replace(str(folder), self._model.name)
+        packages = [] if self._copies.folder is None else [self._copies.folder]
+        if isinstance(self._given, Path):
+            packages += [Path(os.path.realpath(self._given)), self._given]
+        for folder in packages:
+            text = text.replace(f"{folder}/", "").replace(str(folder), self._model.name)
+        for folder in packages:
+            text = text.replace(f"{folder.parent}/", "")
         return plain_line(text, MOST_REASON_CHARACTERS)

@@ -2,11 +2,11 @@
 
 import contextlib
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import NamedTuple
 
 from spotlet.errors import SourceError, UsageError
-from spotlet.lifetime import Closing
+from spotlet.lifetime import WAKE_SECONDS, Closing
 from spotlet.streams.frame import Frame
 from spotlet.streams.stream import Stream
 
@@ -48,13 +48,16 @@ class StreamGroup(Closing):
         for arrivals in self.batches():
             yield from arrivals
 
-    def batches(self, most: int = 1) -> Generator[list[Arrival], None, None]:
+    def batches(
+        self, most: int = 1, idle: Callable[[], None] = lambda: None
+    ) -> Generator[list[Arrival], None, None]:
         """Yields what has arrived, at most one frame of each stream at a time.
 
         The stream served last waits longest. Ends when all streams are over, and closes them.
 
         Args:
             most: frames yielded at once, from 1.
+            idle: called now and then while nothing arrives.
 
         Raises:
             SourceError: the only stream cannot be read; of several it goes into `failures`.
@@ -69,7 +72,8 @@ class StreamGroup(Closing):
                 if arrivals:
                     yield arrivals
                 else:
-                    self._changed.wait(self._wait_seconds())
+                    idle()
+                    self._changed.wait(min(self._wait_seconds(), WAKE_SECONDS))
         finally:
             self.close()
 

@@ -103,6 +103,7 @@ def test_a_run_is_heard_and_its_end_and_nothing_tells_the_password(
     kept = {heard.topic: heard for heard in late.heard if heard.retained}
     assert {topic for topic in kept if not topic.startswith("homeassistant/")} == {
         "yard/status",
+        "yard/model",
         "yard/yard/counts",
     }
     assert kept["yard/status"].payload == b"online"

@@ -1,14 +1,20 @@
 """A new package into a running service: proven first, then swapped in between two frames."""
 
+import errno
 import gc
 import os
+import re
 import shutil
+import subprocess
+import sys
+import tempfile
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,16 +23,20 @@ from patience import wait_until
 from swap_packages import damage, frame_with_red, write_package
 
 from spotlet.detector import Detector
+from spotlet.errors import ModelFileError
 from spotlet.identity import ModelEvent
 from spotlet.model.package import locate_model
-from spotlet.running import RunSettings, swap
+from spotlet.pipeline import Workers
+from spotlet.running import RunSettings, package_copies, package_files, swap
+from spotlet.running.loop import detect_in_order
 from spotlet.running.model import RunModel
+from spotlet.running.package_copies import PackageCopies
 from spotlet.running.package_files import copy_package, package_state
 from spotlet.running.proof import QuietThread, prove
 from spotlet.running.swap import ModelSwap
 from spotlet.running.tracking import RunTracking
 from spotlet.session import SessionSettings
-from spotlet.streams import open_streams
+from spotlet.streams import Arrival, open_streams
 from spotlet.tracking import TrackingSettings
 
 ONE_THREAD = SessionSettings(threads=1)
@@ -162,6 +172,9 @@ def test_a_package_that_is_taken_away_is_refused_and_may_come_back(tmp_path: Pat
         assert (event.state, event.digest) == ("refused", None)
         assert "p: no such file" in str(event.reason)
         (tmp_path / "away").rename(package)
+        event = of.next_event()  # nothing is loaded, but a refusal must not stay on a page
+        assert (event.state, event.digest, event.ms) == ("loaded", digest_of(package), None)
+        os.utime(package / "model.onnx")
         wait_until(lambda: of.notices)
         assert "has the same model file" in of.notices[0]
         assert of.events == []
@@ -187,15 +200,15 @@ def test_without_watching_only_a_reload_looks_at_the_package(tmp_path: Path) -> 
         wait_until(lambda: of.notices)
 
 
-def test_what_is_proven_is_what_runs_though_the_package_changes_meanwhile(
+def test_a_package_that_changes_while_it_is_checked_gives_way_to_the_newer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = write_package(tmp_path / "p")
 
     def prove_late(model: RunModel, path: Path, quiet: QuietThread) -> Detector:
-        if not done:
-            done.append(path)
-            damage(write_package(package, red=0.3), "truncated")
+        done.append(path)
+        if len(done) == 1:
+            write_package(package, red=0.5)
         return prove(model, path, quiet)
 
     done: list[Path] = []
@@ -204,8 +217,25 @@ def test_what_is_proven_is_what_runs_though_the_package_changes_meanwhile(
         monkeypatch.setattr(swap, "prove", prove_late)
         of.reload.set()
         assert of.next_event().state == "loaded"
-        assert of.score() == 0.6
-        assert not done[0].exists()
+        assert of.score() == 0.5
+        assert not any(path.exists() for path in done)
+
+
+def test_what_is_proven_is_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = write_package(tmp_path / "p")
+
+    def prove_alone(model: RunModel, path: Path, quiet: QuietThread) -> Detector:
+        package.rename(tmp_path / "away")
+        try:
+            return prove(model, path, quiet)
+        finally:
+            (tmp_path / "away").rename(package)
+
+    with watched(package, watch=False) as of:
+        write_package(package, red=0.6)
+        monkeypatch.setattr(swap, "prove", prove_alone)
+        of.reload.set()
+        assert of.next_event().state == "loaded"
 
 
 def test_a_package_that_changes_while_it_is_copied_is_read_again(
@@ -223,11 +253,136 @@ def test_a_package_that_changes_while_it_is_copied_is_read_again(
     copies: list[Path] = []
     with watched(package, watch=False) as of:
         damage(write_package(package, red=0.6), "truncated")
-        monkeypatch.setattr(swap, "copy_package", copy_early)
+        monkeypatch.setattr(package_copies, "copy_package", copy_early)
         of.reload.set()
         assert of.next_event().state == "loaded"
         assert of.score() == 0.5
         assert len(copies) == 2
+
+
+def test_a_link_to_itself_is_refused_and_once_repaired_the_watch_goes_on(tmp_path: Path) -> None:
+    old, new = write_package(tmp_path / "v1"), write_package(tmp_path / "v2", red=0.6)
+    link = tmp_path / "current"
+    link.symlink_to(old)
+    with watched(link) as of:
+        for target, state in ((link, "refused"), (new, "loaded")):
+            (tmp_path / "next").symlink_to(target)
+            (tmp_path / "next").rename(link)
+            assert of.next_event().state == state
+        assert of.score() == 0.6
+
+
+def test_the_folder_in_which_a_run_was_started_may_be_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    write_package(folder / "p")
+    monkeypatch.chdir(folder)
+    try:
+        with watched(Path("p")) as of:
+            shutil.rmtree(folder)
+            event = of.next_event()
+            assert (event.state, event.digest) == ("refused", None)
+            assert str(tmp_path) not in str(event)
+            write_package(folder / "p", red=0.6)
+            assert of.next_event().state == "loaded"
+    finally:
+        monkeypatch.undo()
+
+
+def test_nothing_ends_the_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = write_package(tmp_path / "p")
+    with watched(package) as of:
+        take = of.model.take
+
+        def fail(detector: Detector) -> None:
+            monkeypatch.setattr(of.model, "take", take)
+            raise RuntimeError("a fault of the program")
+
+        monkeypatch.setattr(of.model, "take", fail)
+        write_package(package, red=0.6)
+        assert of.next_event().reason == "RuntimeError: a fault of the program"
+        write_package(package, red=0.5)
+        assert of.next_event().state == "loaded"
+
+
+def test_a_package_that_the_device_has_no_room_for_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swap, "RETRY_SECONDS", 0.1)
+    package = write_package(tmp_path / "p")
+    tries = []
+
+    def fill(model: str | Path, variant: str | None, folder: Path) -> Path:
+        tries.append(folder)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with watched(package) as of:
+        monkeypatch.setattr(package_copies, "copy_package", fill)
+        write_package(package, red=0.6)
+        assert of.next_event().reason == (
+            f"TMPDIR {tempfile.gettempdir()}: cannot hold the copy of 1 MB (No space left on "
+            "device); free some or set TMPDIR"
+        )
+        wait_until(lambda: len(tries) > 2)
+        assert of.events == []  # the same refusal again is none
+        monkeypatch.setattr(package_copies, "copy_package", copy_package)
+        assert of.next_event().state == "loaded"
+
+
+def test_a_slow_check_is_a_notice_and_the_times_of_both_models_are_in_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swap, "SLOW_SECONDS", 0.01)
+
+    def prove_slowly(model: RunModel, path: Path, quiet: QuietThread) -> Detector:
+        wait_until(lambda: of.notices)
+        return prove(model, path, quiet)
+
+    package = write_package(tmp_path / "p")
+    old = digest_of(package)
+    with watched(package) as of:
+        monkeypatch.setattr(swap, "prove", prove_slowly)
+        write_package(package, red=0.6)
+        event = of.next_event()
+        assert of.notices == [f"model p {event.digest}: still being checked, {old} runs on"]
+    assert event.ms is not None
+    assert re.search(r": loaded; [\d.e+]+ ms a frame, [\d.e+]+ ms before$", str(event))
+
+
+@pytest.mark.live
+@pytest.mark.skipif(os.name != "posix", reason="without locks nothing is removed")
+def test_the_copies_of_a_killed_run_are_removed_and_those_of_others_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    package = write_package(tmp_path / "p")
+    script = (
+        "import os, signal, sys\n"
+        "from spotlet.running.package_copies import PackageCopies\n"
+        "with PackageCopies().copy(sys.argv[1], None):\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", script, str(package)],
+        check=False,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
+    (left,) = tmp_path.glob("spotlet-swap-*")
+    with PackageCopies().copy(package, None) as path:
+        package_copies.remove_abandoned()
+        assert list(tmp_path.glob("spotlet-swap-*")) == [path.parent] != [left]
+    assert not list(tmp_path.glob("spotlet-swap-*"))
+
+
+def test_golden_frames_that_are_too_large_together_are_refused_with_that_rule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = write_package(tmp_path / "p")
+    (tmp_path / "copy").mkdir()
+    monkeypatch.setattr(package_files, "MOST_GOLDEN_BYTES", 100)
+    with pytest.raises(ModelFileError, match="golden: holds over 0 MB, the most for a running"):
+        copy_package(package, None, tmp_path / "copy")
 
 
 def test_a_fault_that_nobody_foresaw_is_a_refusal_too(
@@ -296,6 +451,20 @@ def test_the_old_session_is_freed(tmp_path: Path) -> None:
             return session() is None
 
         wait_until(is_gone)
+
+
+def test_events_reach_the_outputs_of_one_camera_while_it_sends_nothing() -> None:
+    def batches(most: int, idle: Callable[[], None]) -> Iterator[list[Arrival]]:
+        idle()
+        yield from ()
+
+    flushed: list[int] = []
+    settings = RunSettings(model="p", sources=["rtsp://camera/1"])
+    group: Any = SimpleNamespace(batches=batches, stop=None)
+    model: Any = None
+    detected = detect_in_order(model, group, Workers(), settings, lambda: flushed.append(1))
+    assert list(detected) == []
+    assert flushed
 
 
 def test_a_links_target_and_not_its_name_decides_what_has_changed(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Packages swapped into whole runs: through the command, and seen by every output."""
 
+import contextlib
 import json
 import os
 import signal
@@ -282,6 +283,46 @@ def test_a_terminal_that_is_closed_ends_the_run(
     assert ndjson.read_text("utf-8").endswith("\n")
 
 
+@pytest.mark.skipif(not hasattr(os, "forkpty"), reason="this system has no terminals")
+def test_a_shell_that_ends_takes_its_background_run_with_it(
+    tmp_path: Path, packages: tuple[Path, Path, Path]
+) -> None:
+    """It sends SIGHUP to its jobs while its terminal is still there."""
+    ndjson = tmp_path / "out.ndjson"
+    shell = (  # the first process of a terminal, with a job in the background
+        "import os, signal, subprocess, sys, time\n"
+        "run = subprocess.Popen([sys.executable, *sys.argv[2:]], process_group=0)\n"
+        "with open(sys.argv[1], 'w') as file:\n"
+        "    file.write(str(run.pid))\n"
+        "sys.stdin.readline()\n"
+        "run.send_signal(signal.SIGHUP)\n"
+        "time.sleep(0.5)\n"
+    )
+    outer = (
+        "import os, pty, sys\n"
+        "pid, terminal = pty.fork()\n"
+        "if pid == 0:\n"
+        "    os.execv(sys.executable, [sys.executable, '-c', *sys.argv[1:]])\n"
+        "sys.stdin.readline()\n"
+        "os.write(terminal, b'exit\\n')\n"
+        "os.waitpid(pid, 0)\n"
+    )
+    pid = tmp_path / "pid"
+    with MjpegServer(fps=20) as camera:
+        words = ["-m", "spotlet", "run", str(packages[0]), camera.url, "--ndjson", str(ndjson)]
+        with subprocess.Popen(
+            [sys.executable, "-c", outer, shell, str(pid), *words], stdin=subprocess.PIPE, text=True
+        ) as terminal:
+            wait_until(lambda: ndjson.exists() and '"frame":' in ndjson.read_text("utf-8"))
+            terminal.communicate("\n")
+        try:
+            wait_until(lambda: not camera._clients)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid.read_text("utf-8")), signal.SIGKILL)
+    assert ndjson.read_text("utf-8").endswith("\n")
+
+
 def test_mqtt_keeps_the_model_and_the_last_refusal(packages: tuple[Path, Path, Path]) -> None:
     pytest.importorskip("paho.mqtt")
     from live_frames import live_frame
@@ -302,9 +343,33 @@ def test_mqtt_keeps_the_model_and_the_last_refusal(packages: tuple[Path, Path, P
             state="refused", model="v1", digest=None, running=digest, at=1.7e9, reason="no file"
         )
         sink.write_model(refused)
+        sink.write(frame, detector(frame.image))
         kept = _retained(sink, "yard/model")
         assert (kept["state"], kept["reason"], kept["running"]) == ("refused", "no file", digest)
         jsonschema.validate(kept, event_json_schema())
+    finally:
+        sink.close()
+
+
+def test_a_package_refused_before_the_first_frame_stays_refused(
+    packages: tuple[Path, Path, Path],
+) -> None:
+    pytest.importorskip("paho.mqtt")
+    from live_frames import live_frame
+
+    from spotlet.mqtt import MqttSink
+
+    detector = Detector(packages[1])
+    sink = MqttSink("mqtt://127.0.0.1:9/yard", on_failure=lambda line: None)
+    try:
+        running = detector.identity.digest
+        refused = ModelEvent(
+            state="refused", model="v1", digest=None, running=running, at=1.7e9, reason="no file"
+        )
+        sink.write_model(refused)
+        frame = live_frame(0)
+        sink.write(frame, detector(frame.image))
+        assert _retained(sink, "yard/model")["state"] == "refused"
     finally:
         sink.close()
 

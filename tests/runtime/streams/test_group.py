@@ -153,6 +153,20 @@ def test_a_slow_camera_waits_one_round_at_most_and_fast_ones_share_alike(most: i
     assert "d" not in turns
 
 
+def test_idle_is_called_each_time_that_nothing_has_arrived() -> None:
+    with _group("s") as (group, (camera,)):
+
+        def come_third() -> Frame | None:
+            polls.append(1)
+            return take_frame(numbered_picture(0), "", 0, None) if len(polls) == 3 else None
+
+        polls: list[int] = []
+        calls: list[int] = []
+        camera.poll = come_third  # type: ignore[method-assign]
+        next(group.batches(1, lambda: calls.append(1)))
+        assert len(calls) == 2
+
+
 def test_max_fps_takes_every_nth_frame_of_each_stream_of_a_group(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
