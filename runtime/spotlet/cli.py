@@ -7,6 +7,8 @@ Exit codes: 0 done; 2 wrong usage; 3 a gate did not pass; 4 an input cannot be r
 not written; 130 interrupted by Ctrl-C, 143 terminated by SIGTERM or SIGHUP, both after finishing
 the files being written. To `spotlet run` of a camera, SIGHUP means to look for a new model. If the
 reader of a pipe exits, as `head` does, the command ends quietly with 0.
+
+Over 250 lines: finding a command, running it and ending its process depend on each other.
 """
 
 import argparse

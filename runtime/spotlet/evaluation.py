@@ -1,4 +1,7 @@
-"""Average precision (AP) of detections, by the COCO protocol."""
+"""Average precision (AP) of detections, by the COCO protocol.
+
+Over 250 lines: the truth, what of it the evaluator gets, and the figures are one protocol.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
