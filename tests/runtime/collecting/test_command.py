@@ -1,6 +1,7 @@
 """`spotlet run --collect`, and what a kill leaves."""
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -181,6 +182,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_set(tmp_path: Path) -> None:
             [sys.executable, "-c", COLLECT_FOR_EVER, str(folder), str(turn)],
             stdout=subprocess.PIPE,
             text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         ) as program:
             assert program.stdout is not None
             assert program.stdout.readline() == "0\n"

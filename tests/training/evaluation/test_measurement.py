@@ -87,7 +87,7 @@ def test_a_set_with_the_classes_in_another_order_measures_the_same(
 
 
 def test_what_cannot_be_measured_is_refused(shapes_checkpoint: Path) -> None:
-    with pytest.raises(DatasetError, match="must be the same"):
+    with pytest.raises(DatasetError, match="but have no others"):
         measure(str(shapes_checkpoint), Shapes(2, class_names=("disc", "cube")))
     with pytest.raises(UsageError, match="threads -1"):
         measure(str(shapes_checkpoint), Shapes(2), threads=-1)
