@@ -18,6 +18,7 @@ from spotlet_export.commands.learning_steps import (
     learning_steps,
 )
 from spotlet_training.commands import train
+from spotlet_training.commands.label import add_teacher_arguments
 from spotlet_training.commands.recipe_options import asked_settings
 from spotlet_training.learning.settings import TrainingSettings
 from spotlet_training.network.settings import SIZES
@@ -26,30 +27,7 @@ from spotlet_training.run_folder.folder import claimed
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments; `spotlet label`, `train` and `export` have more."""
-    parser.add_argument("pictures", nargs="+", help="pictures, folders of them, videos")
-    parser.add_argument(
-        "--with",
-        dest="models",
-        action="append",
-        default=[],
-        metavar="MODEL",
-        help="labels the pictures: a bundled name, a package, an .onnx file; repeatable",
-    )
-    parser.add_argument(
-        "--runner",
-        dest="runners",
-        action="append",
-        default=[],
-        metavar="COMMAND",
-        help="a program that labels them, see docs/runners.md; repeatable",
-    )
-    parser.add_argument(
-        "--classes",
-        metavar="NAMES",
-        help="to learn, as in person,car,truck=vehicle (default: all that the models know)",
-    )
-    parser.add_argument("--score", metavar="SCORES", help="threshold of a label, as in `label`")
-    parser.add_argument("--every", type=int, metavar="N", help="of a video, every n-th frame")
+    add_teacher_arguments(parser)
     parser.add_argument("--passes", metavar="NAMES", help="over each picture, as in `label`")
     parser.add_argument("--size", choices=SIZES, help="of the network to train")
     parser.add_argument("--image-size", metavar="N|HxW", help="of its canvas, pixels")

@@ -21,38 +21,9 @@ from spotlet_training.labelling.settings import (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument(
-        "pictures",
-        nargs="+",
-        help="pictures, videos, folders and globs of both, collected folders, labelled sets (whose "
-        "labels stay)",
-    )
-    parser.add_argument(
-        "--with",
-        dest="models",
-        action="append",
-        default=[],
-        metavar="MODEL",
-        help="a bundled name, a package folder, or an .onnx file; may be repeated",
-    )
-    parser.add_argument(
-        "--runner",
-        dest="runners",
-        action="append",
-        default=[],
-        metavar="COMMAND",
-        help="a program that labels, such as 'python my_teacher.py'; may be repeated",
-    )
+    add_teacher_arguments(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="SET", help="an existing one is continued"
-    )
-    parser.add_argument(
-        "--classes", metavar="A,B=C", help="which classes, and their names in the set [those found]"
-    )
-    parser.add_argument(
-        "--score",
-        metavar="T|NAME=T,...",
-        help="least score of an object [the model's own threshold]",
     )
     parser.add_argument(
         "--thresholds-from",
@@ -84,13 +55,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tile", type=int, default=TILE_PIXELS, help="side of a tile, pixels [%(default)s]"
     )
     parser.add_argument(
-        "--every", type=int, metavar="N", help=f"each n-th frame of a video [{EVERY}]"
-    )
-    parser.add_argument(
         "--by-change", action="store_true", help="frames that differ from all taken before"
     )
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="cores to use [all]")
     add_provider_argument(parser)
+
+
+def add_teacher_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what is labelled, by what, and as which classes; `spotlet learn` has these too."""
+    parser.add_argument(
+        "pictures",
+        nargs="+",
+        help="pictures, videos, folders and globs of both, collected folders, labelled sets (whose "
+        "labels stay)",
+    )
+    parser.add_argument(
+        "--with",
+        dest="models",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="a bundled name, a package folder, or an .onnx file; may be repeated",
+    )
+    parser.add_argument(
+        "--runner",
+        dest="runners",
+        action="append",
+        default=[],
+        metavar="COMMAND",
+        help="a program that labels, such as 'python my_teacher.py'; may be repeated",
+    )
+    parser.add_argument(
+        "--classes", metavar="A,B=C", help="which classes, and their names in the set [those found]"
+    )
+    parser.add_argument(
+        "--score",
+        metavar="T|NAME=T,...",
+        help="least score of an object [the model's own threshold]",
+    )
+    parser.add_argument(
+        "--every", type=int, metavar="N", help=f"each n-th frame of a video [{EVERY}]"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
