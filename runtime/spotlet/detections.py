@@ -2,13 +2,46 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from spotlet.boxes import FloatArray
 from spotlet.counts import Counts
-from spotlet.identity import ModelIdentity
+
+DIGEST_CHARACTERS = 16
+"""Of a checksum's 64: enough to tell any two files apart that were not made to collide."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """A model file.
+
+    Attributes:
+        name: as it was given, without the folders before it: a bundled name, a package or a file.
+        sha256: of the bytes that were loaded, 64 hexadecimal digits.
+
+    Example:
+        >>> str(ModelIdentity("garments", "3f2a" * 16))
+        'garments 3f2a3f2a3f2a3f2a'
+    """
+
+    name: str
+    sha256: str
+
+    @property
+    def digest(self) -> str:
+        """The first `DIGEST_CHARACTERS` of `sha256`, as events have it."""
+        return self.sha256[:DIGEST_CHARACTERS]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.digest}"
+
+
+def model_name(model: str | Path) -> str:
+    """Returns the name of a model: folders above it may be private."""
+    return Path(model).name or Path(model).resolve().name
 
 
 @dataclass(frozen=True, slots=True)

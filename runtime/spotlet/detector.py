@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from spotlet.boxes import FloatArray
-from spotlet.detections import Detections
+from spotlet.detections import Detections, ModelIdentity, model_name
 from spotlet.errors import UsageError
-from spotlet.identity import ModelIdentity, model_name
 from spotlet.letterbox import FrameArray, ImageArray, Letterbox, require_frame
 from spotlet.manifest import DetectionRule, Manifest
 from spotlet.model.package import locate_model

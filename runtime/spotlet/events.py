@@ -6,11 +6,11 @@ describes them, `events.schema.json` in this folder defines them.
 
 import json
 import time
+from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import Any, Literal
 
 from spotlet.detections import Detections
-from spotlet.identity import ModelEvent
 from spotlet.streams import Frame, StatusEvent
 
 SCHEMA = 1
@@ -18,6 +18,39 @@ SCHEMA = 1
 
 Event = dict[str, Any]
 """A dict for `json.dumps`. All events except those of frames have the key `event`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelEvent:
+    """What became of a new package for a running model.
+
+    Attributes:
+        state: `loaded`: the next frames are its; `refused`: the model before stays.
+        model: see `ModelIdentity.name`.
+        digest: of the file that was loaded or refused; None if it could not be read.
+        running: digest of the file that runs from now on.
+        at: seconds since 1970 (UTC).
+        reason: why it was refused; None if it was loaded.
+        ms: milliseconds that a blank frame took just before the swap, in the model before and in
+            this one; None if there was no swap.
+    """
+
+    state: Literal["loaded", "refused"]
+    model: str
+    digest: str | None
+    running: str
+    at: float
+    reason: str | None = None
+    ms: tuple[float, float] | None = None
+
+    def __str__(self) -> str:
+        which = f"model {self.model}{f' {self.digest}' if self.digest else ''}: {self.state}"
+        if self.reason is not None:
+            return f"{which}: {self.reason}; {self.running} stays"
+        if self.ms is not None:
+            before, after = self.ms
+            which += f"; {after:.3g} ms a frame, {before:.3g} ms before"
+        return which
 
 
 def frame_event(

@@ -28,8 +28,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet.collecting.choice import Box
+from spotlet.image_files.likeness import ALIKE_BITS, PictureHash, hash_of
 from spotlet.letterbox import ImageArray
-from spotlet.likeness import ALIKE_BITS, PictureHash, hash_of
 
 SAME_PICTURE_BITS = 8
 """The most that a change of light makes; above."""

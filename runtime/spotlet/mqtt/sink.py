@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from spotlet.detections import Detections
+from spotlet.detections import Detections, ModelIdentity
 from spotlet.errors import InputError, UsageError
-from spotlet.events import encode_event, frame_event, model_event, status_event
-from spotlet.identity import ModelEvent, ModelIdentity
+from spotlet.events import ModelEvent, encode_event, frame_event, model_event, status_event
 from spotlet.lifetime import Closing
 from spotlet.mqtt.address import BrokerAddress, locate_broker
 from spotlet.mqtt.discovery import run_config, source_config

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from spotlet.detections import ModelIdentity, model_name
 from spotlet.detector import Detector
-from spotlet.identity import ModelIdentity, model_name
 from spotlet.lifetime import WAKE_SECONDS
 from spotlet.running.settings import RunSettings
 from spotlet.session import ModelSession, SessionSettings

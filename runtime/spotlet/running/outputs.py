@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spotlet.collecting import Collector
 from spotlet.detections import Detections
-from spotlet.identity import ModelEvent
+from spotlet.events import ModelEvent
 from spotlet.running.settings import RunCallbacks, RunSettings
 from spotlet.running.sinks import open_sinks
 from spotlet.serve.address import Listener

@@ -14,7 +14,7 @@ from spotlet.counting.rules import CountingRules
 from spotlet.detections import Detections
 from spotlet.detector import Detector
 from spotlet.errors import SettingError, UsageError
-from spotlet.identity import ModelEvent
+from spotlet.events import ModelEvent
 from spotlet.running.summary import RunSummary
 from spotlet.serve.address import ServeAddress
 from spotlet.session import SessionSettings

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from spotlet.counts import Counts, by_class
-from spotlet.detections import Detections
-from spotlet.identity import ModelIdentity
+from spotlet.detections import Detections, ModelIdentity
 from spotlet.sinks import Sink
 from spotlet.streams import Frame, Stream
 from spotlet.text.terminal import table

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
+from spotlet.detections import ModelIdentity
 from spotlet.errors import ModelFileError, SpotletError
-from spotlet.identity import ModelEvent, ModelIdentity
+from spotlet.events import ModelEvent
 from spotlet.lifetime import WAKE_SECONDS
 from spotlet.running.model import RunModel
 from spotlet.running.package_copies import PackageCopies, remove_abandoned

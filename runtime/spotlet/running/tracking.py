@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from spotlet.counting.counter import ObjectCounter
-from spotlet.detections import Detections
+from spotlet.detections import Detections, ModelIdentity
 from spotlet.detector import Detector
 from spotlet.errors import SettingError
-from spotlet.identity import ModelIdentity
 from spotlet.running.settings import RunSettings
 from spotlet.streams import Frame, SourceClock, Stream, locate_source
 from spotlet.tracking.tracker import Tracker, TrackingSettings

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
-from spotlet.detections import Detections
-from spotlet.identity import ModelEvent, ModelIdentity
+from spotlet.detections import Detections, ModelIdentity
+from spotlet.events import ModelEvent
 from spotlet.sinks.file_names import unique_names
 from spotlet.streams import Frame, State, StatusEvent
 

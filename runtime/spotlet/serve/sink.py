@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from spotlet.detections import Detections
-from spotlet.events import frame_event, model_event, status_event
-from spotlet.identity import ModelEvent
+from spotlet.events import ModelEvent, frame_event, model_event, status_event
 from spotlet.serve.address import Listener
 from spotlet.serve.board import Board, Watched
 from spotlet.serve.server import Server

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from spotlet.detections import Detections
-from spotlet.events import Event, frame_event, model_event, status_event
-from spotlet.identity import ModelEvent
+from spotlet.events import Event, ModelEvent, frame_event, model_event, status_event
 from spotlet.lifetime import Closing
 from spotlet.streams import Frame, StatusEvent
 

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, UsageError
-from spotlet.identity import ModelEvent
+from spotlet.events import ModelEvent
 from spotlet.lifetime import Closing
 from spotlet.streams import Frame, StatusEvent
 

@@ -15,9 +15,8 @@ from live_frames import live_frame
 
 from spotlet.collecting import CollectSettings, CollectSink
 from spotlet.collecting.choice import ChosenFrame
-from spotlet.detections import Detections
+from spotlet.detections import Detections, ModelIdentity
 from spotlet.errors import OutputError, UsageError
-from spotlet.identity import ModelIdentity
 from spotlet.sinks.retry import RetriedSink
 
 NAMES = ("cat", "dog")

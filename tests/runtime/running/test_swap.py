@@ -24,7 +24,7 @@ from swap_packages import damage, frame_with_red, write_package
 
 from spotlet.detector import Detector
 from spotlet.errors import ModelFileError
-from spotlet.identity import ModelEvent
+from spotlet.events import ModelEvent
 from spotlet.model.package import locate_model
 from spotlet.pipeline import Workers
 from spotlet.running import RunSettings, package_copies, package_files, swap

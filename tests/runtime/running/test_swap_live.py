@@ -21,8 +21,7 @@ from swap_packages import damage, write_package
 
 from spotlet.detections import Detections
 from spotlet.detector import Detector
-from spotlet.events import event_json_schema
-from spotlet.identity import ModelEvent
+from spotlet.events import ModelEvent, event_json_schema
 from spotlet.letterbox import ImageArray
 from spotlet.running import RunCallbacks, RunSettings, RunSummary, run, swap
 from spotlet.session import SessionSettings

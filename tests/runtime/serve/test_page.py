@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 
 from spotlet.counts import Counts, LineCount, ZoneCount
-from spotlet.detections import Detections
-from spotlet.identity import ModelEvent, ModelIdentity
+from spotlet.detections import Detections, ModelIdentity
+from spotlet.events import ModelEvent
 from spotlet.serve.address import Listener, ServeAddress
 from spotlet.serve.sink import ServeSink
 from spotlet.streams import StatusEvent

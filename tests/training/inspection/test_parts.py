@@ -14,8 +14,8 @@ from labelled_sets import clean_pictures, image_file, scenery, write_set
 from spotlet.annotate import class_colour_bgr
 from spotlet.image_files import read_image
 from spotlet.image_files.headers import is_cut_short
+from spotlet.image_files.likeness import ALIKE_BITS, PictureHash, hash_of, nearest_hashes
 from spotlet.image_files.orientation import exif_orientation
-from spotlet.likeness import ALIKE_BITS, PictureHash, hash_of, nearest_hashes
 from spotlet_training.datasets import ImageLabels, LabelledImages
 from spotlet_training.datasets.labels import LabelRow
 from spotlet_training.inspection import inspect_sets, labelled_sheet

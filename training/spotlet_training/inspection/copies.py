@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from spotlet.likeness import nearest_hashes
+from spotlet.image_files.likeness import nearest_hashes
 from spotlet_training.datasets.checks import inside
 from spotlet_training.datasets.findings import NAMED_FINDINGS, Finding, Severity
 from spotlet_training.inspection.pictures import Picture

@@ -12,8 +12,8 @@ from spotlet.cores import usable_cores
 from spotlet.errors import DatasetError
 from spotlet.image_files import guessed_bits
 from spotlet.image_files.headers import is_cut_short
+from spotlet.image_files.likeness import PictureHash, hash_of
 from spotlet.image_files.orientation import SIDEWAYS, UPRIGHT, exif_orientation
-from spotlet.likeness import PictureHash, hash_of
 from spotlet_training.datasets.ahead import ahead
 from spotlet_training.datasets.checks import is_image, without_path
 from spotlet_training.datasets.findings import Finding

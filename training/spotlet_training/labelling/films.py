@@ -9,7 +9,7 @@ import numpy as np
 from spotlet.errors import SourceError
 from spotlet.image_files import IMAGE_SUFFIXES
 from spotlet.image_files.files import content_kind
-from spotlet.likeness import ALIKE_BITS, PictureHash, hash_of
+from spotlet.image_files.likeness import ALIKE_BITS, PictureHash, hash_of
 from spotlet.streams import open_stream
 from spotlet_training.labelling.input import Input, source_name
 
