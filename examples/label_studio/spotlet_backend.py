@@ -125,7 +125,7 @@ async def health(request: Request) -> JSONResponse:
 
 
 async def nothing(request: Request) -> JSONResponse:
-    """Takes notice of annotations: training is a command of its own."""
+    """Accepts events on annotations and ignores them: `spotlet train` trains."""
     return JSONResponse({}, 201)
 
 
