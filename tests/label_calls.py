@@ -8,8 +8,8 @@ import cv2
 from labelled_sets import scenery
 from teachers import FakeTeacher
 
+from spotlet.coco_labels import LABEL_FILE
 from spotlet_training.labelling import LabelSettings, LabelSummary, label
-from spotlet_training.labelling.label_file import LABEL_FILE
 
 BOX = (10.0, 10.0, 50.0, 60.0)
 FAR = (70.0, 10.0, 110.0, 60.0)

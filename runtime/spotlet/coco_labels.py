@@ -6,6 +6,7 @@ and https://www.lvisdataset.org/dataset (`neg_category_ids`, `not_exhaustive_cat
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,12 @@ SUGGESTED_KEY = "suggested"
 
 BOXES_KEY = "boxes"
 """In the note on suggestions: how many there are. After a correction there may be others."""
+
+ABSENT_KEY, MORE_KEY = "neg_category_ids", "not_exhaustive_category_ids"
+"""LVIS' two lists of an image: classes looked for and absent, and those not boxed exhaustively."""
+
+LABEL_FILE, PICTURE_FOLDER = Path("annotations/instances_default.json"), Path("images")
+"""As CVAT and Datumaro lay out a set, so that it can be zipped and imported."""
 
 FIRST_ID = 1
 """Of images, annotations and categories: to some tools 0 means none."""
@@ -91,8 +98,8 @@ def image_row(identity: int, picture: CocoPicture, class_count: int) -> dict[str
     if picture.unknown_ids:
         unknown, there = set(picture.unknown_ids), set(picture.class_ids.tolist())
         absent = set(range(class_count)) - unknown - there
-        row["neg_category_ids"] = sorted(FIRST_ID + each for each in absent)
-        row["not_exhaustive_category_ids"] = sorted(FIRST_ID + each for each in unknown & there)
+        row[ABSENT_KEY] = sorted(FIRST_ID + each for each in absent)
+        row[MORE_KEY] = sorted(FIRST_ID + each for each in unknown & there)
     if picture.about:
         row[ABOUT_KEY] = dict(picture.about)
         if picture.about.get(SUGGESTED_KEY):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from spotlet.coco_labels import LABEL_FILE
 from spotlet.errors import UsageError
 from spotlet.model.package import MODEL_FILE
 from spotlet_training.training import BEST_CHECKPOINT
@@ -10,7 +11,7 @@ from spotlet_training.training import BEST_CHECKPOINT
 SET, TRAINING, MODEL = "set", "training", "model"
 """Folders in the output folder."""
 
-LABELS = Path(SET, "annotations", "instances_default.json")
+LABELS = Path(SET, LABEL_FILE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

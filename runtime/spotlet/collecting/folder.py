@@ -5,13 +5,10 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from spotlet.coco_labels import LABEL_FILE, PICTURE_FOLDER
 from spotlet.errors import UsageError
 from spotlet.sinks.file_names import source_name
 from spotlet.streams import Frame
-
-LABELS = Path("annotations/instances_default.json")
-PICTURES = Path("images")
-"""As CVAT and datumaro lay out a COCO set, so that it can be zipped and imported."""
 
 LEFT_SECONDS = 60.0
 """An unfinished file of this age was left by a killed run."""
@@ -30,7 +27,7 @@ def require_own(folder: Path) -> None:
     Raises:
         UsageError: it does, or it is a file.
     """
-    if (folder / LABELS).is_file() or not folder.exists():
+    if (folder / LABEL_FILE).is_file() or not folder.exists():
         return
     if not folder.is_dir():
         raise UsageError(f"{folder}: is not a folder; give one to collect frames in")
@@ -45,7 +42,7 @@ def new_path(folder: Path, frame: Frame) -> Path:
     """Returns an unused path for a frame, named after its time of capture (UTC) and its source."""
     at = datetime.fromtimestamp(frame.captured_at, UTC)
     stem = f"{at:%Y%m%dT%H%M%S}.{at.microsecond // 1000:03}Z-{source_name(frame.source)}"
-    path, number = folder / PICTURES / f"{stem}.jpg", 1
+    path, number = folder / PICTURE_FOLDER / f"{stem}.jpg", 1
     while path.exists():
         number += 1
         path = path.with_name(f"{stem}-{number}.jpg")
@@ -55,7 +52,7 @@ def new_path(folder: Path, frame: Frame) -> Path:
 def delete_unfinished(folder: Path) -> None:
     """Deletes what a killed run left half written."""
     long_ago = time.time() - LEFT_SECONDS
-    for path in [*(folder / PICTURES).iterdir(), *(folder / LABELS).parent.iterdir()]:
+    for path in [*(folder / PICTURE_FOLDER).iterdir(), *(folder / LABEL_FILE).parent.iterdir()]:
         if _UNFINISHED.fullmatch(path.name) and path.stat().st_mtime < long_ago:
             path.unlink(missing_ok=True)
 
@@ -68,10 +65,12 @@ def own_name(text: str) -> str:
 
 def pictures_of_earlier_runs(folder: Path) -> list[Path]:
     """Returns the pictures whose names `new_path` made, the oldest first."""
-    pictures = (folder / PICTURES).iterdir()
+    pictures = (folder / PICTURE_FOLDER).iterdir()
     return sorted(path for path in pictures if _OURS.fullmatch(path.name) and path.is_file())
 
 
 def bytes_in(folder: Path) -> int:
     """Returns the size of all pictures."""
-    return sum(path.stat().st_size for path in (folder / PICTURES).iterdir() if path.is_file())
+    return sum(
+        path.stat().st_size for path in (folder / PICTURE_FOLDER).iterdir() if path.is_file()
+    )

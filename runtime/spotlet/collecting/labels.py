@@ -15,7 +15,9 @@ from typing import Any
 from spotlet.atomic import atomic_file
 from spotlet.coco_labels import (
     ABOUT_KEY,
+    ABSENT_KEY,
     FIRST_ID,
+    MORE_KEY,
     CocoPicture,
     annotation_rows,
     coco_content,
@@ -129,7 +131,7 @@ class LabelFile:
             unknown = range(len(categories)) if picture.unknown_ids else ()
             moved = replace(picture, class_ids=class_ids, unknown_ids=unknown)
             row = image_row(image, moved, len(categories))
-            for key in ("neg_category_ids", "not_exhaustive_category_ids"):
+            for key in (ABSENT_KEY, MORE_KEY):
                 if key in row:
                     row[key] = [identity_of[each] for each in row[key]]
             rows = annotation_rows(image, moved, annotation)

@@ -25,10 +25,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from spotlet.collecting.choice import Box
-from spotlet.image_files.likeness import ALIKE_BITS, PictureHash, hash_of
+from spotlet.image_files.likeness import ALIKE_BITS, PictureHash, bits_apart, hash_of
 from spotlet.letterbox import ImageArray
 
 SAME_PICTURE_BITS = 8
@@ -139,11 +138,11 @@ class Looks:
         if look.picture is None:
             return True
         if look.focus is None:
-            apart = _bits_apart(self._pictures, look.picture)
+            apart = bits_apart(self._pictures, look.picture)
             return bool((apart <= look.limit_bits).any())
         there = self._tiles.get(look.focus, [])
-        pictures = _bits_apart([picture for picture, _ in there], look.picture)
-        tiles = _bits_apart([bits for _, bits in there], look.tiles[look.focus])
+        pictures = bits_apart([picture for picture, _ in there], look.picture)
+        tiles = bits_apart([bits for _, bits in there], look.tiles[look.focus])
         return bool(((pictures <= ALIKE_BITS) & (tiles <= ALIKE_BITS)).any())
 
 
@@ -179,9 +178,3 @@ def _from_hex(text: object) -> PictureHash | None:
     except ValueError:
         return None
     return np.unpackbits(packed)[:255].astype(np.bool_) if len(packed) == 32 else None
-
-
-def _bits_apart(hashes: list[PictureHash], one: PictureHash) -> npt.NDArray[np.int64]:
-    rows = np.array(hashes, np.bool_).reshape(-1, one.size)
-    counts: npt.NDArray[np.int64] = (rows != one).sum(axis=1)
-    return counts

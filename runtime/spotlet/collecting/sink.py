@@ -11,11 +11,9 @@ import cv2
 import numpy as np
 
 from spotlet.atomic import atomic_file
-from spotlet.coco_labels import CocoPicture
+from spotlet.coco_labels import LABEL_FILE, PICTURE_FOLDER, CocoPicture
 from spotlet.collecting.choice import ChosenFrame
 from spotlet.collecting.folder import (
-    LABELS,
-    PICTURES,
     bytes_in,
     delete_unfinished,
     new_path,
@@ -79,7 +77,7 @@ class CollectSink(Closing):
         self._names = tuple(class_names)
         self._kept = self._alike = 0
         self._reasons: Counter[str] = Counter()
-        self._pictures = self.folder / PICTURES
+        self._pictures = self.folder / PICTURE_FOLDER
         self._open()
 
     def _open(self) -> None:
@@ -89,7 +87,7 @@ class CollectSink(Closing):
         require_own(self.folder)
         with writing(self.folder):
             # Before the folder of the pictures: what is refused stays as it was.
-            self._labels = LabelFile(self.folder / LABELS, self._names)
+            self._labels = LabelFile(self.folder / LABEL_FILE, self._names)
             self._pictures.mkdir(parents=True, exist_ok=True)
             delete_unfinished(self.folder)
             self._picture_bytes = bytes_in(self.folder)

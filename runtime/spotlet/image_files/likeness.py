@@ -59,6 +59,13 @@ def hash_of(image_bgr: ImageArray) -> PictureHash | None:
     return np.asarray(low > np.median(low), np.bool_)
 
 
+def bits_apart(hashes: Sequence[PictureHash], one: PictureHash) -> npt.NDArray[np.int64]:
+    """Returns in how many bits each of (N,) hashes differs from one."""
+    rows = np.array(hashes, np.bool_).reshape(-1, one.size)
+    counts: npt.NDArray[np.int64] = (rows != one).sum(axis=1)
+    return counts
+
+
 def nearest_hashes(
     hashes: Sequence[PictureHash | None],
     others: Sequence[PictureHash | None],

@@ -18,12 +18,12 @@ from patience import PATIENCE_SECONDS
 
 from spotlet.boxes import box_iou
 from spotlet.cli import parse_words
+from spotlet.coco_labels import LABEL_FILE
 from spotlet.errors import SpotletError, UsageError
 from spotlet.letterbox import ImageArray
 from spotlet_export.graph.suppression import with_suppression
 from spotlet_training.commands import label
 from spotlet_training.datasets.discover import read_labels
-from spotlet_training.labelling.label_file import LABEL_FILE
 
 DEMO = Path(str(resources.files("spotlet_models"))) / "demo"
 

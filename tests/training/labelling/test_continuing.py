@@ -11,12 +11,12 @@ from label_calls import BOX, CAT, FAR, images_of, label_with, rows_of, write_pic
 from labelled_sets import clean_pictures, scenery, write_set
 from teachers import FakeTeacher
 
+from spotlet.coco_labels import LABEL_FILE
 from spotlet.errors import DatasetError, OutputError, UsageError
 from spotlet.letterbox import ImageArray
 from spotlet_training.labelling import LabelCallbacks, LabelSettings, label
 from spotlet_training.labelling.folder import SetFolder
 from spotlet_training.labelling.input import Input
-from spotlet_training.labelling.label_file import LABEL_FILE
 
 BOLT = FakeTeacher(("bolt", "nut"), [("bolt", 0.9, BOX)])
 

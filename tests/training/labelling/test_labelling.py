@@ -14,7 +14,7 @@ from label_calls import BOX, CAT, FAR, images_of, label_with, rows_of, write_pic
 from labelled_sets import clean_pictures, scenery, write_set
 from teachers import FakeTeacher, Row, bright_parts
 
-from spotlet.coco_labels import CocoPicture, coco_content
+from spotlet.coco_labels import LABEL_FILE, CocoPicture, coco_content
 from spotlet.errors import (
     DatasetError,
     InputError,
@@ -33,7 +33,6 @@ from spotlet_training.labelling import (
 )
 from spotlet_training.labelling.fusion import Labels
 from spotlet_training.labelling.input import source_name
-from spotlet_training.labelling.label_file import LABEL_FILE
 from spotlet_training.labelling.picture import completed
 from spotlet_training.labelling.settings import parse_classes
 

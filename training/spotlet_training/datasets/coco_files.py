@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
+from spotlet.coco_labels import LABEL_FILE
 from spotlet.errors import DatasetError
 from spotlet.image_files import read_image_size
 from spotlet_training.datasets.checks import SPLIT_NAMES, inside, split_of
@@ -22,7 +23,7 @@ SPLIT_FILES = (
 )
 """Label files of one split, below the set's folder."""
 
-WHOLE_FILES = ("annotations/instances_default.json", "result.json", "_annotations.coco.json")
+WHOLE_FILES = (LABEL_FILE.as_posix(), "result.json", "_annotations.coco.json")
 """Label files of sets without splits, as tools write them."""
 
 

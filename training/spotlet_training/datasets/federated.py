@@ -10,9 +10,8 @@ Source: Gupta et al. 2019, LVIS, arXiv:1908.03195, section 3.3, and https://www.
 from collections.abc import Mapping
 from typing import Any
 
+from spotlet.coco_labels import ABSENT_KEY, MORE_KEY
 from spotlet_training.datasets.coco_rows import whole_number
-
-ABSENT_KEY, MORE_KEY = "neg_category_ids", "not_exhaustive_category_ids"
 
 
 class ContradictionError(ValueError):

@@ -4,12 +4,10 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from spotlet.errors import SourceError
 from spotlet.image_files import IMAGE_SUFFIXES
 from spotlet.image_files.files import content_kind
-from spotlet.image_files.likeness import ALIKE_BITS, PictureHash, hash_of
+from spotlet.image_files.likeness import ALIKE_BITS, PictureHash, bits_apart, hash_of
 from spotlet.streams import open_stream
 from spotlet_training.labelling.input import Input, source_name
 
@@ -44,7 +42,7 @@ def film_frames(path: Path, step: int, *, by_change: bool) -> Iterator[Input]:
                     continue
                 if by_change:
                     now = hash_of(frame.image)
-                    if any(_is_alike(each, now) for each in reversed(taken)):
+                    if not _is_new(now, taken):
                         continue
                     taken.append(now)
                 name = f"{path.stem}-{frame.index:06d}.jpg"
@@ -72,8 +70,9 @@ def film_digest(path: Path) -> str | None:
         raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _is_alike(one: PictureHash | None, other: PictureHash | None) -> bool:
-    """Whether two hashes are of the same; pictures of one colour have none and are alike."""
-    if one is None or other is None:
-        return one is other
-    return int(np.count_nonzero(one != other)) <= ALIKE_BITS
+def _is_new(now: PictureHash | None, taken: list[PictureHash | None]) -> bool:
+    """Whether no frame taken shows the same; pictures of one colour have no hash and are alike."""
+    if now is None:
+        return all(each is not None for each in taken)
+    hashes = [each for each in taken if each is not None]
+    return not bool((bits_apart(hashes, now) <= ALIKE_BITS).any())

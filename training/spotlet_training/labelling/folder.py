@@ -13,6 +13,8 @@ from spotlet.atomic import atomic_file
 from spotlet.coco_labels import (
     ABOUT_KEY,
     FIRST_ID,
+    LABEL_FILE,
+    PICTURE_FOLDER,
     CocoPicture,
     annotation_rows,
     image_row,
@@ -22,7 +24,6 @@ from spotlet.errors import OutputError
 from spotlet.sinks.recording.lock import TargetLock
 from spotlet_training.labelling.input import Input
 from spotlet_training.labelling.label_file import (
-    LABEL_FILE,
     RUN_KEY,
     Entry,
     Run,
@@ -31,7 +32,6 @@ from spotlet_training.labelling.label_file import (
     written,
 )
 
-PICTURE_FOLDER = "images"
 PAGE_FILE = "report.html"
 
 MOST_NAME_BYTES = 200
@@ -96,7 +96,7 @@ class SetFolder:
                 self.close()
                 raise
         else:
-            ours = {PICTURE_FOLDER, LABEL_FILE.parent.name}
+            ours = {PICTURE_FOLDER.name, LABEL_FILE.parent.name}
             if path.exists() and (
                 not path.is_dir() or {each.name for each in path.iterdir()} - ours
             ):

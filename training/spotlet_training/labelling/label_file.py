@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spotlet.coco_labels import ABOUT_KEY, BOXES_KEY, FIRST_ID, category_rows, is_suggested
+from spotlet.coco_labels import (
+    ABOUT_KEY,
+    ABSENT_KEY,
+    BOXES_KEY,
+    FIRST_ID,
+    LABEL_FILE,
+    MORE_KEY,
+    category_rows,
+    is_suggested,
+)
 from spotlet.errors import DatasetError, UsageError
 from spotlet_training.datasets.checks import read_text
 from spotlet_training.datasets.coco import read_coco
@@ -23,11 +32,8 @@ from spotlet_training.datasets.coco_rows import (
     is_crowd,
     whole_number,
 )
-from spotlet_training.datasets.federated import ABSENT_KEY, MORE_KEY, unknown_classes
+from spotlet_training.datasets.federated import unknown_classes
 from spotlet_training.labelling.classes import listed
-
-LABEL_FILE = Path("annotations/instances_default.json")
-"""Where CVAT and Datumaro have it."""
 
 RUN_KEY = "run"
 """In the note on a picture: which of the runs labelled it."""

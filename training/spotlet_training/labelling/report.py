@@ -10,12 +10,12 @@ import numpy as np
 
 from spotlet.annotate import class_colour_bgr
 from spotlet.atomic import atomic_file
-from spotlet.coco_labels import ABOUT_KEY, FIRST_ID
+from spotlet.coco_labels import ABOUT_KEY, FIRST_ID, LABEL_FILE, PICTURE_FOLDER
 from spotlet.errors import SourceError
 from spotlet.image_files import read_image
 from spotlet.text.page import facts_table, figure_tiles, figures_table, html_page
-from spotlet_training.labelling.folder import PAGE_FILE, PICTURE_FOLDER, SetFolder
-from spotlet_training.labelling.label_file import LABEL_FILE, Entry, Row, unknown_ids
+from spotlet_training.labelling.folder import PAGE_FILE, SetFolder
+from spotlet_training.labelling.label_file import Entry, Row, unknown_ids
 from spotlet_training.labelling.summary import ClassCount
 
 MOST_DOUBTFUL, MOST_EMPTY = 48, 12
