@@ -32,8 +32,8 @@ from spotlet_training.pretraining.targets import DONE
 
 DEFAULTS = DistillationSettings()
 
-VIEW_SIDE = 192
-"""The side of a view, pixels: six cells of the coarsest stride."""
+VIEW_SIDE = 224
+"""The side of a view, pixels: seven cells of the coarsest stride."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--targets",
         type=Path,
         metavar="DIR",
-        help="keep the views and the teacher's features here (0.2 MB a view) and reuse them "
+        help="keep the views and the teacher's features here (0.3 MB a view) and reuse them "
         "(default: a temporary folder)",
     )
     parser.add_argument(

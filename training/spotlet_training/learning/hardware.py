@@ -41,7 +41,7 @@ def pick_precision(settings: TrainingSettings, device: torch.device) -> torch.dt
     fast = (
         torch.cuda.is_bf16_supported(including_emulation=False)
         if device.type == "cuda"
-        else has_bfloat16_matrix_units()
+        else multiplies_bfloat16()
     )
     return torch.bfloat16 if fast else torch.float32
 
@@ -111,10 +111,10 @@ def computing_in(dtype: torch.dtype, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
 
 
-def has_bfloat16_matrix_units() -> bool:
-    """Returns whether this processor multiplies bfloat16 matrices in hardware (Intel AMX)."""
+def multiplies_bfloat16() -> bool:
+    """Returns whether this processor multiplies bfloat16 in hardware: AMX or AVX-512 BF16."""
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("amx_bf16", False))
+    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
 
 
 def keep_freed_memory() -> None:

@@ -83,7 +83,7 @@ def write_targets(
 
     Args:
         views: for the teacher.
-        folder: to write; about 210 kB for a view of 192 pixels.
+        folder: to write; about 290 kB for a view of 224 pixels.
         count: of views.
         device: for the teacher.
         dtype: of the teacher's convolutions.
