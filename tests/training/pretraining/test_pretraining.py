@@ -178,6 +178,42 @@ def test_a_student_learns_what_the_teacher_says(targets: Targets) -> None:
     )
 
 
+def test_an_interrupted_distillation_ends_with_the_same_backbone(
+    targets: Targets, tmp_path: Path
+) -> None:
+    class KilledError(Exception):
+        pass
+
+    def killed(taught: Taught) -> None:
+        if taught.number == 2:
+            raise KilledError
+
+    def teach(unfinished: Path, seed: int = 0, **others: Any) -> Backbone:
+        return distil(
+            targets,
+            DetectorSettings.of_size("pico", 1, (SIDE, SIDE)),
+            DistillationSettings(epochs=4, batch_size=16, warm_up=2, seed=seed),
+            device=CPU,
+            dtype=torch.float32,
+            unfinished=unfinished,
+            **others,
+        )
+
+    whole = teach(tmp_path / "whole")
+    with pytest.raises(KilledError):
+        teach(tmp_path / "part", on_epoch=killed)
+    with pytest.raises(UsageError, match="other options or pictures"):
+        teach(tmp_path / "part", seed=1)
+    numbers: list[int] = []
+    part = teach(tmp_path / "part", on_epoch=lambda taught: numbers.append(taught.number))
+    assert numbers == [3, 4]
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(part.state_dict()[name], value, rtol=0, atol=0)
+    (tmp_path / "part").write_bytes(b"cut short")
+    with pytest.raises(CheckpointError, match="not a safetensors file"):
+        teach(tmp_path / "part")
+
+
 def test_more_views_than_there_are_cannot_fill_a_batch(targets: Targets) -> None:
     with pytest.raises(UsageError, match="must be at least 64"):
         distil(

@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes SIZE.safetensors for each size.
+    """Writes SIZE.safetensors for each size; continues an unfinished one after its last epoch.
 
     Raises:
         DatasetError: a folder has no pictures, or a labelled set has errors.
@@ -100,6 +100,9 @@ def run(args: argparse.Namespace) -> int:
         targets = make_targets(args, folder, device, dtype)
         for size in args.size:
             shape = DetectorSettings.of_size(size, 1, (VIEW_SIDE, VIEW_SIDE))
+            unfinished = args.out / f"{size}.unfinished.safetensors"
+            if args.overwrite:
+                unfinished.unlink(missing_ok=True)
             steps = args.epochs * (targets.count // settings.batch_size)
             with Progress(size, total=steps, unit="steps") as progress:
 
@@ -111,12 +114,13 @@ def run(args: argparse.Namespace) -> int:
                     )
 
                 backbone = distil(
-                    targets, shape, settings, device=device, dtype=dtype,
+                    targets, shape, settings, device=device, dtype=dtype, unfinished=unfinished,
                     on_step=progress.advance, on_epoch=after_epoch,
                 )  # fmt: skip
             about = {**targets.about, "views": targets.count, "epochs": args.epochs}
             path = args.out / f"{size}.safetensors"
             save_backbone(backbone, path, about)
+            unfinished.unlink(missing_ok=True)
             print(f"{path}: written")
     return 0
 

@@ -30,7 +30,7 @@ class TrainingSettings:
         seed: of the initial weights, the order and the augmentations.
         device: one of `DEVICES`; `auto` takes CUDA if there is a device.
         precision: one of `PRECISIONS`; `auto` takes bfloat16 on CUDA and on processors with
-            that multiply it (AMX, AVX-512 BF16), else float32.
+            instructions for it (AMX, AVX-512 BF16), else float32.
         loaders: threads that decode and augment; 0 takes one for each processor, 8 at most.
         cache_bytes: memory for decoded training images, on one machine; validation images get a
             quarter of that in addition.

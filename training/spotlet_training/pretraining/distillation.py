@@ -11,7 +11,8 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from spotlet_training.network.backbone import Backbone, normalise
 from spotlet_training.network.settings import DetectorSettings
 from spotlet_training.pretraining.targets import Targets
 from spotlet_training.pretraining.teacher import TAP_CHANNELS
+from spotlet_training.pretraining.unfinished import restore_unfinished, save_unfinished
 
 GRADIENT_LIMIT = 5.0
 """Norm to which gradients are clipped."""
@@ -98,6 +100,7 @@ def distil(
     *,
     device: torch.device,
     dtype: torch.dtype,
+    unfinished: Path | None = None,
     on_step: Callable[[], None] = lambda: None,
     on_epoch: Callable[[Taught], None] = lambda _: None,
 ) -> Backbone:
@@ -109,12 +112,14 @@ def distil(
         settings: the recipe.
         device: for the training.
         dtype: of the convolutions.
+        unfinished: file for the state after each epoch, to continue from if it exists.
         on_step: called after each step.
         on_epoch: called after each epoch.
 
     Raises:
-        UsageError: there are fewer views than a batch.
+        UsageError: there are fewer views than a batch, or `unfinished` is of another recipe.
         TrainingError: the loss is no longer a finite number.
+        CheckpointError: `unfinished` is damaged.
     """
     torch.manual_seed(settings.seed)
     student = channels_last(Student(shape).to(device)).train()
@@ -122,8 +127,10 @@ def distil(
     steps = targets.count // settings.batch_size
     if not steps:
         raise UsageError(f"{targets.count} views: must be at least {settings.batch_size}, a batch")
+    recipe = {"settings": asdict(settings), "shape": asdict(shape), "views": targets.about}
+    done = 0 if unfinished is None else restore_unfinished(unfinished, student, optimiser, recipe)
     with ThreadPoolExecutor(1) as pool:
-        for epoch in range(settings.epochs):
+        for epoch in range(done, settings.epochs):
             started = time.perf_counter()
             order = np.random.default_rng([settings.seed, epoch]).permutation(targets.count)
             batches = np.split(order[: steps * settings.batch_size], steps)
@@ -151,6 +158,8 @@ def distil(
                 raise TrainingError(
                     f"loss {sum(unexplained)} in epoch {epoch + 1}: not a finite number"
                 )
+            if unfinished is not None:
+                save_unfinished(unfinished, student, optimiser, epoch + 1, recipe)
             on_epoch(Taught(epoch + 1, unexplained, time.perf_counter() - started))
     return student.backbone.cpu().eval()
 
