@@ -7,7 +7,16 @@ from typing import Any
 
 CPU_INFO = Path("/proc/cpuinfo")
 
-INSTRUCTIONS = ("neon", "asimddp", "avx2", "avx512f", "avx512_vnni", "amx_bf16", "amx_int8")
+INSTRUCTIONS = (
+    "neon",
+    "asimddp",
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_bf16",
+    "amx_int8",
+)
 """The processor flags that determine a network's speed."""
 
 

@@ -1,0 +1,157 @@
+"""Makes the bundled `everyday` detectors: fills in labels, trains, exports.
+
+    python models/everyday.py --data everyday-coco --pictures caltech101 imagenet-sample-images \
+        --teacher 'python nanodet_plus.py nanodet-plus-m_416.param nanodet-plus-m_416.bin' \
+        --work runs/everyday --sizes nano pico
+
+Every step is a command of Spotlet, which is printed. The same command continues an interrupted one.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+CLASSES = (
+    "person", "bicycle", "car", "motorcycle", "bus", "truck", "cat", "dog", "horse", "sheep",
+    "cow", "bird", "bottle", "chair",
+)  # fmt: skip
+"""COCO's names, in the order of the ids."""
+
+NEITHER = {"ambulance": "truck"}
+"""A class of the set that COCO has not, and where it belongs. Its objects are ignored: COCO calls
+some of them cars, some trucks."""
+
+BACKGROUNDS = 4
+"""Of the pictures in which the teacher finds nothing, each n-th is kept."""
+
+Rows = dict[str, Any]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the steps that are not done."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="COCO set with train and val")
+    parser.add_argument("--pictures", nargs="*", default=[], help="without labels; also films")
+    parser.add_argument("--teacher", required=True, help="runner that fills in what is unknown")
+    parser.add_argument("--work", type=Path, required=True, help="folder for all that is made")
+    parser.add_argument("--sizes", nargs="+", default=["nano"])
+    parser.add_argument("--image-size", type=int, default=416)
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--train-options", default="", help="more options of `spotlet train`")
+    parser.add_argument("--steps", nargs="+", default=["label", "train", "export"])
+    args = parser.parse_args(arguments)
+    work: Path = args.work
+    if "label" in args.steps and not (work / "set/annotations/train.json").exists():
+        own = work / "own"
+        write_split(args.data, "train", own)
+        label = ["label", "--runner", args.teacher, "--classes", ",".join(CLASSES), "--out"]
+        spotlet(*label, work / "completed", own)
+        if args.pictures:
+            spotlet(*label, work / "suggested", *args.pictures)
+        write_split(args.data, "val", work / "set")
+        join([work / name for name in ("completed", "suggested")], work / "set")
+    for size in args.sizes:
+        run = work / size
+        if "train" in args.steps:
+            again = ["--resume"] if (run / "last.safetensors").exists() else []
+            spotlet(
+                "train", work / "set", "--size", size, "--image-size", args.image_size,
+                "--epochs", args.epochs, "--out", run, *shlex.split(args.train_options), *again,
+            )  # fmt: skip
+        if "export" in args.steps:
+            spotlet(
+                "export", run / "best.safetensors", "--data", work / "set", "--int8",
+                "--end-to-end", "--golden", "generated", "--out", work / f"everyday-{size}",
+            )  # fmt: skip
+
+
+def spotlet(*arguments: object) -> None:
+    """Prints a command and runs it; ends the program if it fails."""
+    command = ["spotlet", *map(str, arguments)]
+    print("+", shlex.join(command), flush=True)
+    done = subprocess.run([sys.executable, "-m", *command], check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def write_split(data: Path, split: str, out: Path) -> None:
+    """Writes one split of the set with `CLASSES` alone; its pictures are a link."""
+    content = json.loads((data / f"annotations/{split}.json").read_text("utf-8"))
+    names = {each["id"]: each["name"] for each in content["categories"]}
+    categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)]
+    new_ids = {old: CLASSES.index(name) + 1 for old, name in names.items() if name in CLASSES}
+    ignored = {
+        old: CLASSES.index(NEITHER[name]) + 1 for old, name in names.items() if name in NEITHER
+    }
+    annotations = [
+        row
+        | {"category_id": (new_ids | ignored)[row["category_id"]]}
+        | ({"iscrowd": 1} if row["category_id"] in ignored else {})
+        for row in content["annotations"]
+        if row["category_id"] in new_ids | ignored
+    ]
+    hidden = {(row["image_id"], row["category_id"]) for row in annotations if row.get("iscrowd")}
+    for image in content["images"]:
+        absent, more = (
+            [new_ids[old] for old in image[key] if old in new_ids]
+            for key in ("neg_category_ids", "not_exhaustive_category_ids")
+        )
+        unsure = [each for each in absent if (image["id"], each) in hidden]
+        image["neg_category_ids"] = [each for each in absent if each not in unsure]
+        image["not_exhaustive_category_ids"] = more + unsure
+    content = {"images": content["images"], "annotations": annotations, "categories": categories}
+    save(out, split, content)
+    link = out / split
+    if not link.is_symlink():
+        link.symlink_to((data / split).resolve())
+
+
+def join(sets: Sequence[Path], out: Path) -> None:
+    """Writes sets that `spotlet label` made as the training split of another.
+
+    Of the pictures without an object, unless a person labelled them, most are left out.
+    """
+    images: list[Rows] = []
+    annotations: list[Rows] = []
+    categories: list[Rows] = []
+    (out / "train").mkdir(exist_ok=True)
+    for folder in sets:
+        if not folder.exists():
+            continue
+        content = json.loads((folder / "annotations/instances_default.json").read_text("utf-8"))
+        categories = content["categories"]
+        assert [each["name"] for each in categories] == list(CLASSES)
+        rows: dict[int, list[Rows]] = {}
+        for row in content["annotations"]:
+            rows.setdefault(row["image_id"], []).append(row)
+        for image in content["images"]:
+            own = rows.get(image["id"], [])
+            suggested = image.get("spotlet", {}).get("suggested")
+            if suggested and all(row["iscrowd"] for row in own) and image["id"] % BACKGROUNDS:
+                continue
+            name = f"{folder.name}-{image['file_name']}"
+            link = out / "train" / name
+            if not link.is_symlink():
+                link.symlink_to((folder / "images" / image["file_name"]).resolve())
+            images.append(image | {"id": len(images) + 1, "file_name": name})
+            annotations += [
+                row | {"id": len(annotations) + number, "image_id": len(images)}
+                for number, row in enumerate(own, 1)
+            ]
+    save(out, "train", {"images": images, "annotations": annotations, "categories": categories})
+
+
+def save(out: Path, split: str, content: Rows) -> None:
+    """Writes the label file of a split."""
+    file = out / f"annotations/{split}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
