@@ -2,6 +2,9 @@
 
 import os
 import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,16 @@ def machine_record() -> dict[str, Any]:
         "processor": processor_name(),
         "instructions": [flag for flag in INSTRUCTIONS if flag in _flags()],
         "processors": os.cpu_count(),
+    }
+
+
+def measurement_record(packages: Sequence[str]) -> dict[str, Any]:
+    """Returns date, machine and the versions of Python and of packages, for JSON."""
+    versions = {name: version(name) for name in packages}
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": machine_record(),
+        "versions": {"python": platform.python_version(), **versions},
     }
 
 

@@ -1,18 +1,14 @@
 """Results of a comparison, as Markdown and as JSON."""
 
 import json
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
 import torch
 from benchmarks.peers.comparison import Contest, Figure
 from benchmarks.peers.contender import Contender
-from benchmarks.peers.machine import processor_name
+from benchmarks.peers.machine import measurement_record
 from benchmarks.peers.programs import Peer
 
 from spotlet_training.learning.hardware import pick_precision
@@ -65,28 +61,19 @@ def notes(contests: Sequence[Contest]) -> list[str]:
 def as_json(contests: Sequence[Contest], contenders: Sequence[Contender]) -> str:
     """Returns the same as JSON, with every run, the machine and the versions."""
     peers = {one.name: one.environment for one in contenders if isinstance(one, Peer)}
+    measured = measurement_record(OURS)
+    measured["versions"]["peers"] = {
+        name: {
+            package: environment.versions[package]
+            for package in THEIRS
+            if package in environment.versions
+        }
+        | {"torchvision's own suppression": environment.own_nms}
+        for name, environment in peers.items()
+    }
     content = {
         "schema": SCHEMA,
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": {
-            "platform": f"{platform.system()} {platform.machine()}",
-            "processor": processor_name(),
-            "instructions": torch.backends.cpu.get_cpu_capability(),
-            "cores": os.cpu_count(),
-        },
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in OURS},
-            "peers": {
-                name: {
-                    package: environment.versions[package]
-                    for package in THEIRS
-                    if package in environment.versions
-                }
-                | {"torchvision's own suppression": environment.own_nms}
-                for name, environment in peers.items()
-            },
-        },
+        **measured,
         "notes": notes(contests),
         "sets": [_contest_record(contest) for contest in contests],
     }

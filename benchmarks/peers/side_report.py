@@ -1,14 +1,11 @@
 """The comparison of whole programs as Markdown for people and JSON for programs."""
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
-from benchmarks.peers.machine import machine_record
+from benchmarks.peers.machine import measurement_record
 from benchmarks.peers.steady import Trial
 
 SCHEMA = 1
@@ -70,15 +67,11 @@ def as_json(
         conditions: of the measurement, such as clip and rounds.
         peers: versions in their environments, by environment.
     """
+    measured = measurement_record(OURS)
+    measured["versions"]["peers"] = peers
     content = {
         "schema": SCHEMA,
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": machine_record(),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in OURS},
-            "peers": peers,
-        },
+        **measured,
         "conditions": conditions,
         "missing": missing,
         "notes": NOTES,

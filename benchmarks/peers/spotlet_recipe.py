@@ -11,8 +11,27 @@ from benchmarks.peers.graphs import count_parameters
 from spotlet_export.graph.graph import build_graph
 from spotlet_export.package.describing import make_manifest
 from spotlet_training.evaluation.evaluation import evaluate_network
+from spotlet_training.learning.settings import NONE, PRETRAINED, TrainingSettings
 from spotlet_training.network.checkpoint import load_checkpoint
 from spotlet_training.training import BEST_CHECKPOINT
+
+
+def training_command(dataset: Path, settings: TrainingSettings, folder: Path) -> list[str | Path]:
+    """Returns the `spotlet train` of a training from its beginning; paths are absolute.
+
+    Args:
+        dataset: the set.
+        settings: of which size, weights, epochs, canvas, seed and device are given; the rest must
+            be the command's defaults.
+        folder: to write to.
+    """
+    height, width = settings.size_hw
+    return [
+        sys.executable, "-m", "spotlet", "train", dataset.resolve(), "--size", settings.size,
+        "--weights", settings.weights, "--epochs", str(settings.epochs),
+        "--image-size", f"{height}x{width}", "--seed", str(settings.seed),
+        "--device", settings.device, "--accept-problems", "--overwrite", "--out", folder.resolve(),
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +53,15 @@ class SpotletRecipe:
 
     def train(self, plan: Plan, seed: int, folder: Path) -> None:
         """Leaves the best checkpoint in an empty folder."""
-        command: list[str | Path] = [
-            sys.executable, "-m", "spotlet", "train", plan.dataset.resolve(), "--size", self.size,
-            "--weights", "pretrained" if self.pretrained else "none",
-            "--epochs", str(plan.epochs), "--image-size", str(plan.image_size),
-            "--seed", str(seed), "--device", "cpu", "--accept-problems", "--out", folder,
-        ]  # fmt: skip
+        settings = TrainingSettings(
+            size=self.size,
+            weights=PRETRAINED if self.pretrained else NONE,
+            epochs=plan.epochs,
+            size_hw=(plan.image_size, plan.image_size),
+            seed=seed,
+            device="cpu",
+        )
+        command = training_command(plan.dataset, settings, folder)
         run_program(command, folder / "train.log", folder=folder, threads=plan.threads)
 
     def measure(self, plan: Plan, folder: Path) -> Measures:

@@ -415,6 +415,7 @@ def test_the_example_finds_what_is_red() -> None:
 
 NCNN = """
 import numpy as np
+__version__ = "1"
 class Mat:
     class PixelType: PIXEL_BGR = 2
     @staticmethod
@@ -425,8 +426,13 @@ class Mat:
 class Extractor:
     def __enter__(self): return self
     def __exit__(self, *error): pass
-    def input(self, name, mat): assert name == "data"
+    def input(self, name, mat): assert name in ("data", "input.1")
     def extract(self, name):
+        if name == "758":
+            output = np.zeros((85, 22, 22), np.float32)
+            output[[0, 5 + 3], 10, 12] = 0.8
+            output[1:5, 10, 12] = np.arctanh(0.5), 0, 0, -np.log(3)
+            return 0, output
         output = np.zeros((3598, 112), np.float32)
         cell = 52 * 52 + 10 * 26 + 12
         output[cell, 2] = 0.8
@@ -439,7 +445,9 @@ class Net:
     def load_model(self, path): return 0
     def create_extractor(self): return Extractor()
 """
-"""A stand-in: one cell of stride 16 in row 10, column 12, with sides of 2, 1, 3 and 0 strides."""
+"""A stand-in. NanoDet: one cell of stride 16 in row 10, column 12, with sides of 2, 1, 3 and 0
+strides. FastestDet: the cell in row 10, column 12, of the fourth class; half a cell to the right;
+half as wide as the picture, a quarter as high."""
 
 
 def test_the_example_for_nanodet_decodes_a_cell_worked_by_hand(tmp_path: Path) -> None:
@@ -451,6 +459,21 @@ def test_the_example_for_nanodet_decodes_a_cell_worked_by_hand(tmp_path: Path) -
     assert [each.name for each in found] == ["car"]
     np.testing.assert_allclose(found.boxes_xyxy, [[160, 144, 240, 160]], atol=0.1)
     assert "cannot load missing.param" in failure(f"{program} missing.param a.bin")
+
+
+def test_the_example_for_fastestdet_decodes_a_cell_worked_by_hand(tmp_path: Path) -> None:
+    (tmp_path / "ncnn.py").write_text(NCNN, "utf-8")
+    names = tmp_path / "coco.names"
+    names.write_text("\n".join(["person", "bicycle", "car", "motorbike", *map(str, range(76))]))
+    program = f"env 'PYTHONPATH={tmp_path}' '{sys.executable}' '{EXAMPLES / 'fastestdet.py'}'"
+    with start(f"{program} a.param a.bin '{names}'") as runner:
+        assert len(runner.class_names) == 80
+        found = runner.find(np.zeros((704, 1056, 3), np.uint8), 0.7)
+    assert [each.name for each in found] == ["motorcycle"]
+    np.testing.assert_allclose(found.scores, [0.8], atol=1e-5)
+    # The centre is at 12.5 of 22 columns and 10 of 22 rows of a picture of 1056 x 704.
+    np.testing.assert_allclose(found.boxes_xyxy, [[336, 232, 864, 408]], atol=0.1)
+    assert "cannot load missing.param" in failure(f"{program} missing.param a.bin '{names}'")
 
 
 def test_the_first_lines_of_the_documentation_are_a_hello_and_an_answer() -> None:

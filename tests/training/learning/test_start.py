@@ -4,14 +4,16 @@ import pytest
 import torch
 
 from spotlet.errors import CheckpointError, UsageError
-from spotlet_training.learning.start import NONE, PRETRAINED, find_start
+from spotlet_training.learning.settings import EVERYDAY, NONE, PRETRAINED
+from spotlet_training.learning.start import find_start
 from spotlet_training.network import (
     DetectorSettings,
     LocalizerSettings,
     TwoHeadDetector,
     build_localizer,
+    pretrained,
 )
-from spotlet_training.network.checkpoint import Checkpoint, save_checkpoint
+from spotlet_training.network.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from spotlet_training.network.settings import SIZES
 
 
@@ -57,20 +59,63 @@ def test_a_checkpoint_of_the_same_classes_is_taken_whole(checkpoint: Path) -> No
         torch.testing.assert_close(network.state_dict()[name], value, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("classes", [("b", "a"), ("a", "b", "c"), ("x",)])
-def test_of_a_checkpoint_of_other_classes_the_class_head_is_made_anew(
-    checkpoint: Path, classes: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("classes", "parts"),
+    [
+        (("b", "a"), "the whole network"),
+        (("c", "b"), "the network; class head: b kept, c new"),
+        (("b", "c", "a"), "the network; class head: b, a kept, c new"),
+        (("x",), "the network; class head: x new"),
+    ],
+)
+def test_of_a_checkpoint_the_class_head_keeps_the_rows_of_classes_that_both_have(
+    checkpoint: Path, classes: tuple[str, ...], parts: str
 ) -> None:
     start = find_start(str(checkpoint), "pico", classes)
     assert start is not None
-    assert "a new class head" in start.parts
+    assert start.parts == parts
     network = pico(len(classes))
-    drawn = network.state_dict()["class_head.predictions.0.weight"].clone()
+    drawn = {name: value.clone() for name, value in network.state_dict().items()}
     start.load_into(network)
-    started, trained = network.state_dict(), pico(2, seed=5).state_dict()
-    assert torch.equal(started["class_head.predictions.0.weight"], drawn)
-    for name in ("box_head.predictions.0.weight", "backbone.stem.0.weight"):
-        assert torch.equal(started[name], trained[name])
+    trained = pico(2, seed=5).state_dict()
+    for name, value in network.state_dict().items():
+        if not name.startswith("class_head.predictions."):
+            assert torch.equal(value, trained[name]), name
+            continue
+        for row, class_name in enumerate(classes):
+            known = class_name in ("a", "b")
+            expected = trained[name][("a", "b").index(class_name)] if known else drawn[name][row]
+            assert torch.equal(value[row], expected), (name, class_name)
+
+
+def test_the_bundled_detector_is_read_from_a_file_of_half_the_bytes(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
+    bundled = tmp_path / "everyday-pico.safetensors"
+    save_checkpoint(load_checkpoint(checkpoint), bundled, half=True)
+    assert bundled.stat().st_size < 0.6 * checkpoint.stat().st_size
+    start = find_start(EVERYDAY, "pico", ("b", "helmet"))
+    assert str(start) == "everyday pico: the network; class head: b kept, helmet new"
+    assert start is not None
+    network = pico(2)
+    start.load_into(network)
+    for name, value in pico(2, seed=5).state_dict().items():
+        if not name.startswith("class_head.predictions."):
+            assert network.state_dict()[name].dtype == value.dtype
+            torch.testing.assert_close(network.state_dict()[name], value, rtol=1e-3, atol=1e-6)
+
+
+def test_a_size_without_a_bundled_detector_is_refused_with_the_sizes_that_have_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
+    with pytest.raises(UsageError, match="--size small, only for none"):
+        find_start(EVERYDAY, "small", ("a",))
+    for size in ("pico", "nano"):
+        (tmp_path / f"everyday-{size}.safetensors").touch()
+    with pytest.raises(UsageError, match="--size small, only for pico, nano; give another"):
+        find_start(EVERYDAY, "small", ("a",))
 
 
 def test_a_checkpoint_of_another_size_is_refused(checkpoint: Path) -> None:

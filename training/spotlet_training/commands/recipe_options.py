@@ -7,8 +7,14 @@ from dataclasses import replace
 
 from spotlet.errors import UsageError
 from spotlet_training.learning.augmentation import FLIPS
-from spotlet_training.learning.settings import DEVICES, PRECISIONS, TrainingSettings
-from spotlet_training.learning.start import NONE, PRETRAINED
+from spotlet_training.learning.settings import (
+    DEVICES,
+    EVERYDAY,
+    NONE,
+    PRECISIONS,
+    PRETRAINED,
+    TrainingSettings,
+)
 from spotlet_training.network.settings import SIZES
 
 DEFAULTS = TrainingSettings()
@@ -61,8 +67,9 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights",
         metavar="NAME|CHECKPOINT",
-        help=f"weights to start from: `{PRETRAINED}` (the bundled backbone), a checkpoint or a "
-        f"`spotlet pretrain` file of the same size, or `{NONE}` [{DEFAULTS.weights}]",
+        help=f"weights to start from: `{EVERYDAY}` (the bundled detector of everyday things), "
+        f"`{PRETRAINED}` (the bundled backbone), a checkpoint or a `spotlet pretrain` file of the "
+        f"same size, or `{NONE}` [{DEFAULTS.weights}]",
     )
 
 

@@ -9,6 +9,15 @@ from spotlet_training.network.settings import SIZES, check_canvas
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
+EVERYDAY = "everyday"
+"""The bundled detector of everyday things, whole."""
+
+PRETRAINED = "pretrained"
+"""The bundled backbones, one per size, made by `spotlet pretrain`."""
+
+NONE = "none"
+"""Every weight is drawn from the seed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSettings:
@@ -16,8 +25,8 @@ class TrainingSettings:
 
     Attributes:
         size: of the network, one of `SIZES`.
-        weights: to start from: `pretrained`, a backbone bundled with spotlet; `none`; or the path
-            of a checkpoint, or of a `spotlet pretrain` file, of the same size.
+        weights: to start from: `EVERYDAY`, `PRETRAINED` or `NONE`; or the path of a checkpoint, or
+            of a `spotlet pretrain` file, of the same size.
         epochs: passes over the training images.
         size_hw: of the canvas, pixels, multiples of 32.
         batch_size: canvases a step.
@@ -39,7 +48,7 @@ class TrainingSettings:
     """
 
     size: str = "nano"
-    weights: str = "pretrained"
+    weights: str = PRETRAINED
     epochs: int = 30
     size_hw: tuple[int, int] = (320, 320)
     batch_size: int = 8

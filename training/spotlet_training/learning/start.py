@@ -7,18 +7,19 @@ from pathlib import Path
 from torch import Tensor
 
 from spotlet.errors import CheckpointError, UsageError
+from spotlet_training.datasets.class_order import listed
+from spotlet_training.learning.settings import EVERYDAY, NONE, PRETRAINED
 from spotlet_training.network import TwoHeadDetector
 from spotlet_training.network.checkpoint import load_checkpoint
-from spotlet_training.network.pretrained import bundled_backbone, is_backbone, load_backbone
-
-PRETRAINED = "pretrained"
-"""The bundled backbones, one per size, made by `spotlet pretrain`."""
-
-NONE = "none"
-"""Every weight is drawn from the seed."""
+from spotlet_training.network.pretrained import (
+    bundled_backbone,
+    bundled_detector,
+    is_backbone,
+    load_backbone,
+)
 
 CLASS_PREDICTIONS = "class_head.predictions."
-"""The weights that belong to a set's classes."""
+"""The weights that belong to a set's classes: one row of each for a class."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,29 +29,40 @@ class Start:
     Attributes:
         name: where they come from, as text.
         weights: by their names in a `TwoHeadDetector`; parts may be missing.
+        known: the classes of the rows of `CLASS_PREDICTIONS`; none without such weights.
+        wanted: the classes of the network to start.
     """
 
     name: str
     weights: Mapping[str, Tensor]
+    known: tuple[str, ...] = ()
+    wanted: tuple[str, ...] = ()
 
     def load_into(self, network: TwoHeadDetector) -> None:
         """Copies the weights into the network; the rest of the network stays as it is.
 
+        Of the class predictions, the rows of classes that both have are copied.
+
         Raises:
             UsageError: the network is of another size.
         """
-        own = network.state_dict()
-        unfit = [
-            name
-            for name, new in self.weights.items()
-            if name not in own or own[name].shape != new.shape
-        ]
-        if unfit:
-            raise UsageError(
-                f"weights of {self.name}: for a network of another size ({unfit[0]}); give the "
-                "--size they were trained with"
-            )
-        network.load_state_dict({**own, **self.weights})
+        merged = network.state_dict()
+        both = [name for name in self.wanted if name in self.known]
+        rows = [self.wanted.index(name) for name in both]
+        known_rows = [self.known.index(name) for name in both]
+        for name, given in self.weights.items():
+            own, new = merged.get(name), given
+            by_class = name.startswith(CLASS_PREDICTIONS)
+            if own is not None and by_class and own.shape[1:] == given.shape[1:]:
+                new = own.clone()
+                new[rows] = given[known_rows]
+            if own is None or own.shape != new.shape:
+                raise UsageError(
+                    f"weights of {self.name}: for a network of another size ({name}); give the "
+                    "--size they were trained with"
+                )
+            merged[name] = new
+        network.load_state_dict(merged)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.parts}"
@@ -58,49 +70,55 @@ class Start:
     @property
     def parts(self) -> str:
         """Which parts of a network they are, as text."""
-        if any(name.startswith(CLASS_PREDICTIONS) for name in self.weights):
+        if not self.known:
+            return "the backbone, with a new pyramid and new heads"
+        kept = [name for name in self.wanted if name in self.known]
+        new = [name for name in self.wanted if name not in self.known]
+        if not new:
             return "the whole network"
-        if any(name.startswith("box_head.") for name in self.weights):
-            return "the network, with a new class head for this set's classes"
-        return "the backbone, with a new pyramid and new heads"
+        rows = [
+            f"{listed(names)} {fate}" for names, fate in ((kept, "kept"), (new, "new")) if names
+        ]
+        return f"the network; class head: {', '.join(rows)}"
 
 
 def find_start(text: str, size: str, class_names: tuple[str, ...]) -> Start | None:
     """Returns the weights that `--weights` names; None for random ones.
 
     Args:
-        text: `PRETRAINED`, `NONE`, or the path of a checkpoint or of a `spotlet pretrain` file.
+        text: `EVERYDAY`, `PRETRAINED`, `NONE`, or the path of a checkpoint or of a
+            `spotlet pretrain` file.
         size: of the network, one of `SIZES`.
-        class_names: of the set to train on. If the checkpoint has others, the weights that belong
-            to its classes are left out.
+        class_names: of the set to train on; matched by name with those of a checkpoint.
 
     Raises:
         CheckpointError: the file cannot be read.
-        UsageError: it is not a detector.
+        UsageError: it is not a detector, or none is bundled for this size.
     """
     if text == NONE:
         return None
     if text == PRETRAINED:
         return _backbone_start(f"{PRETRAINED} {size}", bundled_backbone(size))
+    if text == EVERYDAY:
+        return _detector_start(f"{EVERYDAY} {size}", bundled_detector(EVERYDAY, size), class_names)
     if is_backbone(Path(text)):
         return _backbone_start(text, Path(text))
     if not Path(text).exists():
         raise CheckpointError(
-            f"--weights {text}: no such file; give {PRETRAINED}, {NONE}, or the path of a "
-            "checkpoint or of a `spotlet pretrain` file"
+            f"--weights {text}: no such file; give {EVERYDAY}, {PRETRAINED}, {NONE}, or the path "
+            "of a checkpoint or of a `spotlet pretrain` file"
         )
-    checkpoint = load_checkpoint(Path(text))
-    if not isinstance(checkpoint.network, TwoHeadDetector):
-        raise UsageError(f"--weights {text}: is a single-object localizer; must be a detector")
-    same = checkpoint.class_names == class_names
-    weights = {
-        name: value
-        for name, value in checkpoint.network.state_dict().items()
-        if same or not name.startswith(CLASS_PREDICTIONS)
-    }
-    return Start(text, weights)
+    return _detector_start(text, Path(text), class_names)
 
 
 def _backbone_start(name: str, path: Path) -> Start:
     weights = load_backbone(path)
     return Start(name, {f"backbone.{part}": weights[part] for part in weights})
+
+
+def _detector_start(name: str, path: Path, class_names: tuple[str, ...]) -> Start:
+    checkpoint = load_checkpoint(path)
+    if not isinstance(checkpoint.network, TwoHeadDetector):
+        raise UsageError(f"--weights {name}: is a single-object localizer; must be a detector")
+    weights = checkpoint.network.state_dict()
+    return Start(name, weights, known=checkpoint.class_names, wanted=class_names)

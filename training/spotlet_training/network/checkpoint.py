@@ -13,7 +13,7 @@ from spotlet_training.network import (
     TwoHeadDetector,
     build_localizer,
 )
-from spotlet_training.network.tensor_file import read_tensors, write_tensors
+from spotlet_training.network.tensor_file import half_precision, read_tensors, write_tensors
 
 METADATA_KEY = "spotlet"
 SCHEMA = 3
@@ -36,8 +36,14 @@ class Checkpoint:
     training: dict[str, Any] = field(default_factory=dict)
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:
     """Writes a `.safetensors` file atomically.
+
+    Args:
+        checkpoint: to write.
+        path: to write to.
+        half: whether to round the weights to half precision, which is enough for weights that
+            will be trained further; they are read as float32 again.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -48,7 +54,10 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "classes": checkpoint.class_names,
         "training": checkpoint.training,
     }
-    write_tensors(checkpoint.network.state_dict(), METADATA_KEY, json.dumps(header), path)
+    weights = checkpoint.network.state_dict()
+    write_tensors(
+        half_precision(weights) if half else weights, METADATA_KEY, json.dumps(header), path
+    )
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

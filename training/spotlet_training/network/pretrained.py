@@ -1,18 +1,25 @@
-"""A file with the weights of a backbone: safetensors in half precision, with their origin."""
+"""Bundled weights in half precision, and the file of a backbone with its origin."""
 
 import json
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from spotlet.errors import CheckpointError
+from spotlet.errors import CheckpointError, UsageError
 from spotlet_training.network.backbone import Backbone
-from spotlet_training.network.tensor_file import has_header, read_tensors, write_tensors
+from spotlet_training.network.settings import SIZES
+from spotlet_training.network.tensor_file import (
+    half_precision,
+    has_header,
+    read_tensors,
+    write_tensors,
+)
 
 METADATA_KEY = "spotlet-backbone"
+
+FOLDER = Path(str(resources.files("spotlet_models"))) / "pretrained"
 
 
 def save_backbone(backbone: Backbone, path: Path, about: dict[str, Any]) -> None:
@@ -28,11 +35,7 @@ def save_backbone(backbone: Backbone, path: Path, about: dict[str, Any]) -> None
     Raises:
         OutputError: the folder cannot be written.
     """
-    weights = {
-        name: value.to(torch.float16) if value.is_floating_point() else value
-        for name, value in backbone.state_dict().items()
-    }
-    write_tensors(weights, METADATA_KEY, json.dumps(about), path)
+    write_tensors(half_precision(backbone.state_dict()), METADATA_KEY, json.dumps(about), path)
 
 
 def load_backbone(path: Path) -> dict[str, Tensor]:
@@ -59,4 +62,22 @@ def is_backbone(path: Path) -> bool:
 
 def bundled_backbone(size: str) -> Path:
     """Returns the path of the bundled backbone of a size."""
-    return Path(str(resources.files("spotlet_models"))) / "pretrained" / f"{size}.safetensors"
+    return FOLDER / f"{size}.safetensors"
+
+
+def bundled_detector(name: str, size: str) -> Path:
+    """Returns the path of a bundled detector's checkpoint of a size.
+
+    `save_checkpoint(load_checkpoint(best), path, half=True)` makes such a file.
+
+    Raises:
+        UsageError: it is not bundled in this size.
+    """
+    paths = {each: FOLDER / f"{name}-{each}.safetensors" for each in SIZES}
+    if not paths[size].is_file():
+        there = [each for each in SIZES if paths[each].is_file()]
+        raise UsageError(
+            f"--weights {name}: not bundled for --size {size}, only for "
+            f"{', '.join(there) or 'none'}; give another --size or other --weights"
+        )
+    return paths[size]

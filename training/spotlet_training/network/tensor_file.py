@@ -6,6 +6,7 @@ No pickle: a file from a stranger can contain wrong numbers, but no code.
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -35,6 +36,14 @@ def write_tensors(tensors: Mapping[str, Tensor], key: str, text: str, path: Path
             save_file(copies, temporary, metadata={key: text})
         except SafetensorError as error:  # how it wraps a full disk
             raise OutputError(f"{path}: cannot be written ({error})") from error
+
+
+def half_precision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns tensors with the floating-point ones in float16."""
+    return {
+        name: value.to(torch.float16) if value.is_floating_point() else value
+        for name, value in tensors.items()
+    }
 
 
 def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], str | None]:
