@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from spotlet_training.network.checkpoint import load_checkpoint, save_checkpoint
+
 CLASSES = (
     "person", "bicycle", "car", "motorcycle", "bus", "truck", "cat", "dog", "horse", "sheep",
     "cow", "bird", "bottle", "chair",
@@ -25,6 +27,9 @@ CLASSES = (
 NEITHER = {"ambulance": "truck"}
 """A class of the set that COCO has not, and where it belongs. Its objects are ignored: COCO calls
 some of them cars, some trucks."""
+
+NAMES = {"nano": "everyday", "pico": "everyday-pico", "small": "everyday-small"}
+"""The packages, by the size of the network."""
 
 BACKGROUNDS = 4
 """Of the pictures in which the teacher finds nothing, each n-th is kept."""
@@ -40,41 +45,57 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--teacher", required=True, help="runner that fills in what is unknown")
     parser.add_argument("--work", type=Path, required=True, help="folder for all that is made")
     parser.add_argument("--sizes", nargs="+", default=["nano"])
-    parser.add_argument("--image-size", type=int, default=416)
-    parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--train-options", default="", help="more options of `spotlet train`")
-    parser.add_argument("--steps", nargs="+", default=["label", "train", "export"])
+    parser.add_argument("--epochs", type=int, default=40, help="at 320 pixels [%(default)s]")
+    parser.add_argument("--last-epochs", type=int, default=8, help="at 416 [%(default)s]")
+    parser.add_argument("--processes", type=int, default=1, help="that train together")
+    parser.add_argument("--out", type=Path, default=Path("models/spotlet_models"))
     args = parser.parse_args(arguments)
-    work: Path = args.work
-    if "label" in args.steps and not (work / "set/annotations/train.json").exists():
-        own = work / "own"
-        write_split(args.data, "train", own)
-        label = ["label", "--runner", args.teacher, "--classes", ",".join(CLASSES), "--out"]
-        spotlet(*label, work / "completed", own)
-        if args.pictures:
-            spotlet(*label, work / "suggested", *args.pictures)
-        write_split(args.data, "val", work / "set")
-        join([work / name for name in ("completed", "suggested")], work / "set")
+    labelled = make_set(args.data, args.pictures, args.teacher, args.work)
     for size in args.sizes:
-        run = work / size
-        if "train" in args.steps:
-            again = ["--resume"] if (run / "last.safetensors").exists() else []
-            spotlet(
-                "train", work / "set", "--size", size, "--image-size", args.image_size,
-                "--epochs", args.epochs, "--out", run, *shlex.split(args.train_options), *again,
-            )  # fmt: skip
-        if "export" in args.steps:
-            spotlet(
-                "export", run / "best.safetensors", "--data", work / "set", "--int8",
-                "--end-to-end", "--golden", "generated", "--out", work / f"everyday-{size}",
-            )  # fmt: skip
+        small, large = (args.work / f"{size}-{side}" for side in (320, 416))
+        common = ["--size", size, "--batch-size", 16, "--cache-gb", 5]
+        small_options = ["--image-size", 320, "--epochs", args.epochs]
+        train(labelled, small, [*common, *small_options], args.processes)
+        start = ["--weights", small / "best.safetensors", "--learning-rate", 1e-3]
+        large_options = ["--image-size", 416, "--epochs", args.last_epochs, *start]
+        train(labelled, large, [*common, *large_options], args.processes)
+        best = large / "best.safetensors"
+        spotlet(
+            "export", best, "--data", labelled, "--int8", "--end-to-end", "--golden", "generated",
+            "--notes", "models/notes/everyday.md", "--out", args.out / NAMES[size],
+        )  # fmt: skip
+        save_checkpoint(
+            load_checkpoint(best), args.out / f"pretrained/everyday-{size}.safetensors", half=True
+        )
 
 
-def spotlet(*arguments: object) -> None:
+def make_set(data: Path, pictures: Sequence[str], teacher: str, work: Path) -> Path:
+    """Labels what is not labelled; returns the set to train on."""
+    out = work / "set"
+    if not (out / "annotations/train.json").exists():
+        write_split(data, "train", work / "own")
+        label = ["label", "--runner", teacher, "--classes", ",".join(CLASSES), "--out"]
+        spotlet(*label, work / "completed", work / "own")
+        if pictures:
+            spotlet(*label, work / "suggested", *pictures)
+        write_split(data, "val", out)
+        join([work / name for name in ("completed", "suggested")], out)
+    return out
+
+
+def train(labelled: Path, out: Path, options: Sequence[object], processes: int) -> None:
+    """Trains, or continues."""
+    again = ["--resume"] if (out / "last.safetensors").exists() else []
+    spotlet("train", labelled, "--out", out, *options, *again, processes=processes)
+
+
+def spotlet(*arguments: object, processes: int = 1) -> None:
     """Prints a command and runs it; ends the program if it fails."""
-    command = ["spotlet", *map(str, arguments)]
+    command = [sys.executable, "-m", "spotlet", *map(str, arguments)]
+    if processes > 1:
+        command[1:2] = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "-m"]
     print("+", shlex.join(command), flush=True)
-    done = subprocess.run([sys.executable, "-m", *command], check=False)
+    done = subprocess.run(command, check=False)
     if done.returncode:
         sys.exit(done.returncode)
 
