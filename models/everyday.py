@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--teacher", required=True, help="runner that fills in what is unknown")
     parser.add_argument("--work", type=Path, required=True, help="folder for all that is made")
     parser.add_argument("--sizes", nargs="+", default=["nano"])
+    parser.add_argument("--weights", default="pretrained", help="to start from [%(default)s]")
     parser.add_argument("--epochs", type=int, default=40, help="at 320 pixels [%(default)s]")
     parser.add_argument("--last-epochs", type=int, default=8, help="at 416 [%(default)s]")
     parser.add_argument("--processes", type=int, default=1, help="that train together")
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for size in args.sizes:
         small, large = (args.work / f"{size}-{side}" for side in (320, 416))
         common = ["--size", size, "--batch-size", 16, "--cache-gb", 5]
-        small_options = ["--image-size", 320, "--epochs", args.epochs]
+        small_options = ["--image-size", 320, "--epochs", args.epochs, "--weights", args.weights]
         train(labelled, small, [*common, *small_options], args.processes)
         start = ["--weights", small / "best.safetensors", "--learning-rate", 1e-3]
         large_options = ["--image-size", 416, "--epochs", args.last_epochs, *start]
