@@ -13,6 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from spotlet.manifest import METADATA_KEY, Manifest
 from spotlet_export.graph.editing import strip_traces
+from spotlet_export.graph.sharing import share_weights
 from spotlet_training.network import Network
 from spotlet_training.network.backbone import ConvUnit
 from spotlet_training.network.detector import SharedUnit
@@ -56,6 +57,7 @@ def build_graph(network: Network, manifest: Manifest) -> onnx.ModelProto:
     model = program.model_proto
     model.ir_version = IR_VERSION
     strip_traces(model)
+    share_weights(model, network)
     onnx.helper.set_model_props(model, {METADATA_KEY: manifest.to_json()})
     onnx.checker.check_model(model, full_check=True)
     return model

@@ -29,6 +29,7 @@ from spotlet.letterbox import ImageArray
 from spotlet.manifest import InputRule, Manifest
 from spotlet.session import ModelSession
 from spotlet_export.graph.folding import fold_columns
+from spotlet_export.graph.sharing import spread_weights
 
 CALIBRATION_IMAGES = 128
 """Training images whose activations set the ranges. On two of the shipped models, 64 to 240 images
@@ -165,8 +166,8 @@ def quantise(
 ) -> onnx.ModelProto:
     """Returns the network with the chosen layers in eight bits.
 
-    Precondition: nodes have unique names and weights are initializers, as `build_graph` and
-    `convolutions.prepare` return them. Postcondition: the same inputs, outputs and metadata, and
+    Precondition: nodes have unique names and weights are initializers or products of two, as
+    `build_graph` and `convolutions.prepare` return them. Postcondition: the same inputs, outputs and metadata, and
     every layer that was not chosen in float32.
 
     Weights use seven of their eight bits: processors without VNNI add two eight-bit products in
@@ -183,7 +184,7 @@ def quantise(
     nodes = {node for name in chosen for node in layers[name]}
     kinds = sorted({node.op_type for node in model.graph.node if node.name in nodes})
     source, target = scratch / "float.onnx", scratch / "quantised.onnx"
-    source.write_bytes(model.SerializeToString())
+    source.write_bytes(spread_weights(model).SerializeToString())
     with _quiet():
         quantize_static(
             source,

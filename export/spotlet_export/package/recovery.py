@@ -21,6 +21,7 @@ from spotlet.errors import CheckpointError
 from spotlet.model import locate_model
 from spotlet.session import ModelSession
 from spotlet_export.graph.graph import fold_batch_norms
+from spotlet_export.graph.sharing import spread_weights
 from spotlet_export.package.describing import make_manifest
 from spotlet_training.network import DetectorSettings, TwoHeadDetector
 from spotlet_training.network.checkpoint import Checkpoint
@@ -51,7 +52,7 @@ def recover_checkpoint(package: Path) -> Checkpoint:
     if manifest.output.form != "cells":
         _refuse(path, "has suppression in its graph")
     try:
-        weights = _convolution_weights(onnx.load(path).graph)
+        weights = _convolution_weights(spread_weights(onnx.load(path)).graph)
         settings = _settings(weights, len(manifest.classes), manifest.input.size_hw)
         network = fold_batch_norms(TwoHeadDetector(settings).eval())
         wanted = network.state_dict()

@@ -15,6 +15,7 @@ from spotlet.manifest import METADATA_KEY
 from spotlet.model.package import bundled_models
 from spotlet.session import ModelSession
 from spotlet_export.graph.graph import build_graph
+from spotlet_export.graph.sharing import spread_weights
 from spotlet_export.graph.suppression import manifest_of, with_suppression
 from spotlet_export.package.describing import make_manifest
 from spotlet_export.package.recovery import recover_checkpoint
@@ -73,7 +74,7 @@ def test_it_can_be_exported_again_and_gives_the_same_weights(
     again = build_graph(found.network, make_manifest(found, "again"))
     mine, theirs = (
         {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-        for model in (again, onnx.load(exported))
+        for model in (again, spread_weights(onnx.load(exported)))
     )
     assert mine.keys() == theirs.keys()
     for name, values in mine.items():
@@ -89,7 +90,7 @@ def test_the_bundled_packages_are_recovered() -> None:
 
 
 def test_heads_of_the_first_spotlets_are_renamed(exported: Path, tmp_path: Path) -> None:
-    model = onnx.load(exported)
+    model = spread_weights(onnx.load(exported))  # as those were
     names = {
         "class_head.tower.1.convolutions.2.weight": "heads.2.class_tower.1.0.weight",
         "box_head.predictions.0.bias": "heads.0.box_prediction.bias",
