@@ -40,7 +40,7 @@ OWN_THREADS = "spotlet-"
 """Prefix of the names of threads that read sources and write outputs."""
 
 SUMMARIES = {
-    "demo": "run the bundled model on the bundled clip: a video, counts and figures",
+    "demo": "run a bundled model on the bundled clips: a video, counts and figures",
     "run": "detect in images, videos, cameras or URLs",
     "check": "test that a model computes the right results on this machine",
     "bench": "measure what a model costs on this machine; --tune finds its best settings",

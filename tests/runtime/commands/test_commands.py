@@ -15,12 +15,9 @@ from spotlet.check.golden import record_golden, write_golden
 from spotlet.check.probe import record_probe
 from spotlet.check.tolerances import FP32_TOLERANCE, INT8_TOLERANCE
 from spotlet.cli import main
-from spotlet.commands import demo
 from spotlet.detector import Detector
-from spotlet.errors import InputError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import SCHEMA, Manifest
-from spotlet.session import SessionSettings
 from spotlet.streams import open_stream
 
 pytestmark = pytest.mark.live
@@ -493,51 +490,3 @@ def test_doctor_shows_versions_and_that_videos_can_be_written(
     assert found["writes .mp4"] == found["writes .avi"] == "yes"
     assert found["numpy"] == np.__version__
     assert "CPUExecutionProvider" in found["providers"]
-
-
-@pytest.fixture
-def demo_folder(tmp_path: Path, write_clip: WriteClip, moving_square: Callable[..., Any]) -> Path:
-    """A clip with its truth, as the models' package ships them."""
-    folder = tmp_path / "demo"
-    folder.mkdir()
-    write_clip(folder / "clip.mp4", moving_square(30))
-    frames = [
-        {
-            "frame": n,
-            "boxes": [[20 + 4 * n, 80, 80 + 4 * n, 140]],
-            "class_ids": [2],
-            "ignored": [False],
-        }
-        for n in range(30)
-    ]
-    truth = {"schema": 1, "classes": ["blue", "green", "red"], "frames": frames}
-    (folder / "truth.json").write_text(json.dumps(truth))
-    return folder
-
-
-def test_demo_writes_a_video_and_a_sheet_and_measures_itself(
-    tmp_path: Path, demo_folder: Path, squares_model: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "out"
-    demo.play(squares_model, demo_folder, out, SessionSettings())
-    assert _frame_count(out / "demo.mp4") == 30
-    sheet = cv2.imread(str(out / "demo.png"))
-    assert sheet is not None
-    assert sheet.shape == (3 * 300, 4 * 400, 3)
-    printed = capsys.readouterr().out
-    row = next(line.split() for line in printed.splitlines() if line.startswith("red "))
-    assert row[1:3] == ["30", "30"]
-    assert float(row[3]) > 0.99
-    assert float(row[4]) > 0.9
-    assert f"wrote {out / 'demo.mp4'} (30 frames)" in printed
-
-
-def test_demo_without_its_files_or_with_another_model_is_an_input_error(
-    tmp_path: Path, demo_folder: Path, squares_model: Path
-) -> None:
-    with pytest.raises(InputError, match="has no demo"):
-        demo.play(squares_model, tmp_path, tmp_path / "out", SessionSettings())
-    truth = demo_folder / "truth.json"
-    truth.write_text(truth.read_text().replace("green", "yellow"))
-    with pytest.raises(InputError, match="differ from those of the model"):
-        demo.play(squares_model, demo_folder, tmp_path / "out", SessionSettings())
