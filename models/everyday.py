@@ -12,7 +12,7 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="COCO set with train and val")
     parser.add_argument("--pictures", nargs="*", default=[], help="without labels; also films")
+    parser.add_argument("--bottles", nargs="*", default=[], help="pictures of bottles alone")
     parser.add_argument("--teacher", required=True, help="runner that fills in what is unknown")
     parser.add_argument("--work", type=Path, required=True, help="folder for all that is made")
     parser.add_argument("--sizes", nargs="+", default=["nano"])
@@ -51,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--processes", type=int, default=1, help="that train together")
     parser.add_argument("--out", type=Path, default=Path("models/spotlet_models"))
     args = parser.parse_args(arguments)
-    labelled = make_set(args.data, args.pictures, args.teacher, args.work)
+    unlabelled = {"suggested": (CLASSES, args.pictures), "bottles": (("bottle",), args.bottles)}
+    labelled = make_set(args.data, unlabelled, args.teacher, args.work)
     for size in args.sizes:
         small, large = (args.work / f"{size}-{side}" for side in (320, 416))
         common = ["--size", size, "--batch-size", 16, "--cache-gb", 5]
@@ -70,17 +72,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
 
 
-def make_set(data: Path, pictures: Sequence[str], teacher: str, work: Path) -> Path:
-    """Labels what is not labelled; returns the set to train on."""
+def make_set(
+    data: Path,
+    unlabelled: Mapping[str, tuple[Sequence[str], Sequence[str]]],
+    teacher: str,
+    work: Path,
+) -> Path:
+    """Labels what is not labelled; returns the set to train on.
+
+    Args:
+        data: the set that people labelled, in part.
+        unlabelled: by the name of a folder, the classes that may be in pictures, and these.
+        teacher: command of the runner.
+        work: folder for all that is made.
+    """
     out = work / "set"
     if not (out / "annotations/train.json").exists():
         write_split(data, "train", work / "own")
-        label = ["label", "--runner", teacher, "--classes", ",".join(CLASSES), "--out"]
-        spotlet(*label, work / "completed", work / "own")
-        if pictures:
-            spotlet(*label, work / "suggested", *pictures)
+        for name, (classes, pictures) in {
+            "completed": (CLASSES, [work / "own"]),
+            **unlabelled,
+        }.items():
+            if pictures:
+                label = ["label", "--runner", teacher, "--classes", ",".join(classes)]
+                spotlet(*label, "--out", work / name, *pictures)
         write_split(data, "val", out)
-        join([work / name for name in ("completed", "suggested")], out)
+        join([work / name for name in ("completed", *unlabelled)], out)
     return out
 
 
@@ -105,7 +122,6 @@ def write_split(data: Path, split: str, out: Path) -> None:
     """Writes one split of the set with `CLASSES` alone; its pictures are a link."""
     content = json.loads((data / f"annotations/{split}.json").read_text("utf-8"))
     names = {each["id"]: each["name"] for each in content["categories"]}
-    categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)]
     new_ids = {old: CLASSES.index(name) + 1 for old, name in names.items() if name in CLASSES}
     ignored = {
         old: CLASSES.index(NEITHER[name]) + 1 for old, name in names.items() if name in NEITHER
@@ -126,8 +142,7 @@ def write_split(data: Path, split: str, out: Path) -> None:
         unsure = [each for each in absent if (image["id"], each) in hidden]
         image["neg_category_ids"] = [each for each in absent if each not in unsure]
         image["not_exhaustive_category_ids"] = more + unsure
-    content = {"images": content["images"], "annotations": annotations, "categories": categories}
-    save(out, split, content)
+    save(out, split, content["images"], annotations)
     link = out / split
     if not link.is_symlink():
         link.symlink_to((data / split).resolve())
@@ -140,14 +155,12 @@ def join(sets: Sequence[Path], out: Path) -> None:
     """
     images: list[Rows] = []
     annotations: list[Rows] = []
-    categories: list[Rows] = []
     (out / "train").mkdir(exist_ok=True)
     for folder in sets:
         if not folder.exists():
             continue
         content = json.loads((folder / "annotations/instances_default.json").read_text("utf-8"))
-        categories = content["categories"]
-        assert [each["name"] for each in categories] == list(CLASSES)
+        new_ids = {each["id"]: CLASSES.index(each["name"]) + 1 for each in content["categories"]}
         rows: dict[int, list[Rows]] = {}
         for row in content["annotations"]:
             rows.setdefault(row["image_id"], []).append(row)
@@ -162,14 +175,18 @@ def join(sets: Sequence[Path], out: Path) -> None:
                 link.symlink_to((folder / "images" / image["file_name"]).resolve())
             images.append(image | {"id": len(images) + 1, "file_name": name})
             annotations += [
-                row | {"id": len(annotations) + number, "image_id": len(images)}
+                row
+                | {"id": len(annotations) + number, "image_id": len(images)}
+                | {"category_id": new_ids[row["category_id"]]}
                 for number, row in enumerate(own, 1)
             ]
-    save(out, "train", {"images": images, "annotations": annotations, "categories": categories})
+    save(out, "train", images, annotations)
 
 
-def save(out: Path, split: str, content: Rows) -> None:
+def save(out: Path, split: str, images: Sequence[Rows], annotations: Sequence[Rows]) -> None:
     """Writes the label file of a split."""
+    categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)]
+    content = {"images": images, "annotations": annotations, "categories": categories}
     file = out / f"annotations/{split}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(content) + "\n", "utf-8")
