@@ -75,4 +75,6 @@ def _is_new(now: PictureHash | None, taken: list[PictureHash | None]) -> bool:
     if now is None:
         return all(each is not None for each in taken)
     hashes = [each for each in taken if each is not None]
-    return not bool((bits_apart(hashes, now) <= ALIKE_BITS).any())
+    # Mostly a frame resembles the last one taken, which spares comparing all.
+    parts = (hashes[-1:], hashes[:-1])
+    return not any(bool((bits_apart(part, now) <= ALIKE_BITS).any()) for part in parts)
