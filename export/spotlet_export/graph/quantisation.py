@@ -167,8 +167,8 @@ def quantise(
     """Returns the network with the chosen layers in eight bits.
 
     Precondition: nodes have unique names and weights are initializers or products of two, as
-    `build_graph` and `convolutions.prepare` return them. Postcondition: the same inputs, outputs and metadata, and
-    every layer that was not chosen in float32.
+    `build_graph` and `convolutions.prepare` return them. Postcondition: the same inputs, outputs
+    and metadata, and every layer that was not chosen in float32.
 
     Weights use seven of their eight bits: processors without VNNI add two eight-bit products in
     sixteen bits, which overflows and would make the file compute something else there (saturation,

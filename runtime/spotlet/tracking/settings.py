@@ -22,6 +22,9 @@ class TrackingSettings:
             confuses lost objects with new ones.
         flip_cost: the additional cost of a change of class.
         turn_cost: the additional cost of a turn or a bounce since.
+        repeat_iou: a detection that overlaps a better one of another class by more is the same
+            object, which gets one id, not two. Two real objects are almost never that close; a
+            van that is also reported as a truck is common.
     """
 
     lost_seconds: float = 3.0
@@ -30,6 +33,7 @@ class TrackingSettings:
     most_cost: float = 22.0
     flip_cost: float = 8.0
     turn_cost: float = 5.0
+    repeat_iou: float = 0.8
 
     def __post_init__(self) -> None:
         """Checks the ranges."""
@@ -37,7 +41,9 @@ class TrackingSettings:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise UsageError(f"{name} {value}: must be 0 or more, and finite")
-        if not 0 <= self.start_score <= 1:
-            raise UsageError(f"start_score {self.start_score}: must be from 0 to 1")
+        for name in ("start_score", "repeat_iou"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise UsageError(f"{name} {value}: must be from 0 to 1")
         if not (math.isfinite(self.most_cost) and self.most_cost > 0):
             raise UsageError(f"most_cost {self.most_cost}: must be over 0, and finite")

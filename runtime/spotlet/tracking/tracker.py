@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from spotlet.boxes import box_iou
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
 from spotlet.tracking.assignment import assign
@@ -79,8 +80,8 @@ class Tracker:
     ) -> Detections:
         """Returns the objects of the next frame with their ids, 0 for none yet.
 
-        Their order does not matter and is kept; those below `start_score` that do not continue an
-        object are dropped.
+        Their order does not matter and is kept. Dropped are those below `start_score` that do not
+        continue an object, and those that repeat a better one under another class.
 
         Args:
             detections: of the frame.
@@ -101,6 +102,7 @@ class Tracker:
             self._keep(np.zeros(len(self._ids), np.bool_))
         steady, turn = self._expect(at_seconds, size_hw)
         self._now = at_seconds
+        detections = _without_repeats(detections, self.settings.repeat_iou)
         order = _canonical_order(detections)
         tracks = np.full(len(detections), -1, np.int64)
         tracks[order] = self._place(detections.select(order), steady, turn)
@@ -209,3 +211,14 @@ def _costs(expected: Motion, places: Array) -> Array:
 def _canonical_order(found: Detections) -> IndexArray:
     """Returns the objects' order, best score first, in whatever order they came."""
     return np.lexsort([*found.boxes_xyxy.T, found.class_ids, -found.scores])
+
+
+def _without_repeats(found: Detections, iou: float) -> Detections:
+    """Returns the objects without those that a better one of another class covers by that much."""
+    order = _canonical_order(found)
+    boxes, classes = found.boxes_xyxy[order], found.class_ids[order]
+    repeats = (box_iou(boxes, boxes) > iou) & (classes[:, np.newaxis] != classes)
+    kept = np.ones(len(found), np.bool_)
+    for place in np.flatnonzero(repeats.any(axis=1)):
+        kept[place + 1 :] &= ~(repeats[place, place + 1 :] & kept[place])
+    return found.select(np.sort(order[kept]))

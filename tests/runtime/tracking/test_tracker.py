@@ -111,6 +111,17 @@ def test_what_is_less_sure_continues_objects_and_begins_none() -> None:
         assert len(tracker.update(seen(square(10 * time), scores=0.3), time / 10)) == 0
 
 
+@pytest.mark.parametrize(("x", "expected"), [(102, [1]), (112, [1, 2])])
+def test_two_classes_in_one_place_are_one_object(x: float, expected: list[int]) -> None:
+    """Shifted by 2 of 40 pixels the boxes overlap by 0.90, by 12 pixels by 0.54."""
+    tracker = Tracker()
+    for number in range(4):
+        found = seen(square(x), square(100), scores=[0.6, 0.9], classes=[1, 0])
+        found = tracker.update(found, number / 10)
+    assert sorted(ids(found)) == expected
+    assert found.class_ids[-1] == 0
+
+
 def replace_found(moment: Moment, found: Detections) -> Moment:
     return replace(moment, found=found)
 
@@ -247,7 +258,14 @@ def test_a_time_that_goes_back_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"lost_seconds": -1}, {"start_score": 2}, {"most_cost": 0}, {"flip_cost": np.inf}]
+    "wrong",
+    [
+        {"lost_seconds": -1},
+        {"start_score": 2},
+        {"repeat_iou": -0.1},
+        {"most_cost": 0},
+        {"flip_cost": np.inf},
+    ],
 )
 def test_settings_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
