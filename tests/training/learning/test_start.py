@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ def test_the_bundled_detector_is_read_from_a_file_of_half_the_bytes(
     save_checkpoint(load_checkpoint(checkpoint), bundled, half=True)
     assert bundled.stat().st_size < 0.6 * checkpoint.stat().st_size
     start = find_start(EVERYDAY, "pico", ("b", "helmet"))
-    assert str(start) == "everyday pico: the network; class head: b kept, helmet new"
+    assert str(start) == "bundled everyday-pico: the network; class head: b kept, helmet new"
     assert start is not None
     network = pico(2)
     start.load_into(network)
@@ -106,16 +107,13 @@ def test_the_bundled_detector_is_read_from_a_file_of_half_the_bytes(
             torch.testing.assert_close(network.state_dict()[name], value, rtol=1e-3, atol=1e-6)
 
 
-def test_a_size_without_a_bundled_detector_is_refused_with_the_sizes_that_have_one(
+def test_a_size_without_a_bundled_detector_starts_from_its_backbone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.copy(pretrained.bundled_backbone("pico"), tmp_path)
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
-    with pytest.raises(UsageError, match="--size small, only for none"):
-        find_start(EVERYDAY, "small", ("a",))
-    for size in ("pico", "nano"):
-        (tmp_path / f"everyday-{size}.safetensors").touch()
-    with pytest.raises(UsageError, match="--size small, only for pico, nano; give another"):
-        find_start(EVERYDAY, "small", ("a",))
+    start = str(find_start(EVERYDAY, "pico", ("a",)))
+    assert start == "bundled pico: the backbone, with a new pyramid and new heads"
 
 
 def test_a_checkpoint_of_another_size_is_refused(checkpoint: Path) -> None:

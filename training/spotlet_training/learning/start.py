@@ -93,32 +93,23 @@ def find_start(text: str, size: str, class_names: tuple[str, ...]) -> Start | No
 
     Raises:
         CheckpointError: the file cannot be read.
-        UsageError: it is not a detector, or none is bundled for this size.
+        UsageError: it is not a detector.
     """
     if text == NONE:
         return None
-    if text == PRETRAINED:
-        return _backbone_start(f"{PRETRAINED} {size}", bundled_backbone(size))
-    if text == EVERYDAY:
-        return _detector_start(f"{EVERYDAY} {size}", bundled_detector(EVERYDAY, size), class_names)
-    if is_backbone(Path(text)):
-        return _backbone_start(text, Path(text))
-    if not Path(text).exists():
+    bundled = {EVERYDAY: bundled_detector(EVERYDAY, size), PRETRAINED: bundled_backbone(size)}
+    path = bundled.get(text, Path(text))
+    name = f"bundled {path.stem}" if text in bundled else text
+    if is_backbone(path):
+        weights = load_backbone(path)
+        return Start(name, {f"backbone.{part}": weights[part] for part in weights})
+    if not path.exists():
         raise CheckpointError(
             f"--weights {text}: no such file; give {EVERYDAY}, {PRETRAINED}, {NONE}, or the path "
             "of a checkpoint or of a `spotlet pretrain` file"
         )
-    return _detector_start(text, Path(text), class_names)
-
-
-def _backbone_start(name: str, path: Path) -> Start:
-    weights = load_backbone(path)
-    return Start(name, {f"backbone.{part}": weights[part] for part in weights})
-
-
-def _detector_start(name: str, path: Path, class_names: tuple[str, ...]) -> Start:
     checkpoint = load_checkpoint(path)
     if not isinstance(checkpoint.network, TwoHeadDetector):
-        raise UsageError(f"--weights {name}: is a single-object localizer; must be a detector")
+        raise UsageError(f"--weights {text}: is a single-object localizer; must be a detector")
     weights = checkpoint.network.state_dict()
     return Start(name, weights, known=checkpoint.class_names, wanted=class_names)

@@ -7,9 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
-from spotlet.errors import CheckpointError, UsageError
+from spotlet.errors import CheckpointError
 from spotlet_training.network.backbone import Backbone
-from spotlet_training.network.settings import SIZES
 from spotlet_training.network.tensor_file import (
     half_precision,
     has_header,
@@ -66,18 +65,9 @@ def bundled_backbone(size: str) -> Path:
 
 
 def bundled_detector(name: str, size: str) -> Path:
-    """Returns the path of a bundled detector's checkpoint of a size.
+    """Returns the path of a bundled detector's checkpoint; of the backbone, if the size has none.
 
     `save_checkpoint(load_checkpoint(best), path, half=True)` makes such a file.
-
-    Raises:
-        UsageError: it is not bundled in this size.
     """
-    paths = {each: FOLDER / f"{name}-{each}.safetensors" for each in SIZES}
-    if not paths[size].is_file():
-        there = [each for each in SIZES if paths[each].is_file()]
-        raise UsageError(
-            f"--weights {name}: not bundled for --size {size}, only for "
-            f"{', '.join(there) or 'none'}; give another --size or other --weights"
-        )
-    return paths[size]
+    path = FOLDER / f"{name}-{size}.safetensors"
+    return path if path.is_file() else bundled_backbone(size)
