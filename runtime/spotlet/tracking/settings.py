@@ -22,9 +22,8 @@ class TrackingSettings:
             confuses lost objects with new ones.
         flip_cost: the additional cost of a change of class.
         turn_cost: the additional cost of a turn or a bounce since.
-        repeat_iou: a detection that overlaps a better one of another class by more is the same
-            object, which gets one id, not two. Two real objects are almost never that close; a
-            van that is also reported as a truck is common.
+        repeat_iou: a detection starts no object if its IoU with a known or better one of another
+            class is over this: a detector may report a van as a car and as a truck.
     """
 
     lost_seconds: float = 3.0

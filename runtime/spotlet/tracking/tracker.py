@@ -80,8 +80,8 @@ class Tracker:
     ) -> Detections:
         """Returns the objects of the next frame with their ids, 0 for none yet.
 
-        Their order does not matter and is kept. Dropped are those below `start_score` that do not
-        continue an object, and those that repeat a better one under another class.
+        Their order does not matter and is kept. Those that do not continue an object are dropped
+        if their score is below `start_score` or they repeat another object, see `repeat_iou`.
 
         Args:
             detections: of the frame.
@@ -102,7 +102,6 @@ class Tracker:
             self._keep(np.zeros(len(self._ids), np.bool_))
         steady, turn = self._expect(at_seconds, size_hw)
         self._now = at_seconds
-        detections = _without_repeats(detections, self.settings.repeat_iou)
         order = _canonical_order(detections)
         tracks = np.full(len(detections), -1, np.int64)
         tracks[order] = self._place(detections.select(order), steady, turn)
@@ -113,7 +112,7 @@ class Tracker:
             detections,
             class_ids=np.where(ids > 0, classes, detections.class_ids),
             track_ids=ids,
-        ).select((ids > 0) | (detections.scores >= self.settings.start_score))
+        ).select(tracks >= 0)
 
     def _place(self, found: Detections, steady: Motion, turn: Motion) -> IndexArray:
         """Updates the tracks; returns the track of each object (M,), -1 for none."""
@@ -137,7 +136,8 @@ class Tracker:
         expected = steady.replaced(has_turned, turn.select(has_turned))
         seen = observe(expected.select(tracks[at]), places[at])
         self._motion = self._motion.replaced(tracks[at], seen)
-        fresh = np.flatnonzero((tracks < 0) & sure)
+        fresh = _newcomers(found, tracks >= 0, self.settings.repeat_iou)
+        fresh = fresh[sure[fresh]]
         if len(fresh):
             tracks[fresh] = self._begin(places[fresh])
         at = np.flatnonzero(tracks >= 0)
@@ -213,12 +213,17 @@ def _canonical_order(found: Detections) -> IndexArray:
     return np.lexsort([*found.boxes_xyxy.T, found.class_ids, -found.scores])
 
 
-def _without_repeats(found: Detections, iou: float) -> Detections:
-    """Returns the objects without those that a better one of another class covers by that much."""
-    order = _canonical_order(found)
-    boxes, classes = found.boxes_xyxy[order], found.class_ids[order]
-    repeats = (box_iou(boxes, boxes) > iou) & (classes[:, np.newaxis] != classes)
-    kept = np.ones(len(found), np.bool_)
-    for place in np.flatnonzero(repeats.any(axis=1)):
-        kept[place + 1 :] &= ~(repeats[place, place + 1 :] & kept[place])
-    return found.select(np.sort(order[kept]))
+def _newcomers(found: Detections, known: npt.NDArray[np.bool_], iou: float) -> IndexArray:
+    """Returns the objects that are neither known nor a known or better one under another class.
+
+    Args:
+        found: best score first.
+        known: (M,) which ones continue a track.
+        iou: see `repeat_iou`.
+    """
+    others = found.class_ids[:, np.newaxis] != found.class_ids
+    repeats = (box_iou(found.boxes_xyxy, found.boxes_xyxy) > iou) & others
+    real = known.copy()
+    for place in np.flatnonzero(~known):
+        real[place] = not (repeats[place] & real).any()
+    return np.flatnonzero(real & ~known)

@@ -111,15 +111,35 @@ def test_what_is_less_sure_continues_objects_and_begins_none() -> None:
         assert len(tracker.update(seen(square(10 * time), scores=0.3), time / 10)) == 0
 
 
-@pytest.mark.parametrize(("x", "expected"), [(102, [1]), (112, [1, 2])])
-def test_two_classes_in_one_place_are_one_object(x: float, expected: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("x", "class_id", "expected"), [(102, 1, [1]), (112, 1, [1, 2]), (102, 0, [1, 2])]
+)
+def test_an_object_reported_under_two_classes_gets_one_id(
+    x: float, class_id: int, expected: list[int]
+) -> None:
     """Shifted by 2 of 40 pixels the boxes overlap by 0.90, by 12 pixels by 0.54."""
     tracker = Tracker()
-    for number in range(4):
-        found = seen(square(x), square(100), scores=[0.6, 0.9], classes=[1, 0])
-        found = tracker.update(found, number / 10)
+    for number in range(6):
+        scores = [0.6, 0.9] if number % 2 else [0.9, 0.6]
+        boxes = square(x), square(100)
+        found = tracker.update(seen(*boxes, scores=scores, classes=[class_id, 0]), number / 10)
     assert sorted(ids(found)) == expected
-    assert found.class_ids[-1] == 0
+
+
+def test_of_three_boxes_in_a_row_only_the_middle_one_is_a_repeat() -> None:
+    """Each overlaps its neighbour by 0.82, and the other by 0.67."""
+    boxes = square(100), square(104), square(108)
+    found = Tracker().update(seen(*boxes, scores=[0.9, 0.8, 0.7], classes=[0, 1, 2]), 0)
+    assert found.boxes_xyxy[:, 0].tolist() == [100, 108]
+
+
+def test_objects_of_two_classes_that_cover_each_other_for_a_while_keep_their_ids() -> None:
+    tracker = Tracker()
+    for number in range(21):
+        boxes = square(100 + 10 * number), square(300 - 10 * number)
+        found = tracker.update(seen(*boxes, scores=[0.9, 0.6], classes=[0, 1]), number / 10)
+        assert len(found) == 2
+    assert ids(found) == [1, 2]
 
 
 def replace_found(moment: Moment, found: Detections) -> Moment:
