@@ -1,6 +1,6 @@
 # Everything starts from Python >= 3.11 and make. `.venv` is made on the first call, and kept.
 #
-#   make demo       count what crosses a line on three films: out/demo.mp4, .png, .csv (no torch)
+#   make demo       count what crosses a line on three clips: out/demo.mp4, .png, .csv (no torch)
 #   make pipeline   train, export through the gate, run: the whole story in a few minutes
 #   make test       all tests but the slow ones, on two workers (WORKERS=8 takes more)
 #   make test-quick the runtime's tests, without those that start cameras, servers or programs

@@ -35,6 +35,7 @@ from spotlet_training.commands.set_options import sets_name
 from spotlet_training.datasets import open_splits
 from spotlet_training.learning.settings import DEVICES, EVERYDAY, NONE, PRETRAINED, TrainingSettings
 from spotlet_training.learning.start import find_start
+from spotlet_training.network import DetectorSettings, TwoHeadDetector
 from spotlet_training.network.pretrained import bundled_backbone, bundled_detector
 from spotlet_training.network.settings import SIZES
 from spotlet_training.run_folder.state import LAST_STATE, load_state
@@ -155,9 +156,14 @@ def asked_start(text: str, size: str) -> Initial:
     }
     if path:
         file = Path(path).resolve()
-        find_start(str(file), size, ())  # refuses what is no such file
+        network = TwoHeadDetector(DetectorSettings.of_size(size, 1, (64, 64)))
+        start = find_start(str(file), size, ())
+        assert start is not None
+        start.load_into(network)  # checks the file
     elif name in bundled:
         file = bundled[name]()
+        if name == EVERYDAY and file == bundled_backbone(size):
+            raise UsageError(f"--start {name}: no such detector is bundled for --size {size}")
     elif name == NONE:
         return Initial(name=name, weights=NONE, sha256="")
     else:

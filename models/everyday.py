@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from spotlet.atomic import atomic_file
+from spotlet.coco_labels import ABSENT_KEY, MORE_KEY, category_rows
 from spotlet_training.network.checkpoint import load_checkpoint, save_checkpoint
 
 CLASSES = (
@@ -24,32 +26,31 @@ CLASSES = (
 )  # fmt: skip
 """COCO's names, in the order of the ids."""
 
-NEITHER = {"ambulance": "truck"}
-"""A class of the set that COCO has not, and where it belongs. Its objects are ignored: COCO calls
-some of them cars, some trucks."""
+IGNORED_AS = {"ambulance": "truck"}
+"""Classes that COCO lacks, and the class as which their objects are ignored: COCO calls some
+ambulances cars, some trucks."""
 
 NAMES = {"nano": "everyday", "pico": "everyday-pico", "small": "everyday-small"}
 """The packages, by the size of the network."""
 
 BACKGROUNDS = 4
-"""Of the pictures in which the teacher finds nothing, each n-th is kept."""
+"""One in this many pictures without a detection is kept."""
 
 CYCLES = (("320", 4e-3), ("288x352", 3.5e-3))
-"""Canvas and peak of the learning rate, of two trainings of which the second goes on from the first.
-Both canvases cost the same. Photographs and videos are mostly wide: in the second, objects are
-larger."""
+"""Canvas and peak learning rate of two trainings; the second starts from the first's best epoch.
+Both cost the same, but wide pictures, the usual kind, show larger objects in the second."""
 
 Rows = dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the steps that are not done."""
+    """Runs the missing steps."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="COCO set with train and val")
+    parser.add_argument("--data", type=Path, required=True, help="COCO set, train and val")
     parser.add_argument("--pictures", nargs="*", default=[], help="without labels; also films")
-    parser.add_argument("--bottles", nargs="*", default=[], help="pictures of bottles alone")
+    parser.add_argument("--bottles", nargs="*", default=[], help="pictures of nothing but bottles")
     parser.add_argument("--teacher", required=True, help="runner that fills in what is unknown")
-    parser.add_argument("--work", type=Path, required=True, help="folder for all that is made")
+    parser.add_argument("--work", type=Path, required=True, help="folder for intermediate results")
     parser.add_argument("--sizes", nargs="+", default=["nano"])
     parser.add_argument("--weights", default="pretrained", help="to start from [%(default)s]")
     parser.add_argument("--epochs", type=int, default=14, help="of each cycle [%(default)s]")
@@ -64,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             out = args.work / f"{size}-{number}"
             options = ["--size", size, "--image-size", canvas, "--learning-rate", rate]
             options += ["--epochs", args.epochs, "--batch-size", 16, "--cache-gb", 8]
-            train(labelled, out, [*options, "--weights", best], args.processes)
+            train(labelled, out, best, options, args.processes)
             best = out / "best.safetensors"
         spotlet(
             "export", best, "--data", labelled, "--int8", "--end-to-end", "--golden", "generated",
@@ -81,15 +82,21 @@ def make_set(
     teacher: str,
     work: Path,
 ) -> Path:
-    """Labels what is not labelled; returns the set to train on.
+    """Completes the labels; returns the set to train on.
 
     Args:
-        data: the set that people labelled, in part.
-        unlabelled: by the name of a folder, the classes that may be in pictures, and these.
+        data: the partially labelled set.
+        unlabelled: by folder name, the classes to look for and the pictures.
         teacher: command of the runner.
-        work: folder for all that is made.
+        work: folder for intermediate results.
     """
-    out = work / "set"
+    out = work / "everyday"
+    made_of = json.dumps([str(data), unlabelled, teacher], default=str)
+    record = work / "made_of.json"
+    if record.exists() and record.read_text("utf-8") != made_of:
+        sys.exit(f"--work {work}: holds a set of other pictures; give another folder")
+    work.mkdir(parents=True, exist_ok=True)
+    record.write_text(made_of, "utf-8")
     if not (out / "annotations/train.json").exists():
         write_split(data, "train", work / "own")
         for name, (classes, pictures) in {
@@ -104,10 +111,15 @@ def make_set(
     return out
 
 
-def train(labelled: Path, out: Path, options: Sequence[object], processes: int) -> None:
-    """Trains, or continues."""
-    again = ["--resume"] if (out / "last.safetensors").exists() else []
-    spotlet("train", labelled, "--out", out, *options, *again, processes=processes)
+def train(
+    labelled: Path, out: Path, weights: object, options: Sequence[object], processes: int
+) -> None:
+    """Trains, or continues, unless it is done."""
+    if (out / "report").exists():
+        return
+    started = (out / "last.safetensors").exists()
+    start = ["--resume"] if started else ["--weights", weights, "--overwrite"]
+    spotlet("train", labelled, "--out", out, *options, *start, processes=processes)
 
 
 def spotlet(*arguments: object, processes: int = 1) -> None:
@@ -127,24 +139,31 @@ def write_split(data: Path, split: str, out: Path) -> None:
     names = {each["id"]: each["name"] for each in content["categories"]}
     new_ids = {old: CLASSES.index(name) + 1 for old, name in names.items() if name in CLASSES}
     ignored = {
-        old: CLASSES.index(NEITHER[name]) + 1 for old, name in names.items() if name in NEITHER
+        old: CLASSES.index(IGNORED_AS[name]) + 1
+        for old, name in names.items()
+        if name in IGNORED_AS
     }
     annotations = [
         row
         | {"category_id": (new_ids | ignored)[row["category_id"]]}
-        | ({"iscrowd": 1} if row["category_id"] in ignored else {})
+        | {"iscrowd": 1 if row["category_id"] in ignored else row.get("iscrowd", 0)}
         for row in content["annotations"]
         if row["category_id"] in new_ids | ignored
     ]
-    hidden = {(row["image_id"], row["category_id"]) for row in annotations if row.get("iscrowd")}
+    unsure = {
+        (row["image_id"], ignored[row["category_id"]])
+        for row in content["annotations"]
+        if row["category_id"] in ignored
+    }
+    unsure -= {(row["image_id"], row["category_id"]) for row in annotations if not row["iscrowd"]}
     for image in content["images"]:
         absent, more = (
-            [new_ids[old] for old in image[key] if old in new_ids]
-            for key in ("neg_category_ids", "not_exhaustive_category_ids")
+            {new_ids[old] for old in image.get(key, []) if old in new_ids}
+            for key in (ABSENT_KEY, MORE_KEY)
         )
-        unsure = [each for each in absent if (image["id"], each) in hidden]
-        image["neg_category_ids"] = [each for each in absent if each not in unsure]
-        image["not_exhaustive_category_ids"] = more + unsure
+        unknown = {number for image_id, number in unsure if image_id == image["id"]}
+        image[ABSENT_KEY] = sorted(absent - unknown)
+        image[MORE_KEY] = sorted(more | unknown)
     save(out, split, content["images"], annotations)
     link = out / split
     if not link.is_symlink():
@@ -154,7 +173,7 @@ def write_split(data: Path, split: str, out: Path) -> None:
 def join(sets: Sequence[Path], out: Path) -> None:
     """Writes sets that `spotlet label` made as the training split of another.
 
-    Of the pictures without an object, unless a person labelled them, most are left out.
+    Most pictures without an object are left out, unless people labelled them.
     """
     images: list[Rows] = []
     annotations: list[Rows] = []
@@ -176,7 +195,12 @@ def join(sets: Sequence[Path], out: Path) -> None:
             link = out / "train" / name
             if not link.is_symlink():
                 link.symlink_to((folder / "images" / image["file_name"]).resolve())
-            images.append(image | {"id": len(images) + 1, "file_name": name})
+            lists = {
+                key: [new_ids[each] for each in image[key]]
+                for key in (ABSENT_KEY, MORE_KEY)
+                if key in image
+            }
+            images.append(image | lists | {"id": len(images) + 1, "file_name": name})
             annotations += [
                 row
                 | {"id": len(annotations) + number, "image_id": len(images)}
@@ -188,11 +212,12 @@ def join(sets: Sequence[Path], out: Path) -> None:
 
 def save(out: Path, split: str, images: Sequence[Rows], annotations: Sequence[Rows]) -> None:
     """Writes the label file of a split."""
-    categories = [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)]
+    categories = category_rows(CLASSES)
     content = {"images": images, "annotations": annotations, "categories": categories}
     file = out / f"annotations/{split}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content) + "\n", "utf-8")
+    with atomic_file(file) as temporary:
+        temporary.write_text(json.dumps(content) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

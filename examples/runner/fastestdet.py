@@ -78,4 +78,6 @@ def main(param: str, weights: str, names: str) -> None:
         )
 
 
+if len(sys.argv) != 4:
+    sys.exit(__doc__)
 main(*sys.argv[1:])

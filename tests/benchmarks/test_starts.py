@@ -57,6 +57,8 @@ def test_weights_of_other_content_have_other_folders(tmp_path: Path) -> None:
         folders.add(start.folder)
     assert len(folders) == 2
     assert asked_start("none", "pico").folder == "none"
+    with pytest.raises(UsageError, match="another size"):
+        asked_start(f"new={tmp_path / 'pico.safetensors'}", "nano")
 
 
 def test_a_start_that_is_no_weights_is_refused(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from spotlet_export.gate.variants import INT8, Limits, int8_limits
 from spotlet_export.graph.budget import quantise_within
 from spotlet_export.graph.convolutions import convolution_layers, prepare
 from spotlet_export.graph.quantisation import Calibration, ImageSet
+from spotlet_export.graph.sharing import spread_weights
 
 FEW_IMAGES = 16
 """With fewer, a range of values may be missing: 16 cost up to 0.007 AP on a shipped model."""
@@ -119,7 +120,7 @@ def make_int8(
         InputError: there are no pictures to calibrate on.
         DatasetError: the labelled set cannot be read, or has other classes.
     """
-    prepared = prepare(model)
+    prepared = spread_weights(prepare(model))
     layers = convolution_layers(prepared)
     if not layers:
         raise GateError(NO_CONVOLUTION)

@@ -66,11 +66,11 @@ def read_clips(folder: Path) -> tuple[StreetClip, ...]:
     """
     try:
         content: dict[str, Any] = json.loads((folder / "counts.json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        return tuple(_clip(folder, each) for each in content["clips"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(
             f"{folder}: this installation has no demo; install spotlet again"
         ) from error
-    return tuple(_clip(folder, each) for each in content["clips"])
 
 
 def _clip(folder: Path, record: dict[str, Any]) -> StreetClip:
@@ -109,6 +109,11 @@ def count_clips(settings: RunSettings, clips: Sequence[StreetClip], out: Path) -
     ):
         for clip in clips:
             summary = player.play(settings, clip, progress)
+            if summary.frames != clip.frames:
+                raise InputError(
+                    f"{clip.path}: {summary.frames} of {clip.frames} frames could be read; install "
+                    "spotlet again"
+                )
             ((count,),) = (counts.lines for counts in summary.counts.values())
             rate = round(summary.frames / max(summary.seconds, 1e-9))
             rows += compared(clip, count, rate)

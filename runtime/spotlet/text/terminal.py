@@ -47,7 +47,7 @@ class Progress(Closing):
         self._title, self._total, self._unit = title, total, unit
         self._file = sys.stderr if file is None else file
         self._plain_seconds = plain_seconds
-        self._done = 0
+        self._done = self._skipped = 0
         self._note = ""
         self._started = self._last_line = time.monotonic()
         self._bar: tqdm[Any] | None = None
@@ -70,6 +70,14 @@ class Progress(Closing):
             self._last_line = time.monotonic()
             self.message(self._plain_line())
 
+    def skip(self, steps: int) -> None:
+        """Counts steps that an earlier run did; they took no time of this one."""
+        self._done += steps
+        self._skipped += steps
+        if self._bar is not None:
+            self._bar.initial += steps
+            self._bar.update(steps)
+
     def message(self, text: str) -> None:
         """Writes a separate line, which the bar does not overwrite."""
         if self._bar is not None:
@@ -84,7 +92,7 @@ class Progress(Closing):
             self._bar = None
 
     def _plain_line(self) -> str:
-        rate = self._done / max(time.monotonic() - self._started, 1e-9)
+        rate = (self._done - self._skipped) / max(time.monotonic() - self._started, 1e-9)
         done = f"{self._done}" if self._total is None else f"{self._done}/{self._total}"
         parts = [f"{self._title}: {done} {self._unit}", f"{rate:.1f} {self._unit}/s"]
         if self._total is not None and self._done < self._total:

@@ -136,7 +136,7 @@ def test_clips_are_counted_and_written_as_one_video_a_sheet_and_a_table(
 def test_clips_in_which_nothing_crosses_give_a_table_without_crossings(
     tmp_path: Path, write_clip: WriteClip, draw_squares: Callable[..., Any], squares_model: Path
 ) -> None:
-    write_clip(tmp_path / "still.mp4", [draw_squares((120, 160), red=(20, 20, 60, 60))] * 30)
+    write_clip(tmp_path / "still.mp4", [draw_squares((120, 160), red=(20, 20, 60, 60))] * 40)
     _write_counts(tmp_path, {"file": "still.mp4"})
     clips, out = read_clips(tmp_path), tmp_path / "out"
     count_clips(RunSettings(model=squares_model, sources=[clips[0].path]), clips, out)
@@ -144,6 +144,17 @@ def test_clips_in_which_nothing_crosses_give_a_table_without_crossings(
         "clip,frame,seconds,class,track,direction"
     ]
     assert (out / "demo.png").is_file()
+
+
+def test_a_clip_that_is_cut_short_is_not_counted(
+    tmp_path: Path, write_clip: WriteClip, draw_squares: Callable[..., Any], squares_model: Path
+) -> None:
+    write_clip(tmp_path / "cut.mp4", [draw_squares((120, 160))] * 30)
+    _write_counts(tmp_path, {"file": "cut.mp4"})
+    clips = read_clips(tmp_path)
+    settings = RunSettings(model=squares_model, sources=[clips[0].path])
+    with pytest.raises(InputError, match="30 of 40 frames"):
+        count_clips(settings, clips, tmp_path / "out")
 
 
 def test_a_model_that_suits_no_clip_is_a_usage_error(
@@ -157,7 +168,7 @@ def test_a_model_that_suits_no_clip_is_a_usage_error(
 def test_an_installation_without_clips_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no demo"):
         read_clips(tmp_path)
-    (tmp_path / "counts.json").write_text('{"clips": [{', encoding="utf-8")
+    (tmp_path / "counts.json").write_text('{"clips": [{}]}', encoding="utf-8")
     with pytest.raises(InputError, match="has no demo"):
         read_clips(tmp_path)
     with pytest.raises(InputError, match="has no demo"):

@@ -73,6 +73,22 @@ def test_targets_are_used_again_for_the_same_pictures_alone(
     assert Targets(kept).about != before
 
 
+def test_the_same_command_continues_with_the_size_that_is_missing(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`FEW` comes last and asks for one size: the other is of an earlier, interrupted command."""
+    words = ["pretrain", str(pictures), "--out", str(tmp_path), *FEW]
+    assert pretrain(pictures, "--out", tmp_path) == 0
+    first = (tmp_path / "pico.safetensors").read_bytes()
+    assert main([*words, "--size", "pico", "nano"]) == 0
+    assert (tmp_path / "pico.safetensors").read_bytes() == first
+    assert is_backbone(tmp_path / "nano.safetensors")
+    (tmp_path / "nano.safetensors").unlink()
+    assert main([*words, "--size", "pico", "nano", "--seed", "1"]) == 2
+    assert "other pictures or options" in capsys.readouterr().err
+    assert not (tmp_path / "nano.safetensors").exists()
+
+
 def test_a_backbone_is_not_replaced_unasked(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -210,7 +210,7 @@ def test_an_interrupted_distillation_ends_with_the_same_backbone(
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(part.state_dict()[name], value, rtol=0, atol=0)
     (tmp_path / "part").write_bytes(b"cut short")
-    with pytest.raises(CheckpointError, match="not a safetensors file"):
+    with pytest.raises(CheckpointError, match="start over with --overwrite"):
         teach(tmp_path / "part")
 
 
@@ -236,6 +236,8 @@ def test_the_rate_rises_and_falls_to_nothing() -> None:
 def test_a_backbone_comes_back_in_half_precision(tmp_path: Path) -> None:
     torch.manual_seed(0)
     backbone = Backbone(DetectorSettings.of_size("pico", 1, (64, 64)))
+    variance = next(value for name, value in backbone.named_buffers() if "running_var" in name)
+    variance[0] = 1e5  # over the range of half precision
     save_backbone(backbone, tmp_path / "pico.safetensors", {"views": 3})
     back = load_backbone(tmp_path / "pico.safetensors")
     for name, value in backbone.state_dict().items():

@@ -2,12 +2,14 @@
 
 import argparse
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import cv2
 import torch
@@ -17,7 +19,7 @@ from spotlet.errors import UsageError
 from spotlet.text.terminal import Progress
 from spotlet_training.learning.hardware import pick_device, pick_precision
 from spotlet_training.learning.settings import DEVICES, PRECISIONS, TrainingSettings
-from spotlet_training.network.pretrained import save_backbone
+from spotlet_training.network.pretrained import load_about, save_backbone
 from spotlet_training.network.settings import SIZES, DetectorSettings
 from spotlet_training.pretraining import (
     DistillationSettings,
@@ -78,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes SIZE.safetensors for each size; continues an unfinished one after its last epoch.
+    """Writes SIZE.safetensors for each size; continues after an interruption.
 
     Raises:
         DatasetError: a folder has no pictures, or a labelled set has errors.
@@ -98,7 +100,12 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         folder = args.targets or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         targets = make_targets(args, folder, device, dtype)
-        for size in args.size:
+        about = {**targets.about, "views": targets.count, "epochs": args.epochs}
+        paths = {size: args.out / f"{size}.safetensors" for size in args.size}
+        missing = [
+            size for size in args.size if args.overwrite or not is_finished(paths[size], about)
+        ]
+        for size in missing:
             shape = DetectorSettings.of_size(size, 1, (VIEW_SIDE, VIEW_SIDE))
             unfinished = args.out / f"{size}.unfinished.safetensors"
             if args.overwrite:
@@ -115,13 +122,11 @@ def run(args: argparse.Namespace) -> int:
 
                 backbone = distil(
                     targets, shape, settings, device=device, dtype=dtype, unfinished=unfinished,
-                    on_step=progress.advance, on_epoch=after_epoch,
+                    on_skipped=progress.skip, on_step=progress.advance, on_epoch=after_epoch,
                 )  # fmt: skip
-            about = {**targets.about, "views": targets.count, "epochs": args.epochs}
-            path = args.out / f"{size}.safetensors"
-            save_backbone(backbone, path, about)
+            save_backbone(backbone, paths[size], about)
             unfinished.unlink(missing_ok=True)
-            print(f"{path}: written")
+            print(f"{paths[size]}: written")
     return 0
 
 
@@ -164,14 +169,29 @@ def prepare_folder(out: Path, sizes: Sequence[str], *, overwrite: bool) -> None:
 
     Raises:
         OutputError: it cannot be written.
-        UsageError: it holds such a backbone already, and `overwrite` is off.
+        UsageError: it holds all these backbones already, and `overwrite` is off.
     """
-    there = [size for size in sizes if (out / f"{size}.safetensors").exists()]
-    if there and not overwrite:
+    if not overwrite and all((out / f"{size}.safetensors").exists() for size in sizes):
         raise UsageError(
-            f"{out}: holds {there[0]}.safetensors; give another --out, or --overwrite to replace it"
+            f"{out}: holds {sizes[0]}.safetensors; give another --out, or --overwrite to replace it"
         )
     check_writable(out)
+
+
+def is_finished(path: Path, about: dict[str, Any]) -> bool:
+    """Returns whether an interrupted run of the same command wrote this backbone.
+
+    Raises:
+        UsageError: another command wrote it.
+    """
+    if not path.exists():
+        return False
+    if load_about(path) != json.loads(json.dumps(about)):
+        raise UsageError(
+            f"{path}: made with other pictures or options; give another --out, or --overwrite to "
+            "replace it"
+        )
+    return True
 
 
 def digest_of(root: Path, pictures: Sequence[Path]) -> str:

@@ -54,6 +54,18 @@ def load_backbone(path: Path) -> dict[str, Tensor]:
     }
 
 
+def load_about(path: Path) -> Any:
+    """Returns what `save_backbone` wrote about a backbone.
+
+    Raises:
+        CheckpointError: the file cannot be read, or `save_backbone` did not write it.
+    """
+    try:
+        return json.loads(read_tensors(path, METADATA_KEY)[1] or "")
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not a file of `spotlet pretrain`") from error
+
+
 def is_backbone(path: Path) -> bool:
     """Returns whether `save_backbone` wrote a file."""
     return has_header(path, METADATA_KEY)

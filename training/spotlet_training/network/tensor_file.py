@@ -39,11 +39,14 @@ def write_tensors(tensors: Mapping[str, Tensor], key: str, text: str, path: Path
 
 
 def half_precision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Returns tensors with the floating-point ones in float16."""
-    return {
-        name: value.to(torch.float16) if value.is_floating_point() else value
+    """Returns tensors in float16, except those that are integers or exceed its range."""
+    halves = {
+        name: value.to(torch.float16)
         for name, value in tensors.items()
+        if value.is_floating_point()
     }
+    fitting = {name: half for name, half in halves.items() if half.isfinite().all()}
+    return {**tensors, **fitting}
 
 
 def read_tensors(path: Path, key: str) -> tuple[dict[str, Tensor], str | None]:

@@ -101,6 +101,7 @@ def distil(
     device: torch.device,
     dtype: torch.dtype,
     unfinished: Path | None = None,
+    on_skipped: Callable[[int], None] = lambda _: None,
     on_step: Callable[[], None] = lambda: None,
     on_epoch: Callable[[Taught], None] = lambda _: None,
 ) -> Backbone:
@@ -113,11 +114,12 @@ def distil(
         device: for the training.
         dtype: of the convolutions.
         unfinished: file for the state after each epoch, to continue from if it exists.
+        on_skipped: called with the steps that `unfinished` has behind it.
         on_step: called after each step.
         on_epoch: called after each epoch.
 
     Raises:
-        UsageError: there are fewer views than a batch, or `unfinished` is of another recipe.
+        UsageError: there are fewer views than a batch, or `unfinished` belongs to another recipe.
         TrainingError: the loss is no longer a finite number.
         CheckpointError: `unfinished` is damaged.
     """
@@ -129,6 +131,7 @@ def distil(
         raise UsageError(f"{targets.count} views: must be at least {settings.batch_size}, a batch")
     recipe = {"settings": asdict(settings), "shape": asdict(shape), "views": targets.about}
     done = 0 if unfinished is None else restore_unfinished(unfinished, student, optimiser, recipe)
+    on_skipped(done * steps)
     with ThreadPoolExecutor(1) as pool:
         for epoch in range(done, settings.epochs):
             started = time.perf_counter()

@@ -24,7 +24,7 @@ def save_unfinished(
         student: that learns.
         optimiser: of the student.
         epochs: that are done.
-        recipe: what the result depends on besides; JSON.
+        recipe: everything else the result depends on, as JSON.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -47,13 +47,13 @@ def restore_unfinished(
     """
     if not path.exists():
         return 0
-    tensors, text = read_tensors(path, STATE_KEY)
     try:
+        tensors, text = read_tensors(path, STATE_KEY)
         header = json.loads(text or "{}")
         if header["recipe"] != json.loads(json.dumps(recipe)):
             raise UsageError(
                 f"{path}: an unfinished training with other options or pictures; repeat its "
-                "command, or start anew with --overwrite"
+                "command, or start over with --overwrite"
             )
         parts: dict[str, dict[str, Any]] = {"student": {}, "optimiser": {}}
         for name, tensor in tensors.items():
@@ -62,8 +62,10 @@ def restore_unfinished(
         student.load_state_dict(parts["student"])
         restore_optimiser(optimiser, parts["optimiser"], header["groups"])
         return int(header["epochs"])
-    except (ValueError, KeyError, IndexError, RuntimeError) as error:
+    except (
+        CheckpointError, ValueError, KeyError, IndexError, TypeError, RuntimeError
+    ) as error:  # fmt: skip
         raise CheckpointError(
             f"{path}: not the state of an unfinished training ({str(error).splitlines()[0]}); "
-            "start anew with --overwrite"
+            "start over with --overwrite"
         ) from error
