@@ -36,9 +36,10 @@ NAMES = {"nano": "everyday", "pico": "everyday-pico", "small": "everyday-small"}
 BACKGROUNDS = 4
 """One in this many pictures without a detection is kept."""
 
-CYCLES = (("320", 4e-3), ("288x352", 3.5e-3))
-"""Canvas and peak learning rate of two trainings; the second starts from the first's best epoch.
-Both cost the same, but wide pictures, the usual kind, show larger objects in the second."""
+CYCLES = (("320", 4e-3, 14), ("288x352", 3.5e-3, 14), ("288x352", 1.5e-3, 4))
+"""Canvas, peak learning rate and epochs of trainings that start from the best epoch of the one
+before. Both canvases cost the same, but wide pictures, the usual kind, show larger objects on the
+second."""
 
 Rows = dict[str, Any]
 
@@ -49,22 +50,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="COCO set, train and val")
     parser.add_argument("--pictures", nargs="*", default=[], help="without labels; also films")
     parser.add_argument("--bottles", nargs="*", default=[], help="pictures of nothing but bottles")
+    parser.add_argument("--labelled", type=Path, nargs="*", default=[], help="of everyday_sets.py")
     parser.add_argument("--teacher", required=True, help="runner that fills in what is unknown")
     parser.add_argument("--work", type=Path, required=True, help="folder for intermediate results")
     parser.add_argument("--sizes", nargs="+", default=["nano"])
     parser.add_argument("--weights", default="pretrained", help="to start from [%(default)s]")
-    parser.add_argument("--epochs", type=int, default=14, help="of each cycle [%(default)s]")
     parser.add_argument("--processes", type=int, default=1, help="that train together")
     parser.add_argument("--out", type=Path, default=Path("models/spotlet_models"))
     args = parser.parse_args(arguments)
     unlabelled = {"suggested": (CLASSES, args.pictures), "bottles": (("bottle",), args.bottles)}
-    labelled = make_set(args.data, unlabelled, args.teacher, args.work)
+    labelled = make_set(args.data, unlabelled, args.labelled, args.teacher, args.work)
     for size in args.sizes:
         best = args.weights
-        for number, (canvas, rate) in enumerate(CYCLES, 1):
+        for number, (canvas, rate, epochs) in enumerate(CYCLES, 1):
             out = args.work / f"{size}-{number}"
             options = ["--size", size, "--image-size", canvas, "--learning-rate", rate]
-            options += ["--epochs", args.epochs, "--batch-size", 16, "--cache-gb", 8]
+            options += ["--epochs", epochs, "--batch-size", 16, "--cache-gb", 8]
             train(labelled, out, best, options, args.processes)
             best = out / "best.safetensors"
         spotlet(
@@ -79,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def make_set(
     data: Path,
     unlabelled: Mapping[str, tuple[Sequence[str], Sequence[str]]],
+    labelled: Sequence[Path],
     teacher: str,
     work: Path,
 ) -> Path:
@@ -87,11 +89,12 @@ def make_set(
     Args:
         data: the partially labelled set.
         unlabelled: by folder name, the classes to look for and the pictures.
+        labelled: more sets, laid out as `spotlet label` does.
         teacher: command of the runner.
         work: folder for intermediate results.
     """
     out = work / "everyday"
-    made_of = json.dumps([str(data), unlabelled, teacher], default=str)
+    made_of = json.dumps([data, unlabelled, labelled, teacher], default=str)
     record = work / "made_of.json"
     if record.exists() and record.read_text("utf-8") != made_of:
         sys.exit(f"--work {work}: holds a set of other pictures; give another folder")
@@ -107,7 +110,7 @@ def make_set(
                 label = ["label", "--runner", teacher, "--classes", ",".join(classes)]
                 spotlet(*label, "--out", work / name, *pictures)
         write_split(data, "val", out)
-        join([work / name for name in ("completed", *unlabelled)], out)
+        join([*(work / name for name in ("completed", *unlabelled)), *labelled], out)
     return out
 
 

@@ -10,6 +10,7 @@ from labelled_sets import scenery
 import everyday
 from spotlet.image_files.files import write_image
 
+CYCLES = len(everyday.CYCLES)
 NAMES = ("ambulance", "person", "truck")
 
 
@@ -75,18 +76,18 @@ def make(data: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch, *more:
     return work
 
 
-def test_the_second_cycle_starts_from_the_best_of_the_first(
+def test_each_cycle_starts_from_the_best_epoch_of_the_one_before(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands = Commands()
     work = make(data, commands, monkeypatch)
-    assert [call[0] for call in commands.calls] == ["label", "train", "train", "export"]
-    first, second = (call for call in commands.calls if call[0] == "train")
-    assert first[first.index("--weights") + 1] == "pretrained"
-    assert second[second.index("--weights") + 1] == str(work / "nano-1/best.safetensors")
+    assert [call[0] for call in commands.calls] == ["label", *["train"] * CYCLES, "export"]
+    starts = [call[call.index("--weights") + 1] for call in commands.calls if call[0] == "train"]
+    names = [work / f"nano-{cycle}/best.safetensors" for cycle in range(1, CYCLES)]
+    assert starts == ["pretrained", *map(str, names)]
 
 
-@pytest.mark.parametrize("stop_at", [0, 1])
+@pytest.mark.parametrize("stop_at", range(CYCLES))
 def test_the_same_command_continues_an_interrupted_training(
     data: Path, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
@@ -95,7 +96,7 @@ def test_the_same_command_continues_an_interrupted_training(
     commands = Commands()
     make(data, commands, monkeypatch)
     trainings = [call for call in commands.calls if call[0] == "train"]
-    assert len(trainings) == 2 - stop_at
+    assert len(trainings) == CYCLES - stop_at
     assert "--resume" in trainings[0]
     assert "--weights" not in trainings[0]
     assert commands.calls[0] == trainings[0]
