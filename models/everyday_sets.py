@@ -4,20 +4,19 @@
     git clone https://github.com/OlYVER1337/Object-detection- photos
     python models/everyday_sets.py --drone drone --photos photos --out sets
 
-`sets/overhead` has cars from straight above, `sets/handheld` bottles in hands and rooms. Whether
-other classes are in a picture is unknown.
+`sets/overhead` has cars from straight above, `sets/handheld` bottles in hands and rooms.
 """
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from everyday import CLASSES
-from spotlet.boxes import FloatArray
+from spotlet.boxes import FloatArray, box_area
 from spotlet.coco_labels import LABEL_FILE, PICTURE_FOLDER, CocoPicture, coco_content
 from spotlet.image_files import read_image
 from spotlet.image_files.files import write_image
@@ -33,6 +32,12 @@ LONGEST_CAR = 150
 """Pixels of a drone's frame. All its vehicles are labelled as cars: frames with a longer one are
 left out."""
 
+PART = (0.4, 0.7)
+"""Side of a part of a frame, as a share of the frame's."""
+
+LEAST_VISIBLE = 0.6
+"""Share of a box inside the picture; objects with less are ignored."""
+
 CROPS = 3
 """Of each photograph: itself and random parts that show all its bottles."""
 
@@ -47,12 +52,17 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True, help="with oriented boxes")
     parser.add_argument("--out", type=Path, required=True, help="folder of both sets")
     args = parser.parse_args()
-    write_set(args.out / "overhead", "car", overhead(args.drone))
-    write_set(args.out / "handheld", "bottle", handheld(args.photos))
+    on_roads = ("person", "bicycle", "motorcycle", "truck")
+    write_set(args.out / "overhead", "car", on_roads, overhead(args.drone))
+    write_set(args.out / "handheld", "bottle", ("person", "chair"), handheld(args.photos))
 
 
 def overhead(root: Path) -> Iterable[tuple[ImageArray, FloatArray]]:
-    """Yields frames of a drone and the boxes of their cars (N, 4) xyxy in pixels."""
+    """Yields frames of a drone, and a rotated part of each, with the boxes of their cars.
+
+    The boxes are (N, 4) xyxy in pixels, and may exceed the part.
+    """
+    random = np.random.default_rng(0)
     for path in sorted((root / "images").glob("*.jpg"))[::EACH]:
         image = read_image(path)
         text = (root / "labels" / f"{path.stem}.txt").read_text("utf-8")
@@ -60,7 +70,17 @@ def overhead(root: Path) -> Iterable[tuple[ImageArray, FloatArray]]:
         rows = rows.reshape(-1, 4) * np.array([*image.shape[1::-1]] * 2, np.float32)
         centres, sides = rows[:, :2], rows[:, 2:]
         if len(rows) and sides.max() <= LONGEST_CAR:
-            yield image, np.hstack([centres - sides / 2, centres + sides / 2])
+            boxes = np.hstack([centres - sides / 2, centres + sides / 2]).astype(np.float32)
+            yield image, boxes
+            side = int(random.uniform(*PART) * min(image.shape[:2]))
+            corner = random.integers(0, np.array(image.shape[1::-1]) - side + 1)
+            (left, top), turns = corner, int(random.integers(4))  # counter-clockwise
+            part = image[top : top + side, left : left + side]
+            boxes = boxes - np.tile(corner, 2).astype(np.float32)
+            for _ in range(turns):
+                x1, y1, x2, y2 = boxes.T
+                boxes = np.stack([y1, side - x2, y2, side - x1], 1)
+            yield np.ascontiguousarray(np.rot90(part, turns)), boxes
 
 
 def handheld(root: Path) -> Iterable[tuple[ImageArray, FloatArray]]:
@@ -88,9 +108,12 @@ def handheld(root: Path) -> Iterable[tuple[ImageArray, FloatArray]]:
 
 
 def write_set(
-    out: Path, class_name: str, pictures: Iterable[tuple[ImageArray, FloatArray]]
+    out: Path,
+    class_name: str,
+    unknown: Sequence[str],
+    pictures: Iterable[tuple[ImageArray, FloatArray]],
 ) -> None:
-    """Writes a COCO set in which all classes but one are unknown."""
+    """Writes a COCO set of one class; of others, some may be in the pictures."""
     known = CLASSES.index(class_name)
     rows = []
     for number, (image, boxes) in enumerate(pictures, 1):
@@ -99,14 +122,18 @@ def write_set(
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         write_image(out / PICTURE_FOLDER / name, np.asarray(small, np.uint8))
         limit = np.array([*small.shape[1::-1]] * 2, np.float32)
+        whole = boxes * np.float32(scale)
+        boxes = whole.clip(0, limit)
+        visible = box_area(boxes) / box_area(whole)
+        boxes, visible = boxes[visible > 0], visible[visible > 0]
         rows.append(
             CocoPicture(
                 file_name=name,
                 size_hw=(small.shape[0], small.shape[1]),
-                boxes_xyxy=(boxes * np.float32(scale)).clip(0, limit),
+                boxes_xyxy=boxes,
                 class_ids=np.full(len(boxes), known),
-                ignored=np.zeros(len(boxes), np.bool_),
-                unknown_ids=[each for each in range(len(CLASSES)) if each != known],
+                ignored=visible < LEAST_VISIBLE,
+                unknown_ids=[CLASSES.index(name) for name in unknown],
             )
         )
     (out / LABEL_FILE).parent.mkdir(parents=True, exist_ok=True)
