@@ -1,7 +1,7 @@
 """Counts what crosses a line in front of cameras, and tells an MQTT broker.
 
 pip install "spotlet[mqtt]"
-python device_app.py garments rtsp://10.0.0.7/door --mqtt mqtt://me@broker/yard
+python device_app.py everyday rtsp://10.0.0.7/door --mqtt mqtt://me@broker/yard
 """
 
 import argparse

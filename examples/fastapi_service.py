@@ -1,7 +1,7 @@
 """A service that detects in pictures.
 
 pip install spotlet fastapi uvicorn
-SPOTLET_MODEL=garments uvicorn fastapi_service:app
+SPOTLET_MODEL=everyday uvicorn fastapi_service:app
 curl -H "Content-Type: image/jpeg" --data-binary @picture.jpg http://127.0.0.1:8000/detect
 """
 
@@ -21,7 +21,7 @@ from spotlet.events import detections_json  # noqa: E402
 from spotlet.image_files import decode_image  # noqa: E402
 
 app = FastAPI(title="Spotlet")
-detector = Detector(os.environ.get("SPOTLET_MODEL", "garments"))
+detector = Detector(os.environ.get("SPOTLET_MODEL", "everyday"))
 workers = ThreadPoolExecutor(max_workers=2)  # the event loop answers others meanwhile
 
 

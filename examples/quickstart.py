@@ -9,8 +9,8 @@ from spotlet.annotate import draw_detections
 from spotlet.image_files import read_image
 from spotlet.sinks import NdjsonSink, VideoSink
 
-picture, clip = (*sys.argv[1:], "docs/frame.jpg", "models/spotlet_models/demo/clip.mp4")[:2]
-detector = Detector("garments")  # a bundled model, a package folder, or an .onnx file
+picture, clip = (*sys.argv[1:], "docs/street.jpg", "models/spotlet_models/clips/people.mp4")[:2]
+detector = Detector("everyday")  # a bundled model, a package folder, or an .onnx file
 
 image = read_image(picture)
 detections = detector(image)

@@ -36,7 +36,7 @@ NAMES = {"nano": "everyday", "pico": "everyday-pico", "small": "everyday-small"}
 BACKGROUNDS = 4
 """One in this many pictures without a detection is kept."""
 
-CYCLES = (("320", 4e-3, 14), ("288x352", 3.5e-3, 14), ("288x352", 1.5e-3, 4))
+CYCLES = (("320", 4e-3, 14), ("288x352", 3.5e-3, 14), ("288x352", 1e-3, 5))
 """Canvas, peak learning rate and epochs of trainings that start from the best epoch of the one
 before. Both canvases cost the same, but wide pictures, the usual kind, show larger objects on the
 second."""

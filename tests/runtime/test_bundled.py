@@ -13,7 +13,7 @@ MOST_BYTES = 4_000_000
 
 
 def test_the_models_that_come_with_spotlet_are_those_that_the_readme_names() -> None:
-    assert set(MODELS) == {"cards", "cells", "garments", "pcb"}
+    assert set(MODELS) == {"cards", "cells", "everyday", "garments", "pcb"}
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -21,7 +21,6 @@ from servers.mosquitto import MOSQUITTO, Listener, Mosquitto, free_port
 
 from spotlet.events import event_json_schema
 from spotlet.letterbox import ImageArray
-from spotlet.model.package import bundled_models
 
 pytestmark = pytest.mark.live
 
@@ -58,9 +57,7 @@ def test_the_programs_in_the_documentation_pass_mypy_strict(
 def test_the_quickstart_draws_a_picture_and_a_video(
     tmp_path: Path, write_clip: Callable[..., Path], moving_square: Callable[..., list[ImageArray]]
 ) -> None:
-    if "garments" not in bundled_models():
-        pytest.skip("the bundled model garments is not here")
-    picture = EXAMPLES.parent / "docs" / "frame.jpg"
+    picture = EXAMPLES.parent / "docs" / "street.jpg"
     clip = write_clip(tmp_path / "clip.avi", moving_square(5))
     done = subprocess.run(
         [sys.executable, EXAMPLES / "quickstart.py", picture, clip],
@@ -70,7 +67,7 @@ def test_the_quickstart_draws_a_picture_and_a_video(
         timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
-    assert "dress 0." in done.stdout
+    assert "person 0." in done.stdout
     drawn = cv2.imread(str(tmp_path / "annotated.png"))
     plain = cv2.imread(str(picture))
     assert drawn is not None

@@ -54,7 +54,7 @@ def test_training_goes_on_from_a_checkpoint(
     assert all(torch.allclose(near[name], start[name], atol=1e-5) for name in start)
     assert not all(torch.allclose(apart[name], start[name], atol=1e-5) for name in start)
     told = "".join(capsys.readouterr())
-    assert "starting from pretrained nano: the backbone" in told
+    assert "starting from bundled everyday-nano: the network; class head: " in told
     assert f"starting from {shapes_checkpoint}: the whole network" in told
     other = [str(tmp_path / "other"), "--weights", str(shapes_checkpoint), "--size", "pico"]
     assert main([*words, *other]) == 2

@@ -10,7 +10,7 @@ DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 EVERYDAY = "everyday"
-"""The bundled detector of everyday things, whole."""
+"""The bundled detector of everyday things, whole; the backbone, if the size has none."""
 
 PRETRAINED = "pretrained"
 """The bundled backbones, one per size, made by `spotlet pretrain`."""
@@ -48,7 +48,7 @@ class TrainingSettings:
     """
 
     size: str = "nano"
-    weights: str = PRETRAINED
+    weights: str = EVERYDAY
     epochs: int = 30
     size_hw: tuple[int, int] = (320, 320)
     batch_size: int = 8
