@@ -9,7 +9,7 @@ from spotlet.annotate import draw_detections
 from spotlet.image_files import read_image
 from spotlet.sinks import NdjsonSink, VideoSink
 
-picture, clip = (*sys.argv[1:], "docs/street.jpg", "models/spotlet_models/clips/people.mp4")[:2]
+picture, clip = (*sys.argv[1:], "docs/person.jpg", "models/spotlet_models/clips/people.mp4")[:2]
 detector = Detector("everyday")  # a bundled model, a package folder, or an .onnx file
 
 image = read_image(picture)

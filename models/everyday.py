@@ -70,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             best = out / "best.safetensors"
         spotlet(
             "export", best, "--data", labelled, "--int8", "--end-to-end", "--golden", "generated",
-            "--notes", "models/notes/everyday.md", "--out", args.out / NAMES[size],
+            "--notes", "models/notes/everyday.md", "--attach", "docs/bottles.jpg",
+            "--out", args.out / NAMES[size],
         )  # fmt: skip
         save_checkpoint(
             load_checkpoint(best), args.out / f"pretrained/everyday-{size}.safetensors", half=True

@@ -57,7 +57,7 @@ def test_the_programs_in_the_documentation_pass_mypy_strict(
 def test_the_quickstart_draws_a_picture_and_a_video(
     tmp_path: Path, write_clip: Callable[..., Path], moving_square: Callable[..., list[ImageArray]]
 ) -> None:
-    picture = EXAMPLES.parent / "docs" / "street.jpg"
+    picture = EXAMPLES.parent / "docs" / "person.jpg"
     clip = write_clip(tmp_path / "clip.avi", moving_square(5))
     done = subprocess.run(
         [sys.executable, EXAMPLES / "quickstart.py", picture, clip],
