@@ -212,12 +212,13 @@ def shapes_checkpoint(shapes: Shapes, make_once: Callable[..., Path]) -> Path:
     unsure of much, which gives the gate many detections to compare.
     """
     # Here and not above, so that tests of the runtime alone need no torch.
-    from spotlet_training.learning.settings import TrainingSettings
+    from spotlet_training.learning.settings import PRETRAINED, TrainingSettings
     from spotlet_training.training import BEST_CHECKPOINT, train
 
     settings = TrainingSettings(
-        epochs=12, size_hw=(96, 96), batch_size=4, device="cpu", precision="float32"
-    )
+        weights=PRETRAINED, epochs=12, size_hw=(96, 96), batch_size=4, device="cpu",
+        precision="float32",
+    )  # fmt: skip
 
     def fill(folder: Path) -> None:
         train(shapes, shapes, settings, folder)

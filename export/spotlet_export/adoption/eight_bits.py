@@ -27,8 +27,8 @@ from spotlet_export.gate.tensor_parity import compare_tensors
 from spotlet_export.gate.variants import INT8, Limits, int8_limits
 from spotlet_export.graph.budget import quantise_within
 from spotlet_export.graph.convolutions import convolution_layers, prepare
+from spotlet_export.graph.editing import spread_weights
 from spotlet_export.graph.quantisation import Calibration, ImageSet
-from spotlet_export.graph.sharing import spread_weights
 
 FEW_IMAGES = 16
 """With fewer, a range of values may be missing: 16 cost up to 0.007 AP on a shipped model."""

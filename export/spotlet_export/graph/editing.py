@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 import onnx
+from onnx import numpy_helper
 
 
 def sort_nodes(graph: onnx.GraphProto) -> bool:
@@ -126,3 +127,18 @@ def read_by(node: onnx.NodeProto) -> set[str]:
         read = {name for each in inner.node for name in read_by(each)}
         names |= (read | {each.name for each in inner.output}) - own
     return names
+
+
+def spread_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Returns a copy with each product of two constants as a constant, for what needs weights."""
+    spread = onnx.ModelProto()
+    spread.CopyFrom(model)
+    graph = spread.graph
+    values = {each.name: each for each in graph.initializer}
+    for node in list(graph.node):
+        if node.op_type == "Mul" and all(name in values for name in node.input):
+            one, other = (numpy_helper.to_array(values[name]) for name in node.input)
+            graph.initializer.append(numpy_helper.from_array(one * other, node.output[0]))
+            graph.node.remove(node)
+    prune(graph)
+    return spread

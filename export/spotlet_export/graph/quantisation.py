@@ -28,8 +28,8 @@ from spotlet.errors import GateError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import InputRule, Manifest
 from spotlet.session import ModelSession
+from spotlet_export.graph.editing import spread_weights
 from spotlet_export.graph.folding import fold_columns
-from spotlet_export.graph.sharing import spread_weights
 
 CALIBRATION_IMAGES = 128
 """Training images whose activations set the ranges. On two of the shipped models, 64 to 240 images

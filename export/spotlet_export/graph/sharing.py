@@ -12,7 +12,6 @@ import torch
 from onnx import helper, numpy_helper
 from torch import nn
 
-from spotlet_export.graph.editing import prune
 from spotlet_training.network.detector import SharedUnit
 
 
@@ -55,18 +54,3 @@ def _scale(norm: nn.Module) -> npt.NDArray[np.float32]:
     assert norm.running_var is not None
     scale = norm.weight.detach() * torch.rsqrt(norm.running_var + norm.eps)
     return scale.view(-1, 1, 1, 1).numpy()
-
-
-def spread_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Returns a copy with each product of two constants as a constant, for what needs weights."""
-    spread = onnx.ModelProto()
-    spread.CopyFrom(model)
-    graph = spread.graph
-    values = {each.name: each for each in graph.initializer}
-    for node in list(graph.node):
-        if node.op_type == "Mul" and all(name in values for name in node.input):
-            one, other = (numpy_helper.to_array(values[name]) for name in node.input)
-            graph.initializer.append(numpy_helper.from_array(one * other, node.output[0]))
-            graph.node.remove(node)
-    prune(graph)
-    return spread

@@ -20,8 +20,8 @@ from spotlet.check.probe import PROBE_TOLERANCE, synthetic_canvases
 from spotlet.errors import CheckpointError
 from spotlet.model import locate_model
 from spotlet.session import ModelSession
+from spotlet_export.graph.editing import spread_weights
 from spotlet_export.graph.graph import fold_batch_norms
-from spotlet_export.graph.sharing import spread_weights
 from spotlet_export.package.describing import make_manifest
 from spotlet_training.network import DetectorSettings, TwoHeadDetector
 from spotlet_training.network.checkpoint import Checkpoint

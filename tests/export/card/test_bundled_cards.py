@@ -32,7 +32,9 @@ def derived_sections(package: Path) -> list[str]:
         parity_section(Report(tuple(rows))),
         int8_section(record["quantisation"], sizes),
         contract_section(manifest),
-        use_section(manifest, frames, "generated", int8=True),
+        use_section(
+            manifest, frames, "generated", int8=True, end_to_end=VARIANTS["end-to-end"] in sizes
+        ),
     ]
 
 

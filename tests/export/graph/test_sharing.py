@@ -5,7 +5,8 @@ import onnx
 
 from spotlet.check.probe import synthetic_canvases
 from spotlet.session import ModelSession
-from spotlet_export.graph.sharing import share_weights, spread_weights
+from spotlet_export.graph.editing import spread_weights
+from spotlet_export.graph.sharing import share_weights
 from spotlet_training.network import DetectorSettings, TwoHeadDetector
 
 

@@ -14,8 +14,8 @@ from spotlet.errors import CheckpointError, ModelFileError
 from spotlet.manifest import METADATA_KEY
 from spotlet.model.package import bundled_models
 from spotlet.session import ModelSession
+from spotlet_export.graph.editing import spread_weights
 from spotlet_export.graph.graph import build_graph
-from spotlet_export.graph.sharing import spread_weights
 from spotlet_export.graph.suppression import manifest_of, with_suppression
 from spotlet_export.package.describing import make_manifest
 from spotlet_export.package.recovery import recover_checkpoint
