@@ -1,6 +1,6 @@
 """Stores head weights that the levels share once.
 
-After folding, each level's convolution has the trained weights times the scale of its own
+After folding, each level's convolution has the trained weights times the scale of that level's
 BatchNorm. The file holds weights and scales instead, 0.7 MB less for `nano`; runtimes multiply them
 once, on loading.
 """
