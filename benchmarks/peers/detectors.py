@@ -1,15 +1,15 @@
 """Detectors of any kind as functions of a frame: models of the runtime, and runners."""
 
 import shlex
-import statistics
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks.peers import empty_runner as empty_program
+from benchmarks.peers import turns
 
 from spotlet import Detector
 from spotlet.letterbox import ImageArray
@@ -103,22 +103,14 @@ def empty_runner(stack: ExitStack) -> Program:
 def median_milliseconds(
     programs: Sequence[Program], frames: Sequence[ImageArray], rounds: int
 ) -> dict[str, float]:
-    """Returns the time from a frame to its detections, by name.
-
-    The programs take turns, so that other load on the machine affects all of them.
+    """Returns the time from a frame to its detections, by name; the programs take turns.
 
     Args:
         programs: with different names.
         frames: of a turn, BGR.
         rounds: turns of each.
     """
-    milliseconds: dict[str, list[float]] = {program.name: [] for program in programs}
-    for _ in range(rounds):
-        for program in programs:
-            for frame in frames[:WARM_UP]:
-                program.show(frame)
-            for frame in frames:
-                started = time.perf_counter()
-                program.show(frame)
-                milliseconds[program.name].append((time.perf_counter() - started) * 1000)
-    return {name: statistics.median(values) for name, values in milliseconds.items()}
+    calls = {
+        program.name: [partial(program.show, frame) for frame in frames] for program in programs
+    }
+    return turns.median_milliseconds(calls, warm_up=WARM_UP, rounds=rounds)

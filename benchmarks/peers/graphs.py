@@ -2,9 +2,8 @@
 
 import ast
 import math
-import statistics
-import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from spotlet.manifest import METADATA_KEY, DetectionRule, InputRule, Manifest, O
 # After spotlet, which turns onnxruntime's telemetry off.
 # isort: split
 import onnxruntime as ort
+from benchmarks.peers import turns
 from benchmarks.peers.contender import ContenderError
 
 WARM_UP = 10
@@ -39,9 +39,7 @@ def count_parameters(path: Path) -> int:
 def median_milliseconds(
     graphs: Mapping[str, Path], threads: int, rounds: int = ROUNDS
 ) -> dict[str, float]:
-    """Returns the time of one inference for each graph, batch 1, on the CPU.
-
-    The graphs take turns, so that other load on the machine affects all of them.
+    """Returns the time of one inference for each graph, batch 1, on the CPU; they take turns.
 
     Args:
         graphs: files, by label.
@@ -49,16 +47,11 @@ def median_milliseconds(
         rounds: turns of each.
     """
     sessions = {name: _open(path, threads) for name, path in graphs.items()}
-    feeds = {name: _noise(session) for name, session in sessions.items()}
-    milliseconds: dict[str, list[float]] = {name: [] for name in sessions}
-    for _ in range(rounds):
-        for name, session in sessions.items():
-            for call in range(-WARM_UP, CALLS):
-                started = time.perf_counter()
-                session.run(None, feeds[name])
-                if call >= 0:
-                    milliseconds[name].append((time.perf_counter() - started) * 1000)
-    return {name: statistics.median(values) for name, values in milliseconds.items()}
+    calls = {
+        name: [partial(session.run, None, _noise(session))] * CALLS
+        for name, session in sessions.items()
+    }
+    return turns.median_milliseconds(calls, warm_up=WARM_UP, rounds=rounds)
 
 
 def _open(path: Path, threads: int) -> ort.InferenceSession:

@@ -221,9 +221,10 @@ def _newcomers(found: Detections, known: npt.NDArray[np.bool_], iou: float) -> I
         known: (M,) which ones continue a track.
         iou: see `repeat_iou`.
     """
-    others = found.class_ids[:, np.newaxis] != found.class_ids
-    repeats = (box_iou(found.boxes_xyxy, found.boxes_xyxy) > iou) & others
+    new = np.flatnonzero(~known)
+    others = found.class_ids[new, np.newaxis] != found.class_ids
+    repeats = (box_iou(found.boxes_xyxy[new], found.boxes_xyxy) > iou) & others
     real = known.copy()
-    for place in np.flatnonzero(~known):
-        real[place] = not (repeats[place] & real).any()
-    return np.flatnonzero(real & ~known)
+    for place, repeated in zip(new, repeats, strict=True):
+        real[place] = not (repeated & real).any()
+    return new[real[new]]

@@ -41,6 +41,18 @@ def test_elsewhere_plain_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch
     assert "\r" not in log.getvalue()
 
 
+def test_what_an_earlier_run_did_counts_as_done_but_not_as_speed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log, clock = io.StringIO(), Clock()
+    monkeypatch.setattr(terminal, "time", clock)
+    progress = Progress("teach", total=100, file=log, plain_seconds=5)
+    progress.skip(60)
+    clock.advance(10)
+    progress.advance(20)
+    assert log.getvalue().startswith("teach: 80/100 steps, 2.0 steps/s, 10 s left")
+
+
 def test_without_a_total_no_time_is_promised() -> None:
     log = io.StringIO()
     progress = Progress("run", unit="frames", file=log, plain_seconds=0)
