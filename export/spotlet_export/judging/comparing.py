@@ -1,0 +1,236 @@
+"""The comparison of two models, as rows with limits: rules, tensors, detections, accuracy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from spotlet.check.agreement import Agreement, agree, agreeing
+from spotlet.check.probe import synthetic_canvases
+from spotlet.detections import Detections
+from spotlet.manifest import DetectionRule
+from spotlet_export.gate.detection_parity import detection_rows
+from spotlet_export.gate.frames import CheckFrame
+from spotlet_export.gate.reference import ENOUGH_DETECTIONS, FIRST_THRESHOLD, LAST_THRESHOLD
+from spotlet_export.gate.report import Row
+from spotlet_export.gate.rules import said_rules
+from spotlet_export.gate.tensor_parity import TENSORS, difference, objects
+from spotlet_export.gate.variants import Limits
+from spotlet_export.judging.changes import AS_IS
+from spotlet_export.judging.explaining import A, B, Pair
+from spotlet_export.judging.likeness import shared_ids, with_ids
+from spotlet_export.judging.sides import Cells, Side, Subject
+from spotlet_training.datasets import Dataset
+from spotlet_training.evaluation.evaluation import (
+    COCO_RULE,
+    SHOWN_RULE,
+    Evaluation,
+    evaluate_detector,
+)
+
+UNCOMPARED_RULES = ("classes", "score activation", "box encoding", "colour order")
+"""Of manifests: what the results show better, or what is always the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Compared:
+    """What two models found on the frames, and how it agrees.
+
+    Attributes:
+        rows: of the report.
+        found: by A and by B in each frame, with A's class ids.
+        agreements: of each frame.
+    """
+
+    rows: list[Row]
+    found: tuple[list[Detections], list[Detections]]
+    agreements: list[Agreement]
+
+
+def compared_rule(
+    sides: tuple[Side, Side], subjects: Sequence[Subject], frames: Sequence[CheckFrame]
+) -> DetectionRule:
+    """Returns the rule for the detections of both: A's, from a score at which enough is found."""
+    a, b = sides
+    own = a.detection if a.manifest is not None or b.manifest is None else b.detection
+    least = max(side.least_score for side in sides)
+    threshold = max(FIRST_THRESHOLD, least)
+    while True:
+        rule = replace(own, score_threshold=threshold)
+        counts = 0
+        for frame in frames:
+            cells = subjects[A].cells(frame.name, frame.image_bgr, AS_IS, threshold)
+            assert cells is not None
+            counts += len(subjects[A].found(cells, AS_IS, rule))
+        if counts >= ENOUGH_DETECTIONS or threshold / 2 < max(LAST_THRESHOLD, least):
+            return rule
+        threshold /= 2
+
+
+def rule_rows(sides: tuple[Side, Side], variant: str) -> list[Row]:
+    """Returns the row for the manifests of both; none if one has none."""
+    a, b = (side.manifest for side in sides)
+    if a is None or b is None:
+        return []
+    ours, theirs = said_rules(a), said_rules(b)
+    names = [name for name in ours if name not in UNCOMPARED_RULES]
+    wrong = [
+        f"{name} {ours[name]} and {theirs[name]}" for name in names if ours[name] != theirs[name]
+    ]
+    return [
+        Row(
+            variant=variant,
+            name="manifest, rules that differ",
+            over=f"{len(names)} rules" + (f"; {', '.join(wrong)}" if wrong else ""),
+            measured=len(wrong),
+            limit=0,
+        )
+    ]
+
+
+def tensor_rows(pair: Pair, limits: Limits, variant: str) -> list[Row]:
+    """Returns the rows for tensors on the same canvases; none if the models' cells differ.
+
+    If one has the score of the best class of a cell only, so has the other.
+    """
+    a, b = (subject.side for subject in pair.subjects)
+    if not (a.fixed_cells and b.fixed_cells) or a.input is None or b.input is None:
+        return []
+    if a.input.size_hw != b.input.size_hw or len(a.classes) != len(b.classes):
+        return []
+    real = [frame for frame in pair.frames if frame.real]
+    synthetic = synthetic_canvases(a.input.size_hw)
+    canvases = {
+        "real frames": [
+            a.input.letterbox(frame.image_bgr.shape[:2]).apply(frame.image_bgr) for frame in real
+        ],
+        "edge cases": list(synthetic),
+    }
+    order = np.argsort(shared_ids(b.classes, a.classes), kind="stable")
+    rows = []
+    for name, group in canvases.items():
+        ours, theirs = ([side.compute(canvas, 0.0) for canvas in group] for side in (a, b))
+        if any(one[0].shape != other[0].shape for one, other in zip(ours, theirs, strict=True)):
+            return []
+        tensors = []
+        for results, columns in ((ours, slice(None)), (theirs, order)):
+            scores = np.stack([each[1] for each in results])[..., columns]
+            if a.best_only or b.best_only:
+                scores = scores.max(axis=2, keepdims=True)
+            tensors.append((np.stack([each[0] for each in results]), scores))
+        for kind, want, got in zip(TENSORS, *tensors, strict=True):
+            if limits.exact:
+                compared, measured = "max |Δ|", difference(want, got, "max")
+            elif name == "real frames":
+                compared = "mean |Δ| where there is an object"
+                measured = difference(want, got, "mean", objects(tensors[0][1]))
+            else:
+                continue
+            rows.append(
+                Row(
+                    variant=variant,
+                    name=f"tensor {kind}, {compared}",
+                    over=f"{len(group)} {name}",
+                    measured=measured,
+                    limit=limits.tensors,
+                )
+            )
+    return rows
+
+
+def compare_found(pair: Pair, limits: Limits, variant: str) -> Compared:
+    """Returns the comparison of detections on the frames, each in its own size.
+
+    Between equal models, two cells with equal scores, or one right at the threshold, may fall
+    either way: what the other model has among its candidates is a tie, and frames with one are
+    counted.
+    """
+    both = pair.both((AS_IS, AS_IS), pair.frames)
+    assert both is not None
+    threshold = pair.rule.score_threshold
+    slack = 0.0 if limits.exact else threshold + limits.scores
+    agreements, ties = [], 0
+    for number, (frame, one, other) in enumerate(zip(pair.frames, *both, strict=True)):
+        agreement = agree(one, other, least_score=slack)
+        if limits.exact and not agreement.within(limits.iou, limits.scores):
+            sure = [
+                each.select(~_tied(pair, index, frame, each, limits))
+                for index, each in ((A, one), (B, other))
+            ]
+            if len(sure[A]) < len(one) or len(sure[B]) < len(other):
+                judged = agree(sure[A], sure[B])
+                if judged.within(limits.iou, limits.scores):
+                    agreement, ties = judged, ties + 1
+        agreements.append(agreement)
+        both[A][number], both[B][number] = one, other
+    wanted = sum(map(len, both[A]))
+    sizes = len({frame.image_bgr.shape for frame in pair.frames})
+    over = f"{wanted} detections, {len(pair.frames)} pictures of {sizes} sizes"
+    rows = detection_rows(agreements, wanted, ties, over, limits, variant)
+    if wanted == 0 and not any(map(len, both[B])):
+        rows = []
+    return Compared(rows=rows, found=both, agreements=agreements)
+
+
+def _tied(
+    pair: Pair, index: int, frame: CheckFrame, found: Detections, limits: Limits
+) -> np.ndarray:
+    """Returns which detections of one model are only among the candidates of the other."""
+    other = B if index == A else A
+    subject = pair.subjects[other]
+    cells = pair.cells(other, frame, AS_IS)
+    assert cells is not None
+    every = DetectionRule(
+        score_threshold=max(pair.rule.score_threshold - limits.scores, 0.0),
+        iou_threshold=1.0,
+        max_detections=max(cells.scores.size, 1),
+        every_class=True,
+    )
+    a = pair.subjects[A].side.classes
+    ids = pair.new_ids if other == B else np.arange(len(a))
+    candidates = with_ids(subject.found(cells, AS_IS, every), ids, a)
+    chosen = with_ids(subject.found(cells, AS_IS, pair.rule), ids, a)
+    options = {"least_iou": limits.iou, "score_difference": limits.scores}
+    tied: np.ndarray = agreeing(found, candidates, **options) & ~agreeing(found, chosen, **options)
+    return tied
+
+
+def accuracy_row(
+    evaluations: tuple[Evaluation, Evaluation], count: int, limits: Limits, variant: str
+) -> Row | None:
+    """Returns the row for the AP of B against A's; None without labelled objects."""
+    before, after = (each.accuracy.ap for each in evaluations)
+    if before is None or after is None:
+        return None
+    drop = before - after
+    return Row(
+        variant=variant,
+        name="AP, |Δ|" if limits.exact else "AP, drop",
+        over=f"{count} images, {before:.4f} by A, {after:.4f} by B",
+        measured=abs(drop) if limits.exact else drop,
+        limit=limits.accuracy,
+    )
+
+
+def evaluate_side(subject: Subject, new_ids: np.ndarray, dataset: Dataset) -> Evaluation:
+    """Returns how a model does on a set.
+
+    Args:
+        subject: the model.
+        new_ids: the set's class of each of the model's classes; -1 for none.
+        dataset: labelled images.
+    """
+    side = subject.side
+    iou = side.detection.iou_threshold
+    find = replace(COCO_RULE, iou_threshold=iou)
+    show = replace(side.detection, score_threshold=SHOWN_RULE.score_threshold)
+
+    def detect(image: np.ndarray) -> tuple[Detections, Detections]:
+        letterbox = side.letterbox((image.shape[0], image.shape[1]), AS_IS.input)
+        canvas = image if side.input is None else letterbox.apply(image)
+        cells = Cells(letterbox, *side.compute(canvas, COCO_RULE.score_threshold))
+        found, shown = (subject.found(cells, AS_IS, rule) for rule in (find, show))
+        names = dataset.class_names
+        return with_ids(found, new_ids, names), with_ids(shown, new_ids, names)
+
+    return evaluate_detector(detect, dataset)

@@ -1,0 +1,172 @@
+"""Copies of an ONNX file that compute otherwise: from other pixels, in another precision."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto, helper, numpy_helper
+
+from spotlet.boxes import FloatArray
+from spotlet.letterbox import ImageArray
+from spotlet.manifest import Manifest
+from spotlet.postprocess import cells_from_detections
+from spotlet_export.graph.editing import subgraphs
+
+HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+
+LARGEST_HALF = float(np.finfo(np.float16).max)
+"""65504: what is larger becomes infinite in float16."""
+
+LARGEST_FLOAT = float(np.finfo(np.float32).max)
+
+ANY_SIZE = ("Clip", "Min", "Max")
+"""Operators that may hold a number back to what float16 can express."""
+
+
+class GraphSession:
+    """A changed copy of a model file on onnxruntime's CPU: canvases in, cells out."""
+
+    def __init__(self, model: onnx.ModelProto, manifest: Manifest) -> None:
+        """Loads a copy.
+
+        Args:
+            model: from `with_float_input`, or as it was.
+            manifest: of the file.
+        """
+        options = ort.SessionOptions()
+        options.log_severity_level = 4
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = ort.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        self._manifest = manifest
+        rule = manifest.output
+        self._names = [rule.boxes, rule.scores]
+        if rule.form == "detections":
+            self._names += [rule.class_ids, rule.count]
+        wanted = self._session.get_inputs()[0].type
+        self._dtype: Any = np.uint8 if wanted == "tensor(uint8)" else np.float32
+
+    def run(self, canvas: ImageArray | FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Returns boxes (K, 4) and scores (K, C) for a canvas (H, W, 3), BGR."""
+        feeds = {self._manifest.input.name: canvas[np.newaxis].astype(self._dtype)}
+        boxes, scores, *found = self._session.run(self._names, feeds)
+        if found:
+            class_ids, count = found
+            scores = cells_from_detections(scores, class_ids, count, len(self._manifest.classes))
+        return boxes[0], scores[0]
+
+
+def with_float_input(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """Returns a copy whose canvas is float32, so that its pixels need not be bytes.
+
+    Args:
+        model: not changed.
+        name: of the input, uint8.
+    """
+    changed = _copy(model)
+    for each in changed.graph.input:
+        if each.name == name:
+            each.type.tensor_type.elem_type = TensorProto.FLOAT
+    del changed.graph.value_info[:]  # the types of what is computed from it
+    return changed
+
+
+def in_float32(model: onnx.ModelProto) -> onnx.ModelProto | None:
+    """Returns a copy that computes in float32 what the file computes in 16 bits.
+
+    Numbers that are held back to what float16 can express are set free.
+
+    Returns:
+        None if the file does neither.
+    """
+    changed = _copy(model)
+    found = _widen(changed.graph)
+    del changed.graph.value_info[:]
+    return changed if found else None
+
+
+def in_float16(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Returns a copy in which every result passes through float16.
+
+    onnxruntime's CPU lacks most operators in float16; so each computes in float32, and what it
+    returns is rounded, or becomes infinite, as on hardware that stores 16 bits.
+    """
+    changed = onnx.shape_inference.infer_shapes(_copy(model))
+    graph = changed.graph
+    floats = {
+        each.name
+        for each in (*graph.value_info, *graph.output)
+        if each.type.tensor_type.elem_type == TensorProto.FLOAT
+    }
+    for tensor in graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            with np.errstate(over="ignore"):
+                rounded = numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(rounded, tensor.name))
+    nodes = list(graph.node)
+    del graph.node[:]
+    for node in nodes:
+        graph.node.append(node)
+        if node.op_type == "Constant":
+            continue
+        for position, name in enumerate(node.output):
+            if name not in floats:
+                continue
+            node.output[position] = f"{name}/exact"
+            graph.node[-1].CopyFrom(node)
+            half = f"{name}/half"
+            graph.node.extend(
+                [
+                    helper.make_node("Cast", [f"{name}/exact"], [half], to=TensorProto.FLOAT16),
+                    helper.make_node("Cast", [half], [name], to=TensorProto.FLOAT),
+                ]
+            )
+            break  # operators with several float results are rare, and the first is the values
+    del graph.value_info[:]
+    return changed
+
+
+def _widen(graph: onnx.GraphProto) -> bool:
+    found = False
+    for each in (*graph.input, *graph.output, *graph.value_info):
+        if each.type.tensor_type.elem_type in HALVES:
+            each.type.tensor_type.elem_type = TensorProto.FLOAT
+            found = True
+    read = {name for node in graph.node if node.op_type in ANY_SIZE for name in node.input}
+    for tensor in graph.initializer:
+        found |= _widen_tensor(tensor, held_back=tensor.name in read)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.name in ("to", "dtype") and attribute.i in HALVES:
+                attribute.i, found = TensorProto.FLOAT, True
+            if attribute.name in ("min", "max") and abs(attribute.f) == LARGEST_HALF:
+                attribute.f, found = float(np.sign(attribute.f)) * LARGEST_FLOAT, True
+            if attribute.HasField("t"):
+                found |= _widen_tensor(attribute.t, held_back=bool(read & set(node.output)))
+        for inner in subgraphs(node):
+            found |= _widen(inner)
+    return found
+
+
+def _widen_tensor(tensor: TensorProto, *, held_back: bool) -> bool:
+    if tensor.data_type in HALVES:
+        values = numpy_helper.to_array(tensor).astype(np.float32)
+    elif held_back and tensor.data_type == TensorProto.FLOAT:
+        values = numpy_helper.to_array(tensor)
+        if not (np.abs(values) == LARGEST_HALF).any():
+            return False
+    else:
+        return False
+    if held_back:
+        bound = np.abs(values) == LARGEST_HALF
+        values = np.where(bound, np.sign(values) * LARGEST_FLOAT, values).astype(np.float32)
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    return True
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copied = onnx.ModelProto()
+    copied.CopyFrom(model)
+    return copied

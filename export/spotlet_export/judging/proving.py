@@ -1,0 +1,326 @@
+"""Proves that two models are the same, or says where they part, and why."""
+
+import json
+import math
+import platform
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime as ort
+
+from spotlet.atomic import atomic_folder, check_replaceable
+from spotlet.errors import UsageError
+from spotlet.image_files import read_image, write_image
+from spotlet.model.files import is_folder
+from spotlet.model.package import GOLDEN_FOLDER, locate_model
+from spotlet.model.processor import cpu_name
+from spotlet_export.gate.frames import CheckFrame, Load, check_frames
+from spotlet_export.gate.report import Report, Row
+from spotlet_export.gate.variants import Limits
+from spotlet_export.judging.comparing import (
+    accuracy_row,
+    compare_found,
+    compared_rule,
+    evaluate_side,
+    rule_rows,
+    tensor_rows,
+)
+from spotlet_export.judging.explaining import A, B, Explanation, Pair, explain
+from spotlet_export.judging.likeness import shared_ids
+from spotlet_export.judging.page import proof_page
+from spotlet_export.judging.pictures import WorstPicture, worst_pictures
+from spotlet_export.judging.sides import LIMITS, RUNNER_PREFIX, Side, Subject, open_side
+from spotlet_training.datasets import Dataset
+from spotlet_training.datasets.class_order import in_class_order
+from spotlet_training.evaluation.measurement import CHECKPOINT_SUFFIX
+
+JSON_FILE, PAGE_FILE = "proof.json", "proof.html"
+
+PROOF_SCHEMA = 1
+
+VARIANT = "B"
+"""The name of B in rows, where a report of an export has a file's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProveSettings:
+    """How to compare.
+
+    Attributes:
+        precision: a key of `LIMITS`; None: that of the less precise model, and float16 for a
+            runner.
+        tensors: in place of that precision's limit of |Δ| of a tensor's elements.
+        unmatched: of detections without a partner, as a share.
+        iou: of the overlap of a detection with its partner, at least.
+        scores: of |Δ| of a detection's score.
+        accuracy: of the AP that may be lost.
+
+    Raises:
+        UsageError: a value breaks its rule.
+    """
+
+    precision: str | None = None
+    tensors: float | None = None
+    unmatched: float | None = None
+    iou: float | None = None
+    scores: float | None = None
+    accuracy: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision is not None and self.precision not in LIMITS:
+            raise UsageError(f"precision {self.precision!r}: must be one of {', '.join(LIMITS)}")
+        for name, value in self.given.items():
+            if not 0 <= value <= 1:
+                raise UsageError(f"limit of {name} {value}: must be from 0 to 1")
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The limits that were set, by the names in `Limits`."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {
+            name: value
+            for name, value in values.items()
+            if name != "precision" and value is not None
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Proof:
+    """What a comparison showed.
+
+    Attributes:
+        titles: of A and B, as they were given.
+        report: the rows; they are the same if all passed.
+        explanation: why they differ; None if they are the same, or no usual cause explains it.
+        pictures: those that differ most.
+        page: the file that shows it.
+        notes: what was not compared, and why.
+    """
+
+    titles: tuple[str, str]
+    report: Report
+    explanation: Explanation | None
+    pictures: Sequence[WorstPicture]
+    page: Path
+    notes: tuple[str, ...]
+
+
+def prove_models(
+    a: str,
+    b: str,
+    out: Path,
+    *,
+    dataset: Dataset | None = None,
+    images: Sequence[Path] = (),
+    settings: ProveSettings = ProveSettings(),
+    on_step: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[int, int], None] = lambda _, __: None,
+    on_report: Callable[[Report], None] = lambda _: None,
+) -> Proof:
+    """Compares two models and writes the proof into a folder, passed or not.
+
+    Args:
+        a: the model that is trusted, as `open_side` takes it.
+        b: the one in question.
+        out: folder for `proof.json`, `proof.html` and the worst pictures; an earlier proof is
+            replaced.
+        dataset: images to compare on; with labels of the models' classes the AP is compared too.
+        images: more of them; with neither, the golden frames of A's package, or of B's.
+        settings: precision and limits.
+        on_step: called with the step that starts.
+        on_progress: called with how much of a long step is done, and of how much.
+        on_report: called with the rows before causes are tried.
+
+    Raises:
+        UsageError: there is nothing to compare on, or no class is in both models.
+        InputError: a model, an image or the set cannot be read, or the folder not be written.
+    """
+    check_replaceable(out, marker=JSON_FILE)
+    with ExitStack() as stack:
+        sides = open_side(a, stack), open_side(b, stack)
+        notes = _class_notes(*sides)
+        precision = settings.precision or max(
+            (side.precision for side in sides), key=list(LIMITS).index
+        )
+        limits = replace(LIMITS[precision], **settings.given)
+        load, count = _images(dataset, images, (a, b))
+        frames = check_frames(load, count)
+        subjects = Subject(sides[A]), Subject(sides[B])
+        on_step(f"computing A on {len(frames)} pictures")
+        rule = compared_rule(sides, subjects, frames)
+        pair = Pair(subjects=subjects, rule=rule, frames=frames)
+        rows = rule_rows(sides, VARIANT)
+        on_step("comparing tensors")
+        tensors = tensor_rows(pair, limits, VARIANT)
+        if not tensors:
+            notes.append("tensors: not compared, the models do not have the same cells")
+        on_step("comparing detections")
+        compared = compare_found(pair, limits, VARIANT)
+        rows += tensors + compared.rows
+        if not compared.rows:
+            notes.append("detections: neither model finds anything; give images of its objects")
+        row = _accuracy(sides, subjects, dataset, limits, notes, on_step)
+        rows += [] if row is None else [row]
+        report = Report(tuple(rows))
+        on_report(report)
+        explanation = None
+        if not report.passed:
+            on_step("trying the usual causes")
+            explanation = explain(pair, limits, precision, on_progress)
+        shown = sides[A].detection.score_threshold
+        proof = Proof(
+            titles=(a, b),
+            report=report,
+            explanation=explanation,
+            pictures=worst_pictures(frames, compared.found, shown),
+            page=out / PAGE_FILE,
+            notes=tuple(notes),
+        )
+        _write(proof, sides, limits, precision, rule.score_threshold, frames, out)
+    return proof
+
+
+def _class_notes(a: Side, b: Side) -> list[str]:
+    ids = shared_ids(b.classes, a.classes)
+    if (ids < 0).all():
+        raise UsageError(
+            f"A has the classes {', '.join(a.classes[:5])}, B {', '.join(b.classes[:5])}: at "
+            "least one must be in both"
+        )
+    if not set(a.classes) & set(b.classes):
+        return ["classes: other names, compared by their order"]
+    alone = [*(set(a.classes) - set(b.classes)), *(set(b.classes) - set(a.classes))]
+    listed = ", ".join(sorted(alone)[:5])
+    return [f"classes: only those in both are compared; not in both: {listed}"] if alone else []
+
+
+def _images(
+    dataset: Dataset | None, images: Sequence[Path], titles: tuple[str, str]
+) -> tuple[Load, int]:
+    """Returns how to load the images to compare on, and how many there are."""
+    if dataset is None and not images:
+        for title in titles:
+            if not title.startswith(RUNNER_PREFIX) and not title.endswith(CHECKPOINT_SUFFIX):
+                folder = locate_model(title.partition("@")[0]).parent / GOLDEN_FOLDER
+                images = sorted(folder.glob("*.png")) if is_folder(folder) else []
+            if images:
+                break
+        else:
+            raise UsageError("nothing to compare on: give --data a set, or --image a picture")
+    read = [read_image(path) for path in images]
+    count = 0 if dataset is None else len(dataset)
+
+    def load(index: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        if index < len(read):
+            return read[index]
+        assert dataset is not None
+        return dataset.load(index - len(read)).image_bgr
+
+    return load, len(read) + count
+
+
+def _accuracy(
+    sides: tuple[Side, Side],
+    subjects: tuple[Subject, Subject],
+    dataset: Dataset | None,
+    limits: Limits,
+    notes: list[str],
+    on_step: Callable[[str], None],
+) -> Row | None:
+    """Returns the row for the AP; None, with a note, if it cannot be compared."""
+    if dataset is None:
+        notes.append("AP: not compared; --data with labelled images adds it")
+        return None
+    if any(side.least_score for side in sides):
+        notes.append("AP: not compared; a graph that suppresses has dropped low scores")
+        return None
+    names = sides[A].classes
+    if set(dataset.class_names) - set(names):
+        notes.append("AP: not compared; the set has classes that A does not have")
+        return None
+    dataset = in_class_order(dataset, names)
+    on_step(f"measuring the AP of both on {len(dataset)} images")
+    ids = np.arange(len(names)), shared_ids(sides[B].classes, names)
+    a, b = (
+        evaluate_side(subject, new_ids, dataset)
+        for subject, new_ids in zip(subjects, ids, strict=True)
+    )
+    row = accuracy_row((a, b), len(dataset), limits, VARIANT)
+    if row is None:
+        notes.append("AP: not compared; the set has no labelled object of the models' classes")
+    return row
+
+
+def _write(
+    proof: Proof,
+    sides: tuple[Side, Side],
+    limits: Limits,
+    precision: str,
+    score_threshold: float,
+    frames: Sequence[CheckFrame],
+    out: Path,
+) -> None:
+    """Writes the folder, atomically."""
+    sizes = {frame.image_bgr.shape[:2] for frame in frames}
+    facts = {
+        "precision": precision,
+        "compared from a score of": f"{score_threshold:g}",
+        "pictures": f"{len(frames)} of {len(sizes)} sizes",
+        "not compared": "; ".join(proof.notes) or "nothing",
+        "spotlet": version("spotlet"),
+        "onnxruntime": ort.__version__,
+        "OpenCV": cv2.__version__,
+        "processor": cpu_name() or platform.machine(),
+    }
+    explanation = proof.explanation
+    record = {
+        "schema": PROOF_SCHEMA,
+        "same": proof.report.passed,
+        "sides": [
+            {
+                "given": side.title,
+                "kind": side.kind,
+                "classes": list(side.classes),
+                "precision": side.precision,
+                **side.facts,
+            }
+            for side in sides
+        ],
+        "limits": {name: value for name, value in asdict(limits).items() if name != "golden"},
+        "rows": [_json_row(row) for row in proof.report.rows],
+        "explanation": None
+        if explanation is None
+        else {**asdict(explanation), "text": explanation.text},
+        "worst": [
+            {
+                "frame": each.name,
+                "unlikeness": each.unlikeness,
+                "found": list(each.counts),
+                "picture": f"worst-{number}.png",
+            }
+            for number, each in enumerate(proof.pictures, 1)
+        ],
+        "facts": facts,
+    }
+    with atomic_folder(out, marker=JSON_FILE) as folder:
+        for number, each in enumerate(proof.pictures, 1):
+            write_image(folder / f"worst-{number}.png", each.drawn)
+        page = proof_page(
+            proof.titles, proof.report, explanation, proof.pictures, list(facts.items())
+        )
+        (folder / PAGE_FILE).write_text(page, encoding="utf-8", errors="backslashreplace")
+        text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
+        (folder / JSON_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _json_row(row: Row) -> dict[str, Any]:
+    """Returns a row as JSON, which has no infinity: null is a figure that cannot be measured."""
+    values = {name: value for name, value in asdict(row).items() if name != "variant"}
+    measured = row.measured if math.isfinite(row.measured) else None
+    return values | {"measured": measured, "passed": row.passed}
