@@ -15,7 +15,7 @@ from patience import PATIENCE_SECONDS, ends, wait_until
 from spotlet.errors import UsageError
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.runner import Runner, RunnerError
-from spotlet.runner.messages import read_answer, read_hello
+from spotlet.runner.messages import Canvas, read_answer, read_hello
 
 pytestmark = [
     pytest.mark.live,
@@ -128,6 +128,34 @@ def test_overlaps_stay_unless_the_hello_leaves_their_suppression_to_spotlet(writ
         assert len(runner.find(FRAME, 0.1)) == 4
     with start(good(write, answer, "iou_threshold=0.5")) as runner:
         assert runner.find(FRAME, 0.1).class_ids.tolist() == [0, 1]
+
+
+def test_an_answer_to_a_given_canvas_is_all_that_the_program_said(
+    write: Writer, tmp_path: Path
+) -> None:
+    boxes = "[[0, 0, 20, 24], [1, 0, 21, 24], [30, 6, 45, 12]]"
+    command = write(
+        f"""
+        hello(input=dict(height=48, width=40, colour="rgb"), iou_threshold=0.5)
+        for asked in pictures():
+            open({str(tmp_path / "seen")!r}, "wb").write(asked["bytes"])
+            say(id=asked["id"], boxes={boxes}, scores=[0.5, 0.75, 0.1], class_ids=[0, 0, 1])
+        """
+    )
+    canvas_bgr: ImageArray = np.arange(48 * 40 * 3, dtype=np.uint64).astype(np.uint8)
+    canvas_bgr = canvas_bgr.reshape(48, 40, 3)
+    with start(command) as runner:
+        assert runner.hello.canvas == Canvas(height=48, width=40, colour="rgb")
+        assert runner.hello.iou_threshold == 0.5
+        found, scores, class_ids = runner.answer(canvas_bgr, 0.3)
+        with pytest.raises(UsageError, match="picture of 60x80: this runner takes 48x40; letterb"):
+            runner.answer(FRAME, 0.3)
+    seen = np.frombuffer((tmp_path / "seen").read_bytes(), np.uint8).reshape(48, 40, 3)
+    assert np.array_equal(seen, canvas_bgr[..., ::-1])
+    expected = [[0, 0, 0.5, 0.5], [0.025, 0, 0.525, 0.5], [0.75, 0.125, 1, 0.25]]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_allclose(scores, [0.5, 0.75, 0.1], rtol=1e-6)
+    assert class_ids.tolist() == [0, 0, 1]
 
 
 def test_nothing_found_and_empty_boxes_are_no_detections(write: Writer) -> None:
