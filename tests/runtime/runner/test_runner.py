@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.skipif(os.name != "posix", reason="runners need Linux or macOS"),
 ]
 
-EXAMPLES = Path(__file__).parents[3] / "examples" / "runner"
+EXAMPLES = Path(__file__).parents[3] / "examples" / "runners"
 
 SOON_SECONDS = 0.3
 """The time limit where a test waits for it to pass."""
@@ -100,6 +100,7 @@ def test_the_canvas_is_the_runtimes_own_and_boxes_are_mapped_back(
     write: Writer, tmp_path: Path, colour: str, resize: str
 ) -> None:
     canvas = {"height": 48, "width": 40, "colour": colour, "resize": resize, "pad": 7}
+    canvas["interpolation"] = "nearest"
     command = write(
         f"""
         hello(input={canvas!r})
@@ -112,7 +113,7 @@ def test_the_canvas_is_the_runtimes_own_and_boxes_are_mapped_back(
     )
     with start(command) as runner:
         found = runner.find(FRAME, 0.25)
-    letterbox = Letterbox((60, 80), (48, 40), pad_value=7, resize=resize)
+    letterbox = Letterbox((60, 80), (48, 40), "nearest", 7, resize)
     expected = letterbox.apply(FRAME)
     seen = np.frombuffer((tmp_path / "seen").read_bytes(), np.uint8).reshape(48, 40, 3)
     assert np.array_equal(seen, expected if colour == "bgr" else expected[..., ::-1])
@@ -226,6 +227,7 @@ HELLO_FAULTS = {
     "hello(input={'height': 4, 'width': 4, 'colour': 'grey'})": "one of bgr, rgb",
     "hello(input={'height': 4, 'width': 4, 'resize': 'crop'})": "one of letterbox",
     "hello(input={'height': 4, 'width': 4, 'pad': 300})": "pad 300",
+    "hello(input={'height': 4, 'width': 4, 'interpolation': 'cubic'})": "one of linear_exact",
     "hello(score_threshold=2)": "score_threshold 2",
     "hello(iou_threshold=0)": "iou_threshold 0",
     "hello(name=7)": "name 7",
@@ -252,8 +254,9 @@ ANSWER_FAULTS = {
     "say(id=1, boxes=[[1, 2, '3', 4]], scores=[1], class_ids=[0])": "four numbers",
     "say(id=1, boxes=[[1, 2, float('nan'), 4]], scores=[1], class_ids=[0])": "NaN",
     "say(id=1, boxes=[[1, 2, float('inf'), 4]], scores=[1], class_ids=[0])": "Infinity",
-    "say(id=1, boxes=[[3, 2, 1, 4]], scores=[1], class_ids=[0])": "left, top, right, bottom",
-    "say(id=1, boxes=[[1, 2, 3, 4]], scores=[1.5], class_ids=[0])": "score 1.5",
+    "say(id=1, boxes=[[3, 2, 1, 4]], scores=[1], class_ids=[0])": "bottom, not a centre and a size",
+    "say(id=1, boxes=[[1, 2, 3, 4]], scores=[1.5], class_ids=[0])": "the network's activation",
+    "say(id=1, boxes=[[1, 2, 3, 4]], scores=[float('nan')], class_ids=[0])": "NaN",
     "say(id=1, boxes=[[1, 2, 3, 4]], scores=[True], class_ids=[0])": "score True",
     "say(id=1, boxes=[[1, 2, 3, 4]], scores=[1], class_ids=[2])": "class id 2; it must be from 0",
     "say(id=1, boxes=[[1, 2, 3, 4]], scores=[1], class_ids=[0.0])": "class id 0.0",
