@@ -6,7 +6,7 @@
 
 Run it from the repository's root, in an environment with `spotlet[training]`. Models are those of
 `spotlet run`, by default the bundled `everyday` in both precisions. A runner is a program that
-computes any other network (docs/runners.md), such as those in examples/runner. All detect in the
+computes any other network (docs/runners.md), such as those in examples/runners. All detect in the
 validation pictures, and one evaluator measures them; a class counts in the pictures that are
 labelled for it. Classes are matched by name.
 

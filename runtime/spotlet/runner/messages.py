@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet.boxes import FloatArray
-from spotlet.letterbox import PAD_VALUE, RESIZES, ImageArray, Letterbox
+from spotlet.letterbox import INTERPOLATIONS, PAD_VALUE, RESIZES, ImageArray, Letterbox
 from spotlet.manifest import MOST_NAME_CHARACTERS, MOST_PIXELS, MOST_SIDE, class_names_fault
 from spotlet.text.plain import is_plain, parse_json, plain_line
 
@@ -36,6 +36,7 @@ class Canvas:
         colour: the order of a pixel's bytes, one of `COLOURS`.
         resize: one of `spotlet.letterbox.RESIZES`.
         pad: grey of the border, 0 to 255.
+        interpolation: a key of `spotlet.letterbox.INTERPOLATIONS`.
 
     Raises:
         ValueError: a value breaks its rule.
@@ -46,6 +47,7 @@ class Canvas:
     colour: str = "bgr"
     resize: str = "letterbox"
     pad: int = PAD_VALUE
+    interpolation: str = "linear_exact"
 
     def __post_init__(self) -> None:
         for side in (self.height, self.width):
@@ -53,7 +55,12 @@ class Canvas:
             _require(whole, f"has a side {side!r}; it must be a whole number to {MOST_SIDE}")
         pixels = self.height * self.width
         _require(pixels <= MOST_PIXELS, f"asks for {pixels} pixels; at most {MOST_PIXELS}")
-        for value, allowed in ((self.colour, COLOURS), (self.resize, RESIZES)):
+        choices = (
+            (self.colour, COLOURS),
+            (self.resize, RESIZES),
+            (self.interpolation, tuple(INTERPOLATIONS)),
+        )
+        for value, allowed in choices:
             _require(value in allowed, f"has {value!r}; it must be one of {', '.join(allowed)}")
         grey = type(self.pad) is int and 0 <= self.pad < 256
         _require(grey, f"has pad {self.pad!r}; it must be a whole number from 0 to 255")
@@ -101,7 +108,7 @@ class Hello:
         if canvas is None:
             return Letterbox(frame_hw, frame_hw)
         size_hw = canvas.height, canvas.width
-        return Letterbox(frame_hw, size_hw, pad_value=canvas.pad, resize=canvas.resize)
+        return Letterbox(frame_hw, size_hw, canvas.interpolation, canvas.pad, canvas.resize)
 
 
 def read_hello(line: bytes) -> Hello:
@@ -123,7 +130,7 @@ def read_hello(line: bytes) -> Hello:
     if given != "frame":
         rule = 'has an input that is neither "frame" nor an object with height and width'
         _require(isinstance(given, dict), rule)
-        _keys(given, ("height", "width"), ("colour", "resize", "pad"))
+        _keys(given, ("height", "width"), ("colour", "resize", "pad", "interpolation"))
         canvas = Canvas(**given)
     return Hello(classes=tuple(classes), canvas=canvas, **content)
 
@@ -182,10 +189,14 @@ def read_answer(
         four = isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))
         _require(four, f"has the box {box!r}; it must be four numbers")
         inverted = box[2] < box[0] or box[3] < box[1]
-        _require(not inverted, f"has the box {box!r}; it must be left, top, right, bottom")
+        _require(
+            not inverted,
+            f"has the box {box!r}; it must be left, top, right, bottom, not a centre and a size",
+        )
     for score in scores:
         inside = _is_number(score) and 0 <= score <= 1
-        _require(inside, f"has the score {score!r}; it must be a number from 0 to 1")
+        remedy = "apply the network's activation, such as the sigmoid"
+        _require(inside, f"has the score {score!r}; it must be a number from 0 to 1: {remedy}")
     for index in class_ids:
         known = type(index) is int and 0 <= index < class_count
         _require(known, f"has the class id {index!r}; it must be from 0 to {class_count - 1}")

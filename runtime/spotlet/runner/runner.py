@@ -3,7 +3,9 @@
 from types import TracebackType
 
 import numpy as np
+import numpy.typing as npt
 
+from spotlet.boxes import FloatArray
 from spotlet.detections import Detections
 from spotlet.errors import UsageError
 from spotlet.letterbox import FrameArray, require_frame
@@ -26,6 +28,7 @@ class Runner(Closing):
     After any error the program has ended, with all that it started.
 
     Attributes:
+        hello: all that the program said of itself: classes, canvas, thresholds.
         name: the program's, for records.
         class_names: its classes; the index is the class id.
         score_threshold: its own operating point, in [0, 1].
@@ -54,15 +57,15 @@ class Runner(Closing):
         self._program = Program(command)
         line = self._program.exchange((), start_seconds, "hello")
         try:
-            self._hello = read_hello(line)
+            self.hello = read_hello(line)
         except ValueError as error:
             raise self._program.fault(
                 f"wrote a first line that {plain_line(str(error))}; its hello must come first, "
                 "and everything else goes to standard error"
             ) from error
-        self.name = self._hello.name or command
-        self.class_names = self._hello.classes
-        self.score_threshold = float(self._hello.score_threshold)
+        self.name = self.hello.name or command
+        self.class_names = self.hello.classes
+        self.score_threshold = float(self.hello.score_threshold)
 
     def find(self, frame_bgr: FrameArray | None, score_threshold: float) -> Detections:
         """Returns the objects that the program finds in a frame.
@@ -79,31 +82,60 @@ class Runner(Closing):
             RunnerError: the program ended, hung, reported an error or answered nonsense.
         """
         frame = require_frame(frame_bgr)
-        iou = self._hello.iou_threshold or NOT_SUPPRESSED
-        if not 0 <= score_threshold <= 1:
-            raise UsageError(f"score threshold {score_threshold}: must be from 0 to 1")
+        letterbox = self.hello.letterbox((frame.shape[0], frame.shape[1]))
+        picture = frame if self.hello.canvas is None else letterbox.apply(frame)
+        boxes, scores, class_ids = self.answer(picture, score_threshold)
+        iou = self.hello.iou_threshold or NOT_SUPPRESSED
         rule = DetectionRule(score_threshold=score_threshold, iou_threshold=iou)
-        letterbox = self._hello.letterbox((frame.shape[0], frame.shape[1]))
-        picture = frame if self._hello.canvas is None else letterbox.apply(frame)
-        if self._hello.canvas is not None and self._hello.canvas.colour == "rgb":
-            picture = picture[..., ::-1]
-        self._sent += 1
-        parts = picture_parts(self._sent, picture, score_threshold)
-        awaited = f"answer to picture {self._sent}"
-        line = self._program.exchange(parts, self._answer_seconds, awaited)
-        try:
-            boxes, scores, class_ids = read_answer(
-                line, self._sent, letterbox.canvas_hw, len(self.class_names)
-            )
-        except ValueError as error:
-            why = plain_line(str(error))
-            raise self._program.fault(f"wrote an {awaited} that {why}; {RULES}") from error
         best = np.argsort(-scores, kind="stable")[:MAX_CANDIDATES]
         count = np.array([len(best)])
         cells = cells_from_detections(
             scores[best][None], class_ids[best][None], count, len(self.class_names)
         )
         return detections_from_outputs(boxes[best], cells[0], letterbox, self.class_names, rule)
+
+    def answer(
+        self, picture_bgr: FrameArray | None, score_threshold: float
+    ) -> tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]:
+        """Returns what the program answers to a picture, before Spotlet suppresses anything.
+
+        Args:
+            picture_bgr: (H, W, 3) uint8 BGR, already of the size in the program's hello; its order
+                of colours is seen to here. Any size if the program takes frames.
+            score_threshold: what the program may leave out, in [0, 1]; what it sends below it
+                is returned.
+
+        Returns:
+            boxes: (N, 4) float32 xyxy, in [0, 1] of the picture, clipped to it; in the program's
+                order.
+            scores: (N,) float32 in [0, 1].
+            class_ids: (N,) int64.
+
+        Raises:
+            UsageError: the array is not such a picture, or the threshold is out of range.
+            RunnerError: the program ended, hung, reported an error or answered nonsense.
+        """
+        picture = require_frame(picture_bgr)
+        canvas = self.hello.canvas
+        size_hw = picture.shape[0], picture.shape[1]
+        if canvas is not None and size_hw != (canvas.height, canvas.width):
+            raise UsageError(
+                f"picture of {size_hw[0]}x{size_hw[1]}: this runner takes {canvas.height}x"
+                f"{canvas.width}; letterbox the frame first"
+            )
+        if not 0 <= score_threshold <= 1:
+            raise UsageError(f"score threshold {score_threshold}: must be from 0 to 1")
+        if canvas is not None and canvas.colour == "rgb":
+            picture = picture[..., ::-1]
+        self._sent += 1
+        parts = picture_parts(self._sent, picture, score_threshold)
+        awaited = f"answer to picture {self._sent}"
+        line = self._program.exchange(parts, self._answer_seconds, awaited)
+        try:
+            return read_answer(line, self._sent, size_hw, len(self.class_names))
+        except ValueError as error:
+            why = plain_line(str(error))
+            raise self._program.fault(f"wrote an {awaited} that {why}; {RULES}") from error
 
     def close(self) -> None:
         """Closes the program's input and waits for its end; kills it if that takes long."""

@@ -15,14 +15,14 @@ from patience import PATIENCE_SECONDS, ends, wait_until
 from spotlet.errors import UsageError
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.runner import Runner, RunnerError
-from spotlet.runner.messages import read_answer, read_hello
+from spotlet.runner.messages import Canvas, read_answer, read_hello
 
 pytestmark = [
     pytest.mark.live,
     pytest.mark.skipif(os.name != "posix", reason="runners need Linux or macOS"),
 ]
 
-EXAMPLES = Path(__file__).parents[3] / "examples" / "runner"
+EXAMPLES = Path(__file__).parents[3] / "examples" / "runners"
 
 SOON_SECONDS = 0.3
 """The time limit where a test waits for it to pass."""
@@ -100,6 +100,7 @@ def test_the_canvas_is_the_runtimes_own_and_boxes_are_mapped_back(
     write: Writer, tmp_path: Path, colour: str, resize: str
 ) -> None:
     canvas = {"height": 48, "width": 40, "colour": colour, "resize": resize, "pad": 7}
+    canvas["interpolation"] = "nearest"
     command = write(
         f"""
         hello(input={canvas!r})
@@ -112,7 +113,7 @@ def test_the_canvas_is_the_runtimes_own_and_boxes_are_mapped_back(
     )
     with start(command) as runner:
         found = runner.find(FRAME, 0.25)
-    letterbox = Letterbox((60, 80), (48, 40), pad_value=7, resize=resize)
+    letterbox = Letterbox((60, 80), (48, 40), "nearest", 7, resize)
     expected = letterbox.apply(FRAME)
     seen = np.frombuffer((tmp_path / "seen").read_bytes(), np.uint8).reshape(48, 40, 3)
     assert np.array_equal(seen, expected if colour == "bgr" else expected[..., ::-1])
@@ -128,6 +129,34 @@ def test_overlaps_stay_unless_the_hello_leaves_their_suppression_to_spotlet(writ
         assert len(runner.find(FRAME, 0.1)) == 4
     with start(good(write, answer, "iou_threshold=0.5")) as runner:
         assert runner.find(FRAME, 0.1).class_ids.tolist() == [0, 1]
+
+
+def test_an_answer_to_a_given_canvas_is_all_that_the_program_said(
+    write: Writer, tmp_path: Path
+) -> None:
+    boxes = "[[0, 0, 20, 24], [1, 0, 21, 24], [30, 6, 45, 12]]"
+    command = write(
+        f"""
+        hello(input=dict(height=48, width=40, colour="rgb"), iou_threshold=0.5)
+        for asked in pictures():
+            open({str(tmp_path / "seen")!r}, "wb").write(asked["bytes"])
+            say(id=asked["id"], boxes={boxes}, scores=[0.5, 0.75, 0.1], class_ids=[0, 0, 1])
+        """
+    )
+    canvas_bgr: ImageArray = np.arange(48 * 40 * 3, dtype=np.uint64).astype(np.uint8)
+    canvas_bgr = canvas_bgr.reshape(48, 40, 3)
+    with start(command) as runner:
+        assert runner.hello.canvas == Canvas(height=48, width=40, colour="rgb")
+        assert runner.hello.iou_threshold == 0.5
+        found, scores, class_ids = runner.answer(canvas_bgr, 0.3)
+        with pytest.raises(UsageError, match="picture of 60x80: this runner takes 48x40; letterb"):
+            runner.answer(FRAME, 0.3)
+    seen = np.frombuffer((tmp_path / "seen").read_bytes(), np.uint8).reshape(48, 40, 3)
+    assert np.array_equal(seen, canvas_bgr[..., ::-1])
+    expected = [[0, 0, 0.5, 0.5], [0.025, 0, 0.525, 0.5], [0.75, 0.125, 1, 0.25]]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    np.testing.assert_allclose(scores, [0.5, 0.75, 0.1], rtol=1e-6)
+    assert class_ids.tolist() == [0, 0, 1]
 
 
 def test_nothing_found_and_empty_boxes_are_no_detections(write: Writer) -> None:
@@ -198,6 +227,7 @@ HELLO_FAULTS = {
     "hello(input={'height': 4, 'width': 4, 'colour': 'grey'})": "one of bgr, rgb",
     "hello(input={'height': 4, 'width': 4, 'resize': 'crop'})": "one of letterbox",
     "hello(input={'height': 4, 'width': 4, 'pad': 300})": "pad 300",
+    "hello(input={'height': 4, 'width': 4, 'interpolation': 'cubic'})": "one of linear_exact",
     "hello(score_threshold=2)": "score_threshold 2",
     "hello(iou_threshold=0)": "iou_threshold 0",
     "hello(name=7)": "name 7",
@@ -224,8 +254,9 @@ ANSWER_FAULTS = {
     "say(id=1, boxes=[[1, 2, '3', 4]], scores=[1], class_ids=[0])": "four numbers",
     "say(id=1, boxes=[[1, 2, float('nan'), 4]], scores=[1], class_ids=[0])": "NaN",
     "say(id=1, boxes=[[1, 2, float('inf'), 4]], scores=[1], class_ids=[0])": "Infinity",
-    "say(id=1, boxes=[[3, 2, 1, 4]], scores=[1], class_ids=[0])": "left, top, right, bottom",
-    "say(id=1, boxes=[[1, 2, 3, 4]], scores=[1.5], class_ids=[0])": "score 1.5",
+    "say(id=1, boxes=[[3, 2, 1, 4]], scores=[1], class_ids=[0])": "bottom, not a centre and a size",
+    "say(id=1, boxes=[[1, 2, 3, 4]], scores=[1.5], class_ids=[0])": "the network's activation",
+    "say(id=1, boxes=[[1, 2, 3, 4]], scores=[float('nan')], class_ids=[0])": "NaN",
     "say(id=1, boxes=[[1, 2, 3, 4]], scores=[True], class_ids=[0])": "score True",
     "say(id=1, boxes=[[1, 2, 3, 4]], scores=[1], class_ids=[2])": "class id 2; it must be from 0",
     "say(id=1, boxes=[[1, 2, 3, 4]], scores=[1], class_ids=[0.0])": "class id 0.0",

@@ -9,13 +9,12 @@ configs. A network with other classes needs its own file of names. The protocol 
 docs/runners.md.
 """
 
-import json
-import os
 import sys
 from pathlib import Path
 
 import ncnn
 import numpy as np
+from protocol import Array, own_output, serve
 
 SIDE = 352
 
@@ -25,38 +24,15 @@ RENAMED = {
 }  # fmt: skip
 """Names in the file, and what COCO calls them."""
 
-# ncnn may print to standard output, which belongs to the protocol: answers go to a copy of it.
-answers = os.fdopen(os.dup(1), "w")
-os.dup2(2, 1)
-
-
-def say(**content: object) -> None:
-    """Writes one line, at once."""
-    answers.write(json.dumps(content) + "\n")
-    answers.flush()
-
 
 def main(param: str, weights: str, names: str) -> None:
     """Says hello, then answers every picture."""
-    net = ncnn.Net()
+    answers, net = own_output(), ncnn.Net()
     if net.load_param(param) or net.load_model(weights):
         sys.exit(f"cannot load {param} and {weights}")
-    say(
-        spotlet_runner=1,
-        name=f"FastestDet, ncnn {ncnn.__version__}",
-        classes=[RENAMED.get(name, name) for name in Path(names).read_text().split("\n") if name],
-        input={"height": SIDE, "width": SIDE, "colour": "bgr", "resize": "stretch"},
-        score_threshold=0.65,
-        iou_threshold=0.45,
-    )
-    while line := sys.stdin.buffer.readline():
-        asked = json.loads(line)
-        picture = sys.stdin.buffer.read(SIDE * SIDE * 3)
-        if len(picture) < SIDE * SIDE * 3:  # Spotlet was killed
-            break
-        mat = ncnn.Mat.from_pixels(
-            np.frombuffer(picture, np.uint8), ncnn.Mat.PixelType.PIXEL_BGR, SIDE, SIDE
-        )
+
+    def find(picture: Array, score_threshold: float) -> tuple[Array, ...]:
+        mat = ncnn.Mat.from_pixels(picture.ravel(), ncnn.Mat.PixelType.PIXEL_BGR, SIDE, SIDE)
         mat.substract_mean_normalize((0, 0, 0), (1 / 255, 1 / 255, 1 / 255))
         with net.create_extractor() as extractor:
             extractor.input("input.1", mat)
@@ -64,18 +40,24 @@ def main(param: str, weights: str, names: str) -> None:
         # One grid: whether there is an object, its box, and the probability of each class.
         is_object, place, classes = output[0], output[1:5], output[5:]
         scores = is_object**0.6 * classes.max(0) ** 0.4
-        rows, columns = np.nonzero(scores >= asked["score_threshold"])
+        rows, columns = np.nonzero(scores >= score_threshold)
         x, y, width, height = place[:, rows, columns]
         # The centre, up to a cell away from the cell's corner; the size, as a share of the picture.
         centre = (np.stack([columns, rows], 1) + np.tanh(np.stack([x, y], 1))) / scores.shape[::-1]
         half = 0.5 / (1 + np.exp(-np.stack([width, height], 1)))
         boxes = np.hstack([centre - half, centre + half]) * SIDE
-        say(
-            id=asked["id"],
-            boxes=boxes.round(2).tolist(),
-            scores=scores[rows, columns].clip(0, 1).tolist(),
-            class_ids=classes[:, rows, columns].argmax(0).tolist(),
-        )
+        class_ids = classes[:, rows, columns].argmax(0)
+        return boxes.round(2), scores[rows, columns].clip(0, 1), class_ids
+
+    known = [RENAMED.get(name, name) for name in Path(names).read_text().split("\n") if name]
+    hello = {
+        "name": f"FastestDet, ncnn {ncnn.__version__}",
+        "classes": known,
+        "input": {"height": SIDE, "width": SIDE, "resize": "stretch"},
+        "score_threshold": 0.65,
+        "iou_threshold": 0.45,
+    }
+    serve(answers, hello, find)
 
 
 if len(sys.argv) != 4:

@@ -1,6 +1,6 @@
 """A runner in plain Python: it finds what is red, at most one picture of 320x320 at a time.
 
-    spotlet label PICTURES --runner 'python examples/runner/red_things.py' --out SET
+    spotlet label PICTURES --runner 'python examples/runners/red_things.py' --out SET
 
 The protocol is in docs/runners.md. Only standard output speaks it: print to standard error.
 """
