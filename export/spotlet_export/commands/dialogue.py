@@ -47,8 +47,9 @@ def _print_detections(preview: Preview) -> None:
 class Steps:
     """Prints which step runs; with a bar, or a line now and then, how far it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str = "frames") -> None:
         self._text = ""
+        self._unit = unit
         self._done = 0
         self._progress: Progress | None = None
 
@@ -63,7 +64,7 @@ class Steps:
         if done < self._done:  # once more from the start
             self._end()
         if self._progress is None:
-            self._progress = Progress(f"{self._text} …", total=total, unit="frames")
+            self._progress = Progress(f"{self._text} …", total=total, unit=self._unit)
         self._progress.advance(done - self._done)
         self._done = done
         if done == total:

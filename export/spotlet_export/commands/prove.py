@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         GateError: they are not.
     """
-    steps = Steps()
+    steps = Steps(unit="causes")
     given = {name: getattr(args, f"limit_{name}") for name in LIMIT_HELP}
     proof = prove_models(
         args.a,
@@ -89,5 +89,5 @@ def run(args: argparse.Namespace) -> int:
         return 0
     explanation = proof.explanation
     print(NOT_FOUND if explanation is None else f"{explanation.text}.")
-    failed = "; ".join(f"{row.name} ({row.over})" for row in proof.report.failures)
+    failed = "; ".join(dict.fromkeys(row.name for row in proof.report.failures))
     raise GateError(f"A and B are not the same: {failed}; {proof.page} shows where")

@@ -231,7 +231,7 @@ def _ranges() -> Iterator[Change]:
     for name, (mean, std) in RANGES.items():
         pairs = {
             "taken back from": affine((NONE, ONES), (mean, std)),
-            "applied once more to": affine((mean, std), (NONE, ONES)),
+            "applied to": affine((mean, std), (NONE, ONES)),
         }
         if mean != mean[::-1] or std != std[::-1]:
             turned = mean[::-1], std[::-1]

@@ -8,10 +8,17 @@ import numpy as np
 from spotlet.detections import Detections
 from spotlet.manifest import DetectionRule
 from spotlet_export.gate.frames import CheckFrame
-from spotlet_export.gate.variants import Limits
-from spotlet_export.judging.changes import AS_IS, Change, Setting, input_changes, output_changes
+from spotlet_export.judging.changes import (
+    AS_IS,
+    Change,
+    InputChange,
+    Setting,
+    input_changes,
+    output_changes,
+)
 from spotlet_export.judging.fitting import class_order, shift_of_boxes, shift_of_cells
 from spotlet_export.judging.likeness import shared_ids, unlikeness, with_ids
+from spotlet_export.judging.range_fit import fit_range
 from spotlet_export.judging.sides import Cells, Subject
 
 SEARCHED = 8
@@ -31,6 +38,15 @@ EACH_EXPLAINS = 0.3
 
 EQUAL = {"float32": 1e-3, "float16": 0.02, "int8": 0.1}
 """Unlikeness from which two models of a precision are as good as equal."""
+
+SURELY = 0.1
+"""Share of that from which nothing else need be tried."""
+
+SCREENED = 3
+"""Frames that a cause must help on before it is tried on the others."""
+
+FITTED = 4
+"""Frames that a range of pixels is fitted on."""
 
 A, B = 0, 1
 
@@ -111,10 +127,12 @@ class Pair:
         a, b = self.subjects
         return shared_ids(b.side.classes, a.side.classes)
 
-    def cells(self, index: int, frame: CheckFrame, setting: Setting) -> Cells | None:
-        """Returns what A or B computes for a frame."""
-        subject = self.subjects[index]
-        return subject.cells(frame.name, frame.image_bgr, setting, self.rule.score_threshold)
+    def cells(
+        self, index: int, frame: CheckFrame, setting: Setting, *, kept: bool = True
+    ) -> Cells | None:
+        """Returns what A or B computes for a frame; see `Subject.cells`."""
+        subject, least = self.subjects[index], self.rule.score_threshold
+        return subject.cells(frame.name, frame.image_bgr, setting, least, kept=kept)
 
     def found(self, index: int, frame: CheckFrame, setting: Setting) -> Detections | None:
         """Returns what A or B finds in a frame, with its own class ids."""
@@ -145,7 +163,7 @@ class Pair:
 
 
 def explain(
-    pair: Pair, limits: Limits, precision: str, on_tried: OnTried = lambda _, __: None
+    pair: Pair, precision: str, on_tried: OnTried = lambda _, __: None
 ) -> Explanation | None:
     """Returns the causes that explain most of the difference of two models.
 
@@ -153,8 +171,7 @@ def explain(
 
     Args:
         pair: two models that differ.
-        limits: within which they count as equal.
-        precision: of the limits.
+        precision: a key of `EQUAL`, from which they count as equal.
         on_tried: called with the number of causes tried in this round, and of all.
 
     Returns:
@@ -162,31 +179,94 @@ def explain(
     """
     frames = spread(pair.frames, SEARCHED)
     unchanged = (AS_IS, AS_IS)
+    parts = {frame.name: pair.unlikeness(unchanged, [frame]) or 0.0 for frame in frames}
+    # The frames that differ most come first: a cause that does not help there need not be tried on.
+    frames.sort(key=lambda frame: -parts[frame.name])
     before = pair.unlikeness(unchanged, frames)
     if not before:
         return None
-    equal = EQUAL[precision]
-    best = _State(settings=unchanged, causes=(), left=before)
-    states = [best]
-    for _ in range(MOST_CAUSES):
-        tried = [(state, each) for state in states for each in _candidates(pair, state, frames)]
-        made: list[_State] = []
-        for number, (state, (side, change)) in enumerate(tried, 1):
-            on_tried(number, len(tried))
-            settings = _with(state.settings, side, change)
-            left = pair.unlikeness(settings, frames)
-            if left is not None and left <= state.left * (1 - EACH_EXPLAINS):
-                clause = change.clause.format(x="AB"[side])
-                cause = Cause(culprit=change.culprit, side=side, clause=clause)
-                made.append(_State(settings=settings, causes=(*state.causes, cause), left=left))
-        if not made:
-            break
-        states = sorted(made, key=lambda each: round(each.left, 4))[:KEPT]
-        if states[0].left < best.left:
-            best = states[0]
-        if best.left <= equal:
-            break
-    return _confirmed(pair, best, equal)
+    search = _Search(pair=pair, frames=frames, equal=EQUAL[precision], on_tried=on_tried)
+    start = _State(settings=unchanged, causes=(), left=before)
+    # To mend B says more than to give A the same fault, and is clearer than a change to each.
+    best = search.run(start, (B,))
+    if best.left > search.equal:
+        best = min(best, search.run(start, (A,)), key=lambda each: each.left)
+        if search.equal < best.left < before:
+            best = min(best, search.run(start, (B, A)), key=lambda each: each.left)
+    return _confirmed(pair, best, search.equal)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Search:
+    """The search for the changes that leave the least difference.
+
+    Attributes:
+        pair: two models that differ.
+        frames: that changes are tried on, those that differ most first.
+        equal: unlikeness from which the models are as good as equal.
+        on_tried: called with the number of causes tried in a round, and of all.
+    """
+
+    pair: Pair
+    frames: Sequence[CheckFrame]
+    equal: float
+    on_tried: OnTried
+
+    def run(self, start: _State, sides: tuple[int, ...]) -> _State:
+        """Returns the best state that changes to these sides lead to."""
+        best, states = start, [start]
+        for _ in range(MOST_CAUSES):
+            made: list[_State] = []
+            for state, side, change in self._candidates(states, sides):
+                if (after := self._after(state, side, change)) is None:
+                    continue
+                if after.left <= self.equal * SURELY:
+                    return after
+                made.append(after)
+            if not made:
+                break
+            states = sorted(made, key=lambda each: round(each.left, 4))[:KEPT]
+            best = min(best, states[0], key=lambda each: each.left)
+            if best.left <= self.equal:
+                break
+        return best
+
+    def _after(self, state: _State, side: int, change: Change) -> _State | None:
+        """Returns the state after a change; None if that explains little."""
+        settings = _with(state.settings, side, change)
+        left = self._left(state, settings, self.frames[:SCREENED])
+        left = None if left is None else self._left(state, settings, self.frames)
+        if left is None:
+            return None
+        cause = Cause(culprit=change.culprit, side=side, clause=change.clause.format(x="AB"[side]))
+        return _State(settings=settings, causes=(*state.causes, cause), left=left)
+
+    def _left(
+        self, state: _State, settings: tuple[Setting, Setting], frames: Sequence[CheckFrame]
+    ) -> float | None:
+        """Returns the unlikeness that settings leave; None if they explain little."""
+        before, left = (self.pair.unlikeness(each, frames) for each in (state.settings, settings))
+        if before is None or left is None or left > before * (1 - EACH_EXPLAINS):
+            return None
+        return left
+
+    def _candidates(
+        self, states: Sequence[_State], sides: tuple[int, ...]
+    ) -> Iterator[tuple[_State, int, Change]]:
+        """Yields the changes to try; last those that the results suggest, which cost more."""
+        usual = [
+            (state, side, change)
+            for state in states
+            for side in sides
+            for change in _usual(self.pair.subjects[side])
+        ]
+        for number, each in enumerate(usual, 1):
+            yield each
+            self.on_tried(number, len(usual))
+        for state in states:
+            for side in sides:
+                for change in _suggested(self.pair, state, side, self.frames):
+                    yield state, side, change
 
 
 def _confirmed(pair: Pair, state: _State, equal: float) -> Explanation | None:
@@ -198,43 +278,63 @@ def _confirmed(pair: Pair, state: _State, equal: float) -> Explanation | None:
     return Explanation(causes=state.causes, before=before, after=after, equal=after <= equal)
 
 
-def _candidates(
-    pair: Pair, state: _State, frames: Sequence[CheckFrame]
-) -> Iterator[tuple[int, Change]]:
-    """Yields the changes to try on a state: those to B first, then those to A."""
-    for side in (B, A):
-        subject = pair.subjects[side]
-        rule = subject.side.input
-        yield from ((side, change) for change in input_changes(rule, floats=subject.takes_floats))
-        size_hw = None if rule is None else rule.size_hw
-        many = len(subject.side.classes) > 1 and not subject.side.best_only
-        yield from ((side, change) for change in output_changes(size_hw, many_classes=many))
-    yield from ((B, change) for change in _fitted(pair, state, frames))
+def _usual(subject: Subject) -> Iterator[Change]:
+    """Yields the changes that are tried on any model."""
+    rule = subject.side.input
+    yield from input_changes(rule, floats=subject.takes_floats)
+    size_hw = None if rule is None else rule.size_hw
+    many = len(subject.side.classes) > 1 and not subject.side.best_only
+    yield from output_changes(size_hw, many_classes=many)
 
 
-def _fitted(pair: Pair, state: _State, frames: Sequence[CheckFrame]) -> list[Change]:
+def _suggested(
+    pair: Pair, state: _State, side: int, frames: Sequence[CheckFrame]
+) -> Iterator[Change]:
+    """Yields the changes of one side that the results of both suggest."""
+    subject = pair.subjects[side]
+    cells = [_all_cells(pair, index, frames, state.settings[index]) for index in (A, B)]
+    if not all(cells):
+        return
+    if side == B:
+        yield from _fitted(pair, state, *cells)
+    if subject.takes_floats and not state.causes:
+        some = frames[:FITTED]
+
+        def compute(change: InputChange) -> list[Cells] | None:
+            setting = state.settings[side].then(Change(culprit="", clause="", input=change))
+            return _all_cells(pair, side, some, setting, kept=False) or None
+
+        if (change := fit_range(cells[1 - side][:FITTED], compute)) is not None:
+            yield change
+
+
+def _all_cells(
+    pair: Pair, index: int, frames: Sequence[CheckFrame], setting: Setting, *, kept: bool = True
+) -> list[Cells]:
+    """Returns what A or B computes for frames; nothing if it cannot be changed like this."""
+    found = [pair.cells(index, frame, setting, kept=kept) for frame in frames]
+    known = [each for each in found if each is not None]
+    return known if len(known) == len(found) else []
+
+
+def _fitted(
+    pair: Pair, state: _State, ours: Sequence[Cells], theirs: Sequence[Cells]
+) -> list[Change]:
     """Returns the changes to B that its results suggest."""
-    sides: tuple[list[Cells], list[Cells]] = ([], [])
-    pairs = []
-    for frame in frames:
-        cells = [pair.cells(index, frame, state.settings[index]) for index in (A, B)]
-        if cells[A] is None or cells[B] is None:
-            return []
-        one, other = (
-            pair.subjects[index].found(each, state.settings[index], pair.rule)
-            for index, each in enumerate(cells)
-            if each is not None
+    a, b = pair.subjects
+    pairs = [
+        (
+            a.found(one, state.settings[A], pair.rule),
+            b.found(other, state.settings[B], pair.rule),
         )
-        for index, each in enumerate(cells):
-            if each is not None:
-                sides[index].append(each)
-        pairs.append((one, other))
-    a = pair.subjects[A].side.classes
-    renumbered = [(one, with_ids(other, pair.new_ids, a)) for one, other in pairs]
+        for one, other in zip(ours, theirs, strict=True)
+    ]
+    names = a.side.classes
+    renumbered = [(one, with_ids(other, pair.new_ids, names)) for one, other in pairs]
     found = (
-        class_order(*sides, pairs, pair.new_ids, a),
-        shift_of_boxes(renumbered, [each.letterbox for each in sides[B]]),
-        shift_of_cells(*sides),
+        class_order(ours, theirs, pairs, pair.new_ids, names),
+        shift_of_boxes(renumbered, [each.letterbox for each in theirs]),
+        shift_of_cells(ours, theirs),
     )
     return [change for change in found if change is not None]
 

@@ -32,6 +32,9 @@ STEP_PIXELS = 0.25
 LEAST_SPREAD = 1e-6
 """Deviation of a class's scores over cells, from which they can be told from others."""
 
+MOST_TOLD = 5
+"""Classes that a sentence names."""
+
 IdArray = npt.NDArray[np.int64]
 
 
@@ -77,9 +80,12 @@ def class_order(
     column_of = np.empty(count, np.int64)
     column_of[order] = np.arange(count)
     columns = column_of[new_ids]
-    told = ", ".join(
-        f"{names[new_ids[n]]} is {names[order[n]]}" for n in range(count) if order[n] != new_ids[n]
-    )
+    wrong = [n for n in range(count) if order[n] != new_ids[n]]
+    told = ", ".join(f"{names[new_ids[n]]} is {names[order[n]]}" for n in wrong[:MOST_TOLD])
+    told += f" and {len(wrong) - MOST_TOLD} more" * (len(wrong) > MOST_TOLD)
+    steps = set(((order - new_ids) % count).tolist())
+    if len(steps) == 1 and count > 2:
+        told = f"{steps.pop()} places on, {told}"
     return Change(
         culprit=CLASSES,
         clause=f"{{x}}'s classes are read in another order: {told}",

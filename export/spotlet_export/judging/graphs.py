@@ -1,5 +1,6 @@
 """Copies of an ONNX file that compute otherwise: from other pixels, in another precision."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,12 @@ class GraphSession:
             class_ids, count = found
             scores = cells_from_detections(scores, class_ids, count, len(self._manifest.classes))
         return boxes[0], scores[0]
+
+    def values(self, canvas: ImageArray, names: Sequence[str]) -> list[FloatArray]:
+        """Returns outputs of the graph for a canvas (H, W, 3), by name."""
+        feeds = {self._manifest.input.name: canvas[np.newaxis].astype(self._dtype)}
+        found: list[FloatArray] = self._session.run(list(names), feeds)
+        return found
 
 
 def with_float_input(model: onnx.ModelProto, name: str) -> onnx.ModelProto:

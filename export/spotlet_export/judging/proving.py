@@ -23,6 +23,7 @@ from spotlet.model.processor import cpu_name
 from spotlet_export.gate.frames import CheckFrame, Load, check_frames
 from spotlet_export.gate.report import Report, Row
 from spotlet_export.gate.variants import Limits
+from spotlet_export.judging.changes import PRECISION
 from spotlet_export.judging.comparing import (
     accuracy_row,
     compare_found,
@@ -36,6 +37,7 @@ from spotlet_export.judging.likeness import shared_ids
 from spotlet_export.judging.page import proof_page
 from spotlet_export.judging.pictures import WorstPicture, worst_pictures
 from spotlet_export.judging.sides import LIMITS, RUNNER_PREFIX, Side, Subject, open_side
+from spotlet_export.judging.weights import differing_weights, overflow
 from spotlet_training.datasets import Dataset
 from spotlet_training.datasets.class_order import in_class_order
 from spotlet_training.evaluation.measurement import CHECKPOINT_SUFFIX
@@ -172,7 +174,8 @@ def prove_models(
         explanation = None
         if not report.passed:
             on_step("trying the usual causes")
-            explanation = explain(pair, limits, precision, on_progress)
+            explanation = explain(pair, precision, on_progress)
+            notes += _where(subjects, explanation, frames)
         shown = sides[A].detection.score_threshold
         proof = Proof(
             titles=(a, b),
@@ -184,6 +187,26 @@ def prove_models(
         )
         _write(proof, sides, limits, precision, rule.score_threshold, frames, out)
     return proof
+
+
+def _where(
+    subjects: tuple[Subject, Subject],
+    explanation: Explanation | None,
+    frames: Sequence[CheckFrame],
+) -> list[str]:
+    """Returns where in their graphs the models part, if that shows."""
+    a, b = (subject.side for subject in subjects)
+    found = []
+    if a.make_graph is not None and b.make_graph is not None:
+        found.append(differing_weights(a.graph, b.graph))
+    causes = () if explanation is None else explanation.causes
+    for side in {cause.side for cause in causes if cause.culprit == PRECISION}:
+        subject = subjects[side].side
+        if subject.manifest is not None and subject.input is not None:
+            image = frames[0].image_bgr
+            canvas = subject.input.letterbox((image.shape[0], image.shape[1])).apply(image)
+            found.append(overflow(subject.graph, subject.manifest, canvas))
+    return [text for text in found if text]
 
 
 def _class_notes(a: Side, b: Side) -> list[str]:

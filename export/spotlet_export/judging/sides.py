@@ -132,7 +132,13 @@ class Subject:
         return self.side.make_graph is not None and self._session("") is not None
 
     def cells(
-        self, name: str, frame: ImageArray, setting: Setting = AS_IS, least: float = 0.0
+        self,
+        name: str,
+        frame: ImageArray,
+        setting: Setting = AS_IS,
+        least: float = 0.0,
+        *,
+        kept: bool = True,
     ) -> Cells | None:
         """Returns what the model computes for a frame.
 
@@ -141,18 +147,21 @@ class Subject:
             frame: (H, W, 3) uint8 BGR.
             setting: the changes.
             least: score of interest.
+            kept: whether the same is asked again.
 
         Returns:
             None if the model cannot be changed like this.
         """
         key = (name, setting.input)
-        if key not in self._computed:
+        computed = self._computed.get(key)
+        if computed is None:
             letterbox = self.side.letterbox((frame.shape[0], frame.shape[1]), setting.input)
             tensors = self._compute(frame, letterbox, setting.input, least)
             if tensors is None:
                 return None
-            self._computed[key] = Cells(letterbox, *tensors)
-        computed = self._computed[key]
+            computed = Cells(letterbox, *tensors)
+            if kept:
+                self._computed[key] = computed
         boxes, scores = computed.boxes, computed.scores
         with np.errstate(all="ignore"):  # a broken model's infinities are what is looked for
             for output in setting.outputs:
@@ -291,7 +300,12 @@ def _runner_side(text: str, stack: ExitStack) -> Side:
     rule = None
     if (canvas := hello.canvas) is not None:
         size_hw = canvas.height, canvas.width
-        rule = InputRule(size_hw=size_hw, resize=canvas.resize, pad_value=canvas.pad)
+        rule = InputRule(
+            size_hw=size_hw,
+            resize=canvas.resize,
+            interpolation=canvas.interpolation,
+            pad_value=canvas.pad,
+        )
 
     def compute(picture: ImageArray, least: float) -> Tensors:
         boxes, scores, class_ids = runner.answer(picture, least)
