@@ -73,7 +73,9 @@ def rule_rows(sides: tuple[Side, Side], variant: str) -> list[Row]:
     if a is None or b is None:
         return []
     ours, theirs = said_rules(a), said_rules(b)
-    names = [name for name in ours if name not in UNCOMPARED_RULES]
+    stretched = ours["resize"] == theirs["resize"] == "stretch"
+    unused = (*UNCOMPARED_RULES, "pad value" if stretched else "")
+    names = [name for name in ours if name not in unused]
     wrong = [
         f"{name} {ours[name]} and {theirs[name]}" for name in names if ours[name] != theirs[name]
     ]

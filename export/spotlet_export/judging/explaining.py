@@ -1,13 +1,14 @@
 """Why two models differ: each usual cause is tried, and the one that makes them equal is named."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spotlet.detections import Detections
 from spotlet.manifest import DetectionRule
 from spotlet_export.gate.frames import CheckFrame
+from spotlet_export.gate.reference import LAST_THRESHOLD
 from spotlet_export.judging.changes import (
     AS_IS,
     Change,
@@ -17,7 +18,13 @@ from spotlet_export.judging.changes import (
     output_changes,
 )
 from spotlet_export.judging.fitting import class_order, shift_of_boxes, shift_of_cells
-from spotlet_export.judging.likeness import shared_ids, unlikeness, with_ids
+from spotlet_export.judging.likeness import (
+    distance,
+    shared_ids,
+    total_score,
+    unlikeness,
+    with_ids,
+)
 from spotlet_export.judging.range_fit import fit_range
 from spotlet_export.judging.sides import Cells, Subject
 
@@ -33,14 +40,20 @@ KEPT = 3
 EXPLAINS = 0.5
 """Share of the difference that a cause must explain to be named."""
 
-EACH_EXPLAINS = 0.3
-"""Share of what was left that one more cause must explain."""
+EACH_EXPLAINS = 0.12
+"""Share of what was left that each of several causes must explain."""
 
 EQUAL = {"float32": 1e-3, "float16": 0.02, "int8": 0.1}
 """Unlikeness from which two models of a precision are as good as equal."""
 
 SURELY = 0.1
 """Share of that from which nothing else need be tried."""
+
+FOUND_SHARE = 0.1
+"""Of A's detections: what B must find so that causes can be told apart."""
+
+STILL_FOUND = 0.02
+"""Of the scores of both models: what a change must leave."""
 
 SCREENED = 3
 """Frames that a cause must help on before it is tried on the others."""
@@ -95,7 +108,10 @@ class Explanation:
         """
         clauses = " and ".join(cause.clause for cause in self.causes)
         if self.equal:
-            return f"B matches A when {clauses}"
+            verb = (
+                "matches A" if any(cause.side == B for cause in self.causes) else "does what A does"
+            )
+            return f"B {verb} when {clauses}"
         share = 1 - self.after / self.before
         return f"B comes nearer to A when {clauses}: this explains {share:.0%} of the difference"
 
@@ -154,12 +170,16 @@ class Pair:
                 results[index].append(with_ids(found, new_ids, a))
         return results
 
-    def unlikeness(
-        self, settings: tuple[Setting, Setting], frames: Sequence[CheckFrame]
-    ) -> float | None:
-        """Returns how unlike both are; None if a change cannot be made."""
+    def measure(
+        self,
+        measure: Callable[[list[Detections], list[Detections]], float],
+        settings: tuple[Setting, Setting],
+        frames: Sequence[CheckFrame],
+    ) -> float:
+        """Returns how unlike both are by a measure. Precondition: the changes can be made."""
         both = self.both(settings, frames)
-        return None if both is None else unlikeness(*both)
+        assert both is not None
+        return measure(*both)
 
 
 def explain(
@@ -178,12 +198,13 @@ def explain(
         None if none of the usual causes explains half of it.
     """
     frames = spread(pair.frames, SEARCHED)
+    pair = replace(pair, rule=_search_rule(pair, frames))
     unchanged = (AS_IS, AS_IS)
-    parts = {frame.name: pair.unlikeness(unchanged, [frame]) or 0.0 for frame in frames}
+    parts = {frame.name: pair.measure(distance, unchanged, [frame]) for frame in frames}
     # The frames that differ most come first: a cause that does not help there need not be tried on.
     frames.sort(key=lambda frame: -parts[frame.name])
-    before = pair.unlikeness(unchanged, frames)
-    if not before:
+    before = pair.measure(distance, unchanged, frames)
+    if before == 0:
         return None
     search = _Search(pair=pair, frames=frames, equal=EQUAL[precision], on_tried=on_tried)
     start = _State(settings=unchanged, causes=(), left=before)
@@ -245,10 +266,14 @@ class _Search:
         self, state: _State, settings: tuple[Setting, Setting], frames: Sequence[CheckFrame]
     ) -> float | None:
         """Returns the unlikeness that settings leave; None if they explain little."""
-        before, left = (self.pair.unlikeness(each, frames) for each in (state.settings, settings))
-        if before is None or left is None or left > before * (1 - EACH_EXPLAINS):
+        before, after = (self.pair.both(each, frames) for each in (state.settings, settings))
+        if before is None or after is None:
             return None
-        return left
+        # Two models that a change has blinded are alike, too.
+        if sum(map(total_score, after)) < STILL_FOUND * sum(map(total_score, before)):
+            return None
+        left = distance(*after)
+        return left if left <= distance(*before) * (1 - EACH_EXPLAINS) else None
 
     def _candidates(
         self, states: Sequence[_State], sides: tuple[int, ...]
@@ -269,11 +294,28 @@ class _Search:
                     yield state, side, change
 
 
+def _search_rule(pair: Pair, frames: Sequence[CheckFrame]) -> DetectionRule:
+    """Returns a rule with a score threshold so low that B finds something, if that is possible.
+
+    Of a model that finds nothing, nothing can be said: all faults that blind it look alike.
+    """
+    rule = pair.rule
+    while True:
+        found = replace(pair, rule=rule).both((AS_IS, AS_IS), frames)
+        assert found is not None
+        ours, theirs = (sum(map(len, side)) for side in found)
+        least = max(subject.side.least_score for subject in pair.subjects)
+        lower = max(rule.score_threshold / 2, least)
+        if theirs >= FOUND_SHARE * ours or lower < LAST_THRESHOLD or lower == rule.score_threshold:
+            return rule
+        rule = replace(rule, score_threshold=lower)
+
+
 def _confirmed(pair: Pair, state: _State, equal: float) -> Explanation | None:
     """Returns the explanation as it holds on all frames; None if it does not hold there."""
-    before = pair.unlikeness((AS_IS, AS_IS), pair.frames)
-    after = pair.unlikeness(state.settings, pair.frames)
-    if not state.causes or not before or after is None or after > before * (1 - EXPLAINS):
+    before = pair.measure(unlikeness, (AS_IS, AS_IS), pair.frames)
+    after = pair.measure(unlikeness, state.settings, pair.frames)
+    if not state.causes or after > before * (1 - EXPLAINS):
         return None
     return Explanation(causes=state.causes, before=before, after=after, equal=after <= equal)
 

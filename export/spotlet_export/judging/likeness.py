@@ -33,6 +33,37 @@ def unlikeness(wanted: Sequence[Detections], found: Sequence[Detections]) -> flo
     return 0.0 if total == 0 else max(1 - shared / total, 0.0)
 
 
+def distance(wanted: Sequence[Detections], found: Sequence[Detections]) -> float:
+    """Returns the mean of `unlikeness` and of that of scores and of boxes alone, from 0 to 1.
+
+    Of two faults at once, each hides the other in `unlikeness`: mending the scores of boxes that
+    are wrong, too, makes no pair. Scores alone are compared in order, for each class; boxes by the
+    best overlap with any of the other side, whatever its class and score.
+    """
+    apart = total = misplaced = count = 0.0
+    for one, other in zip(wanted, found, strict=True):
+        for class_id in range(len(one.class_names)):
+            own, others = (
+                np.sort(each.scores[each.class_ids == class_id]) for each in (one, other)
+            )
+            longer = max(len(own), len(others))
+            padded = [np.pad(each, (longer - len(each), 0)) for each in (own, others)]
+            apart += float(np.abs(padded[0] - padded[1]).sum())
+            total += float(own.sum() + others.sum())
+        overlaps = box_iou(one.boxes_xyxy, other.boxes_xyxy)
+        for axis, size in ((1, len(one)), (0, len(other))):
+            best = overlaps.max(axis=axis, initial=0)
+            misplaced += float((1 - best).sum())
+            count += size
+    scores, boxes = apart / total if total else 0.0, misplaced / count if count else 0.0
+    return (2 * unlikeness(wanted, found) + scores + boxes) / 4
+
+
+def total_score(found: Sequence[Detections]) -> float:
+    """Returns the sum of all scores in some frames."""
+    return float(sum(each.scores.sum() for each in found))
+
+
 def with_ids(found: Detections, new_ids: np.ndarray, class_names: tuple[str, ...]) -> Detections:
     """Returns detections with another model's class ids; those of other classes are dropped.
 

@@ -123,7 +123,7 @@ class Subject:
 
     def __init__(self, side: Side) -> None:
         self.side = side
-        self._computed: dict[tuple[str, InputChange], Cells] = {}
+        self._computed: dict[tuple[str, InputChange, float], Cells] = {}
         self._sessions: dict[str, GraphSession | None] = {}
 
     @property
@@ -152,7 +152,8 @@ class Subject:
         Returns:
             None if the model cannot be changed like this.
         """
-        key = (name, setting.input)
+        least = 0.0 if self.side.fixed_cells else least
+        key = (name, setting.input, least)
         computed = self._computed.get(key)
         if computed is None:
             letterbox = self.side.letterbox((frame.shape[0], frame.shape[1]), setting.input)
@@ -185,7 +186,7 @@ class Subject:
         if change.layout:
             canvas = LAYOUTS[change.layout](canvas)
         if not change.floats and not change.precision:
-            return self.side.compute(canvas, 0.0 if self.side.fixed_cells else least)
+            return self.side.compute(canvas, least)
         session = self._session(change.precision)
         if session is None:
             return None
