@@ -7,7 +7,6 @@ from spotlet.errors import GateError
 from spotlet.text.terminal import write_notice
 from spotlet_export.commands.dialogue import Steps
 from spotlet_export.judging import ProveSettings, prove_models
-from spotlet_export.judging.page import NOT_FOUND
 from spotlet_export.judging.sides import LIMITS
 from spotlet_training.commands.set_options import add_exhaustive_argument, asked_sets
 
@@ -85,9 +84,8 @@ def run(args: argparse.Namespace) -> int:
     for note in proof.notes:
         write_notice(f"{note}\n")
     if proof.report.passed:
-        print(f"PASS: A and B are the same ({proof.page})")
+        print(f"PASS: {proof.text} ({proof.page})")
         return 0
-    explanation = proof.explanation
-    print(NOT_FOUND if explanation is None else f"{explanation.text}.")
+    print(proof.text)
     failed = "; ".join(dict.fromkeys(row.name for row in proof.report.failures))
     raise GateError(f"A and B are not the same: {failed}; {proof.page} shows where")

@@ -28,6 +28,8 @@ from spotlet_training.evaluation.evaluation import (
     evaluate_detector,
 )
 
+RULE_ROW = "manifest, rules that differ"
+
 UNCOMPARED_RULES = ("classes", "score activation", "box encoding", "colour order")
 """Of manifests: what the results show better, or what is always the same."""
 
@@ -82,7 +84,7 @@ def rule_rows(sides: tuple[Side, Side], variant: str) -> list[Row]:
     return [
         Row(
             variant=variant,
-            name="manifest, rules that differ",
+            name=RULE_ROW,
             over=f"{len(names)} rules" + (f"; {', '.join(wrong)}" if wrong else ""),
             measured=len(wrong),
             limit=0,

@@ -18,16 +18,11 @@ STYLE = """<style>
 td.number { white-space: normal; }
 </style>"""
 
-NOT_FOUND = (
-    "None of the usual causes explains half of the difference: channel order, interpolation, "
-    "placing and border of the frame, range of the pixels, encoding, unit and shift of the boxes, "
-    "activation, class order, float16. The weights may be others."
-)
-
 
 def proof_page(
     titles: tuple[str, str],
     report: Report,
+    verdict: str,
     explanation: Explanation | None,
     pictures: Sequence[WorstPicture],
     facts: Sequence[tuple[str, str]],
@@ -37,31 +32,30 @@ def proof_page(
     Args:
         titles: of A and B.
         report: all rows.
+        verdict: in a sentence.
         explanation: why they differ; None if they are the same, or it was not found.
         pictures: the worst.
         facts: on the comparison, names and texts.
     """
-    passed = report.passed
-    verdict = "A and B are the same" if passed else "A and B are not the same"
+    title = "A and B are the same" if report.passed else "A and B are not the same"
+    colour = "same" if report.passed else "differs"
     parts = [
         STYLE,
-        f"<h1>{verdict}</h1>",
+        f"<h1>{title}</h1>",
         facts_table([("A", titles[0]), ("B", titles[1])]),
+        f'<p class="verdict {colour}">{html.escape(verdict)}</p>',
     ]
-    if not passed:
-        text = NOT_FOUND if explanation is None else f"{explanation.text}."
-        parts.append(f'<p class="verdict differs">{html.escape(text)}</p>')
-        if explanation is not None:
-            causes = ", ".join(cause.culprit for cause in explanation.causes)
-            parts.append(
-                figure_tiles(
-                    [
-                        (causes, "cause"),
-                        (f"{explanation.before:.3f}", "unlike as they are, 0 to 1"),
-                        (f"{explanation.after:.3f}", "unlike with that change"),
-                    ]
-                )
+    if explanation is not None:
+        causes = ", ".join(cause.culprit for cause in explanation.causes)
+        parts.append(
+            figure_tiles(
+                [
+                    (causes, "cause"),
+                    (f"{explanation.before:.3f}", "unlike as they are, 0 to 1"),
+                    (f"{explanation.after:.3f}", "unlike with that change"),
+                ]
             )
+        )
     rows = [
         (
             row.name,
@@ -82,4 +76,4 @@ def proof_page(
     if not pictures:
         parts.append("<p>They find the same in every picture.</p>")
     parts += ["<h2>How</h2>", facts_table(facts)]
-    return html_page(verdict, parts)
+    return html_page(title, parts)

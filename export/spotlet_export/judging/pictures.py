@@ -1,6 +1,6 @@
 """The pictures in which two models differ most, with what both find side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,7 +10,7 @@ from spotlet.annotate import draw_detections
 from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray
 from spotlet_export.gate.frames import CheckFrame
-from spotlet_export.judging.likeness import unlikeness
+from spotlet_export.judging.likeness import total_score, unlikeness
 
 WORST = 6
 """Pictures that are drawn."""
@@ -42,6 +42,7 @@ class WorstPicture:
 
 def worst_pictures(
     frames: Sequence[CheckFrame],
+    sources: Mapping[str, str],
     found: tuple[Sequence[Detections], Sequence[Detections]],
     score_threshold: float,
 ) -> list[WorstPicture]:
@@ -49,12 +50,13 @@ def worst_pictures(
 
     Args:
         frames: of the comparison.
+        sources: what each real frame was made of, by its name.
         found: by A and by B in each.
         score_threshold: from which detections are drawn, if there are any.
     """
     ranked = sorted(
         (
-            (unlikeness([one], [other]), number)
+            (unlikeness([one], [other]) * (total_score([one]) + total_score([other])), number)
             for number, (one, other) in enumerate(zip(*found, strict=True))
             if frames[number].real
         ),
@@ -69,8 +71,8 @@ def worst_pictures(
         shown = shown if any(map(len, shown)) else pair
         pictures.append(
             WorstPicture(
-                name=frames[number].name,
-                unlikeness=apart,
+                name=f"{frames[number].name}, made of {sources[frames[number].name]}",
+                unlikeness=unlikeness([pair[0]], [pair[1]]),
                 counts=(len(pair[0]), len(pair[1])),
                 drawn=_side_by_side(frames[number].image_bgr, shown),
             )

@@ -17,6 +17,7 @@ import onnxruntime as ort
 from spotlet.atomic import atomic_folder, check_replaceable
 from spotlet.errors import UsageError
 from spotlet.image_files import read_image, write_image
+from spotlet.letterbox import ImageArray
 from spotlet.model.files import is_folder
 from spotlet.model.package import GOLDEN_FOLDER, locate_model
 from spotlet.model.processor import cpu_name
@@ -25,6 +26,7 @@ from spotlet_export.gate.report import Report, Row
 from spotlet_export.gate.variants import Limits
 from spotlet_export.judging.changes import PRECISION
 from spotlet_export.judging.comparing import (
+    RULE_ROW,
     accuracy_row,
     compare_found,
     compared_rule,
@@ -45,6 +47,12 @@ from spotlet_training.evaluation.measurement import CHECKPOINT_SUFFIX
 JSON_FILE, PAGE_FILE = "proof.json", "proof.html"
 
 PROOF_SCHEMA = 1
+
+NOT_FOUND = (
+    "None of the usual causes explains half of the difference: channel order, interpolation, "
+    "placing and border of the frame, range of the pixels, encoding, unit and shift of the boxes, "
+    "activation, class order, float16. The weights may be others."
+)
 
 VARIANT = "B"
 """The name of B in rows, where a report of an export has a file's."""
@@ -102,7 +110,7 @@ class Proof:
         explanation: why they differ; None if they are the same, or no usual cause explains it.
         pictures: those that differ most.
         page: the file that shows it.
-        notes: what was not compared, and why.
+        notes: what was not compared, and why; where in their graphs they part.
     """
 
     titles: tuple[str, str]
@@ -111,6 +119,17 @@ class Proof:
     pictures: Sequence[WorstPicture]
     page: Path
     notes: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The verdict, in a sentence."""
+        if self.report.passed:
+            return "A and B are the same."
+        if self.explanation is not None:
+            return f"{self.explanation.text}."
+        if all(row.name == RULE_ROW for row in self.report.failures):
+            return "A and B compute the same, but their manifests' rules differ."
+        return NOT_FOUND
 
 
 def prove_models(
@@ -151,13 +170,15 @@ def prove_models(
             (side.precision for side in sides), key=list(LIMITS).index
         )
         limits = replace(LIMITS[precision], **settings.given)
-        load, count = _images(dataset, images, (a, b))
-        frames = check_frames(load, count)
+        names, load = _images(dataset, images, (a, b))
+        frames = check_frames(load, len(names))
+        real = [frame.name for frame in frames if frame.real]
+        sources = {name: names[n * len(names) // len(real)] for n, name in enumerate(real)}
         subjects = Subject(sides[A]), Subject(sides[B])
         on_step(f"computing A on {len(frames)} pictures")
         rule = compared_rule(sides, subjects, frames)
         pair = Pair(subjects=subjects, rule=rule, frames=frames)
-        rows = rule_differences = rule_rows(sides, VARIANT)
+        rows = rule_rows(sides, VARIANT)
         on_step("comparing tensors")
         tensors = tensor_rows(pair, limits, VARIANT)
         if not tensors:
@@ -172,7 +193,7 @@ def prove_models(
         report = Report(tuple(rows))
         on_report(report)
         explanation = None
-        if any(each not in rule_differences for each in report.failures):
+        if any(row.name != RULE_ROW for row in report.failures):
             on_step("trying the usual causes")
             explanation = explain(pair, precision, on_progress)
             notes += _where(subjects, explanation, frames)
@@ -181,7 +202,7 @@ def prove_models(
             titles=(a, b),
             report=report,
             explanation=explanation,
-            pictures=worst_pictures(frames, compared.found, shown),
+            pictures=worst_pictures(frames, sources, compared.found, shown),
             page=out / PAGE_FILE,
             notes=tuple(notes),
         )
@@ -225,8 +246,8 @@ def _class_notes(a: Side, b: Side) -> list[str]:
 
 def _images(
     dataset: Dataset | None, images: Sequence[Path], titles: tuple[str, str]
-) -> tuple[Load, int]:
-    """Returns how to load the images to compare on, and how many there are."""
+) -> tuple[Sequence[str], Load]:
+    """Returns the names of the images to compare on, and how to load them."""
     if dataset is None and not images:
         for title in titles:
             if not title.startswith(RUNNER_PREFIX) and not title.endswith(CHECKPOINT_SUFFIX):
@@ -237,15 +258,17 @@ def _images(
         else:
             raise UsageError("nothing to compare on: give --data a set, or --image a picture")
     read = [read_image(path) for path in images]
-    count = 0 if dataset is None else len(dataset)
+    names = [path.name for path in images]
+    if dataset is not None:
+        names += [f"image {index} of the set" for index in range(len(dataset))]
 
-    def load(index: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    def load(index: int) -> ImageArray:
         if index < len(read):
             return read[index]
         assert dataset is not None
         return dataset.load(index - len(read)).image_bgr
 
-    return load, len(read) + count
+    return names, load
 
 
 def _accuracy(
@@ -305,6 +328,8 @@ def _write(
     record = {
         "schema": PROOF_SCHEMA,
         "same": proof.report.passed,
+        "text": proof.text,
+        "culprits": [] if explanation is None else [each.culprit for each in explanation.causes],
         "sides": [
             {
                 "given": side.title,
@@ -317,9 +342,7 @@ def _write(
         ],
         "limits": {name: value for name, value in asdict(limits).items() if name != "golden"},
         "rows": [_json_row(row) for row in proof.report.rows],
-        "explanation": None
-        if explanation is None
-        else {**asdict(explanation), "text": explanation.text},
+        "explanation": None if explanation is None else asdict(explanation),
         "worst": [
             {
                 "frame": each.name,
@@ -335,7 +358,7 @@ def _write(
         for number, each in enumerate(proof.pictures, 1):
             write_image(folder / f"worst-{number}.png", each.drawn)
         page = proof_page(
-            proof.titles, proof.report, explanation, proof.pictures, list(facts.items())
+            proof.titles, proof.report, proof.text, explanation, proof.pictures, list(facts.items())
         )
         (folder / PAGE_FILE).write_text(page, encoding="utf-8", errors="backslashreplace")
         text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
