@@ -37,14 +37,14 @@ def with_float_pictures(model: onnx.ModelProto, batch: int | str = "batch") -> o
 
 
 def as_yolo(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Returns the detector as Ultralytics reads one: `output0` float32 (N, 4 + C, K).
+    """Returns the detector as Ultralytics reads one: `output0` float32 (1, 4 + C, K).
 
     Rows are centre x, centre y, width and height in pixels of the canvas, then the scores.
     Source: docs.ultralytics.com, the layout of an exported detector before suppression, and the
     metadata of its ONNX files.
     """
     manifest = manifest_of(model)
-    other = with_float_pictures(model)
+    other = with_float_pictures(model, 1)
     height, width = manifest.input.size_hw
     to_centre = np.array([[0.5, 0, -1, 0], [0, 0.5, 0, -1], [0.5, 0, 1, 0], [0, 0.5, 0, 1]])
     matrix = constant(other, to_centre * [width, height, width, height])
@@ -57,7 +57,7 @@ def as_yolo(model: onnx.ModelProto) -> onnx.ModelProto:
         ]
     )
     cells = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    shape = ["batch", 4 + len(manifest.classes), cells]
+    shape = [1, 4 + len(manifest.classes), cells]
     del other.graph.output[:]
     other.graph.output.append(helper.make_tensor_value_info("output0", TensorProto.FLOAT, shape))
     metadata = {
