@@ -10,6 +10,7 @@ from spotlet.letterbox import ImageArray
 from spotlet.session import ModelSession
 from spotlet_export.gate.reference import CanvasGroup, Reference, Tensors
 from spotlet_export.gate.report import Row
+from spotlet_export.gate.systematic import systematic_rows
 from spotlet_export.gate.variants import Limits
 
 BATCH = 8
@@ -47,6 +48,9 @@ def compare_tensors(
             rows.append(
                 row(name=f"tensor {name}, {compared}", measured=measured, limit=limits.tensors)
             )
+        if group.natural and not limits.exact:
+            seen = objects(group.tensors[1])
+            rows += systematic_rows(group, single, seen, limits.tensors, variant)
         rows += batch_rows(session, group, single, limits, variant)
     return rows
 
