@@ -39,5 +39,5 @@ def main(model: str, converted: str) -> None:
 
 
 if len(sys.argv) != 3:
-    sys.exit(__doc__)
+    sys.exit("usage: litert_model.py MODEL.onnx MODEL.tflite")
 main(*sys.argv[1:])

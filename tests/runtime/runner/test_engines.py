@@ -167,6 +167,10 @@ def test_a_file_that_is_not_a_model_is_named(
     assert "given.onnx: " in text
 
 
+def test_a_runner_without_its_arguments_says_which() -> None:
+    assert "(its last words: usage: opencv_dnn.py MODEL.onnx)" in failure(program("opencv_dnn.py"))
+
+
 def test_a_model_that_suppresses_in_its_graph_is_refused() -> None:
     text = failure(program("opencv_dnn.py", locate_model("everyday", "end-to-end")))
     assert "suppresses in its graph; give the variant that does not" in text
