@@ -61,5 +61,5 @@ def main(param: str, weights: str, names: str) -> None:
 
 
 if len(sys.argv) != 4:
-    sys.exit(__doc__)
+    sys.exit("usage: fastestdet.py MODEL.param MODEL.bin NAMES")
 main(*sys.argv[1:])

@@ -68,4 +68,6 @@ def main(param: str, weights: str) -> None:
     serve(answers, hello, find)
 
 
+if len(sys.argv) != 3:
+    sys.exit("usage: nanodet_plus.py MODEL.param MODEL.bin")
 main(*sys.argv[1:])

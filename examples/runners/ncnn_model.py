@@ -43,5 +43,5 @@ def main(model: str, param: str, weights: str, precision: str = "float32") -> No
 
 
 if not 4 <= len(sys.argv) <= 5:
-    sys.exit(__doc__)
+    sys.exit("usage: ncnn_model.py MODEL.onnx MODEL.param MODEL.bin [half]")
 main(*sys.argv[1:])

@@ -27,5 +27,5 @@ def main(model: str) -> None:
 
 
 if len(sys.argv) != 2:
-    sys.exit(__doc__)
+    sys.exit("usage: opencv_dnn.py MODEL.onnx")
 main(sys.argv[1])

@@ -3,9 +3,10 @@
     pip install openvino
     spotlet prove model.onnx 'runner:python openvino_model.py model.onnx' --data SET
 
-The file is read as it is. OpenVINO rounds to bfloat16 or float16 by default where the processor is
-faster with it. Here it computes in float32, unless the precision (bf16, f16) follows the file; a
-device (GPU, NPU) may follow the precision. The protocol is in docs/runners.md.
+The file is read as it is. Where the processor is faster with it, OpenVINO rounds to bfloat16 or
+float16 by default; here it computes in float32, unless a precision follows the file: bf16, f16, or
+`undefined` for its own choice. A device, such as GPU, may follow the precision. The protocol is in
+docs/runners.md.
 """
 
 import sys
@@ -30,5 +31,5 @@ def main(model: str, precision: str = "f32", device: str = "CPU") -> None:
 
 
 if not 2 <= len(sys.argv) <= 4:
-    sys.exit(__doc__)
+    sys.exit("usage: openvino_model.py MODEL.onnx [PRECISION [DEVICE]]")
 main(*sys.argv[1:])

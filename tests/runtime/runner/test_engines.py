@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -61,21 +60,53 @@ def ncnn(make_once: Callable[..., Path]) -> str:
     pytest.importorskip("ncnn", reason="ncnn is not installed (pip install ncnn pnnx)")
     if importlib.util.find_spec("pnnx") is None:
         pytest.skip("pnnx is not installed (pip install pnnx)")
-
-    def convert(folder: Path) -> None:
-        page = (EXAMPLES / "ncnn_model.py").read_text("utf-8")
-        line = re.search(r"^    pnnx (.*)$", page, re.MULTILINE)
-        assert line is not None
-        shutil.copy(locate_model(MODEL, None), folder / "model.onnx")
-        call = [sys.executable, "-c", "import pnnx; pnnx.pnnx()", *shlex.split(line[1])]
-        subprocess.run(call, cwd=folder, check=True, capture_output=True, timeout=PATIENCE_SECONDS)
-
-    folder = make_once("ncnn", convert)
+    call = [sys.executable, "-c", "import pnnx; pnnx.pnnx()"]
+    folder = make_once("ncnn", lambda folder: convert(folder, "ncnn_model.py", pnnx=call))
     files = (folder / f"model.ncnn.{kind}" for kind in ("param", "bin"))
     return program("ncnn_model.py", folder / "model.onnx", *files)
 
 
-@pytest.mark.parametrize("engine", [opencv, openvino, ncnn])
+def litert(make_once: Callable[..., Path]) -> str:
+    pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed (see CONTRIBUTING.md)")
+    converter = shutil.which("onnx2tf")
+    if converter is None:
+        pytest.skip("onnx2tf is not on the PATH (see CONTRIBUTING.md)")
+
+    def fill(folder: Path) -> None:
+        # onnx2tf downloads these pictures, on which it tries the network, unless they are there.
+        pictures = np.random.default_rng(0).random((20, 128, 128, 3), np.float32)
+        np.save(folder / "calibration_image_sample_data_20x128x128x3_float32.npy", pictures)
+        convert(folder, "litert_model.py", python=[sys.executable], onnx2tf=[converter])
+
+    folder = make_once("litert", fill)
+    return program(
+        "litert_model.py", folder / "model.onnx", folder / "litert" / "fixed_float32.tflite"
+    )
+
+
+def convert(folder: Path, example: str, **programs: list[str]) -> None:
+    """Converts a copy of the model as the example's first lines say.
+
+    Args:
+        folder: of the copy, `model.onnx`.
+        example: the runner.
+        **programs: the first word of each of its commands, and what to start instead.
+    """
+    shutil.copy(locate_model(MODEL, None), folder / "model.onnx")
+    text = (EXAMPLES / example).read_text("utf-8").split('"""')[1].replace("\\\n", " ")
+    commands = [shlex.split(line) for line in text.splitlines() if line.startswith("    ")]
+    calls = [[*programs[words[0]], *words[1:]] for words in commands if words[0] in programs]
+    assert len(calls) == len(programs)
+    for call in calls:
+        done = subprocess.run(
+            call, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "engine", [opencv, openvino, ncnn, pytest.param(litert, marks=pytest.mark.slow)]
+)
 def test_an_engine_computes_every_cell_as_onnxruntime_does(
     engine: Callable[..., str], make_once: Callable[..., Path]
 ) -> None:
@@ -134,6 +165,10 @@ def test_a_file_that_is_not_a_model_is_named(
     text = failure(program("opencv_dnn.py", path))
     assert said in text
     assert "given.onnx: " in text
+
+
+def test_a_runner_without_its_arguments_says_which() -> None:
+    assert "(its last words: usage: opencv_dnn.py MODEL.onnx)" in failure(program("opencv_dnn.py"))
 
 
 def test_a_model_that_suppresses_in_its_graph_is_refused() -> None:
