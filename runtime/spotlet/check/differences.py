@@ -91,7 +91,8 @@ class TensorFacts:
         return (
             f"{self.dtype} {list(self.shape)}, {self.least:.4g} to {self.greatest:.4g}, mean "
             f"{self.mean:.4g}, {self.zeros:.0%} zeros"
-            + f", {self.not_numbers} NaN or infinite" * (self.not_numbers > 0)
+            + f", {self.not_numbers} NaN or infinite"
+            * (self.not_numbers > 0)
         )
 
 

@@ -95,7 +95,10 @@ class GraphParts:
         check_graph_file(content)
         graph = message(gather(content, (0, len(content)), (MODEL_GRAPH,))[MODEL_GRAPH][0])
         numbers = (GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT)
-        found = {key: [message(each) for each in of] for key, of in gather(content, graph, numbers).items()}
+        found = {
+            key: [message(each) for each in of]
+            for key, of in gather(content, graph, numbers).items()
+        }
         nodes = tuple(_node(content, place, span) for place, span in enumerate(found[GRAPH_NODE]))
         stored = {_text(content, span, TENSOR_NAME): span for span in found[GRAPH_INITIALIZER]}
         inputs, outputs = (
@@ -198,7 +201,9 @@ def _read_by(content: bytes, node: Span) -> set[str]:
         graphs = gather(content, message(attribute), ATTRIBUTE_GRAPHS)
         for graph in (message(field) for of in graphs.values() for field in of):
             parts = (GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT)
-            inner = {key: list(map(message, of)) for key, of in gather(content, graph, parts).items()}
+            inner = {
+                key: list(map(message, of)) for key, of in gather(content, graph, parts).items()
+            }
             own = {_text(content, each, TENSOR_NAME) for each in inner[GRAPH_INITIALIZER]}
             own |= {_text(content, each, VALUE_NAME) for each in inner[GRAPH_INPUT]}
             read = {_text(content, each, VALUE_NAME) for each in inner[GRAPH_OUTPUT]}
@@ -218,7 +223,9 @@ def _value(name: str, example: Array) -> bytes:
     """Returns the description of a tensor of this name with an array's type and shape."""
     kind = ELEMENT_TYPES.get(example.dtype.name)
     if kind is None:
-        raise ModelFileError(f"{name}: is of type {example.dtype}, which cannot be written to a file")
+        raise ModelFileError(
+            f"{name}: is of type {example.dtype}, which cannot be written to a file"
+        )
     shape = b"".join(encode(DIMENSION, encode(SIDE, side)) for side in example.shape)
     tensor = encode(ELEMENT_TYPE, kind) + encode(SHAPE, shape)
     return encode(VALUE_NAME, name.encode()) + encode(VALUE_TYPE, encode(TENSOR_TYPE, tensor))
