@@ -58,7 +58,7 @@ class _Search:
 
     def run(self, pictures: Sequence[Feeds]) -> Located | Difference:
         sessions, outputs = self.open(self.graph.content), self.graph.outputs
-        compared = [compare(sessions, outputs, feeds) for feeds in pictures]
+        compared = [compare(sessions, outputs, feeds, self.sides.share) for feeds in pictures]
         at = max(range(len(compared)), key=lambda index: compared[index].excess)
         self.feeds, whole = pictures[at], compared[at]
         if whole.excess <= 1:
@@ -70,7 +70,9 @@ class _Search:
         while differing - agreeing > 1:
             middle = (agreeing + differing) // 2
             names = self.live(order[:middle], order[middle:], wrong)
-            cut = compare(self.open(self.graph.exposing(names)), names, self.feeds)
+            cut = compare(
+                self.open(self.graph.exposing(names)), names, self.feeds, self.sides.share
+            )
             if cut.excess > 1:
                 differing, last = middle, cut
             else:
@@ -84,6 +86,7 @@ class _Search:
         if part is None:
             name = difference.tensor
             part = Part(
+                level=len(self.graph.nodes),
                 nodes=self.graph.nodes,
                 content=self.graph.exposing([name]),
                 feeds=self.feeds,
@@ -99,6 +102,9 @@ class _Search:
             part=part,
             alone=alone,
             inputs=tuple(TensorFacts.of(name, each) for name, each in part.feeds.items()),
+            weights=tuple(
+                self.graph.describe(name) for name in node.reads if name in self.graph.stored
+            ),
             runs=self.runs,
         )
 
@@ -163,12 +169,13 @@ class _Search:
         feeds = {**given, **dict(zip(needed, values[:-1], strict=True))}
         try:
             content = graph.extract(places, feeds, {target: values[-1]})
-            compared = compare(self.open(content), [target], feeds)
+            compared = compare(self.open(content), [target], feeds, self.sides.share)
         except SpotletError:  # such as a provider that takes no group so small
             return None
         if compared.excess <= 1:
             return None
         return Part(
+            level=level,
             nodes=tuple(graph.nodes[place] for place in sorted(places)),
             content=content,
             feeds=feeds,

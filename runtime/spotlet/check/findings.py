@@ -6,10 +6,6 @@ from dataclasses import dataclass
 from spotlet.check.differences import Difference, TensorFacts, measure
 from spotlet.model.graph_parts import Array, Node
 
-SHARE = 1e-4
-"""The least difference that counts, in parts of a tensor's range. Float32 computed in another order
-differs by about 1e-6, float16 and TF32 by 2e-4 or more, bfloat16 by 2e-3."""
-
 NOISE_FACTOR = 4
 """How many times the difference between two correct computations is allowed: in eight bits, values
 at the edge of a step fall to either side."""
@@ -22,7 +18,7 @@ Opener = Callable[[bytes], Session]
 """Opens a model file's content; raises SpotletError if it cannot."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Sides:
     """Who computes.
 
@@ -30,11 +26,15 @@ class Sides:
         reference: whose results are right.
         steady: computes as correctly in another order: how far the two differ is noise.
         suspect: may compute otherwise.
+        share: the difference that is allowed, in parts of a tensor's range, or more if the
+            reference and the steady side differ by more. Float32 computed in another order differs
+            by about 1e-6, float16 and TF32 by 2e-4 or more, bfloat16 by 2e-3.
     """
 
     reference: Opener
     steady: Opener
     suspect: Opener
+    share: float = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,6 +42,8 @@ class Part:
     """A model of some nodes in which the sides differ.
 
     Attributes:
+        level: how many nodes back from the last it reaches; 0 for that one alone, with those that
+            do not depend on the picture.
         nodes: that it holds.
         content: of its file.
         feeds: its inputs, as the reference computes them.
@@ -50,6 +52,7 @@ class Part:
         difference: the largest.
     """
 
+    level: int
     nodes: tuple[Node, ...]
     content: bytes
     feeds: Feeds
@@ -72,6 +75,7 @@ class Located:
             node's output, if none does.
         alone: whether `part` is less than the whole graph.
         inputs: of `part`.
+        weights: stored tensors that the node reads: name, type and shape of each, as text.
         runs: how many sessions the suspect opened.
     """
 
@@ -82,6 +86,7 @@ class Located:
     part: Part
     alone: bool
     inputs: tuple[TensorFacts, ...]
+    weights: tuple[str, ...]
     runs: int
 
 
@@ -119,7 +124,7 @@ class Comparison:
 
 
 def compare(
-    sessions: tuple[Session, Session, Session], names: Sequence[str], feeds: Feeds
+    sessions: tuple[Session, Session, Session], names: Sequence[str], feeds: Feeds, share: float
 ) -> Comparison:
     """Returns what differs in some tensors.
 
@@ -127,6 +132,7 @@ def compare(
         sessions: the reference, the steady side and the suspect.
         names: of the tensors.
         feeds: the inputs.
+        share: see `Sides`.
 
     Raises:
         ModelFileError: a side cannot compute them.
@@ -139,5 +145,5 @@ def compare(
         difference = measure(name, wanted[name], found[name])
         noise = measure(name, wanted[name], again[name]).share
         differences.append(difference)
-        excesses.append(difference.share / max(SHARE, NOISE_FACTOR * noise))
+        excesses.append(difference.share / max(share, NOISE_FACTOR * noise))
     return Comparison(wanted, found, tuple(differences), tuple(excesses))

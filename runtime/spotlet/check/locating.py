@@ -16,13 +16,14 @@ from spotlet.check.differences import Difference
 from spotlet.check.findings import Feeds, Located, Opener, Session, Sides
 from spotlet.check.golden import MOST_FRAMES, read_golden_frame
 from spotlet.check.probe import synthetic_canvases
+from spotlet.check.tolerances import INT8_PROVIDER_TOLERANCE, choose_tolerances
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import InputRule
 from spotlet.model.files import MOST_MODEL_BYTES, package_member, read_bounded
 from spotlet.model.graph_parts import Array
 from spotlet.model.opening import open_session
-from spotlet.model.package import GOLDEN_FOLDER
+from spotlet.model.package import GOLDEN_FOLDER, read_parity
 from spotlet.model.providers import CPU_PROVIDER, full_provider_name
 from spotlet.session import ModelSession, SessionSettings
 from spotlet.text.plain import first_line
@@ -46,19 +47,23 @@ def locate_difference(path: Path, settings: SessionSettings) -> Located | Differ
         UsageError: the provider is unknown or unavailable, or refuses the graph with intermediate
             tensors.
     """
-    rule = ModelSession(path).manifest.input
+    session = ModelSession(path)
+    rule, provider = session.manifest.input, full_provider_name(settings.provider)
     pictures = [{rule.name: canvas[np.newaxis]} for canvas in _canvases(path, rule)]
     plain = replace(settings, provider=CPU_PROVIDER, optimisation="none", reduced_precision=False)
-    if full_provider_name(settings.provider) == CPU_PROVIDER:
+    if provider == CPU_PROVIDER:
         reference, steady = plain, replace(plain, optimisation="basic")
     else:
         reference, steady = replace(plain, optimisation="all"), plain
     suspect = replace(settings, strict_provider=True)
+    allowed = choose_tolerances(session, read_parity(path)).same_machine
+    if allowed.ties and provider != CPU_PROVIDER:  # eight bits
+        allowed = INT8_PROVIDER_TOLERANCE
     with tempfile.TemporaryDirectory(prefix="spotlet-") as folder:
         openers = [
             _opener(each, Path(folder) / path.name, path) for each in (reference, steady, suspect)
         ]
-        sides = Sides(reference=openers[0], steady=openers[1], suspect=openers[2])
+        sides = Sides(*openers, share=allowed.tensors)
         return locate(read_bounded(path, MOST_MODEL_BYTES), pictures, sides)
 
 

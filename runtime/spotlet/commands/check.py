@@ -4,17 +4,36 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from spotlet.atomic import check_replaceable
 from spotlet.check import CheckReport, check_model
+from spotlet.check.differences import Difference
+from spotlet.check.located_files import MARKER, located_lines, write_located
+from spotlet.check.locating import locate_difference
 from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
-from spotlet.errors import GateError, ModelFileError
+from spotlet.errors import GateError, ModelFileError, UsageError
 from spotlet.model.package import PARITY_FILE, locate_models, recorded_files
 from spotlet.model.providers import CPU_PROVIDER, full_provider_name
+from spotlet.session import SessionSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     add_model_arguments(parser, without="all")
     add_session_arguments(parser)
+    parser.add_argument(
+        "--locate",
+        action="store_true",
+        help="where a model fails, find the first node that the provider computes otherwise than "
+        "the CPU",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("located"),
+        metavar="FOLDER",
+        help="with --locate: gets a folder per model file, with the smallest graph that differs "
+        "[%(default)s]",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,6 +45,9 @@ def run(args: argparse.Namespace) -> int:
         GateError: a rule does not hold.
     """
     paths = locate_models(args.model, args.variant)
+    if args.locate:
+        for path in paths:
+            check_replaceable(args.out / path.stem, marker=MARKER)
     failures = []
     errors = []
     for path in paths:
@@ -40,6 +62,10 @@ def run(args: argparse.Namespace) -> int:
             errors.append(error)
             continue
         _print(report)
+        if report.failures and args.locate:
+            _locate(path, settings, args.out / path.stem)
+        elif report.failures and report.provider != CPU_PROVIDER:
+            print("  note  --locate finds the first node that this provider computes otherwise")
         failures += [f"{path.name}: {row.rule}: {row.measured}" for row in report.failures]
     if args.variant is None and not Path(args.model).is_file():
         absent = set(recorded_files(paths[0].parent)) - {path.name for path in paths}
@@ -51,6 +77,26 @@ def run(args: argparse.Namespace) -> int:
     if errors:
         raise errors[0]
     return 0
+
+
+def _locate(path: Path, settings: SessionSettings, folder: Path) -> None:
+    """Prints where the provider and the CPU part, and writes the smallest graph that differs."""
+    try:
+        found = locate_difference(path, settings)
+    except (ModelFileError, UsageError) as error:
+        print(f"  note  cannot be located: {error}")
+        return
+    if isinstance(found, Difference):
+        print(
+            "  note  nothing to locate: this provider's outputs differ from the CPU's by at most "
+            f"{found.largest:.2g}, as rounding does"
+        )
+        return
+    write_located(found, settings, folder)
+    print("located:")
+    for line in located_lines(found, settings):
+        print(f"  {line}")
+    print(f"wrote {folder}: subgraph.onnx, values.npz, reproduce.py, {MARKER}")
 
 
 def _print(report: CheckReport) -> None:

@@ -27,8 +27,22 @@ from spotlet.model.graph_file import (
     VALUE_NAME,
     check_graph_file,
 )
+from spotlet.model.graph_tensors import DIMS as TENSOR_DIMS
 from spotlet.model.graph_tensors import NAME as TENSOR_NAME
-from spotlet.model.wire import BYTES, Span, encode, fields, gather, message, only, text
+from spotlet.model.graph_tensors import TYPE as TENSOR_KIND
+from spotlet.model.wire import (
+    BYTES,
+    Span,
+    encode,
+    fields,
+    gather,
+    integers,
+    message,
+    number,
+    only,
+    text,
+)
+from spotlet.text.plain import plain_line
 
 Array = npt.NDArray[Any]
 
@@ -137,6 +151,14 @@ class GraphParts:
                 names.update(node.writes)
         return frozenset(names)
 
+    def describe(self, name: str) -> str:
+        """Returns the name, type and shape of a stored tensor, as text."""
+        found = gather(self.content, self.stored[name], (TENSOR_DIMS, TENSOR_KIND))
+        kind = only([number(each) for each in found[TENSOR_KIND]], 0)
+        known = [dtype for dtype, value in ELEMENT_TYPES.items() if value == kind]
+        dims = [side for each in found[TENSOR_DIMS] for side in integers(self.content, each)]
+        return f"{plain_line(name, 60)} {known[0] if known else f'type {kind}'} {dims}"
+
     def exposing(self, names: Iterable[str]) -> bytes:
         """Returns a copy of the file that also returns these tensors, which nodes write."""
         more = dict.fromkeys(name for name in names if name not in self.outputs)
@@ -166,17 +188,17 @@ class GraphParts:
             for name, span in self.stored.items()
             if name in read
         ]
-        for number, tensors in ((GRAPH_INPUT, feeds), (GRAPH_OUTPUT, outputs)):
-            graph += [encode(number, _value(name, each)) for name, each in tensors.items()]
+        for of, tensors in ((GRAPH_INPUT, feeds), (GRAPH_OUTPUT, outputs)):
+            graph += [encode(of, _value(name, each)) for name, each in tensors.items()]
         versions = self._beside_graph((MODEL_VERSION, MODEL_OPSETS))
         return versions + encode(MODEL_GRAPH, b"".join(graph))
 
     def _beside_graph(self, numbers: Collection[int] | None = None) -> bytes:
         """Returns the file's fields beside the graph, or those with these numbers."""
         found = b""
-        for number, kind, value, end in fields(self.content, 0, len(self.content)):
-            if number != MODEL_GRAPH and (numbers is None or number in numbers):
-                found += encode(number, self.content[value:end] if kind == BYTES else value)
+        for of, kind, value, end in fields(self.content, 0, len(self.content)):
+            if of != MODEL_GRAPH and (numbers is None or of in numbers):
+                found += encode(of, self.content[value:end] if kind == BYTES else value)
         return found
 
     def _bytes(self, span: Span) -> bytes:
