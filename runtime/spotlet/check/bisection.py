@@ -59,12 +59,14 @@ class _Search:
     def run(self, pictures: Sequence[Feeds]) -> Located | Difference:
         sessions, outputs = self.open(self.graph.content), self.graph.outputs
         compared = [compare(sessions, outputs, feeds, self.sides.share) for feeds in pictures]
-        at = max(range(len(compared)), key=lambda index: compared[index].excess)
+        # In absolute terms, as the check has it: on an empty picture, scores of 1e-6 differ too.
+        largest = [max((d.largest for d in each.excessive), default=0.0) for each in compared]
+        at = largest.index(max(largest))
         self.feeds, whole = pictures[at], compared[at]
-        if whole.excess <= 1:
-            return whole.worst
         wrong = [each.tensor for each in whole.excessive]
         order = self.graph.ancestors(wrong)
+        if not order:
+            return whole.worst
         # A cut is the number of nodes before it.
         agreeing, differing, agreed, last = 0, len(order), 0.0, whole
         while differing - agreeing > 1:
@@ -76,7 +78,10 @@ class _Search:
             if cut.excess > 1:
                 differing, last = middle, cut
             else:
-                agreeing, agreed = middle, max(each.share for each in cut.differences)
+                agreeing, agreed = (
+                    middle,
+                    max((each.share for each in cut.differences), default=0.0),
+                )
         node = self.graph.nodes[order[agreeing]]
         of_node = [each for each in last.excessive if each.tensor in node.writes]
         difference = max(of_node, key=lambda each: each.share) if of_node else last.worst
@@ -122,16 +127,17 @@ class _Search:
     def smallest(self, target: str) -> Part | None:
         """Returns a part that ends with a tensor and differs, with as few nodes as were tried."""
         most = int(math.log2(len(self.graph.nodes)) + EXTRA_RUNS)
-        deepest = len(self.levels(target)) - 1
+        levels = self.levels(target)
+        deepest = len(levels) - 1
         best, agreeing, level = None, -1, deepest + 1
         for each in (*FIRST_LEVELS, deepest):
             if best is None and agreeing < each <= deepest and self.runs < most:
-                best = self.part(target, each)
+                best = self.part(target, each, levels[each])
                 agreeing, level = (agreeing, each) if best else (each, level)
         while best and level - agreeing > 1 and self.runs < most:
             # The middle of the orders of magnitude: groups are small more often than large.
             middle = min(max(math.isqrt((agreeing + 1) * level), agreeing + 1), level - 1)
-            smaller = self.part(target, middle)
+            smaller = self.part(target, middle, levels[middle])
             best = smaller or best
             agreeing, level = (agreeing, middle) if smaller else (middle, level)
         return best
@@ -156,10 +162,9 @@ class _Search:
             places = places | self.graph.before(places)
         return found
 
-    def part(self, target: str, level: int) -> Part | None:
-        """Returns the part that reaches so many steps back from a tensor, if the sides differ."""
+    def part(self, target: str, level: int, places: set[int]) -> Part | None:
+        """Returns the part with these nodes, up to a tensor, if the sides differ there."""
         graph = self.graph
-        places = self.levels(target)[level]
         written = {name for place in places for name in graph.nodes[place].writes}
         read = {name for place in places for name in graph.nodes[place].reads} - written
         given = {name: each for name, each in self.feeds.items() if name in read}

@@ -3,8 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from spotlet.check.differences import Difference, TensorFacts, measure
 from spotlet.model.graph_parts import Array, Node
+
+NUMBERS = "biuf"
+"""numpy's kinds of types that can be compared."""
 
 NOISE_FACTOR = 4
 """How many times the difference between two correct computations is allowed: in eight bits, values
@@ -18,7 +23,7 @@ Opener = Callable[[bytes], Session]
 """Opens a model file's content; raises SpotletError if it cannot."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
     """Who computes.
 
@@ -142,8 +147,15 @@ def compare(
     )
     differences, excesses = [], []
     for name in names:
+        if not isinstance(wanted[name], np.ndarray) or wanted[name].dtype.kind not in NUMBERS:
+            continue  # a sequence or text
         difference = measure(name, wanted[name], found[name])
         noise = measure(name, wanted[name], again[name]).share
         differences.append(difference)
-        excesses.append(difference.share / max(share, NOISE_FACTOR * noise))
+        excesses.append(difference.share / max(share, NOISE_FACTOR * noise, _step(wanted[name])))
     return Comparison(wanted, found, tuple(differences), tuple(excesses))
+
+
+def _step(values: Array) -> float:
+    """Returns the relative distance of neighbouring numbers in a tensor's type; 0 for integers."""
+    return float(np.finfo(values.dtype).eps) if values.dtype.kind == "f" else 0.0

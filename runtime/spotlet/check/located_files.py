@@ -107,7 +107,7 @@ def write_located(located: Located, settings: SessionSettings, folder: Path) -> 
     with atomic_folder(folder, marker=MARKER) as temporary:
         (temporary / "subgraph.onnx").write_bytes(part.content)
         values = {**feeds, "reference": part.wanted[name], "found": part.found[name]}
-        np.savez_compressed(temporary / "values.npz", **values)
+        np.savez_compressed(temporary / "values.npz", **values)  # type: ignore[arg-type]
         program = _program(located, settings, name)
         (temporary / "reproduce.py").write_text(program, encoding="utf-8")
         (temporary / MARKER).write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -128,7 +128,7 @@ def _program(located: Located, settings: SessionSettings, name: str) -> str:
     level = LEVELS.get(settings.optimisation, "ENABLE_ALL")
     reference = "DISABLE_ALL" if provider == CPU_PROVIDER else "ENABLE_ALL"
     return (
-        f'"""Compares {_suspect(settings)} with onnxruntime\'s CPU, with numpy and onnxruntime."""\n\n'
+        f'"""Compares {_suspect(settings)} with onnxruntime\'s CPU."""\n\n'
         "import importlib\nfrom pathlib import Path\n\nimport numpy as np\n"
         "import onnxruntime as ort\n\n"
         "FOLDER = Path(__file__).parent\n"

@@ -60,10 +60,13 @@ def locate_difference(path: Path, settings: SessionSettings) -> Located | Differ
     if allowed.ties and provider != CPU_PROVIDER:  # eight bits
         allowed = INT8_PROVIDER_TOLERANCE
     with tempfile.TemporaryDirectory(prefix="spotlet-") as folder:
-        openers = [
-            _opener(each, Path(folder) / path.name, path) for each in (reference, steady, suspect)
-        ]
-        sides = Sides(*openers, share=allowed.tensors)
+        part = Path(folder) / path.name
+        sides = Sides(
+            reference=_opener(reference, part, path),
+            steady=_opener(steady, part, path),
+            suspect=_opener(suspect, part, path),
+            share=allowed.tensors,
+        )
         return locate(read_bounded(path, MOST_MODEL_BYTES), pictures, sides)
 
 
