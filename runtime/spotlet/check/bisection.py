@@ -58,8 +58,9 @@ class _Search:
 
     def run(self, pictures: Sequence[Feeds]) -> Located | Difference:
         sessions, outputs = self.open(self.graph.content), self.graph.outputs
-        compared = [compare(sessions, outputs, feeds, self.sides.share) for feeds in pictures]
-        # In absolute terms, as the check has it: on an empty picture, scores of 1e-6 differ too.
+        compared = [
+            compare(sessions, outputs, feeds, self.sides.share, results=True) for feeds in pictures
+        ]
         largest = [max((d.largest for d in each.excessive), default=0.0) for each in compared]
         at = largest.index(max(largest))
         self.feeds, whole = pictures[at], compared[at]

@@ -129,7 +129,12 @@ class Comparison:
 
 
 def compare(
-    sessions: tuple[Session, Session, Session], names: Sequence[str], feeds: Feeds, share: float
+    sessions: tuple[Session, Session, Session],
+    names: Sequence[str],
+    feeds: Feeds,
+    share: float,
+    *,
+    results: bool = False,
 ) -> Comparison:
     """Returns what differs in some tensors.
 
@@ -138,6 +143,8 @@ def compare(
         names: of the tensors.
         feeds: the inputs.
         share: see `Sides`.
+        results: whether the tensors are what the model returns. Boxes and scores are from 0 to 1:
+            a score of 1e-6 that is off by half of it harms nobody.
 
     Raises:
         ModelFileError: a side cannot compute them.
@@ -150,9 +157,12 @@ def compare(
         if not isinstance(wanted[name], np.ndarray) or wanted[name].dtype.kind not in NUMBERS:
             continue  # a sequence or text
         difference = measure(name, wanted[name], found[name])
-        noise = measure(name, wanted[name], again[name]).share
+        noise = measure(name, wanted[name], again[name])
+        sizes = [
+            min(each.share, each.largest) if results else each.share for each in (difference, noise)
+        ]
         differences.append(difference)
-        excesses.append(difference.share / max(share, NOISE_FACTOR * noise, _step(wanted[name])))
+        excesses.append(sizes[0] / max(share, NOISE_FACTOR * sizes[1], _step(wanted[name])))
     return Comparison(wanted, found, tuple(differences), tuple(excesses))
 
 

@@ -12,7 +12,7 @@ from spotlet.check.locating import locate_difference
 from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
 from spotlet.errors import GateError, ModelFileError, UsageError
 from spotlet.model.package import PARITY_FILE, locate_models, recorded_files
-from spotlet.model.providers import CPU_PROVIDER, full_provider_name
+from spotlet.model.providers import CPU_PROVIDER, full_provider_name, short_provider_name
 from spotlet.session import SessionSettings
 
 
@@ -52,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
     errors = []
     for path in paths:
         settings = session_settings(args, path)
-        if full_provider_name(settings.provider) != CPU_PROVIDER:
+        provider = full_provider_name(settings.provider)
+        if provider != CPU_PROVIDER:
             # A fallback would check the CPU instead of this provider.
             settings = replace(settings, strict_provider=True)
         try:
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         _print(report)
         if report.failures and args.locate:
             _locate(path, settings, args.out / path.stem)
-        elif report.failures and report.provider != CPU_PROVIDER:
+        elif report.failures and CPU_PROVIDER != report.provider == provider:
             print("  note  --locate finds the first node that this provider computes otherwise")
         failures += [f"{path.name}: {row.rule}: {row.measured}" for row in report.failures]
     if args.variant is None and not Path(args.model).is_file():
@@ -87,9 +88,12 @@ def _locate(path: Path, settings: SessionSettings, folder: Path) -> None:
         print(f"  note  cannot be located: {error}")
         return
     if isinstance(found, Difference):
+        provider = full_provider_name(settings.provider)
+        plain = "it does without onnxruntime's rewriting of the graph"
         print(
-            "  note  nothing to locate: this provider's outputs differ from the CPU's by at most "
-            f"{found.largest:.2g}, as rounding does"
+            f"  note  nothing to locate: {short_provider_name(provider)} computes what "
+            f"{plain if provider == CPU_PROVIDER else 'the CPU does here'}, to within "
+            f"{found.largest:.2g}"
         )
         return
     write_located(found, settings, folder)

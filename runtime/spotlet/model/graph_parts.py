@@ -1,7 +1,7 @@
 """An ONNX graph in parts: a copy that also returns intermediate tensors, or a few of its nodes.
 
-Nodes and weights are copied byte for byte, so that what computes wrongly in the whole still does in
-the part. Devices have no `onnx` package: this needs none, only the wire format.
+Nodes and weights are copied byte for byte. Devices have no `onnx` package: this needs none, only
+the wire format.
 
 Source: ONNX, "onnx.proto" (field numbers and their meaning):
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
@@ -183,11 +183,8 @@ class GraphParts:
         read = {name for node in nodes for name in node.reads}
         graph = [encode(GRAPH_NODE, self._bytes(node.span)) for node in nodes]
         graph.append(encode(GRAPH_NAME, b"part"))
-        graph += [
-            encode(GRAPH_INITIALIZER, self._bytes(span))
-            for name, span in self.stored.items()
-            if name in read
-        ]
+        weights = (span for name, span in self.stored.items() if name in read)
+        graph += [encode(GRAPH_INITIALIZER, self._bytes(span)) for span in weights]
         for of, tensors in ((GRAPH_INPUT, feeds), (GRAPH_OUTPUT, outputs)):
             graph += [encode(of, _value(name, each)) for name, each in tensors.items()]
         versions = self._beside_graph((MODEL_VERSION, MODEL_OPSETS))
@@ -195,11 +192,11 @@ class GraphParts:
 
     def _beside_graph(self, numbers: Collection[int] | None = None) -> bytes:
         """Returns the file's fields beside the graph, or those with these numbers."""
-        found = b""
-        for of, kind, value, end in fields(self.content, 0, len(self.content)):
-            if of != MODEL_GRAPH and (numbers is None or of in numbers):
-                found += encode(of, self.content[value:end] if kind == BYTES else value)
-        return found
+        return b"".join(
+            encode(of, self.content[value:end] if kind == BYTES else value)
+            for of, kind, value, end in fields(self.content, 0, len(self.content))
+            if of != MODEL_GRAPH and (numbers is None or of in numbers)
+        )
 
     def _bytes(self, span: Span) -> bytes:
         return self.content[slice(*span)]

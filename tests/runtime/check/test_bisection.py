@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from planted_nodes import Plant, on_cpu, random_graph, wrong_by
 
 from spotlet.check.bisection import EXTRA_RUNS, locate
@@ -84,16 +84,24 @@ def test_sides_that_agree_have_nothing_to_locate() -> None:
 
 
 def chain(*operators: str) -> tuple[bytes, Feeds]:
-    """A model of operators in a row, each named after its place, with a second input of 0.5."""
+    """A model of operators in a row; the second input of those that have two is 0.5.
+
+    `Enlarge` multiplies by 1000. The output of each is named t and its place.
+    """
     nodes, last = [], "x"
     for place, operator in enumerate(operators):
         inputs = [last, "half"] if operator in ("Add", "Sub", "Mul") else [last]
+        if operator == "Enlarge":
+            operator, inputs = "Mul", [last, "thousand"]
         last = f"t{place}"
         nodes.append(helper.make_node(operator, inputs, [last]))
     shape = helper.make_tensor_value_info("x", TensorProto.FLOAT, [64])
     returned = helper.make_tensor_value_info(last, TensorProto.FLOAT, [64])
-    half = onnx.numpy_helper.from_array(np.array(0.5, np.float32), "half")
-    graph = helper.make_graph(nodes, "chain", [shape], [returned], [half])
+    stored = [
+        numpy_helper.from_array(np.array(value, np.float32), name)
+        for name, value in (("half", 0.5), ("thousand", 1000))
+    ]
+    graph = helper.make_graph(nodes, "chain", [shape], [returned], stored)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=8)
     return model.SerializeToString(), {"x": np.linspace(-1, 1, 64, dtype=np.float32)}
 
@@ -142,8 +150,8 @@ def test_a_difference_that_vanishes_is_not_taken_for_the_cause() -> None:
 
 
 def test_a_small_difference_that_a_later_node_enlarges_is_located_with_its_cause() -> None:
-    # What is left of tanh(0.5 + x) - 0.5 - ... is a thousandth: a share of 3e-5 becomes 0.03.
-    content, feeds = chain("Mul", "Add", "Sub", "Add", "Sub", "Tanh")
+    # What is left after the subtraction is a thousandth: a share of 3e-5 becomes 0.03.
+    content, feeds = chain("Mul", "Add", "Sub", "Enlarge", "Tanh")
     feeds = {"x": (feeds["x"] * 1e-3).astype(np.float32)}
     found = search(content, [feeds], wrong_by("t1", 1 + 3e-5))
     assert isinstance(found, Located)
