@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +74,7 @@ def random_graph(seed: int) -> tuple[bytes, Feeds]:
     chosen = random.Random(seed)
     numbers = np.random.default_rng(seed)
     nodes: list[onnx.NodeProto] = []
-    stored = {
+    stored: dict[str, npt.NDArray[Any]] = {
         "kernel": numbers.normal(0, 0.3, (CHANNELS, CHANNELS, 3, 3)).astype(np.float32),
         "bias": numbers.normal(0, 0.3, CHANNELS).astype(np.float32),
         "mix": numbers.normal(0, 0.4, (CHANNELS, 2 * CHANNELS, 1, 1)).astype(np.float32),
@@ -82,7 +83,7 @@ def random_graph(seed: int) -> tuple[bytes, Feeds]:
     }
     ready = ["image"]
 
-    def add(operator: str, *inputs: str, **attributes: object) -> str:
+    def add(operator: str, *inputs: str, **attributes: Any) -> str:
         name = f"{operator.lower()}_{len(nodes)}"
         nodes.append(
             helper.make_node(operator, list(inputs), [name], name=f"n_{name}", **attributes)

@@ -1,4 +1,4 @@
-"""Bisection of a graph: the first node that one side computes otherwise than the other.
+"""Bisection of a graph: the first node that one side computes differently.
 
 A cut lies after a node and holds every tensor that a later node still reads. If the two sides agree
 in all of them at one cut and not at the next, the node in between received the same and returned
@@ -28,7 +28,7 @@ convolution with its activation, or an integer layer with what surrounds it."""
 
 
 def locate(content: bytes, pictures: Sequence[Feeds], sides: Sides) -> Located | Difference:
-    """Returns the first node that the suspect computes otherwise, or the greatest difference.
+    """Returns the first node that the suspect computes differently, or the greatest difference.
 
     The suspect opens at most log2(nodes) + `EXTRA_RUNS` sessions.
 

@@ -38,8 +38,8 @@ class Difference:
         """The difference in one line."""
         where = ", ".join(map(str, self.at))
         return (
-            f"{self.largest:.2g}, {self.share:.2g} of its range, at [{where}]: {self.found:.6g} "
-            f"instead of {self.wanted:.6g}"
+            f"largest difference {self.largest:.2g}, {self.share:.2g} of its range, "
+            f"at [{where}]: {self.found:.6g} instead of {self.wanted:.6g}"
         )
 
 

@@ -30,7 +30,7 @@ class Sides:
     Attributes:
         reference: whose results are right.
         steady: computes as correctly in another order: how far the two differ is noise.
-        suspect: may compute otherwise.
+        suspect: may compute differently.
         share: the difference that is allowed, in parts of a tensor's range, or more if the
             reference and the steady side differ by more. Float32 computed in another order differs
             by about 1e-6, float16 and TF32 by 2e-4 or more, bfloat16 by 2e-3.
@@ -71,7 +71,7 @@ class Located:
     """Where the two sides part.
 
     Attributes:
-        node: the first that computes otherwise.
+        node: the first that computes differently.
         total: nodes in the graph.
         difference: of its output in the whole graph.
         agreed: largest difference before the node, in parts of a tensor's range; 0 if nothing

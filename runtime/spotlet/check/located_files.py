@@ -23,6 +23,9 @@ MARKER = "located.txt"
 MOST_LINES = 20
 """Nodes and tensors of a large group are counted beyond it, not listed."""
 
+MOST_LETTERS = 1000
+"""Of a line."""
+
 LEVELS = {"none": "DISABLE_ALL", "basic": "ENABLE_BASIC", "extended": "ENABLE_EXTENDED"}
 """onnxruntime's names of `spotlet.model.opening.OPTIMISATIONS`, but of `all`."""
 
@@ -60,31 +63,32 @@ def located_lines(located: Located, settings: SessionSettings) -> list[str]:
     """
     node, part = located.node, located.part
     name = f" {plain_line(node.name, 60)!r}" if node.name else ""
+    shown = located.difference
     lines = [
         f"{node.operator}{name}, node {node.place + 1} of {located.total}, is the first that "
-        f"{_suspect(settings)} computes otherwise ({located.runs} runs)",
-        f"output {_described(located)}: {located.difference.text}",
+        f"{_suspect(settings)} computes differently ({located.runs} runs)",
+        f"output {plain_line(shown.tensor, 60)}, {shown.dtype} {list(shown.shape)}: {shown.text}",
     ]
     if located.agreed:
-        lines.append(f"what later nodes read of the nodes before: within {located.agreed:.2g}")
+        lines.append(f"before it, no tensor differs by more than {located.agreed:.2g} of its range")
     lines += [f"weights {each}" for each in located.weights]
     if not located.alone:
         lines.append(
-            "no smaller graph that was tried differs by itself: subgraph.onnx is the whole one, "
-            "and also returns this output"
+            "no smaller graph that was tried differs: subgraph.onnx is the whole one, which also "
+            "returns this output"
         )
-        return lines
+        return [plain_line(each, MOST_LETTERS) for each in lines]
     operators = [each.operator for each in part.nodes]
-    shown = ", ".join(operators[:MOST_LINES]) + ", …" * (len(operators) > MOST_LINES)
-    lines.append(f"alone, {len(operators)} of the nodes ({shown}) differ by {part.difference.text}")
+    named = ", ".join(operators[:MOST_LINES]) + ", …" * (len(operators) > MOST_LINES)
     if part.level:
-        lines.append(
-            "the node by itself does not: it is fused with others, or enlarges a difference"
-        )
+        lines.append("the node alone does not differ: it is fused with others, or amplifies them")
+        lines.append(f"smallest graph that differs, {named}: {part.difference.text}")
+    else:
+        lines.append(f"the node alone: {part.difference.text}")
     lines += [
         f"input {plain_line(each.tensor, 60)}: {each.text}" for each in located.inputs[:MOST_LINES]
     ]
-    return lines
+    return [plain_line(each, MOST_LETTERS) for each in lines]
 
 
 def write_located(located: Located, settings: SessionSettings, folder: Path) -> None:
@@ -143,8 +147,3 @@ def _suspect(settings: SessionSettings) -> str:
     provider = full_provider_name(settings.provider)
     rewriting = ", with onnxruntime's rewriting of the graph," * (provider == CPU_PROVIDER)
     return f"{short_provider_name(provider)}{rewriting}"
-
-
-def _described(located: Located) -> str:
-    each = located.difference
-    return f"{plain_line(each.tensor, 60)} {each.dtype} {list(each.shape)}"

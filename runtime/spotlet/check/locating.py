@@ -1,11 +1,11 @@
-"""Locates where a provider computes a model otherwise than this machine's CPU.
+"""Locates where a provider computes a model differently from this machine's CPU.
 
 The CPU's own results are the reference, so that a device needs no record of thousands of tensors.
 For the CPU itself, it is its plain computation, without onnxruntime's rewriting of the graph.
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,8 +29,10 @@ from spotlet.session import ModelSession, SessionSettings
 from spotlet.text.plain import first_line
 
 
-def locate_difference(path: Path, settings: SessionSettings) -> Located | Difference:
-    """Returns the first node that a provider computes otherwise than the CPU.
+def locate_difference(
+    path: Path, settings: SessionSettings, *, on_run: Callable[[], object] = lambda: None
+) -> Located | Difference:
+    """Returns the first node that a provider computes differently from the CPU.
 
     It compares the synthetic canvases and the package's golden frames, and looks into the one with
     the largest difference. See `spotlet.check.bisection`.
@@ -38,6 +40,7 @@ def locate_difference(path: Path, settings: SessionSettings) -> Located | Differ
     Args:
         path: of the `.onnx` file.
         settings: with the provider. For the CPU, the reference is its plain computation.
+        on_run: called after each session of the provider is opened, which may take minutes.
 
     Returns:
         The largest difference of an output if it is below what counts.
@@ -64,7 +67,7 @@ def locate_difference(path: Path, settings: SessionSettings) -> Located | Differ
         sides = Sides(
             reference=_opener(reference, part, path),
             steady=_opener(steady, part, path),
-            suspect=_opener(suspect, part, path),
+            suspect=_opener(suspect, part, path, on_run),
             share=allowed.tensors,
         )
         return locate(read_bounded(path, MOST_MODEL_BYTES), pictures, sides)
@@ -79,7 +82,9 @@ def _canvases(path: Path, rule: InputRule) -> Iterator[ImageArray]:
         yield rule.letterbox((frame.shape[0], frame.shape[1])).apply(frame)
 
 
-def _opener(settings: SessionSettings, part: Path, whole: Path) -> Opener:
+def _opener(
+    settings: SessionSettings, part: Path, whole: Path, on_run: Callable[[], object] = lambda: None
+) -> Opener:
     """Returns what opens a part of a model file, by way of a temporary file."""
 
     def open_part(content: bytes) -> Session:
@@ -88,6 +93,7 @@ def _opener(settings: SessionSettings, part: Path, whole: Path) -> Opener:
             session, _, _ = open_session(part, settings)
         except (ModelFileError, UsageError) as error:
             raise type(error)(str(error).replace(str(part), f"{whole}, in part")) from error
+        on_run()
 
         def compute(names: Sequence[str], feeds: Feeds) -> Sequence[Array]:
             try:

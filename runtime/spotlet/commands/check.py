@@ -14,6 +14,7 @@ from spotlet.errors import GateError, ModelFileError, UsageError
 from spotlet.model.package import PARITY_FILE, locate_models, recorded_files
 from spotlet.model.providers import CPU_PROVIDER, full_provider_name, short_provider_name
 from spotlet.session import SessionSettings
+from spotlet.text.terminal import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--locate",
         action="store_true",
-        help="where a model fails, find the first node that the provider computes otherwise than "
-        "the CPU",
+        help="where a model fails, find the first node that the provider computes differently "
+        "from the CPU",
     )
     parser.add_argument(
         "--out",
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         if report.failures and args.locate:
             _locate(path, settings, args.out / path.stem)
         elif report.failures and CPU_PROVIDER != report.provider == provider:
-            print("  note  --locate finds the first node that this provider computes otherwise")
+            print("  note  --locate finds the first node that this provider computes differently")
         failures += [f"{path.name}: {row.rule}: {row.measured}" for row in report.failures]
     if args.variant is None and not Path(args.model).is_file():
         absent = set(recorded_files(paths[0].parent)) - {path.name for path in paths}
@@ -83,7 +84,8 @@ def run(args: argparse.Namespace) -> int:
 def _locate(path: Path, settings: SessionSettings, folder: Path) -> None:
     """Prints where the provider and the CPU part, and writes the smallest graph that differs."""
     try:
-        found = locate_difference(path, settings)
+        with Progress("locate", unit="runs") as progress:
+            found = locate_difference(path, settings, on_run=progress.advance)
     except (ModelFileError, UsageError) as error:
         print(f"  note  cannot be located: {error}")
         return

@@ -15,7 +15,7 @@ def test_the_largest_difference_is_given_with_its_place_and_share_of_the_range()
     found = measure("t", wanted, wanted + np.array([[0, 0.5], [1, 0]], np.float32))
     assert (found.largest, found.at, found.wanted, found.found) == (1, (1, 0), -3, -2)
     assert found.share == pytest.approx(1 / 8)
-    assert found.text == "1, 0.12 of its range, at [1, 0]: -2 instead of -3"
+    assert found.text == "largest difference 1, 0.12 of its range, at [1, 0]: -2 instead of -3"
 
 
 @pytest.mark.parametrize(

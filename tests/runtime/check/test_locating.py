@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +99,22 @@ def test_the_program_compares_again_without_spotlet(tmp_path: Path) -> None:
     assert printed.splitlines()[1].endswith(f"{planted().part.difference.largest:.6g}")
 
 
-def test_a_group_is_listed_and_a_whole_graph_named_as_such() -> None:
-    lines = located_lines(planted(), CPU)
-    assert any(line.startswith("alone, 1 of the nodes (") for line in lines)
-    assert not any("the node by itself does not" in line for line in lines)
+def test_the_lines_tell_a_node_alone_from_a_group_and_from_the_whole_graph() -> None:
+    alone = planted()
+    lines = located_lines(alone, CPU)
+    assert "the node alone: largest difference " in lines[-2]
+    assert lines[-1].startswith("input ")
+    group = replace(alone, part=replace(alone.part, level=2))
+    assert "smallest graph that differs, " in "\n".join(located_lines(group, CPU))
+    assert "the node alone does not differ" in "\n".join(located_lines(group, CPU))
+    assert "the whole one" in located_lines(replace(alone, alone=False), CPU)[-1]
+
+
+def test_a_name_from_a_strangers_file_is_shown_as_plain_text() -> None:
+    found = planted()
+    node = replace(found.node, name="\x1b[2J", operator="Conv\n")
+    assert "\x1b" not in located_lines(replace(found, node=node), CPU)[0]
+    assert "\n" not in located_lines(replace(found, node=node), CPU)[0]
 
 
 def test_the_cpu_computes_the_same_with_its_rewriting_and_without(squares_model: Path) -> None:
