@@ -16,6 +16,8 @@ from spotlet.model.providers import CPU_PROVIDER, full_provider_name, short_prov
 from spotlet.session import SessionSettings
 from spotlet.text.terminal import Progress
 
+LOCATED_FOLDER = Path("located")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
@@ -30,10 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         type=Path,
-        default=Path("located"),
         metavar="FOLDER",
-        help="with --locate: gets a folder per model file, with the smallest graph that differs "
-        "[%(default)s]",
+        help="with --locate: gets a folder for each such file, with the smallest graph that "
+        f"differs [{LOCATED_FOLDER}]",
     )
 
 
@@ -45,10 +46,13 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         GateError: a rule does not hold.
     """
+    if args.out is not None and not args.locate:
+        raise UsageError(f"--out {args.out}: is written by --locate only; add --locate")
     paths = locate_models(args.model, args.variant)
+    folders = {path: (args.out or LOCATED_FOLDER) / path.stem for path in paths}
     if args.locate:
-        for path in paths:
-            check_replaceable(args.out / path.stem, marker=MARKER)
+        for folder in folders.values():
+            check_replaceable(folder, marker=MARKER)
     failures = []
     errors = []
     for path in paths:
@@ -65,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
             continue
         _print(report)
         if report.failures and args.locate:
-            _locate(path, settings, args.out / path.stem)
+            _locate(path, settings, folders[path])
         elif report.failures and CPU_PROVIDER != report.provider == provider:
             print("  note  --locate finds the first node that this provider computes differently")
         failures += [f"{path.name}: {row.rule}: {row.measured}" for row in report.failures]

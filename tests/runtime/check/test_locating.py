@@ -157,8 +157,11 @@ def test_the_command_refuses_a_folder_with_other_files_before_it_works(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "holds other files" in printed.err
+    assert main(["check", str(squares_model), "--out", str(tmp_path)]) == 2
+    assert "add --locate" in capsys.readouterr().err
 
 
+@pytest.mark.live
 def test_openvino_in_bfloat16_departs_at_the_first_convolution(
     openvino: SessionSettings, tmp_path: Path
 ) -> None:
