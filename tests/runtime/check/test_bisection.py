@@ -10,11 +10,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from planted_nodes import Plant, on_cpu, random_graph, wrong_by
 
-from spotlet.check.bisection import EXTRA_RUNS, locate
+from spotlet.check.bisection import locate
 from spotlet.check.differences import Difference
 from spotlet.check.findings import Feeds, Located, Opener, Session, Sides
 from spotlet.check.probe import synthetic_canvases
 from spotlet.errors import ModelFileError
+from spotlet.model.graph_parts import GraphParts
 from spotlet.model.package import bundled_models
 from spotlet.session import ModelSession
 
@@ -36,7 +37,7 @@ def search(content: bytes, pictures: Sequence[Feeds], plant: Plant | None) -> Lo
     sides = Sides(reference=on_cpu(), steady=on_cpu("DISABLE_ALL"), suspect=suspect)
     found = locate(content, pictures, sides)
     if isinstance(found, Located):
-        assert found.runs == suspect.count <= math.log2(found.total) + EXTRA_RUNS
+        assert found.runs == suspect.count <= math.log2(found.total) + 5
         onnx.checker.check_model(found.part.content, full_check=True)
         names, feeds = list(found.part.wanted), found.part.feeds
         [wanted] = on_cpu()(found.part.content)(names, feeds)
@@ -62,7 +63,7 @@ def test_the_planted_node_is_found_in_a_random_graph(seed: int) -> None:
     content, feeds = random_graph(seed)
     place, found = planted_in(content, [feeds], seed)
     assert found.node.place == place
-    assert found.alone
+    assert (found.alone, found.part.level) == (True, 0)
 
 
 @pytest.mark.parametrize("file", ["cells/model.onnx", "garments/model.int8.onnx"])
@@ -74,6 +75,8 @@ def test_the_planted_node_is_found_in_a_bundled_model(file: str) -> None:
     place, found = planted_in(path.read_bytes(), pictures, 3)
     assert found.node.place == place
     assert found.alone
+    varying = GraphParts.of(path.read_bytes()).varying()
+    assert varying.issuperset(found.part.feeds)
 
 
 def test_sides_that_agree_have_nothing_to_locate() -> None:
@@ -122,6 +125,54 @@ def test_a_fault_that_shows_only_when_two_nodes_are_fused_is_located_in_both() -
     assert (found.node.place, found.node.operator) == (3, "Relu")
     assert found.alone
     assert [node.operator for node in found.part.nodes] == ["Softsign", "Relu"]
+
+
+def test_a_fault_of_a_long_row_of_nodes_together_is_located_within_the_runs_allowed() -> None:
+    content, feeds = chain(*["Tanh", "Add"] * 12, "Enlarge")
+    needed = {f"t{place}" for place in range(8, 15)}
+
+    def together(model: onnx.ModelProto) -> None:
+        returned = {each.name for each in model.graph.output} - {"t14"}
+        if needed <= {name for node in model.graph.node for name in node.output} - returned:
+            wrong_by("t14")(model)
+
+    found = search(content, [feeds], together)
+    assert isinstance(found, Located)
+    assert found.node.place == 14
+    assert found.alone
+    assert needed <= {name for node in found.part.nodes for name in node.writes}
+
+
+def test_of_two_faults_in_two_branches_the_first_is_located() -> None:
+    nodes = [helper.make_node("Tanh", ["x"], ["a"]), helper.make_node("Sigmoid", ["x"], ["b"])]
+    x, a, b = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in "xab")
+    graph = helper.make_graph(nodes, "two", [x], [a, b])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)], ir_version=8)
+
+    def both(changed: onnx.ModelProto) -> None:
+        for place in (1, 0):
+            if place < len(changed.graph.node):
+                [node] = changed.graph.node[place : place + 1]
+                name = node.output[0]
+                node.output[0] = f"{name}_right"
+                made = helper.make_node("Add", [f"{name}_right", f"{name}_right"], [name])
+                changed.graph.node.insert(place + 1, made)
+
+    feeds = {"x": np.linspace(0.1, 1, 4, dtype=np.float32)}
+    found = search(model.SerializeToString(), [feeds], both)
+    assert isinstance(found, Located)
+    assert found.node.place == 0
+
+
+def test_a_weight_that_a_node_computes_belongs_to_the_part() -> None:
+    content, feeds = chain("Tanh", "Mul", "Relu")
+    model = onnx.load_from_string(content)
+    model.graph.node.insert(0, helper.make_node("Add", ["half", "half"], ["whole"]))
+    model.graph.node[2].input[1] = "whole"
+    found = search(model.SerializeToString(), [feeds], wrong_by("t1"))
+    assert isinstance(found, Located)
+    assert [node.operator for node in found.part.nodes] == ["Add", "Mul"]
+    assert list(found.part.feeds) == ["t0"]
 
 
 def test_a_difference_that_vanishes_is_not_taken_for_the_cause() -> None:
