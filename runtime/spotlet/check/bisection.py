@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from spotlet.check.differences import Difference, TensorFacts
-from spotlet.check.findings import Feeds, Located, Part, Session, Sides, compare
+from spotlet.check.findings import Comparison, Feeds, Located, Part, Session, Sides, compare
 from spotlet.errors import SpotletError
 from spotlet.model.graph_parts import GraphParts
 
@@ -68,29 +68,43 @@ class _Search:
         order = self.graph.ancestors(wrong)
         if not order:
             return whole.worst
+        place, agreed, last = self.bisect(order, wrong, whole)
+        of_node = [each for each in last.excessive if each.tensor in self.graph.nodes[place].writes]
+        # Returning tensors may have changed another one, which agreed at the cut before.
+        difference = max(of_node, key=lambda each: each.share) if of_node else last.worst
+        return self.located(difference, agreed, last)
+
+    def bisect(
+        self, order: Sequence[int], wrong: Sequence[str], whole: Comparison
+    ) -> tuple[int, float, Comparison]:
+        """Returns the node before which the sides agree, how closely, and the cut after it.
+
+        Args:
+            order: the places of all nodes that the wrong outputs depend on.
+            wrong: names of outputs that differ.
+            whole: the comparison of all outputs.
+        """
         # A cut is the number of nodes before it.
         agreeing, differing, agreed, last = 0, len(order), 0.0, whole
         while differing - agreeing > 1:
             middle = (agreeing + differing) // 2
             names = self.live(order[:middle], order[middle:], wrong)
-            cut = compare(
-                self.open(self.graph.exposing(names)), names, self.feeds, self.sides.share
-            )
+            sessions = self.open(self.graph.exposing(names))
+            cut = compare(sessions, names, self.feeds, self.sides.share)
             if cut.excess > 1:
                 differing, last = middle, cut
             else:
-                agreeing, agreed = (
-                    middle,
-                    max((each.share for each in cut.differences), default=0.0),
-                )
-        node = self.graph.nodes[order[agreeing]]
-        of_node = [each for each in last.excessive if each.tensor in node.writes]
-        difference = max(of_node, key=lambda each: each.share) if of_node else last.worst
-        node = self.graph.nodes[self.graph.makers[difference.tensor]]
-        part = self.smallest(difference.tensor)
+                agreeing = middle
+                agreed = max((each.share for each in cut.differences), default=0.0)
+        return order[agreeing], agreed, last
+
+    def located(self, difference: Difference, agreed: float, last: Comparison) -> Located:
+        """Returns the finding for the node that writes a tensor that differs."""
+        name = difference.tensor
+        node = self.graph.nodes[self.graph.makers[name]]
+        part = self.smallest(name)
         alone = part is not None
         if part is None:
-            name = difference.tensor
             part = Part(
                 level=len(self.graph.nodes),
                 nodes=self.graph.nodes,
@@ -100,6 +114,7 @@ class _Search:
                 found={name: last.found[name]},
                 difference=difference,
             )
+        stored = [each for each in node.reads if each in self.graph.stored]
         return Located(
             node=node,
             total=len(self.graph.nodes),
@@ -107,10 +122,8 @@ class _Search:
             agreed=agreed,
             part=part,
             alone=alone,
-            inputs=tuple(TensorFacts.of(name, each) for name, each in part.feeds.items()),
-            weights=tuple(
-                self.graph.describe(name) for name in node.reads if name in self.graph.stored
-            ),
+            inputs=tuple(TensorFacts.of(key, each) for key, each in part.feeds.items()),
+            weights=tuple(map(self.graph.describe, stored)),
             runs=self.runs,
         )
 

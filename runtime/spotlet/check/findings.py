@@ -162,7 +162,8 @@ def compare(
             min(each.share, each.largest) if results else each.share for each in (difference, noise)
         ]
         differences.append(difference)
-        excesses.append(sizes[0] / max(share, NOISE_FACTOR * sizes[1], _step(wanted[name])))
+        allowed = max(share, NOISE_FACTOR * sizes[1], _step(wanted[name]))
+        excesses.append(sizes[0] / allowed if np.isfinite(allowed) else 0.0)
     return Comparison(wanted, found, tuple(differences), tuple(excesses))
 
 

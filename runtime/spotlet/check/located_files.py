@@ -81,7 +81,10 @@ def located_lines(located: Located, settings: SessionSettings) -> list[str]:
     operators = [each.operator for each in part.nodes]
     named = ", ".join(operators[:MOST_LINES]) + ", …" * (len(operators) > MOST_LINES)
     if part.level:
-        lines.append("the node alone does not differ: it is fused with others, or amplifies them")
+        lines.append(
+            "the node alone does not differ: it is fused with others, amplifies a smaller "
+            "difference, or is not taken alone"
+        )
         lines.append(f"smallest graph that differs, {named}: {part.difference.text}")
     else:
         lines.append(f"the node alone: {part.difference.text}")

@@ -163,8 +163,7 @@ class GraphParts:
         """Returns a copy of the file that also returns these tensors, which nodes write."""
         more = dict.fromkeys(name for name in names if name not in self.outputs)
         added = b"".join(encode(GRAPH_OUTPUT, encode(VALUE_NAME, each.encode())) for each in more)
-        start, end = self.graph
-        return self._beside_graph() + encode(MODEL_GRAPH, self.content[start:end] + added)
+        return self._beside_graph() + encode(MODEL_GRAPH, self._bytes(self.graph) + added)
 
     def extract(
         self, places: Collection[int], feeds: Mapping[str, Array], outputs: Mapping[str, Array]

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from planted_nodes import Plant, on_cpu, random_graph, wrong_by
 
 from spotlet.check.bisection import locate
-from spotlet.check.differences import Difference
+from spotlet.check.differences import Difference, measure
 from spotlet.check.findings import Feeds, Located, Opener, Session, Sides
 from spotlet.check.probe import synthetic_canvases
 from spotlet.errors import ModelFileError
@@ -42,9 +42,8 @@ def search(content: bytes, pictures: Sequence[Feeds], plant: Plant | None) -> Lo
         names, feeds = list(found.part.wanted), found.part.feeds
         [wanted] = on_cpu()(found.part.content)(names, feeds)
         [wrong] = suspect.opener(found.part.content)(names, feeds)
-        assert np.abs(wanted.astype(float) - wrong).max() == pytest.approx(
-            found.part.difference.largest
-        )
+        again = measure(names[0], wanted, wrong)
+        assert again.largest == pytest.approx(found.part.difference.largest)
     return found
 
 
@@ -247,3 +246,18 @@ def test_what_correct_computations_differ_by_is_no_difference() -> None:
     assert isinstance(locate(content, [feeds], sides), Difference)
     sides = Sides(reference=on_cpu(), steady=noisy, suspect=on_cpu(plant=wrong_by("t1", 1.09)))
     assert isinstance(locate(content, [feeds], sides), Located)
+
+
+def test_a_node_that_returns_nan_or_infinity_is_located() -> None:
+    content, feeds = chain("Tanh", "Mul", "Relu", "Add", "Tanh", "Mul")
+    for factor in (np.inf, np.nan):  # infinity times 0 is NaN
+        found = search(content, [feeds], wrong_by("t3", factor))
+        assert isinstance(found, Located)
+        assert (found.node.place, found.difference.largest) == (3, np.inf)
+
+
+def test_where_the_correct_sides_disagree_without_limit_nothing_counts() -> None:
+    content, feeds = chain("Tanh", "Mul")
+    wrong = on_cpu(plant=wrong_by("t1", np.nan))
+    found = locate(content, [feeds], Sides(reference=on_cpu(), steady=wrong, suspect=wrong))
+    assert isinstance(found, Difference)
