@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spotlet.model.graph_parts import Array
+from spotlet.model.graph_tensors import Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

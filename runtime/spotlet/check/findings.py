@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from spotlet.check.differences import Difference, TensorFacts, measure
-from spotlet.model.graph_parts import Array, Node
+from spotlet.model.graph_parts import Node
+from spotlet.model.graph_tensors import Array
 
 NUMBERS = "biuf"
 """numpy's kinds of types that can be compared."""

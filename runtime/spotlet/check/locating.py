@@ -21,7 +21,7 @@ from spotlet.errors import ModelFileError, UsageError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import InputRule
 from spotlet.model.files import MOST_MODEL_BYTES, package_member, read_bounded
-from spotlet.model.graph_parts import Array
+from spotlet.model.graph_tensors import Array
 from spotlet.model.opening import open_session
 from spotlet.model.package import GOLDEN_FOLDER, read_parity
 from spotlet.model.providers import CPU_PROVIDER, full_provider_name

@@ -9,9 +9,6 @@ https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import numpy.typing as npt
 
 from spotlet.errors import ModelFileError
 from spotlet.model.graph_file import (
@@ -27,33 +24,20 @@ from spotlet.model.graph_file import (
     VALUE_NAME,
     check_graph_file,
 )
-from spotlet.model.graph_tensors import DIMS as TENSOR_DIMS
 from spotlet.model.graph_tensors import NAME as TENSOR_NAME
-from spotlet.model.graph_tensors import TYPE as TENSOR_KIND
+from spotlet.model.graph_tensors import Array, describe_tensor, value_info
 from spotlet.model.wire import (
     BYTES,
     Span,
     encode,
     fields,
     gather,
-    integers,
     message,
-    number,
     only,
     text,
 )
-from spotlet.text.plain import plain_line
-
-Array = npt.NDArray[Any]
 
 MODEL_VERSION, MODEL_OPSETS, GRAPH_NAME, GRAPH_OUTPUT, NODE_NAME = 1, 8, 2, 12, 3
-VALUE_TYPE, TENSOR_TYPE, ELEMENT_TYPE, SHAPE, DIMENSION, SIDE = 2, 1, 1, 2, 1, 1
-
-ELEMENT_TYPES = {
-    **{"float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7},
-    **{"bool": 9, "float16": 10, "float64": 11, "uint32": 12, "uint64": 13},
-}
-"""numpy's names of types, and their `TensorProto.DataType`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +85,19 @@ class GraphParts:
 
     @classmethod
     def of(cls, content: bytes) -> "GraphParts":
-        """Returns a file's parts.
-
-        Raises:
-            ModelFileError: see `check_graph_file`.
-        """
+        """Returns a file's parts; raises ModelFileError as `check_graph_file` does."""
         check_graph_file(content)
+        try:
+            return cls._of(content)
+        except ValueError as error:
+            raise ModelFileError(
+                f"not a complete ONNX file ({error}); copy or export it again"
+            ) from error
+
+    @classmethod
+    def _of(cls, content: bytes) -> "GraphParts":
         graph = message(gather(content, (0, len(content)), (MODEL_GRAPH,))[MODEL_GRAPH][0])
-        numbers = (GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT)
-        found = {
-            key: [message(each) for each in of]
-            for key, of in gather(content, graph, numbers).items()
-        }
+        found = _spans(content, graph)
         nodes = tuple(_node(content, place, span) for place, span in enumerate(found[GRAPH_NODE]))
         stored = {_text(content, span, TENSOR_NAME): span for span in found[GRAPH_INITIALIZER]}
         inputs, outputs = (
@@ -153,11 +138,7 @@ class GraphParts:
 
     def describe(self, name: str) -> str:
         """Returns the name, type and shape of a stored tensor, as text."""
-        found = gather(self.content, self.stored[name], (TENSOR_DIMS, TENSOR_KIND))
-        kind = only([number(each) for each in found[TENSOR_KIND]], 0)
-        known = [dtype for dtype, value in ELEMENT_TYPES.items() if value == kind]
-        dims = [side for each in found[TENSOR_DIMS] for side in integers(self.content, each)]
-        return f"{plain_line(name, 60)} {known[0] if known else f'type {kind}'} {dims}"
+        return describe_tensor(self.content, self.stored[name])
 
     def exposing(self, names: Iterable[str]) -> bytes:
         """Returns a copy of the file that also returns these tensors, which nodes write."""
@@ -185,7 +166,7 @@ class GraphParts:
         weights = (span for name, span in self.stored.items() if name in read)
         graph += [encode(GRAPH_INITIALIZER, self._bytes(span)) for span in weights]
         for of, tensors in ((GRAPH_INPUT, feeds), (GRAPH_OUTPUT, outputs)):
-            graph += [encode(of, _value(name, each)) for name, each in tensors.items()]
+            graph += [encode(of, value_info(name, each)) for name, each in tensors.items()]
         versions = self._beside_graph((MODEL_VERSION, MODEL_OPSETS))
         return versions + encode(MODEL_GRAPH, b"".join(graph))
 
@@ -218,10 +199,7 @@ def _read_by(content: bytes, node: Span) -> set[str]:
     for attribute in found[NODE_ATTRIBUTE]:
         graphs = gather(content, message(attribute), ATTRIBUTE_GRAPHS)
         for graph in (message(field) for of in graphs.values() for field in of):
-            parts = (GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT)
-            inner = {
-                key: list(map(message, of)) for key, of in gather(content, graph, parts).items()
-            }
+            inner = _spans(content, graph)
             own = {_text(content, each, TENSOR_NAME) for each in inner[GRAPH_INITIALIZER]}
             own |= {_text(content, each, VALUE_NAME) for each in inner[GRAPH_INPUT]}
             read = {_text(content, each, VALUE_NAME) for each in inner[GRAPH_OUTPUT]}
@@ -233,17 +211,11 @@ def _read_by(content: bytes, node: Span) -> set[str]:
     return names
 
 
+def _spans(content: bytes, graph: Span) -> dict[int, list[Span]]:
+    """Returns where a graph's nodes, weights, inputs and outputs lie, by the field's number."""
+    numbers = (GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT)
+    return {key: list(map(message, of)) for key, of in gather(content, graph, numbers).items()}
+
+
 def _text(content: bytes, span: Span, of: int) -> str:
     return only([text(content, each) for each in gather(content, span, (of,))[of]], "")
-
-
-def _value(name: str, example: Array) -> bytes:
-    """Returns the description of a tensor of this name with an array's type and shape."""
-    kind = ELEMENT_TYPES.get(example.dtype.name)
-    if kind is None:
-        raise ModelFileError(
-            f"{name}: is of type {example.dtype}, which cannot be written to a file"
-        )
-    shape = b"".join(encode(DIMENSION, encode(SIDE, side)) for side in example.shape)
-    tensor = encode(ELEMENT_TYPE, kind) + encode(SHAPE, shape)
-    return encode(VALUE_NAME, name.encode()) + encode(VALUE_TYPE, encode(TENSOR_TYPE, tensor))

@@ -12,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from planted_nodes import random_graph
 
 from spotlet.errors import ModelFileError
-from spotlet.model.graph_parts import ELEMENT_TYPES, GraphParts
+from spotlet.model.graph_parts import GraphParts
+from spotlet.model.graph_tensors import ELEMENT_TYPES
 from spotlet.model.package import bundled_models, variants_of
 from spotlet.model.wire import BYTES, VARINT, encode, fields
 
@@ -129,3 +130,17 @@ def test_a_type_that_a_file_cannot_hold_is_refused() -> None:
 def test_a_file_that_is_not_onnx_is_refused() -> None:
     with pytest.raises(ModelFileError, match="not a complete ONNX file"):
         GraphParts.of(b"\x07")
+
+
+def test_a_node_with_two_names_is_refused_in_one_line() -> None:
+    content, _ = random_graph(0)
+    graph = onnx.load_from_string(content).graph
+    twice = graph.node[0].SerializeToString() + encode(3, b"again")
+    spoilt = onnx.load_from_string(content)
+    del spoilt.graph.node[:]
+    whole = spoilt.graph.SerializeToString()
+    nodes = [twice, *(node.SerializeToString() for node in graph.node[1:])]
+    whole += b"".join(encode(1, node) for node in nodes)
+    with pytest.raises(ModelFileError, match="may appear once appears twice") as raised:
+        GraphParts.of(encode(8, encode(2, 19)) + encode(7, whole))
+    assert "\n" not in str(raised.value)
