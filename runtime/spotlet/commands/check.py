@@ -102,10 +102,10 @@ def _locate(path: Path, settings: SessionSettings, folder: Path) -> None:
             f"{found.largest:.2g}"
         )
         return
-    write_located(found, settings, folder)
     print("located:")
     for line in located_lines(found, settings):
         print(f"  {line}")
+    write_located(found, settings, folder)
     print(f"wrote {folder}: subgraph.onnx, values.npz, reproduce.py, {MARKER}")
 
 
