@@ -1,12 +1,14 @@
-"""A tensor stored in an ONNX file: its shape, checked against its bytes, and its values if few.
+"""A tensor in an ONNX file: its shape, checked against its bytes, and its values if few.
 
 Source: ONNX, "onnx.proto", `TensorProto`:
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto
 """
 
 import math
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from spotlet.errors import ModelFileError
 from spotlet.model.graph_rules import (
@@ -19,7 +21,18 @@ from spotlet.model.graph_rules import (
     STRING,
     Constant,
 )
-from spotlet.model.wire import BYTES, Field, Span, gather, integers, message, number, only, text
+from spotlet.model.wire import (
+    BYTES,
+    Field,
+    Span,
+    encode,
+    gather,
+    integers,
+    message,
+    number,
+    only,
+    text,
+)
 from spotlet.text.plain import plain_line
 
 SMALL_BYTES = 256
@@ -30,6 +43,17 @@ TYPED = FLOATS, INT32S, STRINGS, INT64S, DOUBLES, UINT64S = 4, 5, 6, 7, 10, 11
 TENSOR = (DIMS, TYPE, SEGMENT, NAME, RAW, EXTERNAL, LOCATION, *TYPED)
 FLOAT_WIDTHS = {FLOATS: 4, DOUBLES: 8}
 """Bytes of a packed element; the others are varints."""
+
+VALUE_NAME, VALUE_TYPE, TENSOR_TYPE, ELEMENT_TYPE, SHAPE, DIMENSION, SIDE = 1, 2, 1, 1, 2, 1, 1
+"""Fields of `ValueInfoProto`, which describes an input or output, and of the messages in it."""
+
+ELEMENT_TYPES = {
+    **{"float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7},
+    **{"bool": 9, "float16": 10, "float64": 11, "uint32": 12, "uint64": 13},
+}
+"""numpy's names of types, and their `TensorProto.DataType`."""
+
+Array = npt.NDArray[Any]
 
 _CONTINUES = bytes(range(128, 256))
 """Bytes of a varint before its last."""
@@ -82,6 +106,32 @@ def read_tensor(content: bytes, span: Span) -> tuple[str, Constant | None]:
         return name, None
     stored = tuple(value for field in found[INT64S] for value in integers(content, field))
     return name, Constant(tuple(dims), kind, stored) if stored else None
+
+
+def describe_tensor(content: bytes, span: Span) -> str:
+    """Returns a stored tensor's name, type and shape, as text for a terminal."""
+    found = gather(content, span, (NAME, TYPE, DIMS))
+    name = only([text(content, each) for each in found[NAME]], "")
+    kind = only([number(each) for each in found[TYPE]], 0)
+    known = [dtype for dtype, value in ELEMENT_TYPES.items() if value == kind]
+    dims = [side for each in found[DIMS] for side in integers(content, each)]
+    return f"{plain_line(name, 60)} {known[0] if known else f'type {kind}'} {dims}"
+
+
+def value_info(name: str, example: Array) -> bytes:
+    """Returns an input's or output's description: a name, and an array's type and shape.
+
+    Raises:
+        ModelFileError: the array is of a type that such a file does not have.
+    """
+    kind = ELEMENT_TYPES.get(example.dtype.name)
+    if kind is None:
+        raise ModelFileError(
+            f"{name}: is of type {example.dtype}, which cannot be written to a file"
+        )
+    shape = b"".join(encode(DIMENSION, encode(SIDE, side)) for side in example.shape)
+    tensor = encode(ELEMENT_TYPE, kind) + encode(SHAPE, shape)
+    return encode(VALUE_NAME, name.encode()) + encode(VALUE_TYPE, encode(TENSOR_TYPE, tensor))
 
 
 def _elements(content: bytes, field: Field) -> int:

@@ -1,4 +1,4 @@
-"""Protocol Buffers' wire format: just enough to read a message's fields.
+"""Protocol Buffers' wire format: just enough to read a message's fields, and to write some.
 
 Only what is asked for is copied: the bytes of all other fields are skipped by their length.
 
@@ -94,6 +94,18 @@ def read_varint(content: bytes, start: int, end: int) -> tuple[int, int]:
     raise ValueError("a number does not end")
 
 
+def encode(of: int, value: bytes | int) -> bytes:
+    r"""Returns a field: its number, then bytes with their length, or a varint from 0 on.
+
+    Example:
+        >>> encode(1, b"ab"), encode(8, 150)
+        (b'\n\x02ab', b'@\x96\x01')
+    """
+    if isinstance(value, int):
+        return _varint(of << 3 | VARINT) + _varint(value)
+    return _varint(of << 3 | BYTES) + _varint(len(value)) + value
+
+
 def message(field: Field) -> Span:
     """Returns where a field's bytes are; raises ValueError if it is of another type."""
     if field[1] != BYTES:
@@ -139,6 +151,15 @@ def only(values: Sequence[_Value], default: _Default) -> _Value | _Default:
     if len(values) > 1:
         raise ValueError("a field that may appear once appears twice")
     return values[0] if values else default
+
+
+def _varint(value: int) -> bytes:
+    """Returns a number from 0 on as a varint: seven bits a byte, the lowest first."""
+    found = bytearray()
+    while value > 127:
+        found.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*found, value])
 
 
 def _signed(value: int) -> int:
