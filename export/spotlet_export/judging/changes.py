@@ -5,8 +5,10 @@ A change either mends the second model or gives the first the same fault; both s
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from spotlet.boxes import FloatArray
 from spotlet.letterbox import PAD_VALUE, ImageArray
@@ -28,6 +30,7 @@ CORNER = "letterbox: corner against centre"
 PAD = "other grey of the border"
 LAYOUT = "axes of the picture mixed up"
 SCALE = "scale 255"
+SIGNED = "bytes read as signed"
 MEAN = "mean and deviation"
 BOXES = "boxes: corner against centre"
 XY = "x and y swapped"
@@ -45,6 +48,9 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF: Three = (0.5, 0.5, 0.5)
 NONE: Three = (0.0, 0.0, 0.0)
 ONES: Three = (1.0, 1.0, 1.0)
+
+NO_BYTES = ("signed", "unsigned")
+"""Of `LAYOUTS`: their pixels are no bytes."""
 
 RANGES: dict[str, tuple[Three, Three]] = {
     "ImageNet's mean and deviation": (IMAGENET_MEAN, IMAGENET_STD),
@@ -73,7 +79,7 @@ class InputChange:
         layout: a key of `LAYOUTS`, or empty.
         gain: factors of the canvas's bytes, BGR.
         offset: added to them after that.
-        precision: `float16`, `float32`, or empty for the file's own.
+        precision: `float32`, `float16`, `bfloat16`, or empty for the file's own.
     """
 
     placing: str | None = None
@@ -87,7 +93,7 @@ class InputChange:
     @property
     def floats(self) -> bool:
         """Whether pixels are not bytes afterwards."""
-        return (self.gain, self.offset) != (ONES, NONE)
+        return (self.gain, self.offset) != (ONES, NONE) or self.layout in NO_BYTES
 
     def then(self, other: "InputChange") -> "InputChange":
         """Returns both changes in one: `other` where it says something."""
@@ -165,7 +171,18 @@ def unreshaped(canvas: ImageArray) -> ImageArray:
     return np.ascontiguousarray(canvas.transpose(2, 0, 1)).reshape(canvas.shape)
 
 
-LAYOUTS: dict[str, Callable[[ImageArray], ImageArray]] = {
+def wrapped(step: int) -> Callable[[ImageArray], npt.NDArray[np.int16]]:
+    """Returns a function that adds a step to bytes over 127; -256 makes them signed."""
+
+    def wrap(canvas: ImageArray) -> npt.NDArray[np.int16]:
+        return np.where(canvas > 127, canvas + np.int16(step), canvas).astype(np.int16)
+
+    return wrap
+
+
+LAYOUTS: dict[str, Callable[[ImageArray], npt.NDArray[np.integer[Any]]]] = {
+    "signed": wrapped(-256),
+    "unsigned": wrapped(256),
     "swapped": lambda canvas: np.ascontiguousarray(canvas[..., ::-1]),
     "reshaped": reshaped,
     "unreshaped": unreshaped,
@@ -192,11 +209,17 @@ def input_changes(rule: InputRule | None, *, floats: bool) -> Iterator[Change]:
     if rule is not None:
         yield from _placings(rule)
     if floats:
+        layouts = {
+            "signed": (SIGNED, "bytes over 127 of {x}'s pixels become negative"),
+            "unsigned": (SIGNED, "bytes over 127 of {x}'s pixels are no longer negative"),
+        }
+        for layout, (culprit, clause) in layouts.items():
+            yield Change(culprit=culprit, clause=clause, input=InputChange(layout=layout))
         for text, factor in (("multiplied", 255.0), ("divided", 1 / 255.0)):
             change = InputChange(gain=(factor,) * 3)
             yield Change(culprit=SCALE, clause=f"{{x}}'s pixels are {text} by 255", input=change)
         yield from _ranges()
-        for precision in ("float32", "float16"):
+        for precision in ("float32", "float16", "bfloat16"):
             clause = f"{{x}} computes in {precision}"
             change = InputChange(precision=precision)
             yield Change(culprit=PRECISION, clause=clause, input=change)

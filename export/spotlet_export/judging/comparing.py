@@ -8,15 +8,16 @@ import numpy as np
 from spotlet.check.agreement import Agreement, agree, agreeing
 from spotlet.check.probe import synthetic_canvases
 from spotlet.detections import Detections
+from spotlet.letterbox import ImageArray
 from spotlet.manifest import DetectionRule
 from spotlet_export.gate.detection_parity import detection_rows
 from spotlet_export.gate.frames import CheckFrame
 from spotlet_export.gate.reference import ENOUGH_DETECTIONS, FIRST_THRESHOLD, LAST_THRESHOLD
 from spotlet_export.gate.report import Row
 from spotlet_export.gate.rules import said_rules
-from spotlet_export.gate.tensor_parity import TENSORS, difference, objects
+from spotlet_export.gate.tensor_parity import BATCH, TENSORS, difference, objects
 from spotlet_export.gate.variants import Limits
-from spotlet_export.judging.changes import AS_IS
+from spotlet_export.judging.changes import AS_IS, Tensors
 from spotlet_export.judging.explaining import A, B, Pair
 from spotlet_export.judging.likeness import shared_ids, with_ids
 from spotlet_export.judging.sides import Cells, Side, Subject
@@ -116,6 +117,7 @@ def tensor_rows(pair: Pair, limits: Limits, variant: str) -> list[Row]:
         ours, theirs = ([side.compute(canvas, 0.0) for canvas in group] for side in (a, b))
         if any(one[0].shape != other[0].shape for one, other in zip(ours, theirs, strict=True)):
             return []
+        rows += _batch_rows(b, group, theirs, name, limits, variant)
         tensors = []
         for results, columns in ((ours, slice(None)), (theirs, order)):
             scores = np.stack([each[1] for each in results])[..., columns]
@@ -140,6 +142,35 @@ def tensor_rows(pair: Pair, limits: Limits, variant: str) -> list[Row]:
                 )
             )
     return rows
+
+
+def _batch_rows(
+    side: Side,
+    canvases: Sequence[ImageArray],
+    single: Sequence[Tensors],
+    name: str,
+    limits: Limits,
+    variant: str,
+) -> list[Row]:
+    """Returns the rows for B's canvases in batches against one by one; none for a runner."""
+    if side.compute_batch is None:
+        return []
+    stacked = np.stack(canvases)
+    parts = [side.compute_batch(stacked[n : n + BATCH]) for n in range(0, len(stacked), BATCH)]
+    return [
+        Row(
+            variant=variant,
+            name=f"tensor {kind}, batch {BATCH} against 1, max |Δ|",
+            over=f"{len(canvases)} {name}",
+            measured=difference(
+                np.stack([each[index] for each in single]),
+                np.concatenate([part[index] for part in parts]),
+                "max",
+            ),
+            limit=limits.golden.tensors,
+        )
+        for index, kind in enumerate(TENSORS)
+    ]
 
 
 def compare_found(pair: Pair, limits: Limits, variant: str) -> Compared:

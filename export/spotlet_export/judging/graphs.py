@@ -94,11 +94,15 @@ def in_float32(model: onnx.ModelProto) -> onnx.ModelProto | None:
     return changed if found else None
 
 
-def in_float16(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Returns a copy in which every result passes through float16.
+def in_16_bits(model: onnx.ModelProto, kind: int) -> onnx.ModelProto:
+    """Returns a copy in which every weight and result passes through 16 bits.
 
-    onnxruntime's CPU lacks most operators in float16; so each computes in float32, and what it
-    returns is rounded, or becomes infinite, as on hardware that stores 16 bits.
+    onnxruntime's CPU lacks most operators in 16 bits; so each computes in float32, and what it
+    reads and returns is rounded, or becomes infinite, as on hardware that stores 16 bits.
+
+    Args:
+        model: not changed.
+        kind: one of `HALVES`.
     """
     changed = onnx.shape_inference.infer_shapes(_copy(model))
     graph = changed.graph
@@ -107,32 +111,26 @@ def in_float16(model: onnx.ModelProto) -> onnx.ModelProto:
         for each in (*graph.value_info, *graph.output)
         if each.type.tensor_type.elem_type == TensorProto.FLOAT
     }
-    for tensor in graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT:
-            with np.errstate(over="ignore"):
-                rounded = numpy_helper.to_array(tensor).astype(np.float16).astype(np.float32)
-            tensor.CopyFrom(numpy_helper.from_array(rounded, tensor.name))
-    nodes = list(graph.node)
-    del graph.node[:]
-    for node in nodes:
-        graph.node.append(node)
-        if node.op_type == "Constant":
-            continue
-        for position, name in enumerate(node.output):
-            if name not in floats:
-                continue
-            node.output[position] = f"{name}/exact"
-            graph.node[-1].CopyFrom(node)
-            half = f"{name}/half"
-            graph.node.extend(
-                [
-                    helper.make_node("Cast", [f"{name}/exact"], [half], to=TensorProto.FLOAT16),
-                    helper.make_node("Cast", [half], [name], to=TensorProto.FLOAT),
-                ]
-            )
-            break  # operators with several float results are rare, and the first is the values
-    del graph.value_info[:]
+    weights = {each.name for each in graph.initializer if each.data_type == TensorProto.FLOAT}
+    nodes = [node for name in sorted(weights) for node in _rounding(name, f"{name}/16", kind)]
+    for node in graph.node:
+        node.input[:] = [f"{name}/16" if name in weights else name for name in node.input]
+        results = [name for name in node.output if name in floats and node.op_type != "Constant"]
+        node.output[:] = [f"{name}/exact" if name in results else name for name in node.output]
+        nodes.append(node)
+        nodes += [each for name in results for each in _rounding(f"{name}/exact", name, kind)]
+    nodes = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(nodes)
     return changed
+
+
+def _rounding(name: str, rounded: str, kind: int) -> list[onnx.NodeProto]:
+    half = f"{rounded}/half"
+    return [
+        helper.make_node("Cast", [name], [half], to=kind),
+        helper.make_node("Cast", [half], [rounded], to=TensorProto.FLOAT),
+    ]
 
 
 def _widen(graph: onnx.GraphProto) -> bool:

@@ -25,7 +25,7 @@ from spotlet_export.graph.graph import build_graph
 from spotlet_export.judging.changes import AS_IS, LAYOUTS, InputChange, Setting, Tensors
 from spotlet_export.judging.graphs import (
     GraphSession,
-    in_float16,
+    in_16_bits,
     in_float32,
     with_float_input,
 )
@@ -33,6 +33,11 @@ from spotlet_export.judging.resizing import RESIZES, lay
 from spotlet_export.package.describing import make_manifest
 from spotlet_training.evaluation.measurement import CHECKPOINT_SUFFIX
 from spotlet_training.network.checkpoint import load_checkpoint
+
+KINDS = {
+    "float16": onnx.TensorProto.FLOAT16,
+    "bfloat16": onnx.TensorProto.BFLOAT16,
+}
 
 RUNNER_PREFIX = "runner:"
 """Before the command of a program."""
@@ -68,6 +73,7 @@ class Side:
         best_only: whether a cell has the score of its best class only.
         facts: for records.
         make_graph: builds its ONNX graph; None for a runner.
+        compute_batch: several canvases at a time, (N, H, W, 3); None for a runner.
     """
 
     title: str
@@ -83,6 +89,7 @@ class Side:
     best_only: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
     make_graph: Callable[[], onnx.ModelProto] | None = None
+    compute_batch: Callable[[ImageArray], Tensors] | None = None
 
     @cached_property
     def graph(self) -> onnx.ModelProto:
@@ -183,14 +190,13 @@ class Subject:
     ) -> Tensors | None:
         resize = None if change.interpolation is None else RESIZES[change.interpolation]
         canvas = frame if self.side.input is None else lay(frame, letterbox, resize)
-        if change.layout:
-            canvas = LAYOUTS[change.layout](canvas)
+        pixels = LAYOUTS[change.layout](canvas) if change.layout else canvas
         if not change.floats and not change.precision:
-            return self.side.compute(canvas, least)
+            return self.side.compute(pixels.astype(np.uint8, copy=False), least)
         session = self._session(change.precision)
         if session is None:
             return None
-        values = canvas * np.array(change.gain, np.float32) + np.array(change.offset, np.float32)
+        values = pixels * np.array(change.gain, np.float32) + np.array(change.offset, np.float32)
         return session.run(values.astype(np.float32))
 
     def _session(self, precision: str) -> GraphSession | None:
@@ -206,8 +212,8 @@ class Subject:
         model: onnx.ModelProto | None = with_float_input(self.side.graph, manifest.input.name)
         assert model is not None
         try:
-            if precision == "float16":
-                model = in_float16(model)
+            if precision in KINDS:
+                model = in_16_bits(model, KINDS[precision])
             elif precision == "float32":
                 model = in_float32(model)
             return None if model is None else GraphSession(model, manifest)
@@ -252,6 +258,7 @@ def _checkpoint_side(text: str) -> Side:
         precision="float32",
         compute=compute,
         make_graph=lambda: build_graph(network, manifest),
+        compute_batch=lambda canvases: pytorch_tensors(network, canvases),
         facts={"training": {key: checkpoint.training.get(key) for key in ("data", "epoch")}},
     )
 
@@ -281,6 +288,7 @@ def _file_side(text: str) -> Side:
         least_score=manifest.detection.score_threshold if suppresses else 0.0,
         fixed_cells=not suppresses,
         make_graph=lambda: model,
+        compute_batch=session.run,
         facts={"sha256": session.sha256, "name": manifest.name, "producer": manifest.producer},
     )
 

@@ -27,6 +27,7 @@ from spotlet_export.judging.changes import (
     PRECISION,
     SCALE,
     SHIFT,
+    SIGNED,
     TWICE,
     UNIT,
     XY,
@@ -42,7 +43,7 @@ PLANTED = {
     "scale_twice": (SCALE,),
     "scale_missing": (SCALE,),
     "imagenet_normalisation": (MEAN,),
-    "signed_pixels": (MEAN,),
+    "signed_pixels": (SIGNED,),
     "centre_and_size": (BOXES,),
     "x_and_y_swapped": (XY,),
     "boxes_in_pixels": (UNIT,),
@@ -221,3 +222,10 @@ def test_the_command_exits_with_3_and_names_the_rows(
     printed = capsys.readouterr()
     assert "B matches A when B's input is RGB." in printed.out
     assert "not the same: tensor boxes" in printed.err
+
+
+def test_a_batch_of_which_only_the_first_is_right_is_no_equal(
+    built: onnx.ModelProto, prove: Prove
+) -> None:
+    report = prove(catalogue()["batch_of_first"].plant(built)).report
+    assert {row.name for row in report.failures} == {"tensor scores, batch 8 against 1, max |Δ|"}
