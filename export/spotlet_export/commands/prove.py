@@ -41,10 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image",
         type=Path,
-        action="append",
+        nargs="+",
+        action="extend",
         default=[],
         metavar="FILE",
-        help="compare on it; repeatable (default without --data: A's golden frames)",
+        help="compare on these (default without --data: A's golden frames)",
     )
     parser.add_argument(
         "--out",

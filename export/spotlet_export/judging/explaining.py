@@ -11,6 +11,7 @@ from spotlet_export.gate.frames import CheckFrame
 from spotlet_export.gate.reference import LAST_THRESHOLD
 from spotlet_export.judging.changes import (
     AS_IS,
+    PRECISION,
     Change,
     InputChange,
     Setting,
@@ -292,6 +293,31 @@ class _Search:
             for side in sides:
                 for change in _suggested(self.pair, state, side, self.frames):
                     yield state, side, change
+
+
+def rounding(pair: Pair) -> str:
+    """Returns whether 16 bits would make as large a difference as that of both, as text.
+
+    That is no proof: which bits are lost depends on the device. Empty if it is larger, or A cannot
+    be computed in 16 bits.
+    """
+    a = pair.subjects[A]
+    if not a.takes_floats:
+        return ""
+    frames = spread(pair.frames, SEARCHED)
+    alone = replace(pair, subjects=(a, a))
+    shares = {}
+    for kind in ("float16", "bfloat16"):
+        change = Change(culprit=PRECISION, clause="", input=InputChange(precision=kind))
+        both = alone.both((AS_IS, AS_IS.then(change)), frames)
+        if both is None:
+            return ""
+        shares[kind] = unlikeness(*both)
+    own = pair.measure(unlikeness, (AS_IS, AS_IS), frames)
+    if own > max(shares.values()):
+        return ""
+    told = ", ".join(f"A in {kind} {share:.1%}" for kind, share in shares.items())
+    return f"rounding may be all: unlike A are B {own:.1%}, {told}"
 
 
 def _search_rule(pair: Pair, frames: Sequence[CheckFrame]) -> DetectionRule:

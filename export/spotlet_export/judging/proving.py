@@ -34,7 +34,7 @@ from spotlet_export.judging.comparing import (
     rule_rows,
     tensor_rows,
 )
-from spotlet_export.judging.explaining import A, B, Explanation, Pair, explain
+from spotlet_export.judging.explaining import A, B, Explanation, Pair, explain, rounding
 from spotlet_export.judging.likeness import shared_ids
 from spotlet_export.judging.page import proof_page
 from spotlet_export.judging.pictures import WorstPicture, worst_pictures
@@ -197,6 +197,8 @@ def prove_models(
             on_step("trying the usual causes")
             explanation = explain(pair, precision, on_progress)
             notes += _where(subjects, explanation, frames)
+            if explanation is None and (text := rounding(pair)):
+                notes.append(text)
         shown = sides[A].detection.score_threshold
         proof = Proof(
             titles=(a, b),
