@@ -14,6 +14,7 @@ from spotlet.boxes import FloatArray
 from spotlet.letterbox import PAD_VALUE, ImageArray
 from spotlet.letterbox import RESIZES as PLACINGS
 from spotlet.manifest import InputRule
+from spotlet_export.adoption.trials.alternatives import IMAGENET_MEAN, IMAGENET_STD
 from spotlet_export.judging.resizing import HALF_PIXEL, RESIZES
 
 Three = tuple[float, float, float]
@@ -41,9 +42,6 @@ TWICE = "activation twice"
 CLASSES = "class order"
 SHIFT = "half-pixel shift"
 PRECISION = "float16 range"
-
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of photographs in [0, 1], RGB: torchvision's models expect them."""
 
 HALF: Three = (0.5, 0.5, 0.5)
 NONE: Three = (0.0, 0.0, 0.0)

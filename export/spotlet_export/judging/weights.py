@@ -54,7 +54,7 @@ def overflow(model: onnx.ModelProto, manifest: Manifest, canvas: ImageArray) -> 
     typed = onnx.shape_inference.infer_shapes(floats).graph
     halves = {each.name for each in typed.value_info if each.type.tensor_type.elem_type in HALVES}
     wide = in_float32(floats)
-    if wide is None:
+    if wide is None or not halves:
         return ""
     named = [(node, name) for node in wide.graph.node for name in node.output if name in halves]
     kind = onnx.helper.make_tensor_type_proto(TensorProto.FLOAT, None)

@@ -53,6 +53,7 @@ PLANTED = {
     "half_pixel": (SHIFT,),
     "half_cell": (SHIFT,),
     "float16_overflow": (PRECISION,),
+    "float16_saturation": (PRECISION,),
 }
 """Faults of the catalogue, and the causes that name them."""
 
