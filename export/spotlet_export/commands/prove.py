@@ -7,7 +7,7 @@ from spotlet.errors import GateError
 from spotlet.text.terminal import write_notice
 from spotlet_export.commands.dialogue import Steps
 from spotlet_export.judging import ProveSettings, prove_models
-from spotlet_export.judging.sides import LIMITS
+from spotlet_export.judging.opening import LIMITS
 from spotlet_training.commands.set_options import add_exhaustive_argument, asked_sets
 
 SIDE_HELP = (

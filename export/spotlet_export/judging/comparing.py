@@ -6,21 +6,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from spotlet.check.agreement import Agreement, agree, agreeing
-from spotlet.check.probe import synthetic_canvases
 from spotlet.detections import Detections
-from spotlet.letterbox import ImageArray
 from spotlet.manifest import DetectionRule
 from spotlet_export.gate.detection_parity import detection_rows
 from spotlet_export.gate.frames import CheckFrame
 from spotlet_export.gate.reference import ENOUGH_DETECTIONS, FIRST_THRESHOLD, LAST_THRESHOLD
 from spotlet_export.gate.report import Row
 from spotlet_export.gate.rules import said_rules
-from spotlet_export.gate.tensor_parity import BATCH, TENSORS, difference, objects
 from spotlet_export.gate.variants import Limits
-from spotlet_export.judging.changes import AS_IS, Tensors
-from spotlet_export.judging.explaining import A, B, Pair
-from spotlet_export.judging.likeness import shared_ids, with_ids
-from spotlet_export.judging.sides import Cells, Side, Subject
+from spotlet_export.judging.changes import AS_IS
+from spotlet_export.judging.likeness import with_ids
+from spotlet_export.judging.pairs import A, B, Pair
+from spotlet_export.judging.sides import Side
+from spotlet_export.judging.subjects import Cells, Subject
 from spotlet_training.datasets import Dataset
 from spotlet_training.evaluation.evaluation import (
     COCO_RULE,
@@ -30,6 +28,7 @@ from spotlet_training.evaluation.evaluation import (
 )
 
 RULE_ROW = "manifest, rules that differ"
+
 
 UNCOMPARED_RULES = ("classes", "score activation", "box encoding", "colour order")
 """Of manifests: what the results show better, or what is always the same."""
@@ -90,86 +89,6 @@ def rule_rows(sides: tuple[Side, Side], variant: str) -> list[Row]:
             measured=len(wrong),
             limit=0,
         )
-    ]
-
-
-def tensor_rows(pair: Pair, limits: Limits, variant: str) -> list[Row]:
-    """Returns the rows for tensors on the same canvases; none if the models' cells differ.
-
-    If one has the score of the best class of a cell only, so has the other.
-    """
-    a, b = (subject.side for subject in pair.subjects)
-    if not (a.fixed_cells and b.fixed_cells) or a.input is None or b.input is None:
-        return []
-    if a.input.size_hw != b.input.size_hw or len(a.classes) != len(b.classes):
-        return []
-    real = [frame for frame in pair.frames if frame.real]
-    synthetic = synthetic_canvases(a.input.size_hw)
-    canvases = {
-        "real frames": [
-            a.input.letterbox(frame.image_bgr.shape[:2]).apply(frame.image_bgr) for frame in real
-        ],
-        "edge cases": list(synthetic),
-    }
-    order = np.argsort(shared_ids(b.classes, a.classes), kind="stable")
-    rows = []
-    for name, group in canvases.items():
-        ours, theirs = ([side.compute(canvas, 0.0) for canvas in group] for side in (a, b))
-        if any(one[0].shape != other[0].shape for one, other in zip(ours, theirs, strict=True)):
-            return []
-        rows += _batch_rows(b, group, theirs, name, limits, variant)
-        tensors = []
-        for results, columns in ((ours, slice(None)), (theirs, order)):
-            scores = np.stack([each[1] for each in results])[..., columns]
-            if a.best_only or b.best_only:
-                scores = scores.max(axis=2, keepdims=True)
-            tensors.append((np.stack([each[0] for each in results]), scores))
-        for kind, want, got in zip(TENSORS, *tensors, strict=True):
-            if limits.exact:
-                compared, measured = "max |Δ|", difference(want, got, "max")
-            elif name == "real frames":
-                compared = "mean |Δ| where there is an object"
-                measured = difference(want, got, "mean", objects(tensors[0][1]))
-            else:
-                continue
-            rows.append(
-                Row(
-                    variant=variant,
-                    name=f"tensor {kind}, {compared}",
-                    over=f"{len(group)} {name}",
-                    measured=measured,
-                    limit=limits.tensors,
-                )
-            )
-    return rows
-
-
-def _batch_rows(
-    side: Side,
-    canvases: Sequence[ImageArray],
-    single: Sequence[Tensors],
-    name: str,
-    limits: Limits,
-    variant: str,
-) -> list[Row]:
-    """Returns the rows for B's canvases in batches against one by one; none for a runner."""
-    if side.compute_batch is None:
-        return []
-    stacked = np.stack(canvases)
-    parts = [side.compute_batch(stacked[n : n + BATCH]) for n in range(0, len(stacked), BATCH)]
-    return [
-        Row(
-            variant=variant,
-            name=f"tensor {kind}, batch {BATCH} against 1, max |Δ|",
-            over=f"{len(canvases)} {name}",
-            measured=difference(
-                np.stack([each[index] for each in single]),
-                np.concatenate([part[index] for part in parts]),
-                "max",
-            ),
-            limit=limits.golden.tensors,
-        )
-        for index, kind in enumerate(TENSORS)
     ]
 
 

@@ -15,7 +15,7 @@ from spotlet.detections import Detections
 from spotlet.letterbox import Letterbox
 from spotlet.tracking.assignment import assign
 from spotlet_export.judging.changes import CLASSES, SHIFT, Change
-from spotlet_export.judging.sides import Cells
+from spotlet_export.judging.subjects import Cells
 
 LEAST_PAIRS = 8
 """Detections of both models that a shift is read from."""

@@ -1,26 +1,18 @@
 """Proves that two models are the same, or says where they part, and why."""
 
-import json
-import math
-import platform
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields, replace
-from importlib.metadata import version
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-import onnxruntime as ort
 
-from spotlet.atomic import atomic_folder, check_replaceable
+from spotlet.atomic import check_replaceable
 from spotlet.errors import UsageError
-from spotlet.image_files import read_image, write_image
+from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
 from spotlet.model.files import is_folder
 from spotlet.model.package import GOLDEN_FOLDER, locate_model
-from spotlet.model.processor import cpu_name
 from spotlet_export.gate.frames import CheckFrame, Load, check_frames
 from spotlet_export.gate.report import Report, Row
 from spotlet_export.gate.variants import Limits
@@ -32,104 +24,24 @@ from spotlet_export.judging.comparing import (
     compared_rule,
     evaluate_side,
     rule_rows,
-    tensor_rows,
 )
-from spotlet_export.judging.explaining import A, B, Explanation, Pair, explain, rounding
+from spotlet_export.judging.explaining import Explanation, explain, rounding
 from spotlet_export.judging.likeness import shared_ids
-from spotlet_export.judging.page import proof_page
-from spotlet_export.judging.pictures import WorstPicture, worst_pictures
-from spotlet_export.judging.sides import LIMITS, RUNNER_PREFIX, Side, Subject, open_side
+from spotlet_export.judging.opening import LIMITS, RUNNER_PREFIX, open_side
+from spotlet_export.judging.pairs import A, B, Pair
+from spotlet_export.judging.pictures import worst_pictures
+from spotlet_export.judging.proof import Proof, ProveSettings
+from spotlet_export.judging.record import JSON_FILE, PAGE_FILE, write_proof
+from spotlet_export.judging.sides import Side
+from spotlet_export.judging.subjects import Subject
+from spotlet_export.judging.tensors import tensor_rows
 from spotlet_export.judging.weights import differing_weights, overflow
 from spotlet_training.datasets import Dataset
 from spotlet_training.datasets.class_order import in_class_order
 from spotlet_training.evaluation.measurement import CHECKPOINT_SUFFIX
 
-JSON_FILE, PAGE_FILE = "proof.json", "proof.html"
-
-PROOF_SCHEMA = 1
-
-NOT_FOUND = (
-    "None of the usual causes explains half of the difference: channel order, interpolation, "
-    "placing and border of the frame, range of the pixels, encoding, unit and shift of the boxes, "
-    "activation, class order, float16. The weights may be others."
-)
-
 VARIANT = "B"
 """The name of B in rows, where a report of an export has a file's."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProveSettings:
-    """How to compare.
-
-    Attributes:
-        precision: a key of `LIMITS`; None: that of the less precise model, and float16 for a
-            runner.
-        tensors: in place of that precision's limit of |Δ| of a tensor's elements.
-        unmatched: of detections without a partner, as a share.
-        iou: of the overlap of a detection with its partner, at least.
-        scores: of |Δ| of a detection's score.
-        accuracy: of the AP that may be lost.
-
-    Raises:
-        UsageError: a value breaks its rule.
-    """
-
-    precision: str | None = None
-    tensors: float | None = None
-    unmatched: float | None = None
-    iou: float | None = None
-    scores: float | None = None
-    accuracy: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.precision is not None and self.precision not in LIMITS:
-            raise UsageError(f"precision {self.precision!r}: must be one of {', '.join(LIMITS)}")
-        for name, value in self.given.items():
-            if not 0 <= value <= 1:
-                raise UsageError(f"limit of {name} {value}: must be from 0 to 1")
-
-    @property
-    def given(self) -> dict[str, Any]:
-        """The limits that were set, by the names in `Limits`."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {
-            name: value
-            for name, value in values.items()
-            if name != "precision" and value is not None
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Proof:
-    """What a comparison showed.
-
-    Attributes:
-        titles: of A and B, as they were given.
-        report: the rows; they are the same if all passed.
-        explanation: why they differ; None if they are the same, or no usual cause explains it.
-        pictures: those that differ most.
-        page: the file that shows it.
-        notes: what was not compared, and why; where in their graphs they part.
-    """
-
-    titles: tuple[str, str]
-    report: Report
-    explanation: Explanation | None
-    pictures: Sequence[WorstPicture]
-    page: Path
-    notes: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        """The verdict, in a sentence."""
-        if self.report.passed:
-            return "A and B are the same."
-        if self.explanation is not None:
-            return f"{self.explanation.text}."
-        if all(row.name == RULE_ROW for row in self.report.failures):
-            return "A and B compute the same, but their manifests' rules differ."
-        return NOT_FOUND
 
 
 def prove_models(
@@ -139,7 +51,7 @@ def prove_models(
     *,
     dataset: Dataset | None = None,
     images: Sequence[Path] = (),
-    settings: ProveSettings = ProveSettings(),
+    settings: ProveSettings = ProveSettings(),  # noqa: B008
     on_step: Callable[[str], None] = lambda _: None,
     on_progress: Callable[[int, int], None] = lambda _, __: None,
     on_report: Callable[[Report], None] = lambda _: None,
@@ -208,7 +120,7 @@ def prove_models(
             page=out / PAGE_FILE,
             notes=tuple(notes),
         )
-        _write(proof, sides, limits, precision, rule.score_threshold, frames, out)
+        write_proof(proof, sides, limits, precision, rule.score_threshold, frames, out)
     return proof
 
 
@@ -303,72 +215,3 @@ def _accuracy(
     if row is None:
         notes.append("AP: not compared; the set has no labelled object of the models' classes")
     return row
-
-
-def _write(
-    proof: Proof,
-    sides: tuple[Side, Side],
-    limits: Limits,
-    precision: str,
-    score_threshold: float,
-    frames: Sequence[CheckFrame],
-    out: Path,
-) -> None:
-    """Writes the folder, atomically."""
-    sizes = {frame.image_bgr.shape[:2] for frame in frames}
-    facts = {
-        "precision": precision,
-        "compared from a score of": f"{score_threshold:g}",
-        "pictures": f"{len(frames)} of {len(sizes)} sizes",
-        "not compared": "; ".join(proof.notes) or "nothing",
-        "spotlet": version("spotlet"),
-        "onnxruntime": ort.__version__,
-        "OpenCV": cv2.__version__,
-        "processor": cpu_name() or platform.machine(),
-    }
-    explanation = proof.explanation
-    record = {
-        "schema": PROOF_SCHEMA,
-        "same": proof.report.passed,
-        "text": proof.text,
-        "culprits": [] if explanation is None else [each.culprit for each in explanation.causes],
-        "sides": [
-            {
-                "given": side.title,
-                "kind": side.kind,
-                "classes": list(side.classes),
-                "precision": side.precision,
-                **side.facts,
-            }
-            for side in sides
-        ],
-        "limits": {name: value for name, value in asdict(limits).items() if name != "golden"},
-        "rows": [_json_row(row) for row in proof.report.rows],
-        "explanation": None if explanation is None else asdict(explanation),
-        "worst": [
-            {
-                "frame": each.name,
-                "unlikeness": each.unlikeness,
-                "found": list(each.counts),
-                "picture": f"worst-{number}.png",
-            }
-            for number, each in enumerate(proof.pictures, 1)
-        ],
-        "facts": facts,
-    }
-    with atomic_folder(out, marker=JSON_FILE) as folder:
-        for number, each in enumerate(proof.pictures, 1):
-            write_image(folder / f"worst-{number}.png", each.drawn)
-        page = proof_page(
-            proof.titles, proof.report, proof.text, explanation, proof.pictures, list(facts.items())
-        )
-        (folder / PAGE_FILE).write_text(page, encoding="utf-8", errors="backslashreplace")
-        text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
-        (folder / JSON_FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def _json_row(row: Row) -> dict[str, Any]:
-    """Returns a row as JSON, which has no infinity: null is a figure that cannot be measured."""
-    values = {name: value for name, value in asdict(row).items() if name != "variant"}
-    measured = row.measured if math.isfinite(row.measured) else None
-    return values | {"measured": measured, "passed": row.passed}

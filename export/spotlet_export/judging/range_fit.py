@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet_export.judging.changes import MEAN, Change, InputChange
-from spotlet_export.judging.sides import Cells
+from spotlet_export.judging.subjects import Cells
 
 Floats = npt.NDArray[np.float64]
 

@@ -123,7 +123,7 @@ def test_two_faults_that_hide_each_other_are_both_named(
 def test_an_unusual_range_of_pixels_is_fitted(built: onnx.ModelProto, prove: Prove) -> None:
     proof = prove(catalogue()["contrast_of_the_picture"].plant(built))
     causes = () if proof.explanation is None else proof.explanation.causes
-    # What depends on each picture is no gain and offset; but it must not be taken for another cause.
+    # A contrast of each picture is not one gain and offset, yet no other cause either.
     assert {cause.culprit for cause in causes} <= {MEAN}
 
 

@@ -1,0 +1,95 @@
+"""The comparison of tensors on the same canvases."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spotlet.check.probe import synthetic_canvases
+from spotlet.letterbox import ImageArray
+from spotlet_export.gate.report import Row
+from spotlet_export.gate.tensor_parity import BATCH, TENSORS, difference, objects
+from spotlet_export.gate.variants import Limits
+from spotlet_export.judging.changes import Tensors
+from spotlet_export.judging.likeness import shared_ids
+from spotlet_export.judging.pairs import Pair
+from spotlet_export.judging.sides import Side
+
+
+def tensor_rows(pair: Pair, limits: Limits, variant: str) -> list[Row]:
+    """Returns the rows for tensors on the same canvases; none if the models' cells differ.
+
+    If one has the score of the best class of a cell only, so has the other.
+    """
+    a, b = (subject.side for subject in pair.subjects)
+    if not (a.fixed_cells and b.fixed_cells) or a.input is None or b.input is None:
+        return []
+    if a.input.size_hw != b.input.size_hw or len(a.classes) != len(b.classes):
+        return []
+    real = [frame for frame in pair.frames if frame.real]
+    synthetic = synthetic_canvases(a.input.size_hw)
+    canvases = {
+        "real frames": [
+            a.input.letterbox(frame.image_bgr.shape[:2]).apply(frame.image_bgr) for frame in real
+        ],
+        "edge cases": list(synthetic),
+    }
+    order = np.argsort(shared_ids(b.classes, a.classes), kind="stable")
+    rows = []
+    for name, group in canvases.items():
+        ours, theirs = ([side.compute(canvas, 0.0) for canvas in group] for side in (a, b))
+        if any(one[0].shape != other[0].shape for one, other in zip(ours, theirs, strict=True)):
+            return []
+        rows += batch_rows_of(b, group, theirs, name, limits, variant)
+        tensors = []
+        for results, columns in ((ours, slice(None)), (theirs, order)):
+            scores = np.stack([each[1] for each in results])[..., columns]
+            if a.best_only or b.best_only:
+                scores = scores.max(axis=2, keepdims=True)
+            tensors.append((np.stack([each[0] for each in results]), scores))
+        for kind, want, got in zip(TENSORS, *tensors, strict=True):
+            if limits.exact:
+                compared, measured = "max |Δ|", difference(want, got, "max")
+            elif name == "real frames":
+                compared = "mean |Δ| where there is an object"
+                measured = difference(want, got, "mean", objects(tensors[0][1]))
+            else:
+                continue
+            rows.append(
+                Row(
+                    variant=variant,
+                    name=f"tensor {kind}, {compared}",
+                    over=f"{len(group)} {name}",
+                    measured=measured,
+                    limit=limits.tensors,
+                )
+            )
+    return rows
+
+
+def batch_rows_of(
+    side: Side,
+    canvases: Sequence[ImageArray],
+    single: Sequence[Tensors],
+    name: str,
+    limits: Limits,
+    variant: str,
+) -> list[Row]:
+    """Returns the rows for B's canvases in batches against one by one; none for a runner."""
+    if side.compute_batch is None:
+        return []
+    stacked = np.stack(canvases)
+    parts = [side.compute_batch(stacked[n : n + BATCH]) for n in range(0, len(stacked), BATCH)]
+    return [
+        Row(
+            variant=variant,
+            name=f"tensor {kind}, batch {BATCH} against 1, max |Δ|",
+            over=f"{len(canvases)} {name}",
+            measured=difference(
+                np.stack([each[index] for each in single]),
+                np.concatenate([part[index] for part in parts]),
+                "max",
+            ),
+            limit=limits.golden.tensors,
+        )
+        for index, kind in enumerate(TENSORS)
+    ]
