@@ -19,6 +19,9 @@ EQUAL = {"float32": 1e-3, "float16": 0.02, "int8": 0.1}
 """Unlikeness from which two models of a precision are as good as equal."""
 
 
+MUCH_LESS = 0.1
+"""Share of a small difference that counts as equal, in place of that."""
+
 FOUND_SHARE = 0.1
 """Of A's detections: what B must find so that causes can be told apart."""
 
@@ -82,7 +85,8 @@ def explain(
     before = pair.measure(distance, unchanged, frames)
     if before == 0:
         return None
-    search = Search(pair=pair, frames=frames, equal=EQUAL[precision], on_tried=on_tried)
+    equal = min(EQUAL[precision], before * MUCH_LESS)
+    search = Search(pair=pair, frames=frames, equal=equal, on_tried=on_tried)
     start = State(settings=unchanged, causes=(), left=before)
     # To mend B says more than to give A the same fault, and is clearer than a change to each.
     best = search.run(start, (B,))

@@ -34,8 +34,9 @@ from spotlet_export.judging.proof import Proof, ProveSettings
 from spotlet_export.judging.record import JSON_FILE, PAGE_FILE, write_proof
 from spotlet_export.judging.sides import Side
 from spotlet_export.judging.subjects import Subject
+from spotlet_export.judging.symptoms import symptoms
 from spotlet_export.judging.tensors import tensor_rows
-from spotlet_export.judging.weights import differing_weights, overflow
+from spotlet_export.judging.weights import differing_nodes, differing_weights, overflow
 from spotlet_training.datasets import Dataset
 from spotlet_training.datasets.class_order import in_class_order
 from spotlet_training.evaluation.measurement import CHECKPOINT_SUFFIX
@@ -108,6 +109,7 @@ def prove_models(
         if any(row.name != RULE_ROW for row in report.failures):
             on_step("trying the usual causes")
             explanation = explain(pair, precision, on_progress)
+            notes += symptoms(pair, compared.found)
             notes += _where(subjects, explanation, frames)
             if explanation is None and (text := rounding(pair)):
                 notes.append(text)
@@ -133,7 +135,7 @@ def _where(
     a, b = (subject.side for subject in subjects)
     found = []
     if a.make_graph is not None and b.make_graph is not None:
-        found.append(differing_weights(a.graph, b.graph))
+        found += [differing_weights(a.graph, b.graph), differing_nodes(a.graph, b.graph)]
     causes = () if explanation is None else explanation.causes
     for side in {cause.side for cause in causes if cause.culprit == PRECISION}:
         subject = subjects[side].side

@@ -37,8 +37,19 @@ def tensor_rows(pair: Pair, limits: Limits, variant: str) -> list[Row]:
     rows = []
     for name, group in canvases.items():
         ours, theirs = ([side.compute(canvas, 0.0) for canvas in group] for side in (a, b))
-        if any(one[0].shape != other[0].shape for one, other in zip(ours, theirs, strict=True)):
-            return []
+        lacking = max(
+            abs(len(one[0]) - len(other[0])) for one, other in zip(ours, theirs, strict=True)
+        )
+        if lacking:
+            return [
+                Row(
+                    variant=variant,
+                    name="tensors, cells that only one has",
+                    over=f"{len(ours[0][0])} cells of A, {len(theirs[0][0])} of B",
+                    measured=lacking,
+                    limit=0,
+                )
+            ]
         rows += batch_rows_of(b, group, theirs, name, limits, variant)
         tensors = []
         for results, columns in ((ours, slice(None)), (theirs, order)):

@@ -1,5 +1,7 @@
 """Where two graphs of the same network part: weights that differ, numbers that do not fit."""
 
+from collections import Counter
+
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
@@ -42,6 +44,37 @@ def differing_weights(a: onnx.ModelProto, b: onnx.ModelProto) -> str:
     )
 
 
+def differing_nodes(a: onnx.ModelProto, b: onnx.ModelProto) -> str:
+    """Returns which nodes of two graphs of the same network differ, as text.
+
+    Returns:
+        Empty if all are the same, or the graphs are not of the same network.
+    """
+    ours, theirs = (Counter(node.op_type for node in each.graph.node) for each in (a, b))
+    apart = [(ours - theirs).total(), (theirs - ours).total()]
+    if sum(apart) > (1 - SAME_NETWORK) * ours.total():
+        return ""
+    if sum(apart):
+        listed = [
+            f"{name} alone has {', '.join(f'{count} {kind}' for kind, count in more.items())}"
+            for name, more in (("A", ours - theirs), ("B", theirs - ours))
+            if more
+        ]
+        return f"nodes: {'; '.join(listed)}"
+    changed = [
+        f"{one.op_type} {other.name or other.output[0]!r}"
+        for one, other in zip(a.graph.node, b.graph.node, strict=True)
+        if one.op_type == other.op_type and _attributes(one) != _attributes(other)
+    ]
+    if not changed:
+        return ""
+    more = len(changed) - MOST_LISTED
+    return (
+        f"attributes of {len(changed)} nodes differ: {', '.join(changed[:MOST_LISTED])}"
+        + f" and {more} more" * (more > 0)
+    )
+
+
 def overflow(model: onnx.ModelProto, manifest: Manifest, canvas: ImageArray) -> str:
     """Returns the first result that float16 cannot hold, as text; empty if there is none.
 
@@ -71,6 +104,10 @@ def overflow(model: onnx.ModelProto, manifest: Manifest, canvas: ImageArray) -> 
                 f"float16 ends at {LARGEST_HALF:.0f}"
             )
     return ""
+
+
+def _attributes(node: onnx.NodeProto) -> list[bytes]:
+    return sorted(each.SerializeToString(deterministic=True) for each in node.attribute)
 
 
 def _weights(model: onnx.ModelProto) -> dict[str, FloatArray]:

@@ -69,7 +69,7 @@ def good(built: onnx.ModelProto, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture
 def prove(good: Path, tmp_path: Path) -> Prove:
-    dataset = Shapes(12, seed=3, class_names=("box", "ball"))
+    dataset = Shapes(12, seed=3)
 
     def call(b: str | Path | onnx.ModelProto, *, a: str | Path = good, **settings: object) -> Proof:
         if isinstance(b, onnx.ModelProto):
@@ -230,3 +230,24 @@ def test_a_batch_of_which_only_the_first_is_right_is_no_equal(
 ) -> None:
     report = prove(catalogue()["batch_of_first"].plant(built)).report
     assert {row.name for row in report.failures} == {"tensor scores, batch 8 against 1, max |Δ|"}
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("shared_int8_scale", "B's scores are only ever 0, 1"),
+        ("float16_overflow", "B's scores are NaN or infinite in 24 of 24 pictures"),
+        ("same_padding", "attributes of 5 nodes differ: Conv"),
+        ("silent_class", "B never finds"),
+    ],
+)
+def test_what_is_conspicuous_is_said(
+    name: str, told: str, built: onnx.ModelProto, prove: Prove
+) -> None:
+    notes = prove(catalogue()[name].plant(built)).notes
+    assert any(note.startswith(told) for note in notes), notes
+
+
+def test_cells_that_are_missing_are_a_row(built: onnx.ModelProto, prove: Prove) -> None:
+    report = prove(catalogue()["level_dropped"].plant(built)).report
+    assert "tensors, cells that only one has" in {row.name for row in report.failures}
