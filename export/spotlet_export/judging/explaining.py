@@ -11,7 +11,7 @@ from spotlet_export.judging.likeness import distance, unlikeness
 from spotlet_export.judging.pairs import A, B, Pair, spread
 from spotlet_export.judging.searching import SEARCHED, Cause, OnTried, Search, State
 
-EXPLAINS = 0.5
+EXPLAINS = 0.66
 """Share of the difference that a cause must explain to be named."""
 
 
@@ -74,7 +74,7 @@ def explain(
         on_tried: called with the number of causes tried in this round, and of all.
 
     Returns:
-        None if none of the usual causes explains half of it.
+        None if the usual causes do not explain two thirds of it.
     """
     frames = spread(pair.frames, SEARCHED)
     pair = replace(pair, rule=_search_rule(pair, frames))

@@ -13,7 +13,7 @@ from spotlet_export.judging.opening import LIMITS
 from spotlet_export.judging.pictures import WorstPicture
 
 NOT_FOUND = (
-    "None of the usual causes explains half of the difference: channel order, interpolation, "
+    "The usual causes do not explain the difference: channel order, interpolation, "
     "placing and border of the frame, range of the pixels, encoding, unit and shift of the boxes, "
     "activation, class order, float16. The weights may be others."
 )

@@ -114,7 +114,9 @@ class Search:
         return best
 
     def _after(self, state: State, side: int, change: Change) -> State | None:
-        """Returns the state after a change; None if that explains little."""
+        """Returns the state after a change; None if it explains little, or its kind is there."""
+        if any((side, change.culprit) == (each.side, each.culprit) for each in state.causes):
+            return None
         settings = with_change(state.settings, side, change)
         left = self._left(state, settings, self.frames[:SCREENED])
         left = None if left is None else self._left(state, settings, self.frames)
