@@ -22,6 +22,10 @@ KINDS = {
 }
 
 
+MOST_BYTES = 2**28
+"""Results that a side keeps: those of 90 pictures, for 8400 cells of 80 classes."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
     """What a model computed for a frame.
@@ -35,6 +39,11 @@ class Cells:
     letterbox: Letterbox
     boxes: np.ndarray[Any, np.dtype[np.float32]]
     scores: np.ndarray[Any, np.dtype[np.float32]]
+
+    @property
+    def size(self) -> int:
+        """Bytes of both arrays."""
+        return self.boxes.nbytes + self.scores.nbytes
 
 
 class Subject:
@@ -77,15 +86,18 @@ class Subject:
         """
         least = 0.0 if self.side.fixed_cells else least
         key = (name, setting.input, least)
-        computed = self._computed.get(key)
+        computed = self._computed.pop(key, None)
         if computed is None:
             letterbox = self.side.letterbox((frame.shape[0], frame.shape[1]), setting.input)
             tensors = self._compute(frame, letterbox, setting.input, least)
             if tensors is None:
                 return None
             computed = Cells(letterbox, *tensors)
-            if kept:
-                self._computed[key] = computed
+            kept_bytes = sum(each.size for each in self._computed.values()) + computed.size
+            while kept and self._computed and kept_bytes > MOST_BYTES:
+                kept_bytes -= self._computed.pop(next(iter(self._computed))).size
+        if kept:
+            self._computed[key] = computed  # at the end: what is used seldom goes first
         boxes, scores = computed.boxes, computed.scores
         with np.errstate(all="ignore"):  # a broken model's infinities are what is looked for
             for output in setting.outputs:
