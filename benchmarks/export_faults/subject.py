@@ -18,7 +18,7 @@ from spotlet_training.datasets import Dataset, open_splits
 from spotlet_training.network.checkpoint import Checkpoint
 from spotlet_training.scenes import validation_scenes, write_coco_set
 
-PICTURES, PICTURE_HW = 48, (240, 320)
+PICTURES, PICTURE_HW = 24, (240, 320)
 """Generated scenes, wider than the canvas, so that the letterbox matters."""
 
 CANVASES = 8
