@@ -97,5 +97,5 @@ def plant_all(subject: Subject, faults: Mapping[str, Fault]) -> dict[str, Path]:
 
 def same_graph(one: Path, other: Path) -> bool:
     """Returns whether two files differ in metadata only."""
-    graphs = [onnx.load(file).graph.SerializeToString() for file in (one, other)]
-    return graphs[0] == graphs[1]
+    first, second = (onnx.load(file).graph.SerializeToString() for file in (one, other))
+    return bool(first == second)
