@@ -107,7 +107,8 @@ def normalisation(model: onnx.ModelProto) -> tuple[FloatArray, FloatArray]:
                 sign = 1 if reader.op_type == "Sub" else -1
                 mean = mean + sign * deviation * factor
             else:
-                deviation = deviation * (factor if reader.op_type == "Div" else 1 / factor)
+                divides = reader.op_type == "Div"
+                deviation = deviation * factor if divides else deviation / factor
         elif reader.op_type not in ("Transpose", "Identity"):
             break
         tensor = reader.output[0]
