@@ -6,14 +6,14 @@
 
 The detector is the bundled `garments`, the pictures are generated. Other projects' tools are
 installed on their first use, each in an environment apart under `--cache` (1.5 GB each with torch).
-With --out, tools that the file already has are not asked again.
+With --out, what the file holds is not asked again, so an interrupted run continues.
 """
 
 import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from benchmarks.export_faults.catalogue import catalogue
-from benchmarks.export_faults.subject import make_subject, plant_all, same_graph
+from benchmarks.export_faults.subject import Subject, make_subject, plant_all, same_graph
 from benchmarks.export_faults.table import markdown
 from benchmarks.export_faults.tool import Tool
 from benchmarks.export_faults.tools.foreign import foreign_tools
@@ -59,13 +59,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         subject = make_subject(args.package, Path(folder))
         files = plant_all(subject, wanted)
-        results["manifest_only"] = [
-            name for name in files if name != "good" and same_graph(files["good"], files[name])
-        ]
+        unchanged = {name for name, file in files.items() if same_graph(subject.good, file)}
+        results["manifest_only"] = sorted({*results["manifest_only"], *unchanged} - {"good"})
         for name, tool in chosen.items():
-            if name not in results["tools"]:
-                print(f"{name} ...", file=sys.stderr, flush=True)
-                results["tools"][name] = _ask(tool, args.cache, subject, files)
+            record = results["tools"].setdefault(name, {})
+            for done in _ask(tool, args.cache, subject, files, record):
+                print(f"{name}: {done}", file=sys.stderr, flush=True)
                 if args.out is not None:
                     with atomic_file(args.out) as temporary:
                         temporary.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
@@ -84,19 +83,28 @@ def _chosen(parser: argparse.ArgumentParser, words: str | None, known: Mapping[s
     return {name: known[name] for name in names}
 
 
-def _ask(tool: Tool, cache: Path, subject: Any, files: Mapping[str, Path]) -> dict[str, Any]:
-    """Returns a tool's record: versions, verdicts by fault, or why it was not run."""
-    record: dict[str, Any] = {
-        "claims": tool.claims,
-        "compares": tool.compares,
-        "date": datetime.now(UTC).date().isoformat(),
-    }
+def _ask(
+    tool: Tool, cache: Path, subject: Subject, files: Mapping[str, Path], record: dict[str, Any]
+) -> Iterator[str]:
+    """Completes a tool's record: versions, verdicts by fault, or why it was not run.
+
+    Yields what was added.
+    """
+    known = record.setdefault("verdicts", {})
+    left = {name: file for name, file in files.items() if name == "good" or name not in known}
+    if left.keys() <= known.keys():
+        return
+    record.pop("not_run", None)
+    record["claims"], record["compares"] = tool.claims, tool.compares
+    record["date"] = datetime.now(UTC).date().isoformat()
     try:
         record["versions"] = tool.open(cache)
-        verdicts = tool.judge(subject, files)
+        for name, verdict in tool.judge(subject, left):
+            known[name] = asdict(verdict)
+            yield name
     except ContenderError as error:
-        return {**record, "not_run": str(error)}
-    return {**record, "verdicts": {name: asdict(item) for name, item in verdicts.items()}}
+        record["not_run"] = str(error)
+        yield "not run"
 
 
 if __name__ == "__main__":

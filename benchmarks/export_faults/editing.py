@@ -68,7 +68,8 @@ def float_pixels(model: onnx.ModelProto) -> tuple[str, tuple[int, ...]]:
         is_float = any(a.name == "to" and a.i == TensorProto.FLOAT for a in each.attribute)
         if each.op_type != "Cast" or not is_float:
             continue
-        shape, source = (3,), each.input[0]
+        shape: tuple[int, ...] = (3,)
+        source = each.input[0]
         while source in makers and makers[source].op_type in ("Transpose", "Gather", "Identity"):
             if makers[source].op_type == "Transpose":
                 shape = (3, 1, 1)
@@ -89,26 +90,29 @@ def normalisation(model: onnx.ModelProto) -> tuple[FloatArray, FloatArray]:
         for each in model.graph.node
         if each.op_type == "Constant" and each.attribute[0].HasField("t")
     }
-    mean, deviation = np.zeros(3, np.float32), np.ones(3, np.float32)
+    mean: FloatArray = np.zeros(3, np.float32)
+    deviation: FloatArray = np.ones(3, np.float32)
     tensor, _ = float_pixels(model)
     while True:
         readers = [each for each in model.graph.node if tensor in each.input]
         if len(readers) != 1:
             break
         (reader,) = readers
-        other = values.get(reader.input[-1])
-        if reader.op_type in ("Sub", "Add", "Div", "Mul") and (other is None or other.size > 3):
-            break
-        if reader.op_type in ("Sub", "Add"):
-            sign = 1 if reader.op_type == "Sub" else -1
-            mean = mean + sign * deviation * np.broadcast_to(np.ravel(other), 3)
-        elif reader.op_type in ("Div", "Mul"):
-            factor = np.broadcast_to(np.ravel(other), 3)
-            deviation = deviation * (factor if reader.op_type == "Div" else 1 / factor)
+        if reader.op_type in ("Sub", "Add", "Div", "Mul"):
+            other = values.get(reader.input[-1])
+            if other is None or other.size > 3:
+                break
+            factor = np.broadcast_to(np.ravel(other), 3).astype(np.float32)
+            if reader.op_type in ("Sub", "Add"):
+                sign = 1 if reader.op_type == "Sub" else -1
+                mean = mean + sign * deviation * factor
+            else:
+                divides = reader.op_type == "Div"
+                deviation = deviation * factor if divides else deviation / factor
         elif reader.op_type not in ("Transpose", "Identity"):
             break
         tensor = reader.output[0]
-    return mean.astype(np.float32), deviation.astype(np.float32)
+    return mean, deviation
 
 
 def change_pixels(model: onnx.ModelProto, factor: npt.ArrayLike, offset: npt.ArrayLike) -> None:
@@ -206,7 +210,7 @@ def change_tensor(
 
 def middle_convolution(model: onnx.ModelProto) -> onnx.NodeProto:
     """Returns the convolution in the middle of the graph."""
-    found = [each for each in model.graph.node if each.op_type == "Conv"]
+    found: list[onnx.NodeProto] = [each for each in model.graph.node if each.op_type == "Conv"]
     if not found:
         raise NotApplicableError("no convolution")
     return found[len(found) // 2]

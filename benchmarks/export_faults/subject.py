@@ -18,7 +18,7 @@ from spotlet_training.datasets import Dataset, open_splits
 from spotlet_training.network.checkpoint import Checkpoint
 from spotlet_training.scenes import validation_scenes, write_coco_set
 
-PICTURES, PICTURE_HW = 48, (240, 320)
+PICTURES, PICTURE_HW = 24, (240, 320)
 """Generated scenes, wider than the canvas, so that the letterbox matters."""
 
 CANVASES = 8
@@ -97,5 +97,5 @@ def plant_all(subject: Subject, faults: Mapping[str, Fault]) -> dict[str, Path]:
 
 def same_graph(one: Path, other: Path) -> bool:
     """Returns whether two files differ in metadata only."""
-    graphs = [onnx.load(file).graph.SerializeToString() for file in (one, other)]
-    return graphs[0] == graphs[1]
+    first, second = (onnx.load(file).graph.SerializeToString() for file in (one, other))
+    return bool(first == second)

@@ -15,7 +15,7 @@ def markdown(results: Mapping[str, Any], faults: Mapping[str, Fault]) -> str:
         results: of the command's JSON.
         faults: by name.
     """
-    tools = {name: tool for name, tool in results["tools"].items() if "verdicts" in tool}
+    tools = {name: tool for name, tool in results["tools"].items() if tool.get("verdicts")}
     rows = [
         [name, fault.kind, *(_cell(results, tool, name, fault) for tool in tools.values())]
         for name, fault in faults.items()

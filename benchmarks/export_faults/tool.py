@@ -1,6 +1,6 @@
 """What a tool of the comparison is, and what it says about a file."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -43,8 +43,8 @@ class Tool(Protocol):
             ContenderError: it cannot be installed, or is not there.
         """
 
-    def judge(self, subject: Subject, files: Mapping[str, Path]) -> dict[str, Verdict]:
-        """Returns the verdict on each file, by fault."""
+    def judge(self, subject: Subject, files: Mapping[str, Path]) -> Iterator[tuple[str, Verdict]]:
+        """Yields each file's fault and verdict; `good` is among the files."""
 
 
 def first_line(text: object, length: int = 160) -> str:

@@ -26,6 +26,6 @@ def change(model: onnx.ModelProto) -> None:
 FAULT = Fault(
     name="float16_saturation",
     description="One layer is held at the largest number of float16: finite, plausible, wrong.",
-    seen="microsoft/onnxruntime#32569",
+    seen="microsoft/onnxruntime#10079",
     change=change,
 )

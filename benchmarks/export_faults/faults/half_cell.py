@@ -21,5 +21,6 @@ def change(model: onnx.ModelProto) -> None:
 FAULT = Fault(
     name="half_cell",
     description="Boxes are measured from the corner of their cell, not from its centre.",
+    seen="pytorch/vision#1765",
     change=change,
 )

@@ -39,6 +39,6 @@ FAULT = Fault(
         "Boxes in pixels and scores share one int8 scale, in which every score is rounded to "
         "0 or 1."
     ),
-    seen="open-edge-platform/geti#6462",
+    seen="ultralytics/ultralytics#25524",
     change=change,
 )

@@ -3,7 +3,7 @@
 import json
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,16 +62,16 @@ class ForeignTool:
         assert self.environment is not None
         return self.environment.run(words, folder / log, folder=folder)
 
-    def judge(self, subject: Subject, files: Mapping[str, Path]) -> dict[str, Verdict]:
-        """Returns the verdict on each file."""
+    def judge(self, subject: Subject, files: Mapping[str, Path]) -> Iterator[tuple[str, Verdict]]:
+        """Yields the verdict on each file."""
         raise NotImplementedError
 
 
 class PolygraphyTool(ForeignTool):
     """`polygraphy run`, which compares a file's outputs with saved ones."""
 
-    def judge(self, subject: Subject, files: Mapping[str, Path]) -> dict[str, Verdict]:
-        """Returns the verdict on each file."""
+    def judge(self, subject: Subject, files: Mapping[str, Path]) -> Iterator[tuple[str, Verdict]]:
+        """Yields the verdict on each file."""
         folder = subject.folder / "polygraphy"
         folder.mkdir(exist_ok=True)
         np.save(folder / "canvases.npy", subject.canvases)
@@ -86,7 +86,6 @@ class PolygraphyTool(ForeignTool):
         shared: list[str | Path] = ["--onnxrt", "--data-loader-script", loader]
         words: list[str | Path] = ["polygraphy", "run", subject.good, *shared]
         self.run([*words, "--save-outputs", good], folder, "good.log")
-        verdicts = {}
         for name, file in files.items():
             words = ["polygraphy", "run", file, *shared, "--load-outputs", good]
             try:
@@ -94,32 +93,30 @@ class PolygraphyTool(ForeignTool):
             except ContenderError:
                 text = (folder / f"{name}.log").read_text("utf-8", "replace")
                 lines = re.findall(r"^\[[EX]\]\s*(.+)$", text, re.MULTILINE)
-                verdicts[name] = Verdict(True, first_line((lines or [text])[0]))
+                yield name, Verdict(True, first_line((lines or [text])[0]))
             else:
-                verdicts[name] = Verdict(False)
-        return verdicts
+                yield name, Verdict(False)
 
 
 class UltralyticsTool(ForeignTool):
     """`yolo val` on the file: prints mAP, which a person compares with the other file's."""
 
-    def judge(self, subject: Subject, files: Mapping[str, Path]) -> dict[str, Verdict]:
-        """Returns the verdict on each file."""
+    def judge(self, subject: Subject, files: Mapping[str, Path]) -> Iterator[tuple[str, Verdict]]:
+        """Yields the verdict on each file."""
         folder = subject.folder / "ultralytics"
         folder.mkdir(exist_ok=True)
-        figures = {name: self._val(subject, name, file, folder) for name, file in files.items()}
-        good = figures["good"]
-        assert isinstance(good, float)
-        verdicts = {}
-        for name, figure in figures.items():
+        good = self._val(subject, "good", files["good"], folder)
+        if not isinstance(good, float):
+            raise ContenderError(f"the sound file has no mAP: {good}")
+        for name, file in files.items():
+            figure = good if name == "good" else self._val(subject, name, file, folder)
             if name == "batch_of_first":
-                verdicts[name] = Verdict(None, "its exports take one picture at a time by default")
+                yield name, Verdict(None, "its exports take one picture at a time by default")
             elif isinstance(figure, float):
                 apart = abs(figure - good) >= LEAST_DROP
-                verdicts[name] = Verdict(apart, f"mAP50-95 {figure:.3g}, sound {good:.3g}")
+                yield name, Verdict(apart, f"mAP50-95 {figure:.3g}, sound {good:.3g}")
             else:
-                verdicts[name] = Verdict(True, figure)
-        return verdicts
+                yield name, Verdict(True, figure)
 
     def _val(self, subject: Subject, name: str, file: Path, folder: Path) -> float | str:
         """Returns mAP50-95, or why there is none."""
@@ -149,8 +146,8 @@ class ScriptTool(ForeignTool):
     The file takes float pictures, as the tool's own exports do.
     """
 
-    def judge(self, subject: Subject, files: Mapping[str, Path]) -> dict[str, Verdict]:
-        """Returns the verdict on each file."""
+    def judge(self, subject: Subject, files: Mapping[str, Path]) -> Iterator[tuple[str, Verdict]]:
+        """Yields the verdict on each file."""
         folder = subject.folder / self.packages[0].split("=")[0].split("[")[0]
         folder.mkdir(exist_ok=True)
         network = folder / "network.pt"
@@ -164,7 +161,7 @@ class ScriptTool(ForeignTool):
         script = SCRIPTS / f"{self.name.lower()}_check.py"
         text = self.run([script, network, size, *words], folder, "check.log")
         lines = [json.loads(line) for line in text.splitlines() if line.startswith('["')]
-        return {name: Verdict(bool(raised), first_line(raised)) for name, raised in lines}
+        yield from ((name, Verdict(bool(raised), first_line(raised))) for name, raised in lines)
 
 
 class FloatNetwork(nn.Module):
@@ -203,8 +200,8 @@ def foreign_tools() -> list[Tool]:
         ),
         UltralyticsTool(
             "Ultralytics",
-            "`yolo export` compares nothing; `yolo val conf=0.05` prints a file's mAP, whose change "
-            f"by {LEAST_DROP:g} counts as noticed",
+            "`yolo export` compares nothing; `yolo val conf=0.05` prints a file's mAP, whose "
+            f"change by {LEAST_DROP:g} counts as noticed",
             "graphs",
             ("ultralytics==8.4.190", "onnxruntime==1.32.0"),
         ),

@@ -4,7 +4,7 @@ import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -48,13 +48,13 @@ class GateTool:
         """Returns versions."""
         return {"spotlet": version("spotlet"), "onnxruntime": version("onnxruntime")}
 
-    def judge(self, subject: Subject, files: Mapping[str, Path]) -> dict[str, Verdict]:
-        """Returns the verdict on each file."""
+    def judge(self, subject: Subject, files: Mapping[str, Path]) -> Iterator[tuple[str, Verdict]]:
+        """Yields the verdict on each file."""
         scratch = subject.folder / self.variant
         scratch.mkdir()
         manifest = make_manifest(subject.checkpoint, "garments")
         gate = Gate.of(subject.checkpoint, manifest, subject.pictures, scratch, lambda _: None)
-        return {name: self._one(gate, file) for name, file in files.items()}
+        yield from ((name, self._one(gate, file)) for name, file in files.items())
 
     def _one(self, gate: Gate, file: Path) -> Verdict:
         try:
@@ -83,9 +83,9 @@ class ProveTool:
             raise ContenderError("this version has no command `spotlet prove`")
         return {"spotlet": version("spotlet")}
 
-    def judge(self, subject: Subject, files: Mapping[str, Path]) -> dict[str, Verdict]:
-        """Returns the verdict on each file."""
-        return {name: self._one(subject, name, file) for name, file in files.items()}
+    def judge(self, subject: Subject, files: Mapping[str, Path]) -> Iterator[tuple[str, Verdict]]:
+        """Yields the verdict on each file."""
+        yield from ((name, self._one(subject, name, file)) for name, file in files.items())
 
     def _one(self, subject: Subject, name: str, file: Path) -> Verdict:
         out = subject.folder / "prove" / name
@@ -107,6 +107,6 @@ def gate_tools() -> list[Tool]:
     """Returns ours."""
     return [
         GateTool("gate", FP32_LIMITS, "fp32"),
-        GateTool("gate, int8 limits", int8_limits(DEFAULT_BUDGET), "int8"),
+        GateTool("gate-int8", int8_limits(DEFAULT_BUDGET), "int8"),
         ProveTool(),
     ]

@@ -1,7 +1,7 @@
 """Tools among our own packages: onnx's checker, onnxruntime, PyTorch's verification."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -33,17 +33,15 @@ class CheckerTool:
         """Returns versions."""
         return {"onnx": version("onnx")}
 
-    def judge(self, subject: Subject, files: Mapping[str, Path]) -> dict[str, Verdict]:
-        """Returns the verdict on each file."""
-        verdicts = {}
+    def judge(self, subject: Subject, files: Mapping[str, Path]) -> Iterator[tuple[str, Verdict]]:
+        """Yields the verdict on each file."""
         for name, file in files.items():
             try:
                 onnx.checker.check_model(file, full_check=True)
             except Exception as error:  # of several unrelated classes
-                verdicts[name] = Verdict(True, first_line(error))
+                yield name, Verdict(True, first_line(error))
             else:
-                verdicts[name] = Verdict(False)
-        return verdicts
+                yield name, Verdict(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +56,16 @@ class RuntimeTool:
         """Returns versions."""
         return {"onnxruntime": version("onnxruntime")}
 
-    def judge(self, subject: Subject, files: Mapping[str, Path]) -> dict[str, Verdict]:
-        """Returns the verdict on each file."""
-        verdicts = {}
+    def judge(self, subject: Subject, files: Mapping[str, Path]) -> Iterator[tuple[str, Verdict]]:
+        """Yields the verdict on each file."""
         for name, file in files.items():
             try:
                 session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
                 session.run(None, {session.get_inputs()[0].name: subject.canvases})
             except Exception as error:  # onnxruntime's exceptions share no public base class
-                verdicts[name] = Verdict(True, first_line(error))
+                yield name, Verdict(True, first_line(error))
             else:
-                verdicts[name] = Verdict(False)
-        return verdicts
+                yield name, Verdict(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +83,8 @@ class TorchTool:
         """Returns versions."""
         return {"torch": version("torch"), "onnxscript": version("onnxscript")}
 
-    def judge(self, subject: Subject, files: Mapping[str, Path]) -> dict[str, Verdict]:
-        """Returns the verdict on each file."""
+    def judge(self, subject: Subject, files: Mapping[str, Path]) -> Iterator[tuple[str, Verdict]]:
+        """Yields the verdict on each file."""
         canvases = torch.from_numpy(subject.canvases)
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
@@ -101,7 +97,8 @@ class TorchTool:
                 dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
                 verbose=False,
             )
-            return {name: self._one(program, file, canvases) for name, file in files.items()}
+            for name, file in files.items():
+                yield name, self._one(program, file, canvases)
 
     def _one(self, program: Any, file: Path, canvases: torch.Tensor) -> Verdict:
         program.model = onnx_ir.from_proto(onnx.load(file))
