@@ -69,6 +69,7 @@ CLASSES = "class order"
 SHIFT = "half-pixel shift"
 
 
+SUPPRESSION = "other suppression"
 PRECISION = "float16 range"
 
 
@@ -139,6 +140,8 @@ class Change:
         input: what is done before the network.
         output: what is done with its tensors; None: nothing.
         mapping: a manifest's `resize`, as if the boxes lay on such a canvas; None: its own.
+        overlap: of suppression, in place of the rule's; None: the rule's.
+        agnostic: whether a box also suppresses those of other classes.
     """
 
     culprit: str
@@ -146,6 +149,8 @@ class Change:
     input: InputChange = UNCHANGED
     output: OutputChange | None = None
     mapping: str | None = None
+    overlap: float | None = None
+    agnostic: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -155,6 +160,8 @@ class Setting:
     input: InputChange = UNCHANGED
     outputs: tuple[OutputChange, ...] = ()
     mapping: str | None = None
+    overlap: float | None = None
+    agnostic: bool = False
 
     def then(self, change: Change) -> "Setting":
         """Returns the setting with one more change."""
@@ -163,6 +170,8 @@ class Setting:
             input=self.input.then(change.input),
             outputs=self.outputs + (() if change.output is None else (change.output,)),
             mapping=change.mapping or self.mapping,
+            overlap=change.overlap or self.overlap,
+            agnostic=change.agnostic or self.agnostic,
         )
 
 

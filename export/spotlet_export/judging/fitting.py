@@ -85,7 +85,9 @@ def class_order(
     told += f" and {len(wrong) - MOST_TOLD} more" * (len(wrong) > MOST_TOLD)
     steps = set(((order - new_ids) % count).tolist())
     if len(steps) == 1 and count > 2:
-        told = f"{steps.pop()} places on, {told}"
+        step = steps.pop()
+        step -= count * (step > count // 2)
+        told = f"their ids are {abs(step)} too {'low' if step > 0 else 'high'}, {told}"
     return Change(
         culprit=CLASSES,
         clause=f"{{x}}'s classes are read in another order: {told}",

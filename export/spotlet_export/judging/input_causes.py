@@ -106,6 +106,14 @@ def _placings(rule: InputRule) -> Iterator[Change]:
 
 def _ranges() -> Iterator[Change]:
     for name, (mean, std) in RANGES.items():
+        # The same, and pixels divided by 255 once more after it.
+        red, green, blue = std
+        whole = (255 * red, 255 * green, 255 * blue)
+        for text, change in (
+            ("taken back, with a scale of 255, from", affine((NONE, ONES), (mean, whole))),
+            ("applied, with a scale of 255, to", affine((mean, whole), (NONE, ONES))),
+        ):
+            yield Change(culprit=MEAN, clause=f"{name} are {text} {{x}}'s pixels", input=change)
         pairs = {
             "taken back from": affine((NONE, ONES), (mean, std)),
             "applied to": affine((mean, std), (NONE, ONES)),

@@ -80,7 +80,7 @@ def with_ids(found: Detections, new_ids: np.ndarray, class_names: tuple[str, ...
 def shared_ids(own: tuple[str, ...], other: tuple[str, ...]) -> np.ndarray:
     """Returns the class id (C,) in another model of each own class; -1 if it has none.
 
-    By name; if no name is in both and there are as many, by place.
+    By name, whose case does not matter; if no name is in both and there are as many, by place.
 
     Example:
         >>> shared_ids(("cat", "dog"), ("dog", "cow")).tolist()
@@ -88,6 +88,12 @@ def shared_ids(own: tuple[str, ...], other: tuple[str, ...]) -> np.ndarray:
         >>> shared_ids(("a", "b"), ("0", "1")).tolist()
         [0, 1]
     """
-    if not set(own) & set(other) and len(own) == len(other):
+    folded = [name.casefold() for name in other]
+    ids = []
+    for name in own:
+        places = [other.index(name)] if name in other else []
+        places += [n for n, each in enumerate(folded) if each == name.casefold()]
+        ids.append(places[0] if places else -1)
+    if max(ids, default=-1) < 0 and len(own) == len(other):
         return np.arange(len(own))
-    return np.array([other.index(name) if name in other else -1 for name in own], np.int64)
+    return np.array(ids, np.int64)

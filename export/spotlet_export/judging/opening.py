@@ -105,6 +105,7 @@ def _file_side(text: str) -> Side:
         compute=compute,
         least_score=manifest.detection.score_threshold if suppresses else 0.0,
         fixed_cells=not suppresses,
+        path=path,
         make_graph=lambda: model,
         compute_batch=session.run,
         facts={"sha256": session.sha256, "name": manifest.name, "producer": manifest.producer},
@@ -121,7 +122,7 @@ def _precision(model: onnx.ModelProto) -> str:
 def _runner_side(text: str, stack: ExitStack) -> Side:
     command = text.removeprefix(RUNNER_PREFIX).strip()
     if not command:
-        raise UsageError(f"{text}: needs a command, such as 'runner:python3 board.py'")
+        raise UsageError(f"{text!r}: needs a command, such as 'runner:python3 board.py'")
     runner = stack.enter_context(Runner(command))
     hello = runner.hello
     rule = None

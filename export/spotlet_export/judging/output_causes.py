@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from spotlet.boxes import FloatArray
-from spotlet_export.judging.changes import BOXES, MISSING, TWICE, UNIT, XY, Change
+from spotlet_export.judging.changes import BOXES, MISSING, SUPPRESSION, TWICE, UNIT, XY, Change
+
+OVERLAPS = (0.3, 0.4, 0.45, 0.5, 0.6, 0.65, 0.7)
+"""From which programs suppress."""
 
 LEAST_LOGIT = 1e-7
 """Scores are held this far from 0 and 1 before a sigmoid is taken back."""
@@ -47,6 +50,11 @@ def output_changes(canvas_hw: tuple[int, int] | None, *, many_classes: bool) -> 
             other = size / size[[1, 0, 3, 2]]
             yield boxes(UNIT, "scaled by height / width", lambda given: given * other)
             yield boxes(UNIT, "scaled by width / height", lambda given: given / other)
+    for overlap in OVERLAPS:
+        for agnostic in (False, True):
+            words = ", whatever the class" * agnostic
+            clause = f"{{x}}'s boxes suppress others from an overlap of {overlap:g}{words}"
+            yield Change(culprit=SUPPRESSION, clause=clause, overlap=overlap, agnostic=agnostic)
     yield scores(MISSING, "a sigmoid is applied to", sigmoid)
     yield scores(TWICE, "a sigmoid is taken back from", logit)
     if many_classes:

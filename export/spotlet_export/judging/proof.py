@@ -15,7 +15,8 @@ from spotlet_export.judging.pictures import WorstPicture
 NOT_FOUND = (
     "The usual causes do not explain the difference: channel order, interpolation, "
     "placing and border of the frame, range of the pixels, encoding, unit and shift of the boxes, "
-    "activation, class order, float16. The weights may be others."
+    "activation, class order, suppression, float16. The "
+    "weights may be others, or a program may do something else."
 )
 
 
@@ -88,6 +89,9 @@ class Proof:
             return "A and B are the same."
         if self.explanation is not None:
             return f"{self.explanation.text}."
-        if all(row.name == RULE_ROW for row in self.report.failures):
+        failed = {row.name for row in self.report.failures}
+        if failed == {RULE_ROW}:
             return "A and B compute the same, but their manifests' rules differ."
+        if not any(name.startswith("detections") for name in failed):
+            return f"A and B find the same, but other things differ: {', '.join(sorted(failed))}."
         return NOT_FOUND

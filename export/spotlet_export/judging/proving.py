@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from spotlet.atomic import check_replaceable
+from spotlet.atomic import check_replaceable, check_writable
 from spotlet.errors import UsageError
 from spotlet.image_files import read_image
 from spotlet.letterbox import ImageArray
 from spotlet.model.files import is_folder
-from spotlet.model.package import GOLDEN_FOLDER, locate_model
+from spotlet.model.package import GOLDEN_FOLDER
 from spotlet_export.gate.frames import CheckFrame, Load, check_frames
 from spotlet_export.gate.report import Report, Row
 from spotlet_export.gate.variants import Limits
@@ -27,7 +27,7 @@ from spotlet_export.judging.comparing import (
 )
 from spotlet_export.judging.explaining import Explanation, explain, rounding
 from spotlet_export.judging.likeness import shared_ids
-from spotlet_export.judging.opening import LIMITS, RUNNER_PREFIX, open_side
+from spotlet_export.judging.opening import LIMITS, open_side
 from spotlet_export.judging.pairs import A, B, Pair
 from spotlet_export.judging.pictures import worst_pictures
 from spotlet_export.judging.proof import Proof, ProveSettings
@@ -39,7 +39,10 @@ from spotlet_export.judging.tensors import tensor_rows
 from spotlet_export.judging.weights import differing_nodes, differing_weights, overflow
 from spotlet_training.datasets import Dataset
 from spotlet_training.datasets.class_order import in_class_order
-from spotlet_training.evaluation.measurement import CHECKPOINT_SUFFIX
+
+CLASS_ROW = "classes that only one has"
+
+MOST_LISTED = 5
 
 VARIANT = "B"
 """The name of B in rows, where a report of an export has a file's."""
@@ -76,6 +79,7 @@ def prove_models(
         InputError: a model, an image or the set cannot be read, or the folder not be written.
     """
     check_replaceable(out, marker=JSON_FILE)
+    check_writable(out.parent)
     with ExitStack() as stack:
         sides = open_side(a, stack), open_side(b, stack)
         notes = _class_notes(*sides)
@@ -83,7 +87,7 @@ def prove_models(
             (side.precision for side in sides), key=list(LIMITS).index
         )
         limits = replace(LIMITS[precision], **settings.given)
-        names, load = _images(dataset, images, (a, b))
+        names, load = _images(dataset, images, sides)
         frames = check_frames(load, len(names))
         real = [frame.name for frame in frames if frame.real]
         sources = {name: names[n * len(names) // len(real)] for n, name in enumerate(real)}
@@ -91,7 +95,7 @@ def prove_models(
         on_step(f"computing A on {len(frames)} pictures")
         rule = compared_rule(sides, subjects, frames)
         pair = Pair(subjects=subjects, rule=rule, frames=frames)
-        rows = rule_rows(sides, VARIANT)
+        rows = [*rule_rows(sides, VARIANT), *_class_rows(*sides)]
         on_step("comparing tensors")
         tensors = tensor_rows(pair, limits, VARIANT)
         if not tensors:
@@ -103,10 +107,12 @@ def prove_models(
             notes.append("detections: neither model finds anything; give images of its objects")
         row = _accuracy(sides, subjects, dataset, limits, notes, on_step)
         rows += [] if row is None else [row]
+        if not rows:
+            raise UsageError("neither model finds anything: give --data or --image of its objects")
         report = Report(tuple(rows))
         on_report(report)
         explanation = None
-        if any(row.name != RULE_ROW for row in report.failures):
+        if any(row.name not in (RULE_ROW, CLASS_ROW) for row in report.failures):
             on_step("trying the usual causes")
             explanation = explain(pair, precision, on_progress)
             notes += symptoms(pair, compared.found)
@@ -155,23 +161,29 @@ def _class_notes(a: Side, b: Side) -> list[str]:
         )
     if not set(a.classes) & set(b.classes):
         return ["classes: other names, compared by their order"]
-    alone = [*(set(a.classes) - set(b.classes)), *(set(b.classes) - set(a.classes))]
-    listed = ", ".join(sorted(alone)[:5])
-    return [f"classes: only those in both are compared; not in both: {listed}"] if alone else []
+    return []
+
+
+def _class_rows(a: Side, b: Side) -> list[Row]:
+    """Returns the row for classes that one model has alone; none if there are none."""
+    ids = shared_ids(b.classes, a.classes)
+    alone = [b.classes[n] for n in np.flatnonzero(ids < 0)]
+    alone += [name for n, name in enumerate(a.classes) if n not in ids]
+    if not alone:
+        return []
+    listed = ", ".join(alone[:MOST_LISTED])
+    return [Row(variant=VARIANT, name=CLASS_ROW, over=listed, measured=len(alone), limit=0)]
 
 
 def _images(
-    dataset: Dataset | None, images: Sequence[Path], titles: tuple[str, str]
+    dataset: Dataset | None, images: Sequence[Path], sides: tuple[Side, Side]
 ) -> tuple[Sequence[str], Load]:
     """Returns the names of the images to compare on, and how to load them."""
     if dataset is None and not images:
-        for title in titles:
-            if not title.startswith(RUNNER_PREFIX) and not title.endswith(CHECKPOINT_SUFFIX):
-                folder = locate_model(title.partition("@")[0]).parent / GOLDEN_FOLDER
-                images = sorted(folder.glob("*.png")) if is_folder(folder) else []
-            if images:
-                break
-        else:
+        folders = [side.path.parent / GOLDEN_FOLDER for side in sides if side.path is not None]
+        for folder in filter(is_folder, folders):
+            images = images or sorted(folder.glob("*.png"))
+        if not images:
             raise UsageError("nothing to compare on: give --data a set, or --image a picture")
     read = [read_image(path) for path in images]
     names = [path.name for path in images]
@@ -203,6 +215,9 @@ def _accuracy(
         notes.append("AP: not compared; a graph that suppresses has dropped low scores")
         return None
     names = sides[A].classes
+    if len(set(shared_ids(sides[B].classes, names)) - {-1}) < len(names):
+        notes.append("AP: not compared; B does not have all classes of A")
+        return None
     if set(dataset.class_names) - set(names):
         notes.append("AP: not compared; the set has classes that A does not have")
         return None

@@ -61,30 +61,16 @@ def fit_range(wanted: Sequence[Cells], compute: Compute) -> Change | None:
         return joined if np.isfinite(joined).all() else None
 
     values = np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
-    now = apart(values)
-    if now is None:
+    start = apart(values)
+    first = 0.0 if start is None else float(np.linalg.norm(start))
+    if first == 0:
         return None
-    first, damping = float(np.linalg.norm(now)), FIRST_DAMPING
-    for _ in range(MOST_STEPS):
-        if np.linalg.norm(now) <= DONE_SHARE * first:
-            break
-        columns = [apart(values + step) for step in DIFFERENCE * np.eye(len(values))]
-        if any(column is None for column in columns):
-            return None
-        slopes = np.stack([(c - now) / DIFFERENCE for c in columns if c is not None], axis=1)
-        square = slopes.T @ slopes
-        while damping <= MOST_DAMPING:
-            step = np.linalg.solve(
-                square + damping * np.diag(np.diag(square) + 1e-12), -slopes.T @ now
-            )
-            tried = apart(values + step)
-            if tried is not None and np.linalg.norm(tried) < np.linalg.norm(now):
-                values, now, damping = values + step, tried, damping * LESS_DAMPED
-                break
-            damping *= DAMPED
-        else:
-            break
-    if first == 0 or np.linalg.norm(now) > GOOD_SHARE * first:
+    # All channels alike at first, which finds its way from farther off.
+    alike: Floats = np.kron(np.eye(2), np.ones((1, 3))).astype(np.float64)
+    for directions in (alike, np.eye(6)):
+        values = _least_squares(apart, values, directions, DONE_SHARE * first)
+    now = apart(values)
+    if now is None or np.linalg.norm(now) > GOOD_SHARE * first:
         return None
     change = _change(values)
     gains = ", ".join(f"{each:.3g}" for each in change.gain)
@@ -95,6 +81,38 @@ def fit_range(wanted: Sequence[Cells], compute: Compute) -> Change | None:
         f"({offsets}) of 255",
         input=change,
     )
+
+
+def _least_squares(
+    apart: Callable[[Floats], Floats | None], values: Floats, directions: Floats, done: float
+) -> Floats:
+    """Returns the values with the least differences that steps in some directions lead to.
+
+    Args:
+        apart: the differences (M,) for values (N,); None if they cannot be computed.
+        values: to start from.
+        directions: (D, N).
+        done: norm of the differences that needs no further step.
+    """
+    now, damping = apart(values), FIRST_DAMPING
+    for _ in range(MOST_STEPS):
+        columns = [apart(values + DIFFERENCE * each) for each in directions]
+        known = [each for each in columns if each is not None]
+        if now is None or len(known) < len(columns) or np.linalg.norm(now) <= done:
+            break
+        slopes = np.stack([(column - now) / DIFFERENCE for column in known], axis=1)
+        square = slopes.T @ slopes
+        while damping <= MOST_DAMPING:
+            damped = square + damping * np.diag(np.diag(square) + 1e-12)
+            step = np.linalg.solve(damped, -slopes.T @ now) @ directions
+            tried = apart(values + step)
+            if tried is not None and np.linalg.norm(tried) < np.linalg.norm(now):
+                values, now, damping = values + step, tried, damping * LESS_DAMPED
+                break
+            damping *= DAMPED
+        else:
+            break
+    return values
 
 
 def _change(values: Floats) -> InputChange:

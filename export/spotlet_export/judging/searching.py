@@ -4,7 +4,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from spotlet_export.gate.frames import CheckFrame
-from spotlet_export.judging.changes import Change, InputChange, Setting
+from spotlet_export.judging.changes import (
+    MEAN,
+    MISSING,
+    SCALE,
+    SIGNED,
+    TWICE,
+    Change,
+    InputChange,
+    Setting,
+)
 from spotlet_export.judging.fitting import class_order, shift_of_boxes, shift_of_cells
 from spotlet_export.judging.input_causes import input_changes
 from spotlet_export.judging.likeness import distance, total_score, with_ids
@@ -20,6 +29,9 @@ SEARCHED = 8
 MOST_CAUSES = 3
 """At once."""
 
+
+MOST_FOR_A = 2
+"""At once, where A is changed, too."""
 
 KEPT = 3
 """Sets of causes that are tried together with one more."""
@@ -40,6 +52,9 @@ STILL_FOUND = 0.02
 SCREENED = 3
 """Frames that a cause must help on before it is tried on the others."""
 
+
+BLINDING = ((SCALE, MEAN, SIGNED), (MISSING, TWICE))
+"""Causes of which no two may be on different sides: what both no longer see is equal, too."""
 
 FITTED = 4
 """Frames that a range of pixels is fitted on."""
@@ -97,7 +112,7 @@ class Search:
     def run(self, start: State, sides: tuple[int, ...]) -> State:
         """Returns the best state that changes to these sides lead to."""
         best, states = start, [start]
-        for _ in range(MOST_CAUSES):
+        for _ in range(MOST_CAUSES if sides == (B,) else MOST_FOR_A):
             made: list[State] = []
             for state, side, change in self._candidates(states, sides):
                 if (after := self._after(state, side, change)) is None:
@@ -107,7 +122,8 @@ class Search:
                 made.append(after)
             if not made:
                 break
-            states = sorted(made, key=lambda each: round(each.left, 4))[:KEPT]
+            # Of those that leave about the same, the more usual one is first.
+            states = sorted(made, key=lambda each: round(each.left / self.equal))[:KEPT]
             best = min(best, states[0], key=lambda each: each.left)
             if best.left <= self.equal:
                 break
@@ -115,7 +131,7 @@ class Search:
 
     def _after(self, state: State, side: int, change: Change) -> State | None:
         """Returns the state after a change; None if it explains little, or its kind is there."""
-        if any((side, change.culprit) == (each.side, each.culprit) for each in state.causes):
+        if any(_repeats(each, side, change.culprit) for each in state.causes):
             return None
         settings = with_change(state.settings, side, change)
         left = self._left(state, settings, self.frames[:SCREENED])
@@ -155,6 +171,15 @@ class Search:
             for side in sides:
                 for change in _suggested(self.pair, state, side, self.frames):
                     yield state, side, change
+
+
+def _repeats(cause: Cause, side: int, culprit: str) -> bool:
+    """Returns whether a cause is there already, or would blind both sides in the same way."""
+    if cause.culprit == culprit:
+        return True
+    return cause.side != side and any(
+        cause.culprit in each and culprit in each for each in BLINDING
+    )
 
 
 def _usual(subject: Subject) -> Iterator[Change]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import onnx
@@ -32,6 +33,7 @@ class Side:
         fixed_cells: whether all canvases have the same cells in the same order.
         best_only: whether a cell has the score of its best class only.
         facts: for records.
+        path: of a model file.
         make_graph: builds its ONNX graph; None for a runner.
         compute_batch: several canvases at a time, (N, H, W, 3); None for a runner.
     """
@@ -48,6 +50,7 @@ class Side:
     fixed_cells: bool = True
     best_only: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
     make_graph: Callable[[], onnx.ModelProto] | None = None
     compute_batch: Callable[[ImageArray], Tensors] | None = None
 

@@ -9,7 +9,7 @@ import onnx
 from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.manifest import DetectionRule
-from spotlet.postprocess import detections_from_outputs
+from spotlet.postprocess import detections_from_outputs, suppress
 from spotlet_export.judging.changes import AS_IS, InputChange, Setting, Tensors
 from spotlet_export.judging.graphs import GraphSession, in_16_bits, in_float32, with_float_input
 from spotlet_export.judging.layouts import LAYOUTS
@@ -111,7 +111,14 @@ class Subject:
             letterbox = replace(letterbox, resize=setting.mapping)
         with np.errstate(all="ignore"):
             scores = np.clip(np.nan_to_num(cells.scores, nan=0.0), 0, 1)
-            return detections_from_outputs(cells.boxes, scores, letterbox, self.side.classes, rule)
+            if setting.overlap is not None:
+                rule = replace(rule, iou_threshold=setting.overlap)
+            found = detections_from_outputs(cells.boxes, scores, letterbox, self.side.classes, rule)
+        if setting.agnostic and len(found):
+            one_class = np.zeros_like(found.class_ids)
+            kept = suppress(found.boxes_xyxy, found.scores, one_class, rule.iou_threshold)
+            found = found.select(kept)
+        return found
 
     def _compute(
         self, frame: ImageArray, letterbox: Letterbox, change: InputChange, least: float

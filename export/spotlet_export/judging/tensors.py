@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from spotlet.check.probe import synthetic_canvases
 from spotlet.letterbox import ImageArray
@@ -11,7 +12,7 @@ from spotlet_export.gate.tensor_parity import BATCH, TENSORS, difference, object
 from spotlet_export.gate.variants import Limits
 from spotlet_export.judging.changes import Tensors
 from spotlet_export.judging.likeness import shared_ids
-from spotlet_export.judging.pairs import Pair
+from spotlet_export.judging.pairs import A, B, Pair
 from spotlet_export.judging.sides import Side
 
 
@@ -25,6 +26,9 @@ def tensor_rows(pair: Pair, limits: Limits, variant: str) -> list[Row]:
         return []
     if a.input.size_hw != b.input.size_hw or len(a.classes) != len(b.classes):
         return []
+    ids = shared_ids(b.classes, a.classes)
+    if sorted(ids.tolist()) != list(range(len(ids))):
+        return []
     real = [frame for frame in pair.frames if frame.real]
     synthetic = synthetic_canvases(a.input.size_hw)
     canvases = {
@@ -33,7 +37,7 @@ def tensor_rows(pair: Pair, limits: Limits, variant: str) -> list[Row]:
         ],
         "edge cases": list(synthetic),
     }
-    order = np.argsort(shared_ids(b.classes, a.classes), kind="stable")
+    order = np.argsort(ids)
     rows = []
     for name, group in canvases.items():
         ours, theirs = ([side.compute(canvas, 0.0) for canvas in group] for side in (a, b))
@@ -57,6 +61,11 @@ def tensor_rows(pair: Pair, limits: Limits, variant: str) -> list[Row]:
             if a.best_only or b.best_only:
                 scores = scores.max(axis=2, keepdims=True)
             tensors.append((np.stack([each[0] for each in results]), scores))
+        if (places := _other_order(tensors[A], tensors[B], limits)) is not None:
+            tensors[B] = (tensors[B][0][:, places], tensors[B][1][:, places])
+            group_name = f"{name}, B's cells in another order"
+        else:
+            group_name = name
         for kind, want, got in zip(TENSORS, *tensors, strict=True):
             if limits.exact:
                 compared, measured = "max |Δ|", difference(want, got, "max")
@@ -69,12 +78,38 @@ def tensor_rows(pair: Pair, limits: Limits, variant: str) -> list[Row]:
                 Row(
                     variant=variant,
                     name=f"tensor {kind}, {compared}",
-                    over=f"{len(group)} {name}",
+                    over=f"{len(group)} {group_name}",
                     measured=measured,
                     limit=limits.tensors,
                 )
             )
     return rows
+
+
+def _other_order(wanted: Tensors, found: Tensors, limits: Limits) -> npt.NDArray[np.int64] | None:
+    """Returns the places (K,) of A's cells in B, if B has the same cells in another order.
+
+    Exporters order the levels of a pyramid, or rows and columns, differently.
+
+    Args:
+        wanted: boxes (N, K, 4) and scores (N, K, C) of A.
+        found: of B.
+        limits: within which they are the same.
+    """
+    if difference(wanted[0], found[0], "max") <= limits.tensors:
+        return None
+    digits = int(-np.log10(limits.tensors))
+    orders = [
+        np.lexsort(np.round(np.concatenate([boxes, scores], axis=2)[0], digits).T)
+        for boxes, scores in (wanted, found)
+    ]
+    places = np.empty_like(orders[A])
+    places[orders[A]] = orders[B]
+    same = all(
+        difference(one, other[:, places], "max") <= limits.tensors
+        for one, other in zip(wanted, found, strict=True)
+    )
+    return places if same else None
 
 
 def batch_rows_of(
