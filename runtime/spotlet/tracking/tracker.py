@@ -25,6 +25,10 @@ from spotlet.tracking.settings import TrackingSettings
 
 __all__ = ["Tracker", "TrackingSettings"]
 
+HELD_MISSES = 4
+"""An object that was missed in fewer frames in a row is held when nothing moves: a detector misses
+one now and then, and in a still scene the next frame may come seconds later."""
+
 IndexArray = npt.NDArray[np.int64]
 
 
@@ -69,6 +73,7 @@ class Tracker:
         self._motion = begin(np.zeros((0, 4)), 0.0)
         self._ids = np.zeros(0, np.int64)
         self._since = np.zeros(0)
+        self._misses = np.zeros(0, np.int64)
         self._class_scores = np.zeros((0, 0))
 
     def update(
@@ -93,10 +98,7 @@ class Tracker:
         Raises:
             UsageError: the time is earlier than that of the frame before.
         """
-        if not (math.isfinite(at_seconds) and at_seconds >= self._now):
-            raise UsageError(
-                f"a frame at {at_seconds} s after one at {self._now} s: must not be earlier"
-            )
+        self._require_later(at_seconds)
         if epoch != self._epoch:
             self._epoch = epoch
             self._keep(np.zeros(len(self._ids), np.bool_))
@@ -113,6 +115,32 @@ class Tracker:
             class_ids=np.where(ids > 0, classes, detections.class_ids),
             track_ids=ids,
         ).select(tracks >= 0)
+
+    def hold(self, at_seconds: float) -> IndexArray:
+        """Lets time pass up to a frame that nobody looked at, because nothing has moved.
+
+        Objects that were there stay where they are, and as if seen now. Those that were missed in
+        the last `HELD_MISSES` frames stay out of sight.
+
+        Returns:
+            The ids (K,) of the objects that are held.
+
+        Raises:
+            UsageError: the time is earlier than that of the frame before.
+        """
+        self._require_later(at_seconds)
+        held = self._misses < HELD_MISSES
+        seen_at = self._motion.at_seconds + held * (at_seconds - self._now)
+        self._motion = Motion(self._motion.moments, seen_at)
+        self._now = at_seconds
+        ids: IndexArray = self._ids[held & (self._ids > 0)]
+        return ids
+
+    def _require_later(self, at_seconds: float) -> None:
+        if not (math.isfinite(at_seconds) and at_seconds >= self._now):
+            raise UsageError(
+                f"a frame at {at_seconds} s after one at {self._now} s: must not be earlier"
+            )
 
     def _place(self, found: Detections, steady: Motion, turn: Motion) -> IndexArray:
         """Updates the tracks; returns the track of each object (M,), -1 for none."""
@@ -136,6 +164,8 @@ class Tracker:
         expected = steady.replaced(has_turned, turn.select(has_turned))
         seen = observe(expected.select(tracks[at]), places[at])
         self._motion = self._motion.replaced(tracks[at], seen)
+        self._misses += 1
+        self._misses[tracks[at]] = 0
         fresh = _newcomers(found, tracks >= 0, self.settings.repeat_iou)
         fresh = fresh[sure[fresh]]
         if len(fresh):
@@ -157,6 +187,7 @@ class Tracker:
         self._motion = self._motion.joined(begin(places, self._now))
         self._ids = np.concatenate([self._ids, np.zeros(count, np.int64)])
         self._since = np.concatenate([self._since, np.full(count, self._now)])
+        self._misses = np.concatenate([self._misses, np.zeros(count, np.int64)])
         none = np.zeros((count, self._class_scores.shape[1]))
         self._class_scores = np.concatenate([self._class_scores, none])
         return np.arange(len(self._ids) - count, len(self._ids))
@@ -192,6 +223,7 @@ class Tracker:
     def _keep(self, kept: npt.NDArray[np.bool_]) -> None:
         self._motion = self._motion.select(kept)
         self._ids, self._since = self._ids[kept], self._since[kept]
+        self._misses = self._misses[kept]
         self._class_scores = self._class_scores[kept]
 
     def _classes(self) -> IndexArray:
