@@ -49,8 +49,7 @@ HELP = {
     "--save": "annotated video (.mp4, .avi); image or folder for images; folder of videos for "
     "several sources; browsers play a video after "
     "ffmpeg -i out.mp4 -c:v libx264 -pix_fmt yuv420p web.mp4",
-    "--keep-videos": "video files to keep of each live source, an hour each at most "
-    f"[{KEPT_RECORDINGS}]",
+    "--keep-videos": f"videos to keep of each live source, an hour each at most [{KEPT_RECORDINGS}]",
     "--ndjson": "a JSON line for each frame and each change of a live source's state; - is stdout",
     "--rotate-mb": "append to the NDJSON, and start a new file at this size; keep a few old ones",
     "--snapshots": "a JPEG whenever a class appears",
@@ -77,7 +76,7 @@ HELP = {
     "--batch": "frames of several sources in one call of the network; not worth it on a CPU "
     "[%(default)d]",
     "--skip-still": "infer only while something moves; 2 notices half as much as 1 [1]",
-    "--still-seconds": "--skip-still infers at least every S seconds [10]",
+    "--still-seconds": "with --skip-still, infer at least every S seconds [10]",
     "--score": "least score, 0 to 1; with --track, half of it continues an object [the model's]",
     "--iou": "overlap that NMS allows, 0 to 1 [the model's]",
     "--classes": "only these classes",
@@ -206,9 +205,9 @@ def run_settings(args: argparse.Namespace) -> RunSettings:
 
 
 def _stillness(args: argparse.Namespace) -> StillSettings | None:
-    given = {"sensitivity": args.skip_still, "still_seconds": args.still_seconds}
     if args.skip_still is None and args.still_seconds is not None:
         raise SettingError("`still_seconds`: needs `skip_still`")
+    given = {"sensitivity": args.skip_still, "still_seconds": args.still_seconds}
     given = {name: value for name, value in given.items() if value is not None}
     return StillSettings(**given) if given else None
 

@@ -43,6 +43,7 @@ class ObjectCounter:
         self._size_hw: tuple[int, int] | None = None
         self._lines = [_Line(shape) for shape in rules.lines]
         self._zones = [_Zone(shape) for shape in rules.zones]
+        self._shapes: list[_Line | _Zone] = [*self._lines, *self._zones]
         self._seen_at: dict[int, float] = {}
 
     def update(
@@ -60,9 +61,8 @@ class ObjectCounter:
         """
         if detections.track_ids is None:
             raise UsageError("detections have no track ids; call Tracker.update first")
-        shapes: list[_Line | _Zone] = [*self._lines, *self._zones]
         if size_hw != self._size_hw:  # in frames of another size, objects are new
-            for each in shapes:
+            for each in self._shapes:
                 each.place(size_hw)
             self._size_hw = size_hw
         crossings: list[Crossing] = []
@@ -99,7 +99,7 @@ class ObjectCounter:
             track for track, at in self._seen_at.items() if at_seconds - at > self._lost_seconds
         ]:
             del self._seen_at[track]
-            for each in (*self._lines, *self._zones):
+            for each in self._shapes:
                 each.tracks.pop(track, None)
         counts = Counts(
             lines=tuple(line.total() for line in self._lines),

@@ -26,8 +26,7 @@ from spotlet.tracking.settings import TrackingSettings
 __all__ = ["Tracker", "TrackingSettings"]
 
 HELD_MISSES = 4
-"""An object that was missed in fewer frames in a row is held when nothing moves: a detector misses
-one now and then, and in a still scene the next frame may come seconds later."""
+"""A detector misses an object now and then: one missed in fewer frames in a row is still there."""
 
 IndexArray = npt.NDArray[np.int64]
 
@@ -98,7 +97,10 @@ class Tracker:
         Raises:
             UsageError: the time is earlier than that of the frame before.
         """
-        self._require_later(at_seconds)
+        if not (math.isfinite(at_seconds) and at_seconds >= self._now):
+            raise UsageError(
+                f"a frame at {at_seconds} s after one at {self._now} s: must not be earlier"
+            )
         if epoch != self._epoch:
             self._epoch = epoch
             self._keep(np.zeros(len(self._ids), np.bool_))
@@ -117,30 +119,15 @@ class Tracker:
         ).select(tracks >= 0)
 
     def hold(self, at_seconds: float) -> IndexArray:
-        """Lets time pass up to a frame that nobody looked at, because nothing has moved.
+        """Lets time pass without a look, as nothing has moved; returns the ids (K,) of what is held.
 
-        Objects that were there stay where they are, and as if seen now. Those that were missed in
-        the last `HELD_MISSES` frames stay out of sight.
-
-        Returns:
-            The ids (K,) of the objects that are held.
-
-        Raises:
-            UsageError: the time is earlier than that of the frame before.
+        Objects seen in one of the last `HELD_MISSES` frames are as good as seen, where they were.
         """
-        self._require_later(at_seconds)
         held = self._misses < HELD_MISSES
-        seen_at = self._motion.at_seconds + held * (at_seconds - self._now)
+        seen_at = self._motion.at_seconds + held * max(at_seconds - self._now, 0.0)
         self._motion = Motion(self._motion.moments, seen_at)
-        self._now = at_seconds
-        ids: IndexArray = self._ids[held & (self._ids > 0)]
-        return ids
-
-    def _require_later(self, at_seconds: float) -> None:
-        if not (math.isfinite(at_seconds) and at_seconds >= self._now):
-            raise UsageError(
-                f"a frame at {at_seconds} s after one at {self._now} s: must not be earlier"
-            )
+        self._now = max(at_seconds, self._now)
+        return self._ids[held]
 
     def _place(self, found: Detections, steady: Motion, turn: Motion) -> IndexArray:
         """Updates the tracks; returns the track of each object (M,), -1 for none."""
