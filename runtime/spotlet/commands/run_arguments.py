@@ -49,7 +49,7 @@ HELP = {
     "--save": "annotated video (.mp4, .avi); image or folder for images; folder of videos for "
     "several sources; browsers play a video after "
     "ffmpeg -i out.mp4 -c:v libx264 -pix_fmt yuv420p web.mp4",
-    "--keep-videos": f"videos to keep of each live source, an hour each at most [{KEPT_RECORDINGS}]",
+    "--keep-videos": f"videos to keep of each live source, up to an hour each [{KEPT_RECORDINGS}]",
     "--ndjson": "a JSON line for each frame and each change of a live source's state; - is stdout",
     "--rotate-mb": "append to the NDJSON, and start a new file at this size; keep a few old ones",
     "--snapshots": "a JPEG whenever a class appears",

@@ -119,7 +119,7 @@ class Tracker:
         ).select(tracks >= 0)
 
     def hold(self, at_seconds: float) -> IndexArray:
-        """Lets time pass without a look, as nothing has moved; returns the ids (K,) of what is held.
+        """Lets time pass without a look: nothing has moved. Returns the ids (K,) of what is held.
 
         Objects seen in one of the last `HELD_MISSES` frames are as good as seen, where they were.
         """
