@@ -3,8 +3,8 @@
 Both are reduced to grey cells, each of them two pixels of the network's canvas wide, so that what
 the network can find covers several. Then
 
-- the light: each part of the picture, about half as high, may have another gain and offset, and
-  each row another gain: lamps on mains flicker in rows. What they explain is no change;
+- the light: each part of the picture may have another gain and offset, and each row another
+  gain: lamps on mains flicker in rows. What they explain is no change;
 - the noise: the mean difference around a cell is what noise and compression make there and then.
   A key frame changes all of the surroundings together, a moving object only some cells. So nothing
   needs to be learned, and the first comparison is as good as any.
@@ -30,7 +30,7 @@ LIGHT_CELLS = 8
 """Cells along each side of a square for which the light is estimated; an area filter with a whole
 factor is three times as fast as another."""
 
-LIGHT_SQUARES = 5
+LIGHT_SQUARES = 7
 """Over so many squares along each side it is then averaged: an object must not explain itself."""
 
 LIGHT_LEVELS = 5.0
@@ -44,10 +44,10 @@ OBJECT_CELLS = 3
 NOISE_CELLS = 25
 """And compared with their mean over so many."""
 
-MOST_DIFFERENCE = 12.0
+MOST_DIFFERENCE = 6.0
 """In grey levels: a cell raises that mean by no more."""
 
-LEAST_NOISE, MOST_NOISE = 1.0, 4.0
+LEAST_NOISE, MOST_NOISE = 1.0, 3.0
 """Limits of that mean, in grey levels: below is rounding, above is a large object, not noise."""
 
 
@@ -90,7 +90,8 @@ def strength_of_change(reference: Picture, picture: Picture) -> float:
     """Returns how much more than its surroundings any place differs from the reference.
 
     Noise alone, whatever its level, gives 2 to 3; compression up to 5 if bits are very scarce. An
-    object that appears gives its contrast in grey levels, if the noise is low.
+    object that appears gives its contrast in grey levels if it is small and the noise low, and a
+    third of that if it is large.
 
     Args:
         reference: the earlier picture.
