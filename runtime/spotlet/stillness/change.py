@@ -47,8 +47,9 @@ NOISE_CELLS = 25
 MOST_DIFFERENCE = 6.0
 """In grey levels: a cell raises that mean by no more."""
 
-LEAST_NOISE, MOST_NOISE = 1.0, 3.0
-"""Limits of that mean, in grey levels: below is rounding, above is a large object, not noise."""
+LEAST_NOISE, MOST_NOISE = 1.5, 3.0
+"""Limits of that mean, in grey levels: an encoder that leaves all else as it was may change single
+blocks by more than less noise would explain; above is a large object, not noise."""
 
 
 class Picture(NamedTuple):
@@ -89,9 +90,9 @@ def reduced(image_bgr: ImageArray, across: int) -> Picture:
 def strength_of_change(reference: Picture, picture: Picture) -> float:
     """Returns how much more than its surroundings any place differs from the reference.
 
-    Noise alone, whatever its level, gives 2 to 3; compression up to 5 if bits are very scarce. An
-    object that appears gives its contrast in grey levels if it is small and the noise low, and a
-    third of that if it is large.
+    Noise alone, whatever its level, gives 2 to 3; compression up to 4 if bits are very scarce. An
+    object that appears gives up to two thirds of its contrast in grey levels if it is small and
+    the noise low, a third if it is large.
 
     Args:
         reference: the earlier picture.

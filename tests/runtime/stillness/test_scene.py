@@ -168,11 +168,11 @@ def test_a_forgotten_scene_begins_anew() -> None:
     assert not scene.is_still(image, 2.0)
 
 
-def test_without_noise_an_object_gives_its_contrast() -> None:
+def test_without_noise_a_small_object_gives_two_thirds_of_its_contrast() -> None:
     before, after = np.full((2, 360, 640, 3), 100, np.uint8)
     after[100:120, 200:220] = 120
     strength = strength_of_change(reduced(before, 160), reduced(after, 160))
-    assert strength == pytest.approx(20, rel=0.15)
+    assert strength == pytest.approx(40 / 3, rel=0.1)
     assert strength_of_change(reduced(before, 160), reduced(before, 160)) < 0.1
 
 
