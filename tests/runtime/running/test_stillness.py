@@ -29,7 +29,7 @@ from spotlet.streams import Arrival, open_stream
 from spotlet.tracking import Tracker
 
 FPS = 10
-STANDS, MOVES, STANDS_AGAIN, LEAVES, GONE = 20, 25, 35, 15, 45
+STANDS, MOVES, STANDS_AGAIN, LEAVES, GONE = 20, 25, 55, 15, 45
 ZONE = "all=0.3,0,1,0,1,1,0.3,1"
 
 
@@ -44,7 +44,7 @@ def left_of(number: int) -> int:
 def clip(
     tmp_path: Path, write_clip: Callable[..., Path], draw_squares: Callable[..., ImageArray]
 ) -> Path:
-    """14 s of 240 x 320 with a red square; see `left_of`."""
+    """16 s of 240 x 320 with a red square; see `left_of`."""
     frames = [
         draw_squares((240, 320), red=(min(left, 320), 80, min(left + 60, 320), 140))
         for left in map(left_of, range(STANDS + MOVES + STANDS_AGAIN + LEAVES + GONE))
