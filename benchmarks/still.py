@@ -46,7 +46,14 @@ EMPTY_FRAME, PERSON_FRAME = 80, 120
 STEP_PIXELS = 4
 """How far the person goes in a frame, pixels of the bundled clip."""
 
-COUNTING = ("--zone", "right=0.55,0,1,0,1,1,0.55,1", "--line", "middle=0.5,1,0.5,0")
+COUNTING = (
+    "--classes",
+    "person",
+    "--zone",
+    "right=0.55,0,1,0,1,1,0.55,1",
+    "--line",
+    "middle=0.5,1,0.5,0",
+)
 
 
 def main() -> int:

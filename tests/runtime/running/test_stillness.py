@@ -155,7 +155,8 @@ def test_sources_are_judged_separately_and_epochs_and_sizes_begin_anew(
             at = number / FPS
             frame = replace(live_frame(number, at), image=grey[:, :size], epoch=epoch)
             noisy = rng.integers(0, 255, grey.shape).astype(np.uint8)
-            other = replace(frame, image=cv2.resize(noisy[::40, ::40], (320, 240)))
+            blocks = np.asarray(cv2.resize(noisy[::40, ::40], (320, 240)), np.uint8)
+            other = replace(frame, image=blocks)
             arrivals = [Arrival(quiet, frame), Arrival(busy, other)]
             (batch,) = scenes.judge([arrivals])
             return [each.inferred for each in batch]

@@ -36,7 +36,7 @@ def shown(grey: np.ndarray, rng: np.random.Generator, noise: float = 2.0) -> Ima
     """The scene as a camera with noise gives it."""
     start = rng.integers(WIDTH * HEIGHT)
     speckles = noise * SPECKLES[start : start + WIDTH * HEIGHT].reshape(HEIGHT, WIDTH, 1)
-    return np.clip(grey + speckles, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(grey + speckles, 0, 255), np.uint8)
 
 
 def with_person(left: float, high: int = 40, contrast: int = -50) -> np.ndarray:
