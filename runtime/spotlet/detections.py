@@ -78,6 +78,8 @@ class Detections:
         track_ids: (N,) int64, see `Detection.track_id`, 0 for None; None without tracking.
         counts: of the source's lines and zones after this frame; None without counting.
         model: the file that found them; None if they are not from a `Detector`.
+        held: of a frame that was not inferred, because nothing has moved: the objects of the last
+            one that was, with the counts of this frame; None for every other frame.
 
     Example:
         >>> found = Detections.none(("cat", "dog"))
@@ -92,6 +94,12 @@ class Detections:
     track_ids: npt.NDArray[np.int64] | None = None
     counts: Counts | None = None
     model: ModelIdentity | None = None
+    held: "Detections | None" = None
+
+    @property
+    def present(self) -> "Detections":
+        """What is there as far as known: `held` of a frame that was not inferred, else these."""
+        return self if self.held is None else self.held
 
     @classmethod
     def none(cls, class_names: tuple[str, ...]) -> "Detections":
@@ -123,6 +131,7 @@ class Detections:
             None if self.track_ids is None else self.track_ids[keep],
             self.counts,
             self.model,
+            self.held,
         )
 
     def of_classes(self, names: tuple[str, ...]) -> "Detections":

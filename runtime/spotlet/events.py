@@ -69,6 +69,7 @@ def frame_event(
         epoch: increases by one with each reconnection.
         detections: best first: `class` (id), `name`, `score` in [0, 1] to 4 digits, `box`
             [x1, y1, x2, y2] in pixels of the frame to 2 digits, `track` (number or null).
+        inferred: false if the frame was not inferred because nothing had moved; else left out.
         counts, crossings: only with lines or zones, see `Counts` and `Crossing`.
         model, digest: see `ModelIdentity`; only if the detections are from a `Detector`.
 
@@ -89,6 +90,8 @@ def frame_event(
         "epoch": frame.epoch,
         "detections": detections_json(detections),
     }
+    if detections.held is not None:
+        event["inferred"] = False
     if detections.counts is not None:
         event["counts"] = detections.counts.to_json()
         event["crossings"] = [each.to_json() for each in detections.counts.crossings]

@@ -49,7 +49,8 @@ def draw_detections(
 
     Args:
         frame_bgr: (H, W, 3) uint8.
-        detections: in pixels of that frame.
+        detections: in pixels of that frame. Those held from an earlier frame get a thin box, and no
+            score.
         labels: whether to write names and scores; if not, only the colours show the classes.
 
     Returns:
@@ -59,13 +60,14 @@ def draw_detections(
         UsageError: the array is not such a frame.
     """
     image = np.array(require_frame(frame_bgr), order="C")
-    weakest_first = list(detections)[::-1]
+    is_held = detections.held is not None
+    weakest_first = list(detections.present)[::-1]
     if detections.counts is not None:
         draw_shapes(image, detections.counts)
     for found in weakest_first:
-        _draw_box(image, found)
+        _draw_box(image, found, is_held=is_held)
     for found in weakest_first if labels else ():
-        _draw_label(image, found)
+        _draw_label(image, found, is_held=is_held)
     if detections.counts is not None:
         draw_numbers(image, detections.counts)
     return image
@@ -102,10 +104,10 @@ def contact_sheet(
     return sheet
 
 
-def _draw_box(image: ImageArray, found: Detection) -> None:
+def _draw_box(image: ImageArray, found: Detection, *, is_held: bool) -> None:
     """Draws a box in its class's colour, with a black or white rim if there is room."""
     height, width = image.shape[:2]
-    line = line_pixels((height, width))
+    line = 1 if is_held else line_pixels((height, width))
     # The line lies inside the box, so that it is fully visible at the frame's border.
     inset = line // 2
     left, top, right, bottom = (round(side) for side in found.box_xyxy)
@@ -120,11 +122,12 @@ def _draw_box(image: ImageArray, found: Detection) -> None:
     cv2.rectangle(image, first, last, colour, line)
 
 
-def _draw_label(image: ImageArray, found: Detection) -> None:
+def _draw_label(image: ImageArray, found: Detection, *, is_held: bool) -> None:
     """Draws the name and the score on a filled label, if there is room for one."""
     height, width = image.shape[:2]
     number = "" if found.track_id is None else f"#{found.track_id} "
-    plate = Plate(f"{number}{found.name} {found.score:.2f}", (height, width))
+    score = "held" if is_held else f"{found.score:.2f}"
+    plate = Plate(f"{number}{found.name} {score}", (height, width))
     label_width, label_height = plate.width, plate.height
     if label_width > width or label_height > height * MOST_LABEL_SHARE:
         return

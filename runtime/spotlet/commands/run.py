@@ -171,4 +171,4 @@ def _frame_line(frame: Frame, detections: Detections, several: bool) -> str:
         f"{tuple(round(side) for side in each.box_xyxy)}"
         for each in detections
     )
-    return f"{where}: {found or 'nothing'}"
+    return f"{where}: {found or ('nothing' if detections.held is None else 'still')}"

@@ -18,6 +18,7 @@ from spotlet.errors import SettingError, UsageError
 from spotlet.running.settings import RunSettings
 from spotlet.serve.address import TOKEN_VARIABLE
 from spotlet.sinks.recording.sink import KEPT_RECORDINGS
+from spotlet.stillness.settings import StillSettings
 from spotlet.streams import Reconnection
 from spotlet.tracking.settings import TrackingSettings
 
@@ -34,6 +35,7 @@ FLAGS = {
     "iou_threshold": "--iou",
     "tracking": "--track",
     "counting": "--line, --zone",
+    "sensitivity": "--skip-still",
     "per_hour": "--collect-per-hour",
     "frames": "--collect-frames",
     "megabytes": "--collect-mb",
@@ -47,8 +49,7 @@ HELP = {
     "--save": "annotated video (.mp4, .avi); image or folder for images; folder of videos for "
     "several sources; browsers play a video after "
     "ffmpeg -i out.mp4 -c:v libx264 -pix_fmt yuv420p web.mp4",
-    "--keep-videos": "video files to keep of each live source, an hour each at most "
-    f"[{KEPT_RECORDINGS}]",
+    "--keep-videos": f"videos to keep of each live source, up to an hour each [{KEPT_RECORDINGS}]",
     "--ndjson": "a JSON line for each frame and each change of a live source's state; - is stdout",
     "--rotate-mb": "append to the NDJSON, and start a new file at this size; keep a few old ones",
     "--snapshots": "a JPEG whenever a class appears",
@@ -74,6 +75,8 @@ HELP = {
     "--retries": "give up a live source after N failures in a row [never]",
     "--batch": "frames of several sources in one call of the network; not worth it on a CPU "
     "[%(default)d]",
+    "--skip-still": "infer only while something moves; 2 notices half as much as 1 [1]",
+    "--still-seconds": "with --skip-still, infer at least every S seconds [10]",
     "--score": "least score, 0 to 1; with --track, half of it continues an object [the model's]",
     "--iou": "overlap that NMS allows, 0 to 1 [the model's]",
     "--classes": "only these classes",
@@ -121,6 +124,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--stall-seconds", type=float, default=Reconnection().stall_seconds, metavar="S")
     add("--retries", type=int, metavar="N")
     add("--batch", type=int, default=1, metavar="N")
+    add("--skip-still", type=float, nargs="?", const=1.0, metavar="SENSITIVITY")
+    add("--still-seconds", type=float, metavar="S")
     group = parser.add_argument_group("detections")
     add("--score", type=float, metavar="T")
     add("--iou", type=float, metavar="T")
@@ -166,6 +171,7 @@ def run_settings(args: argparse.Namespace) -> RunSettings:
         max_fps=args.max_fps,
         max_frames=args.max_frames,
         batch=args.batch,
+        skip_still=_stillness(args),
         # A camera's first frame may take as long as its next: some send one a minute.
         reconnection=Reconnection(
             retries=args.retries,
@@ -196,6 +202,14 @@ def run_settings(args: argparse.Namespace) -> RunSettings:
         mqtt=broker,
         mqtt_settings=published,
     )
+
+
+def _stillness(args: argparse.Namespace) -> StillSettings | None:
+    if args.skip_still is None and args.still_seconds is not None:
+        raise SettingError("`still_seconds`: needs `skip_still`")
+    given = {"sensitivity": args.skip_still, "still_seconds": args.still_seconds}
+    given = {name: value for name, value in given.items() if value is not None}
+    return StillSettings(**given) if given else None
 
 
 def _collecting(args: argparse.Namespace) -> CollectSettings | None:

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from spotlet.counting.geometry import distance_to_sides, is_inside, offset, segments_cross
@@ -42,6 +43,7 @@ class ObjectCounter:
         self._size_hw: tuple[int, int] | None = None
         self._lines = [_Line(shape) for shape in rules.lines]
         self._zones = [_Zone(shape) for shape in rules.zones]
+        self._shapes: list[_Line | _Zone] = [*self._lines, *self._zones]
         self._seen_at: dict[int, float] = {}
 
     def update(
@@ -59,9 +61,8 @@ class ObjectCounter:
         """
         if detections.track_ids is None:
             raise UsageError("detections have no track ids; call Tracker.update first")
-        shapes: list[_Line | _Zone] = [*self._lines, *self._zones]
         if size_hw != self._size_hw:  # in frames of another size, objects are new
-            for each in shapes:
+            for each in self._shapes:
                 each.place(size_hw)
             self._size_hw = size_hw
         crossings: list[Crossing] = []
@@ -75,16 +76,35 @@ class ObjectCounter:
                     crossings.append(crossing)
             for zone in self._zones:
                 zone.step(found, found.track_id, at, clear)
+        return self._counted(detections, at_seconds, tuple(crossings))
+
+    def hold(self, detections: Detections, held: Iterable[int], at_seconds: float) -> Detections:
+        """Returns the detections with the counts after a frame in which nothing moved.
+
+        Args:
+            detections: of that frame: none.
+            held: as `Tracker.hold` returns them: objects that are as good as seen.
+            at_seconds: when it was taken.
+        """
+        for track in held:
+            if track in self._seen_at:
+                self._seen_at[track] = at_seconds
+        return self._counted(detections, at_seconds, ())
+
+    def _counted(
+        self, detections: Detections, at_seconds: float, crossings: tuple[Crossing, ...]
+    ) -> Detections:
+        """Forgets what is out of sight for too long, and adds the counts."""
         for track in [
             track for track, at in self._seen_at.items() if at_seconds - at > self._lost_seconds
         ]:
             del self._seen_at[track]
-            for each in shapes:
+            for each in self._shapes:
                 each.tracks.pop(track, None)
         counts = Counts(
             lines=tuple(line.total() for line in self._lines),
             zones=tuple(zone.total() for zone in self._zones),
-            crossings=tuple(crossings),
+            crossings=crossings,
         )
         return replace(detections, counts=counts)
 

@@ -150,15 +150,18 @@ class MqttSink(Closing):
             self._announce(source, detections)
         if not self._has_model and detections.model is not None:
             self._announce_model(detections.model)
-        present = present_objects(detections)
+        # What a still scene holds is neither gone nor a message.
+        present = present_objects(detections.present)
         changed = present != self._present.get(source, Counter())
         crossed = detections.counts is not None and detections.counts.crossings
-        if changed or crossed or (present and self._settings.on == "frame"):
+        if changed or crossed or (len(detections) and self._settings.on == "frame"):
             self._present[source] = present
             payload = encode_event(frame_event(frame, detections))
             topic = self._topics.of(source, "detections")
             self._outbox.put(Message(topic, payload, qos=self._settings.qos))
-        self._keep(self._topics.of(source, "counts"), encode_event(counts_event(frame, detections)))
+        self._keep(
+            self._topics.of(source, "counts"), encode_event(counts_event(frame, detections.present))
+        )
         self._sender.wake()
 
     def write_status(self, event: StatusEvent) -> None:

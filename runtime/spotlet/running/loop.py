@@ -14,6 +14,7 @@ from spotlet.model.providers import CPU_PROVIDER, full_provider_name
 from spotlet.pipeline import Workers, map_in_order, plan_workers
 from spotlet.running.model import RunModel
 from spotlet.running.settings import RunSettings
+from spotlet.running.stillness import Judged, StillScenes
 from spotlet.session import SessionSettings
 from spotlet.streams import Arrival, StreamGroup
 
@@ -66,8 +67,8 @@ def detect_in_order(
     workers: Workers,
     settings: RunSettings,
     idle: Callable[[], None],
-) -> Generator[tuple[Arrival, Detections], None, None]:
-    """Yields each frame with its detections; the frames of a stream are in order.
+) -> Generator[tuple[Arrival, Detections | None], None, None]:
+    """Yields each frame with its detections, None if it was not inferred; in order for a stream.
 
     Each call of the network takes the detector that the model has then, so no frame mixes two.
 
@@ -80,18 +81,21 @@ def detect_in_order(
     """
     classes = None if settings.classes is None else tuple(settings.classes)
 
-    def detect(arrivals: list[Arrival]) -> list[Detections]:
-        results = model.detector.detect([frame.image for _, frame in arrivals])
-        return results if classes is None else [found.of_classes(classes) for found in results]
+    def detect(judged: list[Judged]) -> list[Detections | None]:
+        images = [arrival.frame.image for arrival, inferred in judged if inferred]
+        results = iter(model.detector.detect(images) if images else ())
+        found = [next(results) if inferred else None for _, inferred in judged]
+        return [each and each.of_classes(classes) for each in found] if classes else found
 
     if workers.count == 1:  # the group then waits in the caller's thread
         batches = group.batches(settings.batch, idle)
     else:
         batches = group.batches(settings.batch)
-    first = _first(settings.max_frames, batches)
-    with contextlib.closing(map_in_order(first, detect, workers, group.stop, idle)) as detected:
-        for arrivals, results in detected:
-            yield from zip(arrivals, results, strict=True)
+    size_hw = model.detector.manifest.input.size_hw  # that of every model of this run
+    judged = StillScenes(settings, size_hw).judge(_first(settings.max_frames, batches))
+    with contextlib.closing(map_in_order(judged, detect, workers, group.stop, idle)) as detected:
+        for items, results in detected:
+            yield from zip((arrival for arrival, _ in items), results, strict=True)
     # Not if the caller stops early: after a second Ctrl-C a worker may still be inside.
     batches.close()
 

@@ -15,6 +15,7 @@ from spotlet.running.outputs import Outputs
 from spotlet.running.package_files import package_state
 from spotlet.running.settings import RunCallbacks, RunSettings
 from spotlet.running.sinks import listen
+from spotlet.running.stillness import require_time
 from spotlet.running.summary import RunSummary, Totals
 from spotlet.running.swap import ModelSwap
 from spotlet.running.tracking import RunTracking
@@ -74,6 +75,7 @@ def _run(
     listener: Listener | None,
 ) -> RunSummary:
     tracking = RunTracking(settings)
+    require_time(settings)
     loaded = package_state(settings.model, settings.variant)
     path = locate_model(settings.model, settings.variant)
     live = settings.mode == "live" or (
@@ -128,8 +130,9 @@ def _run(
                 for (stream, frame), found in detected:
                     detections = tracking.update(stream, frame, found)
                     outputs.write(frame, detections)
-                    least_score = tracking.least_score(found)
-                    outputs.collect(stream, frame, found, detections, least_score)
+                    if found is not None:
+                        least_score = tracking.least_score(found)
+                        outputs.collect(stream, frame, found, detections, least_score)
                     totals.add(stream, frame, detections)
                     callbacks.on_frame(frame, detections)
             except (

@@ -19,6 +19,7 @@ from spotlet.running.summary import RunSummary
 from spotlet.serve.address import ServeAddress
 from spotlet.session import SessionSettings
 from spotlet.sinks.line_file import LEAST_ROTATE_BYTES
+from spotlet.stillness.settings import StillSettings
 from spotlet.streams import Frame, OnStatus, Reconnection, Stream
 from spotlet.streams.opening import log_status
 from spotlet.streams.stream import StreamMode
@@ -35,6 +36,7 @@ _PARTS = {
     "tracking": (TrackingSettings, NoneType),
     "session": (SessionSettings, NoneType),
     "collect": (CollectSettings, NoneType),
+    "skip_still": (StillSettings, NoneType),
 }
 
 
@@ -52,6 +54,8 @@ class RunSettings:
             waits.
         max_frames: the run ends after this many, from 1; None: after all.
         batch: frames of several sources in one call of the network, from 1.
+        skip_still: which frames are not inferred because nothing has moved; None: all are. Not for
+            images.
         reconnection: when a live source is reopened, and when it is given up.
         score_threshold: least score, in [0, 1]; None: the model's.
         iou_threshold: overlap that NMS allows, in (0, 1]; None: the model's.
@@ -90,6 +94,7 @@ class RunSettings:
     max_fps: float | None = None
     max_frames: int | None = None
     batch: int = 1
+    skip_still: StillSettings | None = None
     reconnection: Reconnection = Reconnection()  # noqa: RUF009 - frozen
     score_threshold: float | None = None
     iou_threshold: float | None = None

@@ -18,6 +18,7 @@ class RunSummary:
 
     Attributes:
         frames: frames processed.
+        still: of these, frames that were not inferred, because nothing had moved.
         dropped: frames skipped before those, in `live` mode.
         seconds: from the capture of the first frame to the last result.
         oldest_seconds: the greatest age of a live frame when its result was ready; None: no frame
@@ -26,7 +27,7 @@ class RunSummary:
         found: objects found in all frames, by class name, the most frequent first.
         counts: the final counts of lines and zones, by source.
         written: what was written where, a text for each output that wrote.
-        frames_by_model: frames processed, by the model's name and digest.
+        frames_by_model: frames inferred, by the model's name and digest.
         failures: why sources ended that should not have, by their names.
     """
 
@@ -40,6 +41,7 @@ class RunSummary:
     written: tuple[str, ...]
     failures: Mapping[str, str]
     frames_by_model: Mapping[str, int] = field(default_factory=dict)
+    still: int = 0
 
     def __str__(self) -> str:
         rate = self.frames / max(self.seconds, 1e-9)
@@ -47,6 +49,8 @@ class RunSummary:
             f"{self.frames} frame{'s' * (self.frames != 1)} in {self.seconds:.1f} s, "
             f"{rate:.1f} frames/s, {self.dropped} dropped"
         ]
+        if self.still:
+            lines[0] += f", {self.still} still ({self.still / self.frames:.0%}), not inferred"
         if self.oldest_seconds is not None:
             lines[0] += f", {self.oldest_seconds * 1000:.0f} ms old at most"
         if len(self.frames_by_source) > 1:
@@ -77,7 +81,7 @@ class Totals:
     """Frames, drops, ages and objects of a run so far."""
 
     def __init__(self) -> None:
-        self._dropped = 0
+        self._dropped = self._still = 0
         self._oldest: float | None = None
         self._by_source: Counter[str] = Counter()
         self._by_model: Counter[ModelIdentity] = Counter()
@@ -91,6 +95,7 @@ class Totals:
         if not self._by_source:  # the time before was opening and loading
             self._first = frame.captured_monotonic
         self._dropped += frame.dropped
+        self._still += detections.held is not None
         self._by_source[stream.source] += 1
         if detections.model is not None:
             self._by_model[detections.model] += 1
@@ -105,6 +110,7 @@ class Totals:
         return RunSummary(
             frames=self._by_source.total(),
             dropped=self._dropped,
+            still=self._still,
             seconds=self._last - self._first,
             oldest_seconds=self._oldest,
             frames_by_source=dict(self._by_source),

@@ -32,6 +32,7 @@ class RunTracking:
         self._collects = settings.collect is not None
         self._least_scores: dict[ModelIdentity | None, float] = {}
         self._of: dict[Stream, tuple[SourceClock, Tracker, ObjectCounter | None]] = {}
+        self._reported: dict[Stream, Detections] = {}
         for source in settings.sources if self._tracking else ():
             if (found := locate_source(source)).kind in ("image", "images"):
                 raise SettingError(
@@ -69,15 +70,24 @@ class RunTracking:
             counter = ObjectCounter(rules, self._tracking.lost_seconds) if counts else None
             self._of[stream] = SourceClock(), Tracker(self._tracking), counter
 
-    def update(self, stream: Stream, frame: Frame, detections: Detections) -> Detections:
+    def update(self, stream: Stream, frame: Frame, detections: Detections | None) -> Detections:
         """Returns the objects of a stream's next frame, with track ids and counts if asked for.
+
+        Args:
+            stream: one of those taken.
+            frame: its next.
+            detections: all its objects; None if it was not inferred.
 
         Raises:
             UsageError: a line or a zone lies outside the frame.
         """
+        if detections is None:
+            return self._hold(stream, frame)
         least = self.least_score(detections)
         if stream not in self._of:
-            return detections.select(detections.scores >= least) if self._collects else detections
+            found = detections.select(detections.scores >= least) if self._collects else detections
+            self._reported[stream] = found
+            return found
         clock, tracker, counter = self._of[stream]
         assert self._tracking is not None
         start = max(self._tracking.start_score, least)
@@ -85,4 +95,19 @@ class RunTracking:
             tracker.settings = replace(self._tracking, start_score=start)
         at_seconds = clock.seconds(frame)
         found = tracker.update(detections, at_seconds, frame.epoch, frame.size_hw)
-        return found if counter is None else counter.update(found, frame.size_hw, at_seconds)
+        if counter is not None:
+            found = counter.update(found, frame.size_hw, at_seconds)
+        self._reported[stream] = found
+        return found
+
+    def _hold(self, stream: Stream, frame: Frame) -> Detections:
+        """Returns no objects, with those of the last inferred frame as held."""
+        last = self._reported[stream]
+        none = Detections.none(last.class_names)
+        if stream in self._of:
+            clock, tracker, counter = self._of[stream]
+            at_seconds = clock.seconds(frame)
+            held = tracker.hold(at_seconds)
+            if counter is not None:
+                none = counter.hold(none, held.tolist(), at_seconds)
+        return replace(none, held=replace(last, counts=none.counts))

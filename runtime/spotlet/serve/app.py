@@ -113,6 +113,7 @@ def _health(record: SourceRecord, is_up: bool) -> dict[str, Any]:
         "at": None if status is None else round(status.at, 3),
         "reason": None if status is None else status.reason,
         "frames": record.frames,
+        "still": record.still,
         "dropped": record.dropped,
         "frames_per_second": round(record.rate, 1),
         "age_ms": None if age is None else round(age * 1000, 1),

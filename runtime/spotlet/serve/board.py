@@ -48,7 +48,8 @@ class SourceRecord:
         state: of the newest status event; a file has none, its state follows its frames.
         status: that event; None before the first.
         newest: None before the first frame.
-        frames: processed by the detector.
+        frames: processed.
+        still: of these, not inferred because nothing had moved.
         dropped: skipped before detection.
         found: objects by class name; with 0 for classes that were not seen.
         latency_seconds: from a frame's capture to its result, all frames together.
@@ -62,6 +63,7 @@ class SourceRecord:
     status: StatusEvent | None = None
     newest: Newest | None = None
     frames: int = 0
+    still: int = 0
     dropped: int = 0
     found: Counter[str] = field(default_factory=Counter)
     latency_seconds: float = 0.0
@@ -85,6 +87,7 @@ class SourceRecord:
             self.state = "live"
         self.newest = Newest(frame, detections)
         self.frames += 1
+        self.still += detections.held is not None
         self.dropped += frame.dropped
         self.found.update(found.name for found in detections)
         self.latency_seconds += max(now - frame.captured_monotonic, 0.0)
@@ -131,7 +134,7 @@ class Board:
         """Takes a frame. Its picture is not copied, and kept until the next arrives."""
         with self._lock:
             self._records[frame.source].add(frame, detections)
-            self.model = detections.model
+            self.model = detections.present.model
 
     def note(self, event: StatusEvent) -> None:
         """Takes a change of state."""

@@ -52,6 +52,8 @@ class RunMetrics(Collector):
         yield each("spotlet_source_up", "1 while the source is live, else 0.", self._board.is_up)
         yield each("spotlet_source_reconnections_total", "Connections after the first.", _epoch)
         yield each("spotlet_frames_total", "Processed frames.", lambda record: record.frames)
+        text = "Of these, frames that were not inferred, because nothing had moved."
+        yield each("spotlet_frames_still_total", text, lambda record: record.still)
         text = "Frames that were read but skipped, because a newer one was available."
         yield each("spotlet_frames_dropped_total", text, lambda record: record.dropped)
         text = "Time since the newest processed frame was read."

@@ -93,7 +93,7 @@ class SnapshotSink(Closing):
         appearing = self._appearing(frame, detections)
         if appearing:
             self._save(frame, detections, appearing)
-        for found in detections:  # only now: after an error, the class appears again
+        for found in detections.present:  # only now: after an error, the class appears again
             self._last_seen[frame.source, found.class_id] = frame.captured_monotonic
 
     def close(self) -> None:

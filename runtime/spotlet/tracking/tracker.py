@@ -25,6 +25,9 @@ from spotlet.tracking.settings import TrackingSettings
 
 __all__ = ["Tracker", "TrackingSettings"]
 
+HELD_MISSES = 4
+"""A detector misses an object now and then: one missed in fewer frames in a row is still there."""
+
 IndexArray = npt.NDArray[np.int64]
 
 
@@ -69,6 +72,7 @@ class Tracker:
         self._motion = begin(np.zeros((0, 4)), 0.0)
         self._ids = np.zeros(0, np.int64)
         self._since = np.zeros(0)
+        self._misses = np.zeros(0, np.int64)
         self._class_scores = np.zeros((0, 0))
 
     def update(
@@ -114,6 +118,17 @@ class Tracker:
             track_ids=ids,
         ).select(tracks >= 0)
 
+    def hold(self, at_seconds: float) -> IndexArray:
+        """Lets time pass without a look: nothing has moved. Returns the ids (K,) of what is held.
+
+        Objects seen in one of the last `HELD_MISSES` frames are as good as seen, where they were.
+        """
+        held = self._misses < HELD_MISSES
+        seen_at = self._motion.at_seconds + held * max(at_seconds - self._now, 0.0)
+        self._motion = Motion(self._motion.moments, seen_at)
+        self._now = max(at_seconds, self._now)
+        return self._ids[held]
+
     def _place(self, found: Detections, steady: Motion, turn: Motion) -> IndexArray:
         """Updates the tracks; returns the track of each object (M,), -1 for none."""
         places = places_of(found.boxes_xyxy)
@@ -136,6 +151,8 @@ class Tracker:
         expected = steady.replaced(has_turned, turn.select(has_turned))
         seen = observe(expected.select(tracks[at]), places[at])
         self._motion = self._motion.replaced(tracks[at], seen)
+        self._misses += 1
+        self._misses[tracks[at]] = 0
         fresh = _newcomers(found, tracks >= 0, self.settings.repeat_iou)
         fresh = fresh[sure[fresh]]
         if len(fresh):
@@ -157,6 +174,7 @@ class Tracker:
         self._motion = self._motion.joined(begin(places, self._now))
         self._ids = np.concatenate([self._ids, np.zeros(count, np.int64)])
         self._since = np.concatenate([self._since, np.full(count, self._now)])
+        self._misses = np.concatenate([self._misses, np.zeros(count, np.int64)])
         none = np.zeros((count, self._class_scores.shape[1]))
         self._class_scores = np.concatenate([self._class_scores, none])
         return np.arange(len(self._ids) - count, len(self._ids))
@@ -192,6 +210,7 @@ class Tracker:
     def _keep(self, kept: npt.NDArray[np.bool_]) -> None:
         self._motion = self._motion.select(kept)
         self._ids, self._since = self._ids[kept], self._since[kept]
+        self._misses = self._misses[kept]
         self._class_scores = self._class_scores[kept]
 
     def _classes(self) -> IndexArray:

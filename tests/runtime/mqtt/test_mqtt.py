@@ -7,8 +7,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jsonschema
 import numpy as np
@@ -109,6 +110,20 @@ def test_user_and_password_may_hold_any_sign_and_the_url_goes_before_the_environ
     assert (address.user, address.password) == ("m:e", "a@b/c")
     assert locate_broker("mqtt://me@broker", password="other").password == "other"
     assert "a@b/c" not in repr(address)
+
+
+@pytest.mark.parametrize("on", ["frame", "change"])
+def test_what_a_still_scene_holds_is_neither_gone_nor_a_message(
+    sink_and_box: Any, on: Literal["frame", "change"]
+) -> None:
+    sink, box = sink_and_box(MqttSettings(on=on))
+    there, nothing = tracked(7), found()
+    still = replace(Detections.none(there.class_names), held=there, counts=there.counts)
+    for number, detections in enumerate([there, still, still, nothing]):
+        sink.write(live_frame(number, source=DOOR), detections)
+        counts = json.loads(box._retained[sink._topics.of(DOOR, "counts")].payload)
+        assert counts["total"] == len(detections.present)
+    assert frames_told(box) == [0, 3]
 
 
 def test_without_a_prefix_topics_begin_with_this_machine() -> None:

@@ -312,6 +312,9 @@ def test_metrics_are_what_prometheus_reads(served: _Served) -> None:
         zones=(ZoneCount(name="desk", corners_xy=(), inside={"bolt": 1}, entered={"bolt": 5}),),
     )
     served.sink.write(live_frame(8, source=YARD), replace(found(1), counts=counts))
+    nothing = Detections.none(found(1).class_names)
+    still = replace(nothing, held=found(1), counts=counts)
+    served.sink.write(live_frame(9, source=YARD), still)
     answer = ask(served.url, "/metrics")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert "_created" not in answer.text
@@ -324,7 +327,10 @@ def test_metrics_are_what_prometheus_reads(served: _Served) -> None:
     }
     door, yard = ("source", DOOR), ("source", YARD)
     assert samples["spotlet_source_up", door] == 1
-    assert samples["spotlet_frames_total", yard] == 1
+    assert samples["spotlet_frames_total", yard] == 2
+    assert samples["spotlet_frames_still_total", yard] == 1
+    assert samples["spotlet_frames_still_total", door] == 0
+    assert samples["spotlet_detections_total", ("class", "nut/washer"), yard] == 1
     assert samples["spotlet_frames_dropped_total", door] == 3
     assert samples["spotlet_source_reconnections_total", door] == 2
     assert samples["spotlet_detections_total", ("class", "bolt"), door] == 2

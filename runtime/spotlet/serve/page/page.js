@@ -31,6 +31,7 @@ class Card {
     this.image.alt = `newest picture of ${source}`;
     this.frames = 0;
     this.event = null;
+    this.found = []; // of the last inferred frame
     this.visible = true;
     this.asking = false;
     this.shown = null; // epoch and number of the picture's frame
@@ -113,6 +114,8 @@ class Card {
   // Draws the newest frame's event, at most once per repaint.
   setFrame(event) {
     const first = this.event === null;
+    if (event.inferred === false) event.detections = this.found;
+    this.found = event.detections;
     this.event = event;
     if (first) requestAnimationFrame(() => this.drawFrame());
     this.want();
@@ -125,7 +128,7 @@ class Card {
     if (this.root.dataset.state === "connecting") this.setState("live");
     const chips = event.detections.slice(0, MOST_CHIPS).map(chip);
     const more = event.detections.length - chips.length;
-    if (!event.detections.length) chips.push(item("li", "none", "no objects in this frame"));
+    if (!event.detections.length) chips.push(item("li", "none", event.inferred === false ? "nothing has moved" : "no objects in this frame"));
     if (more > 0) chips.push(item("li", "none", `and ${more} more`));
     this.part(".found").replaceChildren(...chips);
     if (event.counts) this.setCounts(event.counts);
