@@ -1,7 +1,7 @@
 """The detections of one frame."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +78,8 @@ class Detections:
         track_ids: (N,) int64, see `Detection.track_id`, 0 for None; None without tracking.
         counts: of the source's lines and zones after this frame; None without counting.
         model: the file that found them; None if they are not from a `Detector`.
+        tiles: the layout of the tiles in which they were searched, see `TileSettings`; None: none.
+        inferences: how many parts of the frame the network was shown, from 1.
 
     Example:
         >>> found = Detections.none(("cat", "dog"))
@@ -92,6 +94,8 @@ class Detections:
     track_ids: npt.NDArray[np.int64] | None = None
     counts: Counts | None = None
     model: ModelIdentity | None = None
+    tiles: str | None = None
+    inferences: int = 1
 
     @classmethod
     def none(cls, class_names: tuple[str, ...]) -> "Detections":
@@ -115,14 +119,12 @@ class Detections:
 
     def select(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Detections":
         """Returns the objects that a mask (N,) or indices select, in the order of `keep`."""
-        return Detections(
-            self.boxes_xyxy[keep],
-            self.scores[keep],
-            self.class_ids[keep],
-            self.class_names,
-            None if self.track_ids is None else self.track_ids[keep],
-            self.counts,
-            self.model,
+        return replace(
+            self,
+            boxes_xyxy=self.boxes_xyxy[keep],
+            scores=self.scores[keep],
+            class_ids=self.class_ids[keep],
+            track_ids=None if self.track_ids is None else self.track_ids[keep],
         )
 
     def of_classes(self, names: tuple[str, ...]) -> "Detections":
