@@ -17,6 +17,7 @@ from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.manifest import DetectionRule
 from spotlet.postprocess import detections_from_outputs
 from spotlet.session import SessionSettings
+from spotlet.tiles import TileSettings
 from spotlet_training.datasets import Dataset, Sample
 from spotlet_training.datasets.ahead import ahead
 from spotlet_training.evaluation.operating_point import (
@@ -123,6 +124,7 @@ def evaluate_model(
     model: str | Path,
     dataset: Dataset,
     session: SessionSettings = SessionSettings(),  # noqa: B008
+    tiles: TileSettings | None = None,
 ) -> Evaluation:
     """Measures an exported model on a set, through the shipped runtime.
 
@@ -130,16 +132,17 @@ def evaluate_model(
         model: as `spotlet.Detector` takes it.
         dataset: labelled images.
         session: threads and execution provider.
+        tiles: how images are cut; None: as the model's manifest says.
 
     Raises:
         ModelFileError: the model cannot be used.
     """
-    detector = Detector(model, session=session)
+    detector = Detector(model, session=session, tiles=tiles)
     find = replace(COCO_RULE, iou_threshold=detector.rule.iou_threshold)
     show = replace(detector.rule, score_threshold=SHOWN_RULE.score_threshold)
 
     def detect(frame_bgr: ImageArray) -> tuple[Detections, Detections]:
-        outputs = detector.outputs(frame_bgr)
+        outputs = detector.part_outputs(frame_bgr)
         return detector.found_in(outputs, find), detector.found_in(outputs, show)
 
     return evaluate_detector(detect, dataset)

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 
 from spotlet import Detector
+from spotlet.errors import UsageError
 from spotlet.manifest import DetectionRule
 from spotlet.session import SessionSettings
+from spotlet.tiles import TileSettings
 from spotlet_training.datasets import Dataset
 from spotlet_training.datasets.class_order import in_class_order
 from spotlet_training.evaluation.evaluation import (
@@ -67,24 +69,32 @@ class Measurement:
         }
 
 
-def measure(model: str, dataset: Dataset, *, threads: int = 0) -> Measurement:
+def measure(
+    model: str, dataset: Dataset, *, threads: int = 0, tiles: TileSettings | None = None
+) -> Measurement:
     """Measures a checkpoint, through PyTorch, or an exported model, through the runtime.
 
     Args:
         model: path of a `.safetensors` file, or a model as `spotlet.Detector` takes it.
         dataset: labelled images, at least one, of the model's classes, matched by name.
         threads: for one inference; 0 leaves it to the engine.
+        tiles: how images are cut; None: as the exported model's manifest says.
 
     Raises:
         DatasetError: the set has other classes than the model.
         CheckpointError: the checkpoint cannot be read.
         ModelFileError: the model cannot be used.
-        UsageError: the number of threads is out of range.
+        UsageError: the number of threads is out of range, or there are tiles for a checkpoint.
     """
     session = SessionSettings(threads=threads)
     if model.endswith(CHECKPOINT_SUFFIX):
+        if tiles:
+            raise UsageError(
+                f"tiles {tiles.layout}: a checkpoint sees whole pictures; export it, and evaluate "
+                "the package"
+            )
         return _measure_checkpoint(model, dataset, session)
-    return _measure_model(model, dataset, session)
+    return _measure_model(model, dataset, session, tiles)
 
 
 def _measure_checkpoint(model: str, dataset: Dataset, session: SessionSettings) -> Measurement:
@@ -113,15 +123,20 @@ def _measure_checkpoint(model: str, dataset: Dataset, session: SessionSettings) 
     )
 
 
-def _measure_model(model: str, dataset: Dataset, session: SessionSettings) -> Measurement:
-    detector = Detector(model, session=session)
+def _measure_model(
+    model: str, dataset: Dataset, session: SessionSettings, tiles: TileSettings | None
+) -> Measurement:
+    detector = Detector(model, session=session, tiles=tiles)
     dataset = in_class_order(dataset, detector.class_names)
     provider = detector.session.provider
     return Measurement(
         name=model,
-        evaluation=evaluate_model(model, dataset, session),
+        evaluation=evaluate_model(model, dataset, session, tiles),
         latency=measure_latency(
-            detector, dataset, f"onnxruntime, {provider}, {_threads_text(session.threads)}"
+            detector,
+            dataset,
+            f"onnxruntime, {provider}, {_threads_text(session.threads)}"
+            + f", tiles {detector.tiles.layout}" * bool(detector.tiles),
         ),
         training=detector.manifest.training,
         own_threshold=detector.rule.score_threshold,
