@@ -18,7 +18,7 @@ from spotlet.manifest import DetectionRule, Manifest
 from spotlet.model.package import locate_model
 from spotlet.model.providers import CPU_PROVIDER
 from spotlet.postprocess import detections_from_outputs
-from spotlet.seams import BORDER_PIXELS, merge_parts
+from spotlet.seams import border_pixels, merge_parts, moved
 from spotlet.session import ModelSession, SessionSettings
 from spotlet.tiles import Part, TileSettings
 
@@ -222,14 +222,13 @@ class Detector:
         remaining = self._remaining_rule(asked)
         if isinstance(outputs, Outputs):
             return self._decode(outputs, remaining)
-        found, parts, border_pixels = [], [], []
+        found, parts, borders = [], [], []
         for each in outputs:
-            (height, width), letterbox = each.letterbox.frame_hw, each.letterbox
+            height, width = each.letterbox.frame_hw
             found.append(self._decode(each, remaining))
             parts.append((0, 0, width, height) if each.part_xyxy is None else each.part_xyxy)
-            shrink = max(height / letterbox.resized_hw[0], width / letterbox.resized_hw[1])
-            border_pixels.append(BORDER_PIXELS * shrink)
-        merged = found[0] if len(found) == 1 else merge_parts(found, parts, border_pixels, asked)
+            borders.append(border_pixels(each.letterbox))
+        merged = found[0] if len(found) == 1 else merge_parts(found, parts, borders, asked)
         return replace(
             merged, tiles=self.tiles.layout if self.tiles else None, inferences=len(found)
         )
@@ -294,9 +293,7 @@ class Detector:
         boxes, scores, letterbox = outputs.boxes, outputs.scores, outputs.letterbox
         found = detections_from_outputs(boxes, scores, letterbox, self.class_names, rule)
         if outputs.part_xyxy is not None:
-            left, top, _, _ = outputs.part_xyxy
-            corner = np.array([left, top, left, top], np.float32)
-            found = replace(found, boxes_xyxy=found.boxes_xyxy + corner)
+            found = moved(found, outputs.part_xyxy)
         return replace(found, model=self.identity)
 
     def _remaining_rule(self, rule: DetectionRule) -> DetectionRule:

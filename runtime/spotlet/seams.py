@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from spotlet.boxes import FloatArray, box_area, box_iou
 from spotlet.detections import Detections
+from spotlet.letterbox import Letterbox
 from spotlet.manifest import DetectionRule
 from spotlet.postprocess import suppress
 from spotlet.tiles import Part
@@ -41,20 +42,20 @@ Indices = npt.NDArray[np.int64]
 def merge_parts(
     found: Sequence[Detections],
     parts: Sequence[Part],
-    border_pixels: Sequence[float],
+    borders: Sequence[float],
     rule: DetectionRule,
 ) -> Detections:
     """Returns the objects of a frame from those of its parts.
 
-    A box that a border between parts may cut gives way to one that is whole; pieces of an object
-    that no part shows whole are joined. Of the boxes that several parts have of one object the best
+    A box that a border between parts may cut gives way to one that is whole. Pieces of an object
+    that no part shows whole are joined; one that no other part confirms is a guess at a part of
+    something, and is dropped. Of the boxes that several parts have of one object the best
     stays: a box stands for at most one of each other part, so that neighbours in a crowd remain.
 
     Args:
         found: in each part, in pixels of the frame.
         parts: the first is the whole frame.
-        border_pixels: of each part, how close to its border a box must end to be cut, pixels of the
-            frame.
+        borders: the `border_pixels` of each part.
         rule: limits of the result; its IoU threshold acts within each class as in one canvas.
     """
     _, _, width, height = parts[0]
@@ -65,28 +66,41 @@ def merge_parts(
     cut = np.concatenate(
         [
             touches_inner_border(each.boxes_xyxy, part, (height, width), pixels)
-            for each, part, pixels in zip(found, parts, border_pixels, strict=True)
+            for each, part, pixels in zip(found, parts, borders, strict=True)
         ]
     )
     best = np.argsort(-scores, kind="stable")[:MOST_MERGED]
     boxes, scores, class_ids = boxes[best], scores[best], class_ids[best]
     views, cut = views[best], cut[best]
 
-    gone = cut & _covered(boxes, scores, class_ids, cut)
-    pieces = np.flatnonzero(cut & ~gone)
+    gone = cut.copy()
+    pieces = np.flatnonzero(cut & ~_covered(boxes, scores, class_ids, cut))
     edges = np.array(parts, np.float32)[views]
     for group in _groups(boxes[pieces], scores[pieces], class_ids[pieces], edges[pieces]):
-        first, *others = pieces[group]
+        first = pieces[group][0]
         members = boxes[pieces[group]]
         boxes[first] = [*members[:, :2].min(axis=0), *members[:, 2:].max(axis=0)]
         views[first] = -1 - first  # of no part: each may have another box of the same object
-        gone[others] = True
+        gone[first] = False
     gone |= _represented(boxes, class_ids, views, gone, one_class=not rule.every_class)
 
     left = np.flatnonzero(~gone)
     kept = left[suppress(boxes[left], scores[left], class_ids[left], rule.iou_threshold)]
     kept = kept[: rule.max_detections]
     return replace(found[0], boxes_xyxy=boxes[kept], scores=scores[kept], class_ids=class_ids[kept])
+
+
+def moved(found: Detections, part: Part) -> Detections:
+    """Returns what was found in a part, in pixels of that part, in pixels of the frame."""
+    left, top, _, _ = part
+    corner = np.array([left, top, left, top], np.float32)
+    return replace(found, boxes_xyxy=found.boxes_xyxy + corner)
+
+
+def border_pixels(letterbox: Letterbox) -> float:
+    """Returns how close to the border of a part a box must end to be cut, pixels of the frame."""
+    (height, width), resized = letterbox.frame_hw, letterbox.resized_hw
+    return BORDER_PIXELS * max(height / resized[0], width / resized[1])
 
 
 def touches_inner_border(

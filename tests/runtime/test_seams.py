@@ -153,14 +153,22 @@ def test_pieces_of_what_no_part_shows_whole_are_joined() -> None:
     assert merged([NONE, *pieces, NONE, NONE]) == [(100, 50, 600, 81)]
 
 
-def test_pieces_that_differ_where_both_parts_look_are_two_objects() -> None:
+def test_pieces_that_differ_where_both_parts_look_are_not_joined() -> None:
     pieces = [found(((100, 50, 366, 80), 0.6)), found(((274, 90, 600, 120), 0.8))]
-    assert len(merged([NONE, *pieces, NONE, NONE])) == 2
+    third = found(((274, 50, 500, 80), 0.5))
+    assert merged([NONE, *pieces, NONE, NONE]) == []
+    assert merged([NONE, pieces[0], third, NONE, NONE]) == [(100, 50, 500, 80)]
 
 
-def test_a_doubtful_box_does_not_replace_a_sure_piece() -> None:
-    views = [found(((60, 40, 640, 90), 0.1)), found(((100, 50, 366, 80), 0.9)), NONE, NONE, NONE]
-    assert (100, 50, 366, 80) in merged(views)
+def test_a_piece_that_no_other_part_confirms_is_a_guess() -> None:
+    views = [NONE, found(((100, 50, 366, 80), 0.9), ((20, 20, 40, 40), 0.5)), NONE, NONE, NONE]
+    assert merged(views) == [(20, 20, 40, 40)]
+
+
+def test_a_doubtful_box_does_not_keep_sure_pieces_from_being_joined() -> None:
+    pieces = [found(((100, 50, 366, 80), 0.9)), found(((274, 51, 600, 81), 0.8))]
+    views = [found(((60, 40, 640, 90), 0.1)), *pieces, NONE, NONE]
+    assert merged(views) == [(100, 50, 600, 81)]
 
 
 def test_neighbours_in_a_crowd_remain_two() -> None:

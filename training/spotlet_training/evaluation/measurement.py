@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from spotlet import Detector
-from spotlet.errors import UsageError
 from spotlet.manifest import DetectionRule
 from spotlet.session import SessionSettings
 from spotlet.tiles import TileSettings
@@ -78,39 +77,37 @@ def measure(
         model: path of a `.safetensors` file, or a model as `spotlet.Detector` takes it.
         dataset: labelled images, at least one, of the model's classes, matched by name.
         threads: for one inference; 0 leaves it to the engine.
-        tiles: how images are cut; None: as the exported model's manifest says.
+        tiles: how images are cut; None: as it was trained.
 
     Raises:
         DatasetError: the set has other classes than the model.
         CheckpointError: the checkpoint cannot be read.
         ModelFileError: the model cannot be used.
-        UsageError: the number of threads is out of range, or there are tiles for a checkpoint.
+        UsageError: the number of threads is out of range.
     """
     session = SessionSettings(threads=threads)
     if model.endswith(CHECKPOINT_SUFFIX):
-        if tiles:
-            raise UsageError(
-                f"tiles {tiles.layout}: a checkpoint sees whole pictures; export it, and evaluate "
-                "the package"
-            )
-        return _measure_checkpoint(model, dataset, session)
+        return _measure_checkpoint(model, dataset, session, tiles)
     return _measure_model(model, dataset, session, tiles)
 
 
-def _measure_checkpoint(model: str, dataset: Dataset, session: SessionSettings) -> Measurement:
+def _measure_checkpoint(
+    model: str, dataset: Dataset, session: SessionSettings, tiles: TileSettings | None
+) -> Measurement:
     checkpoint = load_checkpoint(Path(model))
+    tiles = checkpoint.tiles if tiles is None else tiles
     names = checkpoint.class_names
     dataset = in_class_order(dataset, names)
     before = torch.get_num_threads()
     torch.set_num_threads(session.threads or before)
     try:
         with ThreadPoolExecutor() as pool:
-            evaluation = evaluate_network(checkpoint.network, dataset, pool)
+            evaluation = evaluate_network(checkpoint.network, dataset, pool, tiles)
         latency = measure_latency(
-            network_detector(checkpoint.network, names, DetectionRule()),
+            network_detector(checkpoint.network, names, DetectionRule(), tiles),
             dataset,
             f"PyTorch {torch.__version__} on {checkpoint.network.device}, "
-            f"{_threads_text(torch.get_num_threads())}",
+            f"{_threads_text(torch.get_num_threads())}{_tiles_text(tiles)}",
         )
     finally:
         torch.set_num_threads(before)
@@ -136,11 +133,15 @@ def _measure_model(
             detector,
             dataset,
             f"onnxruntime, {provider}, {_threads_text(session.threads)}"
-            + f", tiles {detector.tiles.layout}" * bool(detector.tiles),
+            f"{_tiles_text(detector.tiles)}",
         ),
         training=detector.manifest.training,
         own_threshold=detector.rule.score_threshold,
     )
+
+
+def _tiles_text(tiles: TileSettings) -> str:
+    return f", tiles {tiles.layout}" if tiles else ""
 
 
 def _threads_text(threads: int) -> str:
