@@ -2,6 +2,8 @@
 
 JSON under the key `spotlet` in the ONNX metadata, so that the `.onnx` alone is enough. The
 runtime reads every name, size and rule from it and guesses nothing from shapes.
+
+Over 250 lines: each part of the record is a class with the rules of its values.
 """
 
 import json

@@ -140,7 +140,7 @@ def covered_share(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> FloatArray
 def _covered(boxes: FloatArray, scores: FloatArray, class_ids: Indices, cut: Mask) -> Mask:
     """Returns which boxes a whole one of their class covers that is about as sure."""
     whole = np.flatnonzero(~cut)
-    covers = covered_share(boxes, boxes[whole]) >= COVERED_SHARE
+    covers: Mask = covered_share(boxes, boxes[whole]) >= COVERED_SHARE
     covers &= class_ids[:, None] == class_ids[whole]
     covers &= scores[whole] >= scores[:, None] * EQUAL_SCORE
     covered: Mask = covers.any(axis=1)
@@ -204,7 +204,9 @@ def _represented(
     """
     overlaps = box_iou(boxes, boxes)
     same = class_ids[:, None] == class_ids
-    fits = np.where(same, overlaps >= PARTNER_IOU, one_class & (overlaps >= OTHER_CLASS_IOU))
+    fits = (overlaps >= PARTNER_IOU) & same
+    if one_class:
+        fits |= overlaps >= OTHER_CLASS_IOU
     fits &= views[:, None] != views
     likeness = np.where(fits, overlaps + same, 0)
     alive = ~gone

@@ -104,8 +104,8 @@ class TileSettings:
     def _grid(self, frame_hw: tuple[int, int], canvas_hw: tuple[int, int]) -> tuple[int, int]:
         """Returns how many tiles lie across and down."""
         if self.layout != "auto":
-            across, down = self.layout.split("x")
-            return min(int(across), frame_hw[1]), min(int(down), frame_hw[0])
+            asked = self.layout.split("x")
+            return min(int(asked[0]), frame_hw[1]), min(int(asked[1]), frame_hw[0])
         shrink = AUTO_SHRINK
         while True:
             down, across = (
