@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -180,7 +181,8 @@ def make_set(given: Path, folder: Path, pictures: int) -> None:
         ("val", splits.val, pictures // 2),
     ):
         (folder / split).mkdir(parents=True)
-        images, annotations = [], []
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
         for number in range(count):
             frame, truth = made_picture(dataset, np.random.default_rng([number, split == "train"]))
             name = f"{number:04}.jpg"

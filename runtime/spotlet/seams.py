@@ -77,9 +77,17 @@ def merge_parts(
     pieces = np.flatnonzero(cut & ~_covered(boxes, scores, class_ids, cut))
     edges = np.array(parts, np.float32)[views]
     for group in _groups(boxes[pieces], scores[pieces], class_ids[pieces], edges[pieces]):
-        first = pieces[group][0]
-        members = boxes[pieces[group]]
-        boxes[first] = [*members[:, :2].min(axis=0), *members[:, 2:].max(axis=0)]
+        members = pieces[group]
+        low, high = boxes[members, :2].min(axis=0), boxes[members, 2:].max(axis=0)
+        joined = np.concatenate([low, high])
+        own = [(parts[view], borders[view]) for view in views[members].tolist()]
+        if any(
+            touches_inner_border(joined[None], part, (height, width), pixels).any()
+            for part, pixels in own
+        ):
+            continue  # all its pieces are cut at the same border: it is a piece still
+        first = members[0]
+        boxes[first] = joined
         views[first] = -1 - first  # of no part: each may have another box of the same object
         gone[first] = False
     gone |= _represented(boxes, class_ids, views, gone, one_class=not rule.every_class)

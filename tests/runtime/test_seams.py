@@ -165,6 +165,12 @@ def test_a_piece_that_no_other_part_confirms_is_a_guess() -> None:
     assert merged(views) == [(20, 20, 40, 40)]
 
 
+def test_pieces_that_leave_a_border_cut_are_a_guess_too() -> None:
+    # Both tiles on the left end at x = 366, and those on the right see nothing.
+    pieces = [found(((300, 50, 366, 274), 0.8)), NONE, found(((300, 206, 366, 400), 0.9)), NONE]
+    assert merged([NONE, *pieces]) == []
+
+
 def test_a_doubtful_box_does_not_keep_sure_pieces_from_being_joined() -> None:
     pieces = [found(((100, 50, 366, 80), 0.9)), found(((274, 51, 600, 81), 0.8))]
     views = [found(((60, 40, 640, 90), 0.1)), *pieces, NONE, NONE]
