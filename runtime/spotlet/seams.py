@@ -47,9 +47,9 @@ def merge_parts(
 ) -> Detections:
     """Returns the objects of a frame from those of its parts.
 
-    A box that a border between parts may cut gives way to one that is whole. Pieces of an object
-    that no part shows whole are joined; one that no other part confirms is a guess at a part of
-    something, and is dropped. Of the boxes that several parts have of one object the best
+    A box that a border between parts may cut gives way to one that is whole, and pieces of an
+    object that no part shows whole are joined; other pieces stay only where nothing else is. Of
+    the boxes that several parts have of one object the best
     stays: a box stands for at most one of each other part, so that neighbours in a crowd remain.
 
     Args:
@@ -73,29 +73,39 @@ def merge_parts(
     boxes, scores, class_ids = boxes[best], scores[best], class_ids[best]
     views, cut = views[best], cut[best]
 
+    pieces = cut & ~_covered(boxes, scores, class_ids, cut)
     gone = cut.copy()
-    pieces = np.flatnonzero(cut & ~_covered(boxes, scores, class_ids, cut))
     edges = np.array(parts, np.float32)[views]
+    searched = np.flatnonzero(pieces)
     for group in _groups(boxes[pieces], scores[pieces], class_ids[pieces], edges[pieces]):
-        members = pieces[group]
-        low, high = boxes[members, :2].min(axis=0), boxes[members, 2:].max(axis=0)
-        joined = np.concatenate([low, high])
-        own = [(parts[view], borders[view]) for view in views[members].tolist()]
-        if any(
-            touches_inner_border(joined[None], part, (height, width), pixels).any()
-            for part, pixels in own
-        ):
-            continue  # all its pieces are cut at the same border: it is a piece still
-        first = members[0]
-        boxes[first] = joined
-        views[first] = -1 - first  # of no part: each may have another box of the same object
-        gone[first] = False
-    gone |= _represented(boxes, class_ids, views, gone, one_class=not rule.every_class)
+        members = searched[group]
+        hull = _hull(edges[members])
+        joined = _hull(boxes[members])
+        pixels = max(borders[view] for view in views[members].tolist())
+        boxes[members[0]] = joined
+        views[members[0]] = -1  # of no part: each may have another box of the same object
+        pieces[members] = False
+        # If they all end at the same border, they are a piece still.
+        is_piece = touches_inner_border(joined[None], hull, (height, width), pixels)[0]
+        pieces[members[0]] = gone[members[0]] = is_piece
+    one_class = not rule.every_class
+    gone |= _represented(boxes, class_ids, views, gone, one_class=one_class)
+    for index in np.flatnonzero(pieces):
+        box, others = boxes[index : index + 1], boxes[~gone]
+        same = class_ids[~gone] == class_ids[index]
+        shown = (covered_share(box, others)[0] >= COVERED_SHARE) & same
+        shown |= (box_iou(box, others)[0] >= PARTNER_IOU) & (same | one_class)
+        gone[index] = shown.any()
 
     left = np.flatnonzero(~gone)
     kept = left[suppress(boxes[left], scores[left], class_ids[left], rule.iou_threshold)]
     kept = kept[: rule.max_detections]
     return replace(found[0], boxes_xyxy=boxes[kept], scores=scores[kept], class_ids=class_ids[kept])
+
+
+def _hull(boxes: FloatArray) -> FloatArray:
+    """Returns the smallest box (4,) around boxes (N, 4)."""
+    return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
 
 
 def moved(found: Detections, part: Part) -> Detections:
@@ -112,7 +122,10 @@ def border_pixels(letterbox: Letterbox) -> float:
 
 
 def touches_inner_border(
-    boxes_xyxy: FloatArray, part: Part, size_hw: tuple[int, int], pixels: float = BORDER_PIXELS
+    boxes_xyxy: FloatArray,
+    part: Part | FloatArray,
+    size_hw: tuple[int, int],
+    pixels: float = BORDER_PIXELS,
 ) -> Mask:
     """Returns which boxes (N, 4) end at a border of a part that is not the picture's, (N,).
 
@@ -151,8 +164,7 @@ def _covered(boxes: FloatArray, scores: FloatArray, class_ids: Indices, cut: Mas
     covers: Mask = covered_share(boxes, boxes[whole]) >= COVERED_SHARE
     covers &= class_ids[:, None] == class_ids[whole]
     covers &= scores[whole] >= scores[:, None] * EQUAL_SCORE
-    covered: Mask = covers.any(axis=1)
-    return covered
+    return np.asarray(covers.any(axis=1))
 
 
 def _groups(

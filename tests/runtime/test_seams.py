@@ -156,19 +156,34 @@ def test_pieces_of_what_no_part_shows_whole_are_joined() -> None:
 def test_pieces_that_differ_where_both_parts_look_are_not_joined() -> None:
     pieces = [found(((100, 50, 366, 80), 0.6)), found(((274, 90, 600, 120), 0.8))]
     third = found(((274, 50, 500, 80), 0.5))
-    assert merged([NONE, *pieces, NONE, NONE]) == []
+    assert len(merged([NONE, *pieces, NONE, NONE])) == 2
     assert merged([NONE, pieces[0], third, NONE, NONE]) == [(100, 50, 500, 80)]
 
 
-def test_a_piece_that_no_other_part_confirms_is_a_guess() -> None:
-    views = [NONE, found(((100, 50, 366, 80), 0.9), ((20, 20, 40, 40), 0.5)), NONE, NONE, NONE]
-    assert merged(views) == [(20, 20, 40, 40)]
+def test_a_piece_stays_where_nothing_else_is() -> None:
+    piece = (100, 50, 366, 80)
+    views = [NONE, found((piece, 0.9), ((20, 20, 40, 40), 0.5)), NONE, NONE, NONE]
+    assert merged(views) == [piece, (20, 20, 40, 40)]
+    other_class = found(((100, 50, 420, 84), 0.4), class_ids=[1])
+    assert merged([other_class, *views[1:]]) == [(20, 20, 40, 40), (100, 50, 420, 84)]
 
 
-def test_pieces_that_leave_a_border_cut_are_a_guess_too() -> None:
+def test_pieces_that_leave_a_border_cut_give_way_to_what_is_there() -> None:
     # Both tiles on the left end at x = 366, and those on the right see nothing.
     pieces = [found(((300, 50, 366, 274), 0.8)), NONE, found(((300, 206, 366, 400), 0.9)), NONE]
-    assert merged([NONE, *pieces]) == []
+    assert merged([NONE, *pieces]) == [(300, 50, 366, 400)]
+    assert merged([found(((290, 40, 500, 410), 0.5)), *pieces]) == [(290, 40, 500, 410)]
+
+
+def test_what_ends_at_a_border_that_another_of_its_parts_looks_beyond_is_whole() -> None:
+    corners = (
+        (290, 150, 366, 274),
+        (290, 150, 364, 274),
+        (290, 206, 366, 300),
+        (290, 206, 365, 300),
+    )
+    joined = merged([NONE, *(found((box, 0.5)) for box in corners)])
+    assert joined == [(290, 150, 366, 300)]
 
 
 def test_a_doubtful_box_does_not_keep_sure_pieces_from_being_joined() -> None:
