@@ -83,7 +83,9 @@ def merge_parts(
         joined = _hull(boxes[members])
         pixels = max(borders[view] for view in views[members].tolist())
         boxes[members[0]] = joined
-        views[members[0]] = -1  # of no part: each may have another box of the same object
+        views[members[0]] = (
+            -1 - members[0]
+        )  # of no part: each may have another box of the same object
         pieces[members] = False
         # If they all end at the same border, they are a piece still.
         is_piece = touches_inner_border(joined[None], hull, (height, width), pixels)[0]
@@ -93,9 +95,9 @@ def merge_parts(
     for index in np.flatnonzero(pieces):
         box, others = boxes[index : index + 1], boxes[~gone]
         same = class_ids[~gone] == class_ids[index]
-        shown = (covered_share(box, others)[0] >= COVERED_SHARE) & same
-        shown |= (box_iou(box, others)[0] >= PARTNER_IOU) & (same | one_class)
-        gone[index] = shown.any()
+        shown = covered_share(box, others)[0] >= COVERED_SHARE
+        shown |= box_iou(box, others)[0] >= PARTNER_IOU
+        gone[index] = (shown & (same | one_class)).any()
 
     left = np.flatnonzero(~gone)
     kept = left[suppress(boxes[left], scores[left], class_ids[left], rule.iou_threshold)]

@@ -175,6 +175,16 @@ def test_pieces_that_leave_a_border_cut_give_way_to_what_is_there() -> None:
     assert merged([found(((290, 40, 500, 410), 0.5)), *pieces]) == [(290, 40, 500, 410)]
 
 
+def test_pieces_of_two_classes_are_one_object() -> None:
+    left, right = (100, 50, 366, 80), (274, 51, 600, 81)
+    pieces = [
+        found((box, score), (box, 0.5), class_ids=[0, 1])
+        for box, score in ((left, 0.7), (right, 0.6))
+    ]
+    assert merged([NONE, *pieces, NONE, NONE]) == [(100, 50, 600, 81)]
+    assert len(merged([NONE, *pieces, NONE, NONE], every_class=True)) == 2
+
+
 def test_what_ends_at_a_border_that_another_of_its_parts_looks_beyond_is_whole() -> None:
     corners = (
         (290, 150, 366, 274),
