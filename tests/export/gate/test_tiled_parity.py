@@ -1,5 +1,6 @@
 """The gate proves a model that runs with tiles in its tiles."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from shapes import Shapes
 
 from spotlet import Detector
+from spotlet.cli import main
 from spotlet.manifest import METADATA_KEY, Manifest
 from spotlet_export.gate import tiled_parity
 from spotlet_export.gate.gate import Gate
@@ -16,7 +18,7 @@ from spotlet_export.gate.report import Report
 from spotlet_export.gate.variants import FP32_LIMITS
 from spotlet_export.graph.graph import build_graph
 from spotlet_export.package.describing import make_manifest
-from spotlet_training.network.checkpoint import Checkpoint
+from spotlet_training.network.checkpoint import Checkpoint, save_checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +27,8 @@ TILES = {"layout": "2x1", "overlap": 0.25}
 
 @pytest.fixture(scope="module")
 def tiled(checkpoint: Checkpoint) -> Checkpoint:
-    return replace(checkpoint, training={**checkpoint.training, "settings": {"tiles": TILES}})
+    settings = {**checkpoint.training["settings"], "tiles": TILES}
+    return replace(checkpoint, training={**checkpoint.training, "settings": settings})
 
 
 def proven(tiled: Checkpoint, folder: Path) -> tuple[Gate, Report]:
@@ -72,3 +75,22 @@ def test_without_tiles_nothing_is_compared_in_tiles(judged: Gate) -> None:
     assert judged.tiled == []
     assert tiled_parity.tiled_frames(judged.reference) == []
     assert not any("tiles" in row.over for row in judged.rows)
+
+
+def test_a_package_with_tiles_is_written_checked_and_run_with_them(
+    tiled: Checkpoint, shapes_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, package = tmp_path / "tiled.safetensors", tmp_path / "package"
+    save_checkpoint(tiled, checkpoint)
+    words = ["export", str(checkpoint), "--data", str(shapes_folder), "--end-to-end"]
+    assert main([*words, "--out", str(package)]) == 0
+    assert "tiles 2x1" in capsys.readouterr().out
+    assert main(["check", str(package)]) == 0
+    picture = next((shapes_folder / "images").rglob("*.png"), None) or next(
+        shapes_folder.rglob("*.jpg")
+    )
+    out = tmp_path / "out.ndjson"
+    for variant in ("fp32", "end-to-end"):
+        words = ["run", str(package), str(picture), "--variant", variant, "--ndjson", str(out)]
+        assert main(words) == 0
+        assert json.loads(out.read_text())["inferences"] == 3
