@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spotlet.errors import SpotletError
     from spotlet.session import SessionSettings
     from spotlet.streams import Frame, open_stream
+    from spotlet.tiles import TileSettings
     from spotlet.tracking import Tracker
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Frame",
     "SessionSettings",
     "SpotletError",
+    "TileSettings",
     "Tracker",
     "open_stream",
 ]
@@ -38,6 +40,7 @@ _MODULES = {
     "Frame": "streams",
     "SessionSettings": "session",
     "SpotletError": "errors",
+    "TileSettings": "tiles",
     "Tracker": "tracking",
     "open_stream": "streams",
 }

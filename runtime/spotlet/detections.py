@@ -1,7 +1,7 @@
 """The detections of one frame."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +80,8 @@ class Detections:
         model: the file that found them; None if they are not from a `Detector`.
         held: of a frame that was not inferred, because nothing has moved: the objects of the last
             one that was, with the counts of this frame; None for every other frame.
+        tiles: the layout of the tiles in which they were searched, see `TileSettings`; None: none.
+        inferences: how many parts of the frame the network was shown, from 1.
 
     Example:
         >>> found = Detections.none(("cat", "dog"))
@@ -95,6 +97,8 @@ class Detections:
     counts: Counts | None = None
     model: ModelIdentity | None = None
     held: "Detections | None" = None
+    tiles: str | None = None
+    inferences: int = 1
 
     @property
     def present(self) -> "Detections":
@@ -123,15 +127,12 @@ class Detections:
 
     def select(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Detections":
         """Returns the objects that a mask (N,) or indices select, in the order of `keep`."""
-        return Detections(
-            self.boxes_xyxy[keep],
-            self.scores[keep],
-            self.class_ids[keep],
-            self.class_names,
-            None if self.track_ids is None else self.track_ids[keep],
-            self.counts,
-            self.model,
-            self.held,
+        return replace(
+            self,
+            boxes_xyxy=self.boxes_xyxy[keep],
+            scores=self.scores[keep],
+            class_ids=self.class_ids[keep],
+            track_ids=None if self.track_ids is None else self.track_ids[keep],
         )
 
     def of_classes(self, names: tuple[str, ...]) -> "Detections":

@@ -3,7 +3,7 @@
 Over 250 lines, most of them the documentation of the class that programs embed.
 """
 
-from collections.abc import Iterable, Sized
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -16,29 +16,34 @@ from spotlet.errors import UsageError
 from spotlet.letterbox import FrameArray, ImageArray, Letterbox, require_frame
 from spotlet.manifest import DetectionRule, Manifest
 from spotlet.model.package import locate_model
+from spotlet.model.providers import CPU_PROVIDER
 from spotlet.postprocess import detections_from_outputs
+from spotlet.seams import border_pixels, merge_parts, moved
 from spotlet.session import ModelSession, SessionSettings
+from spotlet.tiles import Part, TileSettings
 
 AT_ONCE = 8
-"""The frames of a generator that share a network call."""
+"""The frames of a generator, or the parts of a frame, that share a network call."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outputs:
-    """What the network returned for one frame, and how the frame lay on its canvas.
+    """What the network returned for a frame or a part of it, and how that lay on its canvas.
 
     Attributes:
-        letterbox: from the frame to the canvas and back.
+        letterbox: from the frame, or its part, to the canvas and back.
         canvas: (canvas H, canvas W, 3) uint8 BGR, the network's input.
         boxes: (K, 4) float32 xyxy, in [0, 1] of the canvas. If the graph suppresses, each
             cell is a detection.
         scores: (K, C) float32 in [0, 1].
+        part_xyxy: of the frame, whole pixels; None: all of it.
     """
 
     letterbox: Letterbox
     canvas: ImageArray
     boxes: FloatArray
     scores: FloatArray
+    part_xyxy: Part | None = None
 
 
 class Detector:
@@ -50,6 +55,7 @@ class Detector:
     Attributes:
         session: the loaded file.
         rule: thresholds and limits; may be replaced between two calls.
+        tiles: how frames are cut; may be replaced likewise.
         identity: the file, as `Detections.model` has it.
 
     Example:
@@ -70,6 +76,7 @@ class Detector:
         iou_threshold: float | None = None,
         max_detections: int | None = None,
         every_class: bool | None = None,
+        tiles: TileSettings | None = None,
         session: SessionSettings = SessionSettings(),  # noqa: B008
     ) -> None:
         """Loads a model.
@@ -86,6 +93,8 @@ class Detector:
             max_detections: the most kept per frame; None: the manifest's.
             every_class: whether a cell may yield several classes, as in COCO's AP, or only its
                 best; None: the manifest's.
+            tiles: how to cut frames for small objects, at the cost of an inference for each tile;
+                None: the manifest's.
             session: threads and execution provider.
 
         Raises:
@@ -111,6 +120,7 @@ class Detector:
             self.manifest.detection,
             **{key: value for key, value in asked.items() if value is not None},  # type: ignore[arg-type]
         )
+        self.tiles = self.manifest.tiles if tiles is None else tiles
         self._remaining_rule(self.rule)  # refuses a looser rule now, not at the first frame
 
     @property
@@ -141,6 +151,8 @@ class Detector:
     def detect(self, frames_bgr: Iterable[FrameArray | None]) -> list[Detections]:
         """Returns the detections of each frame, with one network call for all of them.
 
+        If frames are cut into tiles, each has its own calls.
+
         Args:
             frames_bgr: (H, W, 3) uint8 BGR each, of any sizes: a list, one array (N, H, W, 3), or
                 a generator, of which `AT_ONCE` at a time share a call and are kept.
@@ -151,8 +163,10 @@ class Detector:
         if not isinstance(frames_bgr, Iterable) or getattr(frames_bgr, "ndim", 4) != 4:
             what = getattr(frames_bgr, "shape", type(frames_bgr).__name__)
             raise UsageError(f"frames {what}: must be several; for one, call detector(frame)")
-        at_once = max(len(frames_bgr), 1) if isinstance(frames_bgr, Sized) else AT_ONCE
         frames = map(require_frame, frames_bgr)
+        if self.tiles:
+            return [self.found_in(self._part_outputs(frame)) for frame in frames]
+        at_once = max(len(frames_bgr), 1) if isinstance(frames_bgr, Sized) else AT_ONCE
         found: list[Detections] = []
         while some := list(islice(frames, at_once)):
             letterboxes = [self.letterbox(frame) for frame in some]
@@ -165,6 +179,8 @@ class Detector:
 
     def outputs(self, frame_bgr: FrameArray | None, *, canvas: ImageArray | None = None) -> Outputs:
         """Returns what the network computes for a frame, before any threshold; one inference.
+
+        The frame is not cut: `part_outputs` has the tiles too.
 
         Args:
             frame_bgr: (H, W, 3) uint8 BGR, any size.
@@ -179,17 +195,43 @@ class Detector:
         boxes, scores = self.session.run(canvas[np.newaxis])
         return Outputs(letterbox, canvas, boxes[0], scores[0])
 
-    def found_in(self, outputs: Outputs, rule: DetectionRule | None = None) -> Detections:
+    def part_outputs(self, frame_bgr: FrameArray | None) -> list[Outputs]:
+        """Returns what the network computes for the whole frame, and for each of its tiles.
+
+        Args:
+            frame_bgr: (H, W, 3) uint8 BGR, any size.
+
+        Raises:
+            UsageError: the array is not such a frame, or it would need too many tiles.
+        """
+        return list(self._part_outputs(require_frame(frame_bgr)))
+
+    def found_in(
+        self, outputs: Outputs | Iterable[Outputs], rule: DetectionRule | None = None
+    ) -> Detections:
         """Returns the detections in a frame's outputs.
 
         Args:
-            outputs: of `Detector.outputs`.
+            outputs: of `Detector.outputs`, or all of `Detector.part_outputs`.
             rule: thresholds and limits; None: the detector's.
 
         Raises:
             UsageError: the rule is looser than the graph's.
         """
-        return self._decode(outputs, self._remaining_rule(self.rule if rule is None else rule))
+        asked = self.rule if rule is None else rule
+        remaining = self._remaining_rule(asked)
+        if isinstance(outputs, Outputs):
+            return self._decode(outputs, remaining)
+        found, parts, borders = [], [], []
+        for each in outputs:
+            height, width = each.letterbox.frame_hw
+            found.append(self._decode(each, remaining))
+            parts.append((0, 0, width, height) if each.part_xyxy is None else each.part_xyxy)
+            borders.append(border_pixels(each.letterbox))
+        merged = found[0] if len(found) == 1 else merge_parts(found, parts, borders, asked)
+        return replace(
+            merged, tiles=self.tiles.layout if self.tiles else None, inferences=len(found)
+        )
 
     def candidates(
         self, frame_bgr: FrameArray | Outputs | None, score_threshold: float
@@ -230,9 +272,28 @@ class Detector:
         height, width = require_frame(frame_bgr).shape[:2]
         return self.manifest.input.letterbox((height, width))
 
+    def _part_outputs(self, frame: ImageArray) -> Iterator[Outputs]:
+        """Yields `part_outputs`, of which few are in memory at once."""
+        size_hw = self.manifest.input.size_hw
+        parts = self.tiles.parts((frame.shape[0], frame.shape[1]), size_hw)
+        # A processor takes as long for a batch as for its canvases one by one.
+        at_once = 1 if self.session.provider == CPU_PROVIDER else AT_ONCE
+        for start in range(0, len(parts), at_once):
+            some = parts[start : start + at_once]
+            canvases = np.empty((len(some), *size_hw, 3), np.uint8)
+            letterboxes = []
+            for (left, top, right, bottom), canvas in zip(some, canvases, strict=True):
+                letterbox = self.manifest.input.letterbox((bottom - top, right - left))
+                letterbox.apply(frame[top:bottom, left:right], out=canvas)
+                letterboxes.append(letterbox)
+            tensors = zip(letterboxes, canvases, *self.session.run(canvases), some, strict=True)
+            yield from (Outputs(*each) for each in tensors)
+
     def _decode(self, outputs: Outputs, rule: DetectionRule) -> Detections:
         boxes, scores, letterbox = outputs.boxes, outputs.scores, outputs.letterbox
         found = detections_from_outputs(boxes, scores, letterbox, self.class_names, rule)
+        if outputs.part_xyxy is not None:
+            found = moved(found, outputs.part_xyxy)
         return replace(found, model=self.identity)
 
     def _remaining_rule(self, rule: DetectionRule) -> DetectionRule:

@@ -72,6 +72,7 @@ def frame_event(
         inferred: false if the frame was not inferred because nothing had moved; else left out.
         counts, crossings: only with lines or zones, see `Counts` and `Crossing`.
         model, digest: see `ModelIdentity`; only if the detections are from a `Detector`.
+        tiles, inferences: see `Detections`; only with tiles.
 
     Args:
         frame: the frame.
@@ -95,6 +96,8 @@ def frame_event(
     if detections.counts is not None:
         event["counts"] = detections.counts.to_json()
         event["crossings"] = [each.to_json() for each in detections.counts.crossings]
+    if detections.tiles is not None:
+        event |= {"tiles": detections.tiles, "inferences": detections.inferences}
     return event | identity_json(detections)
 
 

@@ -2,6 +2,8 @@
 
 JSON under the key `spotlet` in the ONNX metadata, so that the `.onnx` alone is enough. The
 runtime reads every name, size and rule from it and guesses nothing from shapes.
+
+Over 250 lines: each part of the record is a class with the rules of its values.
 """
 
 import json
@@ -9,16 +11,20 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from spotlet.errors import ModelFileError
+from spotlet.errors import ModelFileError, UsageError
 from spotlet.letterbox import INTERPOLATIONS, PAD_VALUE, RESIZES, Letterbox
 from spotlet.text.plain import is_plain, plain_line
 from spotlet.text.schema import EXPORT_AGAIN, read_record, require_keys
+from spotlet.tiles import TileSettings
 
 METADATA_KEY = "spotlet"
 """The manifest's key in the ONNX metadata."""
 
-SCHEMA = 3
-"""The newest schema that this version reads. The third added the interpolation `linear_exact`."""
+SCHEMA = 4
+"""The newest schema that this version reads. The third added the interpolation `linear_exact`, the
+fourth `tiles`: who cannot cut a frame would find less than was proven, and so must refuse."""
+
+NO_TILES = TileSettings(layout="off")
 
 SINCE_2 = ("form", "class_ids", "count")
 """Keys of `output` that schema 1 does not have."""
@@ -181,6 +187,7 @@ class Manifest:
         input: how a frame becomes the input.
         output: what the outputs mean.
         detection: how they become detections.
+        tiles: how frames are cut, as the model was trained for.
         training: what it was trained on, for how long, with which metrics; free JSON.
         parity: what the export gate measured; free JSON.
         producer: the program that wrote the file.
@@ -194,6 +201,7 @@ class Manifest:
     input: InputRule
     output: OutputRule = field(default_factory=OutputRule)
     detection: DetectionRule = field(default_factory=DetectionRule)
+    tiles: TileSettings = NO_TILES
     training: dict[str, Any] = field(default_factory=dict)
     parity: dict[str, Any] = field(default_factory=dict)
     producer: str = "spotlet"
@@ -213,7 +221,10 @@ class Manifest:
         """
         plain = self.output.form == "cells" and self.input.resize == "letterbox"
         exact = self.input.interpolation == "linear_exact"
-        content = {"schema": SCHEMA if exact else 1 if plain else 2, **asdict(self)}
+        oldest = 4 if self.tiles else 3 if exact else 1 if plain else 2
+        content = {"schema": oldest, **asdict(self)}
+        if not self.tiles:
+            del content["tiles"]
         if content["schema"] == 1:
             content["output"] = {k: v for k, v in content["output"].items() if k not in SINCE_2}
         try:
@@ -237,14 +248,16 @@ class Manifest:
         _require(schema >= 3 or not exact, f"schema {schema} has no interpolation 'linear_exact'")
         absent = {"output": SINCE_2} if schema == 1 else {}
         parts: Any = {"input": InputRule, "output": OutputRule, "detection": DetectionRule}
+        if schema >= 4:
+            parts["tiles"] = TileSettings
         try:
             for key, rule in parts.items():
                 part = require_keys(content.get(key), rule, f"{key}: ", absent.get(key, ()))
                 if isinstance(part.get("size_hw"), list):
                     part["size_hw"] = tuple(part["size_hw"])
                 content[key] = rule(**part)
-            require_keys(content, cls)
-        except ValueError as error:
+            require_keys(content, cls, absent=() if schema >= 4 else ("tiles",))
+        except (ValueError, UsageError) as error:
             _require(False, str(error))
         _require(isinstance(content["classes"], list), "classes must be a list of names")
         return cls(**{**content, "classes": tuple(content["classes"])})

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from spotlet.errors import ModelFileError
 from spotlet.manifest import SCHEMA, SINCE_2, DetectionRule, InputRule, Manifest, OutputRule
+from spotlet.tiles import TileSettings
 
 MANIFEST = Manifest(
     name="parts",
@@ -28,6 +29,9 @@ SUPPRESSED = replace(
 
 EXACT = replace(MANIFEST, input=replace(MANIFEST.input, interpolation="linear_exact"))
 """Of schema 3."""
+
+TILED = replace(EXACT, tiles=TileSettings(layout="2x2"))
+"""Of schema 4."""
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -57,7 +61,18 @@ def test_what_an_older_runtime_can_read_is_written_for_it() -> None:
     assert content()["schema"] == 1
     assert not set(SINCE_2) & set(content()["output"])
     assert content(SUPPRESSED)["schema"] == content(stretched)["schema"] == 2
-    assert content(EXACT)["schema"] == SCHEMA == 3
+    assert content(EXACT)["schema"] == 3
+    assert content(TILED)["schema"] == SCHEMA == 4
+
+
+def test_tiles_survive_the_round_trip_and_older_runtimes_do_not_see_them_unawares() -> None:
+    assert read(content(TILED)) == TILED
+    assert "tiles" not in content(EXACT)
+    with pytest.raises(ModelFileError, match="unknown key 'tiles'"):
+        read({**content(TILED), "schema": 3})
+    for tiles in ({"layout": "2by2", "overlap": 0.25}, {"layout": "2x2"}, None, "2x2"):
+        with pytest.raises(ModelFileError, match="tiles"):
+            read({**content(TILED), "tiles": tiles})
 
 
 def test_schema_1_has_no_keys_of_schema_2() -> None:
@@ -94,7 +109,7 @@ def test_a_schema_that_is_no_number_is_an_error(schema: object) -> None:
 
 @pytest.mark.parametrize("key", [item.name for item in fields(Manifest)])
 def test_a_missing_key_is_an_error(key: str) -> None:
-    changed = content()
+    changed = content(TILED)
     del changed[key]
     with pytest.raises(ModelFileError, match=key):
         read(changed)

@@ -11,6 +11,7 @@ import numpy as np
 from spotlet.cores import usable_cores
 from spotlet.errors import DatasetError
 from spotlet.evaluation import Accuracy
+from spotlet.tiles import TileSettings
 from spotlet_training.datasets import Dataset
 from spotlet_training.datasets.class_order import in_class_order, name_fault
 from spotlet_training.datasets.fingerprint import fingerprint
@@ -126,7 +127,7 @@ def train(
             batches = training_batches(train_set, settings, number - 1, pool, ranks)
             losses = _learn(learner, on_device(batches, learner.device), number, steps, after_step)
             learner.settle()
-            accuracy, threshold = _measure(learner, val_set, pool, ranks)
+            accuracy, threshold = _measure(learner, val_set, pool, ranks, settings.tiles)
             epochs.append(_sum_up(epochs, losses, learner, accuracy, threshold, started))
             if record:
                 record.epoch(epochs, learner)
@@ -167,7 +168,11 @@ def _learn(
 
 
 def _measure(
-    learner: Learner, val_set: Dataset, pool: ThreadPoolExecutor, ranks: Ranks
+    learner: Learner,
+    val_set: Dataset,
+    pool: ThreadPoolExecutor,
+    ranks: Ranks,
+    tiles: TileSettings,
 ) -> tuple[Accuracy, float | None]:
     """Returns the accuracy and best score threshold of the averaged weights.
 
@@ -175,7 +180,7 @@ def _measure(
     """
     own = None
     if ranks.first:
-        evaluation = evaluate_network(learner.average.network, val_set, pool)
+        evaluation = evaluate_network(learner.average.network, val_set, pool, tiles)
         best = evaluation.operating_point
         own = evaluation.accuracy, None if best is None else best.score_threshold
     measured = ranks.from_first(own)

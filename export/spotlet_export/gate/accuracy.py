@@ -3,6 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from spotlet.manifest import NO_TILES
+from spotlet.tiles import TileSettings
 from spotlet_export.gate.report import Row
 from spotlet_export.gate.variants import Limits
 from spotlet_training.datasets import Dataset
@@ -10,15 +12,18 @@ from spotlet_training.evaluation.evaluation import Evaluation, evaluate_model, e
 from spotlet_training.network import Network
 
 
-def network_accuracy(network: Network, dataset: Dataset) -> Evaluation | None:
+def network_accuracy(
+    network: Network, dataset: Dataset, tiles: TileSettings = NO_TILES
+) -> Evaluation | None:
     """Returns PyTorch's evaluation on a set; None if no object in it can be found.
 
     Args:
         network: on the CPU, in evaluation mode.
         dataset: labelled images, of the network's classes.
+        tiles: how images are cut.
     """
     with ThreadPoolExecutor() as pool:
-        evaluation = evaluate_network(network, dataset, pool)
+        evaluation = evaluate_network(network, dataset, pool, tiles)
     return None if evaluation.accuracy.ap is None else evaluation
 
 

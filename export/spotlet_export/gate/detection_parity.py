@@ -9,6 +9,7 @@ import numpy as np
 from spotlet import Detector, open_stream
 from spotlet.check.agreement import Agreement, agree
 from spotlet.detections import Detections
+from spotlet.manifest import NO_TILES
 from spotlet.session import ModelSession
 from spotlet_export.gate.interruption import interruptible
 from spotlet_export.gate.reference import Reference, judged_by_witness
@@ -115,7 +116,7 @@ def detection_rows(
 def _detections_of_files(
     reference: Reference, session: ModelSession, on_progress: OnProgress
 ) -> list[Detections]:
-    detector = Detector(session.path, score_threshold=reference.score_threshold)
+    detector = Detector(session.path, score_threshold=reference.score_threshold, tiles=NO_TILES)
     found: dict[str, Detections] = {}
     with open_stream(reference.folder) as stream:
         for frame in stream:

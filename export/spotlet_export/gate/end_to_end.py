@@ -12,7 +12,7 @@ from spotlet import Detector
 from spotlet.check.cross_checks import compare_suppression
 from spotlet.detections import Detections
 from spotlet.letterbox import ImageArray
-from spotlet.manifest import METADATA_KEY, Manifest
+from spotlet.manifest import METADATA_KEY, NO_TILES, Manifest
 from spotlet.postprocess import LEAST_SCORE
 from spotlet_export.gate.detection_parity import detection_rows
 from spotlet_export.gate.reference import Reference
@@ -56,8 +56,8 @@ def compare_end_to_end(
     images = [frame.image_bgr for frame in reference.frames]
     agreements, ties, wanted = [], 0, 0
     for file in files:
-        detector = Detector(file)
-        source = Detector(cells, score_threshold=detector.rule.score_threshold)
+        detector = Detector(file, tiles=NO_TILES)
+        source = Detector(cells, score_threshold=detector.rule.score_threshold, tiles=NO_TILES)
         for size in (1, BATCH):
             sides = zip(
                 images,

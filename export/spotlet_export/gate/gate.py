@@ -1,6 +1,6 @@
 """The gate: what each variant must pass, step by step, before anything is written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 import torch
 
+from spotlet.detections import Detections
 from spotlet.errors import GateError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
@@ -21,6 +22,7 @@ from spotlet_export.gate.reference import Reference, Tensors, make_reference
 from spotlet_export.gate.report import Report, Row
 from spotlet_export.gate.rules import compare_rules
 from spotlet_export.gate.tensor_parity import compare_tensors
+from spotlet_export.gate.tiled_parity import compare_in_tiles, judged_in_tiles, tiled_frames
 from spotlet_export.gate.variants import END_TO_END, Limits
 from spotlet_export.graph.suppression import with_suppression
 from spotlet_training.datasets import Dataset
@@ -39,6 +41,7 @@ class Gate:
     Attributes:
         checkpoint: what was trained.
         reference: tensors and detections of PyTorch.
+        tiled: detections of PyTorch in frames that are cut; empty without tiles.
         before: evaluation of PyTorch; None without labelled objects of the model's classes.
         dataset: that accuracies are measured on.
         scratch: folder for the variants' files.
@@ -50,6 +53,7 @@ class Gate:
 
     checkpoint: Checkpoint
     reference: Reference
+    tiled: Sequence[Detections]
     before: Evaluation | None
     dataset: Dataset
     scratch: Path
@@ -86,14 +90,17 @@ class Gate:
         original = partial(pytorch_tensors, checkpoint.network)
         frames = check_frames(lambda index: dataset.load(index).image_bgr, len(dataset))
         reference = make_reference(original, manifest, frames, folder)
+        threshold, cut = reference.score_threshold, tiled_frames(reference)
+        tiled = judged_in_tiles(original, cut, manifest, threshold)
         before = None
         if sorted(dataset.class_names) == sorted(checkpoint.class_names):
             dataset = in_class_order(dataset, checkpoint.class_names)
             on_step(f"measuring the accuracy of PyTorch on {len(dataset)} images")
-            before = network_accuracy(checkpoint.network, dataset)
+            before = network_accuracy(checkpoint.network, dataset, manifest.tiles)
         return cls(
             checkpoint=checkpoint,
             reference=reference,
+            tiled=tiled,
             before=before,
             dataset=dataset,
             scratch=scratch,
@@ -116,6 +123,7 @@ class Gate:
         rows += compare_tensors(self.reference, session, limits, variant)
         self.on_step(f"{variant}: comparing detections on image files, PyTorch against the runtime")
         rows += compare_detections(self.reference, session, limits, variant)
+        rows += compare_in_tiles(self.reference, self.tiled, session, limits, variant)
         if self.before is not None:
             self.on_step(f"{variant}: comparing the accuracy on {len(self.dataset)} images")
             row, after = compare_accuracy(self.before, file, self.dataset, limits, variant)

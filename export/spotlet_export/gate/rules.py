@@ -34,6 +34,9 @@ def compare_rules(checkpoint: Checkpoint, manifest: Manifest, variant: str) -> R
 def expected_rules(checkpoint: Checkpoint) -> dict[str, Any]:
     """Returns the rules that a checkpoint's manifest must have."""
     threshold = checkpoint.training.get(THRESHOLD_KEY)
+    recorded = checkpoint.training.get("settings", {}).get("tiles")
+    if recorded and recorded["layout"] == "off":
+        recorded = None
     return {
         "classes": checkpoint.class_names,
         "canvas": tuple(checkpoint.network.settings.size_hw),
@@ -47,6 +50,7 @@ def expected_rules(checkpoint: Checkpoint) -> dict[str, Any]:
         "NMS overlap": 0.6,
         "most detections": 1 if isinstance(checkpoint.network, Localizer) else 300,
         "classes of a cell": "best",
+        "tiles": (recorded["layout"], recorded["overlap"]) if recorded else None,
     }
 
 
@@ -65,4 +69,5 @@ def said_rules(manifest: Manifest) -> dict[str, Any]:
         "NMS overlap": manifest.detection.iou_threshold,
         "most detections": manifest.detection.max_detections,
         "classes of a cell": "every" if manifest.detection.every_class else "best",
+        "tiles": (manifest.tiles.layout, manifest.tiles.overlap) if manifest.tiles else None,
     }

@@ -18,6 +18,7 @@ def make_manifest(checkpoint: Checkpoint, name: str) -> Manifest:
         input=InputRule(size_hw=checkpoint.network.settings.size_hw),
         detection=make_detection_rule(checkpoint),
         output=OutputRule(score_activation=checkpoint.network.score_activation),
+        tiles=checkpoint.tiles,
         training=checkpoint.training,
         producer=f"spotlet {version('spotlet')}",
     )

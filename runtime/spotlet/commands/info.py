@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
             f"score from {rule.score_threshold}, NMS at IoU {rule.iou_threshold}, "
             f"at most {rule.max_detections} a frame",
         ),
+        ("tiles", manifest.tiles.layout),
         *((f"training {key}", _short(value)) for key, value in manifest.training.items()),
         *((f"parity {key}", _short(value)) for key, value in manifest.parity.items()),
     ]

@@ -20,6 +20,7 @@ from spotlet.serve.address import TOKEN_VARIABLE
 from spotlet.sinks.recording.sink import KEPT_RECORDINGS
 from spotlet.stillness.settings import StillSettings
 from spotlet.streams import Reconnection
+from spotlet.tiles import TileSettings
 from spotlet.tracking.settings import TrackingSettings
 
 if TYPE_CHECKING:  # an extra
@@ -80,6 +81,8 @@ HELP = {
     "--score": "least score, 0 to 1; with --track, half of it continues an object [the model's]",
     "--iou": "overlap that NMS allows, 0 to 1 [the model's]",
     "--classes": "only these classes",
+    "--tiles": "cut frames into tiles for small objects, each an inference: auto, tiles across by "
+    "tiles down, or the side of a tile in pixels; off [the model's]",
     "--track": "give each object an id that it keeps across frames",
     "--line": "count objects that cross this line, in shares of the frame (0 to 1) or pixels; "
     "2:NAME=... is for the second source only; repeatable",
@@ -130,6 +133,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--score", type=float, metavar="T")
     add("--iou", type=float, metavar="T")
     add("--classes", metavar="A,B")
+    add("--tiles", metavar="auto|2x2|SIZE")
     group = parser.add_argument_group("tracking and counting")
     add("--track", action="store_true")
     add("--line", action="append", metavar="NAME=X1,Y1,X2,Y2")
@@ -181,6 +185,7 @@ def run_settings(args: argparse.Namespace) -> RunSettings:
         score_threshold=args.score,
         iou_threshold=args.iou,
         classes=None if classes is None else [name.strip() for name in classes if name.strip()],
+        tiles=None if args.tiles is None else TileSettings(layout=args.tiles),
         tracking=TrackingSettings() if args.track else None,
         counting=CountingRules(
             lines=tuple(parse_line(text) for text in args.line or ()),

@@ -92,7 +92,8 @@ def detect_in_order(
     else:
         batches = group.batches(settings.batch)
     size_hw = model.detector.manifest.input.size_hw  # that of every model of this run
-    judged = StillScenes(settings, size_hw).judge(_first(settings.max_frames, batches))
+    scenes = StillScenes(settings, size_hw, model.detector.tiles)
+    judged = scenes.judge(_first(settings.max_frames, batches))
     with contextlib.closing(map_in_order(judged, detect, workers, group.stop, idle)) as detected:
         for items, results in detected:
             yield from zip((arrival for arrival, _ in items), results, strict=True)

@@ -58,6 +58,7 @@ class RunModel:
             path,
             score_threshold=self._settings.score_threshold,
             iou_threshold=self._settings.iou_threshold,
+            tiles=self._settings.tiles,
             session=session,
         )
         detector.identity = ModelIdentity(self.name, detector.session.sha256)

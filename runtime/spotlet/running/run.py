@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from spotlet.detections import Detections
 from spotlet.errors import SettingError
 from spotlet.model.package import locate_model
 from spotlet.model.profile import find_profile
@@ -23,7 +24,7 @@ from spotlet.serve.address import Listener
 from spotlet.session import SessionSettings
 from spotlet.sinks import WindowClosed
 from spotlet.sinks.window import require_windows
-from spotlet.streams import locate_source, open_streams
+from spotlet.streams import Frame, Stream, locate_source, open_streams
 
 
 def run(
@@ -127,7 +128,11 @@ def _run(
             tracking.begin(group.streams)
             callbacks.on_open(group.streams)
             try:
+                said: set[tuple[str, str]] = set()
                 for (stream, frame), found in detected:
+                    if found.tiles is not None and (stream.source, found.tiles) not in said:
+                        said.add((stream.source, found.tiles))
+                        outputs.notify(_cost(stream, frame, found))
                     detections = tracking.update(stream, frame, found)
                     outputs.write(frame, detections)
                     if found is not None:
@@ -145,6 +150,15 @@ def _run(
         summary = totals.summary(outputs.sinks, failures)
         callbacks.on_end(summary)
     return summary
+
+
+def _cost(stream: Stream, frame: Frame, found: Detections) -> str:
+    height, width = frame.size_hw
+    several = "s" if found.inferences > 1 else ""
+    return (
+        f"{stream.source}: tiles {found.tiles}: {found.inferences} inference{several} a frame of "
+        f"{width}x{height}"
+    )
 
 
 def is_service(settings: RunSettings) -> bool:

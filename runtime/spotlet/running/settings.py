@@ -23,6 +23,7 @@ from spotlet.stillness.settings import StillSettings
 from spotlet.streams import Frame, OnStatus, Reconnection, Stream
 from spotlet.streams.opening import log_status
 from spotlet.streams.stream import StreamMode
+from spotlet.tiles import TileSettings
 from spotlet.tracking.settings import TrackingSettings
 
 if TYPE_CHECKING:  # an extra
@@ -33,6 +34,7 @@ BYTES_PER_MB = 1_000_000
 _PARTS = {
     "reconnection": (Reconnection,),
     "counting": (CountingRules,),
+    "tiles": (TileSettings, NoneType),
     "tracking": (TrackingSettings, NoneType),
     "session": (SessionSettings, NoneType),
     "collect": (CollectSettings, NoneType),
@@ -60,6 +62,7 @@ class RunSettings:
         score_threshold: least score, in [0, 1]; None: the model's.
         iou_threshold: overlap that NMS allows, in (0, 1]; None: the model's.
         classes: names of the only classes to report; None: all of the model's.
+        tiles: how frames are cut for small objects; None: as the model's manifest says.
         tracking: how objects keep their ids; None: no ids, unless `counting` needs them. Its
             `start_score` is at least the score threshold.
         counting: lines and zones where objects are counted. Images cannot be tracked or counted.
@@ -99,6 +102,7 @@ class RunSettings:
     score_threshold: float | None = None
     iou_threshold: float | None = None
     classes: Sequence[str] | None = None
+    tiles: TileSettings | None = None
     tracking: TrackingSettings | None = None
     counting: CountingRules = CountingRules()  # noqa: RUF009 - frozen
     session: SessionSettings | None = None

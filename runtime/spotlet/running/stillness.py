@@ -7,6 +7,7 @@ from spotlet.errors import SettingError
 from spotlet.running.settings import RunSettings
 from spotlet.stillness import Scene
 from spotlet.streams import Arrival, SourceClock, Stream, locate_source
+from spotlet.tiles import TileSettings
 
 
 class Judged(NamedTuple):
@@ -19,15 +20,22 @@ class Judged(NamedTuple):
 class StillScenes:
     """Decides which frames of a run are inferred: all, unless its settings ask for less."""
 
-    def __init__(self, settings: RunSettings, size_hw: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        settings: RunSettings,
+        size_hw: tuple[int, int],
+        tiles: TileSettings | None = None,
+    ) -> None:
         """Starts with no frame of any source.
 
         Args:
             settings: of the run.
             size_hw: of the network's canvas, pixels: two of them make a cell.
+            tiles: how frames are cut, so that cells are as small as in the smallest part.
         """
         self._settings = settings.skip_still
-        self._across = max(size_hw) // 2
+        self._size_hw = size_hw
+        self._tiles = tiles or TileSettings(layout="off")
         self._of: dict[Stream, tuple[SourceClock, Scene]] = {}
         self._kinds: dict[Stream, tuple[int, tuple[int, int]]] = {}
 
@@ -40,14 +48,19 @@ class StillScenes:
         if self._settings is None:
             return False
         stream, frame = arrival
-        if stream not in self._of:
-            self._of[stream] = SourceClock(), Scene(self._settings, self._across)
-        clock, scene = self._of[stream]
         kind = frame.epoch, frame.size_hw
         if self._kinds.get(stream) != kind:
             self._kinds[stream] = kind
-            scene.forget()
+            clock = self._of[stream][0] if stream in self._of else SourceClock()
+            self._of[stream] = clock, Scene(self._settings, self._across(frame.size_hw))
+        clock, scene = self._of[stream]
         return scene.is_still(frame.image, clock.seconds(frame))
+
+    def _across(self, frame_hw: tuple[int, int]) -> int:
+        """Returns the cells along the longer side of a frame of this height and width, pixels."""
+        parts = self._tiles.parts(frame_hw, self._size_hw)
+        shown = min(max(right - left, bottom - top) for left, top, right, bottom in parts)
+        return max(self._size_hw) // 2 * max(frame_hw) // shown
 
 
 def require_time(settings: RunSettings) -> None:

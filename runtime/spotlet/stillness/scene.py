@@ -43,15 +43,11 @@ class Scene:
         self._inferred_at = self._busy_until = self._look_at = 0.0
         self._busy_frames = 0
 
-    def forget(self) -> None:
-        """Makes the next picture the first, with which nothing is compared."""
-        self._reference = None
-
     def is_still(self, image_bgr: ImageArray, at_seconds: float) -> bool:
         """Returns whether the next frame need not be inferred.
 
         Args:
-            image_bgr: (H, W, 3) uint8, of the size of the frame before unless `forget` was called.
+            image_bgr: (H, W, 3) uint8, always of the same size.
             at_seconds: when it was taken, on a clock that never goes back.
         """
         self._busy_frames -= 1

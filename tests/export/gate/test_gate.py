@@ -29,6 +29,7 @@ from spotlet.detections import Detections
 from spotlet.errors import DatasetError, GateError, OutputError
 from spotlet.letterbox import ImageArray, Letterbox
 from spotlet.manifest import METADATA_KEY, Manifest
+from spotlet.tiles import TileSettings
 from spotlet_export import exporting
 from spotlet_export.commands.export import gate_sets
 from spotlet_export.exporting import ExportSettings
@@ -139,8 +140,9 @@ def test_a_fault_in_the_graph_is_caught_and_nothing_written(
             lambda m: replace(m, detection=replace(m.detection, score_threshold=0.95)),
             "score threshold",
         ),
+        (lambda m: replace(m, tiles=TileSettings(layout="2x1")), "tiles"),
     ],
-    ids=["classes", "pad value", "interpolation", "iou", "score"],
+    ids=["classes", "pad value", "interpolation", "iou", "score", "tiles"],
 )
 def test_a_manifest_that_contradicts_the_training_is_caught(
     checkpoint: Checkpoint,
@@ -164,7 +166,7 @@ def test_a_manifest_that_contradicts_the_training_is_caught(
     monkeypatch.setattr(exporting, "make_manifest", described)
     monkeypatch.setattr(exporting, "build_graph", carrying)
     unlabelled = replace(shapes, class_names=("box", "ball"))
-    with pytest.raises(GateError, match=f"that differ from the training .12 rules; {message}"):
+    with pytest.raises(GateError, match=f"that differ from the training .13 rules; {message}"):
         exporting.export_package(checkpoint, tmp_path / "package", unlabelled)
     assert list(tmp_path.iterdir()) == []
 

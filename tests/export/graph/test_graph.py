@@ -5,7 +5,7 @@ import numpy as np
 import onnx
 import torch
 
-from spotlet.manifest import METADATA_KEY, SCHEMA, Manifest
+from spotlet.manifest import METADATA_KEY, Manifest
 from spotlet.session import ModelSession
 from spotlet_export.graph.graph import IR_VERSION, OPSET, fold_batch_norms
 from spotlet_training.network.checkpoint import Checkpoint
@@ -53,7 +53,7 @@ def test_nothing_of_the_exporting_machine_is_in_the_file(built: onnx.ModelProto)
     content = built.SerializeToString()
     for trace in (b"site-packages", b".py", str(Path.home()).encode(), b"stack_trace"):
         assert trace not in content
-    assert json.loads(built.metadata_props[0].value)["schema"] == SCHEMA
+    assert json.loads(built.metadata_props[0].value)["schema"] == 3
 
 
 def test_folding_changes_no_output(checkpoint: Checkpoint) -> None:

@@ -252,7 +252,7 @@ def test_run_refuses_a_bad_model_in_one_line(
     save_squares_model: Callable[..., Path],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    newer = squares_manifest.to_json().replace(f'"schema": {SCHEMA}', f'"schema": {SCHEMA + 1}')
+    newer = json.dumps({**json.loads(squares_manifest.to_json()), "schema": SCHEMA + 1})
     (tmp_path / "zero.onnx").touch()
     models: Sequence[tuple[object, str]] = [
         ("no-such-model", "no such file, folder or bundled model"),

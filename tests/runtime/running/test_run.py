@@ -3,9 +3,11 @@
 import json
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from patience import PATIENCE_SECONDS
 from servers.mjpeg import MjpegServer
@@ -14,13 +16,16 @@ from spotlet.cli import main
 from spotlet.counting import CountingRules, parse_line
 from spotlet.detections import Detections
 from spotlet.errors import OutputError, SourceError, UsageError
+from spotlet.events import event_json_schema
 from spotlet.letterbox import ImageArray
+from spotlet.manifest import Manifest
 from spotlet.model.package import bundled_models
 from spotlet.running import RunCallbacks, RunSettings, RunSummary, run
 from spotlet.session import SessionSettings
 from spotlet.sinks import WindowClosed
 from spotlet.sinks.window import _window_fault
 from spotlet.streams import Frame, StatusEvent, open_stream
+from spotlet.tiles import TileSettings
 
 pytestmark = pytest.mark.live
 
@@ -343,3 +348,42 @@ def test_a_window_that_is_closed_ends_the_run_with_the_last_states_of_its_camera
         done = run(settings, RunCallbacks(**QUIET, on_frame=close_window))
     assert done.frames == 1
     assert [each.get("state") for each in records_of(lines)].count("ended") == cameras
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_run_with_tiles_says_what_they_cost_and_writes_it_into_each_line(
+    tmp_path: Path, squares_model: Path, clip: Path, threads: int
+) -> None:
+    notices: list[str] = []
+    out = tmp_path / "out.ndjson"
+    settings = RunSettings(
+        model=squares_model,
+        sources=[clip],
+        tiles=TileSettings(layout="2x2"),
+        ndjson=out,
+        session=SessionSettings(threads=threads),
+    )
+    run(settings, RunCallbacks(on_notice=notices.append, **QUIET))
+    assert notices == [f"{clip}: tiles 2x2: 5 inferences a frame of 320x240"]
+    records = records_of(out)
+    assert len(records) == 40
+    assert {(each["tiles"], each["inferences"]) for each in records} == {("2x2", 5)}
+    assert {len(each["detections"]) for each in records} == {1}
+    for record in records:
+        jsonschema.validate(record | {"captured_at": 0, "age_ms": 0}, event_json_schema())
+
+
+def test_the_models_own_tiles_are_used_unless_the_run_has_others(
+    tmp_path: Path,
+    save_squares_model: Callable[..., Path],
+    squares_manifest: Manifest,
+    clip: Path,
+) -> None:
+    tiled = replace(squares_manifest, tiles=TileSettings(layout="3x1"))
+    model = save_squares_model(tmp_path / "model.onnx", tiled.to_json())
+    for words, inferences in (([], 4), (["--tiles", "off"], None), (["--tiles", "1x2"], 3)):
+        out = tmp_path / "out.ndjson"
+        words = ["run", str(model), str(clip), "--max-frames", "2", "--ndjson", str(out), *words]
+        assert main(words) == 0
+        assert [each.get("inferences") for each in records_of(out)] == [inferences] * 2
+    assert main(["run", str(model), str(clip), "--tiles", "2by2"]) == 2

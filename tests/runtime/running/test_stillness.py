@@ -26,6 +26,7 @@ from spotlet.session import SessionSettings
 from spotlet.sinks import SnapshotSink
 from spotlet.stillness import StillSettings
 from spotlet.streams import Arrival, open_stream
+from spotlet.tiles import TileSettings
 from spotlet.tracking import Tracker
 
 FPS = 10
@@ -263,3 +264,23 @@ def test_counting_rules_hold_with_several_sources(
     counts = run(settings).counts
     assert {*counts} == {str(clip), str(other)}
     assert counts == run(replace(settings, skip_still=None)).counts
+
+
+def test_with_tiles_a_smaller_thing_is_noticed(clip: Path, squares_model: Path) -> None:
+    settings = RunSettings(
+        model=squares_model, sources=[clip], skip_still=StillSettings(still_seconds=100)
+    )
+    rng = np.random.default_rng(0)
+    empty = np.full((480, 640, 3), 99, np.int16)
+    moved = {}
+    for layout in ("off", "4x4"):
+        with open_stream(clip) as stream:
+            scenes = StillScenes(settings, (160, 160), TileSettings(layout=layout))
+            for number in range(3 * FPS):
+                image = empty + rng.integers(-2, 3, empty.shape)
+                if number > 2 * FPS:
+                    image[200:206, 300:306] = 160
+                frame = replace(live_frame(number, number / FPS), image=image.astype(np.uint8))
+                ((judged,),) = scenes.judge([[Arrival(stream, frame)]])
+            moved[layout] = judged.inferred
+    assert moved == {"off": False, "4x4": True}

@@ -159,15 +159,6 @@ def test_a_higher_sensitivity_notices_what_is_fainter() -> None:
     assert [notices(sensitivity) for sensitivity in (0.5, 3)] == [False, True]
 
 
-def test_a_forgotten_scene_begins_anew() -> None:
-    scene, image = Scene(StillSettings()), shown(WALL, np.random.default_rng(12))
-    for number in range(2 * FPS):
-        still = scene.is_still(image, number / FPS)
-    assert still
-    scene.forget()
-    assert not scene.is_still(image, 2.0)
-
-
 def test_without_noise_a_small_object_gives_two_thirds_of_its_contrast() -> None:
     before, after = np.full((2, 360, 640, 3), 100, np.uint8)
     after[100:120, 200:220] = 120

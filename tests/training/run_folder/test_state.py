@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from shapes import Shapes
 
 from spotlet.errors import CheckpointError, OutputError, UsageError
+from spotlet.tiles import TileSettings
 from spotlet_training.datasets import ImageLabels, LabelledImages
 from spotlet_training.datasets.fingerprint import fingerprint
 from spotlet_training.datasets.labels import LabelRow
@@ -195,3 +196,21 @@ def test_a_state_that_cannot_be_read_is_one_clear_error(
         load_state(tmp_path / LAST_STATE)
     with pytest.raises(CheckpointError, match="not a checkpoint; `spotlet train` writes one"):
         load_checkpoint(whole / "run" / LAST_STATE)
+
+
+def test_a_training_with_tiles_resumes_with_them_and_records_them(
+    shapes: Shapes, tmp_path: Path
+) -> None:
+    settings = replace(SETTINGS, epochs=2, weights="none", tiles=TileSettings(layout="2x1"))
+
+    def kill(_: Epoch) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(shapes, shapes, settings, tmp_path, on_epoch=kill)
+    saved = load_state(tmp_path / LAST_STATE).settings
+    assert saved == settings
+    with pytest.raises(UsageError, match="tiles"):
+        train(shapes, shapes, replace(saved, tiles=SETTINGS.tiles), tmp_path, resume=True)
+    assert len(train(shapes, shapes, saved, tmp_path, resume=True)) == 2
+    assert load_checkpoint(tmp_path / BEST_CHECKPOINT).tiles == settings.tiles

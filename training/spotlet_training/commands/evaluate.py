@@ -6,6 +6,7 @@ from pathlib import Path
 
 from spotlet.atomic import check_replaceable
 from spotlet.errors import UsageError
+from spotlet.tiles import TileSettings
 from spotlet_training.commands.set_options import add_set_arguments, asked_sets
 from spotlet_training.evaluation.curves import precision_curves
 from spotlet_training.evaluation.measurement import measure
@@ -22,6 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--iou", type=float, metavar="T", help="also report AP at this IoU threshold, such as 0.33"
+    )
+    parser.add_argument(
+        "--tiles",
+        metavar="auto|2x2|SIZE",
+        help="cut pictures into tiles, as for `spotlet run`; off [the model's]",
     )
     parser.add_argument(
         "--threads", type=int, default=0, help="threads of one inference [the engine's default]"
@@ -45,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
         check_replaceable(args.plots, marker=PAGE_FILE)
     splits = asked_sets(args.dataset, args.exhaustive)
     dataset = splits.train if args.split == "train" else splits.val
-    measured = measure(args.model, dataset, threads=args.threads)
+    tiles = None if args.tiles is None else TileSettings(layout=args.tiles)
+    measured = measure(args.model, dataset, threads=args.threads, tiles=tiles)
     evaluation = measured.evaluation
     asked = None
     if args.iou is not None:

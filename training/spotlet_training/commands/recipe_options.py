@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from spotlet.errors import UsageError
+from spotlet.tiles import TileSettings
 from spotlet_training.learning.augmentation import FLIPS
 from spotlet_training.learning.settings import (
     DEVICES,
@@ -45,6 +46,12 @@ def add_recipe_arguments(parser: argparse.ArgumentParser) -> None:
         choices=FLIPS,
         help="axes along which your pictures may be mirrored; all: quarter turns too "
         f"[{DEFAULTS.augmentation.flips}]",
+    )
+    parser.add_argument(
+        "--tiles",
+        metavar="auto|2x2|SIZE",
+        help="also learn from cut-outs as large as the tiles in which the device will search, see "
+        f"`spotlet run --tiles` [{DEFAULTS.tiles.layout}]",
     )
     parser.add_argument("--device", choices=DEVICES, help="auto uses CUDA if available [auto]")
     parser.add_argument(
@@ -90,6 +97,7 @@ def asked_settings(args: argparse.Namespace, base: TrainingSettings) -> Training
         "precision": args.precision,
         "compile": args.compile or None,
         "cache_bytes": None if cache_gb is None else round(cache_gb * GB),
+        "tiles": None if args.tiles is None else TileSettings(layout=args.tiles),
         "augmentation": None if flips is None else replace(base.augmentation, flips=flips),
     }
     return replace(base, **{name: value for name, value in asked.items() if value is not None})

@@ -82,7 +82,9 @@ def _run(args: argparse.Namespace, ranks: Ranks) -> int:
         check_resumable(saved, settings, fingerprint(splits.train, splits.val))
     # Problems of a resumed training were accepted when it was started.
     accept = args.accept_problems or args.resume
-    problems = require_harmless(shown, splits, settings.size_hw, accept=accept)
+    problems = require_harmless(
+        shown, splits, settings.size_hw, accept=accept, tiles=settings.tiles
+    )
     device = pick_device(settings)
     dtype = str(pick_precision(settings, device)).removeprefix("torch.")
     for note in (*splits.notes, *problems):

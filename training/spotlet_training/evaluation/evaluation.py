@@ -1,22 +1,26 @@
 """Measures detectors on a labelled set, through the device's pixel path."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from spotlet import Detector
+from spotlet.boxes import FloatArray
 from spotlet.detections import Detections
 from spotlet.evaluation import Accuracy, Truth, average_precision
 from spotlet.letterbox import ImageArray, Letterbox
-from spotlet.manifest import DetectionRule
+from spotlet.manifest import NO_TILES, DetectionRule
 from spotlet.postprocess import detections_from_outputs
+from spotlet.seams import border_pixels, merge_parts, moved
 from spotlet.session import SessionSettings
+from spotlet.tiles import Part, TileSettings
 from spotlet_training.datasets import Dataset, Sample
 from spotlet_training.datasets.ahead import ahead
 from spotlet_training.evaluation.operating_point import (
@@ -86,22 +90,26 @@ class Evaluation:
         return [each.select(each.scores >= score_threshold) for each in self.shown]
 
 
-def evaluate_network(network: Network, dataset: Dataset, pool: ThreadPoolExecutor) -> Evaluation:
+def evaluate_network(
+    network: Network,
+    dataset: Dataset,
+    pool: ThreadPoolExecutor,
+    tiles: TileSettings = NO_TILES,
+) -> Evaluation:
     """Measures a network on a set, in exact float32 whatever the training's precision.
 
     Args:
         network: in evaluation mode, on its device.
         dataset: labelled images.
         pool: threads that decode.
+        tiles: how images are cut.
     """
     size_hw = network.settings.size_hw
     device = network.device
 
-    def prepare(index: int) -> tuple[Sample, Letterbox, ImageArray]:
+    def prepare(index: int) -> tuple[Sample, list[_Placed]]:
         sample = dataset.load(index)
-        height, width = sample.image_bgr.shape[:2]
-        letterbox = Letterbox((height, width), size_hw)
-        return sample, letterbox, letterbox.apply(sample.image_bgr)
+        return sample, _placed(sample.image_bgr, tiles, size_hw)
 
     truths: list[Truth] = []
     found: list[Detections] = []
@@ -109,13 +117,19 @@ def evaluate_network(network: Network, dataset: Dataset, pool: ThreadPoolExecuto
     names = dataset.class_names
     prepared = ahead(prepare, range(len(dataset)), pool, depth=2 * BATCH_SIZE)
     while group := list(islice(prepared, BATCH_SIZE)):
-        images = torch.from_numpy(np.stack([canvas for _, _, canvas in group])).to(device)
-        with torch.inference_mode(), float32_products(device):
-            boxes, scores = (tensor.cpu().numpy() for tensor in network(images))
-        for n, (sample, letterbox, _) in enumerate(group):
+        placed = [each for _, views in group for each in views]
+        tensors: list[tuple[FloatArray, FloatArray]] = []
+        for start in range(0, len(placed), BATCH_SIZE):
+            some = np.stack([each.canvas for each in placed[start : start + BATCH_SIZE]])
+            with torch.inference_mode(), float32_products(device):
+                outputs = network(torch.from_numpy(some).to(device))
+            tensors += zip(*(tensor.cpu().numpy() for tensor in outputs), strict=True)
+        rest = iter(tensors)
+        for sample, views in group:
             truths.append(truth_of(sample))
+            own = list(islice(rest, len(views)))
             for rule, into in ((COCO_RULE, found), (SHOWN_RULE, shown)):
-                into.append(detections_from_outputs(boxes[n], scores[n], letterbox, names, rule))
+                into.append(_merged(own, views, names, rule))
     return _evaluation(truths, found, shown, names)
 
 
@@ -123,6 +137,7 @@ def evaluate_model(
     model: str | Path,
     dataset: Dataset,
     session: SessionSettings = SessionSettings(),  # noqa: B008
+    tiles: TileSettings | None = None,
 ) -> Evaluation:
     """Measures an exported model on a set, through the shipped runtime.
 
@@ -130,16 +145,17 @@ def evaluate_model(
         model: as `spotlet.Detector` takes it.
         dataset: labelled images.
         session: threads and execution provider.
+        tiles: how images are cut; None: as the model's manifest says.
 
     Raises:
         ModelFileError: the model cannot be used.
     """
-    detector = Detector(model, session=session)
+    detector = Detector(model, session=session, tiles=tiles)
     find = replace(COCO_RULE, iou_threshold=detector.rule.iou_threshold)
     show = replace(detector.rule, score_threshold=SHOWN_RULE.score_threshold)
 
     def detect(frame_bgr: ImageArray) -> tuple[Detections, Detections]:
-        outputs = detector.outputs(frame_bgr)
+        outputs = detector.part_outputs(frame_bgr)
         return detector.found_in(outputs, find), detector.found_in(outputs, show)
 
     return evaluate_detector(detect, dataset)
@@ -161,18 +177,59 @@ def evaluate_detector(detect: DetectTwice, dataset: Dataset) -> Evaluation:
     return _evaluation(truths, found, shown, dataset.class_names)
 
 
-def network_detector(network: Network, class_names: tuple[str, ...], rule: DetectionRule) -> Detect:
+def network_detector(
+    network: Network,
+    class_names: tuple[str, ...],
+    rule: DetectionRule,
+    tiles: TileSettings = NO_TILES,
+) -> Detect:
     """Returns a function that runs a network on one frame at a time."""
 
     def detect(frame_bgr: ImageArray) -> Detections:
-        height, width = frame_bgr.shape[:2]
-        letterbox = Letterbox((height, width), network.settings.size_hw)
-        images = torch.from_numpy(letterbox.apply(frame_bgr)[np.newaxis]).to(network.device)
+        views = _placed(frame_bgr, tiles, network.settings.size_hw)
+        images = torch.from_numpy(np.stack([each.canvas for each in views])).to(network.device)
         with torch.inference_mode():
-            boxes, scores = (tensor[0].cpu().numpy() for tensor in network(images))
-        return detections_from_outputs(boxes, scores, letterbox, class_names, rule)
+            tensors = zip(*(tensor.cpu().numpy() for tensor in network(images)), strict=True)
+        return _merged(list(tensors), views, class_names, rule)
 
     return detect
+
+
+class _Placed(NamedTuple):
+    """A part of a picture on a canvas."""
+
+    part: Part
+    letterbox: Letterbox
+    canvas: ImageArray
+
+
+def _placed(
+    image_bgr: ImageArray, tiles: TileSettings, canvas_hw: tuple[int, int]
+) -> list[_Placed]:
+    """Returns the parts of a picture on canvases; the first is the whole one."""
+    placed = []
+    for part in tiles.parts((image_bgr.shape[0], image_bgr.shape[1]), canvas_hw):
+        left, top, right, bottom = part
+        letterbox = Letterbox((bottom - top, right - left), canvas_hw)
+        placed.append(_Placed(part, letterbox, letterbox.apply(image_bgr[top:bottom, left:right])))
+    return placed
+
+
+def _merged(
+    tensors: Sequence[tuple[FloatArray, FloatArray]],
+    views: Sequence[_Placed],
+    class_names: tuple[str, ...],
+    rule: DetectionRule,
+) -> Detections:
+    """Returns the detections of a picture from the tensors of its parts."""
+    found = [
+        moved(detections_from_outputs(*each, view.letterbox, class_names, rule), view.part)
+        for each, view in zip(tensors, views, strict=True)
+    ]
+    if len(found) == 1:
+        return found[0]
+    borders = [border_pixels(view.letterbox) for view in views]
+    return merge_parts(found, [view.part for view in views], borders, rule)
 
 
 def truth_of(sample: Sample) -> Truth:

@@ -12,6 +12,7 @@ import torch
 from spotlet import Detector
 from spotlet.manifest import DetectionRule
 from spotlet.session import SessionSettings
+from spotlet.tiles import TileSettings
 from spotlet_training.datasets import Dataset
 from spotlet_training.datasets.class_order import in_class_order
 from spotlet_training.evaluation.evaluation import (
@@ -67,13 +68,16 @@ class Measurement:
         }
 
 
-def measure(model: str, dataset: Dataset, *, threads: int = 0) -> Measurement:
+def measure(
+    model: str, dataset: Dataset, *, threads: int = 0, tiles: TileSettings | None = None
+) -> Measurement:
     """Measures a checkpoint, through PyTorch, or an exported model, through the runtime.
 
     Args:
         model: path of a `.safetensors` file, or a model as `spotlet.Detector` takes it.
         dataset: labelled images, at least one, of the model's classes, matched by name.
         threads: for one inference; 0 leaves it to the engine.
+        tiles: how images are cut; None: as it was trained.
 
     Raises:
         DatasetError: the set has other classes than the model.
@@ -83,24 +87,27 @@ def measure(model: str, dataset: Dataset, *, threads: int = 0) -> Measurement:
     """
     session = SessionSettings(threads=threads)
     if model.endswith(CHECKPOINT_SUFFIX):
-        return _measure_checkpoint(model, dataset, session)
-    return _measure_model(model, dataset, session)
+        return _measure_checkpoint(model, dataset, session, tiles)
+    return _measure_model(model, dataset, session, tiles)
 
 
-def _measure_checkpoint(model: str, dataset: Dataset, session: SessionSettings) -> Measurement:
+def _measure_checkpoint(
+    model: str, dataset: Dataset, session: SessionSettings, tiles: TileSettings | None
+) -> Measurement:
     checkpoint = load_checkpoint(Path(model))
+    tiles = checkpoint.tiles if tiles is None else tiles
     names = checkpoint.class_names
     dataset = in_class_order(dataset, names)
     before = torch.get_num_threads()
     torch.set_num_threads(session.threads or before)
     try:
         with ThreadPoolExecutor() as pool:
-            evaluation = evaluate_network(checkpoint.network, dataset, pool)
+            evaluation = evaluate_network(checkpoint.network, dataset, pool, tiles)
         latency = measure_latency(
-            network_detector(checkpoint.network, names, DetectionRule()),
+            network_detector(checkpoint.network, names, DetectionRule(), tiles),
             dataset,
             f"PyTorch {torch.__version__} on {checkpoint.network.device}, "
-            f"{_threads_text(torch.get_num_threads())}",
+            f"{_threads_text(torch.get_num_threads())}{_tiles_text(tiles)}",
         )
     finally:
         torch.set_num_threads(before)
@@ -113,19 +120,28 @@ def _measure_checkpoint(model: str, dataset: Dataset, session: SessionSettings) 
     )
 
 
-def _measure_model(model: str, dataset: Dataset, session: SessionSettings) -> Measurement:
-    detector = Detector(model, session=session)
+def _measure_model(
+    model: str, dataset: Dataset, session: SessionSettings, tiles: TileSettings | None
+) -> Measurement:
+    detector = Detector(model, session=session, tiles=tiles)
     dataset = in_class_order(dataset, detector.class_names)
     provider = detector.session.provider
     return Measurement(
         name=model,
-        evaluation=evaluate_model(model, dataset, session),
+        evaluation=evaluate_model(model, dataset, session, tiles),
         latency=measure_latency(
-            detector, dataset, f"onnxruntime, {provider}, {_threads_text(session.threads)}"
+            detector,
+            dataset,
+            f"onnxruntime, {provider}, {_threads_text(session.threads)}"
+            f"{_tiles_text(detector.tiles)}",
         ),
         training=detector.manifest.training,
         own_threshold=detector.rule.score_threshold,
     )
+
+
+def _tiles_text(tiles: TileSettings) -> str:
+    return f", tiles {tiles.layout}" if tiles else ""
 
 
 def _threads_text(threads: int) -> str:

@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 from spotlet.boxes import FloatArray
 from spotlet.letterbox import Letterbox
+from spotlet.manifest import NO_TILES
+from spotlet.tiles import TileSettings
 from spotlet_training.datasets import ImageLabels
 from spotlet_training.network.settings import MOST_SIDE, STRIDES
 
@@ -68,8 +70,11 @@ def measure_boxes(
     sizes_hw: Mapping[Path, tuple[int, int]],
     *,
     shorter: bool = False,
+    tiles: TileSettings = NO_TILES,
 ) -> BoxSizes:
     """Returns the longer sides of all boxes on the letterboxed canvas, without ignored ones.
+
+    With tiles, those in a tile on the canvas.
 
     Args:
         labels: of the images.
@@ -77,6 +82,7 @@ def measure_boxes(
         sizes_hw: height and width of the images that were decoded. If neither these nor the labels
             give an image's size, its boxes count as large as possible.
         shorter: measure the shorter sides instead.
+        tiles: how images are cut; images of unknown size are then left out.
     """
     sides = [np.zeros(0, np.float32)]
     class_ids = [np.zeros(0, np.int64)]
@@ -84,9 +90,14 @@ def measure_boxes(
         size_hw = sizes_hw.get(one.path, one.size_hw)
         width_height = one.boxes_xyxy[:, 2:] - one.boxes_xyxy[:, :2]
         # Boxes in fractions are largest if the image has the canvas's own shape.
-        height, width = canvas_hw
+        height, width = map(float, canvas_hw)
         if size_hw is not None:
-            height, width = Letterbox(size_hw, canvas_hw).resized_hw
+            left, top, right, bottom = tiles.parts(size_hw, canvas_hw)[-1]
+            part_hw = bottom - top, right - left
+            resized_hw = Letterbox(part_hw, canvas_hw).resized_hw
+            height, width = np.array(size_hw) * resized_hw / part_hw
+        elif tiles:
+            continue
         unit_hw = one.size_hw or (1, 1)
         scale = np.array([width / unit_hw[1], height / unit_hw[0]], np.float32)
         kept = ~one.ignored

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from spotlet.errors import DatasetError
+from spotlet.manifest import NO_TILES
+from spotlet.tiles import TileSettings
 from spotlet_training.datasets import Splits
 from spotlet_training.datasets.findings import Finding, errors, first_few
 from spotlet_training.inspection.box_sizes import measure_boxes
@@ -17,7 +19,12 @@ from spotlet_training.inspection.label_rules import (
 
 
 def require_harmless(
-    root: str | Path, splits: Splits, canvas_hw: tuple[int, int], *, accept: bool = False
+    root: str | Path,
+    splits: Splits,
+    canvas_hw: tuple[int, int],
+    *,
+    accept: bool = False,
+    tiles: TileSettings = NO_TILES,
 ) -> list[str]:
     """Raises if a set has an error that would silently harm a training.
 
@@ -28,6 +35,7 @@ def require_harmless(
         splits: the set.
         canvas_hw: height and width of the network's canvas, pixels.
         accept: return the errors as lines to show, and raise nothing.
+        tiles: in which the device will search.
 
     Returns:
         Nothing if the set has no error.
@@ -37,7 +45,7 @@ def require_harmless(
             images, more than half of the boxes smaller than the network's finest cell, or more
             than half of a class under a pixel thick.
     """
-    found = harmful_findings(splits, canvas_hw)
+    found = harmful_findings(splits, canvas_hw, tiles)
     if found and not accept:
         raise DatasetError(
             f"{root}: {first_few(found)}; `spotlet data check` lists everything, --accept-problems "
@@ -46,11 +54,13 @@ def require_harmless(
     return [str(finding) for finding in found]
 
 
-def harmful_findings(splits: Splits, canvas_hw: tuple[int, int]) -> list[Finding]:
+def harmful_findings(
+    splits: Splits, canvas_hw: tuple[int, int], tiles: TileSettings = NO_TILES
+) -> list[Finding]:
     """Returns the errors found in the labels and the files' bytes, without decoding."""
     train, val, names = splits.train.labels, splits.val.labels, splits.class_names
-    sizes = measure_boxes(train, canvas_hw, {})
-    thickness = measure_boxes(train, canvas_hw, {}, shorter=True)
+    sizes = measure_boxes(train, canvas_hw, {}, tiles=tiles)
+    thickness = measure_boxes(train, canvas_hw, {}, shorter=True, tiles=tiles)
     findings = class_findings(train, val, names) + size_findings(sizes, canvas_hw, names)
     findings += thin_findings(thickness, canvas_hw, names)
     shared = same_files([one.path for one in train], [one.path for one in val])

@@ -183,7 +183,7 @@ def _larger(sizes: BoxSizes, canvas_hw: tuple[int, int], goal: float) -> str:
     """Returns the remedy for boxes that are too small: a canvas on which half reach the goal."""
     larger = larger_canvas(sizes, canvas_hw, goal)
     if larger is None:
-        return "cut the images into parts and label those"
+        return "train and run with --tiles"
     square = larger[0] == larger[1]
     text = str(larger[0]) if square else f"{larger[0]}x{larger[1]}"
-    return f"use --image-size {text} or more, or cut the images into parts"
+    return f"use --image-size {text} or more, or train and run with --tiles"

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from spotlet.boxes import FloatArray, box_iou
+from spotlet.seams import COVERED_SHARE, covered_share
 from spotlet_training.labelling.classes import ClassIds
-from spotlet_training.labelling.passes import COVERED_SHARE, Found, covered_share
+from spotlet_training.labelling.passes import Found
 from spotlet_training.labelling.teachers import Assignment
 
 FUSION_IOU = 0.55

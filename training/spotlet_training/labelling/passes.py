@@ -10,24 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spotlet.boxes import FloatArray, box_area
+from spotlet.boxes import FloatArray
 from spotlet.letterbox import ImageArray
 from spotlet.postprocess import suppress
+from spotlet.seams import COVERED_SHARE, covered_share, touches_inner_border
+from spotlet.tiles import Part, tile_count, tile_starts
 from spotlet_training.labelling.classes import UNWANTED, ClassIds
 from spotlet_training.labelling.teachers import Assignment
-
-TILE_OVERLAP = 0.25
-"""Least share of a tile that its neighbour shows too: an object up to that size is whole in one."""
 
 SAME_IOU = 0.6
 """Overlap over which the weaker of two boxes of one class, of different views or classes, is
 dropped: the default of a model's own suppression."""
-
-BORDER_PIXELS = 2.0
-"""A box that ends this close to a tile's border may be cut."""
-
-COVERED_SHARE = 0.5
-"""A box of which another covers this share shows the same, or a part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +32,7 @@ class View:
         mirrored: whether left and right are swapped.
     """
 
-    part_xyxy: tuple[int, int, int, int]
+    part_xyxy: Part
     mirrored: bool = False
 
     def crop(self, image_bgr: ImageArray) -> ImageArray:
@@ -122,7 +115,7 @@ def find_objects(
         found = assignment.teacher.find(view.crop(image_bgr), low)
         ids = assignment.class_ids[found.class_ids]
         boxes = view.to_picture(found.boxes_xyxy)
-        cut = _touches_inner_border(boxes, view.part_xyxy, (height, width))
+        cut = touches_inner_border(boxes, view.part_xyxy, (height, width))
         parts.append(Found(boxes, found.scores, ids, cut))
     boxes = np.concatenate([part.boxes_xyxy for part in parts]).astype(np.float32)
     both = Found(
@@ -148,36 +141,6 @@ def find_objects(
     return both.select(suppress(both.boxes_xyxy, both.scores, both.class_ids, SAME_IOU))
 
 
-def covered_share(boxes_xyxy: FloatArray, others_xyxy: FloatArray) -> FloatArray:
-    """Returns which share of each box each of the others covers, (N, M) in [0, 1].
-
-    Example:
-        >>> small = np.array([[0, 0, 1, 1]], np.float32)
-        >>> large = np.array([[0, 0, 2, 1]], np.float32)
-        >>> covered_share(small, large).tolist(), covered_share(large, small).tolist()
-        ([[1.0]], [[0.5]])
-    """
-    top_left = np.maximum(boxes_xyxy[:, None, :2], others_xyxy[None, :, :2])
-    bottom_right = np.minimum(boxes_xyxy[:, None, 2:], others_xyxy[None, :, 2:])
-    shared = np.prod(np.clip(bottom_right - top_left, 0, None), axis=2)
-    share: FloatArray = shared / np.maximum(box_area(boxes_xyxy), 1e-6)[:, None]
-    return share
-
-
 def _starts(side: int, tile: int) -> list[int]:
-    """Returns where tiles begin that cover a side evenly, with at least the overlap."""
-    if side <= tile:
-        return [0]
-    count = 1 + int(np.ceil((side - tile) / (tile * (1 - TILE_OVERLAP))))
-    return [round(start) for start in np.linspace(0, side - tile, count).tolist()]
-
-
-def _touches_inner_border(
-    boxes_xyxy: FloatArray, part_xyxy: tuple[int, int, int, int], size_hw: tuple[int, int]
-) -> npt.NDArray[np.bool_]:
-    """Returns which boxes end at a border of a part that is not the picture's."""
-    height, width = size_hw
-    inner = np.array(part_xyxy) != np.array([0, 0, width, height])
-    near = np.abs(boxes_xyxy - np.array(part_xyxy, np.float32)) <= BORDER_PIXELS
-    touches: npt.NDArray[np.bool_] = (near & inner).any(axis=1)
-    return touches
+    tile = min(tile, side)
+    return tile_starts(side, tile, tile_count(side, tile))

@@ -19,6 +19,7 @@ from spotlet_training.datasets import Dataset, Sample
 from spotlet_training.datasets.ahead import ahead
 from spotlet_training.learning.assignment import Objects, UnknownRegions
 from spotlet_training.learning.augmentation import Canvas, augmented_canvas
+from spotlet_training.learning.cut_outs import perhaps_cut_out
 from spotlet_training.learning.distributed import ALONE, Ranks
 from spotlet_training.learning.settings import TrainingSettings
 
@@ -120,6 +121,12 @@ def training_batches(
         if mosaics and own_rng.random() < settings.augmentation.mosaic:
             indices += own_rng.integers(len(dataset), size=3).tolist()
         samples = [dataset.load(index) for index in indices]
+        if settings.tiles:
+            least = settings.augmentation.least_visible
+            samples = [
+                perhaps_cut_out(each, settings.tiles, settings.size_hw, least, own_rng)
+                for each in samples
+            ]
         made = augmented_canvas(samples, settings.size_hw, settings.augmentation, own_rng)
         return made, [sample.name for sample in samples]
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from spotlet.errors import UsageError
+from spotlet.tiles import TileSettings
 from spotlet_training.learning.augmentation import AugmentationSettings
 from spotlet_training.network.settings import SIZES, check_canvas
 
@@ -45,6 +46,7 @@ class TrainingSettings:
             quarter of that in addition.
         compile: whether `torch.compile` compiles the network first.
         augmentation: how far pictures are changed.
+        tiles: cut-outs of pictures to learn from beside whole ones; validation cuts alike.
     """
 
     size: str = "nano"
@@ -64,6 +66,7 @@ class TrainingSettings:
     cache_bytes: int = 2 * 1024**3
     compile: bool = False
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    tiles: TileSettings = TileSettings(layout="off")  # noqa: RUF009 - frozen
 
     def steps_per_epoch(self, images: int) -> int:
         """Returns how many batches an epoch has; an incomplete one is dropped."""

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from spotlet.errors import CheckpointError, UsageError
+from spotlet.manifest import NO_TILES
+from spotlet.tiles import TileSettings
 from spotlet_training.network import (
     DetectorSettings,
     LocalizerSettings,
@@ -34,6 +36,23 @@ class Checkpoint:
     network: Network
     class_names: tuple[str, ...]
     training: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tiles(self) -> TileSettings:
+        """The tiles that it was trained for.
+
+        Raises:
+            CheckpointError: the record names others than there are.
+        """
+        settings = self.training.get("settings")
+        recorded = settings.get("tiles") if isinstance(settings, dict) else None
+        try:
+            return NO_TILES if recorded is None else TileSettings(**recorded)
+        except (TypeError, UsageError) as error:
+            raise CheckpointError(
+                f"the checkpoint's tiles {recorded!r}: cannot be used ({error}); train again, or "
+                "remove them from the checkpoint's record"
+            ) from error
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path, *, half: bool = False) -> None:

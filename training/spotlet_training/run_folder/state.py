@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from spotlet.errors import CheckpointError, UsageError
+from spotlet.tiles import TileSettings
 from spotlet_training.learning.augmentation import AugmentationSettings
 from spotlet_training.learning.epochs import Epoch
 from spotlet_training.learning.settings import TrainingSettings
@@ -128,7 +129,10 @@ def check_resumable(state: TrainingState, settings: TrainingSettings, data: str)
 def _settings(content: dict[str, Any]) -> TrainingSettings:
     """Returns settings from JSON, which has lists but no tuples."""
     augmentation = AugmentationSettings(**_tuples(content["augmentation"]))
-    return TrainingSettings(**{**_tuples(content), "augmentation": augmentation})
+    settings = {**_tuples(content), "augmentation": augmentation}
+    if "tiles" in settings:
+        settings["tiles"] = TileSettings(**settings["tiles"])
+    return TrainingSettings(**settings)
 
 
 def _tuples(content: dict[str, Any]) -> dict[str, Any]:
