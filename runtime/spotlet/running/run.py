@@ -130,8 +130,9 @@ def _run(
             try:
                 said: set[tuple[str, str]] = set()
                 for (stream, frame), found in detected:
-                    if found.tiles is not None and (stream.source, found.tiles) not in said:
-                        said.add((stream.source, found.tiles))
+                    tiles = None if found is None else found.tiles
+                    if found is not None and tiles and (stream.source, tiles) not in said:
+                        said.add((stream.source, tiles))
                         outputs.notify(_cost(stream, frame, found))
                     detections = tracking.update(stream, frame, found)
                     outputs.write(frame, detections)
