@@ -226,6 +226,18 @@ def test_a_runner_that_dies_leaves_no_proof(prove: Prove, tmp_path: Path) -> Non
     assert not (tmp_path / "proof").exists()
 
 
+@pytest.mark.live
+def test_two_programs_that_find_nothing_prove_nothing(
+    good: Path, prove: Prove, tmp_path: Path
+) -> None:
+    script = tmp_path / "none.py"
+    script.write_text(SCRIPT.replace('asked["score_threshold"]', "2"))
+    command = f"runner:{sys.executable} {script} {good}"
+    with pytest.raises(UsageError, match="neither model finds anything"):
+        prove(command, a=command)
+    assert not (tmp_path / "proof").exists()
+
+
 def test_wrong_input_is_refused_before_any_work(good: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing to compare on"):
         prove_models(str(good), str(good), tmp_path / "proof")
