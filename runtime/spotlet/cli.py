@@ -56,6 +56,7 @@ SUMMARIES = {
     "scenes": "generate labelled scenes of garments on photographs to train on",
     "export": "turn a checkpoint into a proven model package",
     "adopt": "turn an ONNX detector from elsewhere into a proven model package",
+    "prove": "compare two models of any kind, and say why they differ",
 }
 """One line per command, in the order of `spotlet --help`, which imports no command."""
 

@@ -4,9 +4,14 @@ import tempfile
 from pathlib import Path
 
 import onnx
-import onnxruntime as ort
 from benchmarks.export_faults.fault import Fault
 from onnx import helper
+
+import spotlet  # noqa: F401
+
+# After spotlet, which turns onnxruntime's telemetry off.
+# isort: split
+import onnxruntime as ort
 
 
 def change(model: onnx.ModelProto) -> None:

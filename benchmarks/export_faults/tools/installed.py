@@ -9,13 +9,16 @@ from typing import Any
 
 import onnx
 import onnx_ir
-import onnxruntime as ort
 import torch
 from benchmarks.export_faults.subject import Subject
 from benchmarks.export_faults.tool import Tool, Verdict, first_line
 from torch.onnx.verification import verify_onnx_program
 
 from spotlet_export.graph.graph import fold_batch_norms
+
+# After spotlet, which turns onnxruntime's telemetry off.
+# isort: split
+import onnxruntime as ort
 
 LIMIT = 1e-4
 """Of |Δ|, as in our gate: PyTorch's verification returns differences and no verdict."""

@@ -17,67 +17,46 @@ Tensors = tuple[FloatArray, FloatArray]
 
 OutputChange = Callable[[FloatArray, FloatArray], Tensors]
 
-
 CHANNELS = "channels swapped"
-
 
 INTERPOLATION = "other interpolation"
 
-
 PLACING = "letterbox against stretch"
-
 
 CORNER = "letterbox: corner against centre"
 
-
 PAD = "other grey of the border"
-
 
 LAYOUT = "axes of the picture mixed up"
 
-
 SCALE = "scale 255"
-
 
 SIGNED = "bytes read as signed"
 
-
 MEAN = "mean and deviation"
-
 
 BOXES = "boxes: corner against centre"
 
-
 XY = "x and y swapped"
-
 
 UNIT = "boxes in another unit"
 
-
 MAPPING = "boxes mapped back wrongly"
-
 
 MISSING = "activation missing"
 
-
 TWICE = "activation twice"
-
 
 CLASSES = "class order"
 
-
 SHIFT = "half-pixel shift"
-
 
 SUPPRESSION = "other suppression"
 PRECISION = "float16 range"
 
-
 NONE: Three = (0.0, 0.0, 0.0)
 
-
 ONES: Three = (1.0, 1.0, 1.0)
-
 
 NO_BYTES = ("signed", "unsigned")
 """Of `LAYOUTS`: their pixels are no bytes."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spotlet.check.agreement import Agreement, agree, agreeing
+from spotlet.check.agreement import agree, agreeing
 from spotlet.detections import Detections
 from spotlet.manifest import DetectionRule
 from spotlet_export.gate.detection_parity import detection_rows
@@ -29,24 +29,21 @@ from spotlet_training.evaluation.evaluation import (
 
 RULE_ROW = "manifest, rules that differ"
 
-
 UNCOMPARED_RULES = ("classes", "score activation", "box encoding", "colour order")
 """Of manifests: what the results show better, or what is always the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Compared:
-    """What two models found on the frames, and how it agrees.
+    """What two models found on the frames.
 
     Attributes:
         rows: of the report.
         found: by A and by B in each frame, with A's class ids.
-        agreements: of each frame.
     """
 
     rows: list[Row]
     found: tuple[list[Detections], list[Detections]]
-    agreements: list[Agreement]
 
 
 def compared_rule(
@@ -104,7 +101,7 @@ def compare_found(pair: Pair, limits: Limits, variant: str) -> Compared:
     threshold = pair.rule.score_threshold
     slack = 0.0 if limits.exact else threshold + limits.scores
     agreements, ties = [], 0
-    for number, (frame, one, other) in enumerate(zip(pair.frames, *both, strict=True)):
+    for frame, one, other in zip(pair.frames, *both, strict=True):
         agreement = agree(one, other, least_score=slack)
         if limits.exact and not agreement.within(limits.iou, limits.scores):
             sure = [
@@ -116,14 +113,13 @@ def compare_found(pair: Pair, limits: Limits, variant: str) -> Compared:
                 if judged.within(limits.iou, limits.scores):
                     agreement, ties = judged, ties + 1
         agreements.append(agreement)
-        both[A][number], both[B][number] = one, other
     wanted = sum(map(len, both[A]))
     sizes = len({frame.image_bgr.shape for frame in pair.frames})
     over = f"{wanted} detections, {len(pair.frames)} pictures of {sizes} sizes"
     rows = detection_rows(agreements, wanted, ties, over, limits, variant)
     if wanted == 0 and not any(map(len, both[B])):
         rows = []
-    return Compared(rows=rows, found=both, agreements=agreements)
+    return Compared(rows=rows, found=both)
 
 
 def _tied(

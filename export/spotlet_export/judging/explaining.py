@@ -14,10 +14,8 @@ from spotlet_export.judging.searching import SEARCHED, Cause, OnTried, Search, S
 EXPLAINS = 0.66
 """Share of the difference that a cause must explain to be named."""
 
-
 EQUAL = {"float32": 1e-3, "float16": 0.02, "int8": 0.1}
 """Unlikeness from which two models of a precision are as good as equal."""
-
 
 MUCH_LESS = 0.1
 """Share of a small difference that counts as equal, in place of that."""

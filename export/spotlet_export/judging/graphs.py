@@ -12,9 +12,8 @@ from spotlet.boxes import FloatArray
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
 from spotlet.postprocess import cells_from_detections
+from spotlet_export.adoption.proof import HALF_TYPES
 from spotlet_export.graph.editing import subgraphs
-
-HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 
 LARGEST_HALF = float(np.finfo(np.float16).max)
 """65504: what is larger becomes infinite in float16."""
@@ -51,17 +50,16 @@ class GraphSession:
 
     def run(self, canvas: ImageArray | FloatArray) -> tuple[FloatArray, FloatArray]:
         """Returns boxes (K, 4) and scores (K, C) for a canvas (H, W, 3), BGR."""
-        feeds = {self._manifest.input.name: canvas[np.newaxis].astype(self._dtype)}
-        boxes, scores, *found = self._session.run(self._names, feeds)
+        boxes, scores, *found = self.values(canvas, self._names)
         if found:
             class_ids, count = found
             scores = cells_from_detections(scores, class_ids, count, len(self._manifest.classes))
         return boxes[0], scores[0]
 
-    def values(self, canvas: ImageArray, names: Sequence[str]) -> list[FloatArray]:
+    def values(self, canvas: ImageArray | FloatArray, names: Sequence[str]) -> list[Any]:
         """Returns outputs of the graph for a canvas (H, W, 3), by name."""
         feeds = {self._manifest.input.name: canvas[np.newaxis].astype(self._dtype)}
-        found: list[FloatArray] = self._session.run(list(names), feeds)
+        found: list[Any] = self._session.run(list(names), feeds)
         return found
 
 
@@ -102,7 +100,7 @@ def in_16_bits(model: onnx.ModelProto, kind: int) -> onnx.ModelProto:
 
     Args:
         model: not changed.
-        kind: one of `HALVES`.
+        kind: one of `HALF_TYPES`.
     """
     changed = onnx.shape_inference.infer_shapes(_copy(model))
     graph = changed.graph
@@ -136,7 +134,7 @@ def _rounding(name: str, rounded: str, kind: int) -> list[onnx.NodeProto]:
 def _widen(graph: onnx.GraphProto) -> bool:
     found = False
     for each in (*graph.input, *graph.output, *graph.value_info):
-        if each.type.tensor_type.elem_type in HALVES:
+        if each.type.tensor_type.elem_type in HALF_TYPES:
             each.type.tensor_type.elem_type = TensorProto.FLOAT
             found = True
     read = {name for node in graph.node if node.op_type in ANY_SIZE for name in node.input}
@@ -144,7 +142,7 @@ def _widen(graph: onnx.GraphProto) -> bool:
         found |= _widen_tensor(tensor, held_back=tensor.name in read)
     for node in graph.node:
         for attribute in node.attribute:
-            if attribute.name in ("to", "dtype") and attribute.i in HALVES:
+            if attribute.name in ("to", "dtype") and attribute.i in HALF_TYPES:
                 attribute.i, found = TensorProto.FLOAT, True
             if attribute.name in ("min", "max") and abs(attribute.f) == LARGEST_HALF:
                 attribute.f, found = float(np.sign(attribute.f)) * LARGEST_FLOAT, True
@@ -156,7 +154,7 @@ def _widen(graph: onnx.GraphProto) -> bool:
 
 
 def _widen_tensor(tensor: TensorProto, *, held_back: bool) -> bool:
-    if tensor.data_type in HALVES:
+    if tensor.data_type in HALF_TYPES:
         values = numpy_helper.to_array(tensor).astype(np.float32)
     elif held_back and tensor.data_type == TensorProto.FLOAT:
         values = numpy_helper.to_array(tensor)

@@ -29,7 +29,6 @@ from spotlet_export.judging.resizing import HALF_PIXEL, RESIZES
 
 HALF: Three = (0.5, 0.5, 0.5)
 
-
 RANGES: dict[str, tuple[Three, Three]] = {
     "ImageNet's mean and deviation": (IMAGENET_MEAN, IMAGENET_STD),
     "ImageNet's mean": (IMAGENET_MEAN, ONES),
@@ -38,7 +37,6 @@ RANGES: dict[str, tuple[Three, Three]] = {
     "mean 0.5": (HALF, ONES),
 }
 """Means and deviations of pixels in [0, 1], RGB."""
-
 
 GREYS = (0, PAD_VALUE, 127, 128, 255)
 """Of the border, in well-known programs."""
@@ -106,15 +104,11 @@ def _placings(rule: InputRule) -> Iterator[Change]:
 
 def _ranges() -> Iterator[Change]:
     for name, (mean, std) in RANGES.items():
-        # The same, and pixels divided by 255 once more after it.
         red, green, blue = std
-        whole = (255 * red, 255 * green, 255 * blue)
-        for text, change in (
-            ("taken back, with a scale of 255, from", affine((NONE, ONES), (mean, whole))),
-            ("applied, with a scale of 255, to", affine((mean, whole), (NONE, ONES))),
-        ):
-            yield Change(culprit=MEAN, clause=f"{name} are {text} {{x}}'s pixels", input=change)
+        whole = (255 * red, 255 * green, 255 * blue)  # and pixels divided by 255 once more
         pairs = {
+            "taken back, with a scale of 255, from": affine((NONE, ONES), (mean, whole)),
+            "applied, with a scale of 255, to": affine((mean, whole), (NONE, ONES)),
             "taken back from": affine((NONE, ONES), (mean, std)),
             "applied to": affine((mean, std), (NONE, ONES)),
         }

@@ -1,5 +1,6 @@
 """Opens what a side of the comparison may be."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from spotlet_export.gate.gate import pytorch_tensors
 from spotlet_export.gate.variants import DEFAULT_BUDGET, FP32_LIMITS, Limits, int8_limits
 from spotlet_export.graph.graph import build_graph
 from spotlet_export.judging.changes import Tensors
-from spotlet_export.judging.sides import Side
+from spotlet_export.judging.sides import Compute, Side
 from spotlet_export.package.describing import make_manifest
 from spotlet_training.evaluation.measurement import CHECKPOINT_SUFFIX
 from spotlet_training.network.checkpoint import load_checkpoint
@@ -27,9 +28,7 @@ from spotlet_training.network.checkpoint import load_checkpoint
 RUNNER_PREFIX = "runner:"
 """Before the command of a program."""
 
-
 FLOAT16_LIMITS = replace(HALF_LIMITS, accuracy=0.005)
-
 
 LIMITS: dict[str, Limits] = {
     "float32": FP32_LIMITS,
@@ -62,9 +61,8 @@ def _checkpoint_side(text: str) -> Side:
     network = checkpoint.network
     manifest = make_manifest(checkpoint, Path(text).stem)
 
-    def compute(canvas: ImageArray, _: float) -> Tensors:
-        boxes, scores = pytorch_tensors(network, canvas[np.newaxis])
-        return boxes[0], scores[0]
+    def compute_batch(canvases: ImageArray) -> Tensors:
+        return pytorch_tensors(network, canvases)
 
     return Side(
         title=text,
@@ -74,9 +72,9 @@ def _checkpoint_side(text: str) -> Side:
         detection=manifest.detection,
         manifest=manifest,
         precision="float32",
-        compute=compute,
+        compute=_single(compute_batch),
         make_graph=lambda: build_graph(network, manifest),
-        compute_batch=lambda canvases: pytorch_tensors(network, canvases),
+        compute_batch=compute_batch,
         facts={"training": {key: checkpoint.training.get(key) for key in ("data", "epoch")}},
     )
 
@@ -89,11 +87,6 @@ def _file_side(text: str) -> Side:
     manifest = session.manifest
     suppresses = manifest.output.form == "detections"
     model = onnx.load(path)
-
-    def compute(canvas: ImageArray, _: float) -> Tensors:
-        boxes, scores = session.run(canvas[np.newaxis])
-        return boxes[0], scores[0]
-
     return Side(
         title=text,
         kind="file",
@@ -102,7 +95,7 @@ def _file_side(text: str) -> Side:
         detection=manifest.detection,
         manifest=manifest,
         precision=_precision(model),
-        compute=compute,
+        compute=_single(session.run),
         least_score=manifest.detection.score_threshold if suppresses else 0.0,
         fixed_cells=not suppresses,
         path=path,
@@ -110,6 +103,16 @@ def _file_side(text: str) -> Side:
         compute_batch=session.run,
         facts={"sha256": session.sha256, "name": manifest.name, "producer": manifest.producer},
     )
+
+
+def _single(compute_batch: Callable[[ImageArray], Tensors]) -> Compute:
+    """Returns the computation of one canvas by that of several."""
+
+    def compute(canvas: ImageArray, _: float) -> Tensors:
+        boxes, scores = compute_batch(canvas[np.newaxis])
+        return boxes[0], scores[0]
+
+    return compute
 
 
 def _precision(model: onnx.ModelProto) -> str:

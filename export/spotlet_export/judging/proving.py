@@ -103,12 +103,12 @@ def prove_models(
         on_step("comparing detections")
         compared = compare_found(pair, limits, VARIANT)
         rows = [*rows, *tensors, *compared.rows]
+        if not (tensors or compared.rows):
+            raise UsageError("neither model finds anything: give --data or --image of its objects")
         if not compared.rows:
             notes.append("detections: neither model finds anything; give images of its objects")
         row = _accuracy(sides, subjects, dataset, limits, notes, on_step)
         rows += [] if row is None else [row]
-        if not rows:
-            raise UsageError("neither model finds anything: give --data or --image of its objects")
         report = Report(tuple(rows))
         on_report(report)
         explanation = None

@@ -25,7 +25,8 @@ DIFFERENCE = 0.01
 GOOD_SHARE = 0.3
 """Root of the squared differences that may be left, as a share of those before."""
 
-DONE_SHARE = 1e-3
+DONE_SHARE, NEAR_SHARE = 1e-3, 1e-2
+"""Shares from which no further step, and no other start, is tried."""
 
 FIRST_DAMPING, MOST_DAMPING, DAMPED, LESS_DAMPED = 1e-2, 1e4, 10.0, 0.2
 
@@ -65,14 +66,21 @@ def fit_range(wanted: Sequence[Cells], compute: Compute) -> Change | None:
     first = 0.0 if start is None else float(np.linalg.norm(start))
     if first == 0:
         return None
-    # All channels alike at first, which finds its way from farther off.
     alike: Floats = np.kron(np.eye(2), np.ones((1, 3))).astype(np.float64)
-    for directions in (alike, np.eye(6)):
-        values = _least_squares(apart, values, directions, DONE_SHARE * first)
-    now = apart(values)
-    if now is None or np.linalg.norm(now) > GOOD_SHARE * first:
+    best, least = values, first
+    # With all channels alike at first it finds its way from farther off, but not always.
+    for steps in ((np.eye(6),), (alike, np.eye(6))):
+        tried = values
+        for directions in steps:
+            tried = _least_squares(apart, tried, directions, DONE_SHARE * first)
+        now = apart(tried)
+        if now is not None and np.linalg.norm(now) < least:
+            best, least = tried, float(np.linalg.norm(now))
+        if least <= NEAR_SHARE * first:
+            break
+    if least > GOOD_SHARE * first:
         return None
-    change = _change(values)
+    change = _change(best)
     gains = ", ".join(f"{each:.3g}" for each in change.gain)
     offsets = ", ".join(f"{each:+.1f}" for each in change.offset)
     return Change(

@@ -24,7 +24,6 @@ from spotlet_export.judging.sides import Side
 
 JSON_FILE, PAGE_FILE = "proof.json", "proof.html"
 
-
 PROOF_SCHEMA = 1
 
 

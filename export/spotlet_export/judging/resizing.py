@@ -50,21 +50,20 @@ def corner_aligned(image: ImageArray, size_hw: tuple[int, int]) -> ImageArray:
     return _by_weights(image, size_hw, lambda new, old: _between(np.linspace(0, old - 1, new), old))
 
 
+HALF_PIXEL: dict[str, Resize] = {
+    "linear, half a pixel off (half_pixel_centers=False)": top_left_aligned,
+    "linear, corners aligned (align_corners=True)": corner_aligned,
+}
+"""Those that move the picture by parts of a pixel, by the name in messages."""
+
 RESIZES: dict[str, Resize] = {
     **{name: by_opencv(method) for name, method in INTERPOLATIONS.items()},
     "cubic": by_opencv(cv2.INTER_CUBIC),
     "lanczos": by_opencv(cv2.INTER_LANCZOS4),
     "antialiased linear (Pillow)": antialiased,
-    "linear, half a pixel off (half_pixel_centers=False)": top_left_aligned,
-    "linear, corners aligned (align_corners=True)": corner_aligned,
+    **HALF_PIXEL,
 }
 """By the name in messages; the first are the manifest's own interpolations."""
-
-HALF_PIXEL = (
-    "linear, half a pixel off (half_pixel_centers=False)",
-    "linear, corners aligned (align_corners=True)",
-)
-"""Those that move the picture by parts of a pixel."""
 
 
 def lay(image: ImageArray, letterbox: Letterbox, resize: Resize | None) -> ImageArray:

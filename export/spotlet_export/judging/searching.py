@@ -1,7 +1,7 @@
 """The search for the changes that leave the least difference."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spotlet_export.gate.frames import CheckFrame
 from spotlet_export.judging.changes import (
@@ -25,10 +25,8 @@ from spotlet_export.judging.subjects import Cells, Subject
 SEARCHED = 8
 """Frames that causes are tried on; what they explain is confirmed on all."""
 
-
 MOST_CAUSES = 3
 """At once."""
-
 
 MOST_FOR_A = 2
 """At once, where A is changed, too."""
@@ -36,22 +34,17 @@ MOST_FOR_A = 2
 KEPT = 3
 """Sets of causes that are tried together with one more."""
 
-
 EACH_EXPLAINS = 0.12
 """Share of what was left that each of several causes must explain."""
-
 
 SURELY = 0.1
 """Share of that from which nothing else need be tried."""
 
-
 STILL_FOUND = 0.02
 """Of the scores of both models: what a change must leave."""
 
-
 SCREENED = 3
 """Frames that a cause must help on before it is tried on the others."""
-
 
 BLINDING = ((SCALE, MEAN, SIGNED), (MISSING, TWICE))
 """Causes of which no two may be on different sides: what both no longer see is equal, too."""
@@ -102,12 +95,14 @@ class Search:
         frames: that changes are tried on, those that differ most first.
         equal: unlikeness from which the models are as good as equal.
         on_tried: called with the number of causes tried in a round, and of all.
+        known: distance and scores of states, on so many of the frames.
     """
 
     pair: Pair
     frames: Sequence[CheckFrame]
     equal: float
     on_tried: OnTried
+    known: dict[tuple[State, int], tuple[float, float]] = field(default_factory=dict)
 
     def run(self, start: State, sides: tuple[int, ...]) -> State:
         """Returns the best state that changes to these sides lead to."""
@@ -145,14 +140,24 @@ class Search:
         self, state: State, settings: tuple[Setting, Setting], frames: Sequence[CheckFrame]
     ) -> float | None:
         """Returns the unlikeness that settings leave; None if they explain little."""
-        before, after = (self.pair.both(each, frames) for each in (state.settings, settings))
-        if before is None or after is None:
+        after = self.pair.both(settings, frames)
+        if after is None:
             return None
+        before, seen = self._before(state, frames)
         # Two models that a change has blinded are alike, too.
-        if sum(map(total_score, after)) < STILL_FOUND * sum(map(total_score, before)):
+        if sum(map(total_score, after)) < STILL_FOUND * seen:
             return None
         left = distance(*after)
-        return left if left <= distance(*before) * (1 - EACH_EXPLAINS) else None
+        return left if left <= before * (1 - EACH_EXPLAINS) else None
+
+    def _before(self, state: State, frames: Sequence[CheckFrame]) -> tuple[float, float]:
+        """Returns the distance that a state leaves, and the scores of both; computed once."""
+        key = state, len(frames)
+        if key not in self.known:
+            both = self.pair.both(state.settings, frames)
+            assert both is not None  # or it would be no state
+            self.known[key] = distance(*both), sum(map(total_score, both))
+        return self.known[key]
 
     def _candidates(
         self, states: Sequence[State], sides: tuple[int, ...]

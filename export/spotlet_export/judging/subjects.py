@@ -21,7 +21,6 @@ KINDS = {
     "bfloat16": onnx.TensorProto.BFLOAT16,
 }
 
-
 MOST_BYTES = 2**28
 """Results that a side keeps: those of 90 pictures, for 8400 cells of 80 classes."""
 

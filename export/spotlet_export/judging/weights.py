@@ -9,8 +9,8 @@ from onnx import TensorProto, numpy_helper
 from spotlet.boxes import FloatArray
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import Manifest
+from spotlet_export.adoption.proof import HALF_TYPES
 from spotlet_export.judging.graphs import (
-    HALVES,
     LARGEST_HALF,
     GraphSession,
     in_float32,
@@ -85,7 +85,9 @@ def overflow(model: onnx.ModelProto, manifest: Manifest, canvas: ImageArray) -> 
     """
     floats = with_float_input(model, manifest.input.name)
     typed = onnx.shape_inference.infer_shapes(floats).graph
-    halves = {each.name for each in typed.value_info if each.type.tensor_type.elem_type in HALVES}
+    halves = {
+        each.name for each in typed.value_info if each.type.tensor_type.elem_type in HALF_TYPES
+    }
     wide = in_float32(floats)
     if wide is None or not halves:
         return ""
@@ -111,7 +113,7 @@ def _attributes(node: onnx.NodeProto) -> list[bytes]:
 
 
 def _weights(model: onnx.ModelProto) -> dict[str, FloatArray]:
-    kinds = (TensorProto.FLOAT, *HALVES)
+    kinds = (TensorProto.FLOAT, *HALF_TYPES)
     return {
         each.name: numpy_helper.to_array(each).astype(np.float32)
         for each in model.graph.initializer

@@ -1,6 +1,7 @@
 """Whether `spotlet prove` names what was planted, and accuses nothing that is equal."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import onnx
 import pytest
 from benchmarks.export_faults.catalogue import catalogue
+from benchmarks.export_faults.editing import constant, float_pixels, insert_after, node
 from shapes import Shapes
 
 from spotlet.cli import main
@@ -121,9 +123,32 @@ def test_two_faults_that_hide_each_other_are_both_named(
 
 
 def test_an_unusual_range_of_pixels_is_fitted(built: onnx.ModelProto, prove: Prove) -> None:
+    odd = onnx.ModelProto()
+    odd.CopyFrom(built)
+    tensor, _ = float_pixels(odd)
+    gain, offset = constant(odd, 1.3), constant(odd, -22.0)
+    insert_after(
+        odd,
+        tensor,
+        lambda before, after: [
+            node("Mul", [before, gain], f"{after}_scaled"),
+            node("Add", [f"{after}_scaled", offset], after),
+        ],
+    )
+    proof = prove(odd)
+    assert proof.explanation is not None
+    (cause,) = proof.explanation.causes
+    assert cause.culprit == MEAN
+    *gains, moved, _, _ = (float(each) for each in re.findall(r"[+-]?\d+\.\d+", cause.clause))
+    assert gains == pytest.approx([1 / 1.3] * 3, rel=0.02)
+    assert moved == pytest.approx(22 / 1.3, abs=0.5)
+
+
+def test_a_contrast_of_each_picture_is_not_taken_for_another_cause(
+    built: onnx.ModelProto, prove: Prove
+) -> None:
     proof = prove(catalogue()["contrast_of_the_picture"].plant(built))
     causes = () if proof.explanation is None else proof.explanation.causes
-    # A contrast of each picture is not one gain and offset, yet no other cause either.
     assert {cause.culprit for cause in causes} <= {MEAN}
 
 
@@ -198,6 +223,18 @@ def test_the_mistakes_of_a_program_are_named(good: Path, prove: Prove, tmp_path:
 def test_a_runner_that_dies_leaves_no_proof(prove: Prove, tmp_path: Path) -> None:
     with pytest.raises(RunnerError):
         prove(f"runner:{sys.executable} -c 'raise SystemExit(1)'")
+    assert not (tmp_path / "proof").exists()
+
+
+@pytest.mark.live
+def test_two_programs_that_find_nothing_prove_nothing(
+    good: Path, prove: Prove, tmp_path: Path
+) -> None:
+    script = tmp_path / "none.py"
+    script.write_text(SCRIPT.replace('asked["score_threshold"]', "2"))
+    command = f"runner:{sys.executable} {script} {good}"
+    with pytest.raises(UsageError, match="neither model finds anything"):
+        prove(command, a=command)
     assert not (tmp_path / "proof").exists()
 
 
