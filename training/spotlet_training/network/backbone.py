@@ -90,10 +90,11 @@ class Pyramid(nn.Module):
         return merged
 
 
-def normalise(image: Tensor) -> Tensor:
-    """Returns (N, 3, H, W) float around zero for uint8 (N, H, W, 3).
+def normalise(image: Tensor, centre: float) -> Tensor:
+    """Returns (N, 3, H, W) float for uint8 (N, H, W, 3): the distance from a byte, by 64.
 
-    Part of the network, so that the device feeds camera bytes. Centre and scale are those of the
-    8-bit range, not of a dataset.
+    Part of the network, so that the device feeds camera bytes. The scale is that of the 8-bit
+    range, not of a dataset.
     """
-    return (image.permute(0, 3, 1, 2).to(torch.float32) - 127.5) / 64.0
+    bytes_real = image.permute(0, 3, 1, 2).to(torch.float32)
+    return (bytes_real - centre if centre else bytes_real) / 64.0

@@ -1,6 +1,6 @@
 """The shape of a network: enough to build it again from a checkpoint."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spotlet.errors import UsageError
 
@@ -26,6 +26,8 @@ class DetectorSettings:
         blocks: residual blocks in each of the four stages.
         pyramid_channels: of every level of the feature pyramid and of both heads.
         head_convolutions: 3x3 convolutions in each head, before the one that predicts.
+        centre: byte that the network takes as zero. Zero itself costs nothing on the device, where
+            any other is subtracted from every byte.
     """
 
     class_count: int
@@ -34,6 +36,7 @@ class DetectorSettings:
     blocks: tuple[int, int, int, int] = (1, 1, 1, 1)
     pyramid_channels: int = 48
     head_convolutions: int = 2
+    centre: float = 127.5
 
     def __post_init__(self) -> None:
         if self.class_count < 1:
@@ -51,17 +54,21 @@ class DetectorSettings:
         """
         if size not in SIZES:
             raise UsageError(f"size {size!r}: must be one of {', '.join(SIZES)}")
-        channels, pyramid_channels = {
-            "pico": ((16, 16, 32, 64, 80), 32),
-            "nano": ((16, 32, 64, 96, 128), 48),
-            "small": ((32, 48, 96, 160, 224), 64),
+        shape = {
+            "pico": cls(
+                class_count=class_count,
+                channels=(16, 16, 32, 64, 96),
+                blocks=(0, 1, 1, 1),
+                pyramid_channels=32,
+                head_convolutions=1,
+                centre=0.0,
+            ),
+            "nano": cls(class_count=class_count),
+            "small": cls(
+                class_count=class_count, channels=(32, 48, 96, 160, 224), pyramid_channels=64
+            ),
         }[size]
-        return cls(
-            class_count=class_count,
-            size_hw=size_hw,
-            channels=channels,
-            pyramid_channels=pyramid_channels,
-        )
+        return replace(shape, size_hw=size_hw)
 
 
 def check_canvas(size_hw: tuple[int, int]) -> None:

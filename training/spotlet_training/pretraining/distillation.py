@@ -66,7 +66,7 @@ class Student(nn.Module):
 
     def __init__(self, shape: DetectorSettings) -> None:
         super().__init__()
-        self.backbone = Backbone(shape)
+        self.backbone, self.centre = Backbone(shape), shape.centre
         self.regressors = nn.ModuleList(
             nn.Conv2d(inputs, outputs, 1)
             for inputs, outputs in zip(shape.channels[2:], TAP_CHANNELS, strict=True)
@@ -74,7 +74,7 @@ class Student(nn.Module):
 
     def forward(self, views: Tensor) -> list[Tensor]:
         """Returns estimates of the teacher's features for views (N, H, W, 3) uint8 BGR."""
-        levels = self.backbone(normalise(views))
+        levels = self.backbone(normalise(views, self.centre))
         return [regressor(level) for regressor, level in zip(self.regressors, levels, strict=True)]
 
 
