@@ -25,23 +25,25 @@ STEP = 2
 TIMES = COLUMNS // STEP
 """Output columns of the first layer in each folded column."""
 
-PREFIX = ("DequantizeLinear", "QuantizeLinear", "Div", "Sub", "Cast", "Transpose")
-"""From the first convolution back to the image."""
+PREFIX = ("DequantizeLinear", "QuantizeLinear", "Sub", "Cast", "Transpose")
+"""From the first convolution back to the image; without `Sub` in networks that take bytes as they
+are."""
 
 
 def fold_columns(model: onnx.ModelProto) -> bool:
     """Rewrites the first layer of a quantised network, in place; returns whether it could.
 
     Precondition: QDQ form. Postcondition: the same integers after the first layer, except for the
-    rounding of the input: (byte - 127.5) / 64 is exact now, where it was rounded to eight bits, and
-    the padding is 128 instead of 127.5. A network that starts differently, or whose first layer is
-    in float, is not changed.
+    rounding of the input: byte - 127.5 is exact now, where it was rounded to eight bits, and the
+    padding is 128 instead of 127.5. A network that starts differently, or whose first layer is in
+    float, is not changed.
     """
     graph = _Graph(model)
     convolution = next((n for n in model.graph.node if n.op_type == "Conv"), None)
     if convolution is None:
         return False
-    chain = graph.back(convolution.input[0], PREFIX)
+    plain = tuple(kind for kind in PREFIX if kind != "Sub")
+    chain = graph.back(convolution.input[0], PREFIX) or graph.back(convolution.input[0], plain)
     after = graph.ahead(convolution.output[0], ("QuantizeLinear", "DequantizeLinear"))
     if chain is None or after is None or not graph.fits(convolution, chain):
         return False
@@ -49,27 +51,26 @@ def fold_columns(model: onnx.ModelProto) -> bool:
     biases = graph.back(convolution.input[2], ("DequantizeLinear",))
     if weights is None or biases is None:
         return False
-    divisor, offset = (float(graph.value(chain[n].input[1])) for n in (2, 3))
+    offset = float(graph.value(chain[2].input[1])) if chain[2].op_type == "Sub" else 0.0
     zero = int(np.ceil(offset))
     weight, weight_scale = (graph.value(name) for name in weights[0].input[:2])
     bias, bias_scale = (graph.value(name) for name in biases[0].input[:2])
     # The image's zero point is a whole number: the difference goes into the bias.
     sums = weight.astype(np.float64).sum(axis=(1, 2, 3)) * weight_scale
-    real_bias = bias * bias_scale.astype(np.float64) + (zero - offset) / divisor * sums
-    new_scale = (weight_scale / divisor).astype(np.float32)
-    new_bias = np.round(real_bias / new_scale).astype(np.int32)
+    real_bias = bias * bias_scale.astype(np.float64) + (zero - offset) * sums
+    new_bias = np.round(real_bias / weight_scale).astype(np.int32)
     channels, width, result = len(weight), graph.width, after[1].output[0]
     quantised = after[0].input[1:3]  # scale and zero point of the layer's result
     node = helper.make_node
     fold = graph.put("fold", [0, 0, width // COLUMNS, 3 * COLUMNS])
-    image_scale = graph.put("image_scale", np.float32(1 / divisor))
+    image_scale = graph.put("image_scale", np.float32(1))
     image_zero = graph.put("image_zero", np.uint8(zero))
     nodes = [
         node("Reshape", [chain[-1].input[0], fold], ["folded"]),
         node("DequantizeLinear", ["folded", image_scale, image_zero], ["folded_real"]),
         node("Transpose", ["folded_real"], ["folded_planes"], perm=[0, 3, 1, 2]),
         graph.dequantised("folded_weight", fold_weight(weight), np.tile(weight_scale, TIMES)),
-        graph.dequantised("folded_bias", np.tile(new_bias, TIMES), np.tile(new_scale, TIMES)),
+        graph.dequantised("folded_bias", np.tile(new_bias, TIMES), np.tile(weight_scale, TIMES)),
         node(
             "Conv",
             ["folded_planes", "folded_weight_real", "folded_bias_real"],

@@ -3,6 +3,7 @@
 import copy
 import logging
 import warnings
+from dataclasses import replace
 from typing import TypeVar
 
 import onnx
@@ -14,7 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from spotlet.manifest import METADATA_KEY, Manifest
 from spotlet_export.graph.editing import strip_traces
 from spotlet_export.graph.sharing import share_weights
-from spotlet_training.network import Network
+from spotlet_training.network import Network, TwoHeadDetector
 from spotlet_training.network.backbone import ConvUnit
 from spotlet_training.network.detector import SharedUnit
 
@@ -79,7 +80,8 @@ class FoldedUnit(nn.Module):
 def fold_batch_norms(network: Folded) -> Folded:
     """Returns a copy with each BatchNorm folded into the convolution before it.
 
-    Layers that are folded already, as in a recovered network, do not change.
+    A detector's `scale`, a power of two, goes into its first weights: not one bit of a result
+    changes. Layers that are folded already, as in a recovered network, do not change.
     """
     folded = copy.deepcopy(network).eval()
     for parent in list(folded.modules()):
@@ -89,6 +91,10 @@ def fold_batch_norms(network: Folded) -> Folded:
             elif isinstance(module, ConvUnit) and not isinstance(module[1], nn.Identity):
                 module[0] = _fold(module[0], module[1])
                 module[1] = nn.Identity()
+    if isinstance(folded, TwoHeadDetector):
+        with torch.no_grad():
+            folded.backbone.stem[0].weight /= folded.settings.scale
+        folded.settings = replace(folded.settings, scale=1.0)
     return folded
 
 

@@ -52,8 +52,12 @@ def recover_checkpoint(package: Path) -> Checkpoint:
     if manifest.output.form != "cells":
         _refuse(path, "has suppression in its graph")
     try:
-        weights = _convolution_weights(spread_weights(onnx.load(path)).graph)
-        settings = _settings(weights, len(manifest.classes), manifest.input.size_hw)
+        graph = spread_weights(onnx.load(path)).graph
+        weights = _convolution_weights(graph)
+        shape = _settings(weights, len(manifest.classes), manifest.input.size_hw)
+        centre, scale = _byte_range(graph)
+        weights["backbone.stem.0.weight"] = weights["backbone.stem.0.weight"] / np.float32(scale)
+        settings = replace(shape, centre=centre, scale=1.0)
         network = fold_batch_norms(TwoHeadDetector(settings).eval())
         wanted = network.state_dict()
         network.load_state_dict({name: torch.from_numpy(weights[name].copy()) for name in wanted})
@@ -100,6 +104,18 @@ def _convolution_weights(graph: onnx.GraphProto) -> dict[str, npt.NDArray[np.flo
             parts = zip(("weight", "bias"), node.input[1:], strict=False)
             weights |= {f"{name}.{part}": tensors[given] for part, given in parts}
     return weights
+
+
+def _byte_range(graph: onnx.GraphProto) -> tuple[float, float]:
+    """Returns what the network subtracts from a byte, and what it divides the rest by."""
+    values = {tensor.name: tensor for tensor in graph.initializer}
+    first = [node.op_type for node in graph.node].index("Conv")
+    found = {
+        node.op_type: float(numpy_helper.to_array(values[node.input[1]]))
+        for node in graph.node[:first]
+        if node.op_type in ("Sub", "Div")
+    }
+    return found.get("Sub", 0.0), found.get("Div", 1.0)
 
 
 def _name_today(name: str) -> str:

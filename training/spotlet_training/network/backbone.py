@@ -90,11 +90,13 @@ class Pyramid(nn.Module):
         return merged
 
 
-def normalise(image: Tensor, centre: float) -> Tensor:
-    """Returns (N, 3, H, W) float for uint8 (N, H, W, 3): the distance from a byte, by 64.
+def normalise(image: Tensor, centre: float = 127.5, scale: float = 64.0) -> Tensor:
+    """Returns (byte - centre) / scale, (N, 3, H, W) float, for uint8 (N, H, W, 3).
 
-    Part of the network, so that the device feeds camera bytes. The scale is that of the 8-bit
-    range, not of a dataset.
+    Part of the network, so that the device feeds camera bytes. Centre and scale do not depend on a
+    data set.
     """
-    bytes_real = image.permute(0, 3, 1, 2).to(torch.float32)
-    return (bytes_real - centre if centre else bytes_real) / 64.0
+    values = image.permute(0, 3, 1, 2).to(torch.float32)
+    if centre:
+        values = values - centre
+    return values if scale == 1 else values / scale

@@ -18,9 +18,12 @@ from spotlet_training.network import (
 from spotlet_training.network.tensor_file import half_precision, read_tensors, write_tensors
 
 METADATA_KEY = "spotlet"
-SCHEMA = 3
+SCHEMA = 4
 """The newest header that this version reads. Schema 1 had one family of networks, and so no
-`family`; the heads of detectors in schemas 1 and 2 shared nothing between levels."""
+`family`; the networks of schemas 1 to 3 all had the same `centre` and `scale`."""
+
+OLDEST_DETECTOR = 3
+"""Before, the heads of detectors shared nothing between levels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +103,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             raise CheckpointError(
                 f"{path}: written by a newer spotlet; run `pip install --upgrade spotlet`"
             )
-        if header["schema"] < SCHEMA and header.get("family", "detector") == "detector":
+        if header["schema"] < OLDEST_DETECTOR and header.get("family", "detector") == "detector":
             raise CheckpointError(
                 f"{path}: a detector of an older spotlet with another network; retrain it, or "
                 "export it with the spotlet that trained it"
@@ -134,6 +137,8 @@ def build_network(family: str, settings: dict[str, Any]) -> Network:
     """
     if family not in ("detector", "localizer"):
         raise ValueError(f"unknown family {family!r}")
+    if not isinstance(settings, dict):
+        raise ValueError(f"network settings {settings!r}")
     kind = DetectorSettings if family == "detector" else LocalizerSettings
     unknown = set(settings) - {item.name for item in fields(kind)}
     if unknown:

@@ -133,7 +133,8 @@ class TwoHeadDetector(Network):
 
     def _heads(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Returns logits (N, K, C), and the distances (N, K, 4) to the sides, in strides."""
-        levels = self.pyramid(self.backbone(normalise(image, self.settings.centre)))
+        values = normalise(image, self.settings.centre, self.settings.scale)
+        levels = self.pyramid(self.backbone(values))
         logits, log_distances = self.class_head(levels).float(), self.box_head(levels).float()
         return logits, log_distances.clamp(max=MAX_LOG_DISTANCE).exp()
 

@@ -152,7 +152,7 @@ class IntegralLocalizer(Localizer):
 
     def raw(self, image: Tensor) -> RawLocalization:
         """Returns logits and unclipped boxes for uint8 BGR (N, H, W, 3)."""
-        features = self.trunk(normalise(image, 127.5))
+        features = self.trunk(normalise(image))
         classes = self.class_tower(features).float().mean(dim=(2, 3))
         sides = self.box_tower(features).float()
         with torch.autocast(sides.device.type, enabled=False):

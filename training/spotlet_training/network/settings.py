@@ -28,6 +28,7 @@ class DetectorSettings:
         head_convolutions: 3x3 convolutions in each head, before the one that predicts.
         centre: byte that the network takes as zero. Zero itself costs nothing on the device, where
             any other is subtracted from every byte.
+        scale: bytes that the network takes as one; an export moves it into the first weights.
     """
 
     class_count: int
@@ -37,10 +38,14 @@ class DetectorSettings:
     pyramid_channels: int = 48
     head_convolutions: int = 2
     centre: float = 127.5
+    scale: float = 64.0
 
     def __post_init__(self) -> None:
         if self.class_count < 1:
             raise UsageError(f"class count {self.class_count}: must be at least 1")
+        for name, least, value in (("centre", 0, self.centre), ("scale", 1, self.scale)):
+            if not least <= value <= 255:
+                raise UsageError(f"{name} {value}: must be from {least} to 255")
         check_canvas(self.size_hw)
 
     @classmethod
