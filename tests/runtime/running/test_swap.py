@@ -461,7 +461,7 @@ def test_events_reach_the_outputs_of_one_camera_while_it_sends_nothing() -> None
     flushed: list[int] = []
     settings = RunSettings(model="p", sources=["rtsp://camera/1"])
     group: Any = SimpleNamespace(batches=batches, stop=None)
-    model: Any = None
+    model: Any = SimpleNamespace(detector=Detector("cards"))
     detected = detect_in_order(model, group, Workers(), settings, lambda: flushed.append(1))
     assert list(detected) == []
     assert flushed
