@@ -18,7 +18,7 @@ SAMPLE_H264 = base64.b64decode(
 )
 """A grey picture of 128x128, in the codec that every decoder knows, baseline profile."""
 
-_DRI = "/dev/dri"
+DEVICES = Path("/dev")
 _QUERY_CAPABILITIES = 0x80685600  # VIDIOC_QUERYCAP
 _MEMORY_TO_MEMORY = 0x8000 | 0x4000  # V4L2_CAP_VIDEO_M2M, and its kind with several planes
 
@@ -46,8 +46,8 @@ def try_hardware() -> str:
 
 def find_devices() -> list[str]:
     """Returns the devices that may decode, each with what prevents its use."""
-    found = [str(path) + _fault(path) for path in sorted(Path(_DRI).glob("renderD*"))]
-    for path in sorted(Path("/dev").glob("video*")):
+    found = [str(path) + _fault(path) for path in sorted(DEVICES.glob("dri/renderD*"))]
+    for path in sorted(DEVICES.glob("video*")):
         name = _memory_to_memory(path)
         found += [f"{path} ({name})"] if name else []
     return found

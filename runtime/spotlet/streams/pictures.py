@@ -101,9 +101,10 @@ class Pictures:
             self.pixel_aspect = read_pixel_aspect(part)
         return True
 
-    def why_none(self, source: Source) -> SourceError:
-        """Returns why there is no first picture, before the decoder is closed."""
+    def give_up(self, source: Source) -> SourceError:
+        """Releases it all, as there is no first picture; returns the reason."""
         used = decoder_of(self.capture)
+        self.close()
         if self.refusal is None and self.settings and used not in (CPU, None):
             return HardwareError(f"{source.name}: {used} decodes no picture of it")
         return SourceError(f"{source.name}: {self.refusal or NOT_OPENED[source.kind]}")

@@ -104,9 +104,7 @@ class VideoReader:
             self._watch_packets(capture, open_seconds + slack, live=live)
         image = self._next_image()
         if image is None:
-            error = self._pictures.why_none(source)
-            self.close()
-            raise error
+            raise self._pictures.give_up(source)
         self.size_hw: tuple[int, int] | None = image.shape[0], image.shape[1]
         self._first: Frame | None = self._stamp(image)
 
