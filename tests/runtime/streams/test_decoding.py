@@ -169,6 +169,27 @@ def test_files_are_decoded_in_hardware_only_if_it_is_asked_for(
     assert warnings_of(caplog) == []
 
 
+@pytest.mark.skipif(not hasattr(cv2, "IStreamReader"), reason="packets need OpenCV 4.11")
+@pytest.mark.parametrize(("decoder", "used"), [("auto", "cpu"), ("hw", "vaapi")])
+def test_behind_a_change_of_size_a_file_has_the_same_decoder(
+    machine: Machine, tmp_path: Path, decoder: Decoder, used: str
+) -> None:
+    content = b""
+    for size_hw in (HD, (96, 128)):
+        writer = cv2.VideoWriter(
+            str(tmp_path / "part.ts"), cv2.VideoWriter.fourcc(*"mp4v"), 20, size_hw[::-1]
+        )
+        for image in images(4, size_hw):
+            writer.write(image)
+        writer.release()
+        content += (tmp_path / "part.ts").read_bytes()
+    path = tmp_path / "changes.ts"
+    path.write_bytes(content)
+    frames = read(path, decoder)
+    assert {(frame.size_hw, frame.decoder) for frame in frames} == {(HD, used), ((96, 128), used)}
+    assert any(machine.asked) == (used != "cpu")
+
+
 @pytest.mark.live
 @pytest.mark.skipif(not hasattr(cv2, "IStreamReader"), reason="packets need OpenCV 4.11")
 @pytest.mark.parametrize(
