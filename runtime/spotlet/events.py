@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from spotlet.detections import Detections
 from spotlet.streams import Frame, StatusEvent
+from spotlet.streams.decoding import CPU
 
 SCHEMA = 1
 """Increased when a reader of old events would misread new ones, not for new keys."""
@@ -73,6 +74,7 @@ def frame_event(
         counts, crossings: only with lines or zones, see `Counts` and `Crossing`.
         model, digest: see `ModelIdentity`; only if the detections are from a `Detector`.
         tiles, inferences: see `Detections`; only with tiles.
+        decoder: see `Frame.decoder`; only if it is not the CPU.
 
     Args:
         frame: the frame.
@@ -98,6 +100,8 @@ def frame_event(
         event["crossings"] = [each.to_json() for each in detections.counts.crossings]
     if detections.tiles is not None:
         event |= {"tiles": detections.tiles, "inferences": detections.inferences}
+    if frame.decoder not in (None, CPU):
+        event["decoder"] = frame.decoder
     return event | identity_json(detections)
 
 
@@ -124,7 +128,7 @@ def detections_json(detections: Detections) -> list[Event]:
 
 def status_event(status: StatusEvent) -> Event:
     """Returns the event of a change of state; its key `event` is `status`."""
-    return {
+    event = {
         "schema": SCHEMA,
         "event": "status",
         "source": status.source,
@@ -134,6 +138,7 @@ def status_event(status: StatusEvent) -> Event:
         "reason": status.reason,
         "retry_s": None if status.retry_seconds is None else round(status.retry_seconds, 3),
     }
+    return event if status.decoder is None else event | {"decoder": status.decoder}
 
 
 def model_event(event: ModelEvent) -> Event:

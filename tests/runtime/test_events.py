@@ -111,6 +111,7 @@ def test_an_event_is_one_line_of_ascii() -> None:
         {"detections": [{"class": 0}]},
         {"counts": {"lines": {}, "zones": {}}},
         {"event": "status"},
+        {"decoder": ""},
     ],
 )
 def test_the_schema_refuses_what_is_no_event(change: dict[str, Any]) -> None:

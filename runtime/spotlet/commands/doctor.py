@@ -28,6 +28,7 @@ from spotlet.model.providers import (
 from spotlet.sinks import VideoSink
 from spotlet.sinks.window import window_toolkit, windows_remedy
 from spotlet.streams import open_stream
+from spotlet.streams.hardware import find_devices, try_hardware
 from spotlet.text.terminal import table
 
 EXTRAS = {
@@ -62,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
         "opencv from": origin("cv2"),
         "video files": _backends(videoio_registry.getStreamBackends()),
         "cameras": _backends(videoio_registry.getCameraBackends()),
+        "decodes in hardware": try_hardware(),
+        "decoding devices": find_devices() or "none: no /dev/dri/renderD*, no V4L2 decoder",
         "windows (--show)": window_toolkit() or f"none; {windows_remedy()}",
         "writes .mp4": _writes_video(".mp4"),
         "writes .avi": _writes_video(".avi"),

@@ -20,6 +20,7 @@ from spotlet.serve.address import TOKEN_VARIABLE
 from spotlet.sinks.recording.sink import KEPT_RECORDINGS
 from spotlet.stillness.settings import StillSettings
 from spotlet.streams import Reconnection
+from spotlet.streams.decoding import Decoder
 from spotlet.tiles import TileSettings
 from spotlet.tracking.settings import TrackingSettings
 
@@ -72,6 +73,8 @@ HELP = {
     "--mode": "every frame in order, or the newest [live for cameras and URLs, else video]",
     "--max-fps": "at most N frames a second of each source: live drops the others, video waits",
     "--max-frames": "stop after N frames",
+    "--decoder": "hw decodes videos and URLs in hardware if it can, cpu never, auto only large "
+    "pictures of live URLs [%(default)s]",
     "--stall-seconds": "reconnect a live source after S seconds without a frame [%(default)g]",
     "--retries": "give up a live source after N failures in a row [never]",
     "--batch": "frames of several sources in one call of the network; not worth it on a CPU "
@@ -124,6 +127,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--mode", choices=("video", "live"))
     add("--max-fps", type=float, metavar="N")
     add("--max-frames", type=int, metavar="N")
+    add("--decoder", choices=get_args(Decoder), default="auto")
     add("--stall-seconds", type=float, default=Reconnection().stall_seconds, metavar="S")
     add("--retries", type=int, metavar="N")
     add("--batch", type=int, default=1, metavar="N")
@@ -176,6 +180,7 @@ def run_settings(args: argparse.Namespace) -> RunSettings:
         max_frames=args.max_frames,
         batch=args.batch,
         skip_still=_stillness(args),
+        decoder=args.decoder,
         # A camera's first frame may take as long as its next: some send one a minute.
         reconnection=Reconnection(
             retries=args.retries,

@@ -115,6 +115,7 @@ def _run(
                 reconnection=settings.reconnection,
                 on_status=outputs.take_status,
                 spare_cores=workers.count == 1,
+                decoder=settings.decoder,
             ) as group,
             outputs.open(settings, group.streams, path, listener, names),
             stopping(group, stop),

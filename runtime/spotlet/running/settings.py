@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from spotlet.collecting.settings import CollectSettings
 from spotlet.counting.rules import CountingRules
@@ -21,6 +21,7 @@ from spotlet.session import SessionSettings
 from spotlet.sinks.line_file import LEAST_ROTATE_BYTES
 from spotlet.stillness.settings import StillSettings
 from spotlet.streams import Frame, OnStatus, Reconnection, Stream
+from spotlet.streams.decoding import Decoder
 from spotlet.streams.opening import log_status
 from spotlet.streams.stream import StreamMode
 from spotlet.tiles import TileSettings
@@ -58,6 +59,7 @@ class RunSettings:
         batch: frames of several sources in one call of the network, from 1.
         skip_still: which frames are not inferred because nothing has moved; None: all are. Not for
             images.
+        decoder: of videos and URLs, one of `spotlet.streams.decoding.Decoder`, see `open_stream`.
         reconnection: when a live source is reopened, and when it is given up.
         score_threshold: least score, in [0, 1]; None: the model's.
         iou_threshold: overlap that NMS allows, in (0, 1]; None: the model's.
@@ -98,6 +100,7 @@ class RunSettings:
     max_frames: int | None = None
     batch: int = 1
     skip_still: StillSettings | None = None
+    decoder: Decoder = "auto"
     reconnection: Reconnection = Reconnection()  # noqa: RUF009 - frozen
     score_threshold: float | None = None
     iou_threshold: float | None = None
@@ -144,6 +147,8 @@ class RunSettings:
                 raise SettingError(f"`{name}` {number!r}: must be a whole number from 1")
         if self.mode not in (None, "video", "live"):
             raise SettingError(f"`mode` {self.mode!r}: must be video or live")
+        if self.decoder not in get_args(Decoder):
+            raise SettingError(f"`decoder` {self.decoder!r}: must be auto, cpu or hw")
         self._require_number("max_fps", lambda fps: 0 < fps < math.inf, "over 0, and finite")
         self._require_number("score_threshold", lambda score: 0 <= score <= 1, "from 0 to 1")
         iou_rule = "over 0 and at most 1"

@@ -112,6 +112,7 @@ def _health(record: SourceRecord, is_up: bool) -> dict[str, Any]:
         "state": record.state,
         "at": None if status is None else round(status.at, 3),
         "reason": None if status is None else status.reason,
+        "decoder": None if record.newest is None else record.newest.frame.decoder,
         "frames": record.frames,
         "still": record.still,
         "dropped": record.dropped,

@@ -51,6 +51,10 @@ class RunMetrics(Collector):
         yield _family("spotlet_model_swaps_total", text, swaps, "result")
         yield each("spotlet_source_up", "1 while the source is live, else 0.", self._board.is_up)
         yield each("spotlet_source_reconnections_total", "Connections after the first.", _epoch)
+        text = "1, labelled with what decoded the newest frame of a video: cpu, or the hardware."
+        newest = [record.newest.frame for record in records if record.newest is not None]
+        of_video = [((each.source, each.decoder), 1) for each in newest if each.decoder is not None]
+        yield _family("spotlet_source_decoder_info", text, of_video, "source", "decoder")
         yield each("spotlet_frames_total", "Processed frames.", lambda record: record.frames)
         text = "Of these, frames that were not inferred, because nothing had moved."
         yield each("spotlet_frames_still_total", text, lambda record: record.still)

@@ -204,5 +204,6 @@ class Connection(Feed):
                 at=time.time(),
                 reason=reason,
                 retry_seconds=wait,
+                decoder=self.reader.decoder if self.reader and state == "live" else None,
             )
         )

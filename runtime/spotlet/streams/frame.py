@@ -24,6 +24,8 @@ class Frame:
         captured_monotonic: the same moment on `time.monotonic`, for ages.
         dropped: frames that were read and skipped just before this one.
         epoch: grows by one with each reconnection of the source, from 0.
+        decoder: of a video: `cpu`, or the hardware's, such as `vaapi`; None for images and
+            cameras.
     """
 
     image: ImageArray
@@ -34,6 +36,7 @@ class Frame:
     captured_monotonic: float
     dropped: int = 0
     epoch: int = 0
+    decoder: str | None = None
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -41,7 +44,13 @@ class Frame:
         return self.image.shape[0], self.image.shape[1]
 
 
-def take_frame(image: ImageArray, source: str, index: int, pts_seconds: float | None) -> Frame:
+def take_frame(
+    image: ImageArray,
+    source: str,
+    index: int,
+    pts_seconds: float | None,
+    decoder: str | None = None,
+) -> Frame:
     """Returns the frame of a picture that was read just now."""
     return Frame(
         image=image,
@@ -50,6 +59,7 @@ def take_frame(image: ImageArray, source: str, index: int, pts_seconds: float | 
         pts_seconds=pts_seconds,
         captured_at=time.time(),
         captured_monotonic=time.monotonic(),
+        decoder=decoder,
     )
 
 
@@ -61,12 +71,14 @@ class Reader(Protocol):
         size_hw: height and width of the frames, pixels, if known; a file's may change.
         frame_count: how many frames the source says it has.
         ended_early: why the source ended before it should have; None if it did not.
+        decoder: see `Frame.decoder`.
     """
 
     fps: float | None
     size_hw: tuple[int, int] | None
     frame_count: int | None
     ended_early: str | None
+    decoder: str | None
 
     def read(self) -> Frame | None:
         """Returns the next frame; None at the end."""

@@ -25,6 +25,7 @@ class ImageReader:
         self.size_hw: tuple[int, int] | None = None
         self.frame_count: int | None = len(paths)
         self.ended_early: str | None = None
+        self.decoder: str | None = None
         self._paths = paths
         self._left_out = left_out
         self._index = 0

@@ -10,6 +10,7 @@ import numpy as np
 from spotlet.errors import SourceError
 from spotlet.image_files.files import quiet_opencv
 from spotlet.library_paths import path_for_library
+from spotlet.streams.decoding import Decoder, hardware_settings
 from spotlet.streams.part import PartCapture
 from spotlet.streams.source import Source
 from spotlet.streams.upright import Orientation, orientation_of_angle
@@ -47,6 +48,7 @@ def open_capture(
     *,
     live: bool = False,
     spare_cores: bool = True,
+    hardware: bool = False,
 ) -> cv2.VideoCapture:
     """Returns the open capture.
 
@@ -56,11 +58,13 @@ def open_capture(
         read_seconds: how long a frame of a URL may take.
         live: frames of a URL must not be delayed, so they are decoded on one core.
         spare_cores: if false, a file of small pictures is decoded on one core as well.
+        hardware: try a decoder in hardware first; not for cameras.
 
     Raises:
         SourceError: it cannot be opened.
     """
     capture = cv2.VideoCapture()
+    tried = hardware_settings(hardware)
     with quiet_opencv():
         if source.kind == "url":
             settings = {
@@ -69,7 +73,7 @@ def open_capture(
             }
             if live:  # with N threads a frame is up to N - 1 frames late
                 settings[cv2.CAP_PROP_N_THREADS] = 1
-            pairs = [number for setting in settings.items() for number in setting]
+            pairs = [number for setting in settings.items() for number in setting] + tried
             opened = capture.open(str(source.location), cv2.CAP_FFMPEG, pairs)
         elif source.kind == "camera":
             index = _camera_index(source.location)
@@ -77,10 +81,14 @@ def open_capture(
         else:
             with path_for_library(str(source.location)) as path:
                 if Path(path).is_fifo():  # it can be opened once
-                    opened = capture.open(path, cv2.CAP_FFMPEG)
+                    opened = capture.open(path, cv2.CAP_FFMPEG, tried)
                 else:
                     on_one = source.kind == "video" and not spare_cores
-                    opened = (on_one and _open_on_one_core(capture, path)) or capture.open(path)
+                    opened = (
+                        (on_one and _open_on_one_core(capture, path, tried))
+                        or (hardware and capture.open(path, cv2.CAP_FFMPEG, tried))
+                        or capture.open(path)
+                    )
     if not opened:
         hint = ENCODE_HINT if needs_encoding(str(source.location)) else ""
         raise SourceError(f"{source.name}: {NOT_OPENED[source.kind]}{hint}")
@@ -95,10 +103,20 @@ def _camera_index(location: str | int) -> int | None:
     return int(found[1]) if found and Path(location).exists() else None
 
 
-def _open_on_one_core(capture: cv2.VideoCapture, path: str) -> bool:
+def _open_on_one_core(capture: cv2.VideoCapture, path: str, settings: list[int]) -> bool:
     """Opens a file; returns False if that fails or its pictures are large."""
-    if not capture.open(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1]):
+    if not capture.open(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1, *settings]):
         return False
+    return _has_small_pictures(capture)
+
+
+def part_settings(capture: cv2.VideoCapture, decoder: Decoder) -> list[int]:
+    """Returns OpenCV's settings for the decoder of an open source's packets."""
+    pays = decoder == "auto" and not _has_small_pictures(capture)
+    return hardware_settings(decoder == "hw" or pays)
+
+
+def _has_small_pictures(capture: cv2.VideoCapture) -> bool:
     sides = cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT
     return capture.get(sides[0]) * capture.get(sides[1]) <= SMALL_PICTURE_PIXELS
 

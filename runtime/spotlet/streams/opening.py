@@ -5,9 +5,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from spotlet.errors import UsageError
 from spotlet.streams.connection import Connection
+from spotlet.streams.decoding import Decoder, ReaderOpener, allow_all_hardware
 from spotlet.streams.feeds import EveryFrame, Feed, OneConnection
 from spotlet.streams.group import StreamGroup
 from spotlet.streams.images import ImageReader
@@ -33,6 +35,7 @@ def open_stream(
     max_fps: float | None = None,
     reconnection: Reconnection = Reconnection(),  # noqa: B008 - frozen
     on_status: OnStatus = log_status,
+    decoder: Decoder = "auto",
 ) -> Stream:
     """Opens a source of frames.
 
@@ -50,6 +53,9 @@ def open_stream(
         reconnection: how long a live source may be silent, and when it is tried again. In
             `video` mode how long a URL may take to open, and to deliver a frame.
         on_status: called in the consumer's thread with each change of a live source's state.
+        decoder: `hw`: video is decoded in hardware where OpenCV can, else by the CPU, which is
+            logged as a warning; `cpu`: never in hardware; `auto`: in hardware where it pays and
+            nothing must be repeatable, in large pictures of a URL in `live` mode.
 
     Raises:
         SourceError: the source cannot be opened, or none of its frames can be decoded.
@@ -61,7 +67,12 @@ def open_stream(
         ...         print(frame.index, frame.pts_seconds, frame.image.shape)
     """
     group = open_streams(
-        [source], mode=mode, max_fps=max_fps, reconnection=reconnection, on_status=on_status
+        [source],
+        mode=mode,
+        max_fps=max_fps,
+        reconnection=reconnection,
+        on_status=on_status,
+        decoder=decoder,
     )
     return group.streams[0]
 
@@ -74,6 +85,7 @@ def open_streams(
     reconnection: Reconnection = Reconnection(),  # noqa: B008 - frozen
     on_status: OnStatus = log_status,
     spare_cores: bool = True,
+    decoder: Decoder = "auto",
 ) -> StreamGroup:
     """Opens several sources.
 
@@ -88,6 +100,7 @@ def open_streams(
         on_status: called in the consumer's thread; the event names the source.
         spare_cores: whether files may be decoded on several cores; if false, small pictures are
             decoded on one, which takes less CPU time in total.
+        decoder: of all; see `open_stream`.
 
     Raises:
         SourceError: a source cannot be opened; see `open_stream`.
@@ -103,15 +116,19 @@ def open_streams(
         raise UsageError(f"mode {mode!r}: must be video or live")
     if max_fps is not None and not 0 < max_fps < float("inf"):
         raise UsageError(f"max fps {max_fps}: must be over 0")
+    if decoder not in get_args(Decoder):
+        raise UsageError(f"decoder {decoder!r}: must be auto, cpu or hw")
     located = _named_apart([locate_source(source) for source in sources])
     if any(source.is_live for source in located):
         allow_opening_at_once()
+    if decoder == "hw":
+        allow_all_hardware()
     changed = threading.Event()
     streams: list[Stream] = []
     try:
         for each in located:
             streams.append(
-                _open(each, mode, max_fps, reconnection, on_status, changed, spare_cores)
+                _open(each, mode, max_fps, reconnection, on_status, changed, spare_cores, decoder)
             )
         for stream in streams:
             stream.wait_until_open()
@@ -145,16 +162,25 @@ def _open(
     on_status: OnStatus,
     changed: threading.Event,
     spare_cores: bool,
+    decoder: Decoder,
 ) -> Stream:
     if mode == "live" and source.paths:
         raise UsageError(f"{source.name}: images have no live mode; use mode video")
     chosen: StreamMode = mode or ("live" if source.is_live else "video")
     limits = reconnection.open_seconds, reconnection.stall_seconds
 
-    def open_reader() -> VideoReader:
-        live = chosen == "live" and source.is_live
-        return VideoReader(source, *limits, live=live, spare_cores=spare_cores)
+    live = chosen == "live" and source.is_live
 
+    def open_with(decoder: Decoder) -> VideoReader:
+        return VideoReader(source, *limits, live=live, spare_cores=spare_cores, decoder=decoder)
+
+    if decoder == "hw" and (source.paths or source.kind == "camera"):
+        logger.warning(
+            "%s: decoder hw: is for videos and URLs, not for images and cameras", source.name
+        )
+    if source.kind == "camera" or (decoder == "auto" and not live):
+        decoder = "cpu"
+    open_reader = ReaderOpener(source, decoder, open_with)
     feed: Feed
     if source.paths:
         feed = EveryFrame(ImageReader(source.paths, source.left_out))

@@ -1,6 +1,7 @@
 """The packets of a video: where their pictures change size, or become interlaced."""
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -126,28 +127,33 @@ class PacketWatch:
         changed = self._next[1]
         return self._latest < changed <= seconds + _SAME_SECONDS
 
-    def open_changed(self) -> PartCapture | None:
+    def open_changed(self, settings: Sequence[int] = ()) -> PartCapture | None:
         """Returns the open decoder of the pictures from the change to the next; None if it fails.
 
         Its positions count from `changed_seconds`.
+
+        Args:
+            settings: see `open_part`.
         """
         if self.changed_at is None or self._next is None or self.refusal is not None:
             return None
         changed_at, self.changed_at = self.changed_at, None
         self.changed_seconds = self._next[1]
         self._feeds_part = True
-        part = open_part(self.take_same, codec_name(self._fourcc), self.size_hw or (1, 1))
+        size_hw = self.size_hw or (1, 1)
+        part = open_part(self.take_same, codec_name(self._fourcc), size_hw, settings=settings)
         if part is None:
             self.changed_at = changed_at
         return part
 
-    def open_first(self, *, on_one_core: bool) -> PartCapture | None:
+    def open_first(self, *, on_one_core: bool, settings: Sequence[int] = ()) -> PartCapture | None:
         """Returns the open decoder of a stream's pictures up to a change; None if it fails.
 
         A stream may send what its decoder needs beforehand alone; then it precedes the packets.
 
         Args:
             on_one_core: see `open_part`.
+            settings: likewise.
         """
         if self._capture is None or self._read_size is None:
             return None
@@ -168,7 +174,9 @@ class PacketWatch:
         if packet is None or self.size_hw is None or not starts:
             return None
         self._next = before + packet[0], packet[1]
-        return open_part(self.take_same, codec, self.size_hw, on_one_core=on_one_core)
+        return open_part(
+            self.take_same, codec, self.size_hw, on_one_core=on_one_core, settings=settings
+        )
 
     def take_same(self) -> tuple[bytes, float] | None:
         """Returns the next packet and its time in seconds; None at the end or before a change."""

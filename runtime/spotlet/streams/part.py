@@ -2,7 +2,7 @@
 
 import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
@@ -21,7 +21,12 @@ _KEPT_BYTES = 1 << 20  # FFmpeg goes back a little while it recognises a stream
 
 
 def open_part(
-    take: TakePacket, codec: str, size_hw: SizeHw, *, on_one_core: bool = False
+    take: TakePacket,
+    codec: str,
+    size_hw: SizeHw,
+    *,
+    on_one_core: bool = False,
+    settings: Sequence[int] = (),
 ) -> "PartCapture | None":
     """Returns the open decoder of some packets; None if OpenCV cannot read them, as before 4.11.
 
@@ -30,8 +35,9 @@ def open_part(
         codec: its name in Matroska; that of codecs with a code alone ends in it.
         size_hw: height and width of the pictures, pixels.
         on_one_core: pictures must not be delayed: N cores hold back N - 1 of them.
+        settings: more of OpenCV's, each a number and its value.
     """
-    settings = [cv2.CAP_PROP_N_THREADS, 1] if on_one_core else []
+    settings = [*settings, *([cv2.CAP_PROP_N_THREADS, 1] if on_one_core else [])]
     capture: Any = cv2.VideoCapture()
     try:
         with quiet_opencv():

@@ -1,11 +1,16 @@
 """The decoded pictures of a source, across changes of their size."""
 
+from collections.abc import Sequence
+
 import cv2
 
+from spotlet.errors import SourceError
+from spotlet.streams.decoding import CPU, HardwareError, decoder_of
 from spotlet.streams.ending import END_PACKETS
-from spotlet.streams.opencv import read_pixel_aspect
+from spotlet.streams.opencv import NOT_OPENED, read_pixel_aspect
 from spotlet.streams.packets import PacketWatch
 from spotlet.streams.part import PartCapture
+from spotlet.streams.source import Source
 
 _SAME_SECONDS = 0.002  # the ticks of an edit
 
@@ -17,14 +22,23 @@ class Pictures:
         capture: the open decoder: that of the source, or behind a change that of a part.
         watch: reads the packets; None if nothing watches them.
         pixel_aspect: a stored pixel's width by its height.
+        settings: OpenCV's, for the decoder of a part.
         hidden_seconds: how much of the track lies before the first edit.
     """
 
-    def __init__(self, capture: cv2.VideoCapture | PartCapture) -> None:
-        """Takes over an open decoder."""
+    def __init__(
+        self, capture: cv2.VideoCapture | PartCapture, settings: Sequence[int] = ()
+    ) -> None:
+        """Takes over an open decoder.
+
+        Args:
+            capture: the decoder.
+            settings: OpenCV's for that of a part.
+        """
         self.capture: cv2.VideoCapture | PartCapture = capture
         self.watch: PacketWatch | None = None
         self.pixel_aspect = 1.0
+        self.settings = settings
         self.hidden_seconds = 0.0
         self._base_seconds = 0.0
 
@@ -32,6 +46,16 @@ class Pictures:
     def is_part(self) -> bool:
         """Whether a part of the source is decoded apart."""
         return isinstance(self.capture, PartCapture)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why pictures behind a change cannot be read; None if they can, or nothing watches."""
+        return None if self.watch is None else self.watch.refusal
+
+    @property
+    def is_at_change(self) -> bool:
+        """Whether the packets of the next picture are those of a change."""
+        return self.watch is not None and self.watch.changed_at is not None
 
     def seconds(self) -> float:
         """Returns the time of the picture just read."""
@@ -67,7 +91,7 @@ class Pictures:
     def follow_change(self) -> bool:
         """Opens a decoder for pictures of another size; returns whether OpenCV could."""
         assert self.watch is not None
-        part = self.watch.open_changed()
+        part = self.watch.open_changed(self.settings)
         if part is None:
             return False
         self.capture.release()
@@ -76,6 +100,14 @@ class Pictures:
         if self.watch.is_resized:
             self.pixel_aspect = read_pixel_aspect(part)
         return True
+
+    def give_up(self, source: Source) -> SourceError:
+        """Releases it all, as there is no first picture; returns the reason."""
+        used = decoder_of(self.capture)
+        self.close()
+        if self.refusal is None and self.settings and used not in (CPU, None):
+            return HardwareError(f"{source.name}: {used} decodes no picture of it")
+        return SourceError(f"{source.name}: {self.refusal or NOT_OPENED[source.kind]}")
 
     def close(self) -> None:
         """Releases the file or the device."""

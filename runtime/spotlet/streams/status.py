@@ -24,6 +24,7 @@ class StatusEvent:
         at: seconds since 1970 (UTC).
         reason: why, as text; None if there is nothing to explain.
         retry_seconds: until the next try, after `stalled` and `lost`; else None.
+        decoder: with `live`, see `Frame.decoder`; else None.
     """
 
     source: str
@@ -32,9 +33,12 @@ class StatusEvent:
     at: float
     reason: str | None = None
     retry_seconds: float | None = None
+    decoder: str | None = None
 
     def __str__(self) -> str:
         text = f"{self.source}: {self.state}"
+        if self.decoder is not None:
+            text += f", decoder {self.decoder}"
         if self.reason is not None:
             text += f": {self.reason}"
         if self.retry_seconds is not None:

@@ -85,6 +85,11 @@ class Stream(Closing):
         return None if self._feed.reader is None else self._feed.reader.frame_count
 
     @property
+    def decoder(self) -> str | None:
+        """What decodes it, see `Frame.decoder`; None too for a live source that is not open yet."""
+        return None if self._feed.reader is None else self._feed.reader.decoder
+
+    @property
     def ended_early(self) -> str | None:
         """Why the stream ended before it should have; None if it did not.
 

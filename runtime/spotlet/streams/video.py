@@ -11,6 +11,7 @@ from spotlet.errors import SourceError
 from spotlet.image_files.files import quiet_opencv
 from spotlet.letterbox import ImageArray
 from spotlet.streams.container import read_index
+from spotlet.streams.decoding import CPU, Decoder, decoder_of
 from spotlet.streams.ending import (
     COUNTING_SUFFIXES,
     MOST_DAMAGED_PACKETS,
@@ -23,6 +24,7 @@ from spotlet.streams.opencv import (
     NOT_OPENED,
     open_capture,
     packet_capture,
+    part_settings,
     read_as_jpegs,
     read_pixel_aspect,
     take_over_orientation,
@@ -51,6 +53,7 @@ class VideoReader:
         *,
         live: bool = False,
         spare_cores: bool = True,
+        decoder: Decoder = "cpu",
     ) -> None:
         """Opens the source and decodes its first frame.
 
@@ -60,20 +63,28 @@ class VideoReader:
             read_seconds: how long a frame of a URL may take.
             live: the caller has its own time-outs, and frames must not be delayed.
             spare_cores: see `open_capture`.
+            decoder: `auto` tries hardware for large pictures whose packets are read.
 
         Raises:
             SourceError: it cannot be opened, or its first frame cannot be decoded.
+            HardwareError: that frame could not be decoded in hardware.
         """
         slack = LIVE_SLACK_SECONDS if live else 0.0
         self.ended_early: str | None = None
+        self.decoder: str | None = None
         self._source = source
         self._index = 0
         self._last_pts = 0.0
         self._read_seconds = read_seconds + slack
         capture = open_capture(
-            source, open_seconds + slack, self._read_seconds, live=live, spare_cores=spare_cores
+            source,
+            open_seconds + slack,
+            self._read_seconds,
+            live=live,
+            spare_cores=spare_cores,
+            hardware=decoder == "hw",
         )
-        self._pictures = Pictures(capture)
+        self._pictures = Pictures(capture, part_settings(capture, decoder))
         self._lost = 0  # packets that could not be decoded, with a frame after them
         self._damaged_places = 0
         # A live stream counts the frames that were there when it was opened.
@@ -93,9 +104,7 @@ class VideoReader:
             self._watch_packets(capture, open_seconds + slack, live=live)
         image = self._next_image()
         if image is None:
-            self._pictures.capture.release()
-            reason = self._pictures.watch and self._pictures.watch.refusal
-            raise SourceError(f"{source.name}: {reason or NOT_OPENED[source.kind]}")
+            raise self._pictures.give_up(source)
         self.size_hw: tuple[int, int] | None = image.shape[0], image.shape[1]
         self._first: Frame | None = self._stamp(image)
 
@@ -123,14 +132,17 @@ class VideoReader:
         watch = watch_stream(capture)
         if watch is None:
             return
-        part = watch.open_first(on_one_core=live)
+        part = watch.open_first(on_one_core=live, settings=self._pictures.settings)
         if part is not None:
             self._pictures.watch, self._pictures.capture = watch, part
             return
         watch.close()
         if watch.refusal is not None or self._source.kind == "video":  # a pipe is opened once
             raise SourceError(f"{self._source.name}: {watch.refusal or NOT_OPENED['video']}")
-        reopened = open_capture(self._source, open_seconds, self._read_seconds, live=live)
+        hardware = bool(self._pictures.settings)
+        reopened = open_capture(
+            self._source, open_seconds, self._read_seconds, live=live, hardware=hardware
+        )
         take_over_orientation(reopened)
         self._pictures.capture = reopened
 
@@ -197,9 +209,9 @@ class VideoReader:
         says_pts = self._source.kind == "video" or (
             self._source.kind == "url" and self._timed and (self._index == 0 or self._last_pts > 0)
         )
-        frame = take_frame(
-            image, self._source.name, self._index, self._last_pts if says_pts else None
-        )
+        self.decoder = CPU if self._jpegs else decoder_of(self._pictures.capture)
+        pts_seconds = self._last_pts if says_pts else None
+        frame = take_frame(image, self._source.name, self._index, pts_seconds, self.decoder)
         self._index += 1
         return frame
 
@@ -214,13 +226,9 @@ class VideoReader:
 
     def _explain_end(self) -> str | None:
         """Returns why an end here is too early; None at the end of a complete file."""
-        if self._pictures.watch is not None and self._pictures.watch.refusal is not None:
-            return f"ended after {self._index} frames; {self._pictures.watch.refusal}"
-        if (
-            self._is_watched_live
-            and self._pictures.watch is not None
-            and self._pictures.watch.changed_at is not None
-        ):
+        if self._pictures.refusal is not None:
+            return f"ended after {self._index} frames; {self._pictures.refusal}"
+        if self._is_watched_live and self._pictures.is_at_change:
             return "the size of its frames changed"
         if self._pictures.is_size_changed(self._index + self._lost):
             return (

@@ -489,4 +489,6 @@ def test_doctor_shows_versions_and_that_videos_can_be_written(
     found = json.loads(capsys.readouterr().out)
     assert found["writes .mp4"] == found["writes .avi"] == "yes"
     assert found["numpy"] == np.__version__
+    assert found["decodes in hardware"]
+    assert found["decoding devices"]
     assert "CPUExecutionProvider" in found["providers"]

@@ -36,6 +36,7 @@ def settings(**fields: Any) -> RunSettings:
         ({"batch": 0}, "`batch` 0: must be a whole number from 1"),
         ({"save": "a.mp4", "keep_videos": 0}, "`keep_videos` 0: must be a whole number from 1"),
         ({"keep_videos": 5}, "`keep_videos` 5: needs `save`"),
+        ({"decoder": "gpu"}, "`decoder` 'gpu': must be auto, cpu or hw"),
         ({"mode": "fast"}, "`mode` 'fast': must be video or live"),
         ({"max_fps": 0}, "`max_fps` 0: must be over 0"),
         ({"max_fps": float("inf")}, "`max_fps` inf: must be over 0, and finite"),

@@ -298,7 +298,7 @@ def test_a_source_that_is_called_live_but_gives_nothing_is_not_up(
 
 def test_metrics_are_what_prometheus_reads(served: _Served) -> None:
     served.status("live")
-    served.sink.write(replace(live_frame(7), dropped=3, epoch=2), found(0, 0, 2))
+    served.sink.write(replace(live_frame(7), dropped=3, epoch=2, decoder="vaapi"), found(0, 0, 2))
     counts = Counts(
         lines=(
             LineCount(
@@ -327,6 +327,9 @@ def test_metrics_are_what_prometheus_reads(served: _Served) -> None:
     }
     door, yard = ("source", DOOR), ("source", YARD)
     assert samples["spotlet_source_up", door] == 1
+    assert samples["spotlet_source_decoder_info", ("decoder", "vaapi"), door] == 1
+    health = json.loads(ask(served.url, "/healthz").body)["sources"]
+    assert [each["decoder"] for each in health] == ["vaapi", None]
     assert samples["spotlet_frames_total", yard] == 2
     assert samples["spotlet_frames_still_total", yard] == 1
     assert samples["spotlet_frames_still_total", door] == 0

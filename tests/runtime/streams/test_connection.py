@@ -25,6 +25,7 @@ class Camera:
 
     fps: float | None = None
     frame_count: int | None = None
+    decoder: str | None = None
 
     def __init__(self, *numbers: int) -> None:
         self.size_hw: tuple[int, int] | None = (4, 4)

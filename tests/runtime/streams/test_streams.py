@@ -360,6 +360,7 @@ class _FailingReader:
     fps: float | None = None
     size_hw: tuple[int, int] | None = None
     frame_count: int | None = None
+    decoder: str | None = None
     ended_early: str | None = None
     closed = False
 

@@ -91,7 +91,7 @@ def test_a_change_of_size_that_opencv_cannot_follow_ends_the_file_with_the_remed
 ) -> None:
     parts = [_write(tmp_path / "p.ts", "mp4v", _numbered(range(9), size)) for size in SIZES_HW[:2]]
     (tmp_path / "changes.ts").write_bytes(b"".join(parts))
-    monkeypatch.setattr("spotlet.streams.packets.open_part", lambda *_: None)
+    monkeypatch.setattr("spotlet.streams.packets.open_part", lambda *_, **__: None)
     frames, early = _read(tmp_path / "changes.ts")
     assert [frame.size_hw for frame in frames] == [SIZES_HW[0]] * 9
     assert early is not None
