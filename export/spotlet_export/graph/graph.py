@@ -92,8 +92,9 @@ def fold_batch_norms(network: Folded) -> Folded:
                 module[0] = _fold(module[0], module[1])
                 module[1] = nn.Identity()
     if isinstance(folded, TwoHeadDetector):
-        with torch.no_grad():
-            folded.backbone.stem[0].weight /= folded.settings.scale
+        stem = folded.backbone.stem[0]
+        assert isinstance(stem, nn.Conv2d)
+        stem.weight.data /= folded.settings.scale
         folded.settings = replace(folded.settings, scale=1.0)
     return folded
 
