@@ -48,7 +48,7 @@ def median_milliseconds(
     """
     sessions = {name: _open(path, threads) for name, path in graphs.items()}
     calls = {
-        name: [partial(session.run, None, _noise(session))] * CALLS
+        name: [partial(session.run, None, image_of_noise(session))] * CALLS
         for name, session in sessions.items()
     }
     return turns.median_milliseconds(calls, warm_up=WARM_UP, rounds=rounds)
@@ -62,7 +62,7 @@ def _open(path: Path, threads: int) -> ort.InferenceSession:
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _noise(session: ort.InferenceSession) -> dict[str, npt.NDArray[np.generic]]:
+def image_of_noise(session: ort.InferenceSession) -> dict[str, npt.NDArray[np.generic]]:
     """Returns an image of the graph's input type and shape."""
     (image,) = session.get_inputs()
     shape = [side if isinstance(side, int) else 1 for side in image.shape]

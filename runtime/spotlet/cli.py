@@ -43,7 +43,7 @@ SUMMARIES = {
     "demo": "run a bundled model on the bundled clips: a video, counts and figures",
     "run": "detect in images, videos, cameras or URLs",
     "check": "test that a model computes the right results on this machine",
-    "bench": "measure what a model costs on this machine; --tune finds its best settings",
+    "bench": "measure what a model costs on this machine, and which of its files is faster",
     "info": "show a model's manifest",
     "doctor": "show what this installation and machine can do",
     "label": "label pictures or videos with models, for a person to correct",

@@ -9,6 +9,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+CPUS = Path("/sys/devices/system/cpu")
+"""Tells which processors are hyperthreads of one core, on Linux."""
+
 
 def usable_cores() -> int:
     """Returns how many cores this process may use, from 1; part of a core counts as one."""
@@ -25,6 +28,19 @@ def automatic_threads() -> int:
     """
     cores = usable_cores()
     return cores if cores < _allowed_cores() else 0
+
+
+def physical_cores() -> int:
+    """Returns how many cores this process may use, hyperthreads not counted; 0 if unknown."""
+    try:
+        return len(
+            {
+                (CPUS / f"cpu{number}/topology/thread_siblings_list").read_text()
+                for number in os.sched_getaffinity(0)
+            }
+        )
+    except (OSError, AttributeError):
+        return 0
 
 
 def quota_cores(root: Path = Path("/")) -> float | None:

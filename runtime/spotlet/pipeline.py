@@ -29,7 +29,7 @@ class Workers:
 
     Attributes:
         count: frames, or batches of frames, worked on at once, from 1.
-        threads: of each inference; 0 leaves it to onnxruntime.
+        threads: of each inference; 0 is one for each core.
         ahead: the most results unfinished or not yet fetched at any time, from 1.
     """
 

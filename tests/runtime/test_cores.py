@@ -1,9 +1,10 @@
+import os
 from pathlib import Path
 
 import pytest
 
 import spotlet.cores
-from spotlet.cores import automatic_threads, quota_cores, usable_cores
+from spotlet.cores import automatic_threads, physical_cores, quota_cores, usable_cores
 from spotlet.model.opening import SessionSettings, session_options
 from spotlet.pipeline import plan_workers
 
@@ -52,16 +53,40 @@ def test_a_system_without_groups_has_no_quota(tmp_path: Path) -> None:
     assert quota_cores(tmp_path) is None
 
 
+def cores_of_two_hyperthreads(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Pretends that this process may use four cores, each of two processors."""
+    for number in range(8):
+        siblings = root / f"cpu{number}/topology/thread_siblings_list"
+        siblings.parent.mkdir(parents=True)
+        siblings.write_text(f"{number % 4},{number % 4 + 4}\n")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    return root
+
+
+def test_onnxruntime_chooses_the_threads_where_the_system_does_not_tell_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spotlet.cores, "quota_cores", lambda: None)
+    monkeypatch.setattr(spotlet.cores, "CPUS", tmp_path)
+    assert physical_cores() == 0
+    assert session_options(SessionSettings()).intra_op_num_threads == 0
+
+
 @pytest.mark.parametrize(
-    ("quota", "cores", "threads"), [(None, 8, 0), (1.5, 2, 2), (0.2, 1, 1), (64.0, 8, 0)]
+    ("quota", "cores", "threads"), [(None, 8, 4), (1.5, 2, 2), (0.2, 1, 1), (64.0, 8, 4)]
 )
 def test_no_more_threads_are_started_than_the_quota_allows(
-    monkeypatch: pytest.MonkeyPatch, quota: float | None, cores: int, threads: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    quota: float | None,
+    cores: int,
+    threads: int,
 ) -> None:
     monkeypatch.setattr(spotlet.cores, "_allowed_cores", lambda: 8)
+    monkeypatch.setattr(spotlet.cores, "CPUS", cores_of_two_hyperthreads(tmp_path, monkeypatch))
     monkeypatch.setattr(spotlet.cores, "quota_cores", lambda: quota)
     assert usable_cores() == cores
     assert plan_workers(0, sources=1, live=False).count == cores
-    assert automatic_threads() == threads
+    assert automatic_threads() == (cores if cores < 8 else 0)
     assert session_options(SessionSettings()).intra_op_num_threads == threads
     assert session_options(SessionSettings(threads=5)).intra_op_num_threads == 5

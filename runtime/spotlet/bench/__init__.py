@@ -1,1 +1,1 @@
-"""How fast a model runs on this machine, and which session settings are fastest."""
+"""How fast a model runs on this machine."""

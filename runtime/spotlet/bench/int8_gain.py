@@ -14,6 +14,9 @@ from spotlet.session import ModelSession, SessionSettings
 
 ROUNDS, WARM_UP = 40, 5
 
+LEAST_GAIN = 1.1
+"""A smaller ratio does not pay for the accuracy that 8 bits may lose."""
+
 THREADS = 1
 """Threads of an inference: single-threaded figures compare best between machines."""
 
@@ -45,6 +48,13 @@ class Int8Gain:
             f"int8 is {slower}{self.ratio:.2f} times as fast as float32 on {self.cpu} "
             f"(instructions for eight-bit products: {self.instructions})"
         )
+
+    @property
+    def advice(self) -> str:
+        """Which of the two files to run on this machine, in a line."""
+        if self.ratio >= LEAST_GAIN:
+            return f"int8 is {self.ratio:.1f} times as fast here: run with --variant int8"
+        return "int8 gains too little here: run the float32 file, without --variant"
 
 
 def measure_int8_gain(fp32: Path, int8: Path) -> Int8Gain:

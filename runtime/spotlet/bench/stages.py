@@ -15,7 +15,6 @@ from spotlet.errors import UsageError
 from spotlet.letterbox import ImageArray
 from spotlet.pipeline import Workers, map_in_order
 from spotlet.postprocess import detections_from_outputs
-from spotlet.session import SessionSettings
 
 STAGES = ("decode", "letterbox", "session", "postprocess", "whole")
 """The stages in a frame's order; `whole` is measured separately."""
@@ -88,8 +87,6 @@ def measure(
     frames: Frames,
     workers: Workers,
     seconds: float,
-    *,
-    whole_settings: SessionSettings | None = None,
 ) -> Benchmark:
     """Returns the cost of a detector.
 
@@ -98,8 +95,6 @@ def measure(
         frames: of the source, or `generated_frames`, which are not decoded.
         workers: how `spotlet run` shares out the cores for a file.
         seconds: for each of the four measurements.
-        whole_settings: of the workers' sessions, except for their threads; None takes the
-            detector's.
 
     Raises:
         SourceError: the source cannot be read.
@@ -140,7 +135,7 @@ def measure(
     cpu_seconds /= len(stages["whole"])
     if frames is generated_frames:
         del stages["decode"]
-    settings = replace(whole_settings or detector.session.settings, threads=workers.threads)
+    settings = replace(detector.session.settings, threads=workers.threads)
     return Benchmark(
         size_hw=(held[0].shape[0], held[0].shape[1]),
         stages={name: StageTimes.of(times) for name, times in stages.items()},

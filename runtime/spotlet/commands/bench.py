@@ -1,9 +1,8 @@
-"""`spotlet bench`: what a model costs on this machine, and its fastest settings."""
+"""`spotlet bench`: what a model costs on this machine, and which of its files is faster."""
 
 import argparse
 import json
 import platform
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
@@ -17,24 +16,18 @@ from spotlet.bench.cold_start import ColdStart, measure_cold_start
 from spotlet.bench.frames import Frames, generated_frames, source_frames
 from spotlet.bench.int8_gain import int8_pair, measure_int8_gain
 from spotlet.bench.stages import Benchmark, measure
-from spotlet.bench.trials import DEFAULT, LEAST_GAIN, Tuning
-from spotlet.bench.tune import tune_model
 from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
 from spotlet.cores import usable_cores
 from spotlet.detector import Detector
 from spotlet.errors import UsageError
 from spotlet.model.package import locate_model
 from spotlet.model.processor import cpu_name, int8_instructions
-from spotlet.model.profile import DeviceProfile, remove_profile, write_profile
 from spotlet.model.providers import CPU_PROVIDER
 from spotlet.pipeline import Workers, plan_workers
 from spotlet.text.terminal import table
 
 SCHEMA = 1
 """The version of the JSON."""
-
-MODE_TITLES = {"live": "one frame at a time", "video": "all cores, each on its own frame"}
-"""The modes of a device profile, in words."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,49 +46,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="seconds for each measurement [%(default)g]",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    parser.add_argument(
-        "--tune",
-        action="store_true",
-        help="try threads, spinning, optimisation, providers; keep the best in a device profile "
-        "for `spotlet run`",
-    )
-    parser.add_argument(
-        "--allow",
-        choices=("reduced",),
-        help="let --tune also choose reduced precision (bfloat16), with slightly different boxes "
-        "and scores",
-    )
     add_session_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a table of the stages, and with `--tune` the trials and what was kept.
+    """Prints a table of the stages, and of a package with an int8 file which file to run.
 
     Raises:
-        SpotletError: the model or the source cannot be used, or no profile can be written.
+        SpotletError: the model or the source cannot be used.
     """
     if not 0 < args.seconds < float("inf"):
         raise UsageError(f"--seconds {args.seconds:g}: must be over 0")
-    if args.allow and not args.tune:
-        raise UsageError("--allow: needs --tune")
     path = locate_model(args.model, args.variant)
     frames: Frames = generated_frames if args.source is None else source_frames(args.source)
     found: dict[str, Any] = {"schema": SCHEMA, "model": str(path), "source": args.source}
     found["machine"] = _machine()
-    if args.tune:
-        if args.threads is not None or args.provider is not None or args.no_profile:
-            raise UsageError(
-                "--tune: chooses threads and provider itself; drop --threads, --provider and "
-                "--no-profile"
-            )
-        found["tuning"] = _tune(args, path, frames)
-    settings = session_settings(args, path)
+    settings = session_settings(args)
     detector = Detector(path, session=settings)
     use = detector.session.provider_use
     cpu = use.got == CPU_PROVIDER
-    whole = session_settings(args, path, "video")
-    workers = plan_workers(whole.threads, sources=1, live=False) if cpu else Workers()
-    measured = measure(detector, frames, workers, args.seconds, whole_settings=whole)
+    workers = plan_workers(settings.threads, sources=1, live=False) if cpu else Workers()
+    measured = measure(detector, frames, workers, args.seconds)
     cold = measure_cold_start(
         path,
         settings,
@@ -110,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         "provider_asked": use.asked,
         "provider_nodes": use.nodes,
         "provider_fallback": use.fallback,
-        "settings": {"live": asdict(settings), "video": asdict(whole)},
+        "settings": asdict(settings),
         "workers": workers.count,
         **asdict(measured),
         "cold_start": asdict(cold),
@@ -121,66 +92,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     _print(found, measured, cold)
     if gain is not None:
-        print(f"{gain}; the network alone, {gain.threads} thread")
+        print(f"{gain}; the network alone, {gain.threads} thread\n{gain.advice}")
     if use.asked != CPU_PROVIDER:
         print(f"provider: {use.text}")
     return 0
-
-
-def _tune(args: argparse.Namespace, path: Path, frames: Frames) -> dict[str, Any]:
-    """Tunes the model, prints the trials, writes the profile; returns the same for the JSON."""
-    modes = tune_model(path, frames, args.seconds, allow_reduced=args.allow == "reduced")
-    out = sys.stderr if args.json else sys.stdout
-    for mode, tuning in modes.items():
-        print(_tuning_text(mode, tuning), file=out, flush=True)
-    kept = None
-    if any(tuning.gain > 0 for tuning in modes.values()):
-        settings = {mode: tuning.best.settings for mode, tuning in modes.items()}
-        kept = str(write_profile(DeviceProfile.of(path, settings)))
-        print(f"device profile for `spotlet run`: {kept}\n", file=out)
-    else:
-        remove_profile(path)
-        print("kept the default settings, without a device profile\n", file=out)
-    return {
-        "profile": kept,
-        "modes": {mode: _tuning_record(tuning) for mode, tuning in modes.items()},
-    }
-
-
-def _tuning_text(mode: str, tuning: Tuning) -> str:
-    rows = []
-    for trial in tuning.trials:
-        ask, refused, ms = trial.candidate.ask, trial.refused, trial.milliseconds
-        if refused and ms and trial.candidate.settings.reduced_precision:
-            refused += "; --allow reduced"
-        figures = ("", "") if ms is None else (f"{ms:.2f}", f"{trial.gain:+.1%}")
-        note = refused or ("" if ask is None else f"not for a profile: {ask}")
-        rows.append((trial.candidate.name, *figures, note))
-    if tuning.best.name == DEFAULT:
-        verdict = f"nothing gained more than {max(LEAST_GAIN, tuning.noise):.1%}: default kept"
-    else:
-        verdict = f"{tuning.best.name}: {tuning.gain:+.1%} over the default"
-    head = table(rows, header=(MODE_TITLES[mode], "ms a frame", "gain", ""))
-    return f"{head}\nnoise {tuning.noise:.1%}; {verdict}"
-
-
-def _tuning_record(tuning: Tuning) -> dict[str, Any]:
-    return {
-        "best": tuning.best.name,
-        "settings": asdict(tuning.best.settings),
-        "gain": tuning.gain,
-        "noise": tuning.noise,
-        "trials": [
-            {
-                "name": trial.candidate.name,
-                "ms": trial.milliseconds,
-                "gain": trial.gain,
-                "refused": trial.refused,
-                "ask": trial.candidate.ask,
-            }
-            for trial in tuning.trials
-        ],
-    }
 
 
 def _machine() -> dict[str, Any]:

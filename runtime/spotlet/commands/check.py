@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     failures = []
     errors = []
     for path in paths:
-        settings = session_settings(args, path)
+        settings = session_settings(args)
         provider = full_provider_name(settings.provider)
         if provider != CPU_PROVIDER:
             # A fallback would check the CPU instead of this provider.

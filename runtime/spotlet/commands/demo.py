@@ -9,7 +9,6 @@ from spotlet.commands.demo_truth import measure_clip, read_truth
 from spotlet.commands.options import (
     add_session_arguments,
     add_variant_argument,
-    given_session,
     print_provider,
     session_settings,
 )
@@ -50,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """
     bundled, out = Path(str(resources.files("spotlet_models"))), Path(args.out)
     path = locate_model(args.model, args.variant)
-    detector = Detector(path, session=session_settings(args, path))
+    detector = Detector(path, session=session_settings(args))
     print_provider(detector)
     truths, class_names = read_truth(bundled / "demo" / "truth.json")
     if detector.class_names == class_names:
@@ -71,8 +70,7 @@ def run(args: argparse.Namespace) -> int:
         model=args.model,
         variant=args.variant,
         sources=[clip.path for clip in suitable],
-        session=given_session(args),
-        strict_provider=args.strict_provider,
+        session=session_settings(args),
     )
     count_clips(settings, suitable, out)
     return 0

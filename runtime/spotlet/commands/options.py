@@ -1,19 +1,17 @@
 """Arguments that several commands share."""
 
 import argparse
-from pathlib import Path
 
 from spotlet.detector import Detector
 from spotlet.distributions import OURS, overwritten
 from spotlet.model.package import VARIANTS
 from spotlet.model.providers import CPU_PROVIDER
-from spotlet.running.run import choose_session
 from spotlet.session import SessionSettings
 from spotlet.text.terminal import write_notice
 
 
 def add_session_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds `--threads`, `--provider`, `--strict-provider` and `--no-profile`."""
+    """Adds `--threads`, `--provider` and `--strict-provider`."""
     group = parser.add_argument_group("onnxruntime")
     group.add_argument("--threads", type=int, metavar="N", help="cores to detect with [0: all]")
     add_provider_argument(group)
@@ -21,12 +19,6 @@ def add_session_arguments(parser: argparse.ArgumentParser) -> None:
         "--strict-provider",
         action="store_true",
         help="fail if the provider is unavailable, instead of falling back to the CPU",
-    )
-    group.add_argument(
-        "--no-profile",
-        action="store_true",
-        help="ignore the tuned profile of `spotlet bench --tune`; --threads and --provider do so "
-        "too",
     )
 
 
@@ -62,32 +54,17 @@ def add_variant_argument(parser: argparse.ArgumentParser, without: str = "fp32")
     )
 
 
-def given_session(args: argparse.Namespace) -> SessionSettings | None:
-    """Returns the session settings that the arguments give; None leaves them to the profile.
+def session_settings(args: argparse.Namespace) -> SessionSettings:
+    """Returns the session settings that the arguments give.
 
     Raises:
         UsageError: a value breaks its rule.
     """
-    if args.threads is None and args.provider is None and not args.no_profile:
-        return None
-    return SessionSettings(threads=args.threads or 0, provider=args.provider or "CPU")
-
-
-def session_settings(args: argparse.Namespace, path: Path, mode: str = "live") -> SessionSettings:
-    """Returns the session settings for a model file; `--debug` prints where they are from.
-
-    Args:
-        args: of a command with session arguments.
-        path: of the model file.
-        mode: see `choose_session`.
-
-    Raises:
-        UsageError: a value breaks its rule.
-    """
-    chosen, why = choose_session(path, mode, given_session(args), strict=args.strict_provider)
-    if getattr(args, "debug", False):
-        write_notice(f"session settings: {why}\n")
-    return chosen
+    return SessionSettings(
+        threads=args.threads or 0,
+        provider=args.provider or "CPU",
+        strict_provider=args.strict_provider,
+    )
 
 
 def print_provider(detector: Detector, *, debug: bool = False) -> None:

@@ -119,9 +119,7 @@ class _Terminal:
         self._debug = debug
         self._progress: Progress | None = None
 
-    def show_model(self, detector: Detector, why: str) -> None:
-        if self._debug:
-            write_notice(f"session settings: {why}\n")
+    def show_model(self, detector: Detector) -> None:
         print_provider(detector, debug=self._debug)
 
     def show_status(self, event: StatusEvent) -> None:

@@ -12,7 +12,7 @@ from spotlet.collecting.settings import (
     PER_HOUR,
     CollectSettings,
 )
-from spotlet.commands.options import add_model_arguments, add_session_arguments, given_session
+from spotlet.commands.options import add_model_arguments, add_session_arguments, session_settings
 from spotlet.counting.rules import Anchor, CountingRules, parse_line, parse_zone
 from spotlet.errors import SettingError, UsageError
 from spotlet.running.settings import RunSettings
@@ -197,8 +197,7 @@ def run_settings(args: argparse.Namespace) -> RunSettings:
             zones=tuple(parse_zone(text) for text in args.zone or ()),
             anchor=args.anchor,
         ),
-        session=given_session(args),
-        strict_provider=args.strict_provider,
+        session=session_settings(args),
         own_process=True,
         save=args.save,
         keep_videos=args.keep_videos,

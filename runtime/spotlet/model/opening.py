@@ -10,7 +10,7 @@ from typing import Any
 
 import onnxruntime as ort
 
-from spotlet.cores import automatic_threads
+from spotlet.cores import automatic_threads, physical_cores
 from spotlet.errors import ModelFileError, UsageError
 from spotlet.model.limits import guard_session
 from spotlet.model.plugins import add_plugin, installed_plugins, provider_options
@@ -47,7 +47,7 @@ class SessionSettings:
     """How onnxruntime runs a model.
 
     Attributes:
-        threads: for the operators of one inference; 0 leaves it to onnxruntime.
+        threads: for the operators of one inference; 0 is one for each core.
         provider: an execution provider's name, with or without `ExecutionProvider`.
         strict_provider: fail instead of falling back to the CPU if the provider cannot be used.
         spinning: threads spin while they wait for each other within an inference: faster, for
@@ -172,7 +172,10 @@ def _node_shares(session: ort.InferenceSession) -> dict[str, int] | None:
 def session_options(settings: SessionSettings) -> ort.SessionOptions:
     """Returns onnxruntime's options for these settings, except the provider."""
     options = ort.SessionOptions()
-    options.intra_op_num_threads = settings.threads or automatic_threads()
+    # If it is not told a number, onnxruntime starts as many as there are cores and binds each to
+    # its core: beside other work they wait for that core while another is free.
+    threads = settings.threads or automatic_threads() or physical_cores()
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = OPTIMISATIONS[settings.optimisation]
     # A camera delivers a frame every 33 ms: threads that spin in between only waste power.

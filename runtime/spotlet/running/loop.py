@@ -15,7 +15,6 @@ from spotlet.pipeline import Workers, map_in_order, plan_workers
 from spotlet.running.model import RunModel
 from spotlet.running.settings import RunSettings
 from spotlet.running.stillness import Judged, StillScenes
-from spotlet.session import SessionSettings
 from spotlet.streams import Arrival, StreamGroup
 
 _GLIBC_TRIM_THRESHOLD, _GLIBC_MMAP_THRESHOLD = -1, -3
@@ -28,12 +27,13 @@ MOST_HEAP_BYTES = 32 * 2**20
 """The largest array to take from the heap, and so to keep; glibc's maximum."""
 
 
-def share_cores(settings: RunSettings, session: SessionSettings, *, live: bool) -> Workers:
-    """Returns how `session.threads` cores, or all, are shared out; prepares an own process.
+def share_cores(settings: RunSettings, *, live: bool) -> Workers:
+    """Returns how the session's `threads` cores, or all, are shared out; prepares an own process.
 
     Raises:
         UsageError: the provider is unknown to onnxruntime.
     """
+    session = settings.session
     if full_provider_name(session.provider) != CPU_PROVIDER:
         # A device queues its calls itself, and not every provider may be called twice at once.
         return Workers(threads=session.threads)

@@ -4,12 +4,10 @@ import contextlib
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from spotlet.detections import Detections
 from spotlet.errors import SettingError
 from spotlet.model.package import locate_model
-from spotlet.model.profile import find_profile
 from spotlet.running.loop import detect_in_order, share_cores, stopping
 from spotlet.running.model import RunModel
 from spotlet.running.outputs import Outputs
@@ -21,7 +19,6 @@ from spotlet.running.summary import RunSummary, Totals
 from spotlet.running.swap import ModelSwap
 from spotlet.running.tracking import RunTracking
 from spotlet.serve.address import Listener
-from spotlet.session import SessionSettings
 from spotlet.sinks import WindowClosed
 from spotlet.sinks.window import require_windows
 from spotlet.streams import Frame, Stream, locate_source, open_streams
@@ -82,12 +79,10 @@ def _run(
     live = settings.mode == "live" or (
         settings.mode is None and all(locate_source(each).is_live for each in settings.sources)
     )
-    # Several sources are worked on at once, as the frames of a video are.
-    mode = "live" if live and len(settings.sources) == 1 else "video"
-    session, why = choose_session(path, mode, settings.session, strict=settings.strict_provider)
-    workers = share_cores(settings, session, live=live)
-    model = RunModel(settings, path, replace(session, threads=workers.threads), tracking.prepare)
-    callbacks.on_model(model.detector, why)
+    workers = share_cores(settings, live=live)
+    session = replace(settings.session, threads=workers.threads)
+    model = RunModel(settings, path, session, tracking.prepare)
+    callbacks.on_model(model.detector)
     names = model.detector.class_names
     unknown = [name for name in settings.classes or () if name not in names]
     if unknown:
@@ -170,20 +165,3 @@ def is_service(settings: RunSettings) -> bool:
         SourceError: see `locate_source`.
     """
     return any(locate_source(each).is_live for each in settings.sources)
-
-
-def choose_session(
-    path: Path, mode: str, given: SessionSettings | None, *, strict: bool
-) -> tuple[SessionSettings, str]:
-    """Returns the session settings for a model file, and the reason for them, in words.
-
-    Given settings replace the whole device profile, which was measured as a whole. Otherwise they
-    are the profile's for this mode, or the defaults if no profile applies here.
-    """
-    if given is not None:
-        return replace(
-            given, strict_provider=strict or given.strict_provider
-        ), "without a device profile"
-    search = find_profile(path)
-    found = SessionSettings() if search.profile is None else search.profile.settings[mode]
-    return replace(found, strict_provider=strict), search.reason

@@ -69,8 +69,7 @@ class RunSettings:
             `start_score` is at least the score threshold.
         counting: lines and zones where objects are counted. Images cannot be tracked or counted.
         session: how onnxruntime runs the model, `threads` being the cores that detection may use, 0
-            for all; None: the model's device profile, see `spotlet bench --tune`, or the defaults.
-        strict_provider: fail rather than fall back to the CPU, with a device profile too.
+            for all.
         own_process: whether the run may change settings of the whole process, OpenCV's threads and
             glibc's memory, for more frames a second.
         save: an annotated video (.mp4, .avi) or image, a folder of images, or a folder of videos
@@ -108,8 +107,7 @@ class RunSettings:
     tiles: TileSettings | None = None
     tracking: TrackingSettings | None = None
     counting: CountingRules = CountingRules()  # noqa: RUF009 - frozen
-    session: SessionSettings | None = None
-    strict_provider: bool = False
+    session: SessionSettings = SessionSettings()  # noqa: RUF009 - frozen
     own_process: bool = False
     save: str | Path | None = None
     keep_videos: int | None = None
@@ -205,7 +203,7 @@ class RunCallbacks:
     one ends the run: it finishes its files, and raises the exception.
 
     Attributes:
-        on_model: the model is loaded; gets the reason for its session settings too.
+        on_model: the model is loaded.
         on_status: a live source changed its state; in any thread, at once.
         on_notice: one line, when an output fails or recovers, with the address of the page, or
             about a new package; in any thread.
@@ -216,7 +214,7 @@ class RunCallbacks:
         on_end: the outputs are closed; also called before `run` raises, if the sources were read.
     """
 
-    on_model: Callable[[Detector, str], None] = _ignore
+    on_model: Callable[[Detector], None] = _ignore
     on_status: OnStatus = log_status
     on_notice: Callable[[str], None] = logging.getLogger("spotlet.running").warning
     on_swap: Callable[[ModelEvent], None] = _ignore

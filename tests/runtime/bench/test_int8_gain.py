@@ -66,17 +66,22 @@ def _describe(path: Path, cpu_info: str | None, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("ratio", "text"),
+    ("ratio", "text", "advice"),
     [
-        (1.6, "int8 is 1.60 times as fast as float32 on Abacus "),
-        (0.8, "int8 is slower, 0.80 times as fast as float32 on Abacus "),
+        (1.6, "int8 is 1.60 times as fast as float32 on Abacus ", "run with --variant int8"),
+        (1.1, "int8 is 1.10 times as fast as float32 on Abacus ", "run with --variant int8"),
+        (1.09, "int8 is 1.09 times as fast as float32 on Abacus ", "run the float32 file"),
+        (0.8, "int8 is slower, 0.80 times as fast as float32 on Abacus ", "run the float32 file"),
     ],
 )
-def test_a_gain_names_the_processor_and_a_loss_is_called_slower(ratio: float, text: str) -> None:
+def test_a_gain_names_the_processor_and_the_file_to_run_and_a_loss_is_called_slower(
+    ratio: float, text: str, advice: str
+) -> None:
     gain = Int8Gain(
         fp32_ms=10, int8_ms=10, ratio=ratio, threads=1, cpu="Abacus", instructions="none"
     )
     assert str(gain) == f"{text}(instructions for eight-bit products: none)"
+    assert advice in gain.advice
 
 
 def _bench(*words: object) -> None:
@@ -89,9 +94,7 @@ def test_bench_says_what_int8_gains_here_of_a_package_that_has_it(
     tmp_path: Path,
     save_squares_model: Callable[..., Path],
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     fp32 = save_squares_model(tmp_path / "model.onnx")
     assert int8_pair(fp32) is None
     _bench(fp32)
@@ -101,7 +104,9 @@ def test_bench_says_what_int8_gains_here_of_a_package_that_has_it(
     assert int8_pair(save_squares_model(tmp_path / "other.onnx")) is None
     _bench(fp32)
     text = f"times as fast as float32 on {cpu_name()} (instructions for eight-bit products"
-    assert text in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert text in printed
+    assert printed.splitlines()[-1].startswith("int8 ")
     _bench(fp32, "--json")
     content = json.loads(capsys.readouterr().out)
     assert content["machine"]["int8_instructions"] == int8_instructions()

@@ -217,7 +217,7 @@ def test_run_reports_in_one_line_what_was_got(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     clip = write_clip(tmp_path / "clip.avi", moving_square(2))
-    words = ["run", str(squares_model), str(clip), "--no-profile"]
+    words = ["run", str(squares_model), str(clip)]
 
     def printed(*more: str) -> list[str]:
         assert main([*words, *more]) == 0

@@ -130,16 +130,16 @@ def test_callbacks_come_in_order_and_the_outputs_before_the_frame(
                 ndjson=lines,
             ),
             RunCallbacks(
-                on_model=lambda detector, why: calls.append(f"model {why}"),
+                on_model=lambda detector: calls.append(f"model {detector.manifest.name}"),
                 on_status=lambda event: calls.append(event.state),
                 on_open=lambda streams: calls.append(f"open {len(streams)}"),
                 on_frame=on_frame,
                 on_end=on_end,
             ),
         )
-    assert calls[:2] == ["model without a device profile", "connecting"]
+    assert calls[:2] == ["model squares", "connecting"]
     assert [each for each in calls if each not in ("connecting", "live", "ended")] == [
-        "model without a device profile",
+        "model squares",
         "open 1",
         *["frame"] * 3,
         "end",

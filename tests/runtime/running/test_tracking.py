@@ -135,7 +135,7 @@ def test_with_tracking_the_detector_also_reports_less_sure_objects(
         model=squares_model, sources=[clip], score_threshold=0.95, tracking=TrackingSettings()
     )
     callbacks = RunCallbacks(
-        on_model=lambda detector, why: detectors.append(detector), on_frame=on_frame
+        on_model=lambda detector: detectors.append(detector), on_frame=on_frame
     )
     run(settings, callbacks)
     assert less_sure == [1] * 40
