@@ -116,7 +116,7 @@ def test_folded_weights_do_what_the_plain_convolution_does() -> None:
         stride=2,
         padding=1,
     )
-    folded = torch.from_numpy(image.reshape(1, 8, 2, 24)).permute(0, 3, 1, 2)
+    folded = torch.from_numpy(image.reshape(1, 8, 4, 12)).permute(0, 3, 1, 2)
     padded = torch.nn.functional.pad(folded, (1, 0, 1, 0))
     pairs = torch.nn.functional.conv2d(
         padded, torch.from_numpy(fold_weight(weight).astype(np.float64)), stride=(2, 1)
