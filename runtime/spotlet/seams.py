@@ -13,8 +13,9 @@ from spotlet.manifest import DetectionRule
 from spotlet.postprocess import suppress
 from spotlet.tiles import Part
 
-BORDER_PIXELS = 2.0
-"""A box that ends this close to a part's border, in pixels of what the network saw, may be cut."""
+BORDER_PIXELS = 4.0
+"""A box that ends this close to a part's border, in pixels of what the network saw, may be cut:
+networks place the edge of what they see half of some pixels from the border."""
 
 COVERED_SHARE = 0.5
 """A box of which another covers this share shows the same, or a part of it."""
@@ -49,8 +50,8 @@ def merge_parts(
 
     A box that a border between parts may cut gives way to one that is whole, and pieces of an
     object that no part shows whole are joined; other pieces stay only where nothing else is. Of
-    the boxes that several parts have of one object the best
-    stays: a box stands for at most one of each other part, so that neighbours in a crowd remain.
+    the boxes that several parts have of one object the best stays: it stands for at most one of
+    each other part, so that neighbours in a crowd remain.
 
     Args:
         found: in each part, in pixels of the frame.
@@ -83,9 +84,8 @@ def merge_parts(
         joined = _hull(boxes[members])
         pixels = max(borders[view] for view in views[members].tolist())
         boxes[members[0]] = joined
-        views[members[0]] = (
-            -1 - members[0]
-        )  # of no part: each may have another box of the same object
+        # Of no part: each may have another box of the same object.
+        views[members[0]] = -1 - members[0]
         pieces[members] = False
         # If they all end at the same border, they are a piece still.
         is_piece = touches_inner_border(joined[None], hull, (height, width), pixels)[0]
@@ -235,7 +235,8 @@ def _represented(
     for index in range(len(boxes)):
         if not alive[index]:
             continue
-        partners = np.flatnonzero(alive & fits[index])
+        worse = np.flatnonzero((alive & fits[index])[index + 1 :])
+        partners = index + 1 + worse
         for view in set(views[partners].tolist()):
             own = partners[views[partners] == view]
             alive[own[likeness[index, own].argmax()]] = False

@@ -14,7 +14,7 @@ from spotlet.detector import Detector
 from spotlet.errors import UsageError
 from spotlet.letterbox import ImageArray
 from spotlet.manifest import DetectionRule
-from spotlet.seams import merge_parts
+from spotlet.seams import BORDER_PIXELS, merge_parts
 from spotlet.session import SessionSettings
 from spotlet.tiles import Part, TileSettings
 
@@ -44,7 +44,7 @@ def found(*rows: tuple[Box, float], class_ids: Sequence[int] | None = None) -> D
 
 def merged(views: Sequence[Detections], parts: Sequence[Part] = PARTS, **rule: object) -> list[Box]:
     limits = DetectionRule(**rule)  # type: ignore[arg-type]
-    result = merge_parts(views, parts, [2.0] * len(parts), limits)
+    result = merge_parts(views, parts, [BORDER_PIXELS] * len(parts), limits)
     return [tuple(box) for box in result.boxes_xyxy.tolist()]
 
 
@@ -207,6 +207,22 @@ def test_neighbours_in_a_crowd_remain_two() -> None:
     moved_a, moved_b = (102, 51, 131, 111), (113, 49, 143, 109)
     views = [found((a, 0.6), (b, 0.5)), found((moved_b, 0.9), (moved_a, 0.8)), NONE, NONE, NONE]
     assert sorted(merged(views)) == [moved_a, moved_b]
+
+
+def test_a_weak_box_below_a_strong_one_takes_nothing_from_it() -> None:
+    strong, weak = ((100, 50, 140, 90), 0.6), ((100, 50, 140, 70), 0.2)
+    twin = ((101, 51, 141, 91), 0.5)
+    views = [found(strong), found(twin, weak), NONE, NONE, NONE]
+    kept = merged(views, score_threshold=0.1)
+    assert strong[0] in kept
+    assert twin[0] not in kept
+
+
+def test_half_an_object_that_ends_some_pixels_from_the_border_gives_way() -> None:
+    # As networks see it: the first tile ends at y = 274, its half of the object at y = 271.
+    half, whole = ((400, 180, 440, 271), 0.59), ((401, 182, 439, 340), 0.5)
+    views = [found(whole), NONE, found(half), NONE, NONE]
+    assert merged(views) == [whole[0]]
 
 
 def test_what_is_coarse_in_the_whole_frame_is_not_counted_twice() -> None:
