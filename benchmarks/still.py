@@ -85,7 +85,9 @@ def main() -> int:
                 )
                 for _ in range(args.rounds)
             ]
-            print(f"{name}: {told(*runs[-1], here if name == 'person' else None)}", flush=True)
+            print(
+                f"{name}: {summary_of(*runs[-1], here if name == 'person' else None)}", flush=True
+            )
             cpu = [(plain["cpu"], still["cpu"]) for plain, still in runs]
             rate = [(plain["rate"], still["rate"]) for plain, still in runs]
             rows.append((name, "CPU seconds", *figures(cpu)))
@@ -104,8 +106,8 @@ def scene(frames: int, here: tuple[int, int], size: tuple[int, int]) -> Iterator
     room = pictures[EMPTY_FRAME].astype(np.float32)
     apart = cv2.absdiff(pictures[PERSON_FRAME], pictures[EMPTY_FRAME]).max(axis=2)
     closed = cv2.morphologyEx(apart, cv2.MORPH_CLOSE, np.ones((15, 15), np.uint8)) > 60
-    parts, labels, statistics_of, _ = cv2.connectedComponentsWithStats(closed.astype(np.uint8))
-    person = max(range(1, parts), key=lambda part: statistics_of[part, cv2.CC_STAT_AREA])
+    parts, labels, regions, _ = cv2.connectedComponentsWithStats(closed.astype(np.uint8))
+    person = max(range(1, parts), key=lambda part: regions[part, cv2.CC_STAT_AREA])
     mask = labels == person
     left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
     body = pictures[PERSON_FRAME][top : top + height, left : left + width].astype(np.float32)
@@ -168,7 +170,7 @@ def run(model: str, clip: Path, *options: str) -> dict[str, Any]:
     return {"cpu": used, "rate": float(rate[1]), "events": events}
 
 
-def told(plain: dict[str, Any], still: dict[str, Any], here: tuple[int, int] | None) -> str:
+def summary_of(plain: dict[str, Any], still: dict[str, Any], here: tuple[int, int] | None) -> str:
     """Returns in words what the last round inferred and counted."""
     pairs = list(zip(plain["events"], still["events"], strict=True))
     skipped = [number for number, (_, event) in zip(count(), pairs) if "inferred" in event]

@@ -29,7 +29,7 @@ class SpotletFunction:
             rule = replace(rule, score_threshold=context.conf_threshold)
         frame_rgb = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
         frame_bgr = np.ascontiguousarray(frame_rgb[:, :, ::-1])
-        found = self._detector.found_in(self._detector.outputs(frame_bgr), rule)
+        found = self._detector.found_in(self._detector.part_outputs(frame_bgr), rule)
         return [
             cvataa.rectangle(one.class_id, list(one.box_xyxy), score=round(one.score, 4))
             for one in found

@@ -120,6 +120,10 @@ class Detector:
             self.manifest.detection,
             **{key: value for key, value in asked.items() if value is not None},  # type: ignore[arg-type]
         )
+        if tiles is not None and not isinstance(tiles, TileSettings):
+            raise UsageError(
+                f"tiles {tiles!r}: must be TileSettings, such as TileSettings(layout='2x2')"
+            )
         self.tiles = self.manifest.tiles if tiles is None else tiles
         self._remaining_rule(self.rule)  # refuses a looser rule now, not at the first frame
 
@@ -202,7 +206,7 @@ class Detector:
             frame_bgr: (H, W, 3) uint8 BGR, any size.
 
         Raises:
-            UsageError: the array is not such a frame, or it would need too many tiles.
+            UsageError: the array is not such a frame.
         """
         return list(self._part_outputs(require_frame(frame_bgr)))
 
@@ -216,7 +220,7 @@ class Detector:
             rule: thresholds and limits; None: the detector's.
 
         Raises:
-            UsageError: the rule is looser than the graph's.
+            UsageError: the rule is looser than the graph's, or there are no outputs.
         """
         asked = self.rule if rule is None else rule
         remaining = self._remaining_rule(asked)
@@ -228,6 +232,8 @@ class Detector:
             found.append(self._decode(each, remaining))
             parts.append((0, 0, width, height) if each.part_xyxy is None else each.part_xyxy)
             borders.append(border_pixels(each.letterbox))
+        if not found:
+            raise UsageError("outputs: must be of one part of a frame at least")
         merged = found[0] if len(found) == 1 else merge_parts(found, parts, borders, asked)
         return replace(
             merged, tiles=self.tiles.layout if self.tiles else None, inferences=len(found)

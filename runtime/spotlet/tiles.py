@@ -4,12 +4,13 @@ Source: Akyon et al. 2022, "Slicing Aided Hyper Inference", arXiv:2202.06934, se
 """
 
 import math
+import numbers
 import re
 from dataclasses import dataclass
 
 import numpy as np
 
-from spotlet.errors import UsageError
+from spotlet.errors import SettingError, UsageError
 
 OVERLAP = 0.25
 """Least share of a tile that its neighbour shows too: an object up to that size is whole in one."""
@@ -18,13 +19,13 @@ MOST_OVERLAP = 0.5
 """With more, three tiles would show the same."""
 
 MOST_TILES = 256
-"""Limit of a frame: a mistyped size must not cost minutes a frame."""
+"""Limit of a frame: a mistyped size, or larger frames of a camera, must not cost minutes each."""
 
 AUTO_SHRINK, AUTO_TILES = 2.0, 16
 """`auto` shrinks tiles to no less than half, unless that would take more tiles than this."""
 
-AUTO_STEP = 1.1
-"""The factor by which `auto` enlarges tiles until they are few enough."""
+STEP = 1.1
+"""The factor by which tiles are enlarged until they are few enough."""
 
 Part = tuple[int, int, int, int]
 """Left, top, right, bottom edges of a part of a frame, whole pixels."""
@@ -35,8 +36,9 @@ class TileSettings:
     """How a frame is cut.
 
     Attributes:
-        layout: `2x2`, tiles across by tiles down; `640`, the side of square tiles in pixels;
-            `auto`, from the sizes of frame and canvas; `off`, no tiles.
+        layout: `2x2`, tiles across by tiles down; `640`, the side of square tiles in pixels, larger
+            where a frame would need more than `MOST_TILES`; `auto`, from the sizes of frame and
+            canvas; `off`, no tiles.
         overlap: the least share of a tile that its neighbour shows too, in [0, 0.5].
 
     Raises:
@@ -53,11 +55,11 @@ class TileSettings:
     def __post_init__(self) -> None:
         layout = self.layout if isinstance(self.layout, str) else ""
         if layout not in ("off", "auto") and not re.fullmatch(r"[1-9]\d{0,5}|[1-9]x[1-9]", layout):
-            raise UsageError(
-                f"tiles {self.layout!r}: must be off, auto, tiles across by tiles down such as "
+            raise SettingError(
+                f"`tiles` {self.layout!r}: must be off, auto, tiles across by tiles down such as "
                 "2x2, up to 9x9, or the side of a tile in pixels such as 640"
             )
-        number = isinstance(self.overlap, int | float) and not isinstance(self.overlap, bool)
+        number = isinstance(self.overlap, numbers.Real) and not isinstance(self.overlap, bool)
         if not number or not 0 <= self.overlap <= MOST_OVERLAP:
             raise UsageError(f"overlap {self.overlap!r} of tiles: must be from 0 to {MOST_OVERLAP}")
 
@@ -73,27 +75,18 @@ class TileSettings:
         Args:
             frame_hw: height and width of the frame, pixels.
             canvas_hw: of the network's canvas, pixels.
-
-        Raises:
-            UsageError: there would be more than `MOST_TILES` tiles.
         """
         height, width = frame_hw
         whole = (0, 0, width, height)
         if not self:
             return [whole]
         if self.layout.isdigit():
-            tile_hw = min(int(self.layout), height), min(int(self.layout), width)
-            down, across = (
-                tile_count(*each, self.overlap) for each in zip(frame_hw, tile_hw, strict=True)
-            )
+            side = self.side(frame_hw)
+            tile_hw = min(side, height), min(side, width)
+            down, across = self._counts(frame_hw, tile_hw)
         else:
             across, down = self._grid(frame_hw, canvas_hw)
             tile_hw = _side(height, down, self.overlap), _side(width, across, self.overlap)
-        if across * down > MOST_TILES:
-            raise UsageError(
-                f"tiles {self.layout}: a frame of {width}x{height} pixels needs {across * down}; "
-                f"must be at most {MOST_TILES}; give larger tiles"
-            )
         tiles = [
             (left, top, left + tile_hw[1], top + tile_hw[0])
             for top in tile_starts(height, tile_hw[0], down)
@@ -106,15 +99,25 @@ class TileSettings:
         if self.layout != "auto":
             asked = self.layout.split("x")
             return min(int(asked[0]), frame_hw[1]), min(int(asked[1]), frame_hw[0])
-        shrink = AUTO_SHRINK
-        while True:
-            down, across = (
-                tile_count(frame, shrink * canvas, self.overlap)
-                for frame, canvas in zip(frame_hw, canvas_hw, strict=True)
-            )
-            if across * down <= AUTO_TILES:
-                return across, down
-            shrink *= AUTO_STEP
+        tile_hw = canvas_hw[0] * AUTO_SHRINK, canvas_hw[1] * AUTO_SHRINK
+        while math.prod(self._counts(frame_hw, tile_hw)) > AUTO_TILES:
+            tile_hw = tile_hw[0] * STEP, tile_hw[1] * STEP
+        down, across = self._counts(frame_hw, tile_hw)
+        return across, down
+
+    def side(self, frame_hw: tuple[int, int]) -> int:
+        """Returns the side of the square tiles of a frame, pixels, if `layout` is one."""
+        side = int(self.layout)
+        while math.prod(self._counts(frame_hw, (side, side))) > MOST_TILES:
+            side = math.ceil(side * STEP)
+        return side
+
+    def _counts(self, frame_hw: tuple[int, int], tile_hw: tuple[float, float]) -> tuple[int, int]:
+        """Returns how many tiles lie down and across."""
+        down, across = (
+            tile_count(*each, self.overlap) for each in zip(frame_hw, tile_hw, strict=True)
+        )
+        return down, across
 
 
 def tile_count(side: int, tile: float, overlap: float = OVERLAP) -> int:

@@ -123,11 +123,12 @@ def test_outputs_of_all_parts_give_the_same_by_any_rule(
     assert detector.outputs(frame).part_xyxy is None
 
 
-def test_a_detector_refuses_a_frame_that_would_need_too_many_tiles(
-    squares_model: Path, draw_squares: Draw
+@pytest.mark.parametrize("tiles", ["2x2", "off", 640, {"layout": "2x2"}])
+def test_tiles_that_are_not_settings_are_refused_at_once(
+    squares_model: Path, tiles: object
 ) -> None:
-    with pytest.raises(UsageError, match="must be at most"):
-        Detector(squares_model, tiles=TileSettings(layout="20"))(draw_squares((600, 900)))
+    with pytest.raises(UsageError, match=r"must be TileSettings, such as"):
+        Detector(squares_model, tiles=tiles)  # type: ignore[arg-type]
 
 
 def test_a_box_that_a_border_cuts_gives_way_to_a_whole_one() -> None:

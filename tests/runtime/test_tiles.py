@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from spotlet.errors import UsageError
-from spotlet.tiles import AUTO_TILES, TileSettings
+from spotlet.tiles import AUTO_TILES, MOST_TILES, TileSettings
 
 LAYOUTS = st.sampled_from(["auto", "1x1", "2x2", "3x1", "1x9", "64", "200", "640"])
 SIDES = st.one_of(st.integers(1, 12), st.integers(1, 1500))
@@ -63,15 +63,26 @@ def test_auto_shrinks_little_and_has_few_tiles(size_hw: tuple[int, int], tiles: 
         assert max(np.subtract(parts[1][2:], parts[1][:2])) <= 640
 
 
-def test_too_many_tiles_are_refused_with_a_remedy() -> None:
-    with pytest.raises(UsageError, match=r"frame of 3840x2160 pixels needs 2040.*larger tiles"):
-        TileSettings(layout="64", overlap=0).parts((2160, 3840), (320, 320))
+@given(
+    st.sampled_from([(2160, 3840), (4320, 7680), (600, 900), (1, 65_535)]),
+    st.integers(1, 300),
+    st.sampled_from([0.0, 0.25, 0.5]),
+)
+def test_tiles_that_would_be_too_many_are_larger(
+    size_hw: tuple[int, int], side: int, overlap: float
+) -> None:
+    settings = TileSettings(layout=str(side), overlap=overlap)
+    parts = settings.parts(size_hw, (320, 320))
+    assert len(parts) - 1 <= MOST_TILES
+    assert settings.side(size_hw) >= side
+    enough = len(TileSettings(layout="640").parts(size_hw, (320, 320)))
+    assert enough == len(TileSettings(layout="640").parts(size_hw, (64, 64)))
 
 
 @pytest.mark.parametrize(
     "layout", ["", "0", "2x", "x2", "0x2", "10x2", "2X2", "on", "-64", "64.0", "²", None, 2, True]
 )
-def test_a_layout_that_is_none_is_refused(layout: object) -> None:
+def test_an_invalid_layout_is_refused(layout: object) -> None:
     with pytest.raises(UsageError, match="must be off, auto, tiles across by tiles down"):
         TileSettings(layout=layout)  # type: ignore[arg-type]
 

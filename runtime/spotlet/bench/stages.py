@@ -143,7 +143,7 @@ def measure(
         bare_rate=float(np.median(rates["bare"])),
         ratio=float(np.median(np.divide(rates["whole"], rates["bare"]))),
         crew_rate=_workers_rate(
-            Detector(detector.session.path, session=settings),
+            Detector(detector.session.path, tiles=detector.tiles, session=settings),
             frames,
             workers,
             max(round(rate * seconds), 2 * workers.ahead),

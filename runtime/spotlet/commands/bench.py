@@ -20,6 +20,7 @@ from spotlet.commands.options import add_model_arguments, add_session_arguments,
 from spotlet.cores import usable_cores
 from spotlet.detector import Detector
 from spotlet.errors import UsageError
+from spotlet.manifest import NO_TILES
 from spotlet.model.package import locate_model
 from spotlet.model.processor import cpu_name, int8_instructions
 from spotlet.model.providers import CPU_PROVIDER
@@ -62,7 +63,8 @@ def run(args: argparse.Namespace) -> int:
     found: dict[str, Any] = {"schema": SCHEMA, "model": str(path), "source": args.source}
     found["machine"] = _machine()
     settings = session_settings(args)
-    detector = Detector(path, session=settings)
+    detector = Detector(path, tiles=NO_TILES, session=settings)
+    tiles = detector.manifest.tiles
     use = detector.session.provider_use
     cpu = use.got == CPU_PROVIDER
     workers = plan_workers(settings.threads, sources=1, live=False) if cpu else Workers()
@@ -91,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(found, indent=2))
         return 0
     _print(found, measured, cold)
+    if tiles:
+        print(f"one inference a frame; `run` cuts it into tiles ({tiles.layout}), each another one")
     if gain is not None:
         print(f"{gain}; the network alone, {gain.threads} thread\n{gain.advice}")
     if use.asked != CPU_PROVIDER:

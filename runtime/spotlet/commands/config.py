@@ -85,7 +85,8 @@ def _check_one(path: Path, key: str, value: object, action: argparse.Action) -> 
         number = isinstance(value, int if action.type is int else int | float)
         wanted, fits = "a number", number and not isinstance(value, bool)
     else:
-        wanted, fits = "text", isinstance(value, str) or (key == "source" and type(value) is int)
+        whole = key in ("source", "tiles") and type(value) is int  # a camera, a side in pixels
+        wanted, fits = "text", isinstance(value, str) or whole
     if fits and action.choices is not None:
         wanted, fits = f"one of {', '.join(map(str, action.choices))}", value in action.choices
     if not fits:

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(json.loads(manifest.to_json()), indent=2, ensure_ascii=False))
         return 0
     height, width = manifest.input.size_hw
-    rule = manifest.detection
+    rule, tiles = manifest.detection, manifest.tiles
     rows = [
         ("model", manifest.name),
         ("file", f"{session.path} ({_megabytes(session.path)})"),
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             f"score from {rule.score_threshold}, NMS at IoU {rule.iou_threshold}, "
             f"at most {rule.max_detections} a frame",
         ),
-        ("tiles", manifest.tiles.layout),
+        ("tiles", f"{tiles.layout}, overlap {tiles.overlap:g}" if tiles else "off"),
         *((f"training {key}", _short(value)) for key, value in manifest.training.items()),
         *((f"parity {key}", _short(value)) for key, value in manifest.parity.items()),
     ]

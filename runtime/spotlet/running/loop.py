@@ -92,7 +92,7 @@ def detect_in_order(
     else:
         batches = group.batches(settings.batch)
     size_hw = model.detector.manifest.input.size_hw  # that of every model of this run
-    scenes = StillScenes(settings, size_hw, model.detector.tiles)
+    scenes = StillScenes(settings, size_hw, lambda: model.detector.tiles)
     judged = scenes.judge(_first(settings.max_frames, batches))
     with contextlib.closing(map_in_order(judged, detect, workers, group.stop, idle)) as detected:
         for items, results in detected:

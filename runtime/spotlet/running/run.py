@@ -22,6 +22,7 @@ from spotlet.serve.address import Listener
 from spotlet.sinks import WindowClosed
 from spotlet.sinks.window import require_windows
 from spotlet.streams import Frame, Stream, locate_source, open_streams
+from spotlet.tiles import MOST_TILES, TileSettings
 
 
 def run(
@@ -129,7 +130,7 @@ def _run(
                     tiles = None if found is None else found.tiles
                     if found is not None and tiles and (stream.source, tiles) not in said:
                         said.add((stream.source, tiles))
-                        outputs.notify(_cost(stream, frame, found))
+                        outputs.notify(_cost(stream, frame, found, model.detector.tiles))
                     detections = tracking.update(stream, frame, found)
                     outputs.write(frame, detections)
                     if found is not None:
@@ -149,12 +150,17 @@ def _run(
     return summary
 
 
-def _cost(stream: Stream, frame: Frame, found: Detections) -> str:
+def _cost(stream: Stream, frame: Frame, found: Detections, tiles: TileSettings) -> str:
     height, width = frame.size_hw
     several = "s" if found.inferences > 1 else ""
+    enlarged = ""
+    if (layout := found.tiles or "").isdigit():
+        side = tiles.side(frame.size_hw)
+        if side > int(layout):
+            enlarged = f"; enlarged to {side} pixels, because {MOST_TILES} tiles are the most"
     return (
         f"{stream.source}: tiles {found.tiles}: {found.inferences} inference{several} a frame of "
-        f"{width}x{height}"
+        f"{width}x{height}{enlarged}"
     )
 
 

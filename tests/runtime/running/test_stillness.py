@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -275,7 +276,7 @@ def test_with_tiles_a_smaller_thing_is_noticed(clip: Path, squares_model: Path) 
     moved = {}
     for layout in ("off", "4x4"):
         with open_stream(clip) as stream:
-            scenes = StillScenes(settings, (160, 160), TileSettings(layout=layout))
+            scenes = StillScenes(settings, (160, 160), partial(TileSettings, layout=layout))
             for number in range(3 * FPS):
                 image = empty + rng.integers(-2, 3, empty.shape)
                 if number > 2 * FPS:

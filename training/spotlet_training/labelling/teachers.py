@@ -80,7 +80,7 @@ class DetectorTeacher:
         """Returns the detections from a score, at least `least_score`, up; see `Teacher`."""
         detector = self._detector
         rule = replace(detector.rule, score_threshold=max(score_threshold, self.least_score))
-        return detector.found_in(detector.outputs(frame_bgr), rule)
+        return detector.found_in(detector.part_outputs(frame_bgr), rule)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
