@@ -22,7 +22,8 @@ METADATA_KEY = "spotlet"
 
 SCHEMA = 4
 """The newest schema that this version reads. The third added the interpolation `linear_exact`, the
-fourth `tiles`: a runtime that cannot cut a frame would find less than was proven, and so must refuse."""
+fourth `tiles`: a runtime that cannot cut a frame would find less than was proven, and so must
+refuse."""
 
 NO_TILES = TileSettings(layout="off")
 
