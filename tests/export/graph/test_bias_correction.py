@@ -54,7 +54,8 @@ def model_of(weight: np.ndarray, *, rounded: bool) -> onnx.ModelProto:
 def channel_means(model: onnx.ModelProto, canvases: list[np.ndarray]) -> np.ndarray:
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     outputs = [session.run(None, {"image": canvas[None]})[0] for canvas in canvases]
-    return np.mean(outputs, axis=(0, 1, 3, 4))
+    means: np.ndarray = np.mean(outputs, axis=(0, 1, 3, 4))
+    return means
 
 
 @pytest.mark.parametrize("inputs", [3, 1], ids=["dense", "depthwise"])
