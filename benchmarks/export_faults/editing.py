@@ -14,6 +14,7 @@ from spotlet.boxes import FloatArray
 from spotlet.manifest import METADATA_KEY, Manifest
 from spotlet_export.graph.editing import sort_nodes
 from spotlet_export.graph.suppression import manifest_of
+from spotlet_training.network import DetectorSettings
 
 MakeNodes = Callable[[str, str], Sequence[onnx.NodeProto]]
 """Returns the nodes that make a tensor (second name) of another (first name)."""
@@ -82,7 +83,8 @@ def float_pixels(model: onnx.ModelProto) -> tuple[str, tuple[int, ...]]:
 def normalisation(model: onnx.ModelProto) -> tuple[FloatArray, FloatArray]:
     """Returns mean and deviation, (3,) in the order of the graph's channels, of a network's input.
 
-    The network computes on (pixel - mean) / deviation.
+    The network computes on (pixel - mean) / deviation. If the graph does not divide, because an
+    export moves the division into the first weights, the deviation is that of Spotlet's detectors.
     """
     values = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
     values |= {
@@ -112,6 +114,8 @@ def normalisation(model: onnx.ModelProto) -> tuple[FloatArray, FloatArray]:
         elif reader.op_type not in ("Transpose", "Identity"):
             break
         tensor = reader.output[0]
+    if (deviation == 1).all():
+        deviation = np.full(3, DetectorSettings(class_count=1).scale, np.float32)
     return mean, deviation
 
 

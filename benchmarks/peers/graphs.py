@@ -27,6 +27,9 @@ CALLS = 20
 STRIDE = 32
 """Of the coarsest grid of Spotlet's networks; the peer's canvas must be a multiple of it."""
 
+NORMALISATIONS: tuple[list[str], ...] = (["Sub", "Div"], ["Sub"], [])
+"""Of Spotlet's graphs: the first exports divided, and `pico` takes bytes as they are."""
+
 FLOAT_TYPES = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 
 
@@ -90,16 +93,21 @@ def in_peer_layout(model: onnx.ModelProto) -> onnx.ModelProto:
     manifest = _manifest_of(model)
     height, width = manifest.input.size_hw
     graph = _copy(model).graph
-    first = list(graph.node)[:5]
-    if [node.op_type for node in first] != ["Transpose", "Cast", "Sub", "Div", "Conv"]:
+    tensor, beginning = graph.input[0].name, list[onnx.NodeProto]()
+    while not beginning or beginning[-1].op_type in ("Transpose", "Cast", "Sub", "Div"):
+        beginning += [node for node in graph.node if node.input[0] == tensor][:1]
+        tensor = beginning[-1].output[0]
+    kinds = [node.op_type for node in beginning]
+    if kinds not in (["Transpose", "Cast", *middle, "Conv"] for middle in NORMALISATIONS):
         raise ContenderError(f"{manifest.name}: must begin as Spotlet's float32 graphs do")
-    _, cast, minus, over, convolution = first
-    _replace(graph, minus.input[1], lambda grey: grey / 255)
-    _replace(graph, over.input[1], lambda spread: spread / 255)
-    _replace(graph, convolution.input[1], lambda weight: weight[:, ::-1])
-    minus.input[0] = "images"
+    transpose, cast, *normalisation, convolution = beginning
+    for node in normalisation:
+        _replace(graph, node.input[1], lambda value: value / 255)
+    gain = 1 if "Div" in kinds else 255
+    _replace(graph, convolution.input[1], lambda weight: weight[:, ::-1] * np.float32(gain))
+    [*normalisation, convolution][0].input[0] = "images"
     boxes, scores = manifest.output.boxes, manifest.output.scores
-    before = [node for node in graph.node if node not in (first[0], cast)]
+    before = [node for node in graph.node if node not in (transpose, cast)]
     sides = np.array([width, height], np.float32)
     constants: dict[str, npt.NDArray[np.generic]] = {
         "two": np.array([2, 2], np.int64),
