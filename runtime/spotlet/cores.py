@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 CPUS = Path("/sys/devices/system/cpu")
-"""Tells which processors are hyperthreads of one core, on Linux."""
+"""Says which processors are hyperthreads of one core, on Linux."""
 
 
 def usable_cores() -> int:

@@ -15,7 +15,7 @@ from spotlet.tiles import Part
 
 BORDER_PIXELS = 4.0
 """A box that ends this close to a part's border, in pixels of what the network saw, may be cut:
-networks place the edge of what they see half of some pixels from the border."""
+networks place the edge of a half-visible object some pixels from the border."""
 
 COVERED_SHARE = 0.5
 """A box of which another covers this share shows the same, or a part of it."""

@@ -87,8 +87,11 @@ def _channel_means(
     session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
     file.unlink()
     feed = session.get_inputs()[0].name
-    results = [session.run(wanted, {feed: canvas[np.newaxis]}) for canvas in canvases]
+    means = [
+        [tensor.mean(axis=(0, 2, 3)) for tensor in session.run(wanted, {feed: canvas[np.newaxis]})]
+        for canvas in canvases
+    ]
     return {
-        name: np.mean([each[place].mean(axis=(0, 2, 3)) for each in results], axis=0, dtype=float)
-        for place, name in enumerate(wanted)
+        name: np.mean(each, axis=0, dtype=float)
+        for name, each in zip(wanted, zip(*means, strict=True), strict=True)
     }

@@ -54,7 +54,9 @@ class Int8Gain:
         """Which of the two files to run on this machine, in a line."""
         if self.ratio >= LEAST_GAIN:
             return f"int8 is {self.ratio:.1f} times as fast here: run with --variant int8"
-        return "int8 gains too little here: run the float32 file, without --variant"
+        return (
+            f"int8 is {self.ratio:.1f} times as fast here: run the float32 file, without --variant"
+        )
 
 
 def measure_int8_gain(fp32: Path, int8: Path) -> Int8Gain:

@@ -172,7 +172,7 @@ def _node_shares(session: ort.InferenceSession) -> dict[str, int] | None:
 def session_options(settings: SessionSettings) -> ort.SessionOptions:
     """Returns onnxruntime's options for these settings, except the provider."""
     options = ort.SessionOptions()
-    # If it is not told a number, onnxruntime starts as many as there are cores and binds each to
+    # Without a given number onnxruntime starts as many as there are cores and binds each to
     # its core: beside other work they wait for that core while another is free.
     threads = settings.threads or automatic_threads() or physical_cores()
     options.intra_op_num_threads = threads

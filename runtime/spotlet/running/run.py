@@ -154,9 +154,9 @@ def _cost(stream: Stream, frame: Frame, found: Detections, tiles: TileSettings) 
     height, width = frame.size_hw
     several = "s" if found.inferences > 1 else ""
     enlarged = ""
-    if (layout := found.tiles or "").isdigit():
+    if tiles.layout.isdigit() and found.tiles == tiles.layout:  # another after a swap
         side = tiles.side(frame.size_hw)
-        if side > int(layout):
+        if side > int(tiles.layout):
             enlarged = f"; enlarged to {side} pixels, because {MOST_TILES} tiles are the most"
     return (
         f"{stream.source}: tiles {found.tiles}: {found.inferences} inference{several} a frame of "

@@ -37,7 +37,7 @@ _PARTS = {
     "counting": (CountingRules,),
     "tiles": (TileSettings, NoneType),
     "tracking": (TrackingSettings, NoneType),
-    "session": (SessionSettings, NoneType),
+    "session": (SessionSettings,),
     "collect": (CollectSettings, NoneType),
     "skip_still": (StillSettings, NoneType),
 }

@@ -22,6 +22,11 @@ Decoder = Literal["auto", "cpu", "hw"]
 
 CPU = "cpu"
 OPTIONS_VARIABLE = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+HARDWARE_CODEC = re.compile(
+    r"(?:^|\|)video_codec;(\w+_(?:v4l2m2m|cuvid|qsv|mmal|rkmpp|mediacodec|omx|amf|nvmpi))(?=\||$)"
+)
+"""In that variable, a codec of FFmpeg, or of its builds for boards, that decodes in hardware."""
+
 
 _KINDS = ("D3D11", "VAAPI", "MFX", "DRM")
 _NAMES = {
@@ -55,15 +60,15 @@ def hardware_settings(hardware: bool) -> list[int]:
 def decoder_of(capture: cv2.VideoCapture | PartCapture) -> str | None:
     """Returns the decoder of an open capture: `cpu`, or the hardware's, such as `vaapi`.
 
-    If the user's variable names a codec of FFmpeg, such as `h264_v4l2m2m`, it is that one. None if
-    it is not one of FFmpeg, as for cameras.
+    If the user's variable names one of FFmpeg's codecs for hardware, such as `h264_v4l2m2m`, it is
+    that one. None if FFmpeg does not decode, as for cameras.
     """
     if capture.get(cv2.CAP_PROP_BACKEND) != cv2.CAP_FFMPEG:
         return None
     kind = int(capture.get(cv2.CAP_PROP_HW_ACCELERATION))
     if kind > 0:
         return _NAMES.get(kind, f"hardware {kind}")
-    named = re.search(r"(?:^|\|)video_codec;([^|]+)", os.environ.get(OPTIONS_VARIABLE, ""))
+    named = HARDWARE_CODEC.search(os.environ.get(OPTIONS_VARIABLE, ""))
     return named[1] if named else CPU
 
 

@@ -10,7 +10,13 @@ from pathlib import Path
 import cv2
 
 from spotlet.image_files.files import quiet_opencv
-from spotlet.streams.decoding import CPU, allow_all_hardware, decoder_of, hardware_settings
+from spotlet.streams.decoding import (
+    CPU,
+    OPTIONS_VARIABLE,
+    allow_all_hardware,
+    decoder_of,
+    hardware_settings,
+)
 
 SAMPLE_H264 = base64.b64decode(
     "AAAAAWdCwArZAgRsBEAAAAMAQAAAAwCDxImSAAAAAWjLg8sgAAABZYiEBXyYoAAgWycnJycnJydddddd"
@@ -30,8 +36,10 @@ def try_hardware() -> str:
         path = Path(folder) / "try.h264"
         path.write_bytes(SAMPLE_H264)
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, hardware_settings(True))
-        decoder, decoded = decoder_of(capture), capture.read()[0]
+        opened, decoder, decoded = capture.isOpened(), decoder_of(capture), capture.read()[0]
         capture.release()
+    if not opened and "video_codec" in (options := os.environ.get(OPTIONS_VARIABLE, "")):
+        return f"none: what {OPTIONS_VARIABLE}={options} names does not open"
     if decoder is None:
         return "none: this OpenCV reads videos without FFmpeg; install opencv-python-headless"
     if decoder != CPU:
@@ -65,14 +73,21 @@ def _fault(path: Path) -> str:
     try:
         os.close(os.open(path, os.O_RDWR))
     except PermissionError:
-        return f" (no permission: join the group {path.group()})"
+        return f" (no permission: join the group {_group(path)})"
     except OSError as error:
         return f" (cannot be opened: {error.strerror})"
     return ""
 
 
+def _group(path: Path) -> str:
+    try:
+        return path.group()
+    except (KeyError, NotImplementedError):  # a container need not know the group's name
+        return str(path.stat().st_gid)
+
+
 def _memory_to_memory(path: Path) -> str | None:
-    """Returns the name of a V4L2 device that turns one memory into another; None for a camera.
+    """Returns the name of a memory-to-memory device of V4L2; None for a camera.
 
     Source: Linux, `struct v4l2_capability` in include/uapi/linux/videodev2.h.
     """

@@ -19,7 +19,7 @@ STEP = 0.02
 
 
 def model_of(weight: np.ndarray, *, rounded: bool) -> onnx.ModelProto:
-    """Returns a 1x1 convolution over the image, in float or with rounded weights."""
+    """Returns a convolution over the image, in float or with rounded weights."""
     node = helper.make_node
     nodes = [
         node("Transpose", ["image"], ["planes"], perm=[0, 3, 1, 2]),
@@ -59,16 +59,20 @@ def channel_means(model: onnx.ModelProto, canvases: list[np.ndarray]) -> np.ndar
 
 
 @pytest.mark.parametrize("inputs", [3, 1], ids=["dense", "depthwise"])
+@pytest.mark.parametrize("kernel", [1, 3])
 def test_the_means_of_all_channels_are_those_of_the_float_network(
-    inputs: int, tmp_path: Path
+    inputs: int, kernel: int, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
-    weight = rng.normal(0, 0.3, (6, inputs, 1, 1)).astype(np.float32)
+    weight = rng.normal(0, 0.3, (6, inputs, kernel, kernel)).astype(np.float32)
     light = np.array([200, 90, 20])  # a different mean in each channel
     canvases = [(light + rng.integers(-20, 20, (SIDE, SIDE, 3))).astype(np.uint8) for _ in range(3)]
     exact, rounded = (model_of(weight, rounded=each) for each in (False, True))
     wanted = channel_means(exact, canvases)
     assert np.abs(channel_means(rounded, canvases) - wanted).max() > 10 * STEP
     correct_biases(rounded, exact, canvases, tmp_path)
-    assert np.abs(channel_means(rounded, canvases) - wanted).max() <= 0.51 * STEP
+    assert (
+        np.abs(channel_means(rounded, canvases) - wanted).max()
+        <= (0.51 if kernel == 1 else 5) * STEP
+    )
     assert list(tmp_path.iterdir()) == []

@@ -23,6 +23,7 @@ from spotlet.streams.decoding import (
     HardwareError,
     ReaderOpener,
     allow_all_hardware,
+    decoder_of,
 )
 from spotlet.streams.hardware import find_devices, name_if_decoding, try_hardware
 from spotlet.streams.video import VideoReader
@@ -129,13 +130,18 @@ def test_where_hardware_is_missing_the_pictures_are_the_same_and_a_line_says_so(
     assert capfd.readouterr().err == ""
 
 
-def test_a_codec_that_the_user_names_is_the_decoder(
-    tmp_path: Path, write_clip: WriteClip, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("codec", "decoder"), [("mpeg4", "cpu"), ("h264_v4l2m2m", "h264_v4l2m2m")])
+def test_a_codec_for_hardware_that_the_user_names_is_the_decoder(
+    tmp_path: Path,
+    write_clip: WriteClip,
+    monkeypatch: pytest.MonkeyPatch,
+    codec: str,
+    decoder: str,
 ) -> None:
-    path = write_clip(tmp_path / "a.mp4", images())
-    monkeypatch.setenv(OPTIONS_VARIABLE, "rtsp_flags;prefer_tcp|video_codec;mpeg4")
-    (frame, *_) = read(path, "auto")
-    assert frame.decoder == "mpeg4"
+    capture = cv2.VideoCapture(str(write_clip(tmp_path / "a.mp4", images())), cv2.CAP_FFMPEG)
+    monkeypatch.setenv(OPTIONS_VARIABLE, f"rtsp_flags;prefer_tcp|video_codec;{codec}")
+    assert decoder_of(capture) == decoder
+    capture.release()
 
 
 def test_options_that_the_user_has_set_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

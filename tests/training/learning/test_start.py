@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,14 @@ def test_a_size_without_a_bundled_detector_starts_from_its_backbone(
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
     start = str(find_start(EVERYDAY, "pico", ("a",)))
     assert start == "bundled pico: the backbone, with a new pyramid and new heads"
+
+
+def test_weights_for_bytes_of_another_centre_are_refused(checkpoint: Path) -> None:
+    start = find_start(str(checkpoint), "pico", ("a", "b"))
+    assert start is not None
+    settings = replace(DetectorSettings.of_size("pico", 2, (64, 64)), centre=127.5)
+    with pytest.raises(UsageError, match=r"centre and scale \(0.0, 64.0\)"):
+        start.load_into(TwoHeadDetector(settings))
 
 
 def test_a_checkpoint_of_another_size_is_refused(checkpoint: Path) -> None:

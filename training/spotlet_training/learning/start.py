@@ -31,12 +31,14 @@ class Start:
         weights: by their names in a `TwoHeadDetector`; parts may be missing.
         known: the classes of the rows of `CLASS_PREDICTIONS`; none without such weights.
         wanted: the classes of the network to start.
+        byte_range: `centre` and `scale` of the network they come from, if known.
     """
 
     name: str
     weights: Mapping[str, Tensor]
     known: tuple[str, ...] = ()
     wanted: tuple[str, ...] = ()
+    byte_range: tuple[float, float] | None = None
 
     def load_into(self, network: TwoHeadDetector) -> None:
         """Copies the weights into the network; the rest of the network stays as it is.
@@ -44,7 +46,7 @@ class Start:
         Of the class predictions, the rows of classes that both have are copied.
 
         Raises:
-            UsageError: the network is of another size.
+            UsageError: the network is of another size, or takes bytes differently.
         """
         merged = network.state_dict()
         both = [name for name in self.wanted if name in self.known]
@@ -58,10 +60,17 @@ class Start:
                 new[rows] = given[known_rows]
             if own is None or own.shape != new.shape:
                 raise UsageError(
-                    f"weights of {self.name}: for a network of another size ({name}); give the "
-                    "--size they were trained with"
+                    f"weights of {self.name}: for a network of another size, or of an older "
+                    f"Spotlet ({name}); give the --size they were trained with, or start from "
+                    f"{EVERYDAY}"
                 )
             merged[name] = new
+        own_range = network.settings.centre, network.settings.scale
+        if self.byte_range not in (None, own_range):
+            raise UsageError(
+                f"weights of {self.name}: for bytes with centre and scale {self.byte_range}; those "
+                f"of this network are {own_range}; start from {EVERYDAY}"
+            )
         network.load_state_dict(merged)
 
     def __str__(self) -> str:
@@ -111,5 +120,8 @@ def find_start(text: str, size: str, class_names: tuple[str, ...]) -> Start | No
     checkpoint = load_checkpoint(path)
     if not isinstance(checkpoint.network, TwoHeadDetector):
         raise UsageError(f"--weights {text}: is a single-object localizer; must be a detector")
-    weights = checkpoint.network.state_dict()
-    return Start(name, weights, known=checkpoint.class_names, wanted=class_names)
+    weights, shape = checkpoint.network.state_dict(), checkpoint.network.settings
+    byte_range = (shape.centre, shape.scale)
+    return Start(
+        name, weights, known=checkpoint.class_names, wanted=class_names, byte_range=byte_range
+    )

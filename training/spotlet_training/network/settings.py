@@ -28,7 +28,7 @@ class DetectorSettings:
         head_convolutions: 3x3 convolutions in each head, before the one that predicts.
         centre: byte that the network takes as zero. Zero itself costs nothing on the device, where
             any other is subtracted from every byte.
-        scale: bytes that the network takes as one; an export moves it into the first weights.
+        scale: divisor of the centred bytes; an export moves it into the first weights.
     """
 
     class_count: int
@@ -44,7 +44,7 @@ class DetectorSettings:
         if self.class_count < 1:
             raise UsageError(f"class count {self.class_count}: must be at least 1")
         for name, least, value in (("centre", 0, self.centre), ("scale", 1, self.scale)):
-            if not least <= value <= 255:
+            if not isinstance(value, int | float) or not least <= value <= 255:
                 raise UsageError(f"{name} {value}: must be from {least} to 255")
         check_canvas(self.size_hw)
 

@@ -66,7 +66,7 @@ class Student(nn.Module):
 
     def __init__(self, shape: DetectorSettings) -> None:
         super().__init__()
-        self.backbone, self.centre = Backbone(shape), shape.centre
+        self.backbone, self.byte_range = Backbone(shape), (shape.centre, shape.scale)
         self.regressors = nn.ModuleList(
             nn.Conv2d(inputs, outputs, 1)
             for inputs, outputs in zip(shape.channels[2:], TAP_CHANNELS, strict=True)
@@ -74,7 +74,7 @@ class Student(nn.Module):
 
     def forward(self, views: Tensor) -> list[Tensor]:
         """Returns estimates of the teacher's features for views (N, H, W, 3) uint8 BGR."""
-        levels = self.backbone(normalise(views, self.centre))
+        levels = self.backbone(normalise(views, *self.byte_range))
         return [regressor(level) for regressor, level in zip(self.regressors, levels, strict=True)]
 
 
