@@ -79,7 +79,8 @@ HELP = {
     "--retries": "give up a live source after N failures in a row [never]",
     "--batch": "frames of several sources in one call of the network; not worth it on a CPU "
     "[%(default)d]",
-    "--skip-still": "infer only while something moves; 2 notices half as much as 1 [1]",
+    "--skip-still": "infer only while something moves; 2 notices half as much as 1 [1]; give it "
+    "after the sources",
     "--still-seconds": "with --skip-still, infer at least every S seconds [10]",
     "--score": "least score, 0 to 1; with --track, half of it continues an object [the model's]",
     "--iou": "overlap that NMS allows, 0 to 1 [the model's]",
