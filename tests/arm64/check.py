@@ -37,7 +37,7 @@ TESTS = (
     "test_boxes",
     "test_detections",
     "check/test_agreement",
-    "check/test_digest",
+    "check/test_records",
     "test_postprocess",
     "test_manifest",
 )

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from arm64.check import TESTS
 from arm64.lines import compare_lines
 
 BAG = {"name": "bag", "score": 0.9, "box": [10.0, 20.0, 30.0, 40.0]}
@@ -58,3 +59,8 @@ def test_the_greatest_differences_are_measured(tmp_path: Path) -> None:
 
     assert (compared.frames, compared.objects) == (1, 2)
     assert (round(compared.box, 4), round(compared.score, 4)) == (0.01, 0.0001)
+
+
+def test_the_tests_that_run_on_arm64_exist() -> None:
+    folder = Path(__file__).parents[1] / "runtime"
+    assert [name for name in TESTS if not (folder / f"{name}.py").is_file()] == []
