@@ -94,9 +94,9 @@ def in_peer_layout(model: onnx.ModelProto) -> onnx.ModelProto:
     height, width = manifest.input.size_hw
     graph = _copy(model).graph
     tensor, beginning = graph.input[0].name, list[onnx.NodeProto]()
-    while not beginning or beginning[-1].op_type in ("Transpose", "Cast", "Sub", "Div"):
-        beginning += [node for node in graph.node if node.input[0] == tensor][:1]
-        tensor = beginning[-1].output[0]
+    while node := next((each for each in graph.node if tensor in each.input[:1]), None):
+        beginning.append(node)
+        tensor = "" if node.op_type == "Conv" else node.output[0]
     kinds = [node.op_type for node in beginning]
     if kinds not in (["Transpose", "Cast", *middle, "Conv"] for middle in NORMALISATIONS):
         raise ContenderError(f"{manifest.name}: must begin as Spotlet's float32 graphs do")

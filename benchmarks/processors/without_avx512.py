@@ -65,7 +65,7 @@ def libraries_of(package: str) -> list[Path]:
 
 
 def cpuid_sites(library: Path) -> Iterator[str]:
-    """Yields a line of file name and address for every `cpuid` in a library."""
+    """Yields the file name and address of each `cpuid` instruction in a library, as a line."""
     code = ["objdump", "--disassemble", "--no-show-raw-insn", str(library)]
     listing = subprocess.run(code, check=True, capture_output=True, text=True).stdout
     for address in INSTRUCTION.findall(listing):

@@ -27,7 +27,6 @@ HARDWARE_CODEC = re.compile(
 )
 """In that variable, a codec of FFmpeg, or of its builds for boards, that decodes in hardware."""
 
-
 _KINDS = ("D3D11", "VAAPI", "MFX", "DRM")
 _NAMES = {
     getattr(cv2, f"VIDEO_ACCELERATION_{kind}"): kind.lower()

@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 import pytest
 from benchmarks.export_faults.catalogue import catalogue
-from benchmarks.export_faults.editing import constant, float_pixels, insert_after, node
+from benchmarks.export_faults.editing import change_pixels
 from shapes import Shapes
 
 from spotlet.cli import main
@@ -125,16 +125,7 @@ def test_two_faults_that_hide_each_other_are_both_named(
 def test_an_unusual_range_of_pixels_is_fitted(built: onnx.ModelProto, prove: Prove) -> None:
     odd = onnx.ModelProto()
     odd.CopyFrom(built)
-    tensor, _ = float_pixels(odd)
-    gain, offset = constant(odd, 1.3), constant(odd, -22.0)
-    insert_after(
-        odd,
-        tensor,
-        lambda before, after: [
-            node("Mul", [before, gain], f"{after}_scaled"),
-            node("Add", [f"{after}_scaled", offset], after),
-        ],
-    )
+    change_pixels(odd, 1.3, -22.0)
     proof = prove(odd)
     assert proof.explanation is not None
     (cause,) = proof.explanation.causes

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from spotlet.errors import UsageError
+from spotlet.manifest import NO_TILES
 from spotlet.tiles import TileSettings
 from spotlet_training.learning.augmentation import AugmentationSettings
 from spotlet_training.network.settings import SIZES, check_canvas
@@ -66,7 +67,7 @@ class TrainingSettings:
     cache_bytes: int = 2 * 1024**3
     compile: bool = False
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
-    tiles: TileSettings = TileSettings(layout="off")  # noqa: RUF009 - frozen
+    tiles: TileSettings = NO_TILES
 
     def steps_per_epoch(self, images: int) -> int:
         """Returns how many batches an epoch has; an incomplete one is dropped."""
